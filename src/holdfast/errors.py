@@ -1,0 +1,197 @@
+"""Every error that Holdfast raises on purpose.
+
+HoldfastError
+├── ConfigurationError          a URL, option or environment that can't be used
+├── UnsupportedError            this backend can't do it, and says so
+├── InvalidValueError           a value that no backend may store
+├── InvalidQueryError           a query that can't mean anything
+├── NotLoadedError              a relation or a store-set value that was never fetched
+├── NotFoundError               nothing there
+│   └── ObjectNotFoundError     no such object in the bucket
+├── MultipleFoundError          one was asked for, more are there
+├── ConflictError               the stored state says no
+│   ├── DuplicateError          a unique value is taken
+│   ├── ForeignKeyError         a reference points nowhere, or is still pointed at
+│   ├── StaleVersionError       somebody else wrote first
+│   ├── PreconditionFailedError the condition that came with the write does not hold
+│   └── LeaseLostError          the lease that came with the write is not the current one
+├── TransactionError            a transaction used outside its life
+├── UnavailableError            the service can't be reached or used now; trying again may help
+│   └── LockTimeoutError        a lock was not granted in time
+├── IntegrityError              bytes are not the bytes that were stored
+├── StorageError                the disk refuses: full, read-only, not permitted
+├── ObjectKeyError              a key that no bucket may hold
+└── MediaError                  a file that can't be used as the video it should be
+
+Errors carry fields, so that a program never has to read their text.
+"""
+
+from __future__ import annotations
+
+
+class HoldfastError(Exception):
+    """Root of every error that Holdfast raises on purpose."""
+
+
+class ConfigurationError(HoldfastError):
+    """A URL, option, environment or declaration that can't be used."""
+
+
+class UnsupportedError(HoldfastError):
+    """The backend lacks *capability*, and refuses rather than approximates."""
+
+    def __init__(self, capability: str, backend: str) -> None:
+        super().__init__(f"the {backend} backend does not support {capability}")
+        self.capability = capability
+        self.backend = backend
+
+
+class InvalidValueError(HoldfastError):
+    """A value that no backend may store; nothing was written."""
+
+    def __init__(self, entity: str, field: str, reason: str) -> None:
+        super().__init__(f"{entity}.{field}: {reason}")
+        self.entity = entity
+        self.field = field
+        self.reason = reason
+
+
+class InvalidQueryError(HoldfastError):
+    """A query that can't mean anything: a foreign field, a foreign cursor, a negative limit."""
+
+
+class NotLoadedError(HoldfastError, AttributeError):
+    """A relation that was not loaded, or a store-set value read before the entity was stored."""
+
+    def __init__(self, entity: str, field: str, hint: str) -> None:
+        super().__init__(f"{entity}.{field} is not loaded: {hint}")
+        self.entity = entity
+        self.field = field
+
+
+class NotFoundError(HoldfastError):
+    """Nothing there under *key*, or nothing that fits the predicate when *key* is None."""
+
+    def __init__(self, entity: str, key: object = None) -> None:
+        what = "none fits the predicate" if key is None else f"no such key: {key!r}"
+        super().__init__(f"{entity}: {what}")
+        self.entity = entity
+        self.key = key
+
+
+class ObjectNotFoundError(NotFoundError):
+    """No object under *key*."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("object", key)
+
+
+class MultipleFoundError(HoldfastError):
+    """One was asked for and more than one fits."""
+
+    def __init__(self, entity: str) -> None:
+        super().__init__(f"{entity}: more than one fits the predicate, expected exactly one")
+        self.entity = entity
+
+
+class ConflictError(HoldfastError):
+    """The stored state refuses the write; nothing was written."""
+
+
+class DuplicateError(ConflictError):
+    """Another row holds the same value in the unique *fields*.
+
+    *index* is the position in the batch that was refused, None outside a batch.
+    """
+
+    def __init__(self, entity: str, fields: tuple[str, ...], index: int | None = None) -> None:
+        where = "" if index is None else f" (at index {index} of the batch)"
+        super().__init__(f"{entity}: the value of {', '.join(fields)} is already taken{where}")
+        self.entity = entity
+        self.fields = fields
+        self.index = index
+
+
+class ForeignKeyError(ConflictError):
+    """A reference in *fields* points at no row, or a row is deleted that is still pointed at."""
+
+    def __init__(self, entity: str, fields: tuple[str, ...], index: int | None = None) -> None:
+        where = "" if index is None else f" (at index {index} of the batch)"
+        super().__init__(
+            f"{entity}: the reference {', '.join(fields)} would point at no row{where}"
+        )
+        self.entity = entity
+        self.fields = fields
+        self.index = index
+
+
+class StaleVersionError(ConflictError):
+    """The row has moved on from version *expected*; *actual* is where it stands."""
+
+    def __init__(
+        self, entity: str, key: object, *, expected: int, actual: int | None = None
+    ) -> None:
+        super().__init__(
+            f"{entity} {key!r}: expected version {expected}, the stored one is {actual}; "
+            "read it again and repeat the change"
+        )
+        self.entity = entity
+        self.key = key
+        self.expected = expected
+        self.actual = actual
+
+
+class PreconditionFailedError(ConflictError):
+    """What the write was conditional on does not hold for *key*."""
+
+    def __init__(self, entity: str, key: object) -> None:
+        super().__init__(f"{entity} {key!r}: the condition that came with the write does not hold")
+        self.entity = entity
+        self.key = key
+
+
+class LeaseLostError(ConflictError):
+    """The lease that came with the write is not the current one: someone else holds the work."""
+
+    def __init__(self, entity: str, key: object) -> None:
+        super().__init__(f"{entity} {key!r}: the lease is lost; stop working on it")
+        self.entity = entity
+        self.key = key
+
+
+class TransactionError(HoldfastError):
+    """A transaction used outside its life, or nested where it can't be."""
+
+
+class UnavailableError(HoldfastError):
+    """The service can't be reached or used now; trying again later may help."""
+
+
+class LockTimeoutError(UnavailableError):
+    """A lock was not granted in time; nothing was written, trying again may help."""
+
+
+class IntegrityError(HoldfastError):
+    """Bytes are not the bytes that were stored or promised."""
+
+
+class StorageError(HoldfastError):
+    """The disk refuses: it is full, read-only, or not permitted."""
+
+
+class ObjectKeyError(HoldfastError):
+    """A key that no bucket may hold."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"object key {key!r}: {reason}")
+        self.key = key
+        self.reason = reason
+
+
+class MediaError(HoldfastError):
+    """A file that can't be used as the video it should be."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path!r}: {reason}")
+        self.path = path
+        self.reason = reason

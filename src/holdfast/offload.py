@@ -1,0 +1,112 @@
+"""Where blocking work runs: inline for the blocking API, on threads for the async one.
+
+A driver is written once against `Offload`. `Inline` never suspends, which is what lets
+`holdfast.blocking.run` step a coroutine by hand; `Threads` costs one hop there and one back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Offload(Protocol):
+    """Runs blocking functions for asynchronous callers."""
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns. A cancelled caller stops waiting; the call goes on."""
+        ...
+
+    def close(self) -> None:
+        """Let calls already handed over finish; accept no more. Idempotent."""
+        ...
+
+
+class Inline:
+    """Runs each call at once, in the caller's own thread."""
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return call(*args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Threads:
+    """Runs calls on *count* dedicated daemon threads, in the order in which they were handed over.
+
+    With one thread, calls never overlap: the thread can own what must not be shared.
+    """
+
+    def __init__(self, name: str, *, count: int = 1) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"holdfast-{name}-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._closed:
+            raise RuntimeError("these threads are closed")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def work() -> None:
+            try:
+                result = call(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+                _answer(loop, _fail, future, error)
+            else:
+                _answer(loop, _settle, future, result)
+
+        self._calls.put(work)
+        return await future
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            for _ in self._threads:
+                self._calls.put(None)
+            current = threading.current_thread()
+            for thread in self._threads:
+                if thread is not current:
+                    thread.join()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            del call  # or the last result lives until the next call
+
+
+def _answer(
+    loop: asyncio.AbstractEventLoop,
+    deliver: Callable[[asyncio.Future[T], object], None],
+    future: asyncio.Future[T],
+    outcome: object,
+) -> None:
+    try:
+        loop.call_soon_threadsafe(deliver, future, outcome)
+    except RuntimeError:
+        if not loop.is_closed():  # a closed loop has nobody left who waits
+            raise
+
+
+def _settle(future: asyncio.Future[T], result: object) -> None:
+    if not future.done():
+        future.set_result(result)  # type: ignore[arg-type]
+
+
+def _fail(future: asyncio.Future[T], error: object) -> None:
+    if not future.done():
+        future.set_exception(error)  # type: ignore[arg-type]
