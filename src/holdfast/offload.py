@@ -11,6 +11,8 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from holdfast.errors import LockTimeoutError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,11 +20,29 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+class Lock(Protocol):
+    """Mutual exclusion for callers of one offload."""
+
+    async def acquire(self) -> None:
+        """Wait for the lock. Raises LockTimeoutError when it is not granted in time."""
+        ...
+
+    def release(self) -> None: ...
+
+
 class Offload(Protocol):
     """Runs blocking functions for asynchronous callers."""
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *call* returns. A cancelled caller stops waiting; the call goes on."""
+        ...
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Run *call* after what was handed over before, without waiting; it must not raise."""
+        ...
+
+    def lock(self, timeout: float) -> Lock:
+        """Return a new lock whose callers wait *timeout* seconds at the most."""
         ...
 
     def close(self) -> None:
@@ -36,8 +56,67 @@ class Inline:
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return call(*args, **kwargs)
 
+    def post(self, call: Callable[[], object]) -> None:
+        call()
+
+    def lock(self, timeout: float) -> Lock:
+        return ThreadLock(timeout)
+
     def close(self) -> None:
         """Nothing is held."""
+
+
+class Serial(Inline):
+    """Runs each call at once, in the caller's own thread, but never two at the same time."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.RLock()
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._one_at_a_time:
+            return call(*args, **kwargs)
+
+    def post(self, call: Callable[[], object]) -> None:
+        with self._one_at_a_time:
+            call()
+
+
+class ThreadLock:
+    """Excludes threads from one another; waiting blocks the thread."""
+
+    def __init__(self, timeout: float) -> None:
+        self._lock = threading.Lock()
+        self._timeout = timeout
+
+    async def acquire(self) -> None:
+        if not self._lock.acquire(timeout=self._timeout):
+            raise LockTimeoutError(f"another thread holds the lock; waited {self._timeout} s")
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+class TaskLock:
+    """Excludes tasks from one another, first come first served."""
+
+    def __init__(self, timeout: float) -> None:
+        self._lock = asyncio.Lock()
+        self._timeout = timeout
+
+    async def acquire(self) -> None:
+        if not self._lock.locked():
+            await self._lock.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise LockTimeoutError(
+                f"another task holds the lock; waited {self._timeout} s"
+            ) from None
+
+    def release(self) -> None:
+        self._lock.release()
 
 
 class Threads:
@@ -47,7 +126,7 @@ class Threads:
     """
 
     def __init__(self, name: str, *, count: int = 1) -> None:
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"holdfast-{name}-{number}", daemon=True)
@@ -72,6 +151,12 @@ class Threads:
 
         self._calls.put(work)
         return await future
+
+    def post(self, call: Callable[[], object]) -> None:
+        self._calls.put(call)
+
+    def lock(self, timeout: float) -> Lock:
+        return TaskLock(timeout)
 
     def close(self) -> None:
         if not self._closed:

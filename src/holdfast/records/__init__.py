@@ -1,0 +1,53 @@
+"""Typed entities in repositories, with one meaning on every backend."""
+
+from holdfast.records.declaration import (
+    created_at,
+    field,
+    generated_key,
+    key,
+    ref,
+    updated_at,
+    version,
+)
+from holdfast.records.driver import Isolation
+from holdfast.records.entity import Entity
+from holdfast.records.field import Field, JsonPath
+from holdfast.records.opening import open_store
+from holdfast.records.page import BatchResult, Page, Upserted
+from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
+from holdfast.records.relation import Many, One, Relation, many, one
+from holdfast.records.repository import Repository
+from holdfast.records.store import Store
+from holdfast.records.transaction import Savepoint, Transaction
+
+__all__ = [
+    "Aggregate",
+    "BatchResult",
+    "Change",
+    "Entity",
+    "Field",
+    "Isolation",
+    "JsonPath",
+    "Many",
+    "One",
+    "Order",
+    "Page",
+    "Predicate",
+    "Relation",
+    "Repository",
+    "Savepoint",
+    "Store",
+    "Transaction",
+    "Upserted",
+    "created_at",
+    "everything",
+    "field",
+    "generated_key",
+    "key",
+    "many",
+    "one",
+    "open_store",
+    "ref",
+    "updated_at",
+    "version",
+]

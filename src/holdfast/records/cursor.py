@@ -1,0 +1,171 @@
+"""Cursors: a place in a total order, in a form that a client can hold.
+
+A cursor names the values of the order's fields at the row where a page ended, so that rows added
+or deleted in between neither repeat nor hide a row. It is bound to the query it came from by a
+fingerprint of it, and every value in it is checked again when it comes back.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Literal, cast
+from uuid import UUID
+
+import orjson
+
+from holdfast.errors import InvalidQueryError
+from holdfast.records.query import (
+    Column,
+    Compare,
+    In,
+    IsNull,
+    Not,
+    Operator,
+    Or,
+    Order,
+    Predicate,
+)
+from holdfast.records.value import Kind, Unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Direction = Literal["after", "before"]
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The rows beyond the row with *values* in the query's order, in *direction*."""
+
+    direction: Direction
+    values: tuple[object, ...]
+
+
+def encode(cursor: Cursor, where: Predicate, order: tuple[Order, ...]) -> str:
+    """Return *cursor* as URL-safe text."""
+    values = [
+        None if value is None else _TO_JSON.get(_kind(by), _same)(value)
+        for by, value in zip(order, cursor.values, strict=True)
+    ]
+    body = orjson.dumps([_fingerprint(where, order), cursor.direction, values])
+    return base64.urlsafe_b64encode(body).rstrip(b"=").decode()
+
+
+def decode(text: str, where: Predicate, order: tuple[Order, ...]) -> Cursor:
+    """Return the cursor in *text*. Raises InvalidQueryError for any but this query's own."""
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        body = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        fingerprint, direction, values = body
+    except (ValueError, TypeError, AttributeError, binascii.Error):
+        raise InvalidQueryError("the cursor is damaged: it is not one that a page gave") from None
+    if fingerprint != _fingerprint(where, order):
+        raise InvalidQueryError("the cursor belongs to another query: other filters or order")
+    if direction not in ("after", "before") or not isinstance(values, list):
+        raise InvalidQueryError("the cursor is damaged: it is not one that a page gave")
+    if len(values) != len(order):
+        raise InvalidQueryError("the cursor is damaged: it is not one that a page gave")
+    return Cursor(
+        cast("Direction", direction),
+        tuple(_from_json(by, value) for by, value in zip(order, values, strict=True)),
+    )
+
+
+def beyond(order: tuple[Order, ...], values: tuple[object, ...]) -> Predicate:
+    """Return the predicate of the rows that come after the row with *values* along *order*."""
+    result: Predicate | None = None
+    for by, value in reversed(list(zip(order, values, strict=True))):
+        further = _further(by, value)
+        if result is None:
+            result = further
+        else:
+            same = IsNull(by.operand) if value is None else _compare(by, Operator.EQ, value)
+            result = further | (same & result)
+    first, value = order[0], values[0]
+    assert result is not None
+    if len(order) > 1 and value is not None and not _nullable(first):
+        # Implied by the rest, and what lets an index on the first field start at the right place.
+        at_least = Operator.LE if first.descending else Operator.GE
+        result = _compare(first, at_least, value) & result
+    return result
+
+
+def reverse(order: tuple[Order, ...]) -> tuple[Order, ...]:
+    """Return the order that goes the other way."""
+    return tuple(Order(by.operand, not by.descending, not by.first) for by in order)
+
+
+def _further(by: Order, value: object) -> Predicate:
+    if value is None:
+        return Not(IsNull(by.operand)) if by.first else In(by.operand, ())
+    compared = _compare(by, Operator.LT if by.descending else Operator.GT, value)
+    if by.first or not _nullable(by):
+        return compared
+    return Or((compared, IsNull(by.operand)))
+
+
+def _compare(by: Order, operator: Operator, value: object) -> Predicate:
+    return Compare(by.operand, operator, value)
+
+
+def _column(by: Order) -> Column:
+    assert isinstance(by.operand, Column)
+    return by.operand
+
+
+def _kind(by: Order) -> Kind:
+    return _column(by).spec.type.kind
+
+
+def _nullable(by: Order) -> bool:
+    return _column(by).spec.type.nullable
+
+
+def _fingerprint(where: Predicate, order: tuple[Order, ...]) -> str:
+    return hashlib.blake2b(repr((where, order)).encode(), digest_size=9).hexdigest()
+
+
+def _from_json(by: Order, value: object) -> object:
+    column = _column(by)
+    if value is None:
+        if column.spec.type.nullable:
+            return None
+        raise InvalidQueryError(f"the cursor is damaged: no value for {column!r}")
+    kind = column.spec.type.kind
+    try:
+        decoded = _FROM_JSON.get(kind, _same)(value)
+        if column.spec.type.load is not None:
+            decoded = column.spec.type.load(decoded)
+        return column.spec.type.check(decoded)
+    except (ValueError, TypeError, ArithmeticError, InvalidOperation, Unfit):
+        raise InvalidQueryError(f"the cursor is damaged: a bad value for {column!r}") from None
+
+
+def _same(value: object) -> object:
+    return value
+
+
+_TO_JSON: dict[Kind, Callable[..., object]] = {
+    Kind.UUID: str,
+    Kind.DECIMAL: str,
+    Kind.DATETIME: datetime.isoformat,
+    Kind.DATE: date.isoformat,
+    Kind.TIME: time.isoformat,
+    Kind.TIMEDELTA: lambda value: value // _MICROSECOND,
+    Kind.BYTES: bytes.hex,
+}
+_FROM_JSON: dict[Kind, Callable[..., object]] = {
+    Kind.UUID: UUID,
+    Kind.DECIMAL: Decimal,
+    Kind.DATETIME: lambda text: datetime.fromisoformat(text).astimezone(UTC),
+    Kind.DATE: date.fromisoformat,
+    Kind.TIME: time.fromisoformat,
+    Kind.TIMEDELTA: lambda count: count * _MICROSECOND,
+    Kind.BYTES: bytes.fromhex,
+}

@@ -1,0 +1,152 @@
+"""The specifiers of an entity's fields: what stands to the right of `name: Field[T] =`."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
+
+from holdfast.errors import ConfigurationError
+from holdfast.records.field import Field
+from holdfast.records.value import Bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from holdfast.records.model import OnDelete, Role
+
+T = TypeVar("T")
+
+
+class _Missing(enum.Enum):
+    MISSING = "no default"
+
+
+MISSING = _Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a specifier said, before the entity's class is made."""
+
+    role: Role = "plain"
+    default: object = MISSING
+    default_factory: Callable[[], object] | None = None
+    bounds: Bounds = Bounds()  # noqa: RUF009 - it is frozen
+    unique: bool = False
+    target: type | str | None = None
+    on_delete: OnDelete = "restrict"
+
+    def __post_init__(self) -> None:
+        if self.default is not MISSING and self.default_factory is not None:
+            raise ConfigurationError("a field takes default or default_factory, not both")
+        if isinstance(self.default, (list, dict, set, bytearray)):
+            raise ConfigurationError(
+                f"default={self.default!r} would be shared by all entities; use default_factory"
+            )
+
+
+@overload
+def field(
+    *,
+    unique: bool = False,
+    max_length: int | None = None,
+    digits: tuple[int, int] | None = None,
+) -> Field[T]: ...
+@overload
+def field(
+    *,
+    default: T,
+    unique: bool = False,
+    max_length: int | None = None,
+    digits: tuple[int, int] | None = None,
+) -> Field[T]: ...
+@overload
+def field(
+    *,
+    default_factory: Callable[[], T],
+    unique: bool = False,
+    max_length: int | None = None,
+    digits: tuple[int, int] | None = None,
+) -> Field[T]: ...
+def field(
+    *,
+    default: object = MISSING,
+    default_factory: Callable[[], object] | None = None,
+    unique: bool = False,
+    max_length: int | None = None,
+    digits: tuple[int, int] | None = None,
+) -> Field[T]:
+    """A field of the entity.
+
+    *default* is for values that can't change; others come from *default_factory*. A *unique*
+    value is held by one row at the most (nulls by any number). *max_length* bounds text in
+    characters and bytes in bytes; text in a key, a unique or an index is bounded to 255 when
+    nothing is said. *digits* is what a Decimal declares: (precision, scale), as in (12, 2).
+    """
+    precision, scale = digits or (None, None)
+    return Field(
+        Declaration(
+            default=default,
+            default_factory=default_factory,
+            bounds=Bounds(max_length, precision, scale),
+            unique=unique,
+        )
+    )
+
+
+@overload
+def key(*, max_length: int | None = None) -> Field[T]: ...
+@overload
+def key(*, default_factory: Callable[[], T], max_length: int | None = None) -> Field[T]: ...
+def key(
+    *, default_factory: Callable[[], object] | None = None, max_length: int | None = None
+) -> Field[T]:
+    """The entity's key: a UUID, str or int that the caller or *default_factory* gives."""
+    return Field(
+        Declaration("key", default_factory=default_factory, bounds=Bounds(max_length=max_length))
+    )
+
+
+def generated_key(*, init: Literal[False] = False) -> Field[int]:  # noqa: ARG001 - for type checkers
+    """The entity's key: an int that the store numbers when the entity is added."""
+    return Field(Declaration("generated"))
+
+
+@overload
+def ref(
+    target: type | str, *, on_delete: OnDelete = "restrict", unique: bool = False
+) -> Field[T]: ...
+@overload
+def ref(
+    target: type | str, *, default: T, on_delete: OnDelete = "restrict", unique: bool = False
+) -> Field[T]: ...
+def ref(
+    target: type | str,
+    *,
+    default: object = MISSING,
+    on_delete: OnDelete = "restrict",
+    unique: bool = False,
+) -> Field[T]:
+    """The key of a *target* (or None): a foreign key with an index.
+
+    A write that would leave it pointing at no row raises ForeignKeyError. Deleting the target is
+    refused, deletes this too ("cascade"), or makes this null ("set null").
+    """
+    return Field(Declaration(default=default, unique=unique, target=target, on_delete=on_delete))
+
+
+def version(*, init: Literal[False] = False) -> Field[int]:  # noqa: ARG001 - for type checkers
+    """The number of times the row was written; what `update` compares before it sets."""
+    return Field(Declaration("version"))
+
+
+def created_at(*, init: Literal[False] = False) -> Field[datetime]:  # noqa: ARG001 - for type checkers
+    """When the row was added, set by the store."""
+    return Field(Declaration("created_at"))
+
+
+def updated_at(*, init: Literal[False] = False) -> Field[datetime]:  # noqa: ARG001 - for type checkers
+    """When the row was last written, set by the store."""
+    return Field(Declaration("updated_at"))

@@ -1,0 +1,174 @@
+"""The contract that a backend of records implements.
+
+A driver sees models, row values and queries as data; never entities' relations, cursors or
+defaults. Every method is atomic: it does all of its work or raises and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from holdfast.records.query import Aggregate, Change, Column, Everything, Order, Predicate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.errors import ConflictError
+    from holdfast.records.model import Model, Row
+
+E = TypeVar("E")
+
+Isolation = Literal["read committed", "repeatable read", "serializable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Generic[E]):
+    """Rows that fit *where*, along *order*, which is total; at most *limit*, after *offset*."""
+
+    model: Model[E]
+    where: Predicate = Everything()  # noqa: RUF009 - it is frozen
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures(Generic[E]):
+    """Figures over the rows of *model* that fit *where*, a row for each value of *by*.
+
+    A result row holds the values of *by*, then the figures. Without *by* there is one row.
+    """
+
+    model: Model[E]
+    figures: tuple[Aggregate, ...]
+    where: Predicate = Everything()  # noqa: RUF009 - it is frozen
+    by: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Generic[E]):
+    """*changes* to every row that fits *where*."""
+
+    model: Model[E]
+    where: Predicate
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionOptions:
+    """What a transaction asks for; a backend gives at least this isolation, or refuses."""
+
+    isolation: Isolation | None = None
+    read_only: bool = False
+
+
+Values: TypeAlias = tuple[object, ...]
+
+
+class Reader(Protocol):
+    """Reads; what is returned is the caller's own copy."""
+
+    async def get(self, model: Model[E], key: object) -> E | None:
+        """Return the entity under the row value *key*."""
+        ...
+
+    async def find(self, select: Select[E]) -> list[E]: ...
+
+    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+        """Return row values, a tuple for each row in the order of *columns*."""
+        ...
+
+    async def figures(self, query: Figures[E]) -> list[Values]: ...
+
+
+class Writer(Protocol):
+    """Writes. Raises ConflictError's kinds, and then nothing was written."""
+
+    async def insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        """Add *rows* and return them as stored, with the keys that the store generated.
+
+        When *atomic*, the first conflict is raised with its index; else each stands in its place.
+        """
+        ...
+
+    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        """Overwrite the row under the key of *row*, if its version is *expected* (None: any).
+
+        Key and time of creation stay. Returns the entity as stored, None when no such row is
+        there.
+        """
+        ...
+
+    async def patch(self, update: Update[E]) -> E | None:
+        """Apply *update*, which can fit one row at the most, and return it as stored."""
+        ...
+
+    async def update(self, update: Update[E]) -> int:
+        """Apply *update* and return the number of rows that fitted."""
+        ...
+
+    async def upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        """Add each row, or overwrite the one with the same *on*; tell which were created.
+
+        An overwritten row keeps its key and time of creation, and its version goes up by one.
+        """
+        ...
+
+    async def delete(self, model: Model[E], where: Predicate) -> int: ...
+
+
+class Session(Reader, Writer, Protocol):
+    """A place to read and write: either each call its own transaction, or all in one."""
+
+
+class DriverTransaction(Session, Protocol):
+    """One unit of work. After `commit` or `rollback` nothing more may be called."""
+
+    async def commit(self) -> None: ...
+
+    async def rollback(self) -> None: ...
+
+    async def savepoint(self) -> None:
+        """Open a savepoint inside the current one."""
+        ...
+
+    async def release(self) -> None:
+        """Close the innermost savepoint and keep what was done since."""
+        ...
+
+    async def rollback_to(self) -> None:
+        """Close the innermost savepoint and undo what was done since."""
+        ...
+
+
+class Driver(Protocol):
+    """A backend."""
+
+    name: str
+
+    async def open(self, models: Sequence[Model[object]]) -> None:
+        """Connect. Called once, before anything else."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything. Idempotent; called even when `open` failed."""
+        ...
+
+    def session(self) -> Session:
+        """Return the session in which each call is its own transaction."""
+        ...
+
+    async def begin(self, options: TransactionOptions) -> DriverTransaction: ...
+
+    async def create_schema(self) -> None:
+        """Create what is missing. What is there is left as it is."""
+        ...
+
+    async def drop_schema(self) -> None:
+        """Remove all rows and all structure of the models."""
+        ...

@@ -1,0 +1,104 @@
+"""How SQLite keeps each kind of row value, and how it comes back.
+
+Every form sorts and compares in SQLite as the value does in Python. Text is what SQLite reads and
+writes fastest, and a person can read it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, cast
+
+import orjson
+import sqlalchemy as sa
+
+from holdfast.records.value import Kind
+from holdfast.uuid7 import parse_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.types import TypeEngine
+
+    from holdfast.records.model import FieldSpec
+
+_MICROSECOND = timedelta(microseconds=1)
+
+TYPES: dict[Kind, TypeEngine[object]] = cast(
+    "dict[Kind, TypeEngine[object]]",
+    {
+        Kind.BOOL: sa.INTEGER(),
+        Kind.INT: sa.INTEGER(),
+        Kind.FLOAT: sa.REAL(),
+        Kind.STR: sa.TEXT(),
+        Kind.BYTES: sa.BLOB(),
+        Kind.DECIMAL: sa.INTEGER(),  # in units of the last declared digit
+        Kind.DATETIME: sa.TEXT(),  # 2026-11-21 08:30:00.000000, always UTC, always this wide
+        Kind.DATE: sa.TEXT(),
+        Kind.TIME: sa.TEXT(),
+        Kind.TIMEDELTA: sa.INTEGER(),  # microseconds
+        Kind.UUID: sa.TEXT(),  # 36 characters
+        Kind.JSON: sa.TEXT(),
+    },
+)
+
+
+def encode_datetime(value: datetime) -> str:
+    return value.isoformat(" ", "microseconds")[:26]
+
+
+def decode_datetime(text: str) -> datetime:
+    return datetime.fromisoformat(text + "+00:00")
+
+
+def encode_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def encoder(spec: FieldSpec) -> Callable[[object], object] | None:
+    """Return what turns a row value of *spec* into SQLite's; None where they are the same."""
+    match spec.type.kind:
+        case Kind.BOOL:
+            return cast("Callable[[object], object]", int)
+        case Kind.DECIMAL:
+            scale = spec.type.bounds.scale or 0
+            return lambda value: int(cast("Decimal", value).scaleb(scale))
+        case Kind.DATETIME:
+            return cast("Callable[[object], object]", encode_datetime)
+        case Kind.DATE:
+            return lambda value: cast("date", value).isoformat()
+        case Kind.TIME:
+            return lambda value: cast("time", value).isoformat("microseconds")
+        case Kind.TIMEDELTA:
+            return lambda value: cast("timedelta", value) // _MICROSECOND
+        case Kind.UUID:
+            return cast("Callable[[object], object]", str)
+        case Kind.JSON:
+            return encode_json
+        case _:
+            return None
+
+
+def decoder(spec: FieldSpec) -> Callable[[object], object] | None:
+    """Return what turns SQLite's value of *spec* into a row value; None where they are the same."""
+    match spec.type.kind:
+        case Kind.BOOL:
+            return bool
+        case Kind.DECIMAL:
+            scale = spec.type.bounds.scale or 0
+            return lambda value: Decimal(cast("int", value)).scaleb(-scale)
+        case Kind.DATETIME:
+            return cast("Callable[[object], object]", decode_datetime)
+        case Kind.DATE:
+            return cast("Callable[[object], object]", date.fromisoformat)
+        case Kind.TIME:
+            return cast("Callable[[object], object]", time.fromisoformat)
+        case Kind.TIMEDELTA:
+            return lambda value: cast("int", value) * _MICROSECOND
+        case Kind.UUID:
+            return cast("Callable[[object], object]", parse_uuid)
+        case Kind.JSON:
+            return cast("Callable[[object], object]", orjson.loads)
+        case _:
+            return None

@@ -1,0 +1,372 @@
+"""SQLite: one connection that writes, one that reads, and one more for each open snapshot.
+
+Under the async API every connection lives on a thread of its own, and a call costs one hop there
+and back. The file is in WAL mode: readers never wait for the writer. Writers, in this process and
+in others, wait for one another, up to `lock_timeout`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import orjson
+import sqlalchemy as sa
+
+from holdfast.errors import ConfigurationError, LockTimeoutError, TransactionError
+from holdfast.records.drivers.sql.codecs import TYPES
+from holdfast.records.drivers.sql.rows import Rows, classified
+from holdfast.records.drivers.sql.statements import Statements
+from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.evaluate import follow, in_json_order, matches
+from holdfast.records.query import Operator, Part, fold_case
+from holdfast.records.session import VerbSession
+from holdfast.records.value import json_equal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from holdfast.offload import Lock, Offload
+    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.model import Model
+
+T = TypeVar("T")
+
+OLDEST = (3, 38, 0)  # STRICT tables and RETURNING
+_OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
+
+
+@dataclass(frozen=True, slots=True)
+class SQLiteOptions:
+    """What tunes SQLite. *lock_timeout* is in seconds.
+
+    *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
+    commits, though never the file's consistency. A killed process loses nothing either way.
+    """
+
+    lock_timeout: float = 60.0
+    synchronous: Literal["full", "normal"] = "full"
+
+
+class SQLiteDriver:
+    """Records in one SQLite file."""
+
+    name = "sqlite"
+
+    def __init__(
+        self, path: Path, options: SQLiteOptions, offload: Callable[[str], Offload]
+    ) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise ConfigurationError(
+                f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or newer is needed"
+            )
+        self._path = path
+        self._options = options
+        self._offload = offload
+        self._models: tuple[Model[object], ...] = ()
+        self._statements = Statements({})
+        self._members: list[Member] = []
+        self._idle: list[Member] = []
+        self._session: SQLiteSession | None = None
+
+    async def open(self, models: Sequence[Model[object]]) -> None:
+        self._models = tuple(models)
+        self._statements = Statements(build_tables(models, TYPES))
+        writer = await self._member("writer", read_only=False)
+        reader = await self._member("reader", read_only=True)
+        writing = writer.offload.lock(self._options.lock_timeout)
+        self._session = SQLiteSession(reader, Writer(writer, writing))
+
+    async def close(self) -> None:
+        members, self._members, self._session = self._members, [], None
+        for member in members:
+            await member.close()
+
+    def session(self) -> SQLiteSession:
+        if self._session is None:
+            raise TransactionError("the store is not open: use it in `async with`")
+        return self._session
+
+    async def begin(self, options: TransactionOptions) -> SQLiteTransaction:
+        if not options.read_only:
+            writer = self.session().writer
+            await writer.begin()
+            return SQLiteTransaction(writer.member, writer.end)
+        self.session()
+        member = self._idle.pop() if self._idle else None
+        if member is None:
+            member = await self._member("snapshot", read_only=True)
+        snapshot = member
+
+        async def end(statement: str) -> None:
+            try:
+                await snapshot.offload.run(snapshot.end, statement)
+            finally:
+                self._idle.append(snapshot)
+
+        try:
+            await member.offload.run(member.begin, "BEGIN")
+        except BaseException:
+            member.offload.post(member.abandon)
+            self._idle.append(member)
+            raise
+        return SQLiteTransaction(member, end)
+
+    async def create_schema(self) -> None:
+        tables = self._statements.tables.values()
+        wanted: list[sa.schema.ExecutableDDLElement] = [
+            sa.schema.CreateTable(table, if_not_exists=True) for table in tables
+        ]
+        for table in tables:
+            wanted += [
+                sa.schema.CreateIndex(index, if_not_exists=True)
+                for index in sorted(table.indexes, key=lambda index: str(index.name))
+            ]
+        await self._define(wanted)
+
+    async def drop_schema(self) -> None:
+        tables = list(self._statements.tables.values())
+        await self._define([sa.schema.DropTable(table, if_exists=True) for table in tables])
+
+    async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
+        texts = [self._statements.compile(ddl).sql for ddl in wanted]
+
+        def work(rows: Rows) -> None:
+            rows.connection.execute("PRAGMA defer_foreign_keys = ON")
+            for text in texts:
+                rows.connection.execute(text)
+
+        await self.session().write(work)
+
+    async def _member(self, role: str, *, read_only: bool) -> Member:
+        member = Member(self._offload(f"sqlite-{role}"))
+        self._members.append(member)
+
+        def connect() -> Rows:
+            connection = _connect(self._path, self._options, read_only=read_only)
+            return Rows(connection, self._statements, self._models)
+
+        member.rows = await member.offload.run(connect)
+        return member
+
+
+class Member:
+    """A connection and where it lives."""
+
+    rows: Rows | None = None
+
+    def __init__(self, offload: Offload) -> None:
+        self.offload = offload
+
+    def work(self, call: Callable[[Rows], T]) -> T:
+        assert self.rows is not None
+        return call(self.rows)
+
+    def begin(self, statement: str) -> None:
+        self._execute(statement)
+        if statement == "BEGIN":
+            # A snapshot is taken at the first read, and this is it.
+            self._execute("SELECT 1 FROM sqlite_master LIMIT 1")
+
+    def end(self, statement: str) -> None:
+        """COMMIT or ROLLBACK; a commit that fails leaves nothing."""
+        try:
+            self._execute(statement)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def alone(self, call: Callable[[Rows], T]) -> T:
+        """Do *call* as a transaction of its own."""
+        self.begin("BEGIN IMMEDIATE")
+        try:
+            result = self.work(call)
+        except BaseException:
+            self.abandon()
+            raise
+        self.end("COMMIT")
+        return result
+
+    def abandon(self) -> None:
+        """Undo the open transaction, if there is one."""
+        assert self.rows is not None
+        if self.rows.connection.in_transaction:
+            self.rows.connection.execute("ROLLBACK")
+
+    def savepoint(self, statement: str, depth: int) -> None:
+        self._execute(f"{statement} holdfast_{depth}")
+
+    async def close(self) -> None:
+        if self.rows is not None:
+            await self.offload.run(self.rows.connection.close)
+        self.offload.close()
+
+    def _execute(self, statement: str) -> None:
+        assert self.rows is not None
+        try:
+            self.rows.connection.execute(statement)
+        except sqlite3.Error as error:
+            raise classified(error) from error
+
+
+class Writer:
+    """The connection that writes, and the lock that gives it to one transaction at a time."""
+
+    def __init__(self, member: Member, lock: Lock) -> None:
+        self.member = member
+        self._lock = lock
+
+    async def begin(self) -> None:
+        await self._lock.acquire()
+        try:
+            await self.member.offload.run(self.member.begin, "BEGIN IMMEDIATE")
+        except BaseException:
+            self.member.offload.post(self.member.abandon)
+            self._lock.release()
+            raise
+
+    async def end(self, statement: str) -> None:
+        try:
+            await self.member.offload.run(self.member.end, statement)
+        finally:
+            self._lock.release()
+
+    async def alone(self, call: Callable[[Rows], T]) -> T:
+        await self._lock.acquire()
+        try:
+            return await self.member.offload.run(self.member.alone, call)
+        finally:
+            self._lock.release()
+
+
+class SQLiteSession(VerbSession[Rows]):
+    """Each call is a transaction of its own."""
+
+    def __init__(self, reader: Member, writer: Writer) -> None:
+        self._reader = reader
+        self.writer = writer
+
+    async def read(self, work: Callable[[Rows], T]) -> T:
+        return await self._reader.offload.run(self._reader.work, work)
+
+    async def write(self, work: Callable[[Rows], T]) -> T:
+        return await self.writer.alone(work)
+
+
+class SQLiteTransaction(VerbSession[Rows]):
+    """All calls are one transaction on one connection."""
+
+    def __init__(self, member: Member, end: Callable[[str], Awaitable[None]]) -> None:
+        self._member = member
+        self._end = end
+        self._depth = 0
+
+    async def read(self, work: Callable[[Rows], T]) -> T:
+        return await self._member.offload.run(self._member.work, work)
+
+    async def write(self, work: Callable[[Rows], T]) -> T:
+        return await self._member.offload.run(self._member.work, work)
+
+    async def commit(self) -> None:
+        await self._end("COMMIT")
+
+    async def rollback(self) -> None:
+        await self._end("ROLLBACK")
+
+    async def savepoint(self) -> None:
+        self._depth += 1
+        await self._member.offload.run(self._member.savepoint, "SAVEPOINT", self._depth)
+
+    async def release(self) -> None:
+        depth, self._depth = self._depth, self._depth - 1
+        await self._member.offload.run(self._member.savepoint, "RELEASE", depth)
+
+    async def rollback_to(self) -> None:
+        depth, self._depth = self._depth, self._depth - 1
+
+        def undo() -> None:
+            self._member.savepoint("ROLLBACK TO", depth)
+            self._member.savepoint("RELEASE", depth)
+
+        await self._member.offload.run(undo)
+
+
+def _connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(
+            path,
+            timeout=options.lock_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+    except sqlite3.Error as error:
+        raise classified(error) from error
+    try:
+        _set_up(connection, options, read_only=read_only)
+    except sqlite3.Error as error:
+        connection.close()
+        raise classified(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection, options: SQLiteOptions, *, read_only: bool) -> None:
+    deadline = time.monotonic() + options.lock_timeout
+    while True:
+        # Two processes that open a new file at once: SQLite refuses one of them at once.
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() > deadline:
+                raise LockTimeoutError("the database is held by another process") from error
+            time.sleep(_OPENING_PAUSE)
+    connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    for name, arity, function in _FUNCTIONS:
+        connection.create_function(name, arity, function, deterministic=True)
+
+
+def _follow(text: str | None, steps: str) -> str | None:
+    if text is None:
+        return None
+    found = follow(orjson.loads(text), tuple(orjson.loads(steps)))
+    return None if found is None else orjson.dumps(found).decode()
+
+
+def _compare(text: str | None, how: str, wanted: str) -> bool:
+    if text is None:
+        return False
+    found, value = orjson.loads(text), orjson.loads(wanted)
+    if how == Operator.EQ.value:
+        return json_equal(found, value)
+    return in_json_order(Operator(how), found, value)
+
+
+def _match(text: str | None, part: str, wanted: str, ignore_case: int) -> bool:
+    return text is not None and matches(
+        orjson.loads(text), Part(part), wanted, ignore_case=bool(ignore_case)
+    )
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else fold_case(text)
+
+
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int | None]], ...] = (
+    ("holdfast_follow", 2, _follow),
+    ("holdfast_compare", 3, _compare),
+    ("holdfast_match", 4, _match),
+    ("holdfast_fold", 1, _fold),
+)

@@ -1,0 +1,147 @@
+"""Entities: plain values whose class is also the vocabulary of queries about them.
+
+A field is taken out of the class's own namespace, so that reading it from an instance is a plain
+attribute access; reading it from the class goes through the metaclass and yields the expression.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+from holdfast.errors import ConfigurationError, NotLoadedError
+from holdfast.records.build import (
+    Members,
+    Scope,
+    annotations_of,
+    build_model,
+    constructor,
+    spells_field,
+    vocabulary,
+)
+from holdfast.records.declaration import (
+    MISSING,
+    Declaration,
+    created_at,
+    field,
+    generated_key,
+    key,
+    ref,
+    updated_at,
+    version,
+)
+from holdfast.records.field import Field
+from holdfast.records.model import model_of
+from holdfast.records.relation import Relation, many, one
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+
+@dataclass_transform(
+    kw_only_default=True,
+    eq_default=True,
+    field_specifiers=(field, key, generated_key, ref, version, created_at, updated_at, one, many),
+)
+class EntityType(type):
+    """The metaclass of entities: collects the fields and answers for them on the class."""
+
+    def __new__(
+        metacls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        table: str | None = None,
+        indexes: Sequence[tuple[str, ...]] = (),
+    ) -> EntityType:
+        declared = {
+            attribute: namespace.pop(attribute)
+            for attribute, value in list(namespace.items())
+            if isinstance(value, (Field, Relation))
+        }
+        cls = super().__new__(metacls, name, bases, namespace)
+        hints = annotations_of(cls)
+        scope = Scope(cls, sys._getframe(1).f_locals)  # noqa: SLF001 - where a local class is known
+        members: Members = {}
+        for base in reversed(cls.__mro__[1:]):
+            members.update(base.__dict__.get("__members__", {}))
+        for attribute, hint in hints.items():
+            if attribute in declared or spells_field(hint):
+                value = declared.pop(attribute, None) or Field(Declaration())
+                members[attribute] = (value, hint, scope)
+        if declared:
+            raise ConfigurationError(
+                f"{name}.{next(iter(declared))} has no annotation; write name: Field[...] = ..."
+            )
+        type.__setattr__(cls, "__members__", members)
+        type.__setattr__(cls, "__vocabulary__", {})
+        if table is not None:
+            model = build_model(cls, members, table=table, indexes=indexes)
+            type.__setattr__(cls, "__holdfast__", model)
+            type.__setattr__(cls, "__vocabulary__", vocabulary(model))
+            type.__setattr__(cls, "__init__", constructor(model))
+        elif indexes:
+            raise ConfigurationError(f"{name}: indexes need a table")
+        return cls
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            try:
+                return type.__getattribute__(cls, "__vocabulary__")[name]
+            except KeyError:
+                raise AttributeError(f"{cls.__name__} has no field {name!r}") from None
+
+        def __dir__(cls):  # noqa: ANN204
+            return [*super().__dir__(), *cls.__vocabulary__]
+
+
+class Entity(metaclass=EntityType):
+    """A typed, detached value that a repository stores.
+
+    Declare it with `class Video(Entity, table="videos")`; without a table it is a mix-in whose
+    fields its subclasses take over. Values are checked when they are written, not when they are
+    set. Two entities are equal when they are of one class and all their fields are equal; loaded
+    relations don't count.
+    """
+
+    __vocabulary__: ClassVar[Mapping[str, object]]
+    __hash__ = None  # type: ignore[assignment]  # a value that can change has none
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            cls = type(self)
+            member = cls.__vocabulary__.get(name)
+            if member is None:
+                raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+            if isinstance(member, Relation):
+                hint = f"ask for it with load=[{cls.__name__}.{name}]"
+            else:
+                hint = "the store sets it when the entity is written"
+            raise NotLoadedError(cls.__name__, name, hint)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self.__dict__, other.__dict__
+        return all(
+            mine.get(spec.name, MISSING) == theirs.get(spec.name, MISSING)
+            for spec in model_of(type(self)).fields
+        )
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({shown})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        from holdfast.records.schema import entity_schema  # noqa: PLC0415 - for those who need it
+
+        return entity_schema(cls, handler)

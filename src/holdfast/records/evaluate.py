@@ -1,0 +1,180 @@
+"""Predicates and changes as functions of a row: what they mean, said once in Python."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, assert_never, cast
+
+from holdfast.records.query import (
+    And,
+    Change,
+    Column,
+    Compare,
+    Everything,
+    In,
+    Increment,
+    IsNull,
+    Match,
+    Not,
+    Operand,
+    Operator,
+    Or,
+    Order,
+    Part,
+    Path,
+    Predicate,
+    SetTo,
+    fold_case,
+    node,
+)
+from holdfast.records.value import Kind, json_equal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from holdfast.records.model import Row
+
+_COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQ: operator.eq,
+    Operator.LT: operator.lt,
+    Operator.LE: operator.le,
+    Operator.GT: operator.gt,
+    Operator.GE: operator.ge,
+}
+
+
+def fits(predicate: Predicate) -> Callable[[Row], bool]:
+    """Return the function that tells whether a row fits *predicate*."""
+    match leaf := node(predicate):
+        case Everything():
+            return lambda _row: True
+        case And(parts):
+            functions = [fits(part) for part in parts]
+            return lambda row: all(function(row) for function in functions)
+        case Or(parts):
+            functions = [fits(part) for part in parts]
+            return lambda row: any(function(row) for function in functions)
+        case Not(part):
+            function = fits(part)
+            return lambda row: not function(row)
+        case IsNull(operand):
+            read = _reader(operand)
+            return lambda row: read(row) is None
+        case Compare(operand, how, value):
+            return _leaf(operand, lambda found: compares(operand, how, found, value))
+        case In(operand, values):
+            if isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON:
+                return _leaf(
+                    operand, lambda found: any(json_equal(found, value) for value in values)
+                )
+            chosen = frozenset(values)
+            return _leaf(operand, lambda found: found in chosen)
+        case Match(operand, part, text, ignore_case):
+            wanted = fold_case(text) if ignore_case else text
+            return _leaf(
+                operand, lambda found: matches(found, part, wanted, ignore_case=ignore_case)
+            )
+        case _:
+            assert_never(leaf)
+
+
+def compares(operand: Operand, how: Operator, found: object, value: object) -> bool:
+    """Tell whether *found*, which is not None, stands to *value* as *how* says."""
+    if isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON:
+        if how is Operator.EQ:
+            return json_equal(found, value)
+        return in_json_order(how, found, value)
+    return _COMPARISONS[how](found, value)
+
+
+def in_json_order(how: Operator, left: object, right: object) -> bool:
+    """Tell whether *left* stands to *right* as *how* says: numbers or texts, never a mixture."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    alike = (isinstance(left, str) and isinstance(right, str)) or (
+        isinstance(left, (int, float)) and isinstance(right, (int, float))
+    )
+    return alike and _COMPARISONS[how](left, right)
+
+
+def matches(found: object, part: Part, wanted: str, *, ignore_case: bool) -> bool:
+    """Tell whether *found* is text with *wanted*, already folded if need be, in its *part*."""
+    if not isinstance(found, str):
+        return False
+    text = fold_case(found) if ignore_case else found
+    match part:
+        case Part.WHOLE:
+            return text == wanted
+        case Part.ANYWHERE:
+            return wanted in text
+        case Part.START:
+            return text.startswith(wanted)
+        case Part.END:
+            return text.endswith(wanted)
+        case _:
+            assert_never(part)
+
+
+def follow(value: object, steps: tuple[str | int, ...]) -> object:
+    """Return what the JSON *value* holds at *steps*, None where they lead nowhere."""
+    for step in steps:
+        if isinstance(step, str):
+            if not isinstance(value, dict):
+                return None
+            value = value.get(step)
+        else:
+            if not isinstance(value, list) or step >= len(value):
+                return None
+            value = value[step]
+    return value
+
+
+def changed(row: Row, changes: Iterable[Change]) -> Row:
+    """Return *row* with *changes* made. Raises InvalidValueError when a sum can't be stored."""
+    values = list(row)
+    for change in changes:
+        spec = change.column.spec
+        match change:
+            case SetTo(_, value):
+                values[spec.position] = value
+            case Increment(_, amount):
+                stored = row[spec.position]
+                if stored is not None:
+                    total = cast("float", stored) + cast("float", amount)
+                    values[spec.position] = spec.to_row(change.column.entity, total)
+            case _:
+                assert_never(change)
+    return tuple(values)
+
+
+def sort(rows: Iterable[Row], order: tuple[Order, ...]) -> list[Row]:
+    """Return *rows* along *order*."""
+    ordered = list(rows)
+    for by in reversed(order):
+        read = _reader(by.operand)
+        known = [row for row in ordered if read(row) is not None]
+        unknown = [row for row in ordered if read(row) is None]
+        known.sort(key=cast("Callable[[Row], str]", read), reverse=by.descending)
+        ordered = [*unknown, *known] if by.first else [*known, *unknown]
+    return ordered
+
+
+def _leaf(operand: Operand, holds: Callable[[object], bool]) -> Callable[[Row], bool]:
+    read = _reader(operand)
+
+    def check(row: Row) -> bool:
+        found = read(row)
+        return found is not None and holds(found)
+
+    return check
+
+
+def _reader(operand: Operand) -> Callable[[Row], object]:
+    match operand:
+        case Column(_, spec):
+            return operator.itemgetter(spec.position)
+        case Path(column, steps):
+            position = column.spec.position
+            return lambda row: follow(row[position], steps)
+        case _:
+            assert_never(operand)

@@ -1,0 +1,281 @@
+"""Fields: on the class typed expressions, on an instance plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
+
+from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.records.query import (
+    Column,
+    Compare,
+    In,
+    Increment,
+    IsNull,
+    Match,
+    Not,
+    Operand,
+    Operator,
+    Or,
+    Order,
+    Part,
+    Path,
+    Predicate,
+    SetTo,
+)
+from holdfast.records.value import Kind, Unfit, check_text, copy_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+    from decimal import Decimal
+
+    from holdfast.records.declaration import Declaration
+    from holdfast.records.model import FieldSpec
+
+T = TypeVar("T")
+
+
+class Field(Generic[T]):
+    """A field of type T: `Video.duration` is this expression, `video.duration` the value."""
+
+    declaration: Declaration
+    owner: str
+    spec: FieldSpec
+
+    def __init__(self, declaration: Declaration) -> None:
+        self.declaration = declaration
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type) -> Field[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> T: ...
+        def __get__(self, instance: object, owner: type) -> Field[T] | T: ...
+        def __set__(self, instance: object, value: T) -> None: ...
+
+        @overload
+        def __eq__(self, other: T) -> Predicate: ...  # pyright: ignore[reportOverlappingOverload]
+        @overload
+        def __eq__(self, other: object) -> bool: ...
+        def __eq__(self, other: object) -> Predicate | bool: ...
+        @overload
+        def __ne__(self, other: T) -> Predicate: ...  # pyright: ignore[reportOverlappingOverload]
+        @overload
+        def __ne__(self, other: object) -> bool: ...
+        def __ne__(self, other: object) -> Predicate | bool: ...
+
+    else:
+
+        def __eq__(self, other):  # noqa: ANN001, ANN204 - its types stand above
+            return IsNull(self.column) if other is None else self._compare(Operator.EQ, other)
+
+        def __ne__(self, other):  # noqa: ANN001, ANN204
+            return Not(self == other)
+
+    __hash__ = object.__hash__
+
+    @property
+    def column(self) -> Column:
+        return Column(self.owner, self.spec)
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, Field):
+            raise InvalidQueryError(
+                f"{self.column!r} is compared with another field; a field is compared with a value"
+            )
+        return self.spec.to_row(self.owner, value)
+
+    def _compare(self, operator: Operator, other: object) -> Predicate:
+        if other is None:
+            raise InvalidQueryError(
+                f"{self.column!r} {operator.value} None has no meaning; use is_null()"
+            )
+        if operator is not Operator.EQ and self.spec.type.kind is Kind.JSON:
+            raise InvalidQueryError(f"{self.column!r} is JSON, which has no order")
+        return Compare(self.column, operator, self._value(other))
+
+    def __lt__(self, other: T) -> Predicate:
+        return self._compare(Operator.LT, other)
+
+    def __le__(self, other: T) -> Predicate:
+        return self._compare(Operator.LE, other)
+
+    def __gt__(self, other: T) -> Predicate:
+        return self._compare(Operator.GT, other)
+
+    def __ge__(self, other: T) -> Predicate:
+        return self._compare(Operator.GE, other)
+
+    def in_(self, values: Iterable[T]) -> Predicate:
+        """One of *values*; None among them stands for null. No values: nothing."""
+        return _one_of(self.column, [None if v is None else self._value(v) for v in values])
+
+    def not_in(self, values: Iterable[T]) -> Predicate:
+        """None of *values*: nulls are included, unless None is among them."""
+        return ~self.in_(values)
+
+    def between(self, low: T, high: T) -> Predicate:
+        """From *low* to *high*, both included."""
+        return (self >= low) & (self <= high)
+
+    def is_null(self) -> Predicate:
+        """Without a value."""
+        return IsNull(self.column)
+
+    def contains(self, text: str) -> Predicate:
+        """*text* stands in it, to the letter."""
+        return _match(self.column, Part.ANYWHERE, text)
+
+    def startswith(self, text: str) -> Predicate:
+        """It starts with *text*, to the letter."""
+        return _match(self.column, Part.START, text)
+
+    def endswith(self, text: str) -> Predicate:
+        """It ends with *text*, to the letter."""
+        return _match(self.column, Part.END, text)
+
+    def iequals(self, text: str) -> Predicate:
+        """It is *text* but for case (see `fold_case`)."""
+        return _match(self.column, Part.WHOLE, text, ignore_case=True)
+
+    def icontains(self, text: str) -> Predicate:
+        """*text* stands in it but for case (see `fold_case`)."""
+        return _match(self.column, Part.ANYWHERE, text, ignore_case=True)
+
+    def __getitem__(self, step: str | int) -> JsonPath:
+        """Return the place inside this JSON field; raises InvalidQueryError for other fields."""
+        if self.spec.type.kind is not Kind.JSON:
+            raise InvalidQueryError(f"{self.column!r} is no JSON field: it has nothing inside")
+        return JsonPath(self.column, ())[step]
+
+    __iter__ = None  # or Python would try to iterate through __getitem__
+
+    def asc(self) -> Order:
+        return self._order(descending=False)
+
+    def desc(self) -> Order:
+        return self._order(descending=True)
+
+    def _order(self, *, descending: bool) -> Order:
+        if self.spec.type.kind is Kind.JSON:
+            raise InvalidQueryError(f"{self.column!r} is JSON, which has no order")
+        return Order(self.column, descending)
+
+    def to(self, value: T) -> SetTo:
+        """The change that gives the field *value*."""
+        return SetTo(self.column, self._value(value))
+
+    @overload
+    def increment(self: Field[int], amount: int = 1) -> Increment: ...
+    @overload
+    def increment(self: Field[float], amount: float) -> Increment: ...
+    @overload
+    def increment(self: Field[Decimal], amount: Decimal) -> Increment: ...
+    @overload
+    def increment(self: Field[timedelta], amount: timedelta) -> Increment: ...
+    def increment(self, amount: object = 1) -> Increment:
+        """The change that adds *amount* to what is stored; concurrent increments add up."""
+        if self.spec.type.kind not in _NUMBERS:
+            raise InvalidQueryError(f"{self.column!r} is no number and can't be incremented")
+        return Increment(self.column, self._value(amount))
+
+
+class JsonPath:
+    """A place inside a JSON field, such as `Video.attributes["provider"]`."""
+
+    def __init__(self, column: Column, steps: tuple[str | int, ...]) -> None:
+        self.operand = Path(column, steps)
+
+    def __getitem__(self, step: str | int) -> JsonPath:
+        if isinstance(step, bool) or not isinstance(step, (str, int)):
+            raise InvalidQueryError(f"a JSON path goes by str or int, got {step!r}")
+        if isinstance(step, int) and step < 0:
+            raise InvalidQueryError(f"a position in a JSON list starts at 0, got {step}")
+        if isinstance(step, str):
+            self._json(step)
+        return JsonPath(self.operand.column, (*self.operand.steps, step))
+
+    __iter__ = None
+    __hash__ = object.__hash__
+
+    def _json(self, value: object) -> object:
+        try:
+            return copy_json(value)
+        except Unfit as unfit:
+            column = self.operand.column
+            raise InvalidValueError(column.entity, column.name, str(unfit)) from None
+
+    def __eq__(self, other: object) -> Predicate:  # type: ignore[override]
+        if other is None:
+            return IsNull(self.operand)
+        return Compare(self.operand, Operator.EQ, self._json(other))
+
+    def __ne__(self, other: object) -> Predicate:  # type: ignore[override]
+        return Not(self == other)
+
+    def _compare(self, operator: Operator, other: object) -> Predicate:
+        if isinstance(other, bool) or not isinstance(other, (str, int, float)):
+            raise InvalidQueryError(
+                f"{self.operand!r} {operator.value} {other!r}: only numbers and text have an order"
+            )
+        return Compare(self.operand, operator, self._json(other))
+
+    def __lt__(self, other: str | float) -> Predicate:
+        return self._compare(Operator.LT, other)
+
+    def __le__(self, other: str | float) -> Predicate:
+        return self._compare(Operator.LE, other)
+
+    def __gt__(self, other: str | float) -> Predicate:
+        return self._compare(Operator.GT, other)
+
+    def __ge__(self, other: str | float) -> Predicate:
+        return self._compare(Operator.GE, other)
+
+    def in_(self, values: Iterable[object]) -> Predicate:
+        """One of *values*, by type and value; None stands for null or missing."""
+        return _one_of(self.operand, [self._json(value) for value in values])
+
+    def not_in(self, values: Iterable[object]) -> Predicate:
+        return ~self.in_(values)
+
+    def is_null(self) -> Predicate:
+        """The path leads nowhere, or to a JSON null."""
+        return IsNull(self.operand)
+
+    def contains(self, text: str) -> Predicate:
+        return _match(self.operand, Part.ANYWHERE, text)
+
+    def startswith(self, text: str) -> Predicate:
+        return _match(self.operand, Part.START, text)
+
+    def endswith(self, text: str) -> Predicate:
+        return _match(self.operand, Part.END, text)
+
+    def iequals(self, text: str) -> Predicate:
+        return _match(self.operand, Part.WHOLE, text, ignore_case=True)
+
+    def icontains(self, text: str) -> Predicate:
+        return _match(self.operand, Part.ANYWHERE, text, ignore_case=True)
+
+
+def _one_of(operand: Operand, values: list[object]) -> Predicate:
+    known = In(operand, tuple(value for value in values if value is not None))
+    return Or((known, IsNull(operand))) if None in values else known
+
+
+def _match(operand: Operand, part: Part, text: str, *, ignore_case: bool = False) -> Predicate:
+    column = operand if isinstance(operand, Column) else operand.column
+    if not isinstance(text, str):
+        raise InvalidQueryError(f"{operand!r}: expected text to look for, got {text!r}")
+    if isinstance(operand, Column) and operand.spec.type.kind is not Kind.STR:
+        raise InvalidQueryError(f"{operand!r} is no text field")
+    try:
+        check_text(text)
+    except Unfit as unfit:
+        raise InvalidValueError(column.entity, column.name, str(unfit)) from None
+    return Match(operand, part, text, ignore_case)
+
+
+_NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)

@@ -1,0 +1,61 @@
+"""Making entities from rows: one generated function per model and decoding.
+
+Building twelve attributes by hand-written source costs a third of a generic loop, and reading is
+mostly this (`benchmarks/records.py`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from holdfast.records.value import Kind, copy_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from holdfast.records.model import FieldSpec, Model, Row
+
+E = TypeVar("E")
+
+
+def hydrator(
+    model: Model[E], decoder: Callable[[FieldSpec], Callable[[object], object] | None]
+) -> Callable[[Iterable[Sequence[object]]], list[E]]:
+    """Return a function from rows of encoded values, one per field, to entities.
+
+    *decoder* tells how a driver's values of a field become row values; None: they are the same.
+    """
+    scope: dict[str, object] = {"_new": object.__new__, "_entity": model.entity}
+    names = [f"v{spec.position}" for spec in model.fields]
+    parts: list[str] = []
+    for spec, value in zip(model.fields, names, strict=True):
+        made = value
+        for stage, function in (("d", decoder(spec)), ("l", spec.type.load)):
+            if function is not None:
+                scope[f"{stage}{spec.position}"] = function
+                made = f"{stage}{spec.position}({made})"
+        if spec.type.nullable and made != value:
+            made = f"None if {value} is None else {made}"
+        parts.append(f"{spec.name!r}: {made}")
+    source = [
+        "def hydrate(rows):",
+        "    entities = []",
+        f"    for ({', '.join(names)},) in rows:",
+        "        made = _new(_entity)",
+        f"        made.__dict__ = {{{', '.join(parts)}}}",
+        "        entities.append(made)",
+        "    return entities",
+    ]
+    exec("\n".join(source), scope)  # noqa: S102 - built from field names, which are identifiers
+    return cast("Callable[[Iterable[Sequence[object]]], list[E]]", scope["hydrate"])
+
+
+def from_rows(model: Model[E]) -> Callable[[Iterable[Row]], list[E]]:
+    """Return a function from row values to entities that share nothing with them."""
+    return cast("Callable[[Iterable[Row]], list[E]]", _from_rows(model))
+
+
+@cache
+def _from_rows(model: Model[object]) -> object:
+    return hydrator(model, lambda spec: copy_json if spec.type.kind is Kind.JSON else None)

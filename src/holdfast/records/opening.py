@@ -1,0 +1,75 @@
+"""From a URL to a store: the table of backends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ConfigurationError
+from holdfast.locate import Location, file_path, locate, options_from
+from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
+from holdfast.records.drivers.memory import MemoryDriver
+from holdfast.records.drivers.memory.driver import MemoryOptions
+from holdfast.records.drivers.sql.sqlite import SQLiteDriver, SQLiteOptions
+from holdfast.records.store import Store, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from holdfast.records.driver import Driver
+
+
+def open_store(
+    url: str, entities: Iterable[type], *, clock: Callable[[], datetime] = utc_now
+) -> Store:
+    """Return a store of *entities* at *url*; enter it with `async with` to connect.
+
+    `memory://`, or `sqlite:///relative.db` and `sqlite:////absolute.db`, with `?name=value` for
+    the backend's options. *clock* gives the time of writing, aware. Raises ConfigurationError for
+    an unknown scheme or parameter, and for entities that don't fit together.
+    """
+    return Store(_driver(url, _ASYNC), entities, clock=clock)
+
+
+def open_blocking(
+    url: str, entities: Iterable[type], *, clock: Callable[[], datetime] = utc_now
+) -> Store:
+    """Return a store like `open_store`'s whose I/O blocks: what `holdfast.sync` is made of."""
+    return Store(_driver(url, _BLOCKING), entities, clock=clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How a driver's work runs and how its callers exclude one another."""
+
+    offload: Callable[[str], Offload]
+    lock: Callable[[float], Lock]
+
+
+_ASYNC = Concurrency(Threads, TaskLock)
+_BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock)
+
+
+def _memory(location: Location, how: Concurrency) -> Driver:
+    if location.host or location.path:
+        raise ConfigurationError(f"{location.url!r}: memory:// names no place")
+    return MemoryDriver(how.lock, options_from(location, MemoryOptions()))
+
+
+def _sqlite(location: Location, how: Concurrency) -> Driver:
+    path = file_path(location)
+    if str(path) == ":memory:":
+        raise ConfigurationError("for records in memory use memory://")
+    return SQLiteDriver(path, options_from(location, SQLiteOptions()), how.offload)
+
+
+_BACKENDS: dict[str, Callable[[Location, Concurrency], Driver]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+}
+
+
+def _driver(url: str, how: Concurrency) -> Driver:
+    location = locate(url, tuple(_BACKENDS))
+    return _BACKENDS[location.scheme](location, how)

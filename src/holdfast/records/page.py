@@ -1,0 +1,62 @@
+"""What lists and writes answer with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from holdfast.errors import ConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[E]):
+    """A stretch of a query's results, with cursors to the stretches before and after it.
+
+    `next` and `previous` are None where nothing lies in that direction; `total` counts all that
+    fit, and is None unless it was asked for.
+    """
+
+    items: list[E]
+    next: str | None
+    previous: str | None
+    total: int | None = None
+
+    def __iter__(self) -> Iterator[E]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted(Generic[E]):
+    """An entity as stored, and whether the row was created by this write."""
+
+    entity: E
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult(Generic[E]):
+    """What became of each entity of a batch: by position the stored one, or why it was refused."""
+
+    results: list[E | ConflictError]
+
+    @property
+    def entities(self) -> list[E]:
+        """The stored ones, in the order of the batch."""
+        return [result for result in self.results if not isinstance(result, ConflictError)]
+
+    @property
+    def errors(self) -> dict[int, ConflictError]:
+        """The refusals by position in the batch."""
+        return {
+            index: result
+            for index, result in enumerate(self.results)
+            if isinstance(result, ConflictError)
+        }

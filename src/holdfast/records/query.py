@@ -1,0 +1,251 @@
+"""Queries as data: what is asked for, and what is changed, with nothing about how.
+
+Predicate = Compare | In | IsNull | Match | And | Or | Not | Everything
+
+Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
+is two-valued: a comparison with a null is false, and its negation is true.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never, cast
+
+from holdfast.errors import InvalidQueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.records.model import FieldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of an entity: the operand that a row's own value is read from."""
+
+    entity: str
+    spec: FieldSpec
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def __repr__(self) -> str:
+        return f"{self.entity}.{self.spec.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A place inside a JSON field: names of members and positions in lists, from the top."""
+
+    column: Column
+    steps: tuple[str | int, ...]
+
+    def __repr__(self) -> str:
+        return f"{self.column!r}{''.join(f'[{step!r}]' for step in self.steps)}"
+
+
+Operand: TypeAlias = Column | Path
+
+
+class Predicate:
+    """A condition on a row. Combine with & | ~; `and`, `or` and `not` can't be overloaded."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Predicate) -> Predicate:
+        return And((*_parts(self, And), *_parts(_predicate(other), And)))
+
+    def __or__(self, other: Predicate) -> Predicate:
+        return Or((*_parts(self, Or), *_parts(_predicate(other), Or)))
+
+    def __invert__(self) -> Predicate:
+        return self.part if isinstance(self, Not) else Not(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a predicate has no truth value: combine predicates with & | ~ instead of "
+            "`and`, `or`, `not`, and write a.between(x, y) instead of x < a < y"
+        )
+
+
+class Operator(enum.Enum):
+    EQ = "=="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Predicate):
+    """The operand has a value, and it stands so to *value*. A JSON path's type must fit too."""
+
+    operand: Operand
+    operator: Operator
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class In(Predicate):
+    """The operand's value is one of *values*. No values: nothing fits."""
+
+    operand: Operand
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull(Predicate):
+    """The operand has no value; for a JSON path: it leads nowhere, or to a JSON null."""
+
+    operand: Operand
+
+
+class Part(enum.Enum):
+    WHOLE = "equals"
+    ANYWHERE = "contains"
+    START = "startswith"
+    END = "endswith"
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Predicate):
+    """The operand is text, and *text* is the named part of it: a literal, never a pattern.
+
+    With *ignore_case* both sides are folded by `fold_case` first.
+    """
+
+    operand: Operand
+    part: Part
+    text: str
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class And(Predicate):
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Predicate):
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Predicate):
+    part: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Everything(Predicate):
+    """Every row; what has to be said before all rows are changed or deleted."""
+
+
+Node: TypeAlias = Compare | In | IsNull | Match | And | Or | Not | Everything
+
+
+def node(predicate: Predicate) -> Node:
+    """Return *predicate* as the closed union that it is one of, for `match` and assert_never."""
+    return cast("Node", predicate)
+
+
+def everything() -> Predicate:
+    """Return the predicate that every row fits."""
+    return Everything()
+
+
+def all_of(predicates: tuple[Predicate, ...]) -> Predicate:
+    """Return the predicate that all of *predicates* make together; everything for none."""
+    if not predicates:
+        return Everything()
+    first, *rest = predicates
+    joined = _predicate(first)
+    for predicate in rest:
+        joined &= _predicate(predicate)
+    return joined
+
+
+def columns_of(predicate: Predicate) -> Iterator[Column]:
+    """Yield the columns that *predicate* reads."""
+    match leaf := node(predicate):
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from columns_of(part)
+        case Not(part):
+            yield from columns_of(part)
+        case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
+            yield operand if isinstance(operand, Column) else operand.column
+        case Everything():
+            return
+        case _:
+            assert_never(leaf)
+
+
+def fold_case(text: str) -> str:
+    """Return *text* with each code point replaced by its simple lower-case mapping.
+
+    The mapping of UnicodeData.txt, one code point to one: locale-free and the same everywhere.
+    """
+    if text.isascii():
+        return text.lower()
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
+def _parts(predicate: Predicate, kind: type[And | Or]) -> tuple[Predicate, ...]:
+    return predicate.parts if isinstance(predicate, kind) else (predicate,)
+
+
+def _predicate(value: object) -> Predicate:
+    if isinstance(value, Predicate):
+        return value
+    raise InvalidQueryError(
+        f"expected a predicate such as Video.duration > 60, got {value!r}"
+        + (
+            "; a comparison with a value of another type gives a plain bool"
+            if isinstance(value, bool)
+            else ""
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A direction along an operand. Nulls come last unless *first* says otherwise."""
+
+    operand: Operand
+    descending: bool = False
+    first: bool = False
+
+    def nulls_first(self) -> Order:
+        return Order(self.operand, self.descending, first=True)
+
+    def nulls_last(self) -> Order:
+        return Order(self.operand, self.descending, first=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetTo:
+    """Give the field this row value, or null."""
+
+    column: Column
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Add *amount* to the field's stored number; a null stays null."""
+
+    column: Column
+    amount: object
+
+
+Change: TypeAlias = SetTo | Increment
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A figure over a group of rows. COUNT of no operand counts rows; the others skip nulls."""
+
+    function: Literal["count", "sum", "avg", "min", "max"]
+    operand: Column | None = None

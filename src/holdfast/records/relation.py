@@ -1,0 +1,91 @@
+"""Relations: what `load=` fetches beside an entity, in one query per relation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
+
+from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Relation:
+    """A relation of `owner` named `name` over the reference field *via*.
+
+    `Project.videos.then(Video.clips)` loads the clips of the videos too, to any depth.
+    """
+
+    def __init__(self, via: str, resolve: Callable[[], type] | None = None) -> None:
+        self.via = via
+        self.owner: type = object
+        self.name = ""
+        self.nested: tuple[Relation, ...] = ()
+        self._resolve = resolve
+
+    def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Relation:
+        """Return this relation as *owner*'s, pointing at what *resolve* will find."""
+        bound = type(self)(self.via, resolve)
+        bound.owner, bound.name = owner, name
+        return bound
+
+    @property
+    def target(self) -> type:
+        """The entity at the other end. Raises ConfigurationError when its name can't be found."""
+        if self._resolve is None:
+            raise ConfigurationError(f"{self.name}: the relation belongs to no entity")
+        return self._resolve()
+
+    def _then(self, relations: tuple[Relation, ...]) -> Relation:
+        if self._resolve is None:
+            raise ConfigurationError(f"{self.name}: the relation belongs to no entity")
+        deeper = self.bind(self.owner, self.name, self._resolve)
+        deeper.nested = (*self.nested, *relations)
+        return deeper
+
+    def __repr__(self) -> str:
+        return f"{self.owner.__name__}.{self.name}"
+
+
+class One(Relation, Generic[T]):
+    """The entity that a reference of this one points at; None where the reference is null."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type) -> One[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> T: ...
+        def __get__(self, instance: object, owner: type) -> One[T] | T: ...
+
+    def then(self, *relations: Relation) -> Relation:
+        """Return this relation with *relations* of its target loaded too."""
+        return self._then(relations)
+
+
+class Many(Relation, Generic[T]):
+    """The entities whose reference points at this one, in the order of their keys."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type) -> Many[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> list[T]: ...
+        def __get__(self, instance: object, owner: type) -> Many[T] | list[T]: ...
+
+    def then(self, *relations: Relation) -> Relation:
+        """Return this relation with *relations* of its target loaded too."""
+        return self._then(relations)
+
+
+def one(*, via: str, init: Literal[False] = False) -> One[T]:  # noqa: ARG001 - for type checkers
+    """The entity that this entity's reference field *via* points at."""
+    return One(via)
+
+
+def many(*, via: str, init: Literal[False] = False) -> Many[T]:  # noqa: ARG001 - for type checkers
+    """The entities whose reference field *via* points at this entity."""
+    return Many(via)

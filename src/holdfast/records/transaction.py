@@ -1,0 +1,127 @@
+"""Transactions and savepoints, and how a repository finds the one that it is inside of."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Self
+
+from holdfast.errors import TransactionError
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
+    from holdfast.records.driver import Driver, DriverTransaction, Session, TransactionOptions
+
+_open: ContextVar[tuple[Transaction, ...]] = ContextVar("holdfast_transactions", default=())
+
+
+def current(driver: Driver) -> Transaction | None:
+    """Return the transaction of *driver* that the running code is inside of."""
+    for transaction in reversed(_open.get()):
+        if transaction.driver is driver:
+            return transaction
+    return None
+
+
+def session_of(driver: Driver) -> Session:
+    """Return where a call reads and writes now: the transaction around it, or the driver itself."""
+    if not _open.get():
+        return driver.session()
+    transaction = current(driver)
+    return driver.session() if transaction is None else transaction.session
+
+
+class Transaction:
+    """One unit of work on a store: all of it happens, or nothing.
+
+    `async with store.transaction() as tx:` commits at the end and rolls back on any exception,
+    cancellation included. Repositories of the store take part by themselves inside the block, also
+    in tasks that are started there and end there.
+    """
+
+    def __init__(self, driver: Driver, options: TransactionOptions) -> None:
+        self.driver = driver
+        self.options = options
+        self._work: DriverTransaction | None = None
+        self._over = False
+        self._savepoints: list[Savepoint] = []
+        self._token: Token[tuple[Transaction, ...]] | None = None
+
+    @property
+    def session(self) -> Session:
+        """Where to read and write. Raises TransactionError before the start and after the end."""
+        return self.work
+
+    @property
+    def work(self) -> DriverTransaction:
+        if self._over:
+            raise TransactionError(
+                "the transaction that this code was started in is over; a task that outlives its "
+                "transaction is started with context=contextvars.Context()"
+            )
+        if self._work is None:
+            raise TransactionError("the transaction is not open; use `async with`")
+        return self._work
+
+    def savepoint(self) -> Savepoint:
+        """Return a part of the transaction that is undone alone when its block raises."""
+        return Savepoint(self)
+
+    async def __aenter__(self) -> Self:
+        if self._work is not None:
+            raise TransactionError("a transaction is entered once")
+        self._work = await self.driver.begin(self.options)
+        self._token = _open.set((*_open.get(), self))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        work = self.work
+        self._over = True
+        if self._token is not None:
+            _open.reset(self._token)
+        if error is None:
+            await work.commit()
+        else:
+            await work.rollback()
+
+    def push(self, savepoint: Savepoint) -> None:
+        self._savepoints.append(savepoint)
+
+    def pop(self, savepoint: Savepoint) -> None:
+        """Take *savepoint* off. Raises TransactionError when it is not the innermost."""
+        if not self._savepoints or self._savepoints[-1] is not savepoint:
+            raise TransactionError(
+                "savepoints end in the reverse order of their start; "
+                "don't open them in tasks that run beside each other"
+            )
+        self._savepoints.pop()
+
+
+class Savepoint:
+    """A part of a transaction: `async with tx.savepoint():` undoes it alone when it raises."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def __aenter__(self) -> Transaction:
+        await self._transaction.work.savepoint()
+        self._transaction.push(self)
+        return self._transaction
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._transaction.pop(self)
+        if error is None:
+            await self._transaction.work.release()
+        else:
+            await self._transaction.work.rollback_to()

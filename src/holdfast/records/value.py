@@ -1,0 +1,420 @@
+"""What a field may hold, checked at the boundary so that every backend agrees.
+
+An entity's value is turned into a *row value*, the only thing a driver ever sees: enums become
+their `.value`, structured types become JSON, datetimes become UTC. Everything is copied on the way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter
+
+from holdfast.errors import ConfigurationError
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+JSON_DEPTH = 100
+DECIMAL_DIGITS = 18
+
+
+class Kind(enum.Enum):
+    """The kinds of row value; what a driver has to be able to store."""
+
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    STR = "str"
+    BYTES = "bytes"
+    DECIMAL = "decimal"
+    DATETIME = "datetime"
+    DATE = "date"
+    TIME = "time"
+    TIMEDELTA = "timedelta"
+    UUID = "uuid"
+    JSON = "json"
+
+
+class Unfit(Exception):  # noqa: N818 - never leaves the package: it becomes InvalidValueError
+    """Why a value can't be stored; its message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a declaration says about a field's values."""
+
+    max_length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """A field's type: how its values are checked into row values and made from them again."""
+
+    python: object
+    kind: Kind
+    nullable: bool
+    bounds: Bounds
+    check: Callable[[object], object]
+    """Return the row value for an entity's value; raises Unfit. Never sees None."""
+    load: Callable[[object], object] | None
+    """Return the entity's value for a row value; None where they are the same."""
+
+
+def value_type(hint: object, bounds: Bounds) -> ValueType:
+    """Return the type that *hint* declares. Raises ConfigurationError for an unknown one."""
+    inner, nullable = _split_optional(hint)
+    kind = _PLAIN.get(inner) if isinstance(inner, type) else None
+    load: Callable[[object], object] | None = None
+    check: Callable[[object], object]
+    if kind is Kind.DECIMAL:
+        check = _decimal_check(bounds)
+    elif kind is Kind.STR:
+        check = _text_check(bounds.max_length)
+    elif kind is Kind.BYTES:
+        check = _bytes_check(bounds.max_length)
+    elif kind is not None:
+        check = _CHECKS[kind]
+    elif isinstance(inner, type) and issubclass(inner, enum.Enum):
+        kind, check, load = _enum_type(inner)
+    elif _is_json(inner):
+        kind, check = Kind.JSON, _json_check(inner)
+    else:
+        kind, check, load = _structured_type(inner)
+    return ValueType(inner, kind, nullable, bounds, check, load)
+
+
+def _split_optional(hint: object) -> tuple[object, bool]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = [arm for arm in typing.get_args(hint) if arm is not type(None)]
+        if len(members) == 1:
+            return members[0], True
+        raise ConfigurationError(f"{hint}: a field holds one type, or one type and None")
+    return hint, False
+
+
+# --- plain values ---------------------------------------------------------------------------
+
+
+def _check_bool(value: object) -> bool:
+    if value is True or value is False:
+        return value
+    raise _wrong("bool", value)
+
+
+def _check_int(value: object) -> int:
+    if type(value) is not int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _wrong("int", value)
+        value = int(value)
+    if not INT_MIN <= value <= INT_MAX:
+        raise Unfit(f"{value} does not fit in 64 bits")
+    return value
+
+
+def _check_float(value: object) -> float:
+    if type(value) is not float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise _wrong("float", value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise Unfit("the integer is too large for a float") from None
+    if not math.isfinite(value):
+        raise Unfit(f"{value} is not a finite number")
+    return value + 0.0  # -0.0 becomes 0.0, which some backends can't tell apart
+
+
+def _text_check(max_length: int | None) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        if type(value) is not str:
+            if not isinstance(value, str):
+                raise _wrong("str", value)
+            value = str.__str__(value)
+        if max_length is not None and len(value) > max_length:
+            raise Unfit(f"{len(value)} characters, at most {max_length} are allowed")
+        return check_text(value)
+
+    return check
+
+
+def check_text(value: str) -> str:
+    """Return *value*; raises Unfit for NUL and lone surrogates, which no UTF-8 store can keep."""
+    if "\0" in value:
+        raise Unfit("contains the NUL character")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Unfit(
+                f"contains a lone surrogate at position {error.start}, which is no text"
+            ) from None
+    return value
+
+
+def _bytes_check(max_length: int | None) -> Callable[[object], bytes]:
+    def check(value: object) -> bytes:
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise _wrong("bytes", value)
+        value = bytes(value)
+        if max_length is not None and len(value) > max_length:
+            raise Unfit(f"{len(value)} bytes, at most {max_length} are allowed")
+        return value
+
+    return check
+
+
+def _decimal_check(bounds: Bounds) -> Callable[[object], Decimal]:
+    precision, scale = bounds.precision, bounds.scale
+    if precision is None or scale is None:
+        raise ConfigurationError("a Decimal field declares its precision and scale")
+    if not 0 <= scale <= precision <= DECIMAL_DIGITS or precision == 0:
+        raise ConfigurationError(
+            f"precision={precision}, scale={scale}: expected "
+            f"0 <= scale <= precision and 1 <= precision <= {DECIMAL_DIGITS}"
+        )
+    step = Decimal(1).scaleb(-scale)
+    limit = Decimal(10) ** (precision - scale)
+
+    def check(value: object) -> Decimal:
+        if not isinstance(value, Decimal):
+            raise _wrong("Decimal", value)
+        if not value.is_finite():
+            raise Unfit(f"{value} is not a finite number")
+        if abs(value) >= limit:
+            raise Unfit(f"{value} has more than {precision - scale} digits before the point")
+        try:
+            exact = value.quantize(step)
+        except InvalidOperation:
+            raise Unfit(f"{value} has more digits than can be kept") from None
+        if exact != value:
+            raise Unfit(f"{value} has more than {scale} digits after the point")
+        return exact + 0 if exact else step * 0  # -0 becomes 0
+
+    return check
+
+
+def _check_datetime(value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise _wrong("datetime", value)
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise Unfit(f"{value} has no time zone; use an aware datetime")
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:
+        raise Unfit(f"{value} is outside the years 1 to 9999 in UTC") from None
+    if type(value) is not datetime:
+        value = datetime.combine(value.date(), value.time(), UTC)
+    return value
+
+
+def _check_date(value: object) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise _wrong("date", value)
+    return value if type(value) is date else date(value.year, value.month, value.day)
+
+
+def _check_time(value: object) -> time:
+    if not isinstance(value, time):
+        raise _wrong("time", value)
+    if value.tzinfo is not None:
+        raise Unfit("a time of day is kept without a time zone")
+    return time(value.hour, value.minute, value.second, value.microsecond)
+
+
+def _check_timedelta(value: object) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise _wrong("timedelta", value)
+    if not INT_MIN <= value // timedelta(microseconds=1) <= INT_MAX:
+        raise Unfit(f"{value} does not fit in 64 bits of microseconds")
+    return value if type(value) is timedelta else timedelta(0) + value
+
+
+def _check_uuid(value: object) -> UUID:
+    if not isinstance(value, UUID):
+        raise _wrong("UUID", value)
+    return value if type(value) is UUID else UUID(int=value.int)
+
+
+_PLAIN: dict[type, Kind] = {
+    bool: Kind.BOOL,
+    int: Kind.INT,
+    float: Kind.FLOAT,
+    str: Kind.STR,
+    bytes: Kind.BYTES,
+    Decimal: Kind.DECIMAL,
+    datetime: Kind.DATETIME,
+    date: Kind.DATE,
+    time: Kind.TIME,
+    timedelta: Kind.TIMEDELTA,
+    UUID: Kind.UUID,
+}
+_CHECKS: dict[Kind, Callable[[object], object]] = {
+    Kind.BOOL: _check_bool,
+    Kind.INT: _check_int,
+    Kind.FLOAT: _check_float,
+    Kind.DATETIME: _check_datetime,
+    Kind.DATE: _check_date,
+    Kind.TIME: _check_time,
+    Kind.TIMEDELTA: _check_timedelta,
+    Kind.UUID: _check_uuid,
+}
+
+
+def _enum_type(
+    declared: type[enum.Enum],
+) -> tuple[Kind, Callable[[object], object], Callable[[object], object]]:
+    values = {type(member.value) for member in declared}
+    if values == {str}:
+        kind = Kind.STR
+        check_value: Callable[[object], object] = _text_check(None)
+    elif values == {int}:
+        kind, check_value = Kind.INT, _check_int
+    else:
+        raise ConfigurationError(
+            f"{declared.__name__}: an enum field's members hold all str or all int values"
+        )
+    for member in declared:
+        try:
+            check_value(member.value)
+        except Unfit as unfit:
+            raise ConfigurationError(f"{member}: {unfit}") from None
+
+    def check(value: object) -> object:
+        if not isinstance(value, declared):
+            raise _wrong(declared.__name__, value)
+        return value.value
+
+    return kind, check, declared
+
+
+# --- JSON -----------------------------------------------------------------------------------
+
+
+def _is_json(hint: object) -> bool:
+    origin = typing.get_origin(hint) or hint
+    if origin in (dict, Mapping):
+        keys = typing.get_args(hint)[:1]
+        values = typing.get_args(hint)[1:]
+        return keys in ((), (str,)) and all(_is_json_value(value) for value in values)
+    if origin in (list, Sequence):
+        return all(_is_json_value(value) for value in typing.get_args(hint))
+    return hint is object
+
+
+def _is_json_value(hint: object) -> bool:
+    return hint in (object, str, int, float, bool, None, typing.Any) or _is_json(hint)
+
+
+def _json_check(hint: object) -> Callable[[object], object]:
+    containers: dict[object, type] = {dict: dict, Mapping: dict, list: list, Sequence: list}
+    expected = containers.get(typing.get_origin(hint) or hint)
+
+    def check(value: object) -> object:
+        if expected is not None and type(value) is not expected:
+            raise _wrong(expected.__name__, value)
+        return copy_json(value)
+
+    return check
+
+
+def copy_json(value: object, path: str = "", depth: int = 0) -> object:
+    """Return a copy of the JSON value; raises Unfit naming the place that is not JSON."""
+    kind = type(value)
+    if kind is str:
+        try:
+            return check_text(typing.cast("str", value))
+        except Unfit as unfit:
+            raise Unfit(_at(path, str(unfit))) from None
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        if not INT_MIN <= typing.cast("int", value) <= INT_MAX:
+            raise Unfit(_at(path, f"{value} does not fit in 64 bits"))
+        return value
+    if kind is float:
+        if not math.isfinite(typing.cast("float", value)):
+            raise Unfit(_at(path, f"{value} is not a finite number"))
+        return typing.cast("float", value) + 0.0
+    if depth >= JSON_DEPTH:
+        raise Unfit(_at(path[:40], f"nested deeper than {JSON_DEPTH} levels"))
+    if kind is dict:
+        copied: dict[str, object] = {}
+        for name, item in typing.cast("dict[object, object]", value).items():
+            if type(name) is not str:
+                raise Unfit(_at(path, f"the key {name!r} is a {type(name).__name__}, not a str"))
+            try:
+                check_text(name)
+            except Unfit as unfit:
+                raise Unfit(_at(path, f"the key {name!r} {unfit}")) from None
+            copied[name] = copy_json(item, f"{path}.{name}", depth + 1)
+        return copied
+    if kind is list:
+        return [
+            copy_json(item, f"{path}[{index}]", depth + 1)
+            for index, item in enumerate(typing.cast("list[object]", value))
+        ]
+    raise Unfit(_at(path, f"a {kind.__name__} is no JSON value; use dict, list, str, int, float"))
+
+
+def json_equal(left: object, right: object) -> bool:
+    """Tell whether two JSON values are the same in type and value (1 is 1.0, but is not True)."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(json_equal(item, right[name]) for name, item in left.items())
+        )
+    if isinstance(left, list):
+        return (
+            isinstance(right, list)
+            and len(left) == len(right)
+            and all(json_equal(*pair) for pair in zip(left, right, strict=True))
+        )
+    return left == right
+
+
+def _structured_type(
+    declared: object,
+) -> tuple[Kind, Callable[[object], object], Callable[[object], object]]:
+    """Return the type of a dataclass, pydantic model or typed container that is kept as JSON."""
+    structured = isinstance(declared, type) and (
+        dataclasses.is_dataclass(declared) or issubclass(declared, BaseModel)
+    )
+    if not structured and typing.get_origin(declared) not in (list, dict, tuple):
+        raise ConfigurationError(
+            f"{declared!r} is no type that a field can hold; expected one of "
+            f"{', '.join(sorted(kind.__name__ for kind in _PLAIN))}, an Enum, dict, list, "
+            "a dataclass or a pydantic model, each or None"
+        )
+    adapter: TypeAdapter[object] = TypeAdapter(typing.cast("type[object]", declared))
+    name = declared.__name__ if isinstance(declared, type) else str(declared)
+
+    def check(value: object) -> object:
+        if isinstance(declared, type) and not isinstance(value, declared):
+            raise _wrong(name, value)
+        try:
+            return copy_json(adapter.dump_python(value, mode="json", warnings="error"))
+        except ValueError as error:  # pydantic's serialization errors are ValueErrors
+            raise Unfit(f"is no valid {name}: {error}") from None
+
+    return Kind.JSON, check, adapter.validate_python
+
+
+def _at(path: str, reason: str) -> str:
+    return f"{path.lstrip('.')}: {reason}" if path else reason
+
+
+def _wrong(expected: str, value: object) -> Unfit:
+    return Unfit(f"expected {expected}, got {type(value).__name__}")
