@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from io import IOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -28,6 +27,13 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes:
         """Return at most *size* bytes, none only at the end."""
         ...
+
+
+@runtime_checkable
+class _Seekable(Protocol):
+    def seekable(self) -> bool: ...
+    def tell(self) -> int: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
 
 
 BlockingBody = bytes | bytearray | memoryview | Path | Readable | Iterable[bytes]
@@ -124,7 +130,7 @@ def _changed(path: Path) -> IntegrityError:
 
 
 def _remaining(file: Readable) -> int | None:
-    if not isinstance(file, IOBase) or not file.seekable():
+    if not isinstance(file, _Seekable) or not file.seekable():
         return None
     position = file.tell()
     end = file.seek(0, os.SEEK_END)

@@ -23,6 +23,7 @@ _RECORD = ".json"
 _CUT = "%-"
 _EMPTY = "%"
 _PIECE = 80
+_DEEPEST = 32
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
 _RESERVED_DOT = re.compile(r"^\.|\.(?=json$)")
 
@@ -59,10 +60,11 @@ def data_path(key: str, identity: str) -> str:
     """Return where a data file of *key* lies, relative to the root.
 
     *identity* is unique, so that the file belongs to one write alone. Only data files have ``~``
-    in their names, and nothing but the hidden folder starts with a dot.
+    in their names, and nothing but the hidden folder starts with a dot. Folders beyond the 32nd
+    are left out.
     """
     *folders, last = key.split("/")
-    parts = [file_name(folder) for folder in folders]
+    parts = [file_name(folder) for folder in folders[:_DEEPEST]]
     return "/".join([*parts, file_name(last, mark=f"~{identity}")])
 
 

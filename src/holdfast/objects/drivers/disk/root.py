@@ -260,14 +260,16 @@ def create_held(path: Path) -> int:
 
 def make_folders(folder: Path) -> None:
     """Make *folder* and those above it that are not there; each survives a power cut."""
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_folders(folder.parent)
-        folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    missing = [folder]
+    while missing:
+        try:
+            missing[-1].mkdir()
+        except FileExistsError:
+            missing.pop()
+        except FileNotFoundError:
+            missing.append(missing[-1].parent)
+        else:
+            sync_folder(missing.pop().parent)
 
 
 @contextmanager

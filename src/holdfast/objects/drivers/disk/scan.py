@@ -20,24 +20,32 @@ def scan(records: Path, prefix: str, start: str) -> Iterator[ObjectInfo]:
 
     What disappears meanwhile is left out. Memory is bounded by the largest folders on one path.
     """
-    yield from _below(os.fspath(records), b"", prefix.encode(), start.encode())
+    first, least = prefix.encode(), start.encode()
+    open_folders = [(os.fspath(records), b"", iter(_sorted_names(os.fspath(records))))]
+    while open_folders:
+        folder, above, names = open_folders[-1]
+        for name, entry in names:
+            text = above + entry.text
+            if not _may_hold(text, entry, first, least):
+                continue
+            path = f"{folder}/{name}"
+            if not entry.is_record:
+                open_folders.append((path, text, iter(_sorted_names(path))))
+                break
+            info = _read(path)
+            if info is not None:
+                yield info
+        else:
+            open_folders.pop()
 
 
-def _below(folder: str, above: bytes, prefix: bytes, start: bytes) -> Iterator[ObjectInfo]:
-    for name, entry in _sorted_names(folder):
-        text = above + entry.text
-        if not _may_hold(text, entry, prefix, start):
-            continue
-        path = f"{folder}/{name}"
-        if not entry.is_record:
-            yield from _below(path, text, prefix, start)
-            continue
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path
-                content = file.read()
-        except FileNotFoundError:
-            continue
-        yield decode(content, path).info
+def _read(path: str) -> ObjectInfo | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    return decode(content, path).info
 
 
 def _sorted_names(folder: str) -> list[tuple[str, Name]]:
