@@ -11,13 +11,13 @@ import errno
 import os
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import IntegrityError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -30,8 +30,9 @@ def refusals(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EBADF:  # no disk refuses so: a descriptor was mixed up
             raise
-        where = error.filename if isinstance(error.filename, str | os.PathLike) else path
-        raise StorageError(f"{os.fspath(where)}: {error.strerror or error}") from error
+        named = [name for name in (error.filename, error.filename2) if isinstance(name, str | Path)]
+        where = " -> ".join(map(str, named or [path]))
+        raise StorageError(f"{where}: {error.strerror or error}") from error
 
 
 def sync_folder(folder: Path) -> None:

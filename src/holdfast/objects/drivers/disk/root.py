@@ -178,6 +178,13 @@ class Root:
                 continue
         return removed
 
+    def _unnamed(self, key: str, files: list[str]) -> list[str]:
+        try:
+            record = self.find(key)
+        except IntegrityError:  # whose bytes these are can't be told: they stay
+            return []
+        return [data for data in files if record is None or record.data != data]
+
     def _duplicate(self, key: str, temporary: Path) -> tuple[Record, int]:
         record, source = self.open_data(key)
         with open(source, "rb") as reader:  # noqa: PTH123 - a descriptor
@@ -237,13 +244,10 @@ class Root:
         journal = _read_journal(content)
         if journal is not None:
             key, files = journal
-            record = self.find(key)
-            for data in files:
-                if record is None or record.data != data:
-                    removed += _unlink(self.path / data)
-                    _prune((self.path / data).parent, self.path)
-            if record is None:
-                _prune((self.records / record_path(key)).parent, self.records)
+            for data in self._unnamed(key, files):
+                removed += _unlink(self.path / data)
+                _prune((self.path / data).parent, self.path)
+            _prune((self.records / record_path(key)).parent, self.records)
         os.ftruncate(lock, 0)
         return removed
 
