@@ -3,7 +3,8 @@
 Records mirror the key in plain ASCII that any file system keeps apart. A component of the key,
 the text between two slashes, becomes one name: bytes other than ``A-Z a-z 0-9 _ - .`` are ``%XX``,
 so is a dot that starts the name or its ending ``.json``; an empty component is ``%``. A component
-of 80 bytes and more is cut: each 80 bytes are a folder whose name ends in ``%-``. The record is a
+of 80 bytes and more is cut: each 80 bytes are a folder whose name ends in ``%-``. What follows the
+32nd slash is one component, slashes and all, so that no key makes folders too deep. The record is a
 file ending in ``.json``, which no folder does, so ``a`` and ``a/b`` have room beside one another.
 
 Data files lie in folders that mirror the key for people to see; only the record says which file
@@ -38,7 +39,7 @@ class Name:
 
 def record_path(key: str) -> str:
     """Return where the record of *key* lies, relative to the records folder."""
-    *folders, last = key.encode().split(b"/")
+    *folders, last = key.encode().split(b"/", _DEEPEST)
     parts = [part for folder in folders for part in _names(folder)]
     parts.extend(_names(last))
     return "/".join(parts) + _RECORD
