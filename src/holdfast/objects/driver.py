@@ -1,0 +1,169 @@
+"""The contract that a backend of buckets implements, and the values that cross it.
+
+The bucket checks keys, values and checksums before a driver sees them and after it answers; a
+driver only stores. Writings, readings and lendings are made without any I/O, so that a caller who
+is cancelled in the middle always holds something to close.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+
+class Capability(StrEnum):
+    """What some backends can and others must refuse."""
+
+    CONDITIONAL_CREATE = "conditional create (if_absent)"
+    CONDITIONAL_REPLACE = "conditional replace (if_match)"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What is known of one stored object.
+
+    *size* is in bytes, *modified* an aware UTC time, *sha256* the content's digest in lower-case
+    hexadecimal. *etag* is opaque and new with every write, also of the same bytes.
+    """
+
+    key: str
+    size: int
+    content_type: str
+    metadata: Mapping[str, str]
+    etag: str
+    modified: datetime
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommonPrefix:
+    """Stands in a listing for every key that starts with *prefix*, which ends in the delimiter."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be published together with the bytes, and under which condition.
+
+    With *if_absent* no object may be there; with *if_match* one of exactly that etag must be.
+    """
+
+    size: int
+    sha256: str
+    content_type: str
+    metadata: Mapping[str, str]
+    if_absent: bool = False
+    if_match: str | None = None
+
+
+class Writing(Protocol):
+    """One object on its way in; nothing of it is visible before `commit` returns."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Append *chunk*."""
+        ...
+
+    async def commit(self, draft: Draft) -> ObjectInfo:
+        """Publish bytes and draft in one durable step, or raise and publish nothing.
+
+        Raises PreconditionFailedError when the draft's condition does not hold at that moment.
+        """
+        ...
+
+    async def abort(self) -> None:
+        """Leave nothing behind, unless it is committed already. Idempotent."""
+        ...
+
+
+class Reading(Protocol):
+    """One object held still: it reads the same after it was replaced or deleted."""
+
+    async def open(self) -> ObjectInfo:
+        """Pin the object as it stands now. Raises ObjectNotFoundError."""
+        ...
+
+    async def read(self, offset: int, size: int) -> bytes:
+        """Return exactly *size* bytes from *offset*, both inside the object.
+
+        Raises IntegrityError when the backend no longer has them.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go. Idempotent."""
+        ...
+
+
+class Lending(Protocol):
+    """One object held still as a local file, without a copy where that is possible."""
+
+    async def open(self) -> Path:
+        """Return the file, for reading only, good until `close`. Raises ObjectNotFoundError."""
+        ...
+
+    async def close(self) -> None:
+        """Take the file back. Idempotent."""
+        ...
+
+
+class Driver(Protocol):
+    """A backend of buckets."""
+
+    @property
+    def name(self) -> str:
+        """What the backend is called in errors."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can; the bucket refuses the rest."""
+        ...
+
+    def write(self, key: str) -> Writing:
+        """Return a writing that will become *key*. No I/O."""
+        ...
+
+    def read(self, key: str) -> Reading:
+        """Return a reading of *key*. No I/O."""
+        ...
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """Return what stands under *key*, None when nothing does."""
+        ...
+
+    def list(
+        self, prefix: str, *, after: str | None, delimiter: str | None
+    ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+        """Yield, in code-point order, the entries that start with *prefix* and come after *after*.
+
+        With a *delimiter*, keys that hold it behind the prefix are gathered into one CommonPrefix.
+        """
+        ...
+
+    async def delete(self, key: str) -> bool:
+        """Remove *key*; return whether it was there."""
+        ...
+
+    async def copy(self, source: str, target: str) -> ObjectInfo:
+        """Publish *source*'s bytes and metadata as *target*. Raises ObjectNotFoundError."""
+        ...
+
+    async def sweep(self) -> int:
+        """Remove what dead writers left behind; return how many files it removed."""
+        ...
+
+
+@runtime_checkable
+class Lender(Protocol):
+    """A backend that has its objects as local files."""
+
+    def lend(self, key: str) -> Lending:
+        """Return a lending of *key*. No I/O."""
+        ...

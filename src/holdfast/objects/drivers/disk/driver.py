@@ -1,0 +1,186 @@
+"""The driver of buckets on disk: the root's blocking steps, handed to where blocking work runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from holdfast.errors import IntegrityError
+from holdfast.objects.driver import Capability, CommonPrefix, Draft, ObjectInfo
+from holdfast.objects.drivers.disk.root import Root
+from holdfast.objects.drivers.disk.scan import scan
+from holdfast.objects.keys import file_name
+from holdfast.objects.listing import entries
+from holdfast.objects.localfile import OpenFile, refusals
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from holdfast.offload import Offload
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_BATCH = 256
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DiskDriver:
+    """Buckets in a folder of a local POSIX file system; any number of processes may share it.
+
+    A write that waits longer than *lock_timeout* seconds for others raises LockTimeoutError.
+    """
+
+    name = "disk"
+    capabilities = frozenset({Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE})
+
+    def __init__(
+        self,
+        path: Path,
+        offload: Offload,
+        *,
+        lock_timeout: float = 30.0,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.root = Root(path, lock_timeout=lock_timeout, clock=clock)
+        self._offload = offload
+
+    async def prepare(self) -> None:
+        """Make the folders that are not there."""
+        await self.step(self.root.prepare)
+
+    def write(self, key: str) -> DiskWriting:
+        return DiskWriting(self, key)
+
+    def read(self, key: str) -> DiskReading:
+        return DiskReading(self, key)
+
+    def lend(self, key: str) -> DiskLending:
+        return DiskLending(self, key)
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        record = await self.step(self.root.find, key)
+        return None if record is None else record.info
+
+    async def list(
+        self, prefix: str, *, after: str | None, delimiter: str | None
+    ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+        every = entries(
+            partial(scan, self.root.records, prefix), prefix, after=after, delimiter=delimiter
+        )
+        while batch := await self.step(_batch, every):
+            for entry in batch:
+                yield entry
+
+    async def delete(self, key: str) -> bool:
+        return await self.step(self.root.remove, key)
+
+    async def copy(self, source: str, target: str) -> ObjectInfo:
+        return await self.step(_copy, self.root, source, target)
+
+    async def sweep(self) -> int:
+        return await self.step(self.root.sweep)
+
+    async def step(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *call* where blocking work runs; what the disk refuses is a StorageError."""
+        with refusals(self.root.path):
+            return await self._offload.run(call, *args, **kwargs)
+
+
+class DiskWriting:
+    """A temporary file that becomes the data of an object."""
+
+    def __init__(self, driver: DiskDriver, key: str) -> None:
+        self._driver = driver
+        self._key = key
+        self._file = driver.root.new_file()
+
+    async def write(self, chunk: bytes) -> None:
+        await self._driver.step(self._file.write, chunk)
+
+    async def commit(self, draft: Draft) -> ObjectInfo:
+        place = partial(self._driver.root.publish, self._key, draft)
+        return await self._driver.step(self._file.publish, place)
+
+    async def abort(self) -> None:
+        await self._driver.step(self._file.discard)
+
+
+class DiskReading:
+    """An open descriptor of a data file, which nobody ever changes."""
+
+    def __init__(self, driver: DiskDriver, key: str) -> None:
+        self._driver = driver
+        self._key = key
+        self._file = OpenFile()
+
+    async def open(self) -> ObjectInfo:
+        opener = partial(self._driver.root.open_data, self._key)
+        return (await self._driver.step(self._file.open, opener)).info
+
+    async def read(self, offset: int, size: int) -> bytes:
+        try:
+            return await self._driver.step(self._file.read, offset, size)
+        except IntegrityError as error:
+            raise IntegrityError(f"object {self._key!r}: {error}") from None
+
+    async def close(self) -> None:
+        await self._driver.step(self._file.close)
+
+
+class DiskLending:
+    """A second name of a data file in the temporary folder, held with flock while it is lent."""
+
+    def __init__(self, driver: DiskDriver, key: str) -> None:
+        self._driver = driver
+        self._key = key
+        self._path = driver.root.temporary(f"-{file_name(key.rpartition('/')[2])}")
+        self._lock = threading.Lock()
+        self._file = OpenFile()
+
+    async def open(self) -> Path:
+        await self._driver.step(self._borrow)
+        return self._path
+
+    async def close(self) -> None:
+        await self._driver.step(self._return)
+
+    def _borrow(self) -> None:
+        with self._lock:
+            self._file.open(partial(self._driver.root.borrow, self._key, self._path))
+            if not self._file.is_open:  # closed before it was opened: the caller was cancelled
+                self._path.unlink()
+
+    def _return(self) -> None:
+        with self._lock:
+            if self._file.is_open:
+                self._path.unlink(missing_ok=True)
+            self._file.close()
+
+
+def _copy(root: Root, source: str, target: str) -> ObjectInfo:
+    temporary = root.temporary()
+    record, handle = root.borrow(source, temporary)
+    try:
+        draft = Draft(
+            size=record.info.size,
+            sha256=record.info.sha256,
+            content_type=record.info.content_type,
+            metadata=record.info.metadata,
+        )
+        return root.publish(target, draft, temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _batch(every: Iterator[ObjectInfo | CommonPrefix]) -> list[ObjectInfo | CommonPrefix]:
+    return list(islice(every, _BATCH))

@@ -1,0 +1,78 @@
+"""The record of one object: the small JSON file whose rename is the commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from holdfast.errors import IntegrityError
+from holdfast.objects.driver import ObjectInfo
+from holdfast.objects.drivers.disk.layout import is_data_path
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: int
+    key: str
+    data: str
+    size: int
+    content_type: str
+    metadata: dict[str, str]
+    etag: str
+    modified: datetime
+    sha256: str
+
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an object is, and in which file under the root its bytes lie."""
+
+    info: ObjectInfo
+    data: str
+
+
+def encode(record: Record) -> bytes:
+    """Return *record* as JSON."""
+    info = record.info
+    written = _Written(
+        format=_FORMAT,
+        key=info.key,
+        data=record.data,
+        size=info.size,
+        content_type=info.content_type,
+        metadata=dict(info.metadata),
+        etag=info.etag,
+        modified=info.modified,
+        sha256=info.sha256,
+    )
+    return written.model_dump_json(indent=1).encode()
+
+
+def decode(content: bytes, path: str) -> Record:
+    """Return the record in *content*, which lies at *path*. Raises IntegrityError."""
+    try:
+        written = _Written.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "JSON"
+        raise IntegrityError(f"{path}: no record of an object: {where}: {first['msg']}") from None
+    if written.format != _FORMAT:
+        raise IntegrityError(f"{path}: format {written.format}, this version reads {_FORMAT}")
+    if not is_data_path(written.data):
+        raise IntegrityError(f"{path}: {written.data!r} is no data file under the root")
+    info = ObjectInfo(
+        key=written.key,
+        size=written.size,
+        content_type=written.content_type,
+        metadata=written.metadata,
+        etag=written.etag,
+        modified=written.modified,
+        sha256=written.sha256,
+    )
+    return Record(info, written.data)

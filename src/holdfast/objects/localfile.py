@@ -1,0 +1,143 @@
+"""Local files whose blocking work may outlive the caller who asked for it.
+
+A cancelled task stops waiting for its thread, but the thread goes on. So each of these objects
+is made without I/O, holds a lock around every step, and refuses steps once it was closed: whoever
+closes it last knows that nothing of it is left.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from holdfast.errors import IntegrityError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into StorageError with path and reason."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EBADF:  # no disk refuses so: a descriptor was mixed up
+            raise
+        named = [name for name in (error.filename, error.filename2) if isinstance(name, str | Path)]
+        where = " -> ".join(map(str, named or [path]))
+        raise StorageError(f"{where}: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in *folder* survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def create(path: Path) -> int:
+    """Open *path* for writing; it must not be there."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+class NewFile:
+    """A file written under a temporary name until it is published, or discarded."""
+
+    def __init__(self, temporary: Path, opener: Callable[[Path], int] = create) -> None:
+        self.temporary = temporary
+        self._opener = opener
+        self._lock = threading.Lock()
+        self._handle: int | None = None
+        self._ended = False
+
+    def write(self, chunk: bytes) -> None:
+        """Append *chunk*."""
+        with self._lock:
+            rest = memoryview(chunk)
+            handle = self._opened()
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+
+    def publish(self, place: Callable[[Path], T]) -> T:
+        """Make the bytes durable and return what *place* returns, which renames the file."""
+        with self._lock:
+            os.fsync(self._opened())
+            result = place(self.temporary)
+            self._end()
+            return result
+
+    def discard(self) -> None:
+        """Remove the temporary file, unless it is published. Idempotent."""
+        with self._lock:
+            if not self._ended:
+                if self._handle is not None:
+                    self.temporary.unlink(missing_ok=True)
+                self._end()
+
+    def _opened(self) -> int:
+        if self._ended:
+            raise RuntimeError(f"{self.temporary}: written after its end")
+        if self._handle is None:
+            self._handle = self._opener(self.temporary)
+        return self._handle
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+class OpenFile:
+    """A file held open for reading."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._handle: int | None = None
+        self._closed = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._handle is not None
+
+    def open(self, opener: Callable[[], tuple[T, int]]) -> T:
+        """Hold the descriptor that *opener* returns beside its answer; return the answer."""
+        with self._lock:
+            answer, handle = opener()
+            if self._closed:
+                os.close(handle)
+            else:
+                self._handle = handle
+            return answer
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return exactly *size* bytes from *offset*. Raises IntegrityError when fewer are there."""
+        with self._lock:
+            if self._handle is None:
+                raise RuntimeError("the file is closed")
+            parts: list[bytes] = []
+            while size > 0:
+                part = os.pread(self._handle, size, offset)
+                if not part:
+                    raise IntegrityError(f"the file ends at byte {offset}, {size} before its size")
+                parts.append(part)
+                offset += len(part)
+                size -= len(part)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        """Let go. Idempotent."""
+        with self._lock:
+            self._closed = True
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None

@@ -1,0 +1,70 @@
+"""What goes along with moving bytes: a running digest and a progress meter."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from holdfast.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from holdfast.objects.driver import ObjectInfo
+    from holdfast.offload import Offload
+
+Progress = Callable[[int, int], None]
+
+WORTH_A_THREAD = 64 * 1024
+
+
+class Digest:
+    """The SHA-256 and the number of the bytes seen so far, computed off the event loop."""
+
+    def __init__(self, offload: Offload) -> None:
+        self._offload = offload
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    async def add(self, chunk: bytes) -> None:
+        """Take in *chunk*."""
+        if len(chunk) < WORTH_A_THREAD:
+            self._sha256.update(chunk)
+        else:
+            await self._offload.run(self._sha256.update, chunk)
+        self.size += len(chunk)
+
+    def hexdigest(self) -> str:
+        """Return the digest of what was seen, in lower-case hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def check(self, info: ObjectInfo) -> None:
+        """Raise IntegrityError unless the bytes seen are those that were stored."""
+        if self.hexdigest() != info.sha256:
+            raise IntegrityError(
+                f"object {info.key!r}: the bytes have SHA-256 {self.hexdigest()}, "
+                f"stored were {info.sha256}"
+            )
+
+
+class Meter:
+    """Tells a progress callback how far a transfer has come.
+
+    It is called with bytes done and bytes in all, rising, for the last time with both equal, and
+    once for an empty transfer. Where the total is not known, what is done so far stands for it.
+    """
+
+    def __init__(self, progress: Progress | None, total: int | None) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def advance(self, count: int) -> None:
+        """Report *count* more bytes."""
+        self._done += count
+        if self._progress is not None and count:
+            self._progress(self._done, self._done if self._total is None else self._total)
+
+    def finish(self) -> None:
+        """Report the end, if no byte has."""
+        if self._progress is not None and self._done == 0:
+            self._progress(0, 0)

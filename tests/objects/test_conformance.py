@@ -1,0 +1,72 @@
+"""The public suite on both backends, and on one that can less."""
+
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+
+from holdfast.objects import Bucket, Capability, open_bucket, sync
+from holdfast.objects.conformance import BucketConformance, BucketHarness
+from holdfast.objects.drivers.memory import MemoryDriver
+from holdfast.offload import Inline, Threads
+
+
+class MemoryHarness(BucketHarness):
+    capabilities = frozenset(Capability)
+
+    def open(self):
+        return open_bucket("memory://")
+
+    def open_blocking(self):
+        return sync.open_bucket("memory://")
+
+
+class DiskHarness(BucketHarness):
+    capabilities = frozenset(Capability)
+
+    def __init__(self, folder):
+        self.url = folder.as_uri()
+
+    def open(self):
+        return open_bucket(self.url)
+
+    def open_blocking(self):
+        return sync.open_bucket(self.url)
+
+
+class UnconditionalDriver(MemoryDriver):
+    """What some S3 servers are like: nothing conditional."""
+
+    name = "unconditional"
+    capabilities = frozenset()
+
+
+class UnconditionalHarness(BucketHarness):
+    capabilities = frozenset()
+
+    @asynccontextmanager
+    async def open(self):
+        offload = Threads("objects")
+        yield Bucket(UnconditionalDriver(), offload)
+        offload.close()
+
+    @contextmanager
+    def open_blocking(self):
+        yield sync.Bucket(Bucket(UnconditionalDriver(), Inline()))
+
+
+class TestMemory(BucketConformance):
+    @pytest.fixture
+    def harness(self):
+        return MemoryHarness()
+
+
+class TestDisk(BucketConformance):
+    @pytest.fixture
+    def harness(self, tmp_path):
+        return DiskHarness(tmp_path / "bucket")
+
+
+class TestUnconditional(BucketConformance):
+    @pytest.fixture
+    def harness(self):
+        return UnconditionalHarness()

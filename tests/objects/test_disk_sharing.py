@@ -1,0 +1,123 @@
+"""Several processes on one root."""
+
+import subprocess
+import sys
+import textwrap
+
+from holdfast.objects import sync
+from objects.disk_state import empty_folders, strays
+
+HEAD = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from holdfast.errors import ObjectNotFoundError, PreconditionFailedError
+    from holdfast.objects import PutOptions, sync
+
+    me = sys.argv[2]
+    with sync.open_bucket(Path(sys.argv[1])) as bucket:
+        print("ready", flush=True)
+        sys.stdin.readline()
+""")
+
+MIX = HEAD + textwrap.indent(
+    textwrap.dedent("""
+    def check(key):
+        try:
+            with bucket.open(key) as reader:
+                content = reader.read()
+                writer, number = reader.info.metadata["writer"], reader.info.metadata["number"]
+        except ObjectNotFoundError:
+            return
+        assert content == f"{writer}:{number} ".encode() * (int(number) % 7 * 500), (key, writer)
+
+    for number in range(60):
+        body = f"{me}:{number} ".encode() * (number % 7 * 500)
+        for key in ("shared/a", "shared/a/b", f"own/{me}/{number % 3}"):
+            bucket.put(key, body, metadata={"writer": me, "number": str(number)})
+            check("shared/a")
+        check("shared/a/b")
+        if number % 10 == 9:
+            bucket.delete("shared/a/b")
+            bucket.copy("shared/a", f"copies/{me}")
+            bucket.sweep()
+    """),
+    "    ",
+)
+
+CREATE = HEAD + textwrap.indent(
+    textwrap.dedent("""
+    for number in range(40):
+        try:
+            bucket.put(f"k{number}", me.encode(), options=PutOptions(if_absent=True))
+        except PreconditionFailedError:
+            continue
+        print(number)
+    """),
+    "    ",
+)
+
+COUNT = HEAD + textwrap.indent(
+    textwrap.dedent("""
+    added = 0
+    while added < 20:
+        info = bucket.head("counter")
+        number = int(info.metadata["number"]) + 1
+        options = PutOptions(if_match=info.etag)
+        try:
+            bucket.put("counter", b"x", metadata={"number": str(number)}, options=options)
+        except PreconditionFailedError:
+            continue
+        added += 1
+    """),
+    "    ",
+)
+
+
+def run_four(program, root):
+    """Start four processes, let them go at once, and return what each printed."""
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(root), f"w{number}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    ended = [writer.communicate(timeout=100) for writer in writers]
+    for writer, (_, problem) in zip(writers, ended, strict=True):
+        assert writer.returncode == 0, problem
+    return [printed for printed, _ in ended]
+
+
+def test_readers_never_see_a_mixture_and_nothing_is_left(tmp_path):
+    run_four(MIX, tmp_path)
+    assert strays(tmp_path) == set()
+    assert empty_folders(tmp_path) == set()
+    with sync.open_bucket(tmp_path) as bucket:
+        own = [info.key for info in bucket.list("own/")]
+        assert own == [f"own/w{writer}/{number}" for writer in range(4) for number in range(3)]
+        for info in bucket.list():
+            assert len(bucket.get(info.key)) == info.size
+
+
+def test_if_absent_has_one_winner_among_processes(tmp_path):
+    wins = [[int(line) for line in printed.split()] for printed in run_four(CREATE, tmp_path)]
+    assert sorted(number for own in wins for number in own) == list(range(40))
+    with sync.open_bucket(tmp_path) as bucket:
+        for writer, own in enumerate(wins):
+            assert all(bucket.get(f"k{number}") == b"w%d" % writer for number in own)
+
+
+def test_if_match_loses_no_update_among_processes(tmp_path):
+    with sync.open_bucket(tmp_path) as bucket:
+        bucket.put("counter", b"x", metadata={"number": "0"})
+        run_four(COUNT, tmp_path)
+        assert bucket.head("counter").metadata == {"number": "80"}
+    assert strays(tmp_path) == set()

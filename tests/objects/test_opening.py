@@ -1,0 +1,105 @@
+"""From a URL to a bucket, or to an error that says what was expected."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from holdfast import objects
+from holdfast.errors import ConfigurationError
+from holdfast.objects import Bucket, DiskOptions, PutOptions, open_bucket, sync
+
+
+@pytest.mark.parametrize("way", ["url", "localhost", "path", "query"])
+async def test_a_folder_opens_by_url_and_by_path_and_is_made(tmp_path, way):
+    folder = tmp_path / "some where" / "100%" / "é?#"
+    url = folder.as_uri()
+    place = {
+        "url": url,
+        "localhost": url.replace("file://", "file://localhost"),
+        "path": folder,
+        "query": f"{url}?lock_timeout=2.5&threads=1",
+    }[way]
+    async with open_bucket(place) as bucket:
+        await bucket.put("k", b"x")
+    with sync.open_bucket(folder) as bucket:
+        assert bucket.get("k") == b"x"
+    assert (folder / ".holdfast").is_dir()
+
+
+def test_a_relative_path_is_relative_to_where_it_was_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    opening = sync.open_bucket(Path("media"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with opening as bucket:
+        bucket.put("k", b"x")
+    assert (tmp_path / "media").is_dir()
+
+
+async def test_every_memory_bucket_is_a_new_one():
+    async with open_bucket("memory://") as first, open_bucket("memory://") as second:
+        await first.put("k", b"x")
+        assert not await second.exists("k")
+
+
+@pytest.mark.parametrize("opener", [open_bucket, sync.open_bucket])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("s4://x", r"unknown scheme 's4', known are file://, memory://"),
+        ("/var/media", r"unknown scheme '', known are file://, memory://"),
+        ("", r"unknown scheme ''"),
+        ("file://media", r"expected file:///absolute/folder"),
+        ("file:media", r"expected file:///absolute/folder"),
+        ("file:///media%00", r"holds no NUL"),
+        ("file:///media#1", r"write '#' as %23"),
+        ("file:///m?thread=2", r"unknown parameter 'thread', known are lock_timeout, threads"),
+        ("file:///m?threads=", r"expected numbers"),
+        ("file:///m?threads=two", r"expected numbers"),
+        ("file:///m?threads=0", r"threads: expected 1 to 64, got 0"),
+        ("file:///m?threads=1&threads=2", r"threads is there twice"),
+        ("file:///m?lock_timeout=nan", r"lock_timeout: expected a positive number"),
+        ("file:///m?lock_timeout=-1", r"lock_timeout: expected a positive number"),
+        ("memory://?threads=1", r"memory:// knows no parameters"),
+        ("memory://name", r"expected memory:// alone"),
+    ],
+)
+def test_what_cannot_be_opened_is_refused_at_the_call(opener, url, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        opener(url)
+
+
+def test_options_are_said_once():
+    with pytest.raises(ConfigurationError, match="exclude each other"):
+        open_bucket("file:///m?threads=1", options=DiskOptions())
+    with pytest.raises(ConfigurationError, match="memory:// takes no options"):
+        open_bucket("memory://", options=DiskOptions())
+
+
+def test_a_closed_bucket_leaves_no_thread(tmp_path):
+    before = set(threading.enumerate())
+
+    async def use():
+        async with open_bucket(tmp_path) as bucket:
+            await bucket.put("k", b"x", options=PutOptions(if_absent=True))
+            assert set(threading.enumerate()) > before
+
+    asyncio.run(use())
+    assert set(threading.enumerate()) == before
+
+
+def test_public_names_are_sorted_and_there():
+    for module in (objects, sync):
+        assert module.__all__ == sorted(module.__all__)
+        assert all(hasattr(module, name) for name in module.__all__)
+    with sync.open_bucket("memory://") as bucket:
+        assert isinstance(bucket, sync.Bucket)
+
+
+def test_the_blocking_bucket_has_the_names_of_the_async_one():
+    def public(kind):
+        return {name for name in vars(kind) if not name.startswith("_")}
+
+    assert public(sync.Bucket) == public(Bucket)
