@@ -113,8 +113,8 @@ def compare(path, runs):
     with tempfile.TemporaryDirectory() as folder:
         rows = {"plain": [], "holdfast": []}
         for _ in range(runs):
-            for name in rows:
-                rows[name].append(run_side(name, path, folder))
+            for name, taken in rows.items():
+                taken.append(run_side(name, path, folder))
         table = pq.read_table(Path(folder, "detections.parquet")).to_pylist()
         video = Path(folder, "annotated.mp4")
         with av.open(str(video)) as container:
@@ -180,15 +180,15 @@ def make_hour(path, seconds):
 
 def hour():
     """Print the peak of resident memory after 5, 30 and 60 minutes of one video."""
-    marks = {5: None, 30: None, 60: None}
+    marks = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "hour.mp4")
         make_hour(path, 3600)
         start = time.perf_counter()
 
-        def note(done, total):
-            for minute in marks:
-                if marks[minute] is None and done >= minute * 600:
+        def note(done, _total):
+            for minute in (5, 30, 60):
+                if minute not in marks and done >= minute * 600:
                     marks[minute] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from holdfast.media.detection import Detection, Line
+    from holdfast.media.detection import Box, Detection, Line
+    from holdfast.media.picture import Pixels
     from holdfast.media.probe import VideoInfo
     from holdfast.media.source import Frame
 
@@ -42,9 +43,9 @@ class Tint(NamedTuple):
 class _Stamp(NamedTuple):
     """A small picture ready to be copied onto the planes."""
 
-    y: NDArray[np.uint8]
-    u: NDArray[np.uint8]
-    v: NDArray[np.uint8]
+    y: Pixels
+    u: Pixels
+    v: Pixels
 
 
 _WHITE = Tint(235, 128, 128)
@@ -90,10 +91,10 @@ class Overlay:
             self._draw_box(canvas, detection)
         self._draw_clock(canvas, frame)
 
-    def _draw_line(self, canvas: tuple[NDArray[np.uint8], ...]) -> None:
+    def _draw_line(self, canvas: tuple[Pixels, ...]) -> None:
         start, end = self._line.start, self._line.end
         points = [(start.x, start.y), (end.x, end.y)]
-        _path(canvas, points, _WHITE, self._thick)
+        _path(canvas, points, _WHITE, 1)
         counts = (self._counter.forward, self._counter.backward)
         if self._counts is None or self._counts[0] != counts:
             self._counts = (counts, self._counts_stamp(*counts))
@@ -113,7 +114,7 @@ class Overlay:
             parts += [arrow(self._text, x, y), gap, line_of_text(str(count), self._text), gap, gap]
         return _chip(np.hstack(parts[:-2]), _INK, _WHITE, self._text // 3)
 
-    def _draw_trails(self, canvas: tuple[NDArray[np.uint8], ...], now: int) -> None:
+    def _draw_trails(self, canvas: tuple[Pixels, ...], now: int) -> None:
         for track in list(self._trails):
             trail = self._trails[track]
             while trail and trail[0][0] <= now - self._trail:
@@ -125,21 +126,24 @@ class Overlay:
             elif len(trail) > 1:
                 _path(canvas, [(x, y) for _, x, y in trail], tint(track), self._thick)
 
-    def _draw_box(self, canvas: tuple[NDArray[np.uint8], ...], detection: Detection) -> None:
+    def _draw_box(self, canvas: tuple[Pixels, ...], detection: Detection) -> None:
         colour = tint(detection.track)
         box = detection.box
-        right, bottom = box.x + box.width, box.y + box.height
-        corners = [(box.x, box.y), (right, box.y), (right, bottom), (box.x, bottom)]
-        _path(canvas, corners, colour, self._thick, closed=True)
+        _frame(canvas, box, colour, self._thick)
         stamp = self._stamps.get(detection.track)
         if stamp is None:
             mask = line_of_text(str(detection.track), self._text)
             stamp = _chip(mask, colour, _INK if colour.y > 110 else _WHITE, self._text // 4)
             self._stamps[detection.track] = stamp
         above = box.y - stamp.y.shape[0] - self._thick
-        _copy(canvas, stamp, box.x - self._thick / 2, above if above >= 0 else bottom + self._thick)
+        _copy(
+            canvas,
+            stamp,
+            box.x - self._thick / 2,
+            above if above >= 0 else box.y + box.height + self._thick,
+        )
 
-    def _draw_clock(self, canvas: tuple[NDArray[np.uint8], ...], frame: Frame) -> None:
+    def _draw_clock(self, canvas: tuple[Pixels, ...], frame: Frame) -> None:
         minutes, seconds = divmod(frame.time, 60)
         hours, minutes = divmod(int(minutes), 60)
         text = f"{hours}:{minutes:02d}:{int(seconds):02d}.{int(seconds * 10 % 10)}"
@@ -165,7 +169,7 @@ def _chip(mask: NDArray[np.float32], ground: Tint, ink: Tint, margin: int) -> _S
     )
 
 
-def _copy(canvas: tuple[NDArray[np.uint8], ...], stamp: _Stamp, x: float, y: float) -> None:
+def _copy(canvas: tuple[Pixels, ...], stamp: _Stamp, x: float, y: float) -> None:
     """Copy *stamp* with its corner at the even pixel by (*x*, *y*), moved to fit the picture."""
     rows, columns = canvas[0].shape
     tall, wide = stamp.y.shape
@@ -179,18 +183,24 @@ def _copy(canvas: tuple[NDArray[np.uint8], ...], stamp: _Stamp, x: float, y: flo
 
 
 def _path(
-    canvas: tuple[NDArray[np.uint8], ...],
-    points: Sequence[tuple[float, float]],
-    colour: Tint,
-    thick: int,
-    *,
-    closed: bool = False,
+    canvas: tuple[Pixels, ...], points: Sequence[tuple[float, float]], colour: Tint, thick: int
 ) -> None:
-    """Draw a smooth line through *points*."""
+    """Draw a line through *points*: smooth in brightness; the eye does not see edges in colour."""
     exact = np.array(points) * (1 << _SHIFT)
     full, half = exact.round().astype(np.int32), (exact / 2).round().astype(np.int32)
+    upright = bool((exact[:, 0] == exact[0, 0]).all() or (exact[:, 1] == exact[0, 1]).all())
+    style = cv2.LINE_8 if upright else cv2.LINE_AA
+    cv2.polylines(canvas[0], [full], False, colour.y, thick, style, _SHIFT)
     narrow = max(1, round(thick / 2))
-    for plane, value, corners, width in zip(
-        canvas, colour, (full, half, half), (thick, narrow, narrow), strict=True
-    ):
-        cv2.polylines(plane, [corners], closed, value, width, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(canvas[1], [half], False, colour.u, narrow, cv2.LINE_8, _SHIFT)
+    cv2.polylines(canvas[2], [half], False, colour.v, narrow, cv2.LINE_8, _SHIFT)
+
+
+def _frame(canvas: tuple[Pixels, ...], box: Box, colour: Tint, thick: int) -> None:
+    """Draw the edges of *box*."""
+    x, y = round(box.x), round(box.y)
+    right, bottom = round(box.x + box.width) - 1, round(box.y + box.height) - 1
+    cv2.rectangle(canvas[0], (x, y), (right, bottom), colour.y, thick)
+    narrow = max(1, round(thick / 2))
+    for plane, value in zip(canvas[1:], colour[1:], strict=True):
+        cv2.rectangle(plane, (x // 2, y // 2), (right // 2, bottom // 2), value, narrow)

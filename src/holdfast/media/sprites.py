@@ -97,7 +97,7 @@ class _Canvas:
 
     def ring(self, x: float, y: float, radius: float, colour: Colour) -> None:
         centre = (round(x * self._width), round(y * self._height))
-        thick = max(2, round(0.028 * self._height))
+        thick = max(2, round(0.045 * self._height))
         cv2.circle(self._picture, centre, round(radius * self._height), colour, thick)
         cv2.circle(self._alpha, centre, round(radius * self._height), 255, thick)
 

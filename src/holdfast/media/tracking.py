@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _INSIDE = 0.6  # the share of a box inside another from which it counts as a part of it
 _PULL = 0.3  # how far boxes in a joint patch are drawn towards filling it
+_DENSE = 0.55  # the share of their joint box that pieces of one thing fill
 _STILL = Point(0.0, 0.0)
 _NOWHERE = Box(0.0, 0.0, 0.0, 0.0)
 
@@ -41,10 +42,10 @@ class TrackerOptions:
     followed unseen for *unseen*, and gaps up to *gap* are filled by going straight.
     """
 
-    age: float = 0.35
-    distance: float = 0.025
+    age: float = 0.4
+    distance: float = 0.02
     patience: float = 4.0
-    unseen: float = 1.2
+    unseen: float = 2.0
     gap: float = 0.6
 
     def __post_init__(self) -> None:
@@ -60,6 +61,7 @@ class _Follower:
     number: int = 0  # 0 is a guess
     velocity: Point = _STILL  # pixels a frame
     hits: int = 1
+    parted: bool = False  # it came out of something that is followed
     predicted: Box = _NOWHERE
 
     @property
@@ -85,7 +87,7 @@ class Tracker:
     def follow(self, frame: int, time: float, sightings: Sequence[Sighting]) -> Findings:
         """Take what is seen in *frame*, the next one."""
         for follower in self._followers:
-            steps = frame - follower.last.frame
+            steps = min(frame - follower.last.frame, self._gap * 2)
             follower.predicted = _moved(follower.box, follower.velocity, steps)
         news: list[Detection] = []
         taken: set[int] = set()
@@ -102,7 +104,11 @@ class Tracker:
         for index, sighting in enumerate(sightings):
             if index not in taken:
                 first = self._detection(frame, time, 0, sighting.score, sighting.box)
-                self._followers.append(_Follower(sighting.box, [first]))
+                parted = any(
+                    known.number and known.predicted.overlap(sighting.box) > 0.3 * sighting.box.area
+                    for known in self._followers
+                )
+                self._followers.append(_Follower(sighting.box, [first], parted=parted))
         return Findings(news, self._settled(frame))
 
     def finish(self) -> Findings:
@@ -151,9 +157,12 @@ class Tracker:
                     piece = sightings[other]
                     inside = follower.predicted.overlap(piece.box) / max(1.0, piece.box.area)
                     joined = whole.box.union(piece.box)
-                    if inside >= _INSIDE and joined.likeness(
-                        follower.predicted
-                    ) > whole.box.likeness(follower.predicted):
+                    if (
+                        inside >= _INSIDE
+                        and whole.box.area + piece.box.area >= _DENSE * joined.area
+                        and joined.likeness(follower.predicted)
+                        > whole.box.likeness(follower.predicted)
+                    ):
                         whole = Sighting(joined, max(whole.score, piece.score))
                         parts.append(other)
                 free.difference_update(parts)
@@ -226,10 +235,12 @@ class Tracker:
     def _promote(self, follower: _Follower) -> list[Detection]:
         """The whole history, numbered, once the guess has proved itself; else nothing."""
         start, here = follower.history[0].box.centre, follower.box.centre
-        if (
-            len(follower.history) < self._hits
-            or math.hypot(here.x - start.x, here.y - start.y) < self._far
-        ):
+        if follower.parted:
+            proved = follower.hits >= 2 * self._hits
+        else:
+            far = math.hypot(here.x - start.x, here.y - start.y) >= self._far
+            proved = far and len(follower.history) >= self._hits
+        if not proved:
             return []
         self._numbers += 1
         follower.number = self._numbers
