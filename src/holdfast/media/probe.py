@@ -1,0 +1,168 @@
+"""What a video file is, without decoding more of it than must be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+import cv2
+import numpy as np
+
+from holdfast.errors import MediaError
+from holdfast.media.picture import Pixels, shown_size
+from holdfast.media.source import MAX_PIXELS, Source, decoded
+
+if TYPE_CHECKING:
+    import os
+
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+THUMBNAIL_WIDTH = 480
+_FASTEST = 240
+_THUMBNAIL_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """A video as displayed.
+
+    *duration* is in seconds; *width* and *height* are pixels once the recorded rotation is
+    applied; *frames* is what the container says or else duration times rate; *bytes* is the
+    file's size.
+    """
+
+    duration: float
+    frame_rate: Fraction
+    width: int
+    height: int
+    frames: int
+    codec: str
+    container: str
+    pixel_format: str
+    has_audio: bool
+    bytes: int
+
+
+def probe(path: str | os.PathLike[str]) -> VideoInfo:
+    """Describe the video at *path*.
+
+    MediaError when the file is missing, empty, no video, without pictures, cut short (it ends
+    before the length that it states), changing or gone; the reason says which.
+    """
+    with Source(path) as source:
+        info = describe(source)
+        source.check_unchanged()
+        return info
+
+
+def describe(source: Source) -> VideoInfo:
+    """Describe an open *source*; as `probe`, without the look for changes."""
+    with source.container() as container:
+        stream = container.streams.video[0]
+        rate = _frame_rate(stream)
+        first = next(decoded(container), None)
+        if first is None:
+            raise MediaError(source.path, "not one frame of it decodes")
+        width, height = shown_size(first)
+        if width * height > MAX_PIXELS:
+            raise MediaError(
+                source.path,
+                f"frames of {width}x{height} pixels; at most {MAX_PIXELS} pixels are accepted",
+            )
+        stated = _stated_duration(container, stream, rate)
+        end = _last_moment(container)
+        if stated and end is not None and end < stated - max(0.75, stated * 0.02):
+            raise MediaError(
+                source.path,
+                f"the file is cut short: it states {stated:.1f} s and ends after {end:.1f} s; "
+                "copy it again, or re-mux it to keep what is there",
+            )
+        own = _own_duration(stream)
+        duration = own or stated or end or float(1 / rate)
+        return VideoInfo(
+            duration=duration,
+            frame_rate=rate,
+            width=width,
+            height=height,
+            frames=stream.frames or max(1, round(duration * rate)),
+            codec=stream.codec_context.name,
+            container=container.format.name,
+            pixel_format=first.format.name,
+            has_audio=bool(container.streams.audio),
+            bytes=source.size,
+        )
+
+
+def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> bytes:
+    """A JPEG *width* pixels wide of a telling frame: the liveliest of a dozen from the first half.
+
+    MediaError as in `probe`.
+    """
+    if width < 2:
+        raise ValueError(f"a thumbnail of {width} pixels; expected at least 2")
+    with Source(path) as source:
+        rate = describe(source).frame_rate
+        stride = max(1, round(rate / 2))
+        best: Pixels | None = None
+        liveliest = -1.0
+        for frame in source.frames():
+            if frame.index % stride:
+                continue
+            luma = frame.luma()
+            life = float(cv2.meanStdDev(luma)[1][0, 0])
+            if life > liveliest * 1.1:
+                liveliest, best = life, frame.colour()
+            if frame.index >= stride * _THUMBNAIL_TRIES:
+                break
+        source.check_unchanged()
+    assert best is not None  # frames() raises when there is none
+    height = max(1, round(best.shape[0] * width / best.shape[1]))
+    small = cv2.resize(best, (width, height), interpolation=cv2.INTER_AREA)
+    return jpeg(np.asarray(small, np.uint8))
+
+
+def jpeg(picture: Pixels, *, quality: int = 88) -> bytes:
+    """*picture* (rows, columns, blue-green-red) as JPEG."""
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"a picture of shape {picture.shape} can't be made a JPEG")
+    return data.tobytes()
+
+
+def _frame_rate(stream: VideoStream) -> Fraction:
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= _FASTEST:
+            return Fraction(rate)
+    return Fraction(25)
+
+
+def _own_duration(stream: VideoStream) -> float:
+    if stream.duration is None or stream.time_base is None:
+        return 0.0
+    return max(0.0, float(stream.duration * stream.time_base))
+
+
+def _stated_duration(container: InputContainer, stream: VideoStream, rate: Fraction) -> float:
+    whole = (container.duration or 0) / av.time_base
+    # An AVI cut short keeps its frame count in the header while its duration is guessed anew.
+    counted = float(stream.frames / rate) if "avi" in container.format.name else 0.0
+    return max(whole, counted, 0.0)
+
+
+def _last_moment(container: InputContainer) -> float | None:
+    """Seconds from the start to the end of the last packet, None where nothing can be sought."""
+    end: float | None = None
+    origin = container.start_time or 0
+    try:
+        container.seek((container.duration or 0) + origin, backward=True)
+        for packet in container.demux():
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                moment = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                end = max(end or 0.0, moment - origin / av.time_base)
+    except av.error.FFmpegError:
+        return end
+    return end

@@ -1,0 +1,261 @@
+"""A video file opened safely, and read as it was when it was opened.
+
+FFmpeg is handed an open file and never a name, so a name that looks like a protocol or an option
+means nothing to it. It may use demuxers of self-contained files only and may open nothing else:
+a playlist, a session description or a file that points elsewhere is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import av
+import av.error
+import numpy as np
+
+from holdfast.errors import MediaError
+from holdfast.media.picture import Pixels, planes, upright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,"
+    "flv,ogg,asf,mxf,nut,dv,rm,wtv,gif,mjpeg,yuv4mpegpipe,"
+    "wav,mp3,flac,aac,aiff,caf"  # opened so that a sound file can be called one
+)
+MAX_PIXELS = 64_000_000
+MAX_GAP = 30.0  # seconds between two frames beyond which the clock is taken to have jumped
+READ_AHEAD = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a video: upright, yuv420p, of even size.
+
+    *index* counts decoded frames from 0; *time* is in seconds from the video's start and never
+    runs backwards.
+    """
+
+    index: int
+    time: float
+    picture: VideoFrame
+
+    def luma(self) -> Pixels:
+        """Brightness as rows and columns: a view of the picture, not to be written to."""
+        return planes(self.picture)[0]
+
+    def colour(self) -> Pixels:
+        """A copy of the picture as rows, columns and blue, green, red."""
+        return np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
+
+
+class Source:
+    """An open video file. Its size is fixed at opening: bytes added later are not seen.
+
+    A context manager; the file is closed on leaving, whatever happens inside.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open *path*. MediaError when it is missing, empty, no file or may not be read."""
+        self.path = os.fspath(path)
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            descriptor = os.open(self.path, flags)  # non-blocking: a pipe must not hang us
+        except FileNotFoundError:
+            raise MediaError(self.path, "there is no such file") from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            raise MediaError(self.path, f"it can't be opened: {error}") from error
+        self._file = os.fdopen(descriptor, "rb", buffering=0)
+        self._state = os.fstat(descriptor)
+        if not stat.S_ISREG(self._state.st_mode):
+            self._file.close()
+            raise MediaError(self.path, "it is not a file; expected a video file")
+        if self._state.st_size == 0:
+            self._file.close()
+            raise MediaError(self.path, "the file is empty (0 bytes)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes at opening."""
+        return self._state.st_size
+
+    def check_unchanged(self) -> None:
+        """MediaError when the file grew, shrank, was replaced or vanished since it was opened."""
+        try:
+            now = Path(self.path).stat()
+        except OSError:
+            raise MediaError(self.path, "the file vanished while it was being read") from None
+        was = self._state
+        if (now.st_ino, now.st_dev) != (was.st_ino, was.st_dev):
+            raise MediaError(self.path, "the file was replaced while it was being read")
+        if (now.st_size, now.st_mtime_ns) != (was.st_size, was.st_mtime_ns):
+            raise MediaError(
+                self.path,
+                f"the file changed while it was being read ({was.st_size} bytes then, "
+                f"{now.st_size} now); wait until it is written to its end",
+            )
+
+    @contextmanager
+    def container(self) -> Iterator[InputContainer]:
+        """Demux the file from its first byte. MediaError when it is no video container."""
+        window = _Window(self._file, self.size)
+        try:
+            container = av.open(
+                window,
+                "r",
+                container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": "none"},
+                metadata_errors="replace",
+                buffer_size=READ_AHEAD,
+                io_open=_refuse,
+            )
+        except (av.error.FFmpegError, _ElsewhereError, ValueError) as error:
+            raise MediaError(self.path, self._why_unreadable()) from error
+        with container:
+            if not container.streams.video:
+                heard = "it holds sound only" if container.streams.audio else "it holds no pictures"
+                raise MediaError(self.path, f"{heard}; expected a file with a video stream")
+            yield container
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame that decodes, in order of display. Packets that don't decode are passed over.
+
+        MediaError when not one frame decodes or a picture is beyond reason.
+        """
+        with self.container() as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
+            clock = _Clock(period)
+            size: tuple[int, int] | None = None
+            for index, picture in enumerate(decoded(container)):
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise MediaError(
+                        self.path,
+                        f"a frame of {picture.width}x{picture.height} pixels; "
+                        f"at most {MAX_PIXELS} pixels are accepted",
+                    )
+                turned = upright(picture, size)
+                size = size or (turned.width, turned.height)
+                yield Frame(index, clock.read(picture), turned)
+        if size is None:
+            raise MediaError(self.path, "not one frame of it decodes")
+
+    def _why_unreadable(self) -> str:
+        self._file.seek(0)
+        head = self._file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+        if head.startswith((b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"<smil")):
+            return "it is a playlist or a description that points elsewhere; give the video itself"
+        if b"ftyp" in head[:16]:
+            return (
+                "it begins like an MP4 but can't be read: it was cut short before its index, "
+                "or is still being written; copy it again"
+            )
+        return "it is not a video that can be read, or its beginning is damaged"
+
+
+def decoded(container: InputContainer) -> Iterator[VideoFrame]:
+    """Frames of the first video stream; what does not decode is passed over."""
+    stream = container.streams.video[0]
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            return  # the demuxer can't go on; how far it came is checked against the promise
+        try:
+            pictures = packet.decode()
+        except av.error.FFmpegError:
+            continue
+        yield from pictures
+
+
+class _ElsewhereError(Exception):
+    """FFmpeg asked for another file."""
+
+
+def _refuse(url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
+    raise _ElsewhereError(url)
+
+
+class _Window:
+    """The first *size* bytes of a file, as FFmpeg reads them: nameless and never growing."""
+
+    name = ""
+
+    def __init__(self, file: object, size: int) -> None:
+        self._descriptor: int = file.fileno()  # type: ignore[attr-defined]
+        self._size = size
+        self._at = 0
+
+    def read(self, count: int) -> bytes:
+        data = os.pread(self._descriptor, max(0, min(count, self._size - self._at)), self._at)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+class _Clock:
+    """Seconds from the first frame; a missing, backward or leaping stamp counts as one period."""
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._origin: float | None = None
+        self._last = 0.0
+
+    def read(self, picture: VideoFrame) -> float:
+        if picture.pts is None or picture.time_base is None:
+            stamp = None
+        else:
+            stamp = float(picture.pts * picture.time_base)
+        if self._origin is None:
+            self._origin = stamp or 0.0
+            return 0.0
+        expected = self._last + self._period
+        moment = expected if stamp is None else stamp - self._origin
+        if not self._last < moment <= self._last + MAX_GAP:
+            if stamp is not None:
+                self._origin = stamp - expected
+            moment = expected
+        self._last = moment
+        return moment
