@@ -1,0 +1,1 @@
+"""A video's report, from what its detection left in the library."""
