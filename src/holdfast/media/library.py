@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from holdfast.jobs import Jobs
     from holdfast.media.probe import VideoInfo
-    from holdfast.objects import Bucket
+    from holdfast.objects import Bucket, ObjectInfo
     from holdfast.records import Store
 
 DETECT = "detect"
@@ -112,6 +112,10 @@ class MediaLibrary:
             raise MediaError(reference, f"names {len(named)} videos; say which by its id: {ids}")
         return named[0]
 
+    async def objects(self, video: UUID) -> list[ObjectInfo]:
+        """Return all objects of the video, in the order of their keys."""
+        return [info for prefix in sorted(prefixes(video)) async for info in self.bucket.list(prefix)]
+
     async def delete(self, video: UUID) -> bool:
         """Delete the video's row, its clips and all its objects; tell whether there was one."""
         found = await self.videos.delete(video)
@@ -158,9 +162,7 @@ class MediaLibrary:
         return made
 
     async def _remove_objects(self, video: UUID) -> None:
-        for prefix in prefixes(video):
-            keys = [found.key async for found in self.bucket.list(prefix)]
-            await self.bucket.delete_many(keys)
+        await self.bucket.delete_many([info.key for info in await self.objects(video)])
 
 
 def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:
