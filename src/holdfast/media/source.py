@@ -22,7 +22,7 @@ from holdfast.errors import MediaError
 from holdfast.media.picture import Pixels, planes, upright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -145,7 +145,7 @@ class Source:
                 raise MediaError(self.path, f"{heard}; expected a file with a video stream")
             yield container
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """Every frame that decodes, in order of display. Packets that don't decode are passed over.
 
         MediaError when not one frame decodes or a picture is beyond reason.
