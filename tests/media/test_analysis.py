@@ -1,5 +1,6 @@
 import itertools
 import json
+import resource
 import statistics
 import threading
 
@@ -268,6 +269,19 @@ def test_a_folder_that_is_a_file_is_said_so(tmp_path):
     with pytest.raises(StorageError, match="out"):
         analyse(film(tmp_path / "a.mp4"), tmp_path / "out", MotionDetector())
     assert (tmp_path / "out").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("room", [3_000, 30_000])
+def test_a_disk_that_fills_up_is_said_so_and_nothing_is_left(tmp_path, room):
+    path = film(tmp_path / "a.mp4", size=(640, 360), frames=100)
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, unlimited[1]))
+    try:
+        with pytest.raises(StorageError, match="too large"):
+            analyse(path, tmp_path / "out", MotionDetector())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert inside(tmp_path / "out") == []
 
 
 def test_broken_files_are_refused_before_anything_is_written(tmp_path):

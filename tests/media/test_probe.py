@@ -158,6 +158,17 @@ def test_a_file_that_grows_is_noticed(tmp_path):
     assert read == 60
 
 
+def test_what_is_added_after_opening_is_not_read(tmp_path):
+    path = film(tmp_path / "a.ts", frames=30)
+    with Source(path) as source:
+        data = path.read_bytes()
+        with path.open("ab") as file:
+            file.write(data)
+        assert sum(1 for _ in source.frames()) == 30
+    with Source(path) as source:
+        assert sum(1 for _ in source.frames()) > 30
+
+
 def test_a_file_that_vanishes_is_noticed(tmp_path):
     path = film(tmp_path / "a.mp4")
     with Source(path) as source:

@@ -79,7 +79,10 @@ def test_two_that_pass_each_other_in_one_patch_keep_their_numbers_and_ways():
         frames.append([one.union(two)] if one.overlap(two) else [one, two])
     tracks = by_track(follow(frames)[0])
     assert sorted(tracks) == [1, 2]
+    joint = {number for number, boxes in enumerate(frames) if len(boxes) == 1}
     for boxes in tracks.values():
+        assert joint <= {each.frame for each in boxes}
+        assert max(each.box.width for each in boxes) < 60
         ways = {
             later.box.centre.x > earlier.box.centre.x
             for earlier, later in zip(boxes[::20], boxes[20::20], strict=False)

@@ -9,8 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av.error
-
 from holdfast.errors import StorageError
 from holdfast.media.encoding import VideoWriter
 from holdfast.media.probe import describe
@@ -50,7 +48,7 @@ def write_clips(
                 return [path.replace(target / path.name) for path in written]
             finally:
                 shutil.rmtree(partial)
-        except (OSError, av.error.FFmpegError) as error:
+        except OSError as error:
             raise StorageError(f"{str(target)!r} can't be written to: {error}") from error
 
 
