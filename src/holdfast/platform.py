@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import StorageError
-from holdfast.jobs import Job, Jobs, JobsOptions
+from holdfast.jobs import Job, Jobs
 from holdfast.media import ENTITIES, DetectionWork, MediaLibrary, MotionDetector
 from holdfast.objects import Bucket, open_bucket
 from holdfast.records import Store, open_store
@@ -53,5 +53,5 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
     async with open_store(settings.store_url, entities) as store:
         await store.create_schema()
         async with open_bucket(settings.bucket_url) as bucket:
-            jobs = Jobs(store, options=JobsOptions(lease=settings.lease_time))
+            jobs = Jobs(store)
             yield Platform(settings, store, bucket, jobs, MediaLibrary(store, bucket, jobs))

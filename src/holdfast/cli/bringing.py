@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,15 +14,19 @@ from holdfast.cli.exits import Exit, exit_of
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.progress import storing, watching
 from holdfast.cli.running import run
-from holdfast.cli.show import console, notes, plain, print_json, short
+from holdfast.cli.show import console, moment, notes, plain, print_json, short
 from holdfast.errors import HoldfastError
-from holdfast.jobs import Worker, WorkerOptions
+from holdfast.jobs import Job, JobStatus, Worker, WorkerOptions
 from holdfast.media.library import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
 
     from holdfast.platform import Platform
+
+_POLL = timedelta(seconds=0.5)
 
 
 def ingest(
@@ -99,19 +103,50 @@ def worker(
 
 async def run_worker(platform: Platform, *, once: bool, as_json: bool = False) -> Exit:
     """Work on the platform's jobs and return how that went."""
-    worker = Worker(platform.jobs, platform.handlers, options=WorkerOptions(on_end=None))
+    options = WorkerOptions(lease=platform.settings.lease_time, poll=_POLL)
+    worker = Worker(platform.jobs, platform.handlers, options=options)
     if not once and not as_json:
         notes().print("Waiting for jobs; Ctrl-C stops.")
-    with _stopped_by_signals(worker.stop):
+    began = platform.store.now()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        worker.stop()
+
+    with _at_signals(stop):
         async with watching(platform, quiet=as_json):
-            outcome = await worker.run(until_idle=once)
+            count = await worker.run(until="idle" if once else "stopped")
+            while once and not stopped.is_set() and await _held_elsewhere(platform):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), _POLL.total_seconds())
+                count += await worker.run(until="idle")
+    return await _say_outcome(platform, began, count, as_json=as_json)
+
+
+async def _held_elsewhere(platform: Platform) -> bool:
+    return await platform.store.repository(Job).exists(Job.status == JobStatus.RUNNING)
+
+
+async def _say_outcome(platform: Platform, began: datetime, count: int, *, as_json: bool) -> Exit:
+    jobs = platform.store.repository(Job)
+    failed = await jobs.find(Job.status == JobStatus.FAILED, Job.finished_at >= began)
+    again = await jobs.find(Job.status == JobStatus.QUEUED, ~Job.error.is_null())
     if as_json:
-        print_json({"succeeded": outcome.succeeded, "failed": outcome.failed})
-    return Exit.JOB_FAILED if outcome.failed else Exit.DONE
+        print_json({"worked": count, "failed": len(failed), "to_try_again": len(again)})
+    else:
+        for job in failed:
+            notes().print(f"job {short(job.id)} failed: {plain(job.error)}", markup=False)
+        for job in again:
+            text = f"job {short(job.id)} is tried again at {moment(job.run_at)}: {plain(job.error)}"
+            notes().print(text, markup=False)
+        if not count and not failed:
+            notes().print("Nothing to do.")
+    return Exit.JOB_FAILED if failed or again else Exit.DONE
 
 
 @contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+def _at_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Make the first SIGINT or SIGTERM call *stop*, and the second end the program."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)

@@ -57,9 +57,7 @@ async def _bring(platform: Platform, given: Path | None) -> Video:
     if given is not None:
         notes().print(f"Bringing in {given} ...", markup=False)
         with storing(given.name, quiet=False) as progress:
-            return (
-                await platform.library.ingest(given, project=PROJECT, progress=progress)
-            ).video
+            return (await platform.library.ingest(given, project=PROJECT, progress=progress)).video
     notes().print("Making a traffic scene ...")
     with workspace(platform.settings.work_folder) as folder:
         scene = folder / "traffic.mp4"

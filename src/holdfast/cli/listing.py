@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
@@ -24,6 +23,8 @@ from holdfast.jobs import Job
 from holdfast.media import Clip, Video
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from holdfast.platform import Platform
 
 MOST = 200  # rows of a table; JSON has them all
@@ -189,9 +190,7 @@ def _print_clips(found: list[Clip], names: dict[UUID, str]) -> None:
     ]
     if names:
         columns = ("video", *columns)
-        rows = [
-            (names[clip.video_id], *row) for clip, row in zip(found[:MOST], rows, strict=True)
-        ]
+        rows = [(names[clip.video_id], *row) for clip, row in zip(found[:MOST], rows, strict=True)]
     print_table(columns, rows, right=("clip", "from", "to", "length", "frames", "tracks"))
 
 
@@ -199,7 +198,9 @@ async def _states(platform: Platform, found: list[Video]) -> dict[UUID, str]:
     """Return how far the detection in each video is, in a word."""
     keys = [video.job_id for video in found if video.job_id is not None]
     jobs = {
-        job.id: job for job in await platform.store.repository(Job).get_many(keys) if job is not None
+        job.id: job
+        for job in await platform.store.repository(Job).get_many(keys)
+        if job is not None
     }
     states: dict[UUID, str] = {}
     for video in found:
@@ -235,4 +236,3 @@ def _rate(video: Video) -> str:
 def _say_cut(count: int) -> None:
     if count > MOST:
         notes().print(f"{MOST} of {count} shown; --json has them all.")
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,8 @@ from holdfast.cli.show import amount, console, plain, print_json
 from holdfast.media.reporting import report_video
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from holdfast.platform import Platform
 
 

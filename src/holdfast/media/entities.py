@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - entities need their types at run time
+from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
@@ -83,12 +83,13 @@ class Clip(Entity, table="clips", uniques=[("video_id", "number")]):
     """A stretch of a video with movement: frames from *start_frame* up to, without, *end_frame*.
 
     Clips of a video are numbered from 1 and never overlap; times are in seconds. *tracks* counts
-    the things that moved in it.
+    the things that moved in it, *key* is where its own video lies in the bucket.
     """
 
     id: Field[UUID] = key(default_factory=uuid7)
     video_id: Field[UUID] = ref(Video, on_delete="cascade")
     number: Field[int]
+    key: Field[str] = field(max_length=1024)
     start_frame: Field[int]
     end_frame: Field[int]
     start_time: Field[float]

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid5
 
+from holdfast.media.analysis import ANNOTATED, FRAMES
+
 if TYPE_CHECKING:
+    from pathlib import PurePath
     from uuid import UUID
+
+CLIPS = "clips"
 
 _EXTENSIONS = {
     "avi": "avi",
@@ -38,17 +43,12 @@ def thumbnail_key(video: UUID) -> str:
     return f"frames/{video}/thumbnail.jpg"
 
 
-def annotated_key(video: UUID) -> str:
-    return f"processed/{video}/annotated.mp4"
-
-
-def frame_prefix(video: UUID) -> str:
-    """Return what the keys of the tracks' best frames start with."""
-    return f"frames/{video}/track-"
-
-
-def result_key(video: UUID, name: str) -> str:
-    return f"results/{video}/{name}"
+def result_key(video: UUID, file: PurePath) -> str:
+    """Return where a file that a detection wrote lies; *file* is relative to its folder."""
+    if file.parts[0] == FRAMES:
+        return f"frames/{video}/{file.name}"
+    room = "processed" if file.name == ANNOTATED or file.parts[0] == CLIPS else "results"
+    return f"{room}/{video}/{file.as_posix()}"
 
 
 def prefixes(video: UUID) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import DuplicateError, MediaError, NotFoundError, StorageError
@@ -18,6 +17,7 @@ from holdfast.objects import PutOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from uuid import UUID
 
     from holdfast.jobs import Jobs
@@ -103,7 +103,7 @@ class MediaLibrary:
         videos = await self.videos.find(order_by=Video.created_at.desc())
         named = [video for video in videos if str(video.id) == reference]
         named = named or [video for video in videos if video.filename == reference]
-        if not named and len(reference) >= 4:  # noqa: PLR2004 - shorter is hardly meant as an id
+        if not named and len(reference) >= 4:
             named = [video for video in videos if str(video.id).startswith(reference.lower())]
         if not named:
             raise NotFoundError("Video", reference)
@@ -114,7 +114,9 @@ class MediaLibrary:
 
     async def objects(self, video: UUID) -> list[ObjectInfo]:
         """Return all objects of the video, in the order of their keys."""
-        return [info for prefix in sorted(prefixes(video)) async for info in self.bucket.list(prefix)]
+        return [
+            info for prefix in sorted(prefixes(video)) async for info in self.bucket.list(prefix)
+        ]
 
     async def delete(self, video: UUID) -> bool:
         """Delete the video's row, its clips and all its objects; tell whether there was one."""
@@ -156,7 +158,9 @@ class MediaLibrary:
             made = True
             if stored.sha256 != video.sha256:
                 await self.bucket.delete(video.raw_key)
-                raise MediaError(str(path), "it changed while it was read; try again when it is done")
+                raise MediaError(
+                    str(path), "it changed while it was read; try again when it is done"
+                )
         if not await self.bucket.exists(video.thumbnail_key):
             await self.bucket.put(video.thumbnail_key, picture)
         return made

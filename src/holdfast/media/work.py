@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from holdfast.errors import LeaseLostError, MediaError, ObjectNotFoundError
-from holdfast.jobs import PermanentError
-from holdfast.media.analysis import ANNOTATED, FRAMES, analyse
+from holdfast.errors import MediaError, ObjectNotFoundError
+from holdfast.jobs import JobCancelledError, PermanentError
+from holdfast.media import layout
+from holdfast.media.analysis import ANNOTATED, analyse
+from holdfast.media.clips import write_clips
 from holdfast.media.entities import Clip, Video
-from holdfast.media.layout import annotated_key, frame_prefix, result_key
+from holdfast.media.layout import CLIPS
 from holdfast.media.library import DETECT
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from holdfast.jobs import Context
     from holdfast.media.analysis import Analysis
     from holdfast.media.detection import Detector
     from holdfast.media.library import MediaLibrary
+
+T = TypeVar("T")
 
 _ANALYSED = 0.9  # of the job's progress; the rest is storing what was found
 
@@ -55,7 +60,7 @@ class DetectionWork:
         try:
             async with self.library.bucket.as_file(video.raw_key) as path:
                 with workspace(self.root) as folder:
-                    found = await _analyse(self.detector, path, folder, context)
+                    found = await _on_thread(self._look, path, folder, context)
                     context.progress(_ANALYSED, "storing results")
                     await self._store(video, folder)
                     await self._finish(video, found, context)
@@ -64,21 +69,28 @@ class DetectionWork:
         except MediaError as error:
             raise PermanentError(f"{video.filename}: {error.reason}") from error
 
+    def _look(self, path: Path, folder: Path, progress: Callable[[float, str], None]) -> Analysis:
+        """Analyse the video at *path* into *folder*, clips included. Blocks."""
+
+        def told(done: int, total: int | None) -> None:
+            share = 0.0 if total is None else done / total
+            progress(_ANALYSED * share, f"frame {done} of {total or 'some'}")
+
+        found = analyse(path, folder, self.detector, progress=told)
+        progress(_ANALYSED, "cutting clips")
+        write_clips(folder / ANNOTATED, folder / CLIPS, found.stretches)
+        return found
+
     async def _store(self, video: Video, folder: Path) -> None:
+        """Store the files in *folder*; remove what an earlier detection left beside them."""
         bucket = self.library.bucket
-        for path in sorted(folder.iterdir()):
-            if path.name == FRAMES:
-                continue
-            key = annotated_key(video.id) if path.name == ANNOTATED else None
-            await bucket.upload(path, key or result_key(video.id, path.name))
-        prefix = frame_prefix(video.id)
-        kept: set[str] = set()
-        for path in sorted((folder / FRAMES).iterdir()):
-            key = f"{prefix}{path.name.removeprefix('track-')}"
+        before = {info.key for info in await self.library.objects(video.id)}
+        kept = {video.raw_key, video.thumbnail_key}
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            key = layout.result_key(video.id, path.relative_to(folder))
             await bucket.upload(path, key)
             kept.add(key)
-        before = [found.key async for found in bucket.list(prefix)]
-        await bucket.delete_many(key for key in before if key not in kept)
+        await bucket.delete_many(sorted(before - kept))
 
     async def _finish(self, video: Video, found: Analysis, context: Context) -> None:
         library = self.library
@@ -102,27 +114,29 @@ class DetectionWork:
             )
 
 
-async def _analyse(detector: Detector, path: Path, folder: Path, context: Context) -> Analysis:
-    """Run the analysis on a thread; when this is cancelled, wait until the thread has stopped."""
+async def _on_thread(
+    look: Callable[[Path, Path, Callable[[float, str], None]], T],
+    path: Path,
+    folder: Path,
+    context: Context,
+) -> T:
+    """Call *look* on a thread; when this is cancelled, return only when the thread has stopped."""
     stopped = threading.Event()
 
-    def progress(done: int, total: int | None) -> None:
+    def progress(fraction: float, message: str) -> None:
         if stopped.is_set():
-            raise LeaseLostError("Job", context.job.id)
+            raise JobCancelledError("the worker was stopped")
         context.raise_if_cancelled()
-        if total:
-            context.progress(_ANALYSED * done / total, f"frame {done} of {total}")
+        context.progress(fraction, message)
 
-    running = asyncio.ensure_future(
-        asyncio.to_thread(analyse, path, folder, detector, progress=progress)
-    )
+    running = asyncio.ensure_future(asyncio.to_thread(look, path, folder, progress))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         stopped.set()
         await asyncio.wait([running])
         if not running.cancelled():
-            running.exception()
+            running.exception()  # looked at, so that nobody is told of it
         raise
 
 
@@ -131,6 +145,7 @@ def _clips(video: Video, found: Analysis) -> list[Clip]:
         Clip(
             video_id=video.id,
             number=number,
+            key=layout.result_key(video.id, PurePath(CLIPS, f"clip-{number}.mp4")),
             start_frame=stretch.start_frame,
             end_frame=stretch.end_frame,
             start_time=stretch.start_time,

@@ -176,7 +176,9 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
         if found and (found[0].type.kind is not kind or found[0].type.nullable):
             raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {kind.value}")
     for name in indexed - {spec.name for spec in model.fields}:
-        raise ConfigurationError(f"{model.name}: an index or unique names {name!r}, which is no field")
+        raise ConfigurationError(
+            f"{model.name}: an index or unique names {name!r}, which is no field"
+        )
     for spec in model.fields:
         uses_json = spec.type.kind is Kind.JSON and (spec.unique or spec.name in indexed)
         if uses_json or (spec.reference is not None and spec.type.kind not in _KEY_KINDS):
