@@ -10,7 +10,7 @@ from holdfast.errors import StorageError
 from holdfast.jobs import Job, Jobs
 from holdfast.media import ENTITIES, DetectionWork, MediaLibrary, MotionDetector
 from holdfast.objects import Bucket, open_bucket
-from holdfast.records import Store, open_store
+from holdfast.records import Entity, Store, open_store
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
         raise StorageError(
             f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"
         ) from error
-    entities = (*ENTITIES, Job)
+    entities: tuple[type[Entity], ...] = (*ENTITIES, Job)
     async with open_store(settings.store_url, entities) as store:
         await store.create_schema()
         async with open_bucket(settings.bucket_url) as bucket:

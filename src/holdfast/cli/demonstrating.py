@@ -45,7 +45,7 @@ def demo(
         console().print(f"Done in {time.monotonic() - began:.0f} s.\n")
         await show_video(platform, found, as_json=False)
         console().print(f"Everything lies in {platform.settings.data}\n", markup=False)
-        _suggest(platform, found, given=data)
+        _suggest(found, given=data)
         return code
 
     code = run(data, work)
@@ -65,7 +65,7 @@ async def _bring(platform: Platform, given: Path | None) -> Video:
         return (await platform.library.ingest(scene, project=PROJECT)).video
 
 
-def _suggest(platform: Platform, found: Video, *, given: Path | None) -> None:
+def _suggest(found: Video, *, given: Path | None) -> None:
     program = Path(sys.argv[0])
     name = str(program) if program.exists() else "holdfast"
     name = shlex.quote(name.removeprefix(f"{Path.cwd()}/"))

@@ -176,7 +176,7 @@ def jobs(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fals
 
 
 def _print_clips(found: list[Clip], names: dict[UUID, str]) -> None:
-    columns = ("clip", "from", "to", "length", "frames", "tracks")
+    columns: tuple[str, ...] = ("clip", "from", "to", "length", "frames", "tracks")
     rows: list[tuple[object, ...]] = [
         (
             clip.number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,6 @@ from holdfast.cli.show import amount, console, plain, print_json
 from holdfast.media.reporting import report_video
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from holdfast.platform import Platform
 
 

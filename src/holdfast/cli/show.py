@@ -39,7 +39,7 @@ def notes() -> Console:
 
 
 def plain(text: object) -> str:
-    """Return *text* with control characters spelled out: a file's name must not drive a terminal."""
+    """Return *text* with control characters spelled out: a name must not drive a terminal."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
     )

@@ -86,7 +86,7 @@ class DetectionWork:
         bucket = self.library.bucket
         before = {info.key for info in await self.library.objects(video.id)}
         kept = {video.raw_key, video.thumbnail_key}
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for path in _files(folder):
             key = layout.result_key(video.id, path.relative_to(folder))
             await bucket.upload(path, key)
             kept.add(key)
@@ -138,6 +138,10 @@ async def _on_thread(
         if not running.cancelled():
             running.exception()  # looked at, so that nobody is told of it
         raise
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _clips(video: Video, found: Analysis) -> list[Clip]:
