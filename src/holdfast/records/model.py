@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from holdfast.errors import ConfigurationError, InvalidValueError
-from holdfast.records.value import Unfit, ValueType
+from holdfast.records.text import Unfit
+from holdfast.records.value import ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
