@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.text import Unfit
-from holdfast.records.value import ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.declaration import Declaration
     from holdfast.records.relation import Relation
+    from holdfast.records.value import ValueType
 
 E = TypeVar("E")
 

@@ -14,7 +14,6 @@ from holdfast.errors import (
 )
 from holdfast.records import checked
 from holdfast.records.driver import Update
-from holdfast.records.field import Field
 from holdfast.records.hydrate import from_rows
 from holdfast.records.page import BatchResult, Upserted
 from holdfast.records.query import (
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.errors import ConflictError
+    from holdfast.records.field import Field
     from holdfast.records.model import Row
     from holdfast.records.query import Change
 
