@@ -29,10 +29,11 @@ async def test_claims_go_by_priority_then_time_then_age(jobs, clock):
     low, first, second = await enqueue(0), await enqueue(5), await enqueue(5)
     early = await enqueue(5, run_at=clock.time - MINUTE)
     future = await enqueue(9, delay=MINUTE)
+    lowest = await enqueue(-1)
     order = []
     while claim := await jobs.claim("w", lease=timedelta(hours=1)):
         order.append(claim.job.id)
-    assert order == [early, first, second, low]
+    assert order == [early, first, second, low, lowest]
     clock.forward(minutes=1)
     assert (await jobs.claim("w")).job.id == future
 
@@ -241,3 +242,19 @@ async def test_a_finished_job_stays_what_it_is_when_cancelled(jobs):
     await jobs.enqueue("a")
     done = await jobs.complete(await jobs.claim("w"), 1)
     assert await jobs.cancel(done.id) == done
+
+
+async def test_a_job_whose_worker_is_gone_is_cancelled_at_once(jobs, clock):
+    made = (await jobs.enqueue("a")).job
+    await jobs.claim("gone", lease=MINUTE)
+    clock.forward(minutes=1)
+    assert (await jobs.cancel(made.id)).status is JobStatus.CANCELLED
+
+
+async def test_jobs_that_wait_for_a_later_time_are_stepped_over(jobs):
+    for priority in (9, 8, 7):
+        later = EnqueueOptions(priority=priority, delay=MINUTE)
+        await jobs.enqueue("later", options=later)
+    now = (await jobs.enqueue("now", options=EnqueueOptions(priority=-1))).job
+    assert (await jobs.claim("w")).job.id == now.id
+    assert await jobs.claim("w") is None

@@ -32,9 +32,11 @@ async def test_the_position_is_the_number_of_claims_until_the_job_is_next(jobs, 
     ids = [await enqueue(priority=priority) for priority in (0, 5, 0, 5)]
     await enqueue(priority=9, queue="other")
     scheduled = await enqueue(priority=9, delay=timedelta(hours=1))
+    after = await enqueue(priority=9, delay=timedelta(hours=2))
     positions = {job_id: await jobs.position(job_id) for job_id in ids}
     assert sorted(positions.values()) == [1, 2, 3, 4]
     assert await jobs.position(scheduled) == 1  # ahead of all when its time comes
+    assert await jobs.position(after) == 2
     for expected in range(1, 5):
         claim = await jobs.claim("w")
         assert positions[claim.job.id] == expected

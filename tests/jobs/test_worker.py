@@ -92,6 +92,7 @@ async def test_a_failing_handler_is_tried_again_and_its_error_is_kept(live):
     await seen.run(until="idle")
     job = await live.get(job.id)
     assert (job.status, job.result, attempts) == (JobStatus.SUCCEEDED, "at last", [1, 2, 3])
+    assert job.error is None
 
 
 async def test_a_permanent_error_is_not_tried_again(live):
