@@ -1,13 +1,17 @@
 import asyncio
+import sqlite3
 import threading
+import time
 from datetime import timedelta
 
 import pytest
 
+from holdfast import open_store
 from holdfast.errors import ConfigurationError, InvalidValueError, LeaseLostError
 from holdfast.jobs import (
     Backoff,
     EnqueueOptions,
+    Job,
     JobCancelledError,
     Jobs,
     JobStatus,
@@ -244,7 +248,7 @@ async def test_a_running_handler_is_told_that_its_job_is_cancelled(live, kind):
     await live.cancel(job.id)
     await asyncio.wait_for(running, 20)
     job = await live.get(job.id)
-    assert (job.status, job.attempts) == (JobStatus.CANCELLED, 1)
+    assert (job.status, job.attempts, job.error) == (JobStatus.CANCELLED, 1, None)
 
 
 async def test_a_handler_whose_lease_is_lost_is_told_and_its_outcome_is_discarded(
@@ -272,6 +276,27 @@ async def test_a_handler_whose_lease_is_lost_is_told_and_its_outcome_is_discarde
     assert len(told) == 1
     assert "outcome is discarded" in caplog.text
     assert (await jobs.complete(other, "other's")).result == "other's"
+
+
+async def test_a_handler_whose_job_was_removed_is_told_by_its_next_report(live_store, live):
+    told = threading.Event()
+
+    def handler(context):
+        deadline = time.monotonic() + 20
+        while not context.lease_lost and time.monotonic() < deadline:
+            context.progress(0.5)
+            threading.Event().wait(0.005)
+        if context.lease_lost:
+            told.set()
+
+    job = (await live.enqueue("a")).job
+    worker = worker_for(live, {"a": handler}, lease=timedelta(hours=1))
+    running = asyncio.create_task(worker.run(until="one"))
+    await states(live, job.id, lambda job: job.progress == 0.5)
+    await live_store.repository(Job).delete(job.id)
+    await running
+    assert told.is_set()
+    assert await live.get(job.id) is None
 
 
 async def test_stop_lets_running_jobs_finish_and_claims_no_more(live):
@@ -352,7 +377,7 @@ async def test_a_cancelled_run_leaves_its_jobs_to_others(jobs, clock):
     assert (await jobs.claim("other")).job.id == job.id
 
 
-async def test_a_handler_commits_its_results_and_its_end_together(live_store, live):
+async def test_a_handler_commits_its_results_and_its_end_together(live_store, live, caplog):
     async def handler(context):
         async with live_store.transaction():
             await live.enqueue("follow-up", options=EnqueueOptions(queue="next"))
@@ -364,6 +389,7 @@ async def test_a_handler_commits_its_results_and_its_end_together(live_store, li
     job = await live.get(job.id)
     assert (job.status, job.result) == (JobStatus.SUCCEEDED, "committed")
     assert len(await live.list(queue="next")) == 1
+    assert "discarded" not in caplog.text
 
 
 async def test_a_completion_that_is_rolled_back_leaves_the_job_to_be_tried_again(live_store, live):
@@ -423,3 +449,36 @@ async def test_a_worker_runs_once_at_a_time(live):
 def test_worker_options_that_can_not_be_are_refused(wrong):
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         WorkerOptions(**wrong)
+
+
+async def test_a_worker_waits_for_a_store_out_of_reach_and_loses_no_outcome(tmp_path, caplog):
+    def lock():
+        holder = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        return holder
+
+    async def unlock(holder, *, when):
+        async with asyncio.timeout(20):
+            while when not in caplog.text:  # noqa: ASYNC110 - a log tells nobody
+                await asyncio.sleep(0.005)
+        holder.execute("ROLLBACK")
+        holder.close()
+
+    locked = asyncio.Queue()
+
+    async def handler(_):
+        locked.put_nowait(lock())
+        return "kept"
+
+    url = f"sqlite:///{tmp_path}/jobs.db?lock_timeout=0.05"
+    async with open_store(url, [Job]) as store:
+        await store.create_schema()
+        jobs = Jobs(store)
+        job = (await jobs.enqueue("a")).job
+        first = lock()
+        running = asyncio.create_task(worker_for(jobs, {"a": handler}).run(until="idle"))
+        await unlock(first, when="no job can be claimed now")
+        await unlock(await locked.get(), when="can't be ended now")
+        assert await asyncio.wait_for(running, 20) == 1
+        job = await jobs.get(job.id)
+        assert (job.status, job.result, job.attempts) == (JobStatus.SUCCEEDED, "kept", 1)
