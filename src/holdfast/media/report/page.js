@@ -38,6 +38,7 @@
       for (const head of heads) {
         head.setAttribute("x1", place);
         head.setAttribute("x2", place);
+        head.classList.add("set");
       }
       if (!video.paused && !video.ended) requestAnimationFrame(follow);
     };

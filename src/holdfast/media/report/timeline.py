@@ -104,8 +104,8 @@ def pack(tracks: Sequence[Track], duration: float) -> Lanes:
             lane, count = count, count + 1
         placed.append((lane, where, track))
         heapq.heappush(taken, (where.start + where.length + _LEAST_SPAN, lane))
-    pitch = min(16.0, _BARS_TALL / max(1, count))
-    height = pitch - min(4.0, pitch * 0.3)
+    pitch = min(20.0, _BARS_TALL / max(1, count))
+    height = pitch - min(6.0, pitch * 0.3)
     bars = [
         Bar(track, where, round(lane * pitch + (pitch - height) / 2, 2), round(height, 2))
         for lane, where, track in placed
