@@ -7,6 +7,7 @@ from pathlib import Path
 from holdfast.jobs import Job, JobStatus
 from holdfast.media import ENTITIES, Clip, Project, Video
 from holdfast.objects.drivers.disk.record import decode
+from holdfast.settings import Settings
 from holdfast.sync import open_store
 
 RESULTS = ("detections.jsonl.zst", "detections.parquet", "summary.json", "tracks.parquet")
@@ -16,7 +17,7 @@ def disagreements(data):
     """What is wrong in *data* when every ingest is over and every job is done: lines of text."""
     data = Path(data)
     found = []
-    with open_store(f"sqlite:///{data / 'holdfast.db'}", [*ENTITIES, Job]) as store:
+    with open_store(Settings(data=data).store_url, [*ENTITIES, Job]) as store:
         videos = store.repository(Video).find()
         clips = store.repository(Clip).find()
         jobs = {job.id: job for job in store.repository(Job).find()}

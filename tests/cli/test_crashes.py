@@ -11,7 +11,7 @@ import time
 import pytest
 
 from cli.agreement import disagreements
-from cli.program import apart, data_files, environment, finish, start, wait_until
+from cli.program import apart, data_files, environment, finish, here, start, wait_until
 
 MANY = "HOLDFAST_TEST_KILLS"
 KILLS = int(os.environ.get(MANY, "3"))

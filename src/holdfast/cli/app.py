@@ -54,7 +54,7 @@ def main() -> NoReturn:
     """Run the program and exit; an error is one line that says what was wrong."""
     session = Session()
     try:
-        code = app(obj=session, standalone_mode=False)
+        code = app(prog_name="holdfast", obj=session, standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         _end(f"{error.format_message().rstrip('.')}; {_help_of(error)}", Exit.USAGE)
