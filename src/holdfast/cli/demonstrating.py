@@ -30,7 +30,8 @@ PROJECT = "demo"
 
 def demo(
     video: Annotated[
-        Path | None, typer.Argument(metavar="[VIDEO]", help="Yours, instead of a made one.")
+        Path | None,
+        typer.Argument(metavar="[VIDEO]", help="Yours, instead of a made one.", readable=False),
     ] = None,
     data: Data = None,
     traceback: Traceback = False,
