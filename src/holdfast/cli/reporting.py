@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.options import AsJson, Data, Traceback, VideoName
-from holdfast.cli.running import run
+from holdfast.cli.running import look
 from holdfast.cli.show import amount, console, plain, print_json
 from holdfast.media.reporting import report_video
 
@@ -31,9 +31,9 @@ def report(
         found = await platform.library.find(video)
         await report_video(platform.library, found, output, platform.settings.work_folder)
 
-    run(data, work)
+    look(data, work)
     size = output.stat().st_size
     if as_json:
         print_json({"report": str(output), "size": size})
     else:
-        console().print(f"{plain(output)} ({amount(size)})", markup=False)
+        console().print(f"{plain(output)} ({amount(size)})")
