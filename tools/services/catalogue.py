@@ -1,0 +1,49 @@
+"""Every server, in the order in which they start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tools.services.dynamodb import DYNAMODB
+from tools.services.failure import ServicesError
+from tools.services.mariadb import MARIADB
+from tools.services.postgresql import PGBOUNCER, POSTGRESQL
+from tools.services.redis import REDIS, REDIS_CLUSTER, REDIS_SENTINEL
+from tools.services.s3 import MINIO, VERSITY
+from tools.services.toxiproxy import TOXIPROXY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tools.services.server import Server
+
+SERVERS: tuple[Server, ...] = (
+    POSTGRESQL,
+    PGBOUNCER,
+    MARIADB,
+    REDIS,
+    MINIO,
+    VERSITY,
+    DYNAMODB,
+    TOXIPROXY,
+    REDIS_CLUSTER,
+    REDIS_SENTINEL,
+)
+
+
+def chosen(names: Iterable[str]) -> tuple[Server, ...]:
+    """Return the servers called *names* with those they need; without names all but the on-demand.
+
+    Raises ServicesError for an unknown name, listing the known ones.
+    """
+    wanted = set(names)
+    known = {server.name for server in SERVERS}
+    if wanted - known:
+        unknown, listed = ", ".join(sorted(wanted - known)), ", ".join(sorted(known))
+        raise ServicesError(f"no server is called {unknown}; there are {listed}")
+    if not wanted:
+        return tuple(server for server in SERVERS if not server.on_demand)
+    for server in reversed(SERVERS):  # a server stands behind those that it needs
+        if server.name in wanted:
+            wanted.update(server.after)
+    return tuple(server for server in SERVERS if server.name in wanted)
