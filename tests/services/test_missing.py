@@ -1,0 +1,82 @@
+"""What can't be had is said in a line, and is a failure only where all are required."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Runs the command where no program is on PATH but those it is given, and no cache is full."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+
+    def command(*words, **scripts):
+        for name, text in scripts.items():
+            (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+            (programs / name).chmod(0o755)
+        env = {"PATH": str(programs), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        return subprocess.run(
+            [sys.executable, "-m", "tools.services", *words, "--folder", tmp_path / ".services"],
+            cwd=CHECKOUT,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("minio", "there is no Go"), ("dynamodb", "there is no Java or no Maven")],
+)
+def test_a_missing_server_is_a_line_and_no_failure(bare, name, expected):
+    done = bare("start", name)
+    [line] = [line for line in done.stdout.splitlines() if "missing" in line]
+    assert line.startswith(name)
+    assert expected in line
+    assert ": install " in line
+    assert done.returncode == 0
+
+
+def test_where_all_are_required_it_is_a_failure_that_names_it(bare):
+    done = bare("start", "minio", "toxiproxy", "--require-all")
+    assert done.returncode == 1
+    assert "minio, toxiproxy missing, and all are required" in done.stderr
+
+
+def test_a_go_that_is_too_old_is_told_apart_from_none(bare):
+    done = bare("start", "minio", go="echo go1.19.8")
+    assert "go1.19.8 is too old to build it: install Go 1.24 or newer" in done.stdout
+
+
+def test_a_build_that_fails_says_why_and_leaves_nothing_half_made(bare, tmp_path):
+    script = '[ "$1" = env ] && echo go1.26.1 || { echo no such module >&2; exit 1; }'
+    nice = 'exec "$@"'
+    done = bare("start", "toxiproxy", go=script, nice=nice)
+    assert "go could not build it: no such module" in done.stdout
+    assert [path.name for path in (tmp_path / "cache/holdfast-services").iterdir()] == [
+        "installing"
+    ]
+
+
+def test_an_unknown_name_lists_the_known_ones(bare):
+    done = bare("start", "oracle")
+    assert done.returncode == 1
+    assert "no server is called oracle; there are dynamodb, mariadb, minio" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may install")
+def test_an_ordinary_user_is_told_what_root_would_do(bare):
+    done = bare("start", "redis")
+    assert (
+        "sudo apt-get install redis-server" in done.stdout or "there is no apt-get" in done.stdout
+    )
