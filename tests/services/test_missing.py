@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tools.services.failure import MissingError
+from tools.services.source import install_packages
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -74,9 +76,31 @@ def test_an_unknown_name_lists_the_known_ones(bare):
     assert "no server is called oracle; there are dynamodb, mariadb, minio" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may install")
-def test_an_ordinary_user_is_told_what_root_would_do(bare):
-    done = bare("start", "redis")
-    assert (
-        "sudo apt-get install redis-server" in done.stdout or "there is no apt-get" in done.stdout
+def test_an_ordinary_user_is_told_what_root_would_do(tmp_path, monkeypatch):
+    (tmp_path / "apt-get").write_text("#!/bin/sh\ntouch called\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(MissingError, match="only root may install it") as caught:
+        install_packages(["redis-server"])
+    assert caught.value.how == "sudo apt-get install redis-server"
+    assert not (tmp_path / "called").exists()
+
+
+def test_where_there_is_no_apt_get_the_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingError, match="there is no apt-get here") as caught:
+        install_packages(["redis-server", "pgbouncer"])
+    assert caught.value.how == "install redis-server pgbouncer"
+
+
+def test_stale_package_lists_are_renewed_once(tmp_path, monkeypatch):
+    (tmp_path / "apt-get").write_text(
+        f'#!/bin/sh\necho "$1" >> {tmp_path}/asked\n[ "$1" = update ] || /bin/test -e {tmp_path}/fresh || '
+        f"{{ : > {tmp_path}/fresh; echo E: Unable to locate package; exit 100; }}\n"
     )
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    install_packages(["redis-server"])
+    assert (tmp_path / "asked").read_text().split() == ["install", "update", "install"]

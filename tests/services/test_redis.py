@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tools.services import source
 from tools.services.address import parse
-from tools.services.catalogue import SERVERS
+from tools.services.catalogue import SERVERS, named, to_start
 from tools.services.endpoints import endpoints, rows
 from tools.services.failure import StartError
 from tools.services.lifecycle import reset, start, stop
@@ -176,3 +176,10 @@ def test_the_command_starts_says_and_stops(folder):
     assert "redis           running  redis://127.0.0.1:" in command("status")
     assert command("stop") == "redis: stopped\n"
     assert pids(folder) == []
+
+
+def test_what_a_server_needs_starts_with_it_and_is_not_stopped_with_it():
+    assert [server.name for server in to_start(["pgbouncer"])] == ["postgresql", "pgbouncer"]
+    assert [server.name for server in named(["pgbouncer"])] == ["pgbouncer"]
+    assert "redis-cluster" not in {server.name for server in to_start([])}
+    assert set(named([])) == set(SERVERS)

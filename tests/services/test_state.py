@@ -16,19 +16,14 @@ def test_an_unused_folder_remembers_nothing(tmp_path):
     assert load(tmp_path / "never") == State()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "null",
-        '{"ports": {}}',
-        '{"ports": {"a": "x"}, "servers": {}}',
-        "\x00",
-        '{"ports": {}, "servers": {"redis": {"url": 1}}}',
-    ],
+DAMAGE = ("", "{", "[]", "null", "\x00", '{"ports": {}}')
+WRONG_KIND = (
+    '{"ports": {"a": "x"}, "servers": {}}',
+    '{"ports": {}, "servers": {"redis": {"url": 1}}}',
 )
+
+
+@pytest.mark.parametrize("text", [*DAMAGE, *WRONG_KIND])
 def test_damage_is_an_error_that_names_the_file_and_the_way_out(tmp_path, text):
     (tmp_path / "services.json").write_text(text)
     with pytest.raises(StateError, match=r"services\.json is damaged .* delete it"):

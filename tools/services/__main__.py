@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.services.catalogue import SERVERS, chosen
+from tools.services.catalogue import named, to_start
 from tools.services.endpoints import rows
 from tools.services.failure import MissingError, ServicesError
 from tools.services.lifecycle import Outcome, reset, start, stop
@@ -29,18 +29,21 @@ def main(arguments: list[str] | None = None) -> int:
         match options.action:
             case "start":
                 fast = options.fast or os.environ.get("HOLDFAST_SERVICES_FAST") == "1"
-                outcomes = start(chosen(options.names), folder, fast=fast, say=_say)
+                outcomes = start(to_start(options.names), folder, fast=fast, say=_say)
                 return _report(outcomes, required=options.require_all)
             case "stop":
-                for name in stop(chosen(options.names) if options.names else SERVERS, folder):
+                for name in stop(named(options.names), folder):
                     _say(f"{name}: stopped")
             case "reset":
-                reset(chosen(options.names) if options.names else SERVERS, folder)
+                reset(named(options.names), folder)
             case _:
                 _status(folder, as_json=options.json)
     except (ServicesError, OSError) as error:
         print(f"services: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("services: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

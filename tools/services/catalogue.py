@@ -13,7 +13,7 @@ from tools.services.s3 import MINIO, VERSITY
 from tools.services.toxiproxy import TOXIPROXY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tools.services.server import Server
 
@@ -31,8 +31,8 @@ SERVERS: tuple[Server, ...] = (
 )
 
 
-def chosen(names: Iterable[str]) -> tuple[Server, ...]:
-    """Return the servers called *names* with those they need; without names all but the on-demand.
+def named(names: Iterable[str]) -> tuple[Server, ...]:
+    """Return the servers called *names*, all of them without names.
 
     Raises ServicesError for an unknown name, listing the known ones.
     """
@@ -41,9 +41,18 @@ def chosen(names: Iterable[str]) -> tuple[Server, ...]:
     if wanted - known:
         unknown, listed = ", ".join(sorted(wanted - known)), ", ".join(sorted(known))
         raise ServicesError(f"no server is called {unknown}; there are {listed}")
+    return tuple(server for server in SERVERS if not wanted or server.name in wanted)
+
+
+def to_start(names: Collection[str]) -> tuple[Server, ...]:
+    """Return the servers called *names* and those they need; without names all but the on-demand.
+
+    Raises ServicesError for an unknown name, listing the known ones.
+    """
+    wanted = {server.name for server in named(names)} if names else set()
     if not wanted:
         return tuple(server for server in SERVERS if not server.on_demand)
     for server in reversed(SERVERS):  # a server stands behind those that it needs
         if server.name in wanted:
             wanted.update(server.after)
-    return tuple(server for server in SERVERS if server.name in wanted)
+    return named(wanted)

@@ -12,7 +12,7 @@ from tools.services import source as sources
 from tools.services.failure import MissingError, NotReadyError, ServicesError, StartError
 from tools.services.places import home, homes
 from tools.services.ports import allocate, base, is_free
-from tools.services.process import Owner, find, running, spawn, terminate
+from tools.services.process import Owner, find, lives, running, spawn, terminate
 from tools.services.server import Launch, Server, Site, digest
 from tools.services.state import Record, State, exclusive, load, save
 
@@ -194,9 +194,8 @@ def _wait(attempt: _Attempt) -> dict[str, str]:
                 server.ping(url)
         except (NotReadyError, OSError) as error:
             failure = error
-        alive = {process.pid for process in running()}
         for launch in attempt.launches:
-            if attempt.pids[launch.name] not in alive:
+            if not lives(attempt.pids[launch.name]):
                 raise StartError(f"{launch.name} ended while starting; {_tail(launch, site)}")
         if failure is None:
             return urls

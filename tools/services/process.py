@@ -83,6 +83,20 @@ def running() -> list[Process]:
     return found
 
 
+def lives(pid: int) -> bool:
+    """Whether the process has not ended; one that has, and was not collected yet, does not live."""
+    try:
+        os.kill(pid, 0)
+        if not (PROC / "self" / "stat").exists():
+            return True
+        state = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except PermissionError:
+        return True
+    return state.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
 def find(programs: Collection[str], folder: Path, among: Iterable[Process]) -> list[int]:
     """Return the ids of those *among* the processes that are *programs* working in *folder*."""
     return [process.pid for process in among if process.runs(programs, folder)]
@@ -110,7 +124,10 @@ def spawn(
             **owner.options(),  # type: ignore[call-overload]
         )
     threading.Thread(target=started.wait, daemon=True).start()  # collects it, should it end first
-    return int(started.pid)
+    pid = int(started.pid)
+    while lives(pid) and all(process.pid != pid for process in running()):
+        time.sleep(POLL)  # for a moment after its start a program has no command line to find
+    return pid
 
 
 def setup(command: Sequence[str], *, folder: Path, owner: Owner, stdin: str = "") -> str:

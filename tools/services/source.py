@@ -131,7 +131,9 @@ def install_packages(names: Sequence[str]) -> None:
     """Install Debian packages, without starting the services that some of them bring."""
     fix = f"sudo apt-get install {' '.join(names)}"
     if shutil.which("apt-get") is None:
-        raise MissingError("not installed, and there is no apt-get here", f"install {names}")
+        raise MissingError(
+            "not installed, and there is no apt-get here", f"install {' '.join(names)}"
+        )
     if os.geteuid() != 0:
         raise MissingError("not installed, and only root may install it", fix)
     command = [
