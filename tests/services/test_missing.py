@@ -94,11 +94,16 @@ def test_where_there_is_no_apt_get_the_package_is_named(tmp_path, monkeypatch):
     assert caught.value.how == "install redis-server pgbouncer"
 
 
+STALE_LISTS = """\
+#!/bin/sh
+cd "${0%/*}" && echo "$1" >> asked
+[ "$1" = update ] && : > fresh
+[ -e fresh ] || { echo E: Unable to locate package; exit 100; }
+"""
+
+
 def test_stale_package_lists_are_renewed_once(tmp_path, monkeypatch):
-    (tmp_path / "apt-get").write_text(
-        f'#!/bin/sh\necho "$1" >> {tmp_path}/asked\n[ "$1" = update ] || /bin/test -e {tmp_path}/fresh || '
-        f"{{ : > {tmp_path}/fresh; echo E: Unable to locate package; exit 100; }}\n"
-    )
+    (tmp_path / "apt-get").write_text(STALE_LISTS)
     (tmp_path / "apt-get").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
