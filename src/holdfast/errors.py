@@ -20,6 +20,9 @@ HoldfastError
 ├── UnavailableError            the service can't be reached or used now; trying again may help
 │   ├── LockTimeoutError        a lock was not granted in time
 │   └── SerializationError      the transaction clashed with another one and was undone
+├── JobError                    a handler's word on its job
+│   ├── PermanentError          trying again would not help
+│   └── JobCancelledError       the job was asked to stop
 ├── IntegrityError              bytes are not the bytes that were stored
 ├── StorageError                the disk refuses: full, read-only, not permitted
 ├── ObjectKeyError              a key that no bucket may hold
@@ -190,6 +193,18 @@ class LockTimeoutError(UnavailableError):
 
 class SerializationError(UnavailableError):
     """The transaction clashed with another one and was undone; do all of it again."""
+
+
+class JobError(HoldfastError):
+    """What a handler says of its job by raising it."""
+
+
+class PermanentError(JobError):
+    """Raised by a handler: the job fails now, for trying again would not help."""
+
+
+class JobCancelledError(JobError):
+    """The job was asked to stop, and its handler stops."""
 
 
 class IntegrityError(HoldfastError):

@@ -5,6 +5,7 @@ lease is lost. What happens is told on standard output, a line each.
 """
 
 import asyncio
+import os
 import sys
 import threading
 from datetime import timedelta
@@ -17,6 +18,7 @@ from holdfast.jobs import Job, Jobs, Worker, WorkerOptions
 class Execution(Entity, table="executions"):
     id: Field[UUID] = key(default_factory=uuid7)
     job_id: Field[UUID] = field(unique=True)
+    process: Field[int]
 
 
 async def main(url, lease, mode):
@@ -25,7 +27,10 @@ async def main(url, lease, mode):
         jobs = Jobs(store)
 
         async def record(context):
-            await executions.add(Execution(job_id=context.job.id))
+            own = os.getpid()
+            await executions.add(Execution(job_id=context.job.id, process=own))
+            while not await executions.exists(Execution.process != own):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)  # both processes take part, however fast one is
 
         def hang(context):
             context.progress(0.5, "hanging")
