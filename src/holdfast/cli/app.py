@@ -17,7 +17,7 @@ from holdfast.cli.exits import Exit, exit_of
 from holdfast.cli.listing import clips, jobs, show, videos
 from holdfast.cli.options import Session
 from holdfast.cli.reporting import report
-from holdfast.cli.show import complain
+from holdfast.cli.show import ReaderLeftError, complain
 from holdfast.errors import HoldfastError
 
 app = typer.Typer(
@@ -55,14 +55,13 @@ def main() -> NoReturn:
     session = Session()
     try:
         code = app(prog_name="holdfast", obj=session, standalone_mode=False)
-        sys.stdout.flush()
     except typer.TyperException as error:
         _end(f"{error.format_message().rstrip('.')}; {_help_of(error)}", Exit.USAGE)
     except (KeyboardInterrupt, typer.Abort):
-        _end("interrupted", Exit.INTERRUPTED)
+        code = Exit.INTERRUPTED
     except asyncio.CancelledError:
         _end("stopped", Exit.TERMINATED)
-    except BrokenPipeError:
+    except ReaderLeftError:
         _leave_pipe()
         sys.exit(Exit.DONE)
     except HoldfastError as error:
@@ -73,6 +72,8 @@ def main() -> NoReturn:
         if session.traceback:
             raise
         _end(f"{type(error).__name__}: {error} (a bug; --traceback shows where)", Exit.BUG)
+    if code == Exit.INTERRUPTED:  # Typer makes it a code of a KeyboardInterrupt
+        _end("interrupted", Exit.INTERRUPTED)
     sys.exit(code or Exit.DONE)
 
 

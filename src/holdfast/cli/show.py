@@ -30,9 +30,13 @@ _STYLES = {
 }
 
 
+class ReaderLeftError(Exception):
+    """Nobody reads standard output any longer; no OSError, which Typer takes for a failure."""
+
+
 class _Results(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # the program ends in one place only
+        raise ReaderLeftError
 
 
 def console() -> Console:
@@ -65,8 +69,11 @@ def plain(text: object) -> str:
 
 def print_json(content: object) -> None:
     """Write *content* as one JSON document."""
-    sys.stdout.write(orjson.dumps(content, default=_json, option=orjson.OPT_INDENT_2).decode())
-    sys.stdout.write("\n")
+    text = orjson.dumps(content, default=_json, option=orjson.OPT_INDENT_2).decode()
+    try:
+        print(text, flush=True)  # noqa: T201 - as it is, for programs
+    except BrokenPipeError:
+        raise ReaderLeftError from None
 
 
 def fields_of(entity: Entity) -> dict[str, object]:

@@ -103,11 +103,10 @@ class MediaLibrary:
             except HoldfastError as another:
                 error.add_note(f"what was stored of it is still there: {another}")
             raise
-        if added is None:  # the same file came in by another way meanwhile
-            added = await self.videos.one(Video.project_id == owner.id, Video.sha256 == sha256)
+        stored = added or await self.videos.get_one(video.id)  # another was quicker
         # Whoever failed at the same file meanwhile has removed what it found no row for.
-        await self._store_objects(added, path)
-        return Ingested(added, created=added.job_id == video.job_id)
+        await self._store_objects(stored, path)
+        return Ingested(stored, created=added is not None)
 
     async def find(self, reference: str) -> Video:
         """Return the video that *reference* names: an id, the start of one, or a file name.
