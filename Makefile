@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash check format lock bench services services-stop
+.PHONY: help setup demo test crash check format lock bench services services-stop doctor
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,3 +54,6 @@ services: ## install and start the real servers of the tests
 
 services-stop: ## stop them
 	@$(PYTHON) -m tools.services stop
+
+doctor: $(STAMP) ## what works here, what is missing and how to get it, servers included
+	@PYTHONPATH=. $(BIN)/holdfast doctor
