@@ -263,10 +263,11 @@ class Repository(Generic[E]):
         The version it was read with must still be the stored one, else StaleVersionError; an
         entity without a version field overwrites what is there. Raises NotFoundError too.
         """
+        values = self._own(entity).__dict__
         version = self.model.version
         expected: int | None = None
         if version is not None:
-            known = self._own(entity).__dict__.get(version.name)
+            known = values.get(version.name)
             if known is None:
                 raise InvalidValueError(
                     self.model.name,
@@ -392,7 +393,8 @@ class Repository(Generic[E]):
         return column.spec
 
     def _order(self, order_by: Order | Sequence[Order]) -> tuple[Order, ...]:
-        given = (order_by,) if isinstance(order_by, Order) else tuple(order_by)
+        several = isinstance(order_by, (list, tuple))
+        given = tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
         for by in given:
             if not isinstance(by, Order):
                 raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
