@@ -81,7 +81,9 @@ async def _delete(lab: Lab) -> None:
 
 async def _read(lab: Lab) -> None:
     await lab.repository(Author).page(size=1, total=True, load=[Author.books])
-    async for _each in lab.repository(Setting).stream(batch=1, ):
+    async for _each in lab.repository(Setting).stream(
+        batch=1,
+    ):
         pass
 
 
@@ -160,9 +162,7 @@ async def a_transaction_goes_on_after_a_part_of_it_was_cancelled(lab: Lab) -> No
             raise AssertionError("the work never ends")
 
 
-async def _cancelled(
-    work: Coroutine[object, None, object], step: int, *, late: bool
-) -> bool:
+async def _cancelled(work: Coroutine[object, None, object], step: int, *, late: bool) -> bool:
     """Run *work* in this task, cancelled at *step*; tell whether the cancellation came through."""
 
     async def run() -> object:

@@ -34,7 +34,9 @@ async def concurrent_upserts_make_one_row_and_no_error(lab: Lab) -> None:
     repository = lab.repository(Author)
     outcomes = await lab.together(
         [
-            lambda number=number: repository.upsert(Author(name="one", born=number), on=[Author.name])
+            lambda number=number: repository.upsert(
+                Author(name="one", born=number), on=[Author.name]
+            )
             for number in range(MANY)
         ]
     )

@@ -124,7 +124,22 @@ async def a_path_that_leads_nowhere_is_null(lab: Lab) -> None:
 @case("JSON-3")
 async def a_path_goes_by_any_name(lab: Lab) -> None:
     repository = lab.repository(Specimen)
-    names = ["", "a.b", "a b", "$", "[0]", '"', "'", "\u00e9", "\U0001f3a5", "0", "#", "*", "a\\b", "?"]
+    names = [
+        "",
+        "a.b",
+        "a b",
+        "$",
+        "[0]",
+        '"',
+        "'",
+        "\u00e9",
+        "\U0001f3a5",
+        "0",
+        "#",
+        "*",
+        "a\\b",
+        "?",
+    ]
     for name in names:
         await repository.add(Specimen(text=name, attributes={name: "here"}))
     for name in names:

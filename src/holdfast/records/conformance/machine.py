@@ -228,9 +228,7 @@ class RandomWork(RuleBasedStateMachine):
     @rule(where=CONDITIONS, change=CHANGES.filter(lambda each: each != ("name", "n")))
     def update_where(self, where: Condition, change: tuple[str, object]) -> None:
         fitting = [row for row in self.rows.values() if holds(where, row)]
-        changed = run(
-            self.repository.update_where(predicate_of(where), changes=[_change(change)])
-        )
+        changed = run(self.repository.update_where(predicate_of(where), changes=[_change(change)]))
         assert changed == len(fitting)
         for row in fitting:
             self._put(_changed(row, change))
@@ -259,7 +257,9 @@ class RandomWork(RuleBasedStateMachine):
 
     @rule(where=CONDITIONS, order=DIRECTIONS, limit=st.none() | st.integers(0, 4),
           offset=st.integers(0, 3))  # fmt: skip
-    def find(self, where: Condition, order: list[Direction], limit: int | None, offset: int) -> None:
+    def find(
+        self, where: Condition, order: list[Direction], limit: int | None, offset: int
+    ) -> None:
         found = run(
             self.repository.find(
                 predicate_of(where), order_by=orders_of(order), limit=limit, offset=offset
@@ -277,14 +277,21 @@ class RandomWork(RuleBasedStateMachine):
         while True:
             page = run(
                 self.repository.page(
-                    predicate_of(where), order_by=orders_of(order), size=size, cursor=cursor, total=True
+                    predicate_of(where),
+                    order_by=orders_of(order),
+                    size=size,
+                    cursor=cursor,
+                    total=True,
                 )
             )
             assert page.total == len(expected)
             if page.previous is not None:
                 back = run(
                     self.repository.page(
-                        predicate_of(where), order_by=orders_of(order), size=size, cursor=page.previous
+                        predicate_of(where),
+                        order_by=orders_of(order),
+                        size=size,
+                        cursor=page.previous,
                     )
                 )
                 assert [vars(each) for each in back] == seen[-size:]

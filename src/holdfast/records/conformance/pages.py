@@ -176,7 +176,17 @@ async def a_damaged_cursor_is_refused(lab: Lab) -> None:
     cursor = (await repository.page(order_by=order, size=2)).next
     assert cursor is not None
     body = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    damaged = {"", "x", "====", "\U0001f3a5", "AAAA", cursor[:-3], cursor[3:], cursor + "A", " " + cursor}
+    damaged = {
+        "",
+        "x",
+        "====",
+        "\U0001f3a5",
+        "AAAA",
+        cursor[:-3],
+        cursor[3:],
+        cursor + "A",
+        " " + cursor,
+    }
     for old, new in (
         (b"after", b"where"),
         (b"null", b"true"),
@@ -207,7 +217,9 @@ async def a_page_has_a_sensible_size(lab: Lab) -> None:
 @case("PAGE-4")
 async def a_cursor_is_text_that_fits_into_a_url(lab: Lab) -> None:
     repository = lab.repository(Setting)
-    await repository.add_many([Setting(name=each) for each in ("\U0001f3a5/?&", "a b%", "\u00e9=+")])
+    await repository.add_many(
+        [Setting(name=each) for each in ("\U0001f3a5/?&", "a b%", "\u00e9=+")]
+    )
     cursor = (await repository.page(size=1)).next
     assert cursor is not None
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")

@@ -68,7 +68,11 @@ async def every_row_fits_a_predicate_or_its_negation(lab: Lab) -> None:
     )
     everyone = await repository.count()
     for left in atoms:
-        for predicate in (left, *(left & right for right in atoms), *(left | ~right for right in atoms)):
+        for predicate in (
+            left,
+            *(left & right for right in atoms),
+            *(left | ~right for right in atoms),
+        ):
             fitting = {each.id for each in await repository.find(predicate)}
             other = {each.id for each in await repository.find(~predicate)}
             assert not fitting & other, predicate

@@ -306,7 +306,21 @@ async def a_key_is_never_empty_nor_of_another_type(lab: Lab) -> None:
 @case("VALUE-1", "TEXT-1")
 async def keys_of_every_type_are_told_apart(lab: Lab) -> None:
     settings = lab.repository(Setting)
-    names = ["a", "A", "a ", " a", "\u00e9", "e\u0301", "\U0001f3a5", "%", "_", "'", '"', "a\\b", "1"]
+    names = [
+        "a",
+        "A",
+        "a ",
+        " a",
+        "\u00e9",
+        "e\u0301",
+        "\U0001f3a5",
+        "%",
+        "_",
+        "'",
+        '"',
+        "a\\b",
+        "1",
+    ]
     for name in names:
         await settings.add(Setting(name=name, value=name))
     for name in names:
@@ -374,5 +388,3 @@ async def two_results_of_one_row_share_nothing(lab: Lab) -> None:
     assert second is not None
     first.items.append(2)
     assert second.items == [[1]]
-
-
