@@ -17,7 +17,8 @@ HoldfastError
 │   └── LeaseLostError          the lease that came with the write is not the current one
 ├── TransactionError            a transaction used outside its life
 ├── UnavailableError            the service can't be reached or used now; trying again may help
-│   └── LockTimeoutError        a lock was not granted in time
+│   ├── LockTimeoutError        a lock was not granted in time
+│   └── SerializationError      the transaction clashed with another one and was undone
 ├── IntegrityError              bytes are not the bytes that were stored
 ├── StorageError                the disk refuses: full, read-only, not permitted
 ├── ObjectKeyError              a key that no bucket may hold
@@ -169,6 +170,10 @@ class UnavailableError(HoldfastError):
 
 class LockTimeoutError(UnavailableError):
     """A lock was not granted in time; nothing was written, trying again may help."""
+
+
+class SerializationError(UnavailableError):
+    """The transaction clashed with another one and was undone; do all of it again."""
 
 
 class IntegrityError(HoldfastError):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.objects import sync
 from objects.disk_state import empty_folders, strays
@@ -121,3 +122,17 @@ def test_if_match_loses_no_update_among_processes(tmp_path):
         run_four(COUNT, tmp_path)
         assert bucket.head("counter").metadata == {"number": "80"}
     assert strays(tmp_path) == set()
+
+
+def test_folders_that_come_and_go_fail_no_write(tmp_path):
+    with sync.open_bucket(tmp_path) as bucket:
+
+        def come_and_go(number):
+            for _ in range(100):
+                bucket.put(f"a/b/{number}", b"x")
+                assert bucket.delete(f"a/b/{number}")
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(come_and_go, range(4)))
+    assert strays(tmp_path) == set()
+    assert empty_folders(tmp_path) == set()

@@ -1,0 +1,27 @@
+"""Jobs: work that is stored, claimed under a lease, retried, watched and cancelled."""
+
+from holdfast.jobs.claim import Claimed
+from holdfast.jobs.context import Context, JobCancelledError, PermanentError
+from holdfast.jobs.handler import Handler
+from holdfast.jobs.job import Job, JobStatus
+from holdfast.jobs.jobs import Enqueued, Jobs
+from holdfast.jobs.options import Backoff, EnqueueOptions
+from holdfast.jobs.statistics import QueueStatistics
+from holdfast.jobs.worker import Worker, WorkerOptions
+
+__all__ = [
+    "Backoff",
+    "Claimed",
+    "Context",
+    "EnqueueOptions",
+    "Enqueued",
+    "Handler",
+    "Job",
+    "JobCancelledError",
+    "JobStatus",
+    "Jobs",
+    "PermanentError",
+    "QueueStatistics",
+    "Worker",
+    "WorkerOptions",
+]

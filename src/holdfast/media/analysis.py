@@ -159,6 +159,7 @@ class _Run:
             frame = self._waiting.popleft()
             inside = [found for found in self._unsettled if found.frame == frame.index]
             inside.sort(key=lambda found: found.track)
+            self._portraits.look(frame, inside)  # before anything is drawn on it
             self._beside.give(Shown(frame, inside))
         if ready:
             self._unsettled = [
@@ -169,7 +170,6 @@ class _Run:
             self._written += len(ready)
 
     def _annotate(self, shown: Shown) -> None:
-        self._portraits.look(shown.frame, shown.detections)
         self._overlay.draw(shown.frame, shown.detections)
         self._writer.write(shown.frame)
 

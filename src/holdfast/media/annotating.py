@@ -1,4 +1,4 @@
-"""The second pair of hands: portraits, drawing and encoding, on a thread beside the detection."""
+"""The second pair of hands: drawing and encoding, on a thread beside the detection."""
 
 from __future__ import annotations
 

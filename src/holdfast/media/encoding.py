@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.media.source import Frame
 
 SLOWEST, FASTEST = Fraction(1), Fraction(120)
-_X264 = {"preset": "ultrafast", "crf": "28", "threads": "1", "profile": "baseline"}
+_X264 = {"preset": "ultrafast", "crf": "29", "threads": "1", "profile": "baseline"}
 
 
 def steady_rate(rate: Fraction) -> Fraction:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.media.source import Frame
 
 LABEL = "moving"
+MOST = 128  # things in one frame
 _EDGE = 0.8  # small pixels that opening takes off the edge of a thing
 
 
@@ -110,6 +111,9 @@ class MotionWatch:
                 (tall + 2 * _EDGE) * down,
             )
             found.append(Sighting(box, min(1.0, 1.25 * filled / (wide * tall))))
+        if len(found) > MOST:  # noise, rain, a crowd: the largest say most
+            found.sort(key=lambda sighting: -sighting.box.area)
+            del found[MOST:]
         return found
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MARGIN = 0.35  # of the box's longer side, on each side
 LARGEST = 640  # pixels of a portrait's longer side
-_BETTER = 1.12  # a new best must be that much better: fewer pictures are cut
+_BETTER = 1.05  # a new best must be that much better: fewer pictures are cut
 _GONE = 5.0  # seconds unseen after which a portrait is written to disk
 
 

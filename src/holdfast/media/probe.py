@@ -13,7 +13,7 @@ import numpy as np
 
 from holdfast.errors import MediaError
 from holdfast.media.picture import Pixels, shown_size
-from holdfast.media.source import MAX_PIXELS, Source, decoded
+from holdfast.media.source import MAX_PIXELS, NO_FRAME, Source, decoded
 
 if TYPE_CHECKING:
     import os
@@ -66,7 +66,7 @@ def describe(source: Source) -> VideoInfo:
         rate = _frame_rate(stream)
         first = next(decoded(container), None)
         if first is None:
-            raise MediaError(source.path, "not one frame of it decodes")
+            raise MediaError(source.path, NO_FRAME)
         width, height = shown_size(first)
         if width * height > MAX_PIXELS:
             raise MediaError(

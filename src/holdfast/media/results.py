@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.media.detection import Detection, Track
     from holdfast.media.probe import VideoInfo
 
-ROWS = 16_384  # of a row group: some minutes of video
+ROWS = 4096  # of a row group: a minute or so of a busy video
 
 _DETECTION = (
     pa.field("frame", pa.int64(), nullable=False),
@@ -99,11 +99,12 @@ class DetectionWriter:
         )
         self._parquet.write_table(table)
         # Both files speak in the same rounded numbers, so the lines are taken from the table.
-        self._lines.write(
-            b"".join(
-                orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in table.to_pylist()
+        for batch in table.to_batches(max_chunksize=512):
+            self._lines.write(
+                b"".join(
+                    orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in batch.to_pylist()
+                )
             )
-        )
 
 
 def write_tracks(path: Path, tracks: Sequence[Track], metadata: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from holdfast.errors import MediaError
 from holdfast.media.picture import Pixels, planes, upright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -34,6 +34,7 @@ DEMUXERS = (
     "flv,ogg,asf,mxf,nut,dv,rm,wtv,gif,mjpeg,yuv4mpegpipe,"
     "wav,mp3,flac,aac,aiff,caf"  # opened so that a sound file can be called one
 )
+NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
 MAX_PIXELS = 64_000_000
 MAX_GAP = 30.0  # seconds between two frames beyond which the clock is taken to have jumped
 READ_AHEAD = 1 << 18
@@ -76,13 +77,13 @@ class Source:
             raise MediaError(self.path, "there is no such file") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise MediaError(self.path, f"it can't be opened: {error}") from error
-        self._file = os.fdopen(descriptor, "rb", buffering=0)
+        self._descriptor: int | None = descriptor
         self._state = os.fstat(descriptor)
         if not stat.S_ISREG(self._state.st_mode):
-            self._file.close()
+            self.close()
             raise MediaError(self.path, "it is not a file; expected a video file")
         if self._state.st_size == 0:
-            self._file.close()
+            self.close()
             raise MediaError(self.path, "the file is empty (0 bytes)")
 
     def __enter__(self) -> Self:
@@ -98,7 +99,9 @@ class Source:
 
     def close(self) -> None:
         """Idempotent."""
-        self._file.close()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     @property
     def size(self) -> int:
@@ -124,7 +127,7 @@ class Source:
     @contextmanager
     def container(self) -> Iterator[InputContainer]:
         """Demux the file from its first byte. MediaError when it is no video container."""
-        window = _Window(self._file, self.size)
+        window = _Window(self._opened(), self.size)
         try:
             container = av.open(
                 window,
@@ -142,7 +145,7 @@ class Source:
                 raise MediaError(self.path, f"{heard}; expected a file with a video stream")
             yield container
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """Every frame that decodes, in order of display. Packets that don't decode are passed over.
 
         MediaError when not one frame decodes or a picture is beyond reason.
@@ -164,11 +167,15 @@ class Source:
                 size = size or (turned.width, turned.height)
                 yield Frame(index, clock.read(picture), turned)
         if size is None:
-            raise MediaError(self.path, "not one frame of it decodes")
+            raise MediaError(self.path, NO_FRAME)
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            raise ValueError(f"{self.path!r} is closed")
+        return self._descriptor
 
     def _why_unreadable(self) -> str:
-        self._file.seek(0)
-        head = self._file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+        head = os.pread(self._opened(), 64, 0).lstrip(b"\xef\xbb\xbf \r\n\t")
         if head.startswith((b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"<smil")):
             return "it is a playlist or a description that points elsewhere; give the video itself"
         if b"ftyp" in head[:16]:
@@ -210,8 +217,8 @@ class _Window:
 
     name = ""
 
-    def __init__(self, file: object, size: int) -> None:
-        self._descriptor: int = file.fileno()  # type: ignore[attr-defined]
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
         self._size = size
         self._at = 0
 

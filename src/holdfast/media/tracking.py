@@ -180,6 +180,10 @@ class Tracker:
 
     def _closeness(self, follower: _Follower, box: Box) -> float:
         """Above 0 when *box* may be the follower's thing; more is likelier."""
+        was = follower.predicted
+        room = 2 * (was.width + was.height + box.width + box.height)
+        if abs(was.x - box.x) + abs(was.y - box.y) > room:
+            return 0.0  # most pairs are far apart, and this is cheap
         likeness = follower.predicted.likeness(box)
         ahead, there = follower.predicted.centre, box.centre
         distance = math.hypot(ahead.x - there.x, ahead.y - there.y)
@@ -217,7 +221,8 @@ class Tracker:
         now = self._detection(frame, time, follower.number, sighting.score, box)
         if not follower.number:
             follower.history.append(now)
-            del follower.history[: -self._patience]
+            while follower.history[0].frame <= frame - self._patience:
+                del follower.history[0]
             return self._promote(follower)
         filled: list[Detection] = []
         if 1 < steps <= self._gap:

@@ -11,7 +11,7 @@ from holdfast.records.declaration import (
 )
 from holdfast.records.driver import Isolation
 from holdfast.records.entity import Entity
-from holdfast.records.field import Field, JsonPath
+from holdfast.records.field import Field, JsonPath, count
 from holdfast.records.opening import open_store
 from holdfast.records.page import BatchResult, Page, Upserted
 from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
@@ -39,6 +39,7 @@ __all__ = [
     "Store",
     "Transaction",
     "Upserted",
+    "count",
     "created_at",
     "everything",
     "field",

@@ -70,11 +70,12 @@ def build_model(
     *,
     table: str,
     indexes: Sequence[tuple[str, ...]],
+    uniques: Sequence[tuple[str, ...]],
 ) -> Model[Any]:
     """Return the model of *cls*. Raises ConfigurationError for a declaration that can't be kept."""
     specs: list[FieldSpec] = []
     relations: dict[str, Relation] = {}
-    indexed = {name for index in indexes for name in index}
+    indexed = {name for names in (*indexes, *uniques) for name in names}
     for name, (member, hint, scope) in members.items():
         of = f"{cls.__name__}.{name}"
         if name.startswith("_"):
@@ -91,7 +92,10 @@ def build_model(
         table=table,
         fields=tuple(specs),
         indexes=tuple(tuple(index) for index in indexes),
-        uniques=tuple((spec.name,) for spec in specs if spec.unique),
+        uniques=(
+            *((spec.name,) for spec in specs if spec.unique),
+            *(tuple(unique) for unique in uniques),
+        ),
         relations=relations,
     )
     _check_model(model, indexed)
@@ -172,7 +176,9 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
         if found and (found[0].type.kind is not kind or found[0].type.nullable):
             raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {kind.value}")
     for name in indexed - {spec.name for spec in model.fields}:
-        raise ConfigurationError(f"{model.name}: an index names {name!r}, which is no field")
+        raise ConfigurationError(
+            f"{model.name}: an index or unique names {name!r}, which is no field"
+        )
     for spec in model.fields:
         uses_json = spec.type.kind is Kind.JSON and (spec.unique or spec.name in indexed)
         if uses_json or (spec.reference is not None and spec.type.kind not in _KEY_KINDS):

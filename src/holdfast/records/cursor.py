@@ -30,7 +30,8 @@ from holdfast.records.query import (
     Order,
     Predicate,
 )
-from holdfast.records.value import Kind, Unfit
+from holdfast.records.text import Unfit
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

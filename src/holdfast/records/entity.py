@@ -57,6 +57,7 @@ class EntityType(type):
         *,
         table: str | None = None,
         indexes: Sequence[tuple[str, ...]] = (),
+        uniques: Sequence[tuple[str, ...]] = (),
     ) -> EntityType:
         declared = {
             attribute: namespace.pop(attribute)
@@ -80,12 +81,12 @@ class EntityType(type):
         type.__setattr__(cls, "__members__", members)
         type.__setattr__(cls, "__vocabulary__", {})
         if table is not None:
-            model = build_model(cls, members, table=table, indexes=indexes)
+            model = build_model(cls, members, table=table, indexes=indexes, uniques=uniques)
             type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             type.__setattr__(cls, "__init__", constructor(model))
-        elif indexes:
-            raise ConfigurationError(f"{name}: indexes need a table")
+        elif indexes or uniques:
+            raise ConfigurationError(f"{name}: indexes and uniques need a table")
         return cls
 
     if not TYPE_CHECKING:
@@ -103,8 +104,9 @@ class EntityType(type):
 class Entity(metaclass=EntityType):
     """A typed, detached value that a repository stores.
 
-    Declare it with `class Video(Entity, table="videos")`; without a table it is a mix-in whose
-    fields its subclasses take over. Values are checked when they are written, not when they are
+    Declare it with `class Video(Entity, table="videos")`, and with `indexes` and `uniques` of
+    several fields each where they are needed; without a table it is a mix-in whose fields its
+    subclasses take over. Values are checked when they are written, not when they are
     set. Two entities are equal when they are of one class and all their fields are equal; loaded
     relations don't count.
     """

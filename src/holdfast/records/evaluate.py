@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import operator
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
+from holdfast.records.document import json_equal
 from holdfast.records.query import (
     And,
     Change,
@@ -24,10 +28,10 @@ from holdfast.records.query import (
     Path,
     Predicate,
     SetTo,
-    fold_case,
     node,
 )
-from holdfast.records.value import Kind, json_equal
+from holdfast.records.text import fold_case
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -178,3 +182,12 @@ def _reader(operand: Operand) -> Callable[[Row], object]:
             return lambda row: follow(row[position], steps)
         case _:
             assert_never(operand)
+
+
+def mean(total: object, count: int) -> object:
+    """Return the mean of *count* values that add up to *total*: exact, rounded once."""
+    if isinstance(total, (Decimal, timedelta)):
+        return total / count
+    if isinstance(total, int):
+        return float(Fraction(total, count))
+    return cast("float", total) / count

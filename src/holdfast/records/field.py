@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.records.document import copy_json
 from holdfast.records.query import (
+    Aggregate,
     Column,
     Compare,
     In,
@@ -22,7 +24,8 @@ from holdfast.records.query import (
     Predicate,
     SetTo,
 )
-from holdfast.records.value import Kind, Unfit, check_text, copy_json
+from holdfast.records.text import Unfit, check_text
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -180,6 +183,40 @@ class Field(Generic[T]):
             raise InvalidQueryError(f"{self.column!r} is no number and can't be incremented")
         return Increment(self.column, self._value(amount))
 
+    def count(self) -> Aggregate:
+        """The figure: how many have a value."""
+        return Aggregate("count", self.column)
+
+    def min(self) -> Aggregate:
+        """The figure: the least value."""
+        return self._figure("min", _ORDERED)
+
+    def max(self) -> Aggregate:
+        """The figure: the greatest value."""
+        return self._figure("max", _ORDERED)
+
+    def sum(self) -> Aggregate:
+        """The figure: the sum of the values."""
+        return self._figure("sum", _NUMBERS)
+
+    def avg(self) -> Aggregate:
+        """The figure: the mean of the values; a float for int fields."""
+        return self._figure("avg", _NUMBERS)
+
+    def _figure(
+        self, function: Literal["sum", "avg", "min", "max"], kinds: tuple[Kind, ...]
+    ) -> Aggregate:
+        if self.spec.type.kind not in kinds:
+            raise InvalidQueryError(
+                f"{self.column!r} is a {self.spec.type.kind.value} field, which has no {function}()"
+            )
+        return Aggregate(function, self.column)
+
+
+def count() -> Aggregate:
+    """The figure: how many rows."""
+    return Aggregate("count")
+
 
 class JsonPath:
     """A place inside a JSON field, such as `Video.attributes["provider"]`."""
@@ -279,3 +316,4 @@ def _match(operand: Operand, part: Part, text: str, *, ignore_case: bool = False
 
 
 _NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)
+_ORDERED = tuple(kind for kind in Kind if kind not in (Kind.JSON, Kind.BOOL))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.records.value import Kind, copy_json
+from holdfast.records.document import copy_json
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -59,3 +60,19 @@ def from_rows(model: Model[E]) -> Callable[[Iterable[Row]], list[E]]:
 @cache
 def _from_rows(model: Model[object]) -> object:
     return hydrator(model, lambda spec: copy_json if spec.type.kind is Kind.JSON else None)
+
+
+def loaded(
+    rows: Iterable[tuple[object, ...]], specs: Sequence[FieldSpec | None]
+) -> list[tuple[object, ...]]:
+    """Return tuples of row values as entities hold them; None for a column that is no field."""
+    loads = [None if spec is None else spec.type.load for spec in specs]
+    if not any(loads):
+        return list(rows)
+    return [
+        tuple(
+            value if load is None or value is None else load(value)
+            for value, load in zip(row, loads, strict=True)
+        )
+        for row in rows
+    ]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from holdfast.errors import ConfigurationError, InvalidValueError
-from holdfast.records.value import Unfit, ValueType
+from holdfast.records.text import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.declaration import Declaration
     from holdfast.records.relation import Relation
+    from holdfast.records.value import ValueType
 
 E = TypeVar("E")
 

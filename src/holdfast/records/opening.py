@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,11 @@ def open_blocking(
     url: str, entities: Iterable[type], *, clock: Callable[[], datetime] = utc_now
 ) -> Store:
     """Return a store like `open_store`'s whose I/O blocks: what `holdfast.sync` is made of."""
-    return Store(_driver(url, _BLOCKING), entities, clock=clock)
+    return Store(_driver(url, _BLOCKING), entities, clock=clock, pause=_sleep)
+
+
+async def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - of a blocking store: nothing else waits on this thread
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,16 +182,6 @@ def columns_of(predicate: Predicate) -> Iterator[Column]:
             assert_never(leaf)
 
 
-def fold_case(text: str) -> str:
-    """Return *text* with each code point replaced by its simple lower-case mapping.
-
-    The mapping of UnicodeData.txt, one code point to one: locale-free and the same everywhere.
-    """
-    if text.isascii():
-        return text.lower()
-    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
-
-
 def _parts(predicate: Predicate, kind: type[And | Or]) -> tuple[Predicate, ...]:
     return predicate.parts if isinstance(predicate, kind) else (predicate,)
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from holdfast.errors import ConfigurationError, TransactionError
+from holdfast.errors import (
+    ConfigurationError,
+    InvalidQueryError,
+    LockTimeoutError,
+    SerializationError,
+    TransactionError,
+)
 from holdfast.records.driver import TransactionOptions
 from holdfast.records.loading import reference
 from holdfast.records.model import Model, model_of
@@ -14,12 +22,16 @@ from holdfast.records.repository import Repository
 from holdfast.records.transaction import Savepoint, Transaction, current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
 
     from holdfast.records.driver import Driver, Isolation
 
 E = TypeVar("E")
+T = TypeVar("T")
+
+_PAUSE = 0.01  # seconds, before the first new attempt; then twice as long each time
+_LONGEST = 1.0
 
 
 def utc_now() -> datetime:
@@ -36,9 +48,11 @@ class Store:
         entities: Iterable[type],
         *,
         clock: Callable[[], datetime] = utc_now,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.driver = driver
         self.now = clock
+        self._pause = pause
         self.models: tuple[Model[object], ...] = tuple(
             dict.fromkeys(model_of(entity) for entity in entities)
         )
@@ -95,6 +109,34 @@ class Store:
         if outer.options.read_only and not read_only:
             raise TransactionError("a transaction that writes can't stand inside a read-only one")
         return outer.savepoint()
+
+    async def retrying(
+        self,
+        work: Callable[[], Awaitable[T]],
+        *,
+        attempts: int = 5,
+        isolation: Isolation | None = None,
+    ) -> T:
+        """Return what *work* returns, done in a transaction, and done again when that clashed.
+
+        It is done anew, from its beginning, when the transaction ends in SerializationError or
+        LockTimeoutError, up to *attempts* times in all, with growing random pauses between; so it
+        should change nothing but the store. Raises TransactionError inside a transaction, which
+        could not be done again alone.
+        """
+        if current(self.driver) is not None:
+            raise TransactionError("retrying inside a transaction: retry the outer one instead")
+        if attempts < 1:
+            raise InvalidQueryError(f"attempts={attempts}: expected 1 or more")
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction(isolation=isolation):
+                    return await work()
+            except (SerializationError, LockTimeoutError):
+                if attempt == attempts:
+                    raise
+            await self._pause(random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt)))  # noqa: S311
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def create_schema(self) -> None:
         """Create what is missing of the entities' structure; what is there is left as it is."""

@@ -6,7 +6,7 @@ API is stepped to its end by hand (see `holdfast.blocking`). Threads may share a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from holdfast.blocking import iterate, run
 from holdfast.errors import TransactionError
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from holdfast.records.driver import Isolation
     from holdfast.records.field import Field
     from holdfast.records.page import BatchResult, Page, Upserted
-    from holdfast.records.query import Change, Order, Predicate
+    from holdfast.records.query import Aggregate, Change, Order, Predicate
     from holdfast.records.relation import Relation
     from holdfast.records.store import Store as AsyncStore
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
     from holdfast.records.transaction import Transaction as AsyncTransaction
 
 E = TypeVar("E")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 T = TypeVar("T")
 
 
@@ -75,6 +78,14 @@ class Store:
         self, *, isolation: Isolation | None = None, read_only: bool = False
     ) -> Transaction:
         return Transaction(self.asynchronous.transaction(isolation=isolation, read_only=read_only))
+
+    def retrying(
+        self, work: Callable[[], T], *, attempts: int = 5, isolation: Isolation | None = None
+    ) -> T:
+        async def stepped() -> T:
+            return work()
+
+        return run(self.asynchronous.retrying(stepped, attempts=attempts, isolation=isolation))
 
     def create_schema(self) -> None:
         run(self.asynchronous.create_schema())
@@ -171,6 +182,73 @@ class Repository(Generic[E]):
     ) -> Iterator[E]:
         return iterate(self.asynchronous.stream(*where, order_by=order_by, batch=batch, load=load))
 
+    @overload
+    def select(  # pyright: ignore[reportOverlappingOverload]
+        self,
+        first: Field[A],
+        /,
+        *,
+        where: Predicate | Sequence[Predicate] = (),
+        order_by: Order | Sequence[Order] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[A]]: ...
+    @overload
+    def select(
+        self,
+        first: Field[A],
+        second: Field[B],
+        /,
+        *,
+        where: Predicate | Sequence[Predicate] = (),
+        order_by: Order | Sequence[Order] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[A, B]]: ...
+    @overload
+    def select(
+        self,
+        first: Field[A],
+        second: Field[B],
+        third: Field[C],
+        /,
+        *,
+        where: Predicate | Sequence[Predicate] = (),
+        order_by: Order | Sequence[Order] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[A, B, C]]: ...
+    @overload
+    def select(
+        self,
+        *fields: Field[Any],
+        where: Predicate | Sequence[Predicate] = (),
+        order_by: Order | Sequence[Order] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[object, ...]]: ...
+    def select(
+        self,
+        *fields: Field[Any],
+        where: Predicate | Sequence[Predicate] = (),
+        order_by: Order | Sequence[Order] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Any:
+        return run(
+            self.asynchronous.select(
+                *fields, where=where, order_by=order_by, limit=limit, offset=offset
+            )
+        )
+
+    def aggregate(
+        self,
+        *figures: Aggregate,
+        where: Predicate | Sequence[Predicate] = (),
+        by: Field[Any] | Sequence[Field[Any]] = (),
+    ) -> list[tuple[object, ...]]:
+        return run(self.asynchronous.aggregate(*figures, where=where, by=by))
+
     def count(self, *where: Predicate) -> int:
         return run(self.asynchronous.count(*where))
 
@@ -192,11 +270,19 @@ class Repository(Generic[E]):
     def upsert(self, entity: E, *, on: Sequence[Field[Any]] = ()) -> Upserted[E]:
         return run(self.asynchronous.upsert(entity, on=on))
 
+    def upsert_many(
+        self, entities: Iterable[E], *, on: Sequence[Field[Any]] = ()
+    ) -> list[Upserted[E]]:
+        return run(self.asynchronous.upsert_many(entities, on=on))
+
     def update_where(self, *where: Predicate, changes: Sequence[Change]) -> int:
         return run(self.asynchronous.update_where(*where, changes=changes))
 
     def delete(self, key: object, *, version: int | None = None) -> bool:
         return run(self.asynchronous.delete(key, version=version))
+
+    def delete_many(self, keys: Iterable[object]) -> int:
+        return run(self.asynchronous.delete_many(keys))
 
     def delete_where(self, *where: Predicate) -> int:
         return run(self.asynchronous.delete_where(*where))

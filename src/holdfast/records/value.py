@@ -20,9 +20,9 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.document import INT_MAX, INT_MIN, copy_json
+from holdfast.records.text import Unfit, check_text
 
-INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-JSON_DEPTH = 100
 DECIMAL_DIGITS = 18
 
 
@@ -41,10 +41,6 @@ class Kind(enum.Enum):
     TIMEDELTA = "timedelta"
     UUID = "uuid"
     JSON = "json"
-
-
-class Unfit(Exception):  # noqa: N818 - never leaves the package: it becomes InvalidValueError
-    """Why a value can't be stored; its message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +141,6 @@ def _text_check(max_length: int | None) -> Callable[[object], str]:
         return check_text(value)
 
     return check
-
-
-def check_text(value: str) -> str:
-    """Return *value*; raises Unfit for NUL and lone surrogates, which no UTF-8 store can keep."""
-    if "\0" in value:
-        raise Unfit("contains the NUL character")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise Unfit(
-                f"contains a lone surrogate at position {error.start}, which is no text"
-            ) from None
-    return value
 
 
 def _bytes_check(max_length: int | None) -> Callable[[object], bytes]:
@@ -312,7 +294,7 @@ def _is_json(hint: object) -> bool:
 
 
 def _is_json_value(hint: object) -> bool:
-    return hint in (object, str, int, float, bool, None, typing.Any) or _is_json(hint)
+    return hint in (object, typing.Any) or _is_json(hint)
 
 
 def _json_check(hint: object) -> Callable[[object], object]:
@@ -325,64 +307,6 @@ def _json_check(hint: object) -> Callable[[object], object]:
         return copy_json(value)
 
     return check
-
-
-def copy_json(value: object, path: str = "", depth: int = 0) -> object:
-    """Return a copy of the JSON value; raises Unfit naming the place that is not JSON."""
-    kind = type(value)
-    if kind is str:
-        try:
-            return check_text(typing.cast("str", value))
-        except Unfit as unfit:
-            raise Unfit(_at(path, str(unfit))) from None
-    if value is None or kind is bool:
-        return value
-    if kind is int:
-        if not INT_MIN <= typing.cast("int", value) <= INT_MAX:
-            raise Unfit(_at(path, f"{value} does not fit in 64 bits"))
-        return value
-    if kind is float:
-        if not math.isfinite(typing.cast("float", value)):
-            raise Unfit(_at(path, f"{value} is not a finite number"))
-        return typing.cast("float", value) + 0.0
-    if depth >= JSON_DEPTH:
-        raise Unfit(_at(path[:40], f"nested deeper than {JSON_DEPTH} levels"))
-    if kind is dict:
-        copied: dict[str, object] = {}
-        for name, item in typing.cast("dict[object, object]", value).items():
-            if type(name) is not str:
-                raise Unfit(_at(path, f"the key {name!r} is a {type(name).__name__}, not a str"))
-            try:
-                check_text(name)
-            except Unfit as unfit:
-                raise Unfit(_at(path, f"the key {name!r} {unfit}")) from None
-            copied[name] = copy_json(item, f"{path}.{name}", depth + 1)
-        return copied
-    if kind is list:
-        return [
-            copy_json(item, f"{path}[{index}]", depth + 1)
-            for index, item in enumerate(typing.cast("list[object]", value))
-        ]
-    raise Unfit(_at(path, f"a {kind.__name__} is no JSON value; use dict, list, str, int, float"))
-
-
-def json_equal(left: object, right: object) -> bool:
-    """Tell whether two JSON values are the same in type and value (1 is 1.0, but is not True)."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and left.keys() == right.keys()
-            and all(json_equal(item, right[name]) for name, item in left.items())
-        )
-    if isinstance(left, list):
-        return (
-            isinstance(right, list)
-            and len(left) == len(right)
-            and all(json_equal(*pair) for pair in zip(left, right, strict=True))
-        )
-    return left == right
 
 
 def _structured_type(
@@ -410,10 +334,6 @@ def _structured_type(
             raise Unfit(f"is no valid {name}: {error}") from None
 
     return Kind.JSON, check, adapter.validate_python
-
-
-def _at(path: str, reason: str) -> str:
-    return f"{path.lstrip('.')}: {reason}" if path else reason
 
 
 def _wrong(expected: str, value: object) -> Unfit:

@@ -36,6 +36,9 @@ KEYS = [
     "d/" * 40 + "0",
     "d/" * 39 + "d",
     "d/" * 80,
+    "m\ud7ff1",  # the last before the surrogates
+    "m\ud7ff2",
+    "m\ue000",
     "é",
     "\uffff/x",
     "\U0001f3a5",
@@ -88,7 +91,7 @@ class ListingCases:
             listed = [info.key async for info in bucket.list(start_after=after)]
             assert listed == [key for key in sorted(KEYS) if key > after]
 
-    @pytest.mark.parametrize("delimiter", ["/", "b", "x", "/b", "\U0010ffff"])
+    @pytest.mark.parametrize("delimiter", ["/", "b", "x", "/b", "\ud7ff", "\U0010ffff"])
     async def test_a_delimiter_gathers_keys_into_common_prefixes(
         self, bucket: Bucket, delimiter: str
     ) -> None:

@@ -155,7 +155,7 @@ class Root:
             try:
                 path = self.records / record_path(key)
                 path.unlink()
-                sync_folder(path.parent)
+                _sync_nearest(path.parent)
             finally:
                 self._settle(lock)
             return True
@@ -274,6 +274,17 @@ def make_folders(folder: Path) -> None:
             missing.append(missing[-1].parent)
         else:
             sync_folder(missing.pop().parent)
+
+
+def _sync_nearest(folder: Path) -> None:
+    """Sync *folder*, or what is above it where somebody removed it, being empty, meanwhile."""
+    while True:
+        try:
+            sync_folder(folder)
+        except FileNotFoundError:
+            folder = folder.parent
+        else:
+            return
 
 
 @contextmanager

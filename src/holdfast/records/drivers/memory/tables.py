@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
-from holdfast.records.evaluate import changed, fits, sort
+from holdfast.records.document import copy_json
+from holdfast.records.evaluate import changed, fits, mean, sort
 from holdfast.records.hydrate import from_rows
 from holdfast.records.model import Model, model_of
 from holdfast.records.query import And, Column, Compare, In, Operator, Predicate
-from holdfast.records.value import Kind, copy_json
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,8 +59,8 @@ class Tables:
             group = tuple(row[column.spec.position] for column in query.by)
             groups.setdefault(group, []).append(row)
         return [
-            (*group, *(_figure(figure, rows) for figure in query.figures))
-            for group, rows in groups.items()
+            (*group, *(_figure(figure, groups[group]) for figure in query.figures))
+            for group in sorted(groups, key=_nulls_last)
         ]
 
     def _select(self, select: Select[E]) -> list[Row]:
@@ -280,7 +279,7 @@ def _figure(figure: Aggregate, rows: list[Row]) -> object:
         case "sum":
             return _total(values) if values else None
         case "avg":
-            return _average(values) if values else None
+            return mean(_total(values), len(values)) if values else None
         case _:
             assert_never(figure.function)
 
@@ -292,8 +291,5 @@ def _total(values: list[object]) -> object:
     return total
 
 
-def _average(values: list[object]) -> object:
-    total = _total(values)
-    if isinstance(total, (Decimal, timedelta)):
-        return total / len(values)
-    return float(cast("int", total)) / len(values)
+def _nulls_last(group: Values) -> tuple[tuple[bool, object], ...]:
+    return tuple((value is None, 0 if value is None else value) for value in group)

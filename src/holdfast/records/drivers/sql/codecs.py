@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import orjson
 import sqlalchemy as sa
 
+from holdfast.records.evaluate import mean
 from holdfast.records.value import Kind
 from holdfast.uuid7 import parse_uuid
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.model import FieldSpec
+    from holdfast.records.query import Aggregate
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -102,3 +104,26 @@ def decoder(spec: FieldSpec) -> Callable[[object], object] | None:
             return cast("Callable[[object], object]", orjson.loads)
         case _:
             return None
+
+
+def figure_decoder(figure: Aggregate) -> Callable[[object], object] | None:
+    """Return what turns SQLite's figure into a row value or sum; None where they are the same.
+
+    Sums and means of whole numbers come as text: the sum of the values' upper 32 bits, that of
+    their lower 32 bits, and the count.
+    """
+    if figure.operand is None or figure.function == "count":
+        return None
+    spec = figure.operand.spec
+    decode = decoder(spec)
+    if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
+        return decode
+    is_mean = figure.function == "avg"
+
+    def read(text: object) -> object:
+        upper, lower, count = map(int, cast("str", text).split())
+        total: object = (upper << 32) + lower
+        total = total if decode is None else decode(total)
+        return mean(total, count) if is_mean else total
+
+    return read

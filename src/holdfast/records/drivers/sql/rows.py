@@ -16,7 +16,7 @@ from holdfast.errors import (
     StorageError,
     TransactionError,
 )
-from holdfast.records.drivers.sql.codecs import decoder
+from holdfast.records.drivers.sql.codecs import decoder, figure_decoder
 from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.model import Model, model_of
 from holdfast.records.query import Column, Increment, Predicate, SetTo
@@ -70,12 +70,7 @@ class Rows:
     def figures(self, query: Figures[E]) -> list[Values]:
         sql, values = self._statements.figures(query)
         decoders = [decoder(column.spec) for column in query.by]
-        decoders += [
-            None
-            if figure.operand is None or figure.function == "count"
-            else decoder(figure.operand.spec)
-            for figure in query.figures
-        ]
+        decoders += [figure_decoder(figure) for figure in query.figures]
         return self._decode(query.model, sql, values, decoders)
 
     def _decode(

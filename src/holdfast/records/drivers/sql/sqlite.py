@@ -16,14 +16,15 @@ import orjson
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, LockTimeoutError, TransactionError
+from holdfast.records.document import json_equal
 from holdfast.records.drivers.sql.codecs import TYPES
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import Statements
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.evaluate import follow, in_json_order, matches
-from holdfast.records.query import Operator, Part, fold_case
+from holdfast.records.query import Operator, Part
 from holdfast.records.session import VerbSession
-from holdfast.records.value import json_equal
+from holdfast.records.text import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -30,9 +30,9 @@ from holdfast.records.query import (
     Path,
     Predicate,
     SetTo,
-    fold_case,
     node,
 )
+from holdfast.records.text import fold_case
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Figures, Select, Update
     from holdfast.records.model import FieldSpec, Model
-    from holdfast.records.query import Change, Operand, Order
+    from holdfast.records.query import Aggregate, Change, Operand, Order
 
 E = TypeVar("E")
 Expression: TypeAlias = "sa.ColumnElement[Any]"
@@ -120,15 +120,10 @@ class Statements:
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             by = [table.c[column.name] for column in query.by]
-            made: list[Expression] = []
-            for figure in query.figures:
-                if figure.operand is None:
-                    made.append(sa.func.count())
-                else:
-                    function = getattr(sa.func, figure.function)
-                    made.append(function(table.c[figure.operand.name]))
+            made = [_figure(table, figure) for figure in query.figures]
             condition = self._condition(table, query.where, parameters)
-            return sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
+            built = sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
+            return built.order_by(*(column.asc().nulls_last() for column in by))
 
         return self._statement(shape, query.model, build, values)
 
@@ -373,3 +368,25 @@ def _assignment(table: sa.Table, change: Change, parameters: Parameters) -> Expr
             return table.c[column.name] + parameters.next()
         case _:
             assert_never(change)
+
+
+def _figure(table: sa.Table, figure: Aggregate) -> Expression:
+    """Return the figure; see `codecs.figure_decoder` for the form of whole sums and means."""
+    if figure.operand is None:
+        return sa.func.count()
+    column = table.c[figure.operand.name]
+    if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
+        function = getattr(sa.func, figure.function)
+        found: Expression = function(column)
+        return found
+    # SQLite's own sum of integers fails beyond 64 bits; the sums of the halves can't.
+    upper: Expression = sa.literal_column("32")
+    lower: Expression = sa.literal_column(str(2**32 - 1))
+    halves = (
+        sa.func.sum(column.op(">>")(upper)),
+        sa.func.sum(column.op("&")(lower)),
+        sa.func.count(column),
+    )
+    space = _literal(" ")
+    joined: Expression = halves[0].op("||")(space).op("||")(halves[1])
+    return joined.op("||")(space).op("||")(halves[2])

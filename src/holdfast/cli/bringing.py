@@ -1,0 +1,166 @@
+"""Commands that bring videos in and work on them: ingest, worker."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.exits import Exit, exit_of
+from holdfast.cli.options import AsJson, Data, Traceback
+from holdfast.cli.progress import storing, watching
+from holdfast.cli.running import run
+from holdfast.cli.show import console, moment, notes, plain, print_json, short
+from holdfast.errors import HoldfastError
+from holdfast.jobs import Job, JobStatus, Worker, WorkerOptions
+from holdfast.media.library import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from holdfast.platform import Platform
+
+_POLL = timedelta(seconds=0.5)
+
+
+def ingest(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
+    project: Annotated[str, typer.Option(metavar="NAME", help="Where they belong.")] = "default",
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Bring video files in and queue the detection in them.
+
+    A file that can't be used is named and left out; the others are brought in all the same. A
+    file whose content the project has is recognised by its checksum.
+    """
+
+    async def work(platform: Platform) -> Exit:
+        outcomes: list[dict[str, object]] = []
+        worst = Exit.DONE
+        for path in files:
+            try:
+                outcomes.append(await _ingest_one(platform, path, project, quiet=as_json))
+            except HoldfastError as error:
+                if traceback:
+                    raise
+                worst = worst or exit_of(error)
+                outcomes.append({"file": printable(str(path)), "error": str(error)})
+                notes().print(f"holdfast: {plain(error)}", markup=False, style="red")
+        if as_json:
+            print_json(outcomes)
+        return worst
+
+    code = run(data, work)
+    if code:
+        raise typer.Exit(code)
+
+
+async def _ingest_one(
+    platform: Platform, path: Path, project: str, *, quiet: bool
+) -> dict[str, object]:
+    with storing(path.name, quiet=quiet) as progress:
+        done = await platform.library.ingest(path, project=project, progress=progress)
+    video = done.video
+    if not quiet:
+        name = plain(printable(path.name))
+        known = "" if video.filename == printable(path.name) else f" as {plain(video.filename)}"
+        text = (
+            f"{name}: queued as video {short(video.id)}"
+            if done.created
+            else f"{name}: already there{known} (video {short(video.id)}, same checksum)"
+        )
+        console().print(text, markup=False)
+    return {"file": printable(str(path)), "video": video.id, "created": done.created}
+
+
+def worker(
+    once: Annotated[bool, typer.Option("--once", help="Stop when no work is left.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Work on queued jobs, until stopped: Ctrl-C finishes the job at hand first.
+
+    Any number of workers may run at once. With --once, work that another worker holds is waited
+    for, and taken over should that worker die.
+    """
+
+    async def work(platform: Platform) -> Exit:
+        return await run_worker(platform, once=once, as_json=as_json)
+
+    code = run(data, work)
+    if code:
+        raise typer.Exit(code)
+
+
+async def run_worker(platform: Platform, *, once: bool, as_json: bool = False) -> Exit:
+    """Work on the platform's jobs and return how that went."""
+    options = WorkerOptions(lease=platform.settings.lease_time, poll=_POLL)
+    worker = Worker(platform.jobs, platform.handlers, options=options)
+    if not once and not as_json:
+        notes().print("Waiting for jobs; Ctrl-C stops.")
+    began = platform.store.now()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        worker.stop()
+
+    with _at_signals(stop):
+        async with watching(platform, quiet=as_json):
+            count = await worker.run(until="idle" if once else "stopped")
+            while once and not stopped.is_set() and await _held_elsewhere(platform):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), _POLL.total_seconds())
+                count += await worker.run(until="idle")
+    return await _say_outcome(platform, began, count, as_json=as_json)
+
+
+async def _held_elsewhere(platform: Platform) -> bool:
+    return await platform.store.repository(Job).exists(Job.status == JobStatus.RUNNING)
+
+
+async def _say_outcome(platform: Platform, began: datetime, count: int, *, as_json: bool) -> Exit:
+    jobs = platform.store.repository(Job)
+    failed = await jobs.find(Job.status == JobStatus.FAILED, Job.finished_at >= began)
+    again = await jobs.find(Job.status == JobStatus.QUEUED, ~Job.error.is_null())
+    if as_json:
+        print_json({"worked": count, "failed": len(failed), "to_try_again": len(again)})
+    else:
+        for job in failed:
+            notes().print(f"job {short(job.id)} failed: {plain(job.error)}", markup=False)
+        for job in again:
+            text = f"job {short(job.id)} is tried again at {moment(job.run_at)}: {plain(job.error)}"
+            notes().print(text, markup=False)
+        if not count and not failed:
+            notes().print("Nothing to do.")
+    return Exit.JOB_FAILED if failed or again else Exit.DONE
+
+
+@contextmanager
+def _at_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Make the first SIGINT or SIGTERM call *stop*, and the second end the program."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def first() -> None:
+        for each in signals:
+            loop.remove_signal_handler(each)
+        notes().print("Finishing the job at hand; again to stop at once.")
+        stop()
+
+    for each in signals:
+        loop.add_signal_handler(each, first)
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)

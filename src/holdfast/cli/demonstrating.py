@@ -1,0 +1,76 @@
+"""The command that shows the main job from end to end: demo."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.bringing import run_worker
+from holdfast.cli.exits import Exit
+from holdfast.cli.listing import show_video
+from holdfast.cli.options import Data, Traceback
+from holdfast.cli.progress import storing
+from holdfast.cli.running import run
+from holdfast.cli.show import console, notes, short
+from holdfast.media.scene import make_scene
+from holdfast.media.workspace import workspace
+
+if TYPE_CHECKING:
+    from holdfast.media import Video
+    from holdfast.platform import Platform
+
+PROJECT = "demo"
+
+
+def demo(
+    video: Annotated[
+        Path | None, typer.Argument(metavar="[VIDEO]", help="Yours, instead of a made one.")
+    ] = None,
+    data: Data = None,
+    traceback: Traceback = False,
+) -> None:
+    """Bring a video in, find what moves in it, and say what was found and where it lies."""
+
+    async def work(platform: Platform) -> Exit:
+        began = time.monotonic()
+        found = await _bring(platform, video)
+        notes().print("Looking for what moves ...")
+        code = await run_worker(platform, once=True)
+        console().print(f"Done in {time.monotonic() - began:.0f} s.\n")
+        await show_video(platform, found, as_json=False)
+        console().print(f"Everything lies in {platform.settings.data}\n", markup=False)
+        _suggest(found, given=data)
+        return code
+
+    code = run(data, work)
+    if code:
+        raise typer.Exit(code)
+
+
+async def _bring(platform: Platform, given: Path | None) -> Video:
+    if given is not None:
+        notes().print(f"Bringing in {given} ...", markup=False)
+        with storing(given.name, quiet=False) as progress:
+            return (await platform.library.ingest(given, project=PROJECT, progress=progress)).video
+    notes().print("Making a traffic scene ...")
+    with workspace(platform.settings.work_folder) as folder:
+        scene = folder / "traffic.mp4"
+        await asyncio.to_thread(make_scene, scene)
+        return (await platform.library.ingest(scene, project=PROJECT)).video
+
+
+def _suggest(found: Video, *, given: Path | None) -> None:
+    program = Path(sys.argv[0])
+    name = str(program) if program.exists() else "holdfast"
+    name = shlex.quote(name.removeprefix(f"{Path.cwd()}/"))
+    where = f" --data {shlex.quote(str(given))}" if given is not None else ""
+    identity = short(found.id)
+    console().print("Try next:", style="bold")
+    for command in (f"report {identity} -o report.html", f"clips {identity}", "jobs"):
+        console().print(f"  {name} {command}{where}", markup=False)

@@ -1,0 +1,46 @@
+"""Exit codes: stable, so that scripts can tell failures apart."""
+
+from __future__ import annotations
+
+import enum
+
+from holdfast.errors import (
+    ConfigurationError,
+    ConflictError,
+    HoldfastError,
+    InvalidValueError,
+    MediaError,
+    NotFoundError,
+    StorageError,
+    UnavailableError,
+)
+
+
+class Exit(enum.IntEnum):
+    """What a command ended with."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2  # the command line or the settings
+    NOT_FOUND = 3
+    BAD_INPUT = 4  # a file that can't be used
+    CONFLICT = 5
+    UNAVAILABLE = 6  # the disk or a service refuses
+    JOB_FAILED = 7  # the command went well, a job that it ran did not
+    INTERRUPTED = 130  # by Ctrl-C, as shells say it
+
+
+_CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
+    (ConfigurationError, Exit.USAGE),
+    (NotFoundError, Exit.NOT_FOUND),
+    (MediaError, Exit.BAD_INPUT),
+    (InvalidValueError, Exit.BAD_INPUT),
+    (ConflictError, Exit.CONFLICT),
+    (StorageError, Exit.UNAVAILABLE),
+    (UnavailableError, Exit.UNAVAILABLE),
+)
+
+
+def exit_of(error: HoldfastError) -> Exit:
+    """Return the exit code for *error*."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.BUG)

@@ -1,0 +1,81 @@
+"""Progress bars on standard error; none where nobody looks."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from holdfast.cli.show import notes, plain
+from holdfast.jobs import Job, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from holdfast.platform import Platform
+
+_LOOK = 0.2  # seconds between looks at the jobs
+
+
+@contextmanager
+def storing(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Yield what takes bytes done and bytes in all, and shows them as a bar."""
+    console = notes()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(Text(plain(name)).markup, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
+
+
+@asynccontextmanager
+async def watching(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
+    """Show the jobs under way, with their progress and messages, until the block ends."""
+    console = notes()
+    if quiet or not console.is_terminal:
+        yield
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[message]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        looking = asyncio.create_task(_look(platform, bar))
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
+
+
+async def _look(platform: Platform, bar: Progress) -> None:
+    jobs = platform.store.repository(Job)
+    shown: dict[object, TaskID] = {}
+    while True:
+        running = await jobs.find(Job.status == JobStatus.RUNNING, limit=10)
+        for job in running:
+            if job.id not in shown:
+                name = Text(plain(job.payload.get("filename", job.task))).markup
+                shown[job.id] = bar.add_task(name, total=1.0, message="")
+            bar.update(shown[job.id], completed=job.progress, message=plain(job.message or ""))
+        for gone in shown.keys() - {job.id for job in running}:
+            bar.remove_task(shown.pop(gone))
+        await asyncio.sleep(_LOOK)

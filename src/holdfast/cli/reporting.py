@@ -1,0 +1,39 @@
+"""The command that makes a page of what was found: report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.options import AsJson, Data, Traceback, VideoName
+from holdfast.cli.running import run
+from holdfast.cli.show import amount, console, plain, print_json
+from holdfast.media.reporting import report_video
+
+if TYPE_CHECKING:
+    from holdfast.platform import Platform
+
+
+def report(
+    video: VideoName,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The page to write.")
+    ],
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Write what was found in VIDEO as one HTML file that can be sent to anybody."""
+
+    async def work(platform: Platform) -> None:
+        found = await platform.library.find(video)
+        await report_video(platform.library, found, output, platform.settings.work_folder)
+
+    run(data, work)
+    size = output.stat().st_size
+    if as_json:
+        print_json({"report": str(output), "size": size})
+    else:
+        console().print(f"{plain(output)} ({amount(size)})", markup=False)

@@ -1,0 +1,74 @@
+"""The job: one piece of work, where it stands, and who holds it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from holdfast.records import Entity, Field, created_at, field, key, updated_at, version
+from holdfast.uuid7 import uuid7
+
+MESSAGE_LENGTH = 1_000
+ERROR_LENGTH = 4_000
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. The last three are ends: nothing leaves them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class Job(
+    Entity,
+    table="jobs",
+    indexes=[
+        ("queue", "status", "priority", "run_at"),  # claims
+        ("leased_until",),  # leases that ran out; null for all jobs that don't run
+        ("finished_at",),  # retention; null for all jobs that live
+        ("queue",),
+        ("status",),
+        ("task",),
+    ],
+):
+    """A piece of work. Only `Jobs` writes it; change one by its verbs.
+
+    Higher *priority* goes first, then the earlier *run_at*, which is also the time before which it
+    does not start. *attempts* counts the claims so far; *started_at* is when the last one was
+    made. *progress* runs from 0 to 1. *error* tells of the last attempt that failed.
+    """
+
+    id: Field[UUID] = key(default_factory=uuid7)
+    queue: Field[str] = field(max_length=100)
+    task: Field[str] = field(max_length=200)
+    payload: Field[dict[str, object]] = field(default_factory=dict)
+    status: Field[JobStatus] = field(default=JobStatus.QUEUED)
+    priority: Field[int] = field(default=0)
+    attempts: Field[int] = field(default=0)
+    max_attempts: Field[int]
+    run_at: Field[datetime]
+    unique_key: Field[str | None] = field(default=None, max_length=255)
+    # The unique key while the job lives, null from its end on: so the store itself keeps two live
+    # jobs from having one key, on every backend.
+    live_key: Field[str | None] = field(default=None, max_length=255, unique=True)
+    lease: Field[UUID | None] = field(default=None)
+    leased_until: Field[datetime | None] = field(default=None)
+    worker: Field[str | None] = field(default=None, max_length=200)
+    progress: Field[float] = field(default=0.0)
+    message: Field[str | None] = field(default=None, max_length=MESSAGE_LENGTH)
+    result: Field[object | None] = field(default=None)
+    error: Field[str | None] = field(default=None, max_length=ERROR_LENGTH)
+    cancel_requested: Field[bool] = field(default=False)
+    started_at: Field[datetime | None] = field(default=None)
+    finished_at: Field[datetime | None] = field(default=None)
+    created_at: Field[datetime] = created_at()
+    updated_at: Field[datetime] = updated_at()
+    version: Field[int] = version()

@@ -1,0 +1,57 @@
+"""The composition root: settings in, everything assembled and opened in order out."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import StorageError
+from holdfast.jobs import Job, Jobs
+from holdfast.media import ENTITIES, DetectionWork, MediaLibrary, MotionDetector
+from holdfast.objects import Bucket, open_bucket
+from holdfast.records import Entity, Store, open_store
+from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from holdfast.jobs import Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One open installation: records, objects, and the domains over them."""
+
+    settings: Settings
+    store: Store
+    bucket: Bucket
+    jobs: Jobs
+    library: MediaLibrary
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """What a worker of this platform can do, by task."""
+        work = DetectionWork(self.library, MotionDetector(), self.settings.work_folder)
+        return dict(work.handlers)
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
+    """Open what *settings* name, records first, and close it in the reverse order.
+
+    The data folder and the schema of the records are made if need be. Raises ConfigurationError,
+    StorageError and UnavailableError.
+    """
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"
+        ) from error
+    entities: tuple[type[Entity], ...] = (*ENTITIES, Job)
+    async with open_store(settings.store_url, entities) as store:
+        await store.create_schema()
+        async with open_bucket(settings.bucket_url) as bucket:
+            jobs = Jobs(store)
+            yield Platform(settings, store, bucket, jobs, MediaLibrary(store, bucket, jobs))

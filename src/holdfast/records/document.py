@@ -1,0 +1,73 @@
+"""JSON values: what they are, how they are copied and compared."""
+
+from __future__ import annotations
+
+import math
+import typing
+
+from holdfast.records.text import Unfit, check_text
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+JSON_DEPTH = 100
+
+
+def copy_json(value: object, path: str = "", depth: int = 0) -> object:
+    """Return a copy of the JSON value; raises Unfit naming the place that is not JSON."""
+    kind = type(value)
+    if kind is str:
+        try:
+            return check_text(typing.cast("str", value))
+        except Unfit as unfit:
+            raise Unfit(_at(path, str(unfit))) from None
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        if not INT_MIN <= typing.cast("int", value) <= INT_MAX:
+            raise Unfit(_at(path, f"{value} does not fit in 64 bits"))
+        return value
+    if kind is float:
+        if not math.isfinite(typing.cast("float", value)):
+            raise Unfit(_at(path, f"{value} is not a finite number"))
+        return typing.cast("float", value) + 0.0
+    if depth >= JSON_DEPTH:
+        raise Unfit(_at(path[:40], f"nested deeper than {JSON_DEPTH} levels"))
+    if kind is dict:
+        copied: dict[str, object] = {}
+        for name, item in typing.cast("dict[object, object]", value).items():
+            if type(name) is not str:
+                raise Unfit(_at(path, f"the key {name!r} is a {type(name).__name__}, not a str"))
+            try:
+                check_text(name)
+            except Unfit as unfit:
+                raise Unfit(_at(path, f"the key {name!r} {unfit}")) from None
+            copied[name] = copy_json(item, f"{path}.{name}", depth + 1)
+        return copied
+    if kind is list:
+        return [
+            copy_json(item, f"{path}[{index}]", depth + 1)
+            for index, item in enumerate(typing.cast("list[object]", value))
+        ]
+    raise Unfit(_at(path, f"a {kind.__name__} is no JSON value; use dict, list, str, int, float"))
+
+
+def json_equal(left: object, right: object) -> bool:
+    """Tell whether two JSON values are the same in type and value (1 is 1.0, but is not True)."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(json_equal(item, right[name]) for name, item in left.items())
+        )
+    if isinstance(left, list):
+        return (
+            isinstance(right, list)
+            and len(left) == len(right)
+            and all(json_equal(*pair) for pair in zip(left, right, strict=True))
+        )
+    return left == right
+
+
+def _at(path: str, reason: str) -> str:
+    return f"{path.lstrip('.')}: {reason}" if path else reason

@@ -1,0 +1,31 @@
+"""What text is on every backend: which can be kept, and how case is folded."""
+
+from __future__ import annotations
+
+
+class Unfit(Exception):  # noqa: N818 - never leaves the package: it becomes InvalidValueError
+    """Why a value can't be stored; its message is the reason."""
+
+
+def check_text(value: str) -> str:
+    """Return *value*; raises Unfit for NUL and lone surrogates, which no UTF-8 store can keep."""
+    if "\0" in value:
+        raise Unfit("contains the NUL character")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Unfit(
+                f"contains a lone surrogate at position {error.start}, which is no text"
+            ) from None
+    return value
+
+
+def fold_case(text: str) -> str:
+    """Return *text* with each code point replaced by its simple lower-case mapping.
+
+    The mapping of UnicodeData.txt, one code point to one: locale-free and the same everywhere.
+    """
+    if text.isascii():
+        return text.lower()
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)

@@ -1,0 +1,158 @@
+"""Backends that are wrong in one way each; test_suite_catches.py runs the public suite on them.
+
+Not collected by itself: its tests have to fail.
+"""
+
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from holdfast.objects import Bucket, Capability, sync
+from holdfast.objects.conformance import BucketConformance, BucketHarness
+from holdfast.objects.driver import Draft
+from holdfast.objects.drivers.memory import MemoryDriver, MemoryReading, MemoryWriting
+from holdfast.offload import Inline, Threads
+
+
+class IgnoresIfAbsent(MemoryDriver):
+    def publish(self, key, content, draft):
+        return super().publish(key, content, replace(draft, if_absent=False))
+
+
+class IgnoresIfMatch(MemoryDriver):
+    def publish(self, key, content, draft):
+        return super().publish(key, content, replace(draft, if_match=None))
+
+
+class EtagOfContent(MemoryDriver):
+    def publish(self, key, content, draft):
+        info = super().publish(key, content, draft)
+        return replace(info, etag=draft.sha256)
+
+
+class LosesMetadataInCopy(MemoryDriver):
+    async def copy(self, source, target):
+        stored = self.find(source)
+        info = await super().copy(source, target)
+        await self.delete(target)
+        self._objects[target] = replace(stored, info=replace(info, metadata={}))
+        return replace(info, metadata={})
+
+
+class ReturnsLiveObjects(MemoryDriver):
+    async def head(self, key):
+        stored = self._objects.get(key)
+        return None if stored is None else stored.info
+
+    def publish(self, key, content, draft):
+        super().publish(key, content, draft)
+        return self._objects[key].info
+
+
+class MovesInsteadOfCopying(MemoryDriver):
+    async def copy(self, source, target):
+        info = await super().copy(source, target)
+        await self.delete(source)
+        return info
+
+
+class AlwaysDeleted(MemoryDriver):
+    async def delete(self, key):
+        await super().delete(key)
+        return True
+
+
+class CollapsesSlashes(MemoryDriver):
+    def write(self, key):
+        return super().write(key.replace("//", "/"))
+
+
+class ListsInOrderOfWriting(MemoryDriver):
+    async def list(self, prefix, *, after, delimiter):
+        listed = [entry async for entry in super().list(prefix, after=after, delimiter=delimiter)]
+        for entry in reversed(listed):
+            yield entry
+
+
+class StartsAtInsteadOfAfter(MemoryDriver):
+    async def list(self, prefix, *, after, delimiter):
+        if after is not None and after in self._objects and after.startswith(prefix):
+            yield await self.head(after)
+        async for entry in super().list(prefix, after=after, delimiter=delimiter):
+            yield entry
+
+
+class TakesPrefixesForFolders(MemoryDriver):
+    async def list(self, prefix, *, after, delimiter):
+        folder = prefix if not prefix or prefix.endswith("/") else prefix + "/"
+        async for entry in super().list(folder, after=after, delimiter=delimiter):
+            yield entry
+
+
+class IgnoresTheDelimiter(MemoryDriver):
+    async def list(self, prefix, *, after, delimiter):
+        async for entry in super().list(prefix, after=after, delimiter=None):
+            yield entry
+
+
+class ReadsWhatIsThereNow(MemoryDriver):
+    def read(self, key):
+        return _Following(self, key)
+
+
+class _Following(MemoryReading):
+    async def read(self, offset, size):
+        return self._driver.find(self._key).content[offset : offset + size]
+
+
+class PublishesWhatWasAborted(MemoryDriver):
+    def write(self, key):
+        return _Hasty(self, key)
+
+
+class _Hasty(MemoryWriting):
+    async def abort(self):
+        content = b"".join(self._chunks)
+        self._driver.publish(self._key, content, Draft(len(content), "", "a/b", {}))
+
+
+CAUGHT_BY = {
+    IgnoresIfAbsent: "test_if_absent_stores_once",
+    IgnoresIfMatch: "test_if_match_replaces_that_object_alone",
+    EtagOfContent: "test_the_same_bytes_again_have_another_etag",
+    LosesMetadataInCopy: "test_a_copy_is_an_object_of_its_own",
+    ReturnsLiveObjects: "test_what_a_caller_does_to_a_result_stays_with_the_caller",
+    MovesInsteadOfCopying: "test_a_copy_replaces_and_may_be_onto_itself",
+    AlwaysDeleted: "test_delete_says_whether_it_was_there",
+    CollapsesSlashes: "test_every_legal_key_is_its_own_and_comes_back_as_it_went_in",
+    ListsInOrderOfWriting: "test_keys_come_in_code_point_order_with_their_infos",
+    StartsAtInsteadOfAfter: "test_start_after_continues_where_another_listing_ended",
+    TakesPrefixesForFolders: "test_a_prefix_is_text_not_a_folder",
+    IgnoresTheDelimiter: "test_a_delimiter_gathers_keys_into_common_prefixes",
+    ReadsWhatIsThereNow: "test_an_open_stream_stays_with_its_object",
+    PublishesWhatWasAborted: "test_a_body_that_fails_stores_nothing",
+}
+
+
+class DriverHarness(BucketHarness):
+    capabilities = frozenset(Capability)
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    @asynccontextmanager
+    async def open(self):
+        offload = Threads("objects")
+        yield Bucket(self.driver, offload)
+        offload.close()
+
+    @contextmanager
+    def open_blocking(self):
+        yield sync.Bucket(Bucket(self.driver, Inline()))
+
+
+class TestBroken(BucketConformance):
+    @pytest.fixture(params=CAUGHT_BY, ids=lambda driver: driver.__name__)
+    def harness(self, request):
+        return DriverHarness(request.param())
