@@ -45,7 +45,9 @@ def owned(model: Model[E], column: Column) -> FieldSpec:
 def total_order(model: Model[E], order_by: Order | Sequence[Order]) -> tuple[Order, ...]:
     """Return the order with the key at its end, so that no two rows are alike in it."""
     several = isinstance(order_by, (list, tuple))
-    given: tuple[Order, ...] = tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
+    given: tuple[Order, ...] = (
+        tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
+    )
     has_key = False
     for by in given:
         if not isinstance(by, Order):

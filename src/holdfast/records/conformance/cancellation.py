@@ -197,8 +197,8 @@ async def _cancel_everywhere(lab: Lab, work: Work) -> None:
                 await task
             except asyncio.CancelledError:
                 cancelled = True
+            await _still_works(lab)  # a later write waits for what is still on its way
             found = await lab.contents()
-            await _still_works(lab)
             if not cancelled:
                 break
             if found != before:
@@ -228,7 +228,7 @@ def _shape(contents: dict[str, list[dict[str, object]]]) -> list[object]:
 
 async def _still_works(lab: Lab) -> None:
     repository = lab.repository(Setting)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(3):
         await repository.upsert(Setting(name="works", value="on"))
         assert (await repository.get_one("works")).value == "on"
         assert await repository.delete("works") is True
