@@ -4,12 +4,17 @@ The state is a value that nobody changes: a write makes a new one and puts it in
 one. So a failed write leaves nothing, a savepoint is the state of then, and a snapshot is free.
 """
 
-from decimal import Decimal
 from datetime import timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
-from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
-from holdfast.errors import TransactionError
+from holdfast.errors import (
+    ConfigurationError,
+    ConflictError,
+    DuplicateError,
+    ForeignKeyError,
+    TransactionError,
+)
 from holdfast.records.document import copy_json
 from holdfast.records.evaluate import changed, fits, sort
 from holdfast.records.hydrate import from_rows
@@ -143,10 +148,10 @@ class Shelf:
             if stored is None:
                 written = self.add(model, row, place)
             else:
-                row = with_value(keeping(model, row, stored), model.key, stored[model.key.position])
+                new = with_value(keeping(model, row, stored), model.key, stored[model.key.position])
                 if model.version:
-                    row = with_value(row, model.version, stored[model.version.position] + 1)
-                written = self.put(model, row, place)
+                    new = with_value(new, model.version, stored[model.version.position] + 1)
+                written = self.put(model, new, place)
             results.append((from_rows(model)((written,))[0], stored is None))
         return results
 

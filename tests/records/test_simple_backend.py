@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from records import simple_backend
-from records.simple_backend import ShelfDriver
 
 from holdfast.offload import TaskLock, ThreadLock
 from holdfast.records import Store
 from holdfast.records.conformance import StoreConformance, StoreHarness
+from records import simple_backend
+from records.simple_backend import ShelfDriver
 
 
 class ShelfHarness(StoreHarness):

@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
-from records.simple_backend import Shelf, ShelfDriver
-
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
 from holdfast.records.query import (
@@ -33,6 +31,7 @@ from holdfast.records.query import (
     SetTo,
 )
 from holdfast.records.value import Kind
+from records.simple_backend import Shelf, ShelfDriver
 
 
 class Bent:

@@ -3,15 +3,15 @@
 import asyncio
 
 import pytest
-from records.broken import backends
-from records.broken.backends import Bent, BentDriver, BentQueries, BentValues
-from records.simple_backend import Shelf, ShelfDriver
 
 from holdfast.errors import HoldfastError
 from holdfast.offload import TaskLock
 from holdfast.records import Page, Repository, Store, open_store
 from holdfast.records.conformance import CASES, StoreHarness, run_case
 from holdfast.records.conformance.case import Capability
+from records.broken import backends
+from records.broken.backends import Bent, BentDriver, BentQueries, BentValues
+from records.simple_backend import Shelf, ShelfDriver
 
 BREAKS = {
     "LimitIsAnEndIndex": "FIND-1",

@@ -49,7 +49,7 @@ class CancelledAt:
             thrown = None
             try:
                 yield waiting
-            except BaseException as error:  # noqa: BLE001 - it is the work's, not ours
+            except BaseException as error:  # noqa: BLE001 - the work decides what it means
                 thrown = error
 
 
@@ -185,7 +185,7 @@ async def _cancel_everywhere(lab: Lab, work: Work) -> None:
             await _reset(lab)
             before = await lab.contents()
 
-            async def run(step: int = step, late: bool = late) -> object:  # noqa: FBT001
+            async def run(step: int = step, late: bool = late) -> object:
                 async def whole() -> object:
                     return await work(lab)
 

@@ -53,7 +53,6 @@ def cases_of(*modules: ModuleType) -> tuple[Case, ...]:
     found: dict[str, Case] = {}
     for module in modules:
         for value in vars(module).values():
-            if isinstance(value, Case):
-                if found.setdefault(value.name, value) is not value:
-                    raise ValueError(f"two cases are named {value.name}")
+            if isinstance(value, Case) and found.setdefault(value.name, value) is not value:
+                raise ValueError(f"two cases are named {value.name}")
     return tuple(found.values())

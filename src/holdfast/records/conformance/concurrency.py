@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.errors import DuplicateError, StaleVersionError
@@ -34,9 +35,7 @@ async def concurrent_upserts_make_one_row_and_no_error(lab: Lab) -> None:
     repository = lab.repository(Author)
     outcomes = await lab.together(
         [
-            lambda number=number: repository.upsert(
-                Author(name="one", born=number), on=[Author.name]
-            )
+            partial(repository.upsert, Author(name="one", born=number), on=[Author.name])
             for number in range(MANY)
         ]
     )
@@ -56,7 +55,7 @@ async def of_two_writers_on_one_version_one_wins(lab: Lab) -> None:
     copies = [await repository.get_one("t") for _ in range(20)]
     for number, copy in enumerate(copies):
         copy.total = number + 1
-    outcomes = await lab.together([lambda copy=copy: repository.update(copy) for copy in copies])
+    outcomes = await lab.together([partial(repository.update, copy) for copy in copies])
     winners = [each for each in outcomes if isinstance(each, Tally)]
     losers = [each for each in outcomes if isinstance(each, StaleVersionError)]
     assert (len(winners), len(losers)) == (1, len(copies) - 1)
@@ -112,8 +111,6 @@ async def readers_and_writers_do_not_disturb_one_another(lab: Lab) -> None:
         return 5
 
     work = (write, read)
-    outcomes = await lab.together(
-        [lambda number=number: work[number % 2](number) for number in range(MANY)]
-    )
+    outcomes = await lab.together([partial(work[number % 2], number) for number in range(MANY)])
     assert outcomes == [5] * MANY
     assert await repository.count(everything()) == 0

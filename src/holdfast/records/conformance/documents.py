@@ -208,9 +208,10 @@ async def what_is_no_json_is_refused_with_its_place(lab: Lab) -> None:
             await repository.add(Specimen(attributes={"a": {"b": [0, value]}}))
         assert caught.error.field == "attributes"
         assert place in caught.error.reason, caught.error
-    for whole in ([], "text", 1, None):
+    wholes: tuple[object, ...] = ([], "text", 1, None)
+    for whole in wholes:
         bad = Specimen()
-        bad.__dict__["attributes"] = whole
+        vars(bad)["attributes"] = whole
         async with lab.refused(InvalidValueError):
             await repository.add(bad)
     async with lab.refused(InvalidValueError):

@@ -98,14 +98,18 @@ def _equal(found: object, value: object) -> bool:
 
 
 def _sortable(found: object, value: object) -> bool:
-    kinds = [str if isinstance(each, str) else bool if isinstance(each, bool) else
-             float if isinstance(each, (int, float)) else None for each in (found, value)]  # fmt: skip
-    return kinds[0] is not None and kinds[0] is kinds[1]
+    if isinstance(found, str):
+        return isinstance(value, str)
+    if isinstance(found, bool):
+        return isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(found, (int, float)) and number
 
 
-def _rank(value: object) -> list[int] | int | float:
+def _rank(value: object) -> float:
+    """Return what *value* is ordered by; only ever compared with that of the same type."""
     if isinstance(value, str):
-        return [ord(char) for char in value]
+        return cast("float", [ord(char) for char in value])
     return cast("float", value)
 
 
@@ -151,7 +155,7 @@ def ordered(rows: list[Row], directions: list[Direction]) -> list[Row]:
                 if (one is None) != (other is None):
                     return -1 if (one is None) == nulls_first else 1
                 continue
-            low, high = cast("float", _rank(one)), cast("float", _rank(other))
+            low, high = _rank(one), _rank(other)
             if low != high:
                 return -1 if (low < high) != down else 1
         return 0

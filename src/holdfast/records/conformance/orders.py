@@ -27,8 +27,11 @@ async def without_an_order_rows_come_by_key(lab: Lab) -> None:
 async def ties_break_by_key_upwards(lab: Lab) -> None:
     repository = lab.repository(Tally)
     await repository.add_many(
-        [Tally(id=name, total=total) for name, total in zip("hgfedcba", (1, 2, 1, 2, 1, 2, 1, 2), strict=True)]
-    )  # fmt: skip
+        [
+            Tally(id=name, total=total)
+            for name, total in zip("hgfedcba", (1, 2, 1, 2, 1, 2, 1, 2), strict=True)
+        ]
+    )
     found = await repository.find(order_by=Tally.total.desc())
     assert "".join(each.id for each in found) == "acegbdfh"
     found = await repository.find(order_by=[Tally.total.asc()])
@@ -43,8 +46,11 @@ async def ties_break_by_key_upwards(lab: Lab) -> None:
 async def nulls_come_last_unless_said_otherwise(lab: Lab) -> None:
     repository = lab.repository(Tally)
     await repository.add_many(
-        [Tally(id=name, maybe=value) for name, value in (("a", 2), ("b", None), ("c", 1), ("d", None))]
-    )  # fmt: skip
+        [
+            Tally(id=name, maybe=value)
+            for name, value in (("a", 2), ("b", None), ("c", 1), ("d", None))
+        ]
+    )
     for order, expected in (
         (Tally.maybe.asc(), "cabd"),
         (Tally.maybe.desc(), "acbd"),
@@ -72,8 +78,16 @@ async def orders_nest(lab: Lab) -> None:
         order_by=[Specimen.label.desc(), Specimen.maybe_number.asc().nulls_first()]
     )
     assert [each.text for each in found] == [
-        "bNone", "b1", "b2", "aNone", "a1", "a2", "NoneNone", "None1", "None2",
-    ]  # fmt: skip
+        "bNone",
+        "b1",
+        "b2",
+        "aNone",
+        "a1",
+        "a2",
+        "NoneNone",
+        "None1",
+        "None2",
+    ]
 
 
 @case("ORDER-3")

@@ -13,6 +13,7 @@ from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
+    from holdfast.records.relation import Relation
 
 NUMBERED = (Capability.GENERATED_KEYS,)
 
@@ -116,7 +117,7 @@ async def a_relation_is_there_when_it_was_asked_for(lab: Lab) -> None:
             assert error.entity == "Book"
         else:
             raise AssertionError("a relation was there that nobody had asked for")
-    relations = [Book.author, Book.editor, Book.chapters]
+    relations: list[Relation] = [Book.author, Book.editor, Book.chapters]
     listed = await books.find(load=relations)
     one = await books.get_one(plain.id, load=relations)
     (page_item, *_) = await books.page(load=relations)

@@ -24,10 +24,9 @@ from holdfast.records.conformance import (
 )
 from holdfast.records.conformance.case import Capability, Case, cases_of
 from holdfast.records.conformance.entities import ENTITIES
-from holdfast.records.conformance.lacking import REFUSALS
 from holdfast.records.conformance.lab import PATIENCE, Clock, Lab
+from holdfast.records.conformance.lacking import REFUSALS
 from holdfast.records.conformance.machine import compare_with_model
-
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.harness import StoreHarness

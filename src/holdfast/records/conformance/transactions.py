@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.errors import DuplicateError, StaleVersionError, TransactionError
@@ -117,7 +118,7 @@ async def a_failed_write_leaves_nothing_in_its_transaction_either(lab: Lab) -> N
             pass
         else:
             raise AssertionError("a taken name was taken again")
-        mine.__dict__["version"] = 7
+        vars(mine)["version"] = 7
         try:
             await repository.update(mine)
         except StaleVersionError:
@@ -237,7 +238,7 @@ async def a_read_only_transaction_keeps_its_view(lab: Lab) -> None:
         await settings.upsert(Setting(name="a", value=f"new{step}"))
         await settings.delete("b" if step == 0 else "c")
 
-    outside = [lab.outside(lambda step=step: meddle(step)) for step in range(2)]
+    outside = [lab.outside(partial(meddle, step)) for step in range(2)]
     async with lab.store.transaction(read_only=True):
         seen = await settings.find()
         await outside[0]()

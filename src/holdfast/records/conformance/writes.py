@@ -41,7 +41,7 @@ async def the_store_sets_version_and_times(lab: Lab) -> None:
     assert (author.version, author.created_at, author.updated_at) == (1, began, began)
     later = lab.clock.advance()
     author.name = "b"
-    author.__dict__["created_at"] = later
+    vars(author)["created_at"] = later
     author = await repository.update(author)
     assert (author.version, author.created_at, author.updated_at) == (2, began, later)
     latest = lab.clock.advance()
@@ -192,7 +192,7 @@ async def an_update_of_a_stale_version_is_refused(lab: Lab) -> None:
     error = caught.error
     assert (error.entity, error.key, error.expected, error.actual) == ("Tally", "t", 1, 2)
     ahead = await repository.get_one("t")
-    ahead.__dict__["version"] = 99
+    vars(ahead)["version"] = 99
     async with lab.refused(StaleVersionError):
         await repository.update(ahead)
     async with lab.refused(InvalidValueError):
@@ -279,7 +279,7 @@ async def a_patch_holds_to_its_condition(lab: Lab) -> None:
 @case("WRITE-8")
 async def increments_add_to_what_is_stored(lab: Lab) -> None:
     repository = lab.repository(Tally)
-    await repository.add(Tally(id="t"))
+    stored = await repository.add(Tally(id="t"))
     for _ in range(3):
         stored = await repository.patch(
             "t",
