@@ -5,10 +5,10 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench
+.PHONY: help setup demo test crash check format lock bench services services-stop
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## the virtual environment with everything that is locked
 
@@ -25,6 +25,9 @@ demo: $(STAMP) ## a made traffic scene, or VIDEO=path: ingested, detected, repor
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest
+
+crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
+	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py -q
 
 check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/ruff check .
@@ -45,3 +48,9 @@ lock: ## resolve pyproject.toml anew into requirements.lock
 
 bench: $(STAMP) ## measure, and write docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
+
+services: ## install and start the real servers of the tests
+	@$(PYTHON) -m tools.services start $(SERVICES_FLAGS)
+
+services-stop: ## stop them
+	@$(PYTHON) -m tools.services stop
