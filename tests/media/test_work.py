@@ -26,7 +26,7 @@ async def platform(tmp_path):
 
 @pytest.fixture
 async def video(platform, tmp_path):
-    path = film(tmp_path / "long.mp4", frames=500, size=(320, 240))
+    path = film(tmp_path / "long.mp4", frames=250, size=(160, 120))
     return (await platform.library.ingest(path, project="p")).video
 
 
