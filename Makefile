@@ -5,10 +5,10 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash check format lock bench
+.PHONY: help setup demo test crash check format lock bench services services-stop doctor
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## the virtual environment with everything that is locked
 
@@ -48,3 +48,12 @@ lock: ## resolve pyproject.toml anew into requirements.lock
 
 bench: $(STAMP) ## measure, and write docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
+
+services: ## install and start the real servers of the tests
+	@$(PYTHON) -m tools.services start $(SERVICES_FLAGS)
+
+services-stop: ## stop them
+	@$(PYTHON) -m tools.services stop
+
+doctor: $(STAMP) ## what works here, what is missing and how to get it, servers included
+	@PYTHONPATH=. $(BIN)/holdfast doctor
