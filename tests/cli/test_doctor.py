@@ -18,7 +18,7 @@ def test_a_new_installation_is_said_to_be_well_and_nothing_is_made(tmp_path):
     done = doctor("--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = {each["what"]: each for each in json.loads(done.stdout)}
-    assert {"Python", "SQLite", "holdfast", "disk", "data"} <= found.keys()
+    assert {"Python", "holdfast", "disk", "data"} <= found.keys()
     assert {each["state"] for each in found.values()} == {"ok"}
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from holdfast.jobs import Job, JobStatus, Worker, WorkerOptions
-from holdfast.media import Clip, DetectionWork, MotionDetector
+from holdfast.media import Clip
+from holdfast.media.vision import MotionDetector
+from holdfast.media.work import DetectionWork
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
 from media.films import film

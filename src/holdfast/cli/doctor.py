@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import platform as machine
 import shutil
-import sqlite3
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -58,7 +57,6 @@ def doctor(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fa
 def _versions() -> list[Finding]:
     found = [
         Finding("Python", "ok", machine.python_version()),
-        Finding("SQLite", "ok", sqlite3.sqlite_version),
         Finding("holdfast", "ok", version("holdfast")),
     ]
     for name in _LIBRARIES:

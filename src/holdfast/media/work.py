@@ -12,11 +12,11 @@ from uuid import UUID
 from holdfast.errors import ForeignKeyError, MediaError, NotFoundError, ObjectNotFoundError
 from holdfast.jobs import JobCancelledError, PermanentError
 from holdfast.media import layout
-from holdfast.media.analysis import ANNOTATED, analyse
-from holdfast.media.clips import write_clips
 from holdfast.media.entities import Clip, Video
-from holdfast.media.layout import CLIPS
+from holdfast.media.layout import ANNOTATED, CLIPS
 from holdfast.media.library import DETECT
+from holdfast.media.vision.analysis import analyse
+from holdfast.media.vision.clips import write_clips
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.jobs import Context
-    from holdfast.media.analysis import Analysis
-    from holdfast.media.detection import Detector
     from holdfast.media.library import MediaLibrary
+    from holdfast.media.vision.analysis import Analysis
+    from holdfast.media.vision.detection import Detector
 
 T = TypeVar("T")
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from holdfast.media.detection import Box, Findings
-from holdfast.media.picture import Pixels, planes
-from holdfast.media.tracking import Sighting, Tracker, TrackerOptions
+from holdfast.media.vision.detection import Box, Findings
+from holdfast.media.vision.picture import Pixels, planes
+from holdfast.media.vision.tracking import Sighting, Tracker, TrackerOptions
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.source import Frame
+    from holdfast.media.vision.frames import Frame
 
 LABEL = "moving"
 MOST = 128  # things in one frame

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.source import Frame
+    from holdfast.media.vision.frames import Frame
 
 SLOWEST, FASTEST = Fraction(1), Fraction(120)
 _X264 = {"preset": "ultrafast", "crf": "29", "threads": "1", "profile": "baseline"}

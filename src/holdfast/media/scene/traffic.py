@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
-from holdfast.media.backdrop import LANES, backdrop
-from holdfast.media.detection import Box
-from holdfast.media.sprites import Colour, Kind, Sprite, sprite
+from holdfast.media.scene.backdrop import LANES, backdrop
+from holdfast.media.scene.sprites import Colour, Kind, Sprite, sprite
+from holdfast.media.vision.detection import Box
 
 if TYPE_CHECKING:
     import os

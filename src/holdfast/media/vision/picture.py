@@ -7,6 +7,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from holdfast.media.source import quarter_turns, shown_size
+
 Pixels = NDArray[np.uint8]
 
 _TURNS = {
@@ -14,18 +16,6 @@ _TURNS = {
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_CLOCKWISE,
 }
-
-
-def quarter_turns(picture: VideoFrame) -> int:
-    """Degrees counter-clockwise by which *picture* is to be turned: 0, 90, 180 or 270."""
-    return round(picture.rotation / 90) * 90 % 360
-
-
-def shown_size(picture: VideoFrame) -> tuple[int, int]:
-    """Width and height as displayed, once turned."""
-    if quarter_turns(picture) in (90, 270):
-        return picture.height, picture.width
-    return picture.width, picture.height
 
 
 def upright(picture: VideoFrame, size: tuple[int, int] | None) -> VideoFrame:
@@ -77,6 +67,14 @@ def cut_out(picture: VideoFrame, left: int, top: int, right: int, bottom: int) -
     part.colorspace = picture.colorspace
     part.color_range = picture.color_range
     return np.asarray(part.to_ndarray(format="bgr24"), np.uint8)
+
+
+def jpeg(picture: Pixels, *, quality: int = 88) -> bytes:
+    """*picture* (rows, columns, blue-green-red) as JPEG."""
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"a picture of shape {picture.shape} can't be made a JPEG")
+    return data.tobytes()
 
 
 def _rows(picture: VideoFrame, number: int) -> Pixels:

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from holdfast.media.counting import LineCounter
-from holdfast.media.lettering import arrow, line_of_text
-from holdfast.media.picture import planes
+from holdfast.media.vision.counting import LineCounter
+from holdfast.media.vision.lettering import arrow, line_of_text
+from holdfast.media.vision.picture import planes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from holdfast.media.detection import Box, Detection, Line
-    from holdfast.media.picture import Pixels
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.source import Frame
+    from holdfast.media.vision.detection import Box, Detection, Line
+    from holdfast.media.vision.frames import Frame
+    from holdfast.media.vision.picture import Pixels
 
 TRAIL = 1.6  # seconds
 _SHIFT = 3  # fractional bits of a coordinate

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from holdfast.media.detection import Detection
-    from holdfast.media.source import Frame
+    from holdfast.media.vision.detection import Detection
+    from holdfast.media.vision.frames import Frame
 
 
 class Shown(NamedTuple):

@@ -11,29 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, StorageError
-from holdfast.media.annotating import Beside, Shown
-from holdfast.media.encoding import VideoWriter
-from holdfast.media.overlay import Overlay
-from holdfast.media.portrait import Portraits
+from holdfast.media.layout import ANNOTATED, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
 from holdfast.media.probe import describe
 from holdfast.media.source import Source
-from holdfast.media.tracklog import TrackLog, middle_line
+from holdfast.media.vision.annotating import Beside, Shown
+from holdfast.media.vision.encoding import VideoWriter
+from holdfast.media.vision.frames import frames
+from holdfast.media.vision.overlay import Overlay
+from holdfast.media.vision.portrait import Portraits
+from holdfast.media.vision.results import DetectionWriter, metadata_of, write_json, write_tracks
+from holdfast.media.vision.tracklog import TrackLog, middle_line
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from holdfast.media.detection import Detection, Detector, Findings, Line, Stretch, Track
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.source import Frame
-    from holdfast.media.tracklog import Moment
+    from holdfast.media.vision.detection import Detection, Detector, Findings, Line, Stretch, Track
+    from holdfast.media.vision.frames import Frame
+    from holdfast.media.vision.tracklog import Moment
 
-DETECTIONS = "detections.parquet"
-LINES = "detections.jsonl.zst"
-TRACKS = "tracks.parquet"
-ANNOTATED = "annotated.mp4"
-FRAMES = "frames"
-SUMMARY = "summary.json"
 
 _HELD_BYTES = 48 << 20  # of pictures that wait until it is certain what is in them
 _WAITING = 6
@@ -104,10 +101,6 @@ class _Run:
     """One analysis: what flows where."""
 
     def __init__(self, source: Source, video: VideoInfo, folder: Path, line: Line) -> None:
-        # Columns are a third of the start-up and of its memory: who only looks on goes without.
-        from holdfast.media import results  # noqa: PLC0415
-
-        self._results = results
         self._source = source
         self._video = video
         self._folder = folder
@@ -123,18 +116,18 @@ class _Run:
     def run(
         self, detector: Detector, progress: Callable[[int, int | None], None] | None
     ) -> Analysis:
-        metadata = self._results.metadata_of(self._video, Path(self._source.path).name)
+        metadata = metadata_of(self._video, Path(self._source.path).name)
         total = self._video.frames
         done = 0
         last = 0.0
         with ExitStack() as stack:
             self._rows = stack.enter_context(
-                self._results.DetectionWriter(self._path(DETECTIONS), self._path(LINES), metadata)
+                DetectionWriter(self._path(DETECTIONS), self._path(LINES), metadata)
             )
             self._writer = stack.enter_context(VideoWriter(self._path(ANNOTATED), self._video))
             self._beside = stack.enter_context(Beside(self._annotate, waiting=_WAITING))
             watch = detector.watch(self._video)
-            for frame in self._source.frames():
+            for frame in frames(self._source):
                 self._waiting.append(frame)
                 self._take(watch.look(frame))
                 done, last = frame.index + 1, frame.time
@@ -192,9 +185,9 @@ class _Run:
             forward=self._log.forward,
             backward=self._log.backward,
         )
-        self._results.write_tracks(self._path(TRACKS), tracks, metadata)
+        write_tracks(self._path(TRACKS), tracks, metadata)
         summary = {name: getattr(found, name) for name in found.__slots__}
-        self._results.write_json(self._path(SUMMARY), summary)
+        write_json(self._path(SUMMARY), summary)
         return found
 
     def _path(self, name: str) -> Path:

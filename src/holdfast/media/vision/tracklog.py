@@ -6,8 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.media.counting import LineCounter
-from holdfast.media.detection import Box, Detection, Direction, Line, Point, Side, Stretch, Track
+from holdfast.media.vision.counting import LineCounter
+from holdfast.media.vision.detection import (
+    Box,
+    Detection,
+    Direction,
+    Line,
+    Point,
+    Side,
+    Stretch,
+    Track,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from holdfast.media.detection import Box, Point
+from holdfast.media.vision.detection import Box, Point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from holdfast.media.detection import Detection, Track
     from holdfast.media.probe import VideoInfo
+    from holdfast.media.vision.detection import Detection, Track
 
 ROWS = 4096  # of a row group: a minute or so of a busy video
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.source import Frame
+    from holdfast.media.vision.frames import Frame
 
 Direction = Literal["right", "left", "up", "down"]
 Side = Literal["forward", "backward"]

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import StorageError
-from holdfast.media.encoding import VideoWriter
 from holdfast.media.probe import describe
-from holdfast.media.source import Frame, Source
+from holdfast.media.source import Source
+from holdfast.media.vision.encoding import VideoWriter
+from holdfast.media.vision.frames import Frame, frames
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from holdfast.media.detection import Stretch
     from holdfast.media.probe import VideoInfo
+    from holdfast.media.vision.detection import Stretch
 
 
 def write_clips(
@@ -56,13 +57,13 @@ def _cut(
     source: Source, video: VideoInfo, folder: Path, stretches: Sequence[Stretch]
 ) -> list[Path]:
     written: list[Path] = []
-    frames = source.frames()
+    shown = frames(source)
     for number, stretch in enumerate(stretches, 1):
         path = folder / f"clip-{number}.mp4"
         with ExitStack() as stack:
             writer: VideoWriter | None = None
             start = 0.0
-            for frame in frames:
+            for frame in shown:
                 if frame.index < stretch.start_frame:
                     continue
                 if writer is None:
@@ -72,5 +73,5 @@ def _cut(
                 writer.write(Frame(frame.index, frame.time - start, frame.picture))
                 if frame.index + 1 >= stretch.end_frame:
                     break
-    frames.close()
+    shown.close()
     return written
