@@ -37,7 +37,9 @@ from JSON; every write commits. Holdfast checks each value, copies what it retur
 version in `update`. The raw sides have fixed statements and check nothing; the hop is a thread with
 a SimpleQueue. aiosqlite holds one connection. Core, ORM and Advanced Alchemy take a connection
 from SQLAlchemy's pool for each call; their JSON goes through orjson too. ORM and Advanced Alchemy
-read the row before they update it (`merge`); Advanced Alchemy's `upsert_many` raises no version. Pages are keyset pages on all sides. `upsert many` meets 500 rows that are there and 500
+read the row before they update it (`merge`); Advanced Alchemy's `upsert_many`
+raises no version. Pages are keyset
+pages on all sides. `upsert many` meets 500 rows that are there and 500
 that are not. Medians over interleaved rounds; a ratio is taken within a round."""
 
 
@@ -397,10 +399,9 @@ def show_targets(results):
         wall = ratio(taken[above.name].wall, taken[below.name].wall)
         cpu = ratio(taken[above.name].cpu, taken[below.name].cpu)
         held = wall <= bound if how == "at most" else wall >= bound
-        rows.append(
-            [operation, f"{above.name} / {below.name}", f"{how} {bound:g}", f"{wall:.2f}"]
-            + [f"{cpu:.2f}", "yes" if held else "no"]  # noqa: RUF005
-        )
+        names = f"{above.name} / {below.name}"
+        figures = [f"{wall:.2f}", f"{cpu:.2f}", "yes" if held else "no"]
+        rows.append([operation, names, f"{how} {bound:g}", *figures])
     return table(["operation", "ratio", "target", "wall", "CPU", "holds"], rows)
 
 

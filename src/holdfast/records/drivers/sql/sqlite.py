@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import orjson
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError, LockTimeoutError, TransactionError
+from holdfast.errors import (
+    ConfigurationError,
+    ConflictError,
+    LockTimeoutError,
+    TransactionError,
+)
 from holdfast.records.document import json_equal
 from holdfast.records.drivers.sql.codecs import TYPES
 from holdfast.records.drivers.sql.rows import Rows, classified
@@ -191,6 +197,16 @@ class Member:
         self.end("COMMIT")
         return result
 
+    def single(self, call: Callable[[Rows], T]) -> T:
+        """Do *call*, one statement at the most, which commits by itself.
+
+        A statement that is refused changed nothing. It is done again as a transaction, so that
+        nobody takes away what refused it before that is named.
+        """
+        with suppress(ConflictError):
+            return self.work(call)
+        return self.alone(call)
+
     def abandon(self) -> None:
         """Undo the open transaction, if there is one."""
         assert self.rows is not None
@@ -236,9 +252,17 @@ class Writer:
             self._lock.release()
 
     async def alone(self, call: Callable[[Rows], T]) -> T:
+        return await self._locked(self.member.alone, call)
+
+    async def single(self, call: Callable[[Rows], T]) -> T:
+        return await self._locked(self.member.single, call)
+
+    async def _locked(
+        self, how: Callable[[Callable[[Rows], T]], T], call: Callable[[Rows], T]
+    ) -> T:
         await self._lock.acquire()
         try:
-            return await self.member.offload.run(self.member.alone, call)
+            return await self.member.offload.run(how, call)
         finally:
             self._lock.release()
 
@@ -255,6 +279,9 @@ class SQLiteSession(VerbSession[Rows]):
 
     async def write(self, work: Callable[[Rows], T]) -> T:
         return await self.writer.alone(work)
+
+    async def write_one(self, work: Callable[[Rows], T]) -> T:
+        return await self.writer.single(work)
 
 
 class SQLiteTransaction(VerbSession[Rows]):
