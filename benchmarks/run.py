@@ -37,7 +37,7 @@ def printed(program: str, *options: str) -> str:
     return "".join(lines)
 
 
-def detection(quick: bool) -> str:
+def detection(asked) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             video = fetch(folder)
@@ -45,11 +45,12 @@ def detection(quick: bool) -> str:
             line = f"## Detection\n\nSkipped: {error}\n"
             print(line)
             return line
-        return printed("detection.py", str(video), *(["--runs", "1"] if quick else []))
+        return printed("detection.py", str(video), *(["--runs", "1"] if asked.quick else []))
 
 
-def records(quick: bool) -> str:
-    return printed("records.py", *(["--quick"] if quick else []))
+def records(asked) -> str:
+    rounds = ["--rounds", str(asked.rounds)] if asked.rounds else []
+    return printed("records.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
 PROGRAMS = {"records": records, "detection": detection}
@@ -58,9 +59,10 @@ PROGRAMS = {"records": records, "detection": detection}
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, help="of records; default 15")
     parser.add_argument("--only", choices=PROGRAMS)
     asked = parser.parse_args()
-    tables = [run(asked.quick) for name, run in PROGRAMS.items() if asked.only in (None, name)]
+    tables = [run(asked) for name, run in PROGRAMS.items() if asked.only in (None, name)]
     if not asked.quick and asked.only is None:
         TARGET.write_text("\n".join([HEAD, *tables]), encoding="utf-8")
         print(f"\nwritten: {TARGET.relative_to(HERE.parent)}")
