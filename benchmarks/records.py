@@ -269,29 +269,30 @@ def fill(path, count):
     return keys
 
 
-async def deep(videos, size, order):
-    """Return the cursor nine tenths into the table."""
+async def deep(videos, size, where, order):
+    """Return the cursor nine tenths into what fits *where*, which is the whole table."""
     cursor, left = None, size * 9 // 10
     while left > 0:
-        found = await videos.page(
-            Video.project_id == project(0), order_by=order, size=min(left, 9000), cursor=cursor
-        )
+        found = await videos.page(*where, order_by=order, size=min(left, 9000), cursor=cursor)
         cursor, left = found.next, left - len(found.items)
     return cursor
 
 
 async def size_works(store, keys, scale):
     videos, size = store.repository(Video), len(keys)
-    by_time, by_key = Video.created_at.asc(), Video.id.asc()
-    cursors = {order: await deep(videos, size, order) for order in (by_time, by_key)}
     chosen = random.Random(7)
     mine = Video.project_id == project(0)
 
-    def paging(order):
+    async def paging(where, order):
+        cursor = await deep(videos, size, where, order)
+
         async def page(_):
-            await videos.page(mine, order_by=order, size=50, cursor=cursors[order])
+            await videos.page(*where, order_by=order, size=50, cursor=cursor)
 
         return page
+
+    by_time = await paging([mine], Video.created_at.asc())
+    by_key = await paging([], Video.id.asc())
 
     async def some_keys(count):
         return chosen.sample(keys, count)
@@ -325,8 +326,8 @@ async def size_works(store, keys, scale):
 
     return {
         "get": work(some_keys, videos.get, 200),
-        "page 50 by (project, time), 90% deep": work(nothing, paging(by_time), 30),
-        "page 50 by key, 90% deep": work(nothing, paging(by_key), 30),
+        "page 50 by (project, time), 90% deep": work(nothing, by_time, 30),
+        "page 50 by key, 90% deep": work(nothing, by_key, 30),
         "add": work(new, videos.add, 100),
         "update": work(renamed, videos.update, 100),
         "upsert": work(renamed, videos.upsert, 100),
@@ -408,11 +409,12 @@ def show_targets(results):
         taken = results[operation]
         wall = ratio(taken[above.name].wall, taken[below.name].wall)
         cpu = ratio(taken[above.name].cpu, taken[below.name].cpu)
+        limit = ratio(taken[above.name].cpu, taken[OneHop.name].cpu) if "least" in how else 1.0
         held = wall <= bound if how == "at most" else wall >= bound
         names = f"{above.name} / {below.name}"
-        figures = [f"{wall:.2f}", f"{cpu:.2f}", "yes" if held else "no"]
+        figures = [f"{wall:.2f}", f"{cpu:.2f}", f"{limit:.2f}", "yes" if held else "no"]
         rows.append([operation, names, f"{how} {bound:g}", *figures])
-    return table(["operation", "ratio", "target", "wall", "CPU", "holds"], rows)
+    return table(["operation", "ratio", "target", "wall", "CPU", "raw limit, CPU", "holds"], rows)
 
 
 def versions():

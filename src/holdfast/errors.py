@@ -9,6 +9,7 @@ HoldfastError
 ├── NotFoundError               nothing there
 │   └── ObjectNotFoundError     no such object in the bucket
 ├── MultipleFoundError          one was asked for, more are there
+│   └── AmbiguousNameError      a short name fits several
 ├── ConflictError               the stored state says no
 │   ├── DuplicateError          a unique value is taken
 │   ├── ForeignKeyError         a reference points nowhere, or is still pointed at
@@ -19,6 +20,9 @@ HoldfastError
 ├── UnavailableError            the service can't be reached or used now; trying again may help
 │   ├── LockTimeoutError        a lock was not granted in time
 │   └── SerializationError      the transaction clashed with another one and was undone
+├── JobError                    a handler's word on its job
+│   ├── PermanentError          trying again would not help
+│   └── JobCancelledError       the job was asked to stop
 ├── IntegrityError              bytes are not the bytes that were stored
 ├── StorageError                the disk refuses: full, read-only, not permitted
 ├── ObjectKeyError              a key that no bucket may hold
@@ -71,11 +75,14 @@ class NotLoadedError(HoldfastError, AttributeError):
 
 
 class NotFoundError(HoldfastError):
-    """Nothing there under *key*, or nothing that fits the predicate when *key* is None."""
+    """Nothing there under *key*, or nothing that fits the predicate when *key* is None.
 
-    def __init__(self, entity: str, key: object = None) -> None:
+    *hint* is what to do about it, in words for people.
+    """
+
+    def __init__(self, entity: str, key: object = None, *, hint: str = "") -> None:
         what = "none fits the predicate" if key is None else f"no such key: {key!r}"
-        super().__init__(f"{entity}: {what}")
+        super().__init__(f"{entity}: {what}{hint and f'; {hint}'}")
         self.entity = entity
         self.key = key
 
@@ -93,6 +100,18 @@ class MultipleFoundError(HoldfastError):
     def __init__(self, entity: str) -> None:
         super().__init__(f"{entity}: more than one fits the predicate, expected exactly one")
         self.entity = entity
+
+
+class AmbiguousNameError(MultipleFoundError):
+    """*name* stands for several; *keys* are theirs."""
+
+    def __init__(self, entity: str, name: str, keys: tuple[str, ...]) -> None:
+        HoldfastError.__init__(
+            self, f"{entity}: {name!r} fits {len(keys)}; say which by its id: {', '.join(keys)}"
+        )
+        self.entity = entity
+        self.name = name
+        self.keys = keys
 
 
 class ConflictError(HoldfastError):
@@ -174,6 +193,18 @@ class LockTimeoutError(UnavailableError):
 
 class SerializationError(UnavailableError):
     """The transaction clashed with another one and was undone; do all of it again."""
+
+
+class JobError(HoldfastError):
+    """What a handler says of its job by raising it."""
+
+
+class PermanentError(JobError):
+    """Raised by a handler: the job fails now, for trying again would not help."""
+
+
+class JobCancelledError(JobError):
+    """The job was asked to stop, and its handler stops."""
 
 
 class IntegrityError(HoldfastError):

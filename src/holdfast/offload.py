@@ -193,5 +193,9 @@ def _settle(future: asyncio.Future[T], result: object) -> None:
 
 
 def _fail(future: asyncio.Future[T], error: object) -> None:
+    if isinstance(error, StopIteration):  # which no future takes, as it would end a coroutine
+        outer = RuntimeError("the call raised StopIteration")
+        outer.__cause__ = error
+        error = outer
     if not future.done():
         future.set_exception(error)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.errors import StorageError
+from holdfast.errors import ConfigurationError, StorageError
 from holdfast.jobs import Job, Jobs
 from holdfast.media import ENTITIES, DetectionWork, MediaLibrary, MotionDetector
 from holdfast.objects import Bucket, open_bucket
@@ -45,6 +45,10 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
     """
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"the data folder {str(settings.data)!r} is a file; expected a folder, or none yet"
+        ) from None
     except OSError as error:
         raise StorageError(
             f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"

@@ -1,7 +1,8 @@
 """Jobs: work that is stored, claimed under a lease, retried, watched and cancelled."""
 
+from holdfast.errors import JobCancelledError, PermanentError
 from holdfast.jobs.claim import Claimed
-from holdfast.jobs.context import Context, JobCancelledError, PermanentError
+from holdfast.jobs.context import Context
 from holdfast.jobs.handler import Handler
 from holdfast.jobs.job import Job, JobStatus
 from holdfast.jobs.jobs import Enqueued, Jobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from holdfast.errors import HoldfastError, LeaseLostError
+from holdfast.errors import JobCancelledError, LeaseLostError
 from holdfast.jobs.claim import storable
 from holdfast.jobs.job import MESSAGE_LENGTH
 from holdfast.jobs.jobs import checked_fraction
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from holdfast.jobs.claim import Claimed
     from holdfast.jobs.job import Job
     from holdfast.jobs.jobs import Jobs
-
-
-class PermanentError(HoldfastError):
-    """Raised by a handler: the job fails now, for trying again would not help."""
-
-
-class JobCancelledError(HoldfastError):
-    """Raised by `Context.raise_if_cancelled`: the job was asked to stop."""
 
 
 class Context:

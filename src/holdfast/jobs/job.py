@@ -32,7 +32,7 @@ class Job(
     table="jobs",
     indexes=[
         ("queue", "status", "priority", "run_at"),  # claims
-        ("leased_until",),  # leases that ran out; null for all jobs that don't run
+        ("status", "leased_until"),  # leases that ran out
         ("finished_at",),  # retention; null for all jobs that live
         ("queue",),
         ("status",),

@@ -107,13 +107,12 @@ class Jobs:
             try:
                 async with self.store.transaction():
                     return Enqueued(await self._jobs.add(job), created=True)
-            except DuplicateError as error:
-                taken = error
-            living = await self._jobs.first(Job.live_key == job.unique_key)
+            except DuplicateError:
+                living = await self._jobs.first(Job.live_key == job.unique_key)
             if living is not None:
                 return Enqueued(living, created=False)
             # It ended between the two statements, so the key is free again.
-        raise taken
+        return Enqueued(await self._jobs.add(job), created=True)
 
     async def cancel(self, job_id: UUID) -> Job:
         """Cancel the job and return it as it then stands; a finished one is left as it is.
@@ -304,20 +303,24 @@ class Jobs:
     async def _candidates(self, queue: str) -> Sequence[Job]:
         """Return the next few due jobs of *queue*, all of one priority: the highest with any.
 
-        Asked in two steps because an index runs one way only: priorities fall, times rise.
+        Asked priority by priority, each a search in the index, because an index runs one way only
+        while priorities fall and times rise; and so that jobs which wait for a later time are
+        stepped over, however many.
         """
-        waiting = (Job.queue == queue) & due(self.now())
-        top = await self._jobs.first(
-            waiting, order_by=(Job.priority.desc(), Job.run_at.desc(), Job.id.desc())
-        )
-        if top is None:
-            return ()
-        return await self._jobs.find(
-            waiting,
-            Job.priority == top.priority,
-            order_by=Job.run_at.asc(),
-            limit=_CANDIDATES,
-        )
+        waiting = (Job.queue == queue) & (Job.status == JobStatus.QUEUED)
+        falling = (Job.priority.desc(), Job.run_at.desc(), Job.id.desc())
+        top = await self._jobs.first(waiting, order_by=falling)
+        while top is not None:
+            found = await self._jobs.find(
+                waiting,
+                (Job.priority == top.priority) & (Job.run_at <= self.now()),
+                order_by=Job.run_at.asc(),
+                limit=_CANDIDATES,
+            )
+            if found:
+                return found
+            top = await self._jobs.first(waiting, Job.priority < top.priority, order_by=falling)
+        return ()
 
     async def _claim(self, job_id: UUID, worker: str, lease: timedelta) -> Claimed | None:
         token, now = uuid4(), self.now()
@@ -341,7 +344,8 @@ class Jobs:
     async def _take_back(self, queues: Sequence[str]) -> None:
         """Return to their queue, or end, the jobs whose lease ran out."""
         now = self.now()
-        async for job in self._jobs.stream(expired(now), Job.queue.in_(queues)):
+        lost = (expired(now), Job.queue.in_(queues))
+        async for job in self._jobs.stream(*lost, order_by=Job.leased_until.asc()):
             # The token pins the very lease that was seen; a heartbeat meanwhile renews it.
             seen = expired(now) & (Job.lease == job.lease)
             try:

@@ -15,10 +15,12 @@ from holdfast.errors import (
     ConfigurationError,
     HoldfastError,
     InvalidValueError,
+    JobCancelledError,
     LeaseLostError,
+    PermanentError,
     UnavailableError,
 )
-from holdfast.jobs.context import Context, JobCancelledError, PermanentError
+from holdfast.jobs.context import Context
 from holdfast.jobs.handler import Raised, Returned, call
 from holdfast.jobs.job import JobStatus
 from holdfast.jobs.jobs import LEASE

@@ -16,7 +16,6 @@ from holdfast.media.encoding import VideoWriter
 from holdfast.media.overlay import Overlay
 from holdfast.media.portrait import Portraits
 from holdfast.media.probe import describe
-from holdfast.media.results import DetectionWriter, metadata_of, write_json, write_tracks
 from holdfast.media.source import Source
 from holdfast.media.tracklog import TrackLog, middle_line
 
@@ -105,6 +104,10 @@ class _Run:
     """One analysis: what flows where."""
 
     def __init__(self, source: Source, video: VideoInfo, folder: Path, line: Line) -> None:
+        # Columns are a third of the start-up and of its memory: who only looks on goes without.
+        from holdfast.media import results  # noqa: PLC0415
+
+        self._results = results
         self._source = source
         self._video = video
         self._folder = folder
@@ -120,13 +123,13 @@ class _Run:
     def run(
         self, detector: Detector, progress: Callable[[int, int | None], None] | None
     ) -> Analysis:
-        metadata = metadata_of(self._video, Path(self._source.path).name)
+        metadata = self._results.metadata_of(self._video, Path(self._source.path).name)
         total = self._video.frames
         done = 0
         last = 0.0
         with ExitStack() as stack:
             self._rows = stack.enter_context(
-                DetectionWriter(self._path(DETECTIONS), self._path(LINES), metadata)
+                self._results.DetectionWriter(self._path(DETECTIONS), self._path(LINES), metadata)
             )
             self._writer = stack.enter_context(VideoWriter(self._path(ANNOTATED), self._video))
             self._beside = stack.enter_context(Beside(self._annotate, waiting=_WAITING))
@@ -189,8 +192,9 @@ class _Run:
             forward=self._log.forward,
             backward=self._log.backward,
         )
-        write_tracks(self._path(TRACKS), tracks, metadata)
-        write_json(self._path(SUMMARY), {name: getattr(found, name) for name in found.__slots__})
+        self._results.write_tracks(self._path(TRACKS), tracks, metadata)
+        summary = {name: getattr(found, name) for name in found.__slots__}
+        self._results.write_json(self._path(SUMMARY), summary)
         return found
 
     def _path(self, name: str) -> Path:

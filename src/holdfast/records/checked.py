@@ -43,14 +43,22 @@ def owned(model: Model[E], column: Column) -> FieldSpec:
 
 
 def total_order(model: Model[E], order_by: Order | Sequence[Order]) -> tuple[Order, ...]:
-    """Return the order with the key at its end, so that no two rows are alike in it."""
-    given = (order_by,) if isinstance(order_by, Order) else tuple(order_by)
+    """Return the order with the key at its end, so that no two rows are alike in it.
+
+    The key runs the way that the last order does, so that an index serves both directions.
+    """
+    several = isinstance(order_by, (list, tuple))
+    given: tuple[Order, ...] = (
+        tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
+    )
     has_key = False
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
         has_key |= owned(model, cast("Column", by.operand)) is model.key
-    return given if has_key else (*given, Order(Column(model.name, model.key)))
+    if has_key:
+        return given
+    return (*given, Order(Column(model.name, model.key), bool(given) and given[-1].descending))
 
 
 def columns(model: Model[E], fields: Iterable[Field[Any]]) -> tuple[Column, ...]:

@@ -19,17 +19,7 @@ from uuid import UUID
 import orjson
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.query import (
-    Column,
-    Compare,
-    In,
-    IsNull,
-    Not,
-    Operator,
-    Or,
-    Order,
-    Predicate,
-)
+from holdfast.records.query import Column, Order, Predicate
 from holdfast.records.text import Unfit
 from holdfast.records.value import Kind
 
@@ -78,41 +68,9 @@ def decode(text: str, where: Predicate, order: tuple[Order, ...]) -> Cursor:
     )
 
 
-def beyond(order: tuple[Order, ...], values: tuple[object, ...]) -> Predicate:
-    """Return the predicate of the rows that come after the row with *values* along *order*."""
-    result: Predicate | None = None
-    for by, value in reversed(list(zip(order, values, strict=True))):
-        further = _further(by, value)
-        if result is None:
-            result = further
-        else:
-            same = IsNull(by.operand) if value is None else _compare(by, Operator.EQ, value)
-            result = further | (same & result)
-    first, value = order[0], values[0]
-    assert result is not None
-    if len(order) > 1 and value is not None and not _nullable(first):
-        # Implied by the rest, and what lets an index on the first field start at the right place.
-        at_least = Operator.LE if first.descending else Operator.GE
-        result = _compare(first, at_least, value) & result
-    return result
-
-
 def reverse(order: tuple[Order, ...]) -> tuple[Order, ...]:
     """Return the order that goes the other way."""
     return tuple(Order(by.operand, not by.descending, not by.first) for by in order)
-
-
-def _further(by: Order, value: object) -> Predicate:
-    if value is None:
-        return Not(IsNull(by.operand)) if by.first else In(by.operand, ())
-    compared = _compare(by, Operator.LT if by.descending else Operator.GT, value)
-    if by.first or not _nullable(by):
-        return compared
-    return Or((compared, IsNull(by.operand)))
-
-
-def _compare(by: Order, operator: Operator, value: object) -> Predicate:
-    return Compare(by.operand, operator, value)
 
 
 def _column(by: Order) -> Column:
@@ -122,10 +80,6 @@ def _column(by: Order) -> Column:
 
 def _kind(by: Order) -> Kind:
     return _column(by).spec.type.kind
-
-
-def _nullable(by: Order) -> bool:
-    return _column(by).spec.type.nullable
 
 
 def _fingerprint(where: Predicate, order: tuple[Order, ...]) -> str:

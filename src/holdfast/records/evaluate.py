@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never, cast
 
 from holdfast.records.document import json_equal
 from holdfast.records.query import (
+    After,
     And,
     Change,
     Column,
@@ -28,6 +29,7 @@ from holdfast.records.query import (
     Path,
     Predicate,
     SetTo,
+    expanded,
     node,
 )
 from holdfast.records.text import fold_case
@@ -61,6 +63,8 @@ def fits(predicate: Predicate) -> Callable[[Row], bool]:
         case Not(part):
             function = fits(part)
             return lambda row: not function(row)
+        case After():
+            return fits(expanded(leaf))
         case IsNull(operand):
             read = _reader(operand)
             return lambda row: read(row) is None

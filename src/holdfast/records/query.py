@@ -1,6 +1,6 @@
 """Queries as data: what is asked for, and what is changed, with nothing about how.
 
-Predicate = Compare | In | IsNull | Match | And | Or | Not | Everything
+Predicate = Compare | In | IsNull | Match | After | And | Or | Not | Everything
 
 Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
 is two-valued: a comparison with a null is false, and its negation is true.
@@ -123,6 +123,17 @@ class Match(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class After(Predicate):
+    """The row comes after the place that *values* name in *order*; None stands for null.
+
+    What keyset pages are made of. `expanded` says it by the other predicates.
+    """
+
+    order: tuple[Order, ...]
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class And(Predicate):
     parts: tuple[Predicate, ...]
 
@@ -142,7 +153,7 @@ class Everything(Predicate):
     """Every row; what has to be said before all rows are changed or deleted."""
 
 
-Node: TypeAlias = Compare | In | IsNull | Match | And | Or | Not | Everything
+Node: TypeAlias = Compare | In | IsNull | Match | After | And | Or | Not | Everything
 
 
 def node(predicate: Predicate) -> Node:
@@ -176,10 +187,46 @@ def columns_of(predicate: Predicate) -> Iterator[Column]:
             yield from columns_of(part)
         case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
             yield operand if isinstance(operand, Column) else operand.column
+        case After(order):
+            for by in order:
+                yield by.operand if isinstance(by.operand, Column) else by.operand.column
         case Everything():
             return
         case _:
             assert_never(leaf)
+
+
+def expanded(after: After) -> Predicate:
+    """Return *after* in terms of the other predicates, for who has no better way."""
+    places = list(zip(after.order, after.values, strict=True))
+    result: Predicate | None = None
+    for by, value in reversed(places):
+        further = _further(by, value)
+        if result is None:
+            result = further
+        else:
+            same = IsNull(by.operand) if value is None else Compare(by.operand, Operator.EQ, value)
+            result = further | (same & result)
+    assert result is not None
+    first, value = places[0]
+    if len(places) > 1 and value is not None and not _nullable(first):
+        # Implied by the rest, and what lets an index on the first field start at the right place.
+        bound = Operator.LE if first.descending else Operator.GE
+        result = Compare(first.operand, bound, value) & result
+    return result
+
+
+def _further(by: Order, value: object) -> Predicate:
+    if value is None:
+        return Not(IsNull(by.operand)) if by.first else In(by.operand, ())
+    further = Compare(by.operand, Operator.LT if by.descending else Operator.GT, value)
+    if by.first or not _nullable(by):
+        return further
+    return Or((further, IsNull(by.operand)))
+
+
+def _nullable(by: Order) -> bool:
+    return not isinstance(by.operand, Column) or by.operand.spec.type.nullable
 
 
 def _parts(predicate: Predicate, kind: type[And | Or]) -> tuple[Predicate, ...]:

@@ -20,6 +20,7 @@ from holdfast.records.loading import load_relations
 from holdfast.records.model import model_of
 from holdfast.records.page import Page
 from holdfast.records.query import (
+    After,
     Aggregate,
     Column,
     In,
@@ -160,7 +161,7 @@ class Reading(Generic[E]):
         along = cursors.reverse(order) if backwards else order
         wanted = predicate
         if place is not None:
-            wanted = all_of((predicate, cursors.beyond(along, place.values)))
+            wanted = all_of((predicate, After(along, place.values)))
         async with self._one_view() if load or total else nullcontext():
             items = await self._session.find(Select(self.model, wanted, along, size + 1))
             counted = await self._count(predicate) if total else None
@@ -208,7 +209,7 @@ class Reading(Generic[E]):
                 yield item
             if place is None:
                 return
-            wanted = all_of((predicate, cursors.beyond(order, place)))
+            wanted = all_of((predicate, After(order, place)))
 
     @overload
     async def select(

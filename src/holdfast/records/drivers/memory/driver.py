@@ -72,7 +72,7 @@ class MemoryDriver:
         return transaction
 
     def view(self) -> View:
-        return View(self._base, self._models)
+        return View(self._base, {model.table: model for model in self._models})
 
     def tables(self, view: View) -> Tables:
         return Tables(view, self._models, self._base, self._numbers)

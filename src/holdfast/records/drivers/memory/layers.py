@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, TypeAlias
+import heapq
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from holdfast.records.drivers.memory.ordered import TOP, Entry, Ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from holdfast.records.model import Model, Row
+    from holdfast.records.model import FieldSpec, Model, Row
 
 
 class _Absent(enum.Enum):
@@ -17,81 +21,118 @@ class _Absent(enum.Enum):
 
 ABSENT = _Absent.ABSENT
 Positions: TypeAlias = tuple[int, ...]
+"""Fields, by their places in a row, that an index goes by; the key follows by itself."""
 
 
 class Layer:
-    """Rows of one model by key, with an index from the values of some fields to keys.
+    """Rows of one model by key, with an index for each set of fields that is looked up by.
 
     None in place of a row says that the row is deleted, whatever lies below.
     """
 
     def __init__(self, model: Model[object]) -> None:
         self.rows: dict[object, Row | None] = {}
-        self._indexes: dict[Positions, dict[Row, set[object]]] = {
-            positions: {} for positions in indexed_positions(model)
+        self.indexes: dict[Positions, Ordered] = {
+            positions: Ordered() for positions in indexed_positions(model)
         }
+        self._fields = model.fields
 
     def put(self, key: object, row: Row | None) -> None:
         self.forget(key)
         self.rows[key] = row
         if row is not None:
-            for positions, index in self._indexes.items():
-                index.setdefault(tuple([row[at] for at in positions]), set()).add(key)
+            for positions, index in self.indexes.items():
+                index.add(self._entry(positions, key, row))
 
     def forget(self, key: object) -> None:
         """Make the layer say nothing about *key*."""
         row = self.rows.pop(key, None)
         if row is not None:
-            for positions, index in self._indexes.items():
-                values = tuple([row[at] for at in positions])
-                keys = index[values]
-                keys.discard(key)
-                if not keys:
-                    del index[values]
+            for positions, index in self.indexes.items():
+                index.remove(self._entry(positions, key, row))
 
-    def keys(self, positions: Positions, values: Row) -> Iterable[object]:
-        """Return the keys of this layer's rows that hold *values* at *positions*."""
-        return self._indexes[positions].get(values, ())
+    def _entry(self, positions: Positions, key: object, row: Row) -> Entry:
+        return (*(sortable(self._fields[at], row[at]) for at in positions), key)
 
 
+def sortable(spec: FieldSpec, value: object) -> object:
+    """Return the row value in a form that compares with others of the field, nulls last."""
+    if not spec.type.nullable:
+        return value
+    return (True, 0) if value is None else (False, value)
+
+
+@cache
 def indexed_positions(model: Model[object]) -> list[Positions]:
-    """Return the sets of fields that lookups go by: uniques, references and indexes."""
+    """Return the sets of fields that rows are looked up by: none for the key alone."""
     at = {spec.name: spec.position for spec in model.fields}
-    sets = [tuple(at[name] for name in unique) for unique in model.uniques]
+    sets = [(), *(tuple(at[name] for name in unique) for unique in model.uniques)]
     sets += [(spec.position,) for spec in model.references]
-    sets += [(at[index[0]],) for index in model.indexes]
+    sets += [tuple(at[name] for name in index) for index in model.indexes]
     return list(dict.fromkeys(sets))
 
 
 class View:
     """What one transaction sees and does: its own layers over the committed ones."""
 
-    def __init__(self, base: dict[str, Layer], models: Iterable[Model[object]]) -> None:
+    def __init__(self, base: dict[str, Layer], models: dict[str, Model[object]]) -> None:
         self._base = base
-        self.own = {model.table: Layer(model) for model in models}
+        self._models = models
+        self.own: dict[str, Layer] = {}
         self._undo: list[tuple[str, object, Row | _Absent | None]] = []
 
     def get(self, table: str, key: object) -> Row | None:
-        found = self.own[table].rows.get(key, ABSENT)
+        own = self.own.get(table)
+        found = ABSENT if own is None else own.rows.get(key, ABSENT)
         return self._base[table].rows.get(key) if found is ABSENT else found
 
     def rows(self, table: str) -> Iterator[Row]:
-        own = self.own[table].rows
+        own = self.own.get(table)
+        hidden = {} if own is None else own.rows
         for key, row in self._base[table].rows.items():
-            if row is not None and key not in own:
+            if row is not None and key not in hidden:
                 yield row
-        yield from (row for row in own.values() if row is not None)
+        yield from (row for row in hidden.values() if row is not None)
 
     def lookup(self, table: str, positions: Positions, values: Row) -> list[Row]:
         """Return the rows that hold *values* at *positions*, which are indexed."""
-        own = self.own[table]
-        below = self._base[table]
-        keys = [key for key in below.keys(positions, values) if key not in own.rows]
-        keys += own.keys(positions, values)
-        return [row for key in keys if (row := self.get(table, key)) is not None]
+        fields = self._models[table].fields
+        prefix = tuple(
+            sortable(fields[at], value) for at, value in zip(positions, values, strict=True)
+        )
+        return [row for _, row in self.walk(table, positions, prefix, (*prefix, TOP))]
+
+    def walk(
+        self,
+        table: str,
+        positions: Positions,
+        low: Entry,
+        high: Entry,
+        *,
+        descending: bool = False,
+    ) -> Iterator[tuple[Entry, Row]]:
+        """Yield entries and rows of the index between *low* and *high*, both left out."""
+        own = self.own.get(table)
+        base = self._base[table]
+        hidden = {} if own is None else own.rows
+        walks = [
+            (
+                (entry, row)
+                for entry in _between(base.indexes[positions], low, high, descending=descending)
+                if entry[-1] not in hidden and (row := base.rows[entry[-1]]) is not None
+            )
+        ]
+        if own is not None:
+            walks.append(
+                (entry, cast("Row", own.rows[entry[-1]]))
+                for entry in _between(own.indexes[positions], low, high, descending=descending)
+            )
+        if len(walks) == 1:
+            return walks[0]
+        return heapq.merge(*walks, key=lambda found: found[0], reverse=descending)
 
     def write(self, table: str, key: object, row: Row | None) -> None:
-        own = self.own[table]
+        own = self._layer(table)
         self._undo.append((table, key, own.rows.get(key, ABSENT)))
         own.put(key, row)
 
@@ -109,5 +150,25 @@ class View:
 
     def keep(self, table: str, key: object, row: Row | None) -> None:
         """Go on seeing *row* under *key*, since what lies below is about to change."""
-        if key not in self.own[table].rows:
-            self.own[table].put(key, row)
+        own = self._layer(table)
+        if key not in own.rows:
+            own.put(key, row)
+
+    def _layer(self, table: str) -> Layer:
+        own = self.own.get(table)
+        if own is None:
+            own = self.own[table] = Layer(self._models[table])
+        return own
+
+
+def _between(index: Ordered, low: Entry, high: Entry, *, descending: bool) -> Iterator[Entry]:
+    if descending:
+        for entry in index.before(high):
+            if entry <= low:
+                return
+            yield entry
+    else:
+        for entry in index.after(low):
+            if entry >= high:
+                return
+            yield entry

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
 from holdfast.records.document import copy_json
+from holdfast.records.drivers.memory.layers import indexed_positions
+from holdfast.records.drivers.memory.plan import ordered_walk
 from holdfast.records.evaluate import changed, fits, mean, sort
 from holdfast.records.hydrate import from_rows
 from holdfast.records.model import Model, model_of
@@ -64,9 +68,22 @@ class Tables:
         ]
 
     def _select(self, select: Select[E]) -> list[Row]:
-        rows = sort(self._fitting(select.model, select.where), select.order)
+        model = cast("Model[object]", select.model)
+        walk = ordered_walk(model, select.where, select.order) if select.order else None
         end = None if select.limit is None else select.offset + select.limit
-        return rows[select.offset : end]
+        if walk is None:
+            return sort(self._fitting(model, select.where), select.order)[select.offset : end]
+        holds = fits(select.where)
+        met = self.view.walk(
+            self._table(model),
+            walk.positions,
+            walk.low,
+            walk.high,
+            descending=walk.descending,
+        )
+        start = min(select.offset, sys.maxsize)
+        end = None if end is None else min(end, sys.maxsize)
+        return list(islice((row for _, row in met if holds(row)), start, end))
 
     def _fitting(self, model: Model[E], where: Predicate) -> list[Row]:
         holds = fits(where)
@@ -86,7 +103,7 @@ class Tables:
             if spec is model.key:
                 rows = (self.view.get(table, value) for value in dict.fromkeys(values))
                 return [row for row in rows if row is not None]
-            if spec.unique or spec.reference is not None:
+            if (spec.position,) in indexed_positions(cast("Model[object]", model)):
                 return [
                     row
                     for value in dict.fromkeys(values)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from holdfast.records.drivers.sql.codecs import encode_json, encoder
 from holdfast.records.query import (
+    After,
     And,
     Column,
     Compare,
@@ -30,6 +31,7 @@ from holdfast.records.query import (
     Path,
     Predicate,
     SetTo,
+    expanded,
     node,
 )
 from holdfast.records.text import fold_case
@@ -212,6 +214,13 @@ class Statements:
             case Match(operand, part, text, ignore_case):
                 values.append(fold_case(text) if ignore_case else text)
                 return (Match, operand, part, ignore_case, not text)
+            case After(order, place):
+                if not _is_row_comparison(leaf):
+                    return self._walk(expanded(leaf), values)
+                for by, value in zip(order, place, strict=True):
+                    assert isinstance(by.operand, Column)
+                    values.append(self.encode(by.operand.spec, value))
+                return (After, order)
             case And(parts):
                 return (And, *(self._walk(part, values) for part in parts))
             case Or(parts):
@@ -249,6 +258,11 @@ class Statements:
                 return sa.and_(*built) if isinstance(leaf, And) is not negate else sa.or_(*built)
             case Not(part):
                 return self._condition(table, part, parameters, negate=not negate)
+            case After():
+                if not _is_row_comparison(leaf):
+                    return self._condition(table, expanded(leaf), parameters, negate=negate)
+                beyond = _row_comparison(table, leaf, parameters)
+                return sa.not_(beyond) if negate else beyond
             case IsNull(operand):
                 found = _value(table, operand)
                 return found.is_not(None) if negate else found.is_(None)
@@ -365,6 +379,24 @@ def _direction(table: sa.Table, by: Order) -> Expression:
     if not by.operand.spec.type.nullable:
         return ordered
     return ordered.nulls_first() if by.first else ordered.nulls_last()
+
+
+def _is_row_comparison(after: After) -> bool:
+    """Tell whether SQL can say it as (a, b) > (x, y), which an index on a and b serves."""
+    columns = [by.operand for by in after.order]
+    return len({by.descending for by in after.order}) == 1 and all(
+        isinstance(column, Column) and not column.spec.type.nullable for column in columns
+    )
+
+
+def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Expression:
+    columns = [_value(table, by.operand) for by in after.order]
+    values = [parameters.next() for _ in after.order]
+    descending = after.order[0].descending
+    if len(columns) == 1:
+        return columns[0] < values[0] if descending else columns[0] > values[0]
+    row, place = sa.tuple_(*columns), sa.tuple_(*values)
+    return row < place if descending else row > place
 
 
 def _assignment(table: sa.Table, change: Change, parameters: Parameters) -> Expression:
