@@ -10,13 +10,13 @@ from holdfast.records.text import Unfit, check_text
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 JSON_DEPTH = 100
 
-_Place: typing.TypeAlias = "tuple[()] | tuple[_Place, str | int]"
+_Place: typing.TypeAlias = "tuple[_Place, str | int] | None"
 """Where in a document a value stands, from the innermost step out; made text only for errors."""
 
 
 def copy_json(value: object) -> object:
     """Return a copy of the JSON value; raises Unfit naming the place that is not JSON."""
-    return _copied(value, (), 0)
+    return _copied(value, None, 0)
 
 
 def _copied(value: typing.Any, path: _Place, depth: int) -> object:
@@ -78,7 +78,7 @@ def json_equal(left: object, right: object) -> bool:
 
 def _at(path: _Place, reason: str) -> str:
     steps: list[str] = []
-    while path:
+    while path is not None:
         path, step = path
         steps.append(f".{step}" if isinstance(step, str) else f"[{step}]")
     place = "".join(reversed(steps)).lstrip(".")
