@@ -40,14 +40,18 @@ format: $(STAMP) ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: ## resolve pyproject.toml anew into requirements.lock
-	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade \
-		--output-file requirements.lock pyproject.toml
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --upgrade
 
-bench: $(STAMP) ## measure, and write docs/benchmarks.md
-	@$(BIN)/python benchmarks/run.py
+lock: ## resolve pyproject.toml anew into requirements.lock and requirements-bench.lock
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
+	@$(BIN)/$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --group bench --constraints requirements.lock \
+		--output-file requirements-bench.lock pyproject.toml
+
+bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
+	@$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
 services: ## install and start the real servers of the tests
 	@$(PYTHON) -m tools.services start $(SERVICES_FLAGS)

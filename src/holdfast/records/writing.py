@@ -61,6 +61,8 @@ class Writing(Reading[E]):
         if not rows:
             return BatchResult([])
         stored = await self._session.insert(self.model, rows, atomic=atomic)
+        if atomic:
+            return BatchResult(list(self._hydrate(cast("list[Row]", stored))))
         results: list[E | ConflictError] = [
             outcome if isinstance(outcome, Exception) else self._hydrate((outcome,))[0]
             for outcome in stored
