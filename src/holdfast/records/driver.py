@@ -91,7 +91,8 @@ class Writer(Protocol):
         """Add *rows* and return them as stored, with the keys that the store generated.
 
         The returned rows are the caller's own: who keeps rows as they are returns copies
-        (`hydrate.copied_row`). When *atomic*, the first conflict is raised with its index; else each stands in its place.
+        (`hydrate.copied_row`). When *atomic*, the first conflict is raised with its index; else
+        each stands in its place.
         """
         ...
 
