@@ -9,6 +9,8 @@ from holdfast.objects.conformance import BucketConformance, BucketHarness
 from holdfast.objects.drivers.memory import MemoryDriver
 from holdfast.offload import Inline, Threads
 
+CONDITIONS = {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE}
+
 
 class MemoryHarness(BucketHarness):
     capabilities = frozenset(Capability)
@@ -37,11 +39,11 @@ class UnconditionalDriver(MemoryDriver):
     """What some S3 servers are like: nothing conditional."""
 
     name = "unconditional"
-    capabilities = frozenset()
+    capabilities = frozenset(Capability) - CONDITIONS
 
 
 class UnconditionalHarness(BucketHarness):
-    capabilities = frozenset()
+    capabilities = UnconditionalDriver.capabilities
 
     @asynccontextmanager
     async def open(self):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, overload
 from uuid import uuid4
 
 from holdfast.errors import InvalidValueError, StorageError, UnsupportedError
-from holdfast.objects.driver import Capability, Draft, Lender
+from holdfast.objects.driver import BulkDeleter, Capability, Draft, Lender
 from holdfast.objects.keys import check_key, check_prefix, file_name
 from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
@@ -119,7 +119,7 @@ class Bucket:
         """
         reading = self._driver.read(check_key(key))
         try:
-            info = await reading.open()
+            info = await reading.open(start, end)
             first, last = _checked_range(info, start, end)
             content = await reading.read(first, last - first)
         finally:
@@ -229,6 +229,8 @@ class Bucket:
         if isinstance(keys, str):
             raise InvalidValueError("object", "keys", "expected an iterable of keys, got one text")
         checked = [check_key(key) for key in keys]
+        if isinstance(self._driver, BulkDeleter):
+            return await self._driver.delete_many(checked)
         return sum([await self._driver.delete(key) for key in checked])
 
     async def copy(self, source: str, target: str) -> ObjectInfo:

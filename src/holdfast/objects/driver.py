@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -22,6 +22,11 @@ class Capability(StrEnum):
 
     CONDITIONAL_CREATE = "conditional create (if_absent)"
     CONDITIONAL_REPLACE = "conditional replace (if_match)"
+    ANY_KEY = "every legal key"
+    ETAG_PER_WRITE = "an etag of its own for each write of the same bytes"
+    EXACT_TIMES = "the exact time of a write in its answer"
+    FULL_LISTINGS = "content type, metadata and checksum in listings"
+    STABLE_READS = "reading on in an object that was replaced or deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +34,18 @@ class ObjectInfo:
     """What is known of one stored object.
 
     *size* is in bytes, *modified* an aware UTC time, *sha256* the content's digest in lower-case
-    hexadecimal. *etag* is opaque and new with every write, also of the same bytes.
+    hexadecimal. *etag* is opaque and new with every write of other bytes; with ETAG_PER_WRITE
+    also of the same. None stands for what the backend doesn't know: the checksum of an object
+    that another program stored and, without FULL_LISTINGS, three fields in a listing.
     """
 
     key: str
     size: int
-    content_type: str
-    metadata: Mapping[str, str]
+    content_type: str | None
+    metadata: Mapping[str, str] | None
     etag: str
     modified: datetime
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,14 @@ class Draft:
     if_match: str | None = None
 
 
+def draft_of(info: ObjectInfo) -> Draft:
+    """Return what publishes the fully described object *info* once more, unconditionally."""
+    assert info.sha256 is not None
+    assert info.content_type is not None
+    assert info.metadata is not None
+    return Draft(info.size, info.sha256, info.content_type, info.metadata)
+
+
 class Writing(Protocol):
     """One object on its way in; nothing of it is visible before `commit` returns."""
 
@@ -85,14 +100,17 @@ class Writing(Protocol):
 class Reading(Protocol):
     """One object held still: it reads the same after it was replaced or deleted."""
 
-    async def open(self) -> ObjectInfo:
-        """Pin the object as it stands now. Raises ObjectNotFoundError."""
+    async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:
+        """Pin the object as it stands now. Raises ObjectNotFoundError.
+
+        *start* and *end*, unchecked, say what will be read, for backends where that helps.
+        """
         ...
 
     async def read(self, offset: int, size: int) -> bytes:
         """Return exactly *size* bytes from *offset*, both inside the object.
 
-        Raises IntegrityError when the backend no longer has them.
+        Raises IntegrityError when the backend no longer has them: never bytes of another object.
         """
         ...
 
@@ -166,4 +184,13 @@ class Lender(Protocol):
 
     def lend(self, key: str) -> Lending:
         """Return a lending of *key*. No I/O."""
+        ...
+
+
+@runtime_checkable
+class BulkDeleter(Protocol):
+    """A backend that removes many objects at less than the price of one each."""
+
+    async def delete_many(self, keys: Sequence[str]) -> int:
+        """Remove each of *keys*; return how many were there. Not atomic."""
         ...

@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from holdfast.aws.sockets import SocketNetwork
 from holdfast.blocking import iterate, run
 from holdfast.objects.bucket import PutOptions
-from holdfast.objects.opening import DiskOptions, plan_of, started
+from holdfast.objects.drivers.s3.options import S3Options
+from holdfast.objects.opening import DiskOptions, Options, plan_of, started
 from holdfast.offload import Inline
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.objects.sources import BlockingBody
     from holdfast.objects.transfer import Progress
 
-__all__ = ["Bucket", "DiskOptions", "ObjectReader", "PutOptions", "open_bucket"]
+__all__ = ["Bucket", "DiskOptions", "ObjectReader", "PutOptions", "S3Options", "open_bucket"]
 
 T = TypeVar("T")
 
@@ -28,11 +30,11 @@ _PLAIN = PutOptions()
 
 
 def open_bucket(
-    url: str | Path, *, options: DiskOptions | None = None
+    url: str | Path, *, options: Options | None = None
 ) -> AbstractContextManager[Bucket]:
     """Return a context manager that opens the bucket at *url*, as `holdfast.objects` does."""
     plan = plan_of(url, options)
-    return _opened(started(plan, Inline()))
+    return _opened(started(plan, Inline(), SocketNetwork))
 
 
 @contextmanager

@@ -38,8 +38,8 @@ class Digest:
         return self._sha256.hexdigest()
 
     def check(self, info: ObjectInfo) -> None:
-        """Raise IntegrityError unless the bytes seen are those that were stored."""
-        if self.hexdigest() != info.sha256:
+        """Raise IntegrityError unless the bytes seen have the checksum that is known."""
+        if info.sha256 is not None and self.hexdigest() != info.sha256:
             raise IntegrityError(
                 f"object {info.key!r}: the bytes have SHA-256 {self.hexdigest()}, "
                 f"stored were {info.sha256}"

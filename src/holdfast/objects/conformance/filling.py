@@ -1,0 +1,27 @@
+"""Objects for a case, as far as the backend keeps their names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ObjectKeyError
+from holdfast.objects.driver import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from holdfast.objects.bucket import Bucket
+    from holdfast.objects.conformance.harness import BucketHarness
+
+
+async def fill(bucket: Bucket, keys: Iterable[str], harness: BucketHarness) -> list[str]:
+    """Put under each of *keys* its own name; return those that the backend didn't refuse."""
+    kept: list[str] = []
+    for key in keys:
+        try:
+            await bucket.put(key, key.encode())
+        except ObjectKeyError:
+            assert Capability.ANY_KEY not in harness.capabilities
+        else:
+            kept.append(key)
+    return kept

@@ -1,0 +1,77 @@
+"""Listings, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from holdfast.objects.driver import CommonPrefix, ObjectInfo
+from holdfast.objects.drivers.s3.facts import iso_time, plain_etag
+from holdfast.objects.drivers.s3.service import Ask
+from holdfast.objects.listing import group_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from holdfast.objects.drivers.s3.document import Element
+    from holdfast.objects.drivers.s3.service import Service
+
+_FOLDERS = "/"  # the delimiter that every server knows
+
+
+async def entries(
+    service: Service, prefix: str, *, after: str | None, delimiter: str | None
+) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+    """Yield objects and common prefixes that come after *after*, in code-point order."""
+    asked = delimiter if delimiter == _FOLDERS else None
+    last: str | None = None
+    async for page in _pages(service, prefix, after, asked):
+        every: list[ObjectInfo | CommonPrefix] = [*_objects(page), *_prefixes(page)]
+        for entry in sorted(every, key=_name):
+            group = None
+            if delimiter is not None and isinstance(entry, ObjectInfo):
+                group = group_of(entry.key, prefix, delimiter)
+            found = entry if group is None else CommonPrefix(group)
+            name = _name(found)
+            if (after is None or name > after) and name != last:
+                yield found
+                last = name
+
+
+async def _pages(
+    service: Service, prefix: str, after: str | None, delimiter: str | None
+) -> AsyncIterator[Element]:
+    fixed = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)]
+    if delimiter is not None:
+        fixed.append(("delimiter", delimiter))
+    place = [("start-after", after)] if after else []
+    while True:
+        reply = await service.call(Ask("ListObjectsV2", "GET", query=(*fixed, *place)))
+        page = reply.document()
+        yield page
+        if page.get("IsTruncated") != "true":
+            return
+        place = [("continuation-token", page.need("NextContinuationToken"))]
+
+
+def _objects(page: Element) -> list[ObjectInfo]:
+    return [
+        ObjectInfo(
+            key=unquote_plus(item.need("Key")),
+            size=int(item.need("Size")),
+            content_type=None,
+            metadata=None,
+            etag=plain_etag(item.get("ETag") or ""),
+            modified=iso_time(item.need("LastModified")),
+            sha256=None,
+        )
+        for item in page.all("Contents")
+    ]
+
+
+def _prefixes(page: Element) -> list[CommonPrefix]:
+    return [CommonPrefix(unquote_plus(item.need("Prefix"))) for item in page.all("CommonPrefixes")]
+
+
+def _name(entry: ObjectInfo | CommonPrefix) -> str:
+    return entry.key if isinstance(entry, ObjectInfo) else entry.prefix
