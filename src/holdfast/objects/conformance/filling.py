@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 async def fill(bucket: Bucket, keys: Iterable[str], harness: BucketHarness) -> list[str]:
-    """Put under each of *keys* its own name; return those that the backend didn't refuse."""
+    """Put under each of *keys* its own name; return those that the backend didn't refuse.
+
+    Where keys can't lie inside one another, those that do are left out.
+    """
     kept: list[str] = []
-    for key in keys:
+    for key in _apart(keys, harness):
         try:
             await bucket.put(key, key.encode())
         except ObjectKeyError:
@@ -25,3 +28,14 @@ async def fill(bucket: Bucket, keys: Iterable[str], harness: BucketHarness) -> l
         else:
             kept.append(key)
     return kept
+
+
+def _apart(keys: Iterable[str], harness: BucketHarness) -> list[str]:
+    every = list(keys)
+    if Capability.KEY_INSIDE_KEY in harness.capabilities:
+        return every
+    return [
+        key
+        for key in every
+        if not any(key.startswith(f"{other.rstrip('/')}/") for other in every if other != key)
+    ]

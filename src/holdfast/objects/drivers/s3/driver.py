@@ -78,9 +78,11 @@ class S3Driver:
         return S3Writing(self._publisher, spool, key, self._profile.refusal(key))
 
     def read(self, key: str) -> S3Reading:
-        return S3Reading(self._service, self._publisher, key)
+        return S3Reading(self._service, self._publisher, key, self._profile.refusal(key))
 
     async def head(self, key: str) -> ObjectInfo | None:
+        if self._profile.refusal(key) is not None:
+            return None  # and never asked for: the server might take it for another key
         found = await self._publisher.head(key)
         return None if found is None else found[0]
 

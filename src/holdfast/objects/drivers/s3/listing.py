@@ -11,7 +11,7 @@ from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.listing import group_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from holdfast.objects.drivers.s3.document import Element
     from holdfast.objects.drivers.s3.service import Service
@@ -55,9 +55,10 @@ async def _pages(
 
 
 def _objects(page: Element) -> list[ObjectInfo]:
+    decoded = _decoder(page)
     return [
         ObjectInfo(
-            key=unquote_plus(item.need("Key")),
+            key=decoded(item.need("Key")),
             size=int(item.need("Size")),
             content_type=None,
             metadata=None,
@@ -70,7 +71,12 @@ def _objects(page: Element) -> list[ObjectInfo]:
 
 
 def _prefixes(page: Element) -> list[CommonPrefix]:
-    return [CommonPrefix(unquote_plus(item.need("Prefix"))) for item in page.all("CommonPrefixes")]
+    decoded = _decoder(page)
+    return [CommonPrefix(decoded(item.need("Prefix"))) for item in page.all("CommonPrefixes")]
+
+
+def _decoder(page: Element) -> Callable[[str], str]:
+    return unquote_plus if page.get("EncodingType") == "url" else str
 
 
 def _name(entry: ObjectInfo | CommonPrefix) -> str:

@@ -29,7 +29,10 @@ _MOST_RESUMPTIONS = 5  # without a byte in between
 class S3Reading:
     """A GET that goes on where it broke off, as long as the object is the same."""
 
-    def __init__(self, service: Service, publisher: Publisher, key: str) -> None:
+    def __init__(
+        self, service: Service, publisher: Publisher, key: str, refusal: str | None
+    ) -> None:
+        self._refusal = refusal
         self._service = service
         self._publisher = publisher
         self._key = key
@@ -42,6 +45,8 @@ class S3Reading:
         self._closed = False
 
     async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:
+        if self._refusal is not None:
+            raise ObjectNotFoundError(self._key)
         first = start or 0
         if first < 0 or (end is not None and end <= first):
             return await self._look()

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from holdfast.errors import (
     HoldfastError,
+    InvalidValueError,
     ObjectKeyError,
     PreconditionFailedError,
     ServiceError,
@@ -184,6 +185,10 @@ def naming(key: str, error: ServiceError) -> HoldfastError:
     """Return ObjectKeyError when *error* is about the name, else *error*."""
     if error.code in _NAMES_REFUSED:
         return ObjectKeyError(key, f"the service can't keep it: {error.code}")
+    if error.code == "MetadataTooLarge":
+        return InvalidValueError(
+            "object", "metadata", "the service takes 2048 bytes with what Holdfast adds to it"
+        )
     if error.code == "NotImplemented":
         return UnsupportedError(error.operation, "s3")
     return error
