@@ -3,6 +3,7 @@
 import random
 import string
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from botocore import auth
@@ -23,8 +24,6 @@ def text(chance, letters=LETTERS, longest=20):
 
 @pytest.mark.parametrize("service", ["s3", "dynamodb"])
 def test_signatures_are_those_of_botocore(monkeypatch, service):
-    from urllib.parse import quote
-
     chance = random.Random(service)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     signer = Signer("eu-central-1", service)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
+from holdfast.errors import ServiceError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,15 +30,20 @@ class Element:
         return next((child.text for child in self.all(name)), None)
 
     def need(self, name: str) -> str:
-        """Return the text of the first child called *name*. Raises ConnectionError."""
+        """Return the text of the first child called *name*. Raises ServiceError."""
         text = self.get(name)
         if text is None:
-            raise ConnectionError(f"the answer's <{self.name}> lacks <{name}>")
+            raise unreadable(f"<{self.name}> lacks <{name}>")
         return text
 
 
+def unreadable(reason: str) -> ServiceError:
+    """Return the error for an answer that is none."""
+    return ServiceError("reading an answer", 200, "Unreadable", reason)
+
+
 def parse(content: bytes) -> Element:
-    """Return the root of *content*. Raises ConnectionError for what is no plain XML."""
+    """Return the root of *content*. Raises ServiceError for what is no plain XML."""
     root = Element("")
     open_elements = [root]
     parser = expat.ParserCreate()
@@ -54,7 +61,7 @@ def parse(content: bytes) -> Element:
         open_elements[-1].text += data
 
     def refuse(*_declaration: object) -> None:
-        raise ConnectionError("the answer declares a document type")
+        raise unreadable("it declares a document type")
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
@@ -63,7 +70,7 @@ def parse(content: bytes) -> Element:
     try:
         parser.Parse(content, True)
     except expat.ExpatError as error:
-        raise ConnectionError(f"the answer is no XML: {error}") from None
+        raise unreadable(f"it is no XML: {error}") from None
     return root.children[0]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, InvalidValueError
 from holdfast.objects.driver import ObjectInfo
+from holdfast.objects.drivers.s3.document import unreadable
 from holdfast.objects.metadata import UNKNOWN_CONTENT
 
 if TYPE_CHECKING:
@@ -88,11 +89,11 @@ def range_of(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
 
 
 def http_time(text: str) -> datetime:
-    """Return the time in an HTTP header. Raises ConnectionError for nonsense."""
+    """Return the time in an HTTP header. Raises ServiceError for nonsense."""
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
     except ValueError:
-        raise ConnectionError(f"{text!r} in the answer is no time") from None
+        raise unreadable(f"{text!r} is no time") from None
 
 
 def iso_time(text: str) -> datetime:
@@ -100,7 +101,7 @@ def iso_time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC).replace(microsecond=0)
     except ValueError:
-        raise ConnectionError(f"{text!r} in the answer is no time") from None
+        raise unreadable(f"{text!r} is no time") from None
 
 
 def _encoded(value: str) -> str:

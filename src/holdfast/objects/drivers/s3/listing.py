@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from holdfast.objects.driver import CommonPrefix, ObjectInfo
+from holdfast.objects.drivers.s3.document import unreadable
 from holdfast.objects.drivers.s3.facts import iso_time, plain_etag
 from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.listing import group_of
@@ -59,7 +60,7 @@ def _objects(page: Element) -> list[ObjectInfo]:
     return [
         ObjectInfo(
             key=decoded(item.need("Key")),
-            size=int(item.need("Size")),
+            size=_size(item),
             content_type=None,
             metadata=None,
             etag=plain_etag(item.get("ETag") or ""),
@@ -68,6 +69,13 @@ def _objects(page: Element) -> list[ObjectInfo]:
         )
         for item in page.all("Contents")
     ]
+
+
+def _size(item: Element) -> int:
+    text = item.need("Size")
+    if not (text.isascii() and text.isdigit()):
+        raise unreadable(f"{text!r} is no size")
+    return int(text)
 
 
 def _prefixes(page: Element) -> list[CommonPrefix]:

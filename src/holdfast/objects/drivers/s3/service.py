@@ -253,7 +253,7 @@ def _code(status: int, body: bytes) -> tuple[str, str]:
     if body.lstrip().startswith(b"<"):
         try:
             root = parse(body)
-        except ConnectionError:
+        except ServiceError:
             pass  # a proxy's page in HTML: the status is all there is
         else:
             if root.name == "Error":

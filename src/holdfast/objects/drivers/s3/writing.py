@@ -27,6 +27,7 @@ from holdfast.objects.drivers.s3.facts import (
     metadata_headers,
     plain_etag,
     quoted_etag,
+    size_of,
 )
 from holdfast.objects.drivers.s3.multipart import Multipart
 from holdfast.objects.drivers.s3.service import Ask, Reply
@@ -120,7 +121,7 @@ class Publisher:
             if error.status == 404:
                 return None
             raise naming(key, error) from error
-        size = int(reply.headers.get("content-length", "0"))
+        size = size_of(key, reply.headers)
         return info_of(key, reply.headers, size), reply.headers.get(WRITE, "")
 
     async def after_refusal(self, key: str, mark: str, error: ServiceError) -> ObjectInfo | None:
