@@ -365,3 +365,40 @@ async def test_a_listing_that_is_none_is_no_empty_listing(server, planted):
     async with opened(server, attempts=2) as bucket:
         with pytest.raises(ServiceError, match="Unreadable"):
             [info async for info in bucket.list()]
+
+
+@pytest.mark.parametrize("way", ["async", "blocking"])
+async def test_a_large_download_comes_in_pinned_pieces(server, tmp_path, way):
+    seen = []
+    content = LARGE * 3
+
+    def progress(done, total):
+        seen.append((done, total))
+
+    async with opened(server, part=5 * MIB) as bucket:
+        await bucket.put("k", content)
+        server.plant("GetObject", lambda _r, proceed: shorter(proceed()), cut)
+        if way == "async":
+            await bucket.download("k", tmp_path / "file", progress=progress)
+        else:
+            options = server.options(part=5 * MIB)
+            with sync.open_bucket(f"s3://{BUCKET}", options=options) as blocking:
+                blocking.download("k", tmp_path / "file", progress=progress)
+    assert (tmp_path / "file").read_bytes() == content
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (len(content), len(content))
+    assert server.count("GetObject") >= 8
+
+
+async def test_an_object_replaced_between_two_pieces_is_never_mixed(server, tmp_path):
+    async with opened(server, part=5 * MIB) as bucket:
+        await bucket.put("k", LARGE * 3)
+
+        def replaced(_request, proceed):
+            server.objects["k"].body = LARGE[::-1] * 3
+            return proceed()
+
+        server.plant("GetObject", lambda _r, proceed: proceed(), replaced)
+        with pytest.raises(IntegrityError, match="replaced or deleted"):
+            await bucket.download("k", tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, overload
 from uuid import uuid4
 
 from holdfast.errors import InvalidValueError, StorageError, UnsupportedError
-from holdfast.objects.driver import BulkDeleter, Capability, Draft, Lender
+from holdfast.objects.driver import BulkDeleter, Capability, Draft, Lender, ParallelReading
 from holdfast.objects.keys import check_key, check_prefix, file_name
 from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
@@ -48,6 +48,7 @@ class PutOptions:
 
 
 _PLAIN = PutOptions()
+FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
 
 
 class Bucket:
@@ -169,19 +170,25 @@ class Bucket:
         Raises ObjectNotFoundError, IntegrityError, StorageError.
         """
         target = Path(path)
-        async with self.open(key) as reader:
-            file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
-            meter = Meter(progress, reader.info.size)
-            try:
-                async for chunk in reader:
+        reading = self._driver.read(check_key(key))
+        file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
+        try:
+            info = await reading.open(0, FIRST_PIECE)
+            meter = Meter(progress, info.size)
+            if isinstance(reading, ParallelReading) and info.size > FIRST_PIECE:
+                await self._fetch(info, reading, file, meter)
+            else:
+                async for chunk in ObjectReader(info, reading, self._offload):
                     await self._local(target, partial(file.write, chunk))
                     meter.advance(len(chunk))
-                meter.finish()
-                await self._local(target, partial(file.publish, partial(_place, target)))
-            except BaseException:
-                await self._local(target, file.discard)
-                raise
-            return reader.info
+            meter.finish()
+            await self._local(target, partial(file.publish, partial(_place, target)))
+        except BaseException:
+            await self._local(target, file.discard)
+            raise
+        finally:
+            await reading.close()
+        return info
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of *key*, None when there is no such object."""
@@ -270,6 +277,21 @@ class Bucket:
         Opening a bucket does it too. What living writers hold, here and in other processes, stays.
         """
         return await self._driver.sweep()
+
+    async def _fetch(
+        self, info: ObjectInfo, reading: ParallelReading, file: NewFile, meter: Meter
+    ) -> None:
+        async def sink(offset: int, chunk: bytes) -> None:
+            await self._local(file.temporary, partial(file.write_at, offset, chunk))
+            meter.advance(len(chunk))
+
+        await reading.read_all(sink)
+        digest = Digest(self._offload)
+        source = await source_of(file.temporary, self._offload)
+        async with aclosing(source.chunks) as chunks:
+            async for chunk in chunks:
+                await digest.add(chunk)
+        digest.check(info)
 
     async def _local(self, path: Path, step: Callable[[], object]) -> None:
         with refusals(path):

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -186,6 +186,18 @@ class Lender(Protocol):
 
     def lend(self, key: str) -> Lending:
         """Return a lending of *key*. No I/O."""
+        ...
+
+
+@runtime_checkable
+class ParallelReading(Protocol):
+    """A reading that is faster in several pieces at once."""
+
+    async def read_all(self, sink: Callable[[int, bytes], Awaitable[None]]) -> None:
+        """Hand every byte to *sink* once, with its offset, in any order and from several tasks.
+
+        Raises IntegrityError rather than bytes of two objects.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, ObjectNotFoundError, ServiceError, UnavailableError
@@ -14,10 +15,14 @@ from holdfast.objects.drivers.s3.facts import (
     range_of,
     size_of,
 )
+from holdfast.objects.drivers.s3.multipart import part_size
 from holdfast.objects.drivers.s3.service import Ask
+from holdfast.objects.drivers.s3.spool import WINDOW
 from holdfast.objects.drivers.s3.writing import naming
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from holdfast.aws.client import Response
     from holdfast.objects.driver import ObjectInfo
     from holdfast.objects.drivers.s3.service import Service
@@ -34,6 +39,7 @@ class S3Reading:
     ) -> None:
         self._refusal = refusal
         self._service = service
+        self._options = publisher.options
         self._publisher = publisher
         self._key = key
         self._info: ObjectInfo | None = None
@@ -43,6 +49,7 @@ class S3Reading:
         self._crc32: str | None = None
         self._seen = 0
         self._closed = False
+        self._end: int | None = None
 
     async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:
         if self._refusal is not None:
@@ -88,6 +95,31 @@ class S3Reading:
             offset += len(piece)
             wanted -= len(piece)
         return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+
+    async def read_all(self, sink: Callable[[int, bytes], Awaitable[None]]) -> None:
+        info = self._known
+        step = part_size(info.size, self._options.part)
+        pieces = [
+            partial(self._piece, start, min(step, info.size - start), sink)
+            for start in range(0, info.size, step)
+        ]
+        await self._service.network.all_of(pieces, at_once=self._options.parallel)
+
+    async def _piece(
+        self, start: int, size: int, sink: Callable[[int, bytes], Awaitable[None]]
+    ) -> None:
+        piece = self if start == 0 else self._pinned(start + size)
+        try:
+            for offset in range(start, start + size, WINDOW):
+                await sink(offset, await piece.read(offset, min(WINDOW, start + size - offset)))
+        finally:
+            await piece.close()
+
+    def _pinned(self, end: int) -> S3Reading:
+        piece = S3Reading(self._service, self._publisher, self._key, None)
+        piece._info = self._known
+        piece._end = end
+        return piece
 
     async def close(self) -> None:
         self._closed = True
@@ -176,7 +208,8 @@ class S3Reading:
         self._drop()
         info = self._known
         try:
-            response = await self._get(f"bytes={offset}-", etag=info.etag)
+            last = "" if self._end is None else self._end - 1
+            response = await self._get(f"bytes={offset}-{last}", etag=info.etag)
         except ServiceError as error:
             if error.status in (404, 412, 416):
                 raise self._moved_on() from error

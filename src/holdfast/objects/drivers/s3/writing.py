@@ -65,6 +65,10 @@ class Publisher:
         self._service = service
         self._options = options
 
+    @property
+    def options(self) -> S3Options:
+        return self._options
+
     def headers(
         self, content_type: str, metadata: Mapping[str, str], sha256: str | None
     ) -> dict[str, str]:
