@@ -13,7 +13,7 @@ CONDITIONS = {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE}
 
 
 class MemoryHarness(BucketHarness):
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def open(self):
         return open_bucket("memory://")
@@ -23,7 +23,7 @@ class MemoryHarness(BucketHarness):
 
 
 class DiskHarness(BucketHarness):
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def __init__(self, folder):
         self.url = folder.as_uri()
@@ -39,7 +39,7 @@ class UnconditionalDriver(MemoryDriver):
     """What some S3 servers are like: nothing conditional."""
 
     name = "unconditional"
-    capabilities = frozenset(Capability) - CONDITIONS
+    capabilities = frozenset(Capability) - {Capability.PRESIGN} - CONDITIONS
 
 
 class UnconditionalHarness(BucketHarness):

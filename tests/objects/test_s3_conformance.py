@@ -8,7 +8,9 @@ from objects.s3_servers import SERVERS, new_name, options_of, remove
 
 
 class S3Harness(BucketHarness):
-    capabilities = frozenset({Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE})
+    capabilities = frozenset(
+        {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE, Capability.PRESIGN}
+    )
 
     def __init__(self, url, options):
         self.url = url

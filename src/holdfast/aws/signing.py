@@ -63,6 +63,38 @@ class Signer:
             f"SignedHeaders={signed}, Signature={signature}"
         )
 
+    def presign(
+        self,
+        method: str,
+        path: str,
+        parameters: Iterable[tuple[str, str]],
+        *,
+        headers: Mapping[str, str],
+        credentials: Credentials,
+        now: datetime,
+    ) -> str:
+        """Return the query string that lets whoever has it ask for *path*.
+
+        *parameters* hold ``X-Amz-Expires``, the seconds for which it does.
+
+        *headers*, ``host`` among them, have to be sent along as they are here.
+        """
+        stamp = f"{now:%Y%m%dT%H%M%SZ}"
+        signed, canonical = _canonical_headers(headers)
+        every = [
+            *parameters,
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+            ("X-Amz-Credential", f"{credentials.access_key}/{self._scope(stamp)}"),
+            ("X-Amz-Date", stamp),
+            ("X-Amz-SignedHeaders", signed),
+        ]
+        if credentials.session_token is not None:
+            every.append(("X-Amz-Security-Token", credentials.session_token))
+        query = query_string(every)
+        request = f"{method}\n{path}\n{query}\n{canonical}\n{signed}\n{UNSIGNED}"
+        _, signature = self._signature(request, credentials, stamp)
+        return f"{query}&X-Amz-Signature={signature}"
+
     def _scope(self, stamp: str) -> str:
         return f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
 

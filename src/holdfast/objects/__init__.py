@@ -2,7 +2,7 @@
 
 from holdfast.aws.credentials import Credentials
 from holdfast.objects.bucket import Bucket, PutOptions
-from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+from holdfast.objects.driver import Capability, CommonPrefix, Grant, ObjectInfo, Presigned
 from holdfast.objects.drivers.s3.options import S3Options
 from holdfast.objects.opening import DiskOptions, open_bucket
 from holdfast.objects.reader import ObjectReader
@@ -16,8 +16,10 @@ __all__ = [
     "CommonPrefix",
     "Credentials",
     "DiskOptions",
+    "Grant",
     "ObjectInfo",
     "ObjectReader",
+    "Presigned",
     "Progress",
     "PutOptions",
     "S3Options",

@@ -5,13 +5,23 @@ from __future__ import annotations
 import tempfile
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 from uuid import uuid4
 
 from holdfast.errors import InvalidValueError, StorageError, UnsupportedError
-from holdfast.objects.driver import BulkDeleter, Capability, Draft, Lender, ParallelReading
+from holdfast.objects.driver import (
+    BulkDeleter,
+    Capability,
+    Draft,
+    Grant,
+    IncompleteSweeper,
+    Lender,
+    ParallelReading,
+    Presigner,
+)
 from holdfast.objects.keys import check_key, check_prefix, file_name
 from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
@@ -22,7 +32,7 @@ from holdfast.objects.transfer import Digest, Meter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo
+    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo, Presigned
     from holdfast.objects.sources import Body
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
@@ -48,6 +58,7 @@ class PutOptions:
 
 
 _PLAIN = PutOptions()
+_READ = Grant()
 FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
 
 
@@ -276,6 +287,35 @@ class Bucket:
 
         Opening a bucket does it too. What living writers hold, here and in other processes, stays.
         """
+        return await self._driver.sweep()
+
+    async def presign(self, key: str, grant: Grant = _READ) -> Presigned:
+        """Return a URL with which anybody may do what *grant* says, until it ends.
+
+        It ends at the time that the result names: as asked, or earlier with the keys that sign it.
+        That there is such an object is not checked. Raises UnsupportedError where no server
+        answers URLs.
+        """
+        check_key(key)
+        if grant.content_type is not None:
+            check_content_type(grant.content_type)
+        if not isinstance(self._driver, Presigner):
+            raise UnsupportedError(Capability.PRESIGN, self._driver.name)
+        return await self._driver.presign(key, grant)
+
+    async def sweep_incomplete(self, older_than: timedelta) -> int:
+        """Remove uploads that began longer ago than *older_than*; return how many.
+
+        On S3 a writer that died leaves an upload in parts, which costs money and is in no listing;
+        only its age tells it from one under way, so choose more than any upload takes. All such
+        uploads of the bucket go, also those of other programs. Elsewhere it is `sweep`.
+        """
+        if older_than < timedelta(0):
+            raise InvalidValueError(
+                "sweep", "older_than", f"expected no less than 0, got {older_than}"
+            )
+        if isinstance(self._driver, IncompleteSweeper):
+            return await self._driver.sweep_incomplete(older_than)
         return await self._driver.sweep()
 
     async def _fetch(

@@ -7,9 +7,12 @@ is cancelled in the middle always holds something to close.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from holdfast.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -28,6 +31,7 @@ class Capability(StrEnum):
     FULL_LISTINGS = "content type, metadata and checksum in listings"
     FULL_METADATA = "2048 bytes of metadata"
     KEY_INSIDE_KEY = "keys that continue another key behind a slash"
+    PRESIGN = "presigned URLs"
     STABLE_READS = "reading on in an object that was replaced or deleted"
 
 
@@ -70,6 +74,40 @@ class Draft:
     metadata: Mapping[str, str]
     if_absent: bool = False
     if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a presigned URL lets its holder do.
+
+    *expires*: for how long, a second to 7 days. *content_type*: of a GET's answer, or what a PUT
+    has to send. *filename*: under which name a browser saves what it GETs.
+    """
+
+    method: Literal["GET", "PUT"] = "GET"
+    expires: timedelta = timedelta(hours=1)
+    content_type: str | None = None
+    filename: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in ("GET", "PUT"):
+            raise InvalidValueError("grant", "method", f"expected GET or PUT, got {self.method!r}")
+        if not timedelta(seconds=1) <= self.expires <= timedelta(days=7):
+            raise InvalidValueError(
+                "grant", "expires", f"expected a second to 7 days, got {self.expires}"
+            )
+        if self.filename is not None and (self.method != "GET" or not self.filename.isprintable()):
+            raise InvalidValueError("grant", "filename", "expected printable text, with GET alone")
+
+
+@dataclass(frozen=True, slots=True)
+class Presigned:
+    """A URL that carries a grant. *headers* have to be sent along; *expires* is aware."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str]
+    expires: datetime
 
 
 def draft_of(info: ObjectInfo) -> Draft:
@@ -198,6 +236,24 @@ class ParallelReading(Protocol):
 
         Raises IntegrityError rather than bytes of two objects.
         """
+        ...
+
+
+@runtime_checkable
+class IncompleteSweeper(Protocol):
+    """A backend where only its age tells a dead writer's upload from a living one's."""
+
+    async def sweep_incomplete(self, older_than: timedelta) -> int:
+        """Abort uploads that began longer ago than *older_than*; return how many."""
+        ...
+
+
+@runtime_checkable
+class Presigner(Protocol):
+    """A backend whose server answers URLs that carry their permission."""
+
+    async def presign(self, key: str, grant: Grant) -> Presigned:
+        """Return a URL for *key*. No I/O but for credentials."""
         ...
 
 

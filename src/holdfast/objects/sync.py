@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from holdfast.aws.sockets import SocketNetwork
 from holdfast.blocking import iterate, run
 from holdfast.objects.bucket import PutOptions
+from holdfast.objects.driver import Grant
 from holdfast.objects.drivers.s3.options import S3Options
 from holdfast.objects.opening import DiskOptions, Options, plan_of, started
 from holdfast.offload import Inline
@@ -15,10 +16,11 @@ from holdfast.offload import Inline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from datetime import timedelta
     from pathlib import Path
 
     from holdfast.objects import bucket, reader
-    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, Presigned
     from holdfast.objects.sources import BlockingBody
     from holdfast.objects.transfer import Progress
 
@@ -27,6 +29,7 @@ __all__ = ["Bucket", "DiskOptions", "ObjectReader", "PutOptions", "S3Options", "
 T = TypeVar("T")
 
 _PLAIN = PutOptions()
+_READ = Grant()
 
 
 def open_bucket(
@@ -165,6 +168,12 @@ class Bucket:
 
     def as_file(self, key: str) -> AbstractContextManager[Path]:
         return _entered(self._bucket.as_file(key))
+
+    def presign(self, key: str, grant: Grant = _READ) -> Presigned:
+        return run(self._bucket.presign(key, grant))
+
+    def sweep_incomplete(self, older_than: timedelta) -> int:
+        return run(self._bucket.sweep_incomplete(older_than))
 
     def sweep(self) -> int:
         return run(self._bucket.sweep())

@@ -37,7 +37,7 @@ class MemoryDriver:
     """Buckets in memory. Safe to use from many threads."""
 
     name = "memory"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
         self._clock = clock

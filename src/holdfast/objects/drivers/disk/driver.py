@@ -41,7 +41,7 @@ class DiskDriver:
     """
 
     name = "disk"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -19,6 +21,7 @@ from holdfast.objects.driver import CommonPrefix, ObjectInfo
 from holdfast.objects.drivers.s3 import listing
 from holdfast.objects.drivers.s3.document import fits, write, write_text
 from holdfast.objects.drivers.s3.facts import iso_time, plain_etag, quoted_etag
+from holdfast.objects.drivers.s3.options import place_of
 from holdfast.objects.drivers.s3.profile import Profile, profile_of
 from holdfast.objects.drivers.s3.reading import S3Reading
 from holdfast.objects.drivers.s3.service import Ask
@@ -28,8 +31,9 @@ from holdfast.objects.metadata import UNKNOWN_CONTENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from datetime import timedelta
 
-    from holdfast.objects.driver import Capability
+    from holdfast.objects.driver import Capability, Grant, Presigned
     from holdfast.objects.drivers.s3.options import S3Options
     from holdfast.objects.drivers.s3.service import Service
 
@@ -146,6 +150,38 @@ class S3Driver:
     async def sweep(self) -> int:
         """Nothing: what a dead writer leaves, only its age tells from others."""
         return 0
+
+    async def presign(self, key: str, grant: Grant) -> Presigned:
+        refusal = self._profile.refusal(key)
+        if refusal is not None:
+            raise ObjectKeyError(key, refusal)
+        asked: list[tuple[str, str]] = []
+        if grant.method == "GET" and grant.content_type is not None:
+            asked.append(("response-content-type", grant.content_type))
+        if grant.filename is not None:
+            name = quote(grant.filename, safe="")
+            asked.append(("response-content-disposition", f"attachment; filename*=UTF-8''{name}"))
+        endpoint = self._options.public_endpoint_url or self._options.endpoint_url
+        place = place_of(self._service.bucket, replace(self._options, endpoint_url=endpoint))
+        return await self._service.presign(place, key, asked, grant)
+
+    async def sweep_incomplete(self, older_than: timedelta) -> int:
+        limit = datetime.now(UTC) - older_than
+        old = [
+            Ask("AbortMultipartUpload", "DELETE", key, (("uploadId", upload),))
+            async for key, upload, began in listing.uploads(self._service)
+            if began <= limit
+        ]
+        return sum([await self._aborted(ask) for ask in old])
+
+    async def _aborted(self, ask: Ask) -> bool:
+        try:
+            await self._service.call(ask)
+        except ServiceError as error:
+            if error.status == 404:  # completed or aborted meanwhile
+                return False
+            raise
+        return True
 
     async def _create(self) -> None:
         body = b""

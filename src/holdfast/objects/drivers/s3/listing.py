@@ -13,6 +13,7 @@ from holdfast.objects.listing import group_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
     from holdfast.objects.drivers.s3.document import Element
     from holdfast.objects.drivers.s3.service import Service
@@ -53,6 +54,24 @@ async def _pages(
         if page.get("IsTruncated") != "true":
             return
         place = [("continuation-token", page.need("NextContinuationToken"))]
+
+
+async def uploads(service: Service) -> AsyncIterator[tuple[str, str, datetime]]:
+    """Yield key, id and beginning of each upload in parts that is neither done nor aborted."""
+    fixed = (("uploads", ""), ("encoding-type", "url"))
+    place: tuple[tuple[str, str], ...] = ()
+    while True:
+        reply = await service.call(Ask("ListMultipartUploads", "GET", query=(*fixed, *place)))
+        page = reply.document()
+        decoded = _decoder(page)
+        for item in page.all("Upload"):
+            yield decoded(item.need("Key")), item.need("UploadId"), iso_time(item.need("Initiated"))
+        if page.get("IsTruncated") != "true":
+            return
+        place = (
+            ("key-marker", decoded(page.need("NextKeyMarker"))),
+            ("upload-id-marker", page.need("NextUploadIdMarker")),
+        )
 
 
 def _objects(page: Element) -> list[ObjectInfo]:

@@ -24,8 +24,9 @@ _REGION = re.compile(r"[a-z0-9-]{1,32}")
 class S3Options:
     """How a bucket on S3 is reached and used. What is empty comes from the environment.
 
-    *endpoint_url*: ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``, else AWS itself. *region*:
-    ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else us-east-1. *ca_bundle*: a file of trusted
+    *endpoint_url*: ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``, else AWS itself.
+    *public_endpoint_url*: where those who hold presigned URLs reach it, by default the same.
+    *region*: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else us-east-1. *ca_bundle*: a file of trusted
     certificates, ``AWS_CA_BUNDLE``. *addressing*: where the bucket's name stands, by default in
     the host for AWS and in the path elsewhere. *encryption*: asked for on every write, and the
     answer checked; *kms_key* goes with ``aws:kms``. *create*: make the bucket when it is not
@@ -37,6 +38,7 @@ class S3Options:
     """
 
     endpoint_url: str = ""
+    public_endpoint_url: str = ""
     region: str = ""
     ca_bundle: str = ""
     addressing: Literal["auto", "path", "virtual"] = "auto"

@@ -44,14 +44,15 @@ def _only_xml(key: str) -> str | None:
     return None if fits(key) else "this server lists no control characters"
 
 
-_CONDITIONS = frozenset({Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE})
+_SIGNED = frozenset({Capability.PRESIGN})
+_CONDITIONS = _SIGNED | {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE}
 _KEYS = frozenset({Capability.ANY_KEY, Capability.KEY_INSIDE_KEY})
 _KNOWN = {
     "AmazonS3": Profile("AWS", _CONDITIONS | _KEYS),
     "MinIO": Profile("MinIO", _CONDITIONS, (_no_leading_slash,)),
     "VERSITYGW": Profile("Versity", _CONDITIONS, (_only_paths, _only_xml)),
 }
-_UNKNOWN = Profile("S3", frozenset(), (_only_paths, _only_xml))
+_UNKNOWN = Profile("S3", _SIGNED, (_only_paths, _only_xml))
 
 
 def profile_of(server: str) -> Profile:

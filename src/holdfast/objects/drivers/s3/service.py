@@ -12,6 +12,7 @@ from holdfast.aws.http import Request
 from holdfast.aws.patience import Budget, Patience, pause, retry_after
 from holdfast.aws.signing import EMPTY_SHA256, UNSIGNED, query_string
 from holdfast.errors import ConfigurationError, IntegrityError, ServiceError, UnavailableError
+from holdfast.objects.driver import Presigned
 from holdfast.objects.drivers.s3.document import Element, parse
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.aws.http import Content
     from holdfast.aws.patience import Limits
     from holdfast.aws.signing import Signer
+    from holdfast.objects.driver import Grant
     from holdfast.objects.drivers.s3.options import Place
     from holdfast.offload import Offload
 
@@ -129,6 +131,29 @@ class Service:
     async def open(self, ask: Ask) -> Response:
         """Return the answer to *ask* with its body still to come; errors as of `call`."""
         return await self._repeat(ask, _as_it_is)
+
+    async def presign(
+        self, place: Place, key: str, parameters: list[tuple[str, str]], grant: Grant
+    ) -> Presigned:
+        """Return a URL for *key* at *place*, where its holder reaches the service."""
+        credentials = await self._wallet.current(self.offload)
+        now = datetime.now(UTC).replace(microsecond=0)
+        ends = min(now + grant.expires, credentials.expires or datetime.max.replace(tzinfo=UTC))
+        sent = {}
+        if grant.method == "PUT" and grant.content_type is not None:
+            sent["content-type"] = grant.content_type
+        path = place.prefix + quote(key, safe="-_.~/")
+        query = self._signer.presign(
+            grant.method,
+            path,
+            [*parameters, ("X-Amz-Expires", str(int((ends - now).total_seconds())))],
+            headers={"host": place.origin.authority, **sent},
+            credentials=credentials,
+            now=now,
+        )
+        scheme = "https" if place.origin.secure else "http"
+        url = f"{scheme}://{place.origin.authority}{path}?{query}"
+        return Presigned(grant.method, url, sent, ends)
 
     async def _repeat(self, ask: Ask, finish: Callable[[Ask, Response], Awaitable[T]]) -> T:
         patience = Patience(self._limits)
