@@ -74,6 +74,9 @@ class Incoming:
         except httptools.HttpParserUpgrade:
             raise ConnectionError("the server changed to another protocol, unasked") from None
         except httptools.HttpParserError as error:
+            if self.done:  # rubbish behind a whole answer spoils the connection alone
+                self.surplus = True
+                return
             raise ConnectionError(f"what came is no HTTP response: {error}") from None
         if not self.has_head and self.received > _LONGEST_HEAD:
             raise ConnectionError(f"the response's headers exceed {_LONGEST_HEAD} bytes")
