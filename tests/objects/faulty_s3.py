@@ -64,7 +64,7 @@ class FaultyS3:
         return self.log.count(operation)
 
     @contextmanager
-    def running(self):
+    def running(self, tls=None):
         outer = self
 
         class Handler(_Handler):
@@ -72,6 +72,8 @@ class FaultyS3:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         self.port = server.server_address[1]
@@ -84,11 +86,8 @@ class FaultyS3:
 
     def options(self, **more):
         settings = {"attempts": 4, "read_timeout": 5.0, "total_timeout": 20.0, **more}
-        return S3Options(
-            endpoint_url=f"http://127.0.0.1:{self.port}",
-            credentials=Credentials("key", "secret"),
-            **settings,
-        )
+        settings.setdefault("endpoint_url", f"http://127.0.0.1:{self.port}")
+        return S3Options(credentials=Credentials("key", "secret"), **settings)
 
     # What it does when nothing is planted.
 
@@ -116,6 +115,8 @@ class FaultyS3:
 
     def do_CopyObject(self, request):
         source = unquote(request.headers["x-amz-copy-source"]).removeprefix(f"/{BUCKET}/")
+        if self.objects[source].etag != request.headers["x-amz-copy-source-if-match"]:
+            return refusal(412, "PreconditionFailed")
         stored = Stored(self.objects[source].body, kept(request.headers))
         self.objects[request.key] = stored
         return Answer(

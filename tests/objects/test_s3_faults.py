@@ -14,7 +14,7 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.objects import PutOptions, open_bucket, sync
-from objects.faulty_s3 import BUCKET, Answer, FaultyS3, refusal
+from objects.faulty_s3 import BUCKET, Answer, FaultyS3, Stored, refusal
 
 MIB = 1024 * 1024
 LARGE = bytes(range(256)) * (12 * MIB // 256)
@@ -402,3 +402,18 @@ async def test_an_object_replaced_between_two_pieces_is_never_mixed(server, tmp_
         with pytest.raises(IntegrityError, match="replaced or deleted"):
             await bucket.download("k", tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_source_replaced_before_its_copy_is_copied_as_it_is_then(server):
+    async with opened(server) as bucket:
+        await bucket.put("from", b"old", metadata={"of": "old"})
+
+        def replaced(_request, proceed):
+            headers = {**server.objects["from"].headers, "x-amz-meta-of": "new"}
+            server.objects["from"] = Stored(b"newer", headers)
+            return proceed()
+
+        server.plant("CopyObject", replaced)
+        info = await bucket.copy("from", "to")
+    assert (info.size, info.metadata) == (5, {"of": "new"})
+    assert server.objects["to"].body == b"newer"

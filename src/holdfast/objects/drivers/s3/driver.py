@@ -15,6 +15,7 @@ from holdfast.errors import (
     ObjectKeyError,
     ObjectNotFoundError,
     ServiceError,
+    UnavailableError,
     UnsupportedError,
 )
 from holdfast.objects.driver import CommonPrefix, ObjectInfo
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from holdfast.objects.drivers.s3.service import Service
 
 _MOST_COPIED = 5 * 1024**3
+_MOST_COPIES = 5
 _BATCH = 1000
 _HEADS_AT_ONCE = 16
 
@@ -115,6 +117,15 @@ class S3Driver:
         return len(there)
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
+        for _ in range(_MOST_COPIES):
+            try:
+                return await self._copied(source, target)
+            except ServiceError as error:
+                if error.status != 412:  # replaced between the look at it and the copy
+                    raise
+        raise UnavailableError(f"{source!r} is replaced faster than it can be copied")
+
+    async def _copied(self, source: str, target: str) -> ObjectInfo:
         refusal = self._profile.refusal(target)
         if refusal is not None:
             raise ObjectKeyError(target, refusal)
