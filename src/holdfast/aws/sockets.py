@@ -27,10 +27,11 @@ class SocketPipe:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._ahead: bytes | None = None
 
     @property
     def stirred(self) -> bool:
-        return self._readable(0)
+        return self._has_come()
 
     async def send(self, data: bytes, seconds: float) -> None:
         # sendall alone would bound the whole, not each wait: a slow but steady peer is no failure.
@@ -40,14 +41,34 @@ class SocketPipe:
             rest = rest[self._socket.send(rest) :]
 
     async def receive(self, seconds: float) -> bytes:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return ahead
         self._socket.settimeout(max(seconds, 0.001))
         return self._socket.recv(_RECEIVE)
 
     async def wait(self, seconds: float) -> bool:
-        return self._readable(seconds)
+        ends = time.monotonic() + seconds
+        while not self._has_come():
+            left = ends - time.monotonic()
+            if left <= 0 or not self._readable(left):
+                return False
+        return True
 
     def close(self) -> None:
         self._socket.close()
+
+    def _has_come(self) -> bool:
+        """Take what is there without waiting: in TLS, what can be read may be no data at all."""
+        if self._ahead is None and self._readable(0):
+            self._socket.settimeout(0)
+            try:
+                self._ahead = self._socket.recv(_RECEIVE)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return False
+            except OSError:
+                self._ahead = b""  # the connection is gone; its end is what comes
+        return self._ahead is not None
 
     def _readable(self, seconds: float) -> bool:
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
