@@ -10,7 +10,7 @@ import msgspec
 from holdfast.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
 T = TypeVar("T")
 
@@ -26,11 +26,11 @@ class Codec(Generic[T]):
     """Encodes and decodes values of one type: what msgspec can, and what pydantic can beside it."""
 
     def __init__(self, kind: type[T]) -> None:
-        self._kind = kind
-        adapter = None if _native(kind) else _pydantic(kind)
+        self._kind: Any = Any if kind is object else kind
+        adapter = None if _native(self._kind) else _pydantic(kind)
         self._dump: Callable[[T], object] | None = adapter and adapter[0]
         self._load: Callable[[object], T] | None = adapter and adapter[1]
-        self._decoder = msgspec.msgpack.Decoder(cast("type[T]", object) if adapter else kind)
+        self._decoder = msgspec.msgpack.Decoder(Any if adapter else self._kind)
 
     def encode(self, key: str, value: T) -> bytes:
         """Return the bytes of *value*. Raises InvalidValueError for one that has none."""
@@ -39,10 +39,10 @@ class Codec(Generic[T]):
             if type(plain) is int:
                 return _digits(plain)
             encoded = _encode(plain)
+            if encoded[0] < 0x80:  # an enum's small number, which would pass for digits
+                return _digits(encoded[0])
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidValueError("cache", repr(key), f"can't be stored: {error}") from None
-        if encoded[0] < 0x80 or encoded[0] >= 0xE0 or 0xCC <= encoded[0] <= 0xD3:
-            return _digits(cast("int", msgspec.msgpack.decode(encoded)))  # an enum's whole number
         return encoded
 
     def decode(self, raw: bytes) -> T | None:
@@ -54,15 +54,15 @@ class Codec(Generic[T]):
                 number = int(raw)
                 if self._load is not None:
                     return self._load(number)
-                return cast("T", number) if self._kind is int else self._convert(number)
+                return cast("T", number) if self._kind in (int, Any) else self._convert(number)
             if self._load is not None:
                 return self._load(self._decoder.decode(raw))
-            return self._decoder.decode(raw)
+            return cast("T", self._decoder.decode(raw))
         except (msgspec.DecodeError, ValueError, IndexError) as error:
             raise Unreadable(str(error)) from None
 
     def _convert(self, number: int) -> T:
-        return msgspec.convert(number, self._kind)
+        return cast("T", msgspec.convert(number, self._kind))
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,7 +76,7 @@ def _digits(number: int) -> bytes:
 
 def codec_of(kind: type[T]) -> Codec[T]:
     """Return the codec of *kind*. Raises InvalidValueError when neither library knows it."""
-    return cast("Codec[T]", _codecs(kind))
+    return cast("Codec[T]", _codecs(cast("Hashable", kind)))
 
 
 @lru_cache(maxsize=1024)
