@@ -9,13 +9,14 @@ left is removed, and what this process kept is forgotten.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.cache.driver import Driver, Outcome
 from holdfast.cache.drivers.memory import MemoryDriver
 from holdfast.cache.health import Health, State
 from holdfast.cache.journal import Journal
-from holdfast.errors import HoldfastError, UnavailableError
+from holdfast.errors import HoldfastError, StorageError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -118,8 +119,7 @@ class FallbackDriver:
         life = await self._remote.connect()
         (known,) = await self._remote.get_many([_LIFE])
         if known != life.encode():
-            await self._clear()
-            await self._remote.set_many([(_LIFE, life.encode())], ttl=None)
+            await self._clear(life)
         while True:
             with self._mutex:  # between the last look at the journal and the change, nobody adds
                 if not len(self._journal):
@@ -132,8 +132,7 @@ class FallbackDriver:
                 backlog = self._journal.take()
             try:
                 if backlog.overflowed:
-                    await self._clear()
-                    await self._remote.set_many([(_LIFE, life.encode())], ttl=None)
+                    await self._clear(life)
                 for start in range(0, len(backlog.names), _BATCH):
                     await self._remote.delete_many(backlog.names[start : start + _BATCH])
                 for pattern in backlog.patterns:
@@ -143,10 +142,12 @@ class FallbackDriver:
                     self._journal.put_back(backlog)
                 raise
 
-    async def _clear(self) -> None:
-        """Remove the whole namespace."""
+    async def _clear(self, life: str) -> None:
+        """Remove the whole namespace, and say of which life of the store's data the next one is."""
         async for batch in self._remote.scan(""):
             await self._remote.delete_many([name for name, _ in batch])
+        with suppress(StorageError):  # a full store; without the note it is cleared again, no more
+            await self._remote.set_many([(_LIFE, life.encode())], ttl=None)
 
     async def close(self) -> None:
         await self._remote.close()

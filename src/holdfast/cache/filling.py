@@ -52,11 +52,11 @@ class Wanted(Generic[T]):
 class _Flight:
     """A load that runs as a task of its own.
 
-    *began* orders it among the calls: whoever called before may take its value. So may whoever
-    finds its lease, which starts with *fence*, for then nothing has made it void.
+    *began* orders the start of the load among the calls: whoever called before may take its value.
+    So may whoever finds its lease, which starts with *fence*, for then nothing has made it void.
     """
 
-    began: int
+    began: float = math.inf
     fence: bytes = b"never"
     task: asyncio.Task[bytes | None] = field(init=False)
     waiting: int = 0
@@ -148,7 +148,7 @@ class Filler:
                 payload = await self._refresh(wanted, raw)
                 return value if payload is None else wanted.codec.decode(payload)
             if name not in self._flights:
-                flight = _Flight(next(self._calls))
+                flight = _Flight()
                 flight.waiting = 1  # the cache itself: nobody else waits for it
                 self._start(name, flight, self._refresh(wanted, raw))
         return value
@@ -170,33 +170,35 @@ class Filler:
         """Load over what was seen; None when somebody else came first."""
         over = None if raw is None else entry.fence(raw)
         if not self._tasks:
-            tags = await entries.made(self._driver, versions)
-            return await self._fill(wanted, over, tags, entry.lease(tags))
-        flight = _Flight(next(self._calls))
-        self._start(wanted.name, flight, self._fill_in_flight(wanted, flight, over, versions))
+            return await self._fill(wanted, over, versions, None)
+        flight = _Flight()
+        self._start(wanted.name, flight, self._fill(wanted, over, versions, flight))
         return await self._join(wanted.name, flight)
 
-    async def _fill_in_flight(
+    async def _fill(
         self,
         wanted: Wanted[T],
-        flight: _Flight,
         over: bytes | None,
         versions: dict[str, bytes | None],
+        flight: _Flight | None,
     ) -> bytes | None:
-        tags = await entries.made(self._driver, versions)
-        lease = entry.lease(tags)
-        flight.fence = entry.fence(lease)
-        return await self._fill(wanted, over, tags, lease)
-
-    async def _fill(
-        self, wanted: Wanted[T], over: bytes | None, tags: dict[str, bytes], lease: bytes
-    ) -> bytes | None:
-        if not await self._driver.swap(wanted.name, lease, over=over, ttl=self._lease_life):
-            return None
         try:
-            return await self._load(wanted, entry.fence(lease), tags)
+            tags = await entries.made(self._driver, versions)
+            lease = entry.lease(tags)
+            fence = entry.fence(lease)
+            if flight is not None:
+                flight.fence = fence
+            if not await self._driver.swap(wanted.name, lease, over=over, ttl=self._lease_life):
+                return None
+        except StorageError as error:
+            _log.warning("%r is loaded without a lease: %s", wanted.key, error)
+            tags, fence = {}, entry.version()  # which is nowhere, so nothing is stored over it
+        if flight is not None:
+            flight.began = next(self._calls)
+        try:
+            return await self._load(wanted, fence, tags)
         except BaseException:
-            await self._driver.swap(wanted.name, None, over=entry.fence(lease))
+            await self._driver.swap(wanted.name, None, over=fence)
             raise
 
     async def _refresh(self, wanted: Wanted[T], raw: bytes) -> bytes | None:
