@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.records.document import copy_json
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -59,7 +58,18 @@ def from_rows(model: Model[E]) -> Callable[[Iterable[Row]], list[E]]:
 
 @cache
 def _from_rows(model: Model[object]) -> object:
-    return hydrator(model, lambda spec: copy_json if spec.type.kind is Kind.JSON else None)
+    return hydrator(model, lambda spec: _copy if spec.type.kind is Kind.JSON else None)
+
+
+def _copy(value: object) -> object:
+    """Return a copy of a JSON value that has been checked."""
+    kind = type(value)
+    if kind is dict:
+        members = cast("dict[str, object]", value)
+        return {name: _copy(item) for name, item in members.items()}
+    if kind is list:
+        return [_copy(item) for item in cast("list[object]", value)]
+    return value
 
 
 def loaded(

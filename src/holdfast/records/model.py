@@ -108,6 +108,10 @@ class Model(Generic[E]):
     def references(self) -> tuple[FieldSpec, ...]:
         return tuple(spec for spec in self.fields if spec.reference is not None)
 
+    @cached_property
+    def _checks(self) -> tuple[tuple[FieldSpec, str, Role, Callable[[object], object]], ...]:
+        return tuple((spec, spec.name, spec.role, spec.type.check) for spec in self.fields)
+
     def _of_role(self, role: str) -> FieldSpec | None:
         return next((spec for spec in self.fields if spec.role == role), None)
 
@@ -119,17 +123,23 @@ class Model(Generic[E]):
         """
         values = entity.__dict__
         row: list[object] = []
-        for spec in self.fields:
-            if spec.role == "version":
+        for spec, name, role, check in self._checks:
+            value = values.get(name)
+            if role == "plain" and value is not None:
+                try:
+                    row.append(check(value))
+                except Unfit as unfit:
+                    raise InvalidValueError(self.name, name, str(unfit)) from None
+            elif role == "version":
                 row.append(version)
-            elif now is not None and spec.role in ("created_at", "updated_at"):
+            elif now is not None and role in ("created_at", "updated_at"):
                 row.append(now)
-            elif spec.name in values:
-                row.append(spec.to_row(self.name, values[spec.name]))
-            elif spec.role in ("generated", "created_at"):
+            elif name in values:
+                row.append(spec.to_row(self.name, value))
+            elif role in ("generated", "created_at"):
                 row.append(None)
             else:
-                raise InvalidValueError(self.name, spec.name, "the value is missing")
+                raise InvalidValueError(self.name, name, "the value is missing")
         return tuple(row)
 
 

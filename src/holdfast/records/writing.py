@@ -61,6 +61,8 @@ class Writing(Reading[E]):
         if not rows:
             return BatchResult([])
         stored = await self._session.insert(self.model, rows, atomic=atomic)
+        if atomic:
+            return BatchResult(list(self._hydrate(cast("list[Row]", stored))))
         results: list[E | ConflictError] = [
             outcome if isinstance(outcome, Exception) else self._hydrate((outcome,))[0]
             for outcome in stored
@@ -73,10 +75,11 @@ class Writing(Reading[E]):
         The version it was read with must still be the stored one, else StaleVersionError; an
         entity without a version field overwrites what is there. Raises NotFoundError too.
         """
+        values = vars(self._own(entity))
         version = self.model.version
         expected: int | None = None
         if version is not None:
-            known = self._own(entity).__dict__.get(version.name)
+            known = values.get(version.name)
             if known is None:
                 raise InvalidValueError(
                     self.model.name,

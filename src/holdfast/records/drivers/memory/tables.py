@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
@@ -80,7 +81,9 @@ class Tables:
             walk.high,
             descending=walk.descending,
         )
-        return list(islice((row for _, row in met if holds(row)), select.offset, end))
+        start = min(select.offset, sys.maxsize)
+        end = None if end is None else min(end, sys.maxsize)
+        return list(islice((row for _, row in met if holds(row)), start, end))
 
     def _fitting(self, model: Model[E], where: Predicate) -> list[Row]:
         holds = fits(where)

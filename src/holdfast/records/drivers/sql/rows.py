@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from holdfast.errors import (
@@ -97,6 +97,11 @@ class Rows:
     def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
+        if atomic and len(rows) > 1 and model.key.role != "generated":
+            with suppress(sqlite3.IntegrityError):
+                self._insert_all(model, rows)
+                return list(rows)
+            # One of them is refused: singly, it shows which.
         results: list[Row | ConflictError] = []
         prepared = self._writes(model)
         with self._undone_together(len(rows)):
@@ -116,6 +121,19 @@ class Rows:
                         row = (*row[: key.position], cursor.lastrowid, *row[key.position + 1 :])  # noqa: PLW2901
                     results.append(row)
         return results
+
+    def _insert_all(self, model: Model[E], rows: Sequence[Row]) -> None:
+        prepared = self._writes(model)
+        bind, encode = prepared.insert.bind, prepared.encode
+        with self._undone_together(len(rows)):
+            try:
+                self.connection.executemany(
+                    prepared.insert.sql, [bind(encode(row)) for row in rows]
+                )
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                self._fail(model, error)
 
     def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         prepared = self._writes(model)
@@ -255,7 +273,8 @@ class Rows:
                     if not self._has_target(spec, value):
                         return ForeignKeyError(model.name, (spec.name,))
         if code in _OVERFLOWS:
-            names = [c.column.name for c in update.changes if isinstance(c, Increment)]
+            sums = [each.column for each in update.changes if isinstance(each, Increment)]
+            names = [column.name for column in sums if column.spec.role == "plain"]
             return InvalidValueError(
                 model.name, ", ".join(names), "the sum is too large for the field"
             )

@@ -1,0 +1,54 @@
+"""One path to each public name, and both ways in with the same ones."""
+
+import importlib
+import inspect
+
+import pytest
+
+from holdfast.records import sync as blocking
+from holdfast.records.repository import Repository
+from holdfast.records.store import Store
+
+PACKAGES = [
+    "holdfast",
+    "holdfast.sync",
+    "holdfast.records",
+    "holdfast.objects",
+    "holdfast.jobs",
+    "holdfast.media",
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_public_names_are_sorted_and_there(package):
+    module = importlib.import_module(package)
+    assert module.__all__ == sorted(
+        module.__all__, key=lambda name: (not name.isupper(), name.islower(), name)
+    )
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize(
+    ("awaited", "stepped"), [(Repository, blocking.Repository), (Store, blocking.Store)]
+)
+def test_the_blocking_twin_has_the_same_methods_and_parameters(awaited, stepped):
+    left_out = {"require", "asynchronous", "run"}
+    ours = {name for name in vars_of(awaited) if not name.startswith("_")} - left_out
+    theirs = {name for name in vars_of(stepped) if not name.startswith("_")} - left_out
+    assert ours == theirs
+    for name in ours:
+        assert parameters(getattr(awaited, name)) == parameters(getattr(stepped, name)), name
+
+
+def vars_of(cls):
+    return {
+        name
+        for base in cls.__mro__[:-1]
+        for name, value in vars(base).items()
+        if inspect.isfunction(value)
+    }
+
+
+def parameters(function):
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
