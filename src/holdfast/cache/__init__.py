@@ -5,10 +5,12 @@ from holdfast.cache.driver import Outcome
 from holdfast.cache.health import Health, State, Statistics
 from holdfast.cache.opening import open_cache
 from holdfast.cache.options import CacheOptions
+from holdfast.cache.repository import CachedRepository
 
 __all__ = [
     "Cache",
     "CacheOptions",
+    "CachedRepository",
     "Health",
     "Outcome",
     "State",

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.cache import entries, entry
-from holdfast.cache.codec import Codec, Unreadable, codec_of
+from holdfast.cache.codec import Unreadable, codec_of
 from holdfast.cache.driver import Outcome
 from holdfast.cache.filling import Wanted
 from holdfast.cache.naming import (
@@ -23,6 +23,7 @@ from holdfast.errors import InvalidValueError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from holdfast.cache.codec import Coder
     from holdfast.cache.driver import Driver
     from holdfast.cache.filling import Filler
     from holdfast.cache.health import Health, Statistics
@@ -49,7 +50,7 @@ class Cache(Generic[T]):
         filler: Filler,
         statistics: Statistics,
         health: Callable[[], Health],
-        codec: Codec[T],
+        codec: Coder[T],
     ) -> None:
         self._driver = driver
         self._filler = filler
@@ -64,7 +65,7 @@ class Cache(Generic[T]):
         """
         return self.coded(codec_of(kind))
 
-    def coded(self, codec: Codec[U]) -> Cache[U]:
+    def coded(self, codec: Coder[U]) -> Cache[U]:
         """Return the same cache with values encoded by *codec*."""
         return Cache(self._driver, self._filler, self._statistics, self._health, codec)
 

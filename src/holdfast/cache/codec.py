@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -20,6 +20,18 @@ _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 class Unreadable(Exception):  # noqa: N818 - no error of its own: a reader takes it for a miss
     """The stored bytes are no value of the type that is asked for."""
+
+
+class Coder(Protocol[T]):
+    """Encodes and decodes values of one type."""
+
+    def encode(self, key: str, value: T) -> bytes:
+        """Return the bytes of *value*. Raises InvalidValueError for one that has none."""
+        ...
+
+    def decode(self, raw: bytes) -> T | None:
+        """Return the value in *raw*. Raises Unreadable when it is not of this type."""
+        ...
 
 
 class Codec(Generic[T]):

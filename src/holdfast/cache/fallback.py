@@ -153,12 +153,22 @@ class FallbackDriver:
         await self._remote.close()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
-        return await self._read(
-            lambda: self._remote.get_many(names), lambda: self._local.get_many(names)
-        )
+        if self._state is State.UP or await self._retried():
+            used = self._round
+            try:
+                return await self._remote.get_many(names)
+            except UnavailableError as error:
+                self._lose(used, error)
+        return await self._local.get_many(names)
 
     async def ttl(self, name: str) -> int | None:
-        return await self._read(lambda: self._remote.ttl(name), lambda: self._local.ttl(name))
+        if self._state is State.UP or await self._retried():
+            used = self._round
+            try:
+                return await self._remote.ttl(name)
+            except UnavailableError as error:
+                self._lose(used, error)
+        return await self._local.ttl(name)
 
     async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
         while True:
@@ -207,6 +217,9 @@ class FallbackDriver:
                 return await self._remote.delete_many(names, pattern=pattern)
             except UnavailableError as error:
                 self._lose(used, error)
+            except BaseException:  # cancelled: on its way, unless the connection is lost now
+                self._journal.add(names, pattern)
+                raise
 
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
         return await self._strict(lambda: self._remote.increment(name, by, ttl=ttl))
@@ -226,17 +239,6 @@ class FallbackDriver:
         except UnavailableError as error:
             self._lose(used, error)
             raise  # half of a listing is none
-
-    async def _read(
-        self, remote: Callable[[], Awaitable[T]], local: Callable[[], Awaitable[T]]
-    ) -> T:
-        if not self.down or await self._retried():
-            used = self._round
-            try:
-                return await remote()
-            except UnavailableError as error:
-                self._lose(used, error)
-        return await local()
 
     async def _strict(self, remote: Callable[[], Awaitable[T]]) -> T:
         if self.down and not await self._retried():

@@ -24,7 +24,7 @@ from holdfast.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from holdfast.cache.codec import Codec
+    from holdfast.cache.codec import Coder
     from holdfast.cache.driver import Driver
     from holdfast.cache.health import Statistics
     from holdfast.cache.options import CacheOptions
@@ -42,7 +42,7 @@ class Wanted(Generic[T]):
     key: str
     name: str
     load: Callable[[], Awaitable[T]]
-    codec: Codec[T]
+    codec: Coder[T]
     ttl: int | None
     stale: int
     tags: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from holdfast.records.driver import Driver, DriverTransaction, Session, TransactionOptions
+
+Callback = Callable[[], Awaitable[object]]
 
 _open: ContextVar[tuple[Transaction, ...]] = ContextVar("holdfast_transactions", default=())
 
@@ -47,6 +50,19 @@ class Transaction:
         self._over = False
         self._savepoints: list[Savepoint] = []
         self._token: Token[tuple[Transaction, ...]] | None = None
+        self._afterwards: list[Callback] = []
+
+    def after_commit(self, callback: Callback) -> None:
+        """Await *callback* once the whole transaction is committed; never when it is not.
+
+        Callbacks run in the order in which they were added, outside of the transaction and before
+        the block is left; those of a savepoint that is undone are dropped with it. Each runs even
+        when one before it raises; what they raise then escapes from the block, the first by itself
+        or several as an ExceptionGroup, with the transaction committed all the same.
+        Raises TransactionError before the start and after the end.
+        """
+        _ = self.work
+        self._afterwards.append(callback)
 
     @property
     def session(self) -> Session:
@@ -85,13 +101,22 @@ class Transaction:
         self._over = True
         if self._token is not None:
             _open.reset(self._token)
-        if error is None:
-            await work.commit()
-        else:
+        if error is not None:
             await work.rollback()
+            return
+        await work.commit()
+        await _run_all(self._afterwards)
 
     def push(self, savepoint: Savepoint) -> None:
         self._savepoints.append(savepoint)
+
+    def added(self) -> int:
+        """How many callbacks wait for the commit."""
+        return len(self._afterwards)
+
+    def drop(self, after: int) -> None:
+        """Forget the callbacks that were added later than the first *after*."""
+        del self._afterwards[after:]
 
     def pop(self, savepoint: Savepoint) -> None:
         """Take *savepoint* off. Raises TransactionError when it is not the innermost."""
@@ -108,10 +133,16 @@ class Savepoint:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self._added = 0
+
+    def after_commit(self, callback: Callback) -> None:
+        """Await *callback* once the whole transaction is committed: `Transaction.after_commit`."""
+        self._transaction.after_commit(callback)
 
     async def __aenter__(self) -> Transaction:
         await self._transaction.work.savepoint()
         self._transaction.push(self)
+        self._added = self._transaction.added()
         return self._transaction
 
     async def __aexit__(
@@ -124,4 +155,23 @@ class Savepoint:
         if error is None:
             await self._transaction.work.release()
         else:
+            self._transaction.drop(self._added)
             await self._transaction.work.rollback_to()
+
+
+async def _run_all(callbacks: list[Callback]) -> None:
+    errors: list[Exception] = []
+    stopped: BaseException | None = None
+    for callback in callbacks:
+        try:
+            await callback()
+        except Exception as error:  # noqa: BLE001 - raised below, when the others have had their turn
+            errors.append(error)
+        except BaseException as error:  # noqa: BLE001 - cancelled: the same
+            stopped = stopped or error
+    if stopped is not None:
+        raise stopped
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ExceptionGroup("several callbacks failed after the commit", errors)
