@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from holdfast import Entity, Field, field, key, open_store, uuid7
+from holdfast import Entity, Field, field, key, open_store, sync, uuid7
 from holdfast.errors import ConflictError, TransactionError
 
 pytestmark = pytest.mark.anyio
@@ -124,3 +124,20 @@ async def test_a_transaction_that_is_over_takes_no_callback(store):
         pass
     with pytest.raises(TransactionError):
         tx.after_commit(told([], "never"))
+
+
+def test_blocking_transactions_tell_too(tmp_path):
+    heard = []
+    with sync.open_store(f"sqlite:///{tmp_path}/t.db", [Row]) as store:
+        store.create_schema()
+        rows = store.repository(Row)
+        with store.transaction() as tx:
+            rows.add(Row(name="a"))
+            tx.after_commit(lambda: heard.append(rows.count()))
+            with pytest.raises(KeyError), tx.savepoint() as part:
+                part.after_commit(lambda: heard.append("undone"))
+                raise KeyError
+            assert heard == []
+        with pytest.raises(TransactionError):
+            tx.after_commit(print)
+    assert heard == [1]

@@ -48,7 +48,7 @@ class Transaction:
         self.options = options
         self._work: DriverTransaction | None = None
         self._over = False
-        self._savepoints: list[Savepoint] = []
+        self._savepoints: list[tuple[Savepoint, int]] = []
         self._token: Token[tuple[Transaction, ...]] | None = None
         self._afterwards: list[Callback] = []
 
@@ -108,24 +108,21 @@ class Transaction:
         await _run_all(self._afterwards)
 
     def push(self, savepoint: Savepoint) -> None:
-        self._savepoints.append(savepoint)
+        self._savepoints.append((savepoint, len(self._afterwards)))
 
-    def added(self) -> int:
-        """How many callbacks wait for the commit."""
-        return len(self._afterwards)
+    def pop(self, savepoint: Savepoint, *, undone: bool) -> None:
+        """Take *savepoint* off, with its callbacks when it is *undone*.
 
-    def drop(self, after: int) -> None:
-        """Forget the callbacks that were added later than the first *after*."""
-        del self._afterwards[after:]
-
-    def pop(self, savepoint: Savepoint) -> None:
-        """Take *savepoint* off. Raises TransactionError when it is not the innermost."""
-        if not self._savepoints or self._savepoints[-1] is not savepoint:
+        Raises TransactionError when it is not the innermost.
+        """
+        if not self._savepoints or self._savepoints[-1][0] is not savepoint:
             raise TransactionError(
                 "savepoints end in the reverse order of their start; "
                 "don't open them in tasks that run beside each other"
             )
-        self._savepoints.pop()
+        _, added = self._savepoints.pop()
+        if undone:
+            del self._afterwards[added:]
 
 
 class Savepoint:
@@ -133,7 +130,6 @@ class Savepoint:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._added = 0
 
     def after_commit(self, callback: Callback) -> None:
         """Await *callback* once the whole transaction is committed: `Transaction.after_commit`."""
@@ -142,7 +138,6 @@ class Savepoint:
     async def __aenter__(self) -> Transaction:
         await self._transaction.work.savepoint()
         self._transaction.push(self)
-        self._added = self._transaction.added()
         return self._transaction
 
     async def __aexit__(
@@ -151,11 +146,10 @@ class Savepoint:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._transaction.pop(self)
+        self._transaction.pop(self, undone=error is not None)
         if error is None:
             await self._transaction.work.release()
         else:
-            self._transaction.drop(self._added)
             await self._transaction.work.rollback_to()
 
 
