@@ -199,6 +199,10 @@ class FallbackDriver:
                 self._lose(used, error)
                 if shared:
                     raise
+                # Carried out or not: what it may have left must go before the store is used, or a
+                # lease that came to be later than its load began would admit that load's value.
+                if not await self._write_down([name]):
+                    return False
         elif shared:
             raise self._unavailable()
         with self._mutex:
