@@ -113,6 +113,16 @@ class Transaction:
     ) -> None:
         run(self._inner.__aexit__(kind, error, trace))
 
+    def after_commit(self, callback: Callable[[], object]) -> None:
+        """Call *callback* once the whole transaction is committed; never when it is not."""
+        if self._entered is None:
+            raise TransactionError("the transaction is not open; use `with`")
+
+        async def called() -> None:
+            callback()
+
+        self._entered.after_commit(called)
+
     def savepoint(self) -> Transaction:
         """Return a part of the transaction that is undone alone when its block raises."""
         if self._entered is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from holdfast.records.driver import Driver, DriverTransaction, Session, TransactionOptions
+
+Callback = Callable[[], Awaitable[object]]
 
 _open: ContextVar[tuple[Transaction, ...]] = ContextVar("holdfast_transactions", default=())
 
@@ -45,8 +48,21 @@ class Transaction:
         self.options = options
         self._work: DriverTransaction | None = None
         self._over = False
-        self._savepoints: list[Savepoint] = []
+        self._savepoints: list[tuple[Savepoint, int]] = []
         self._token: Token[tuple[Transaction, ...]] | None = None
+        self._afterwards: list[Callback] = []
+
+    def after_commit(self, callback: Callback) -> None:
+        """Await *callback* once the whole transaction is committed; never when it is not.
+
+        Callbacks run in the order in which they were added, outside of the transaction and before
+        the block is left; those of a savepoint that is undone are dropped with it. Each runs even
+        when one before it raises; what they raise then escapes from the block, the first by itself
+        or several as an ExceptionGroup, with the transaction committed all the same.
+        Raises TransactionError before the start and after the end.
+        """
+        _ = self.work
+        self._afterwards.append(callback)
 
     @property
     def session(self) -> Session:
@@ -85,22 +101,28 @@ class Transaction:
         self._over = True
         if self._token is not None:
             _open.reset(self._token)
-        if error is None:
-            await work.commit()
-        else:
+        if error is not None:
             await work.rollback()
+            return
+        await work.commit()
+        await _run_all(self._afterwards)
 
     def push(self, savepoint: Savepoint) -> None:
-        self._savepoints.append(savepoint)
+        self._savepoints.append((savepoint, len(self._afterwards)))
 
-    def pop(self, savepoint: Savepoint) -> None:
-        """Take *savepoint* off. Raises TransactionError when it is not the innermost."""
-        if not self._savepoints or self._savepoints[-1] is not savepoint:
+    def pop(self, savepoint: Savepoint, *, undone: bool) -> None:
+        """Take *savepoint* off, with its callbacks when it is *undone*.
+
+        Raises TransactionError when it is not the innermost.
+        """
+        if not self._savepoints or self._savepoints[-1][0] is not savepoint:
             raise TransactionError(
                 "savepoints end in the reverse order of their start; "
                 "don't open them in tasks that run beside each other"
             )
-        self._savepoints.pop()
+        _, added = self._savepoints.pop()
+        if undone:
+            del self._afterwards[added:]
 
 
 class Savepoint:
@@ -108,6 +130,10 @@ class Savepoint:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+
+    def after_commit(self, callback: Callback) -> None:
+        """Await *callback* once the whole transaction is committed: `Transaction.after_commit`."""
+        self._transaction.after_commit(callback)
 
     async def __aenter__(self) -> Transaction:
         await self._transaction.work.savepoint()
@@ -120,8 +146,26 @@ class Savepoint:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._transaction.pop(self)
+        self._transaction.pop(self, undone=error is not None)
         if error is None:
             await self._transaction.work.release()
         else:
             await self._transaction.work.rollback_to()
+
+
+async def _run_all(callbacks: list[Callback]) -> None:
+    errors: list[Exception] = []
+    stopped: BaseException | None = None
+    for callback in callbacks:
+        try:
+            await callback()
+        except Exception as error:  # noqa: BLE001 - raised below, when the others have had their turn
+            errors.append(error)
+        except BaseException as error:  # noqa: BLE001 - cancelled: the same
+            stopped = stopped or error
+    if stopped is not None:
+        raise stopped
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ExceptionGroup("several callbacks failed after the commit", errors)

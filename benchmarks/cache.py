@@ -1,0 +1,344 @@
+"""The cache beside redis-py, cashews, aiocache and dogpile, on one Redis server on loopback.
+
+    python benchmarks/cache.py [--rounds 15]
+
+Needs redis-server and the dependency group `bench`. Every side gets and sets the same value, a
+dictionary of twelve fields. What each does with it: Holdfast msgspec to and from typed builtins,
+cashews, aiocache and dogpile pickle, redis-py nothing at all (bytes that were encoded before).
+Figures are microseconds an operation, medians of rounds in turns; only ratios count.
+"""
+
+import argparse
+import asyncio
+import importlib.metadata
+import pickle
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from holdfast.cache import open_cache, sync
+
+VALUE = {
+    "id": "0199a3f0-7c1e-7bb2-9a52-5f3a0f0c1d2e",
+    "project_id": "0199a3f0-7c1e-7bb2-9a52-5f3a0f0c1d2f",
+    "filename": "north-gate-2026-11-21.mp4",
+    "duration": 63.5,
+    "width": 1920,
+    "height": 1080,
+    "codec": "h264",
+    "rate": 25,
+    "created_at": "2026-11-21T10:00:00.000000+00:00",
+    "updated_at": "2026-11-21T10:00:00.000000+00:00",
+    "attributes": {"provider": "aws", "camera": 7, "tags": ["gate", "night"]},
+    "version": 3,
+}
+MANY = [f"many:{number}" for number in range(100)]
+WAITERS = 1000
+
+
+@contextmanager
+def redis_server():
+    if shutil.which("redis-server") is None:
+        sys.exit("redis-server is not installed")
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        taken.close()
+        command = ["redis-server", "--port", str(port), "--save", "", "--dir", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except OSError:
+                    time.sleep(0.01)
+            yield port
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Holdfast:
+    name = "Holdfast"
+
+    def __init__(self, cache):
+        self.cache = cache
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, port):
+        async with open_cache(f"redis://127.0.0.1:{port}/1") as cache:
+            yield cls(cache)
+
+    async def get(self, key):
+        return await self.cache.get(key)
+
+    async def set(self, key, value):
+        await self.cache.set(key, value, ttl=600)
+
+    async def get_many(self, keys):
+        return await self.cache.get_many(keys)
+
+    async def set_many(self, values):
+        await self.cache.set_many(values, ttl=600)
+
+    async def get_or_set(self, key, load):
+        return await self.cache.get_or_set(key, load, ttl=600)
+
+
+class RedisPy:
+    name = "redis-py, bytes"
+
+    def __init__(self, client):
+        self.client = client
+        self.encoded = pickle.dumps(VALUE)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, port):
+        import redis.asyncio
+
+        client = redis.asyncio.Redis(host="127.0.0.1", port=port, db=2)
+        async with client:
+            yield cls(client)
+
+    async def get(self, key):
+        return await self.client.get(key)
+
+    async def set(self, key, _value):
+        await self.client.set(key, self.encoded, px=600_000)
+
+    async def get_many(self, keys):
+        return await self.client.mget(keys)
+
+    async def set_many(self, values):
+        async with self.client.pipeline(transaction=False) as pipeline:
+            for key in values:
+                pipeline.set(key, self.encoded, px=600_000)
+            await pipeline.execute()
+
+    get_or_set = None
+
+
+class Cashews:
+    name = "cashews"
+
+    def __init__(self, cache):
+        self.cache = cache
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, port):
+        from cashews import Cache
+
+        cache = Cache()
+        cache.setup(f"redis://127.0.0.1:{port}/3", client_side=False)
+        await cache.init()
+        yield cls(cache)
+        await cache.close()
+
+    async def get(self, key):
+        return await self.cache.get(key)
+
+    async def set(self, key, value):
+        await self.cache.set(key, value, expire=600)
+
+    async def get_many(self, keys):
+        return await self.cache.get_many(*keys)
+
+    async def set_many(self, values):
+        await self.cache.set_many(values, expire=600)
+
+    async def get_or_set(self, key, load):
+        return await self.cache.get_or_set(key, load, expire=600)
+
+
+class Aiocache:
+    name = "aiocache"
+
+    def __init__(self, cache):
+        self.cache = cache
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, port):
+        from aiocache import RedisCache
+        from aiocache.serializers import PickleSerializer
+
+        try:
+            cache = RedisCache(endpoint="127.0.0.1", port=port, db=4, serializer=PickleSerializer())
+        except TypeError:  # from 1.0 on it is given a client
+            import redis.asyncio
+
+            client = redis.asyncio.Redis(host="127.0.0.1", port=port, db=4)
+            cache = RedisCache(client, serializer=PickleSerializer())
+        async with cache:
+            yield cls(cache)
+
+    async def get(self, key):
+        return await self.cache.get(key)
+
+    async def set(self, key, value):
+        await self.cache.set(key, value, ttl=600)
+
+    async def get_many(self, keys):
+        return await self.cache.multi_get(keys)
+
+    async def set_many(self, values):
+        await self.cache.multi_set(list(values.items()), ttl=600)
+
+    get_or_set = None
+
+
+async def measure(rounds):
+    with redis_server() as port:
+        async with AsyncExitStack() as stack:
+            sides = [
+                await stack.enter_async_context(kind.open(port))
+                for kind in (Holdfast, RedisPy, Cashews, Aiocache)
+            ]
+            for side in sides:
+                await side.set("k", VALUE)
+                await side.set_many(dict.fromkeys(MANY, VALUE))
+                if side.get_or_set is not None:
+                    await side.get_or_set("hit", load)
+            rows = {row.__name__: {side.name: [] for side in sides} for row in ROWS}
+            for _ in range(rounds):
+                for row in ROWS:
+                    for side in sides:
+                        if (took := await row(side)) is not None:
+                            rows[row.__name__][side.name].append(took)
+        rows |= blocking(port, rounds)
+    return rows
+
+
+async def load():
+    await asyncio.sleep(0.001)
+    return VALUE
+
+
+async def get(side):
+    return await timed(side.get, "k", times=300)
+
+
+async def set(side):  # noqa: A001
+    return await timed(side.set, "k", VALUE, times=300)
+
+
+async def get_100(side):
+    return await timed(side.get_many, MANY, times=30)
+
+
+async def set_100(side):
+    return await timed(side.set_many, dict.fromkeys(MANY, VALUE), times=15)
+
+
+async def get_32_tasks(side):
+    async def work():
+        for _ in range(30):
+            await side.get("k")
+
+    start = time.perf_counter()
+    await asyncio.gather(*[work() for _ in range(32)])
+    return (time.perf_counter() - start) / 960 * 1e6
+
+
+async def get_or_set_hit(side):
+    if side.get_or_set is None:
+        return None
+    return await timed(side.get_or_set, "hit", load, times=200)
+
+
+async def miss_1000_waiters(side):
+    """Microseconds in all for a thousand callers of one missing key, whose load takes 1 ms."""
+    if side.get_or_set is None:
+        return None
+    key = f"miss:{time.perf_counter_ns()}"
+    start = time.perf_counter()
+    await asyncio.gather(*[side.get_or_set(key, load) for _ in range(WAITERS)])
+    return (time.perf_counter() - start) * 1e6
+
+
+ROWS = [get, set, get_100, set_100, get_32_tasks, get_or_set_hit, miss_1000_waiters]
+
+
+async def timed(call, *arguments, times):
+    start = time.perf_counter()
+    for _ in range(times):
+        await call(*arguments)
+    return (time.perf_counter() - start) / times * 1e6
+
+
+def blocking(port, rounds):
+    from dogpile.cache import make_region
+
+    region = make_region().configure(
+        "dogpile.cache.redis",
+        expiration_time=600,
+        arguments={
+            "host": "127.0.0.1",
+            "port": port,
+            "db": 5,
+            "distributed_lock": True,
+            "thread_local_lock": False,
+        },
+    )
+    with sync.open_cache(f"redis://127.0.0.1:{port}/6") as cache:
+        cache.set("k", VALUE, ttl=600)
+        region.set("k", VALUE)
+        calls = {
+            "blocking_get": (lambda: cache.get("k"), lambda: region.get("k")),
+            "blocking_set": (
+                lambda: cache.set("k", VALUE, ttl=600),
+                lambda: region.set("k", VALUE),
+            ),
+            "blocking_get_or_set": (
+                lambda: cache.get_or_set("h", lambda: VALUE, ttl=600),
+                lambda: region.get_or_create("h", lambda: VALUE),
+            ),
+        }
+        rows = {}
+        for name, pair in calls.items():
+            rows[name] = {"Holdfast": [], "dogpile": []}
+            for _ in range(rounds):
+                for side, call in zip(rows[name], pair, strict=True):
+                    start = time.perf_counter()
+                    for _ in range(200):
+                        call()
+                    rows[name][side].append((time.perf_counter() - start) / 200 * 1e6)
+    return rows
+
+
+def show(rows):
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("hiredis", "msgspec", "redis", "cashews", "aiocache", "dogpile.cache")
+    )
+    print(f"Python {platform.python_version()}, {versions}\n")
+    names = list(dict.fromkeys(name for sides in rows.values() for name in sides))
+    print("| µs | " + " | ".join(names) + " |")
+    print("|---" * (len(names) + 1) + "|")
+    for row, sides in rows.items():
+        ours = statistics.median(sides["Holdfast"])
+        cells = []
+        for name in names:
+            if not sides.get(name):
+                cells.append("")
+            else:
+                median = statistics.median(sides[name])
+                ratio = "" if name == "Holdfast" else f" ({median / ours:.1f}x)"
+                cells.append(f"{median:.0f}{ratio}")
+        print(f"| {row.replace('_', ' ')} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--rounds", type=int, default=15)
+    show(asyncio.run(measure(arguments.parse_args().rounds)))

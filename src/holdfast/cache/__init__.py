@@ -1,0 +1,19 @@
+"""Cache: values that expire, with one meaning in memory and in Redis, also when Redis is away."""
+
+from holdfast.cache.cache import Cache
+from holdfast.cache.driver import Outcome
+from holdfast.cache.health import Health, State, Statistics
+from holdfast.cache.opening import open_cache
+from holdfast.cache.options import CacheOptions
+from holdfast.cache.repository import CachedRepository
+
+__all__ = [
+    "Cache",
+    "CacheOptions",
+    "CachedRepository",
+    "Health",
+    "Outcome",
+    "State",
+    "Statistics",
+    "open_cache",
+]

@@ -1,0 +1,269 @@
+"""The cache that people hold."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
+
+from holdfast.cache import entries, entry
+from holdfast.cache.codec import Unreadable, codec_of
+from holdfast.cache.driver import Outcome
+from holdfast.cache.filling import Wanted
+from holdfast.cache.naming import (
+    KEYS,
+    entry_tags,
+    milliseconds,
+    name_of,
+    names_of,
+    tags_of,
+)
+from holdfast.cache.pattern import compile_pattern
+from holdfast.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from holdfast.cache.codec import Coder
+    from holdfast.cache.driver import Driver
+    from holdfast.cache.filling import Filler
+    from holdfast.cache.health import Health, Statistics
+
+T = TypeVar("T")
+D = TypeVar("D")
+U = TypeVar("U")
+
+
+class Cache(Generic[T]):
+    """Values under keys, for a time: `async with open_cache(url) as cache`.
+
+    Values are what msgspec (or pydantic) can encode, and come back as copies of the type that the
+    cache is for; a stored value that is not of that type is a miss. A cached None is a hit. Times
+    to live are in seconds; None is for ever. Safe to use from many tasks at once.
+
+    While a store is away, reads are answered from this process alone, writes and invalidations
+    answer PENDING, and what must be true for everybody raises UnavailableError.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        filler: Filler,
+        statistics: Statistics,
+        health: Callable[[], Health],
+        codec: Coder[T],
+    ) -> None:
+        self._driver = driver
+        self._filler = filler
+        self._statistics = statistics
+        self._health = health
+        self._codec = codec
+
+    def typed(self, kind: type[U]) -> Cache[U]:
+        """Return the same cache for values of type *kind*.
+
+        Raises InvalidValueError when neither msgspec nor pydantic knows the type.
+        """
+        return self.coded(codec_of(kind))
+
+    def coded(self, codec: Coder[U]) -> Cache[U]:
+        """Return the same cache with values encoded by *codec*."""
+        return Cache(self._driver, self._filler, self._statistics, self._health, codec)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was done since the cache was opened; it goes on counting."""
+        return self._statistics
+
+    def health(self) -> Health:
+        """Return how the store is, since when, and how many invalidations wait for it. No I/O."""
+        return self._health()
+
+    @overload
+    async def get(self, key: str) -> T | None: ...
+    @overload
+    async def get(self, key: str, default: D) -> T | D | None: ...
+    async def get(self, key: str, default: object = None) -> object:
+        """Return the value of *key*, *default* when there is none."""
+        (raw,) = await self._driver.get_many((name_of(key),))
+        if raw is not None and not entry.is_plain(raw):
+            (raw,) = await entries.valid(self._driver, (raw,))
+        if raw is not None:
+            try:
+                value = self._codec.decode(entry.payload(raw))
+            except Unreadable:
+                self._statistics.unreadable += 1
+            else:
+                self._statistics.hits += 1
+                return value
+        self._statistics.misses += 1
+        return default
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
+        """Return the values of those *keys* that have one."""
+        asked = list(dict.fromkeys(keys)) if not isinstance(keys, str) else names_of(keys)
+        raws = await self._driver.get_many(names_of(asked))
+        found: dict[str, T | None] = {}
+        for key, raw in zip(asked, await entries.valid(self._driver, raws), strict=True):
+            if raw is not None:
+                try:
+                    found[key] = self._codec.decode(entry.payload(raw))
+                except Unreadable:
+                    self._statistics.unreadable += 1
+        self._statistics.hits += len(found)
+        self._statistics.misses += len(asked) - len(found)
+        return found
+
+    async def set(
+        self, key: str, value: T, *, ttl: float | None = None, tags: Iterable[str] = ()
+    ) -> Outcome:
+        """Store *value*; invalidating any of *tags* removes it.
+
+        PENDING: only this process reads it, for a short time, and it is gone when the store is
+        back. Raises InvalidValueError, StorageError; nothing was stored then.
+        """
+        name, life, names = name_of(key), milliseconds("ttl", ttl), entry_tags(tags)
+        content = self._codec.encode(key, value)
+        if names:
+            versions = await entries.current(self._driver, names)
+            content = entry.wrapped(content, entry.Facts(tags=versions))
+        return await self._driver.set_many(((name, content),), ttl=life)
+
+    async def set_many(
+        self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
+    ) -> Outcome:
+        """Store all of *values* in one step; see `set`."""
+        life, names = milliseconds("ttl", ttl), entry_tags(tags)
+        encode = self._codec.encode
+        items = [(name_of(key), encode(key, value)) for key, value in values.items()]
+        if not items:
+            return Outcome.APPLIED
+        if names:
+            facts = entry.Facts(tags=await entries.current(self._driver, names))
+            items = [(name, entry.wrapped(content, facts)) for name, content in items]
+        return await self._driver.set_many(items, ttl=life)
+
+    async def add(self, key: str, value: T, *, ttl: float | None = None) -> bool:
+        """Store *value* unless *key* has one; tell whether it was stored.
+
+        Of any number who do this at once, in any number of processes, one is told True. Raises
+        UnavailableError while the store is away.
+        """
+        name, life = name_of(key), milliseconds("ttl", ttl)
+        content = self._codec.encode(key, value)
+        over: bytes | None = None
+        while not await self._driver.swap(name, content, over=over, ttl=life, shared=True):
+            (raw,) = await self._driver.get_many((name,))
+            (counts,) = await entries.valid(self._driver, (raw,))
+            if counts is not None:
+                return False
+            over = None if raw is None else entry.fence(raw)
+        return True
+
+    async def delete(self, key: str) -> Outcome:
+        """Remove *key*: `invalidate` of one key."""
+        return await self._driver.delete_many((name_of(key),))
+
+    async def increment(self, key: str, by: int = 1, *, ttl: float | None = None) -> int:
+        """Add *by* to the whole number under *key*, 0 when there is none, and return the sum.
+
+        A new number lives *ttl*; one that is there keeps its own time. Raises InvalidValueError
+        for another value, one with tags, and a sum beyond 64 bits; UnavailableError while the
+        store is away, and when the answer was lost: then it was added or not.
+        """
+        name, life = name_of(key), milliseconds("ttl", ttl)
+        if type(by) is not int or not -(2**63) <= by < 2**63:
+            raise InvalidValueError("cache", "by", f"expected a whole number of 64 bits: {by!r}")
+        try:
+            while (total := await self._driver.increment(name, by, ttl=life)) is None:
+                (raw,) = await self._driver.get_many((name,))
+                (counts,) = await entries.valid(self._driver, (raw,))
+                if counts is not None:
+                    raise InvalidValueError(
+                        "cache", repr(key), "holds no whole number that was stored without tags"
+                    )
+                if raw is not None:
+                    await self._driver.swap(name, None, over=entry.fence(raw), shared=True)
+        except OverflowError as error:
+            raise InvalidValueError("cache", repr(key), str(error)) from None
+        return total
+
+    async def expire(self, key: str, ttl: float | None) -> bool:
+        """Give *key* a new time to live; tell whether there was such a key.
+
+        Raises UnavailableError while the store is away.
+        """
+        name, life = name_of(key), milliseconds("ttl", ttl)
+        if not await self._counts(name):
+            return False
+        return await self._driver.expire(name, life)
+
+    async def ttl(self, key: str) -> float | None:
+        """Return the seconds that *key* has left, infinity for ever, None when there is no such."""
+        name = name_of(key)
+        if not await self._counts(name):
+            return None
+        left = await self._driver.ttl(name)
+        return None if left is None else math.inf if left == -1 else left / 1000
+
+    async def keys(self, pattern: str = "*") -> list[str]:
+        r"""Return the keys that fit a glob, sorted: `*`, `?`, `[a-z]`, `[^a-z]`, `\` to escape.
+
+        It looks at every key of the namespace with the pattern's literal beginning. What comes or
+        goes meanwhile may be there or not. Raises UnavailableError when the store goes away in it.
+        """
+        compiled = compile_pattern(pattern, KEYS)
+        found: set[str] = set()
+        async for batch in self._driver.scan(compiled.prefix):
+            fitting = [(name, head) for name, head in batch if compiled.fits(name)]
+            heads = await entries.valid(self._driver, [head for _, head in fitting])
+            found.update(
+                name.removeprefix(KEYS)
+                for (name, _), head in zip(fitting, heads, strict=True)
+                if head is not None
+            )
+        return sorted(found)
+
+    async def invalidate(
+        self, *, keys: Iterable[str] = (), tags: Iterable[str] = (), pattern: str | None = None
+    ) -> Outcome:
+        """Remove *keys*, what was stored with one of *tags*, and the keys that *pattern* fits.
+
+        A load that is under way for any of them is not stored. APPLIED: no process reads an older
+        value from now on. PENDING: not this process; the others once the store is back in its
+        reach. Cancelled or interrupted, it was done or not: do it again.
+        """
+        names = [*names_of(keys), *tags_of(tags)]
+        compiled = None if pattern is None else compile_pattern(pattern, KEYS)
+        return await self._driver.delete_many(names, pattern=compiled)
+
+    async def get_or_set(
+        self,
+        key: str,
+        load: Callable[[], Awaitable[T]],
+        *,
+        ttl: float | None = None,
+        stale: float = 0.0,
+        tags: Iterable[str] = (),
+    ) -> T:
+        """Return the value of *key*; when there is none, what *load* returns, stored for *ttl*.
+
+        One load per key at a time, in all processes; whoever comes meanwhile waits for it, up to
+        the option load_timeout. What *load* raises goes to all who wait, and nothing is stored. A
+        write or invalidation of the key or a tag during the load makes it void: it is returned and
+        not stored. For *stale* seconds after its end a value is still returned, while it is loaded
+        anew in the background. Cancelling one who waits cancels nobody else.
+        """
+        wanted = Wanted(
+            key=key,
+            name=name_of(key),
+            load=load,
+            codec=self._codec,
+            ttl=milliseconds("ttl", ttl),
+            stale=(milliseconds("stale", stale) or 0) if stale else 0,
+            tags=entry_tags(tags),
+        )
+        return await self._filler.find_or_load(wanted)  # type: ignore[return-value] # None if T may
+
+    async def _counts(self, name: str) -> bool:
+        (raw,) = await entries.valid(self._driver, await self._driver.get_many((name,)))
+        return raw is not None

@@ -1,0 +1,39 @@
+"""All cases, on the async and on the blocking cache of one backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdfast.cache.conformance.expiry import ExpiryCases
+from holdfast.cache.conformance.filling import FillingCases
+from holdfast.cache.conformance.harness import CacheHarness, blocking_cache
+from holdfast.cache.conformance.naming import NamingCases
+from holdfast.cache.conformance.values import ValueCases
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from holdfast.cache.cache import Cache
+
+
+@pytest.mark.anyio
+class CacheConformance(ValueCases, ExpiryCases, NamingCases, FillingCases):
+    """Inherit this as a test class and give it a fixture ``harness``."""
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    @pytest.fixture
+    def harness(self) -> CacheHarness:
+        raise NotImplementedError("the test class gives a fixture that returns its harness")
+
+    @pytest.fixture(params=["async", "blocking"])
+    async def cache(
+        self, harness: CacheHarness, request: pytest.FixtureRequest
+    ) -> AsyncIterator[Cache[object]]:
+        opening = harness.open() if request.param == "async" else blocking_cache(harness)
+        async with opening as cache:
+            yield cache

@@ -1,0 +1,52 @@
+"""What Redis does in one step and has no command for; each script touches what it names alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha1
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua source, and the digest under which a server remembers it."""
+
+    source: str
+    digest: str
+
+
+def _script(source: str) -> Script:
+    return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+SWAP = _script("""
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1])
+elseif ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2])
+else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+""")
+"""name; bytes that it must start with, its new value or nothing, milliseconds or nothing"""
+
+SET_MANY = _script("""
+for i, name in ipairs(KEYS) do redis.call('SET', name, ARGV[i + 1], 'PX', ARGV[1]) end
+return 1
+""")
+"""names; milliseconds, then a value for each"""
+
+INCREMENT = _script("""
+local new = redis.call('EXISTS', KEYS[1]) == 0
+local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
+if type(sum) == 'table' then return sum end
+if new then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return redis.call('GET', KEYS[1])
+""")
+"""name; number to add, milliseconds that a new one lives. The sum is text: Lua's numbers round."""
+
+EXPIRE = _script("""
+local head = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)
+if head == '' or head == ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('PERSIST', KEYS[1])
+else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+""")
+"""name; how a lease starts, milliseconds or nothing"""

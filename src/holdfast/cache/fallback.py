@@ -1,0 +1,296 @@
+"""What happens when the store goes away: reads from this process, invalidations written down.
+
+The store is used, or it is not; there is nothing in between. While it is not, values are kept in
+this process alone, for a short time, and every name that was written or invalidated is journalled.
+Before the store is used again the journal is carried out in it, what an earlier life of its data
+left is removed, and what this process kept is forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from holdfast.cache.driver import Driver, Outcome
+from holdfast.cache.drivers.memory import MemoryDriver
+from holdfast.cache.health import Health, State
+from holdfast.cache.journal import Journal
+from holdfast.errors import HoldfastError, StorageError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from holdfast.cache.pattern import Pattern
+
+T = TypeVar("T")
+
+_LIFE = "life"
+_BATCH = 1000
+
+
+class Remote(Driver, Protocol):
+    """A backend that can go away."""
+
+    async def connect(self) -> str:
+        """Connect anew and return what names this life of the store's data.
+
+        Nothing that was asked before and not answered is carried out after this. Raises
+        UnavailableError.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class FallbackDriver:
+    """A driver over *remote* that goes on without it.
+
+    *keep* is for how many milliseconds a value lives in this process while the store is away; 0
+    keeps none. *lost* is called when the store goes away: whoever made this driver then calls
+    `recover` until it returns True. Where nobody does, as in blocking code, *due* tells a call
+    that finds the store away whether to try it first.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        *,
+        keep: int,
+        journal_limit: int,
+        now: Callable[[], datetime],
+        lost: Callable[[], None],
+        due: Callable[[], bool],
+    ) -> None:
+        self._remote = remote
+        self._keep = keep
+        self._local = MemoryDriver(max_entries=10_000 if keep else 0, max_bytes=64 * 1024 * 1024)
+        self._journal = Journal(journal_limit)
+        self._now = now
+        self._told = lost
+        self._due = due
+        self._state = State.DOWN
+        self._since = now()
+        self._reason: str | None = "not connected yet"
+        self._round = 0
+        self._mutex = threading.RLock()
+        self._recovering = threading.Lock()
+
+    @property
+    def down(self) -> bool:
+        return self._state is State.DOWN
+
+    def health(self) -> Health:
+        """Return how the store is, and for how long it has been so."""
+        with self._mutex:
+            return Health(
+                self._state,
+                self._since,
+                len(self._journal),
+                self._reason,
+                overflowed=self._journal.overflowed,
+            )
+
+    async def recover(self) -> bool:
+        """Try once to use the store again; tell whether it is used now.
+
+        Raises ConfigurationError when it refuses for good.
+        """
+        if not self.down:
+            return True
+        if not self._recovering.acquire(blocking=False):
+            return False
+        try:
+            await self._recover()
+            return True
+        except UnavailableError as error:
+            with self._mutex:
+                self._reason = str(error)
+            return False
+        except HoldfastError as error:
+            with self._mutex:
+                self._reason = str(error)
+            raise
+        finally:
+            self._recovering.release()
+
+    async def _recover(self) -> None:
+        life = await self._remote.connect()
+        (known,) = await self._remote.get_many([_LIFE])
+        if known != life.encode():
+            await self._clear(life)
+        while True:
+            with self._mutex:  # between the last look at the journal and the change, nobody adds
+                if not len(self._journal):
+                    self._local.clear()
+                    self._state = State.UP
+                    self._since = self._now()
+                    self._reason = None
+                    self._round += 1
+                    return
+                backlog = self._journal.take()
+            try:
+                if backlog.overflowed:
+                    await self._clear(life)
+                for start in range(0, len(backlog.names), _BATCH):
+                    await self._remote.delete_many(backlog.names[start : start + _BATCH])
+                for pattern in backlog.patterns:
+                    await self._remote.delete_many((), pattern=pattern)
+            except BaseException:
+                with self._mutex:
+                    self._journal.put_back(backlog)
+                raise
+
+    async def _clear(self, life: str) -> None:
+        """Remove the whole namespace, and say of which life of the store's data the next one is."""
+        async for batch in self._remote.scan(""):
+            await self._remote.delete_many([name for name, _ in batch])
+        with suppress(StorageError):  # a full store; without the note it is cleared again, no more
+            await self._remote.set_many([(_LIFE, life.encode())], ttl=None)
+
+    async def close(self) -> None:
+        await self._remote.close()
+
+    async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
+        if self._state is State.UP or await self._retried():
+            used = self._round
+            try:
+                return await self._remote.get_many(names)
+            except UnavailableError as error:
+                self._lose(used, error)
+        return await self._local.get_many(names)
+
+    async def ttl(self, name: str) -> int | None:
+        if self._state is State.UP or await self._retried():
+            used = self._round
+            try:
+                return await self._remote.ttl(name)
+            except UnavailableError as error:
+                self._lose(used, error)
+        return await self._local.ttl(name)
+
+    async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
+        while True:
+            if self.down and not await self._retried():
+                if await self._write_down([name for name, _ in items], items=items, ttl=ttl):
+                    return Outcome.PENDING
+                continue
+            used = self._round
+            try:
+                return await self._remote.set_many(items, ttl=ttl)
+            except UnavailableError as error:
+                self._lose(used, error)
+
+    async def swap(
+        self,
+        name: str,
+        value: bytes | None,
+        *,
+        over: bytes | None,
+        ttl: int | None = None,
+        shared: bool = False,
+    ) -> bool:
+        if not self.down or await self._retried():
+            used = self._round
+            try:
+                return await self._remote.swap(name, value, over=over, ttl=ttl)
+            except UnavailableError as error:
+                self._lose(used, error)
+                if shared:
+                    raise
+                # Carried out or not: what it may have left must go before the store is used, or a
+                # lease that came to be later than its load began would admit that load's value.
+                if not await self._write_down([name]):
+                    return False
+        elif shared:
+            raise self._unavailable()
+        with self._mutex:
+            if not self.down:
+                return False  # what is in this process does not count any more
+            return await self._local.swap(name, value, over=over, ttl=self._shorter(ttl))
+
+    async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
+        while True:
+            if self.down and not await self._retried():
+                if await self._write_down(names, pattern):
+                    return Outcome.PENDING
+                continue
+            used = self._round
+            try:
+                return await self._remote.delete_many(names, pattern=pattern)
+            except UnavailableError as error:
+                self._lose(used, error)
+            except BaseException:  # cancelled: on its way, unless the connection is lost now
+                self._journal.add(names, pattern)
+                raise
+
+    async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
+        return await self._strict(lambda: self._remote.increment(name, by, ttl=ttl))
+
+    async def expire(self, name: str, ttl: int | None) -> bool:
+        return await self._strict(lambda: self._remote.expire(name, ttl))
+
+    async def scan(self, prefix: str) -> AsyncIterator[list[tuple[str, bytes]]]:
+        if self.down and not await self._retried():
+            async for batch in self._local.scan(prefix):
+                yield batch
+            return
+        used = self._round
+        try:
+            async for batch in self._remote.scan(prefix):
+                yield batch
+        except UnavailableError as error:
+            self._lose(used, error)
+            raise  # half of a listing is none
+
+    async def _strict(self, remote: Callable[[], Awaitable[T]]) -> T:
+        if self.down and not await self._retried():
+            raise self._unavailable()
+        used = self._round
+        try:
+            return await remote()
+        except UnavailableError as error:
+            self._lose(used, error)
+            raise
+
+    async def _retried(self) -> bool:
+        return self._due() and await self.recover()
+
+    async def _write_down(
+        self,
+        names: Sequence[str],
+        pattern: Pattern | None = None,
+        *,
+        items: Sequence[tuple[str, bytes]] = (),
+        ttl: int | None = None,
+    ) -> bool:
+        """Journal *names*, forget them here and keep *items*; False if the store is back in use."""
+        with self._mutex:  # the local driver never suspends, so nothing comes in between
+            if not self.down:
+                return False
+            self._journal.add(names, pattern)
+            await self._local.delete_many(names, pattern=pattern)
+            await self._local.set_many(items, ttl=self._shorter(ttl))
+            return True
+
+    def _lose(self, used: int, error: UnavailableError) -> None:
+        """Stop using the store, unless it is another connection already."""
+        with self._mutex:
+            if self.down or used != self._round:
+                return
+            self._state = State.DOWN
+            self._since = self._now()
+            self._reason = str(error)
+            self._local.clear()
+        self._told()
+
+    def _shorter(self, ttl: int | None) -> int | None:
+        longest = max(1, self._keep)
+        return longest if ttl is None else min(ttl, longest)
+
+    def _unavailable(self) -> UnavailableError:
+        return UnavailableError(
+            f"the cache's store can't be reached since {self._since:%Y-%m-%d %H:%M:%S} UTC "
+            f"({self._reason}); an answer from this process alone would be invented"
+        )

@@ -1,0 +1,54 @@
+"""What a cache says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class State(StrEnum):
+    """UP: the store answers. DOWN: it does not, and this process goes on alone."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a cache's store is.
+
+    *since* is when that began, *pending* how many invalidations wait for the store; when they
+    *overflowed*, one of them stands for all keys. *reason* says why it is down.
+    """
+
+    state: State
+    since: datetime
+    pending: int = 0
+    reason: str | None = None
+    overflowed: bool = False
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What a cache did since it was opened.
+
+    A read is a hit or a miss. *loads* ran, *failed_loads* raised, *void_fills* were overtaken by an
+    invalidation and not stored, *unreadable* values were of another type and taken for misses.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    loads: int = 0
+    failed_loads: int = 0
+    void_fills: int = 0
+    unreadable: int = 0
+
+    @property
+    def hit_rate(self) -> float | None:
+        """The part of reads that were hits, None when there was no read."""
+        reads = self.hits + self.misses
+        return self.hits / reads if reads else None

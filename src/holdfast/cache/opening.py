@@ -1,0 +1,142 @@
+"""From a URL to an open cache."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from holdfast.cache.cache import Cache
+from holdfast.cache.codec import codec_of
+from holdfast.cache.drivers.memory import MemoryDriver
+from holdfast.cache.fallback import FallbackDriver
+from holdfast.cache.filling import Filler
+from holdfast.cache.health import Health, State, Statistics
+from holdfast.cache.options import CacheOptions
+from holdfast.cache.place import Place, place_of, redis_driver
+from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from holdfast.cache.driver import Driver
+
+_log = logging.getLogger("holdfast.cache")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts to reach a store again
+_FAREWELL = 1.0  # seconds that closing spends on invalidations that wait
+
+
+def open_cache(
+    url: str, *, options: CacheOptions | None = None
+) -> AbstractAsyncContextManager[Cache[object]]:
+    """Return a context manager that opens the cache at *url*.
+
+    ``memory://`` is a new cache in this process. ``redis://[user:password@]host[:port][/database]``
+    is a Redis or Valkey server, ``rediss://`` the same over TLS, and
+    ``redis+sentinel://host:port,host:port/name[/database]`` the primary that Sentinels call *name*.
+    What *options* sets may be a query parameter of the same name. A server that is away does not
+    keep the cache from opening: see `Cache.health`. Raises ConfigurationError for what can't be
+    opened, on entry also for a server that refuses the login.
+    """
+    place = place_of(url, options or CacheOptions())
+    return _opened(place)
+
+
+@asynccontextmanager
+async def _opened(place: Place) -> AsyncIterator[Cache[object]]:
+    if place.scheme == "memory":
+        async with memory_cache(place.options, asyncio.sleep, tasks=True) as cache:
+            yield cache
+        return
+    lost = asyncio.Event()
+    driver = fallback_driver(place, blocking=False, lost=lost.set, due=lambda: False)
+    try:
+        if not await driver.recover():
+            lost.set()
+        returning = asyncio.get_running_loop().create_task(_return(driver, lost))
+        try:
+            async with running_cache(driver, place.options, asyncio.sleep, tasks=True) as cache:
+                yield cache
+        finally:
+            returning.cancel()
+            await asyncio.gather(returning, return_exceptions=True)
+            if driver.health().pending:
+                async with asyncio.timeout(_FAREWELL):
+                    await driver.recover()
+    except TimeoutError:
+        _log.warning("closed with invalidations that the store never heard of")
+    finally:
+        await driver.close()
+
+
+async def _return(driver: FallbackDriver, lost: asyncio.Event) -> None:
+    """Bring the store back into use whenever it was lost."""
+    while True:
+        await lost.wait()
+        lost.clear()
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                if await driver.recover():
+                    break
+            except ConfigurationError:  # somebody may mend the server's users while we run
+                _log.exception("the cache's store refuses")
+                pause = _LONGEST_PAUSE
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+@asynccontextmanager
+async def memory_cache(
+    options: CacheOptions, pause: Callable[[float], Awaitable[None]], *, tasks: bool
+) -> AsyncIterator[Cache[object]]:
+    driver = MemoryDriver(max_entries=options.max_entries, max_bytes=options.max_bytes)
+    async with running_cache(driver, options, pause, tasks=tasks) as cache:
+        yield cache
+
+
+@asynccontextmanager
+async def running_cache(
+    driver: Driver,
+    options: CacheOptions,
+    pause: Callable[[float], Awaitable[None]],
+    *,
+    tasks: bool,
+) -> AsyncIterator[Cache[object]]:
+    """Run a cache over *driver*; the loads under way end with it."""
+    opened = Health(State.UP, utc_now())
+    health = driver.health if isinstance(driver, FallbackDriver) else lambda: opened
+    statistics = Statistics()
+    filler = Filler(driver, options, statistics, clock=time.time, pause=pause, tasks=tasks)
+    try:
+        yield Cache(driver, filler, statistics, health, codec_of(object))
+    finally:
+        await filler.close()
+
+
+def fallback_driver(
+    place: Place,
+    *,
+    blocking: bool,
+    lost: Callable[[], None],
+    due: Callable[[], bool],
+) -> FallbackDriver:
+    """Return the driver of *place*, not connected yet."""
+    return FallbackDriver(
+        redis_driver(place, blocking=blocking),
+        keep=round(place.options.fallback * 1000),
+        journal_limit=place.options.journal,
+        now=utc_now,
+        lost=lost,
+        due=due,
+    )
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,53 @@
+"""How a cache works."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from holdfast.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheOptions:
+    """Times are in seconds.
+
+    *prefix* is the namespace: what every name in a shared store starts with. *load_timeout*: how
+    long one load keeps others from loading the same key. *negative_ttl*: how long a loaded None is
+    kept, 0 for as long as any value. *early*: how readily a value is loaded anew before it ends, 0
+    for never. *timeout*: how long a store may be silent. *fallback*: how long a value is kept in
+    this process while the store is away, 0 for not at all. *journal*: how many invalidations are
+    remembered meanwhile, before one that empties the namespace stands for them. *max_entries* and
+    *max_bytes* are the limits of a cache in memory. *ca* is a file with the certificates that a
+    server's is checked against, empty for the system's.
+    """
+
+    prefix: str = "holdfast"
+    load_timeout: float = 30.0
+    negative_ttl: float = 0.0
+    early: float = 1.0
+    timeout: float = 1.0
+    fallback: float = 5.0
+    journal: int = 10_000
+    max_entries: int = 100_000
+    max_bytes: int = 256 * 1024 * 1024
+    ca: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.prefix or len(self.prefix) > 100 or not self.prefix.isprintable():
+            raise ConfigurationError(
+                f"prefix: expected 1 to 100 printable characters, got {self.prefix!r}"
+            )
+        for name in ("load_timeout", "timeout"):
+            _check(name, getattr(self, name), positive=True)
+        for name in ("negative_ttl", "early", "fallback"):
+            _check(name, getattr(self, name), positive=False)
+        for name in ("journal", "max_entries", "max_bytes"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+
+
+def _check(name: str, value: float, *, positive: bool) -> None:
+    if not math.isfinite(value) or value < 0 or (positive and value == 0) or value > 86_400:
+        least = "above 0" if positive else "of 0 or more"
+        raise ConfigurationError(f"{name}: expected a number {least}, at most 86400, got {value}")

@@ -1,0 +1,140 @@
+"""URLs of caches, and the drivers of the servers that they name."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from holdfast.errors import ConfigurationError
+from holdfast.locate import locate, options_from
+
+if TYPE_CHECKING:
+    from holdfast.cache.drivers.redis import Endpoint, RedisDriver
+    from holdfast.cache.options import CacheOptions
+
+_SCHEMES = ("memory", "redis", "rediss", "redis+sentinel")
+_PORT, _SENTINEL_PORT = 6379, 26379
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A checked URL: a store's addresses and who logs in; in memory there is none."""
+
+    scheme: str
+    options: CacheOptions
+    hosts: tuple[tuple[str, int], ...] = ()
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    database: int = 0
+    primary: str = ""
+
+
+def place_of(url: str, defaults: CacheOptions) -> Place:
+    """Return what *url* names, its parameters over *defaults*. Raises ConfigurationError. No I/O.
+
+    No error shows the password.
+    """
+    try:
+        parts = urlsplit(url)
+        public = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    except ValueError as error:
+        raise ConfigurationError(f"the cache's URL can't be read: {error}") from None
+    shown = public.geturl() if public.netloc else url
+    location = locate(shown, _SCHEMES)
+    options = options_from(location, defaults)
+    if parts.fragment:
+        raise ConfigurationError(f"{shown!r}: write '#' as %23")
+    if location.scheme == "memory":
+        if parts.netloc or parts.path:
+            raise ConfigurationError(
+                f"{shown!r}: expected memory:// alone; each opening is a new cache"
+            )
+        return Place("memory", options)
+    segments = [unquote(segment) for segment in parts.path.split("/")[1:] if segment]
+    primary = ""
+    if location.scheme == "redis+sentinel":
+        if not segments:
+            raise ConfigurationError(
+                f"{shown!r}: expected redis+sentinel://host:port,host:port/name"
+            )
+        primary = segments.pop(0)
+    user, password = _credentials(parts)
+    return Place(
+        location.scheme,
+        options,
+        _hosts(public, shown, several=bool(primary)),
+        user,
+        password,
+        _database(segments, shown),
+        primary,
+    )
+
+
+def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
+    """Return the driver of *place*, not connected yet. Raises ConfigurationError."""
+    try:
+        from holdfast.cache.drivers import redis  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"a cache in Redis needs {error.name}: pip install 'holdfast[redis]'"
+        ) from error
+    dial = redis.connect_blocking if blocking else redis.connect
+    timeout = place.options.timeout
+    tls = _tls(place.options.ca) if place.scheme == "rediss" else None
+    servers = tuple(redis.Endpoint(host, port, tls, timeout) for host, port in place.hosts)
+
+    async def find() -> Endpoint:
+        if not place.primary:
+            return servers[0]
+        host, port = await redis.primary_by_sentinel(servers, place.primary, dial)
+        return redis.Endpoint(host, port, tls, timeout)
+
+    login = redis.Login(place.user, place.password, place.database)
+    return redis.RedisDriver(find, dial, login=login, prefix=place.options.prefix)
+
+
+def _tls(ca: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca or None)
+    except OSError as error:
+        raise ConfigurationError(f"ca={ca!r} holds no certificates: {error}") from None
+
+
+def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
+    user = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password is not None else None
+    if user is not None and password is None:
+        raise ConfigurationError(
+            "the cache's URL has a user and no password; expected user:password@host, "
+            "or :password@host for the default user"
+        )
+    return user, password
+
+
+def _hosts(parts: SplitResult, shown: str, *, several: bool) -> tuple[tuple[str, int], ...]:
+    pieces = parts.netloc.split(",") if parts.netloc else ["localhost"]
+    if len(pieces) > 1 and not several:
+        raise ConfigurationError(f"{shown!r}: expected one host")
+    hosts: list[tuple[str, int]] = []
+    for piece in pieces:
+        try:
+            one = urlsplit(f"//{piece}")
+            port = one.port
+        except ValueError as error:
+            raise ConfigurationError(f"{shown!r}: {error}") from None
+        if not one.hostname:
+            raise ConfigurationError(f"{shown!r}: expected host or host:port, got {piece!r}")
+        hosts.append((one.hostname, port or (_SENTINEL_PORT if several else _PORT)))
+    return tuple(hosts)
+
+
+def _database(segments: list[str], shown: str) -> int:
+    if not segments:
+        return 0
+    if len(segments) > 1 or not segments[0].isdecimal() or len(segments[0]) > 5:
+        raise ConfigurationError(
+            f"{shown!r}: expected the number of a database, got {'/'.join(segments)!r}"
+        )
+    return int(segments[0])

@@ -1,0 +1,172 @@
+"""The blocking twin of `holdfast.cache`: the same names, without ``await``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
+
+from holdfast.blocking import run
+from holdfast.cache.opening import fallback_driver, memory_cache, running_cache
+from holdfast.cache.options import CacheOptions
+from holdfast.cache.place import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+    from holdfast.cache import cache
+    from holdfast.cache.driver import Outcome
+    from holdfast.cache.health import Health, Statistics
+    from holdfast.cache.place import Place
+
+__all__ = ["Cache", "CacheOptions", "open_cache"]
+
+T = TypeVar("T")
+D = TypeVar("D")
+U = TypeVar("U")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts to reach a store again
+
+
+def open_cache(
+    url: str, *, options: CacheOptions | None = None
+) -> AbstractContextManager[Cache[object]]:
+    """Return a context manager that opens the cache at *url*, as `holdfast.cache` does.
+
+    A store that is away is tried again by the calls that need it, now and then.
+    """
+    return _opened(place_of(url, options or CacheOptions()))
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[Cache[object]]:
+    if place.scheme == "memory":
+        with _entered(memory_cache(place.options, _sleep, tasks=False)) as opened:
+            yield Cache(opened)
+        return
+    attempts = _Attempts()
+    driver = fallback_driver(place, blocking=True, lost=attempts.begin, due=attempts.due)
+    try:
+        run(driver.recover())
+        with _entered(running_cache(driver, place.options, _sleep, tasks=False)) as opened:
+            yield Cache(opened)
+        if driver.health().pending:
+            run(driver.recover())
+    finally:
+        run(driver.close())
+
+
+class _Attempts:
+    """Says when a store that is away is worth another attempt: less and less often."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self._pause = _FIRST_PAUSE
+        self._next = time.monotonic()
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        return True
+
+
+async def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - stepped by hand, with no loop to hold up
+
+
+@contextmanager
+def _entered(
+    manager: AbstractAsyncContextManager[cache.Cache[object]],
+) -> Iterator[cache.Cache[object]]:
+    entered = run(manager.__aenter__())
+    try:
+        yield entered
+    except BaseException as error:
+        if not run(manager.__aexit__(type(error), error, error.__traceback__)):
+            raise
+    else:
+        run(manager.__aexit__(None, None, None))
+
+
+class Cache(Generic[T]):
+    """`holdfast.cache.Cache` for code that blocks: every promise is the same.
+
+    Safe to use from many threads at once. What is loaded is loaded in the thread that asks, also
+    anew when it is stale.
+    """
+
+    def __init__(self, opened: cache.Cache[T]) -> None:
+        self._cache = opened
+
+    def typed(self, kind: type[U]) -> Cache[U]:
+        return Cache(self._cache.typed(kind))
+
+    @property
+    def statistics(self) -> Statistics:
+        return self._cache.statistics
+
+    def health(self) -> Health:
+        return self._cache.health()
+
+    @overload
+    def get(self, key: str) -> T | None: ...
+    @overload
+    def get(self, key: str, default: D) -> T | D | None: ...
+    def get(self, key: str, default: object = None) -> object:
+        return run(self._cache.get(key, default))
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
+        return run(self._cache.get_many(keys))
+
+    def set(
+        self, key: str, value: T, *, ttl: float | None = None, tags: Iterable[str] = ()
+    ) -> Outcome:
+        return run(self._cache.set(key, value, ttl=ttl, tags=tags))
+
+    def set_many(
+        self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
+    ) -> Outcome:
+        return run(self._cache.set_many(values, ttl=ttl, tags=tags))
+
+    def add(self, key: str, value: T, *, ttl: float | None = None) -> bool:
+        return run(self._cache.add(key, value, ttl=ttl))
+
+    def delete(self, key: str) -> Outcome:
+        return run(self._cache.delete(key))
+
+    def increment(self, key: str, by: int = 1, *, ttl: float | None = None) -> int:
+        return run(self._cache.increment(key, by, ttl=ttl))
+
+    def expire(self, key: str, ttl: float | None) -> bool:
+        return run(self._cache.expire(key, ttl))
+
+    def ttl(self, key: str) -> float | None:
+        return run(self._cache.ttl(key))
+
+    def keys(self, pattern: str = "*") -> list[str]:
+        return run(self._cache.keys(pattern))
+
+    def invalidate(
+        self, *, keys: Iterable[str] = (), tags: Iterable[str] = (), pattern: str | None = None
+    ) -> Outcome:
+        return run(self._cache.invalidate(keys=keys, tags=tags, pattern=pattern))
+
+    def get_or_set(
+        self,
+        key: str,
+        load: Callable[[], T],
+        *,
+        ttl: float | None = None,
+        stale: float = 0.0,
+        tags: Iterable[str] = (),
+    ) -> T:
+        async def loading() -> T:
+            return load()
+
+        return run(self._cache.get_or_set(key, loading, ttl=ttl, stale=stale, tags=tags))

@@ -1,0 +1,194 @@
+"""Entities through a cache: forgotten after the commit and never before."""
+
+import asyncio
+import enum
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from holdfast import Entity, Field, created_at, field, key, open_store, updated_at, uuid7, version
+from holdfast.cache import CachedRepository, open_cache
+from holdfast.errors import ConflictError, InvalidValueError, NotFoundError
+
+pytestmark = pytest.mark.anyio
+
+
+class Mood(enum.Enum):
+    CALM = "calm"
+
+
+class Thing(Entity, table="things"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    name: Field[str] = field(unique=True)
+    mood: Field[Mood] = field(default=Mood.CALM)
+    price: Field[Decimal] = field(default=Decimal("1.50"), digits=(10, 2))
+    day: Field[date] = field(default=date(2026, 1, 2))
+    hour: Field[time] = field(default=time(1, 2, 3, 4))
+    span: Field[timedelta] = field(default=timedelta(days=-3, microseconds=7))
+    seen: Field[datetime | None] = field(default=None)
+    blob: Field[bytes] = field(default=b"\0\xff")
+    ratio: Field[float] = field(default=0.1)
+    attributes: Field[dict[str, object]] = field(default_factory=dict)
+    created_at: Field[datetime] = created_at()
+    updated_at: Field[datetime] = updated_at()
+    version: Field[int] = version()
+
+
+@pytest.fixture(params=["memory://", "sqlite"])
+async def store(request, tmp_path):
+    url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.param
+    async with open_store(url, [Thing]) as opened:
+        await opened.create_schema()
+        yield opened
+
+
+@pytest.fixture
+async def cache():
+    async with open_cache("memory://") as opened:
+        yield opened
+
+
+@pytest.fixture(params=[False, True], ids=["aside", "through"])
+def things(request, store, cache):
+    return CachedRepository(store.repository(Thing), cache, write_through=request.param)
+
+
+async def test_what_comes_from_the_cache_equals_what_is_stored(things, cache):
+    thing = Thing(
+        name="ä",
+        seen=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
+        attributes={"a": [1, 1.5, None, {"b": True}]},
+    )
+    stored = await things.add(thing)
+    first = await things.get(thing.id)
+    hits = cache.statistics.hits
+    again = await things.get(thing.id)
+    assert cache.statistics.hits == hits + 1
+    assert first == again == stored == await things.repository.get(thing.id)
+    assert vars(again) == vars(stored)
+    again.attributes["a"].append(2)
+    assert await things.get(thing.id) == stored
+
+
+async def test_a_write_is_seen_by_the_next_read(things):
+    thing = await things.add(Thing(name="one"))
+    assert (await things.get_one(thing.id)).name == "one"
+    await things.patch(thing.id, Thing.name.to("two"))
+    changed = await things.get_one(thing.id)
+    assert changed.name == "two"
+    changed.name = "three"
+    await things.update(changed)
+    assert (await things.get_one(thing.id)).name == "three"
+    changed.name = "four"
+    await things.upsert(changed)
+    assert (await things.get_one(thing.id)).name == "four"
+    await things.update_where(Thing.name == "four", changes=[Thing.name.to("five")])
+    assert (await things.get_one(thing.id)).name == "five"
+    assert await things.delete(thing.id) is True
+    assert await things.get(thing.id) is None
+    with pytest.raises(NotFoundError):
+        await things.get_one(thing.id)
+
+
+async def test_that_there_is_none_is_cached_until_there_is_one(things, cache):
+    thing = Thing(name="late")
+    assert await things.get(thing.id) is None
+    loads = cache.statistics.loads
+    assert await things.get(thing.id) is None
+    assert cache.statistics.loads == loads
+    await things.add_many([thing])
+    assert (await things.get(thing.id)).name == "late"
+    await things.delete_where(Thing.name == "late")
+    assert await things.get(thing.id) is None
+
+
+async def test_many_come_by_position(things):
+    ids = [(await things.add(Thing(name=str(number)))).id for number in range(4)]
+    await things.get(ids[1])
+    missing = uuid7()
+    found = await things.get_many([ids[3], missing, ids[1], ids[3]])
+    assert [entity and entity.name for entity in found] == ["3", None, "1", "3"]
+    assert await things.delete_many(ids[:2]) == 2
+    assert [entity is None for entity in await things.get_many(ids)] == [True, True, False, False]
+
+
+async def test_inside_a_transaction_reads_see_its_writes_and_nobody_else_does(things, store, cache):
+    thing = await things.add(Thing(name="old"))
+    await things.get(thing.id)
+    async with store.transaction():
+        await things.patch(thing.id, Thing.name.to("new"))
+        assert (await things.get_one(thing.id)).name == "new"
+        assert (await things.get_many([thing.id]))[0].name == "new"
+        name = (await cache.keys())[0]
+        assert await cache.get(name, "nothing") != "nothing"  # what was committed is still there
+    assert (await things.get_one(thing.id)).name == "new"
+
+
+async def test_what_is_rolled_back_removes_nothing(things, store, cache):
+    thing = await things.add(Thing(name="old"))
+    await things.get(thing.id)
+    loads = cache.statistics.loads
+    with pytest.raises(KeyError):
+        async with store.transaction():
+            await things.patch(thing.id, Thing.name.to("new"))
+            raise KeyError
+    async with store.transaction() as tx:
+        with pytest.raises(KeyError):
+            async with tx.savepoint():
+                await things.patch(thing.id, Thing.name.to("new"))
+                raise KeyError
+    assert (await things.get_one(thing.id)).name == "old"
+    assert cache.statistics.loads == loads
+
+
+async def test_a_read_that_began_before_the_commit_is_not_cached_after_it(store, cache):
+    things = CachedRepository(store.repository(Thing), cache)
+    thing = await things.add(Thing(name="old"))
+    read, committed = asyncio.Event(), asyncio.Event()
+    honest = things.repository.get
+
+    async def slow(key):
+        found = await honest(key)
+        read.set()
+        await committed.wait()
+        return found
+
+    things.repository.get = slow
+    early = asyncio.create_task(things.get(thing.id))
+    await read.wait()
+    await things.patch(thing.id, Thing.name.to("new"))
+    committed.set()
+    assert (await early).name == "old"
+    assert (await things.get_one(thing.id)).name == "new"
+
+
+async def test_a_write_that_failed_removes_nothing_that_is_true(things):
+    first = await things.add(Thing(name="taken"))
+    second = await things.add(Thing(name="free"))
+    with pytest.raises(ConflictError):
+        await things.patch(second.id, Thing.name.to("taken"))
+    assert (await things.get_one(second.id)).name == "free"
+    assert await things.get(first.id) == first
+
+
+async def test_what_another_version_of_the_entity_left_is_a_miss(things, cache, store):
+    class Thing2(Entity, table="things"):
+        id: Field[UUID] = key(default_factory=uuid7)
+        name: Field[str] = field(unique=True)
+
+    thing = await things.add(Thing(name="x"))
+    await things.get(thing.id)
+    async with open_store("memory://", [Thing2]) as other:
+        await other.create_schema()
+        await other.repository(Thing2).add(Thing2(id=thing.id, name="y"))
+        others = CachedRepository(other.repository(Thing2), cache)
+        assert (await others.get_one(thing.id)).name == "y"
+
+
+async def test_what_is_no_key_or_time_is_refused(things, store, cache):
+    with pytest.raises(InvalidValueError):
+        await things.get("no uuid")
+    with pytest.raises(InvalidValueError, match="ttl"):
+        CachedRepository(store.repository(Thing), cache, ttl=0)
