@@ -5,8 +5,6 @@ installed are left out. Each client runs in a process of its own. Every put carr
 client sends by default; Holdfast's also keeps a SHA-256 and checks it on every get.
 """
 
-# ruff: noqa: PLC0415 - each process imports the one client that it measures
-
 import asyncio
 import io
 import os

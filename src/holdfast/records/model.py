@@ -169,6 +169,17 @@ class Model(Generic[E]):
                 raise InvalidValueError(self.name, spec.name, "the value is missing")
         return tuple(row)
 
+    def stored_row(self, entity: E) -> Row:
+        """Return the row of an *entity* as a repository returned it, version and times included.
+
+        Raises InvalidValueError for one that lacks a value or holds what can't be stored.
+        """
+        values = entity.__dict__
+        for spec in self.fields:
+            if spec.name not in values:
+                raise InvalidValueError(self.name, spec.name, "the value is missing")
+        return tuple(spec.to_row(self.name, values[spec.name]) for spec in self.fields)
+
 
 def model_of(entity: type[E]) -> Model[E]:
     """Return what is known of *entity*. Raises ConfigurationError for a class that is no entity."""
