@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError, StorageError
 from holdfast.jobs import Job, Jobs
-from holdfast.media import ENTITIES, DetectionWork, MediaLibrary, MotionDetector
+from holdfast.media import ENTITIES, MediaLibrary
 from holdfast.objects import Bucket, open_bucket
 from holdfast.records import Entity, Store, open_store
 from holdfast.settings import Settings
@@ -32,6 +32,10 @@ class Platform:
     @property
     def handlers(self) -> dict[str, Handler]:
         """What a worker of this platform can do, by task."""
+        # Half of all start-up is OpenCV and NumPy, which only workers need.
+        from holdfast.media.vision import MotionDetector  # noqa: PLC0415
+        from holdfast.media.work import DetectionWork  # noqa: PLC0415
+
         work = DetectionWork(self.library, MotionDetector(), self.settings.work_folder)
         return dict(work.handlers)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from cli.agreement import disagreements
 from cli.program import here
+from holdfast.cli.exits import Exit
+from holdfast.settings import Settings
 
 ESCAPE = "\x1b"
 
@@ -223,6 +226,39 @@ def test_odd_names_are_kept_and_shown_harmlessly(films, data, tmp_path, name, sh
     (video,) = here("videos", "--data", data, "--json").json
     assert video["filename"] == name.decode(errors="replace")
     assert here("show", os.fsdecode(name), "--data", data).code == 0 or name.startswith(b"-")
+
+
+def test_report_writes_one_page_and_says_how_large(done, tmp_path):
+    page = tmp_path / "a b.html"
+    ran = here("report", "a.mp4", "-o", page, "--data", done, "--json")
+    assert ran.json == {"report": str(page), "size": page.stat().st_size}
+    assert "<html" in page.read_text()
+    assert "a b.html (" in here("report", "a.mp4", "-o", page, "--data", done).out
+    refused = here("report", "a.mp4", "-o", tmp_path / "no" / "page.html", "--data", done)
+    assert refused.code == 6
+    assert refused.err.count("\n") == 1
+
+
+def test_a_video_without_results_has_no_report(films, data, tmp_path):
+    assert here("ingest", films / "a.mp4", "--data", data).code == 0
+    ran = here("report", "a.mp4", "-o", "page.html", "--data", data)
+    assert ran.code == 3
+    assert "holdfast worker --once" in ran.err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_the_documented_exit_codes_are_those_of_the_program():
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", page, re.MULTILINE)
+    assert rows == [(str(int(code)), code.name) for code in Exit]
+
+
+def test_every_command_and_setting_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    commands = re.findall(r"^  (\w+)  ", here("--help").out, re.MULTILINE)
+    assert len(commands) > 8
+    assert all(f"`holdfast {command}" in page for command in commands)
+    assert all(f"`HOLDFAST_{name.upper()}`" in page for name in Settings.model_fields)
 
 
 def test_a_data_folder_may_have_any_name(films, tmp_path):

@@ -13,6 +13,7 @@ import typer
 
 from holdfast.cli.bringing import ingest, worker
 from holdfast.cli.demonstrating import demo
+from holdfast.cli.doctor import doctor
 from holdfast.cli.exits import Exit, exit_of
 from holdfast.cli.listing import clips, jobs, show, videos
 from holdfast.cli.options import Session
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, ingest, worker, videos, show, clips, jobs, report):
+for command in (demo, ingest, worker, videos, show, clips, jobs, report, doctor):
     app.command()(command)
 
 

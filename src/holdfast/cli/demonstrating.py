@@ -18,7 +18,6 @@ from holdfast.cli.options import Data, Traceback
 from holdfast.cli.progress import storing
 from holdfast.cli.running import run
 from holdfast.cli.show import console, note, plain, short
-from holdfast.media.scene import make_scene
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ async def _bring(platform: Platform, given: Path | None) -> Video:
         note(f"Bringing in {plain(given)} ...")
         with storing(given.name, quiet=False) as progress:
             return (await platform.library.ingest(given, project=PROJECT, progress=progress)).video
+    from holdfast.media.scene import make_scene  # noqa: PLC0415 - only this command draws
+
     note("Making a traffic scene ...")
     with workspace(platform.settings.work_folder) as folder:
         scene = folder / "traffic.mp4"

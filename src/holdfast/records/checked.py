@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+_MOST_ROWS = 2**62
+
 
 def condition(model: Model[E], where: Iterable[Predicate]) -> Predicate:
     """Return what all of *where* make together. Raises InvalidQueryError for a foreign field."""
@@ -47,7 +49,10 @@ def total_order(model: Model[E], order_by: Order | Sequence[Order]) -> tuple[Ord
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    given = (order_by,) if isinstance(order_by, Order) else tuple(order_by)
+    several = isinstance(order_by, (list, tuple))
+    given: tuple[Order, ...] = (
+        tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
+    )
     has_key = False
     for by in given:
         if not isinstance(by, Order):
@@ -129,6 +134,8 @@ def count(name: str, value: int | None) -> int | None:
     """Return *value*, a number of rows. Raises InvalidQueryError."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
         raise InvalidQueryError(f"{name}={value!r}: expected a whole number from 0 on")
+    if value is not None and value > _MOST_ROWS:
+        raise InvalidQueryError(f"{name}={value}: expected at most {_MOST_ROWS}")
     return value
 
 

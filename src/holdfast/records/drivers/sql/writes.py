@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -29,18 +29,11 @@ class Writes(Generic[E]):
         self._upserts: dict[tuple[str, ...], Statement] = {}
         table, key = self._table, self._table.c[model.key.name]
         self.hydrate = hydrator(model, decoder)
-        self.encoders = [encoder(spec) for spec in model.fields]
-        self.key_encoder = self.encoders[model.key.position]
+        self.encode = row_encoder(model)
+        self.key_encoder = encoder(model.key)
         self.get = self._compile(sa.select(*table.c).where(key == _parameter(0)))
         self.insert = self._compile(sa.insert(table).values(self._assignments()))
         self.replace = self._compile(self._build_replace())
-
-    def encode(self, row: Row) -> list[object]:
-        """Return the row as SQLite keeps it."""
-        return [
-            value if value is None or encode is None else encode(value)
-            for value, encode in zip(row, self.encoders, strict=True)
-        ]
 
     def key(self, key: object) -> object:
         return key if self.key_encoder is None else self.key_encoder(key)
@@ -94,6 +87,23 @@ class Writes(Generic[E]):
         return insert.on_conflict_do_update(index_elements=list(on), set_=changes).returning(
             *table.c
         )
+
+
+def row_encoder(model: Model[E]) -> Callable[[Row], tuple[object, ...]]:
+    """Return a function from a row to its values as SQLite keeps them, generated for *model*."""
+    scope: dict[str, object] = {}
+    parts: list[str] = []
+    for spec in model.fields:
+        value, function = f"v{spec.position}", encoder(spec)
+        if function is not None:
+            scope[f"e{spec.position}"] = function
+            parts.append(f"None if {value} is None else e{spec.position}({value})")
+        else:
+            parts.append(value)
+    names = ", ".join(f"v{spec.position}" for spec in model.fields)
+    source = f"def encode(row):\n    {names}, = row\n    return ({', '.join(parts)},)"
+    exec(source, scope)  # noqa: S102 - built from positions alone
+    return cast("Callable[[Row], tuple[object, ...]]", scope["encode"])
 
 
 def _parameter(position: int) -> sa.BindParameter[object]:
