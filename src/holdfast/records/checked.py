@@ -47,7 +47,10 @@ def total_order(model: Model[E], order_by: Order | Sequence[Order]) -> tuple[Ord
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    given = (order_by,) if isinstance(order_by, Order) else tuple(order_by)
+    several = isinstance(order_by, (list, tuple))
+    given: tuple[Order, ...] = (
+        tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
+    )
     has_key = False
     for by in given:
         if not isinstance(by, Order):

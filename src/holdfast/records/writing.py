@@ -73,10 +73,11 @@ class Writing(Reading[E]):
         The version it was read with must still be the stored one, else StaleVersionError; an
         entity without a version field overwrites what is there. Raises NotFoundError too.
         """
+        values = vars(self._own(entity))
         version = self.model.version
         expected: int | None = None
         if version is not None:
-            known = self._own(entity).__dict__.get(version.name)
+            known = values.get(version.name)
             if known is None:
                 raise InvalidValueError(
                     self.model.name,

@@ -255,7 +255,8 @@ class Rows:
                     if not self._has_target(spec, value):
                         return ForeignKeyError(model.name, (spec.name,))
         if code in _OVERFLOWS:
-            names = [c.column.name for c in update.changes if isinstance(c, Increment)]
+            sums = [each.column for each in update.changes if isinstance(each, Increment)]
+            names = [column.name for column in sums if column.spec.role == "plain"]
             return InvalidValueError(
                 model.name, ", ".join(names), "the sum is too large for the field"
             )

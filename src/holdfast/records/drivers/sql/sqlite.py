@@ -278,8 +278,25 @@ class SQLiteTransaction(VerbSession[Rows]):
         await self._end("ROLLBACK")
 
     async def savepoint(self) -> None:
-        self._depth += 1
-        await self._member.offload.run(self._member.savepoint, "SAVEPOINT", self._depth)
+        self._depth = depth = self._depth + 1
+        opened = False
+
+        def start() -> None:
+            nonlocal opened
+            self._member.savepoint("SAVEPOINT", depth)
+            opened = True
+
+        def forget() -> None:
+            if opened:
+                self._member.savepoint("RELEASE", depth)
+
+        try:
+            await self._member.offload.run(start)
+        except BaseException:
+            # A caller who stopped waiting never entered it, and the connection must not have it.
+            self._depth = depth - 1
+            self._member.offload.post(forget)
+            raise
 
     async def release(self) -> None:
         depth, self._depth = self._depth, self._depth - 1

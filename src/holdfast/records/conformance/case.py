@@ -1,0 +1,58 @@
+"""Cases: what proves a rule, and which rules it proves."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import ModuleType
+
+    from holdfast.records.conformance.lab import Lab
+
+
+class Capability(enum.Enum):
+    """What a backend may lack, if it then refuses it with UnsupportedError."""
+
+    TRANSACTIONS = "transactions"
+    """Several writes in one transaction."""
+    SAVEPOINTS = "savepoints"
+    GENERATED_KEYS = "generated keys"
+    """Keys that the store numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A behaviour that a store must show, and the *rules* of docs/semantics.md that it proves."""
+
+    name: str
+    rules: tuple[str, ...]
+    prove: Callable[[Lab], Awaitable[None]]
+    needs: frozenset[Capability]
+    tasks_only: bool
+    """It is about tasks of an event loop, and means nothing to a store that blocks."""
+
+
+def case(
+    *rules: str, needs: tuple[Capability, ...] = (), tasks_only: bool = False
+) -> Callable[[Callable[[Lab], Awaitable[None]]], Case]:
+    """Make the decorated function a case that proves *rules*."""
+    if not rules:
+        raise ValueError("a case cites at least one rule")
+
+    def decorate(prove: Callable[[Lab], Awaitable[None]]) -> Case:
+        return Case(prove.__name__, rules, prove, frozenset(needs), tasks_only)
+
+    return decorate
+
+
+def cases_of(*modules: ModuleType) -> tuple[Case, ...]:
+    """Return the cases of *modules*. Raises ValueError when two have one name."""
+    found: dict[str, Case] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Case) and found.setdefault(value.name, value) is not value:
+                raise ValueError(f"two cases are named {value.name}")
+    return tuple(found.values())

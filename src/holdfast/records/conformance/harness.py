@@ -1,0 +1,34 @@
+"""What a backend's author writes: how to open a store, and what the backend lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from holdfast.records.conformance.case import Capability
+from holdfast.records.opening import open_blocking, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from holdfast.records.store import Store
+
+
+class StoreHarness:
+    """Opens stores for the suite. Give it a `url`, or say in `open` how else it is done.
+
+    Each harness stands for one empty place: what one of its stores leaves is dropped by the suite.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def open(self, entities: Iterable[type], clock: Callable[[], datetime]) -> Store:
+        """Return a store, not yet entered, whose I/O is awaited."""
+        return open_store(self.url, entities, clock=clock)
+
+    def open_blocking(self, entities: Iterable[type], clock: Callable[[], datetime]) -> Store:
+        """Return a store, not yet entered, whose I/O blocks and never suspends."""
+        return open_blocking(self.url, entities, clock=clock)

@@ -1,0 +1,618 @@
+"""Backends that are wrong in one way each: a working one with a few lines bent.
+
+A `Bent` stands before a session or a transaction of the memory backend and hands every call on;
+a backend with another fault inside is a `Shelf` of the small backend.
+"""
+
+import asyncio
+import unicodedata
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
+from holdfast.records.driver import Select, Update
+from holdfast.records.query import (
+    And,
+    Column,
+    Compare,
+    Everything,
+    In,
+    Increment,
+    IsNull,
+    Match,
+    Not,
+    Operator,
+    Or,
+    Order,
+    Part,
+    Path,
+    SetTo,
+)
+from holdfast.records.value import Kind
+from records.simple_backend import Shelf, ShelfDriver
+
+
+class Bent:
+    """A session or transaction that hands everything on to *inner*."""
+
+    def __init__(self, inner, driver):
+        self.inner = inner
+        self.driver = driver
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class BentDriver:
+    """A driver whose sessions and transactions are *bent*."""
+
+    def __init__(self, driver, bent):
+        self.driver = driver
+        self.bent = bent
+        self.open_writer = None
+
+    def __getattr__(self, name):
+        return getattr(self.driver, name)
+
+    def session(self):
+        return self.bent(self.driver.session(), self)
+
+    async def begin(self, options):
+        return self.bent(await self.driver.begin(options), self)
+
+
+def rewritten(predicate, change):
+    """Return *predicate* with each leaf and negation replaced by what *change* makes of it."""
+    match predicate:
+        case And(parts):
+            return And(tuple(rewritten(part, change) for part in parts))
+        case Or(parts):
+            return Or(tuple(rewritten(part, change) for part in parts))
+        case Not(part):
+            return change(Not(rewritten(part, change)))
+    return change(predicate)
+
+
+class BentQueries(Bent):
+    """One whose predicates are read wrongly, by `change`."""
+
+    def change(self, leaf):
+        raise NotImplementedError
+
+    def bend(self, query):
+        return replace(query, where=rewritten(query.where, self.change))
+
+    async def find(self, select):
+        return await self.inner.find(self.bend(select))
+
+    async def values(self, select, columns):
+        return await self.inner.values(self.bend(select), columns)
+
+    async def figures(self, query):
+        return await self.inner.figures(self.bend(query))
+
+
+class BentValues(Bent):
+    """One that keeps values wrongly, as `keep` makes them on their way in."""
+
+    def keep(self, value):
+        raise NotImplementedError
+
+    async def insert(self, model, rows, *, atomic):
+        bent = [tuple(self.keep(value) for value in row) for row in rows]
+        return await self.inner.insert(model, bent, atomic=atomic)
+
+
+# --- reads --------------------------------------------------------------------------------------
+
+
+class LimitIsAnEndIndex(Bent):
+    async def find(self, select):
+        if select.limit is not None:
+            select = replace(select, limit=max(select.limit - select.offset, 0))
+        return await self.inner.find(select)
+
+
+class OffsetIsIgnored(Bent):
+    async def find(self, select):
+        return await self.inner.find(replace(select, offset=0))
+
+
+class CountHonoursALimit(Bent):
+    async def figures(self, query):
+        return [(min(row[0], 5), *row[1:]) for row in await self.inner.figures(query)]
+
+
+class NullsComeFirst(Bent):
+    async def find(self, select):
+        order = tuple(Order(by.operand, by.descending, not by.first) for by in select.order)
+        return await self.inner.find(replace(select, order=order))
+
+
+class TheOrderHasNoKey(Bent):
+    async def find(self, select):
+        return await self.inner.find(replace(select, order=select.order[:-1]))
+
+
+class TextIsOrderedByUTF16(Bent):
+    async def find(self, select):
+        found = await self.inner.find(select)
+        (by, *_rest) = select.order or (None,)
+        if by is None or by.operand.spec.type.kind is not Kind.STR:
+            return found
+        name = by.operand.spec.name
+        return sorted(
+            found,
+            key=lambda each: (getattr(each, name) or "").encode("utf-16-be"),
+            reverse=by.descending,
+        )
+
+
+class LiveObjectsAreReturned(Bent):
+    async def get(self, model, key):
+        kept = self.driver.__dict__.setdefault("kept", {})
+        found = await self.inner.get(model, key)
+        return kept.setdefault((model.table, key), found)
+
+
+class GetManyByQueryLosesRows(Bent):
+    async def find(self, select):
+        if isinstance(select.where, In) and len(select.where.values) > 999:
+            select = replace(select, where=In(select.where.operand, select.where.values[:999]))
+        return await self.inner.find(select)
+
+
+class MomentsAreNaive(Bent):
+    async def get(self, model, key):
+        found = await self.inner.get(model, key)
+        for name, value in vars(found).items() if found is not None else ():
+            if isinstance(value, datetime):
+                found.__dict__[name] = value.replace(tzinfo=None)
+        return found
+
+
+class MomentsAreLocal(Bent):
+    async def get(self, model, key):
+        found = await self.inner.get(model, key)
+        for name, value in vars(found).items() if found is not None else ():
+            if isinstance(value, datetime):
+                with suppress(OverflowError):
+                    found.__dict__[name] = value.astimezone(timezone(timedelta(hours=1)))
+        return found
+
+
+# --- predicates ---------------------------------------------------------------------------------
+
+
+class NotEqualSkipsNulls(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Not(Compare(operand) | In(operand)):
+                return And((leaf, Not(IsNull(operand))))
+        return leaf
+
+
+class AnEmptyListIsEverything(BentQueries):
+    def change(self, leaf):
+        return Everything() if isinstance(leaf, In) and not leaf.values else leaf
+
+
+class WildcardsInContains(BentQueries):
+    def change(self, leaf):
+        if isinstance(leaf, Match) and not leaf.ignore_case and leaf.part is Part.ANYWHERE:
+            return replace(leaf, text=leaf.text.replace("%", ""))
+        return leaf
+
+
+class TextIgnoresCase(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Compare(Column(_, spec) as operand, Operator.EQ, str(text)):
+                if spec.type.kind is Kind.STR:
+                    return Match(operand, Part.WHOLE, text, ignore_case=True)
+        return leaf
+
+
+class CaseIsFoldedForASCIIOnly(BentQueries):
+    def change(self, leaf):
+        if isinstance(leaf, Match) and leaf.ignore_case and not leaf.text.isascii():
+            return replace(leaf, ignore_case=False)
+        return leaf
+
+
+class TrueIsOneInJSON(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Compare(Path() as operand, Operator.EQ, bool(value)):
+                return Or((leaf, Compare(operand, Operator.EQ, int(value))))
+        return leaf
+
+
+class AMissingPathIsNotNull(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case IsNull(Path()):
+                return Not(Everything())
+        return leaf
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+class MicrosecondsAreLost(BentValues):
+    def keep(self, value):
+        return value.replace(microsecond=0) if isinstance(value, datetime) else value
+
+
+class DecimalsGoThroughFloat(BentValues):
+    def keep(self, value):
+        if isinstance(value, Decimal):
+            return Decimal(float(value)).quantize(Decimal(1).scaleb(value.as_tuple().exponent))
+        return value
+
+
+class TextIsPadded(BentValues):
+    def keep(self, value):
+        return value.rstrip(" ") if isinstance(value, str) and value.strip() else value
+
+
+class TextIsComposed(BentValues):
+    def keep(self, value):
+        return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+class EmptyTextIsNull(BentValues):
+    def keep(self, value):
+        return None if value == b"" else value
+
+
+class IntsInJSONBecomeFloats(BentValues):
+    def keep(self, value):
+        if isinstance(value, dict):
+            return {name: self.keep(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.keep(each) for each in value]
+        return value
+
+    async def insert(self, model, rows, *, atomic):
+        def json(value):
+            if isinstance(value, dict):
+                return {name: json(each) for name, each in value.items()}
+            if isinstance(value, list):
+                return [json(each) for each in value]
+            return float(value) if type(value) is int else value
+
+        bent = [
+            tuple(json(each) if isinstance(each, (dict, list)) else each for each in row)
+            for row in rows
+        ]
+        return await self.inner.insert(model, bent, atomic=atomic)
+
+
+# --- writes -------------------------------------------------------------------------------------
+
+
+class BatchesAreNotAtomic(Bent):
+    async def insert(self, model, rows, *, atomic):
+        stored = []
+        for index, row in enumerate(rows):
+            try:
+                stored += await self.inner.insert(model, [row], atomic=True)
+            except ConflictError as conflict:
+                conflict.index = index
+                if atomic:
+                    raise
+                stored.append(conflict)
+        return stored
+
+
+class BatchesDoNotTellTheIndex(Bent):
+    async def insert(self, model, rows, *, atomic):
+        try:
+            return await self.inner.insert(model, rows, atomic=atomic)
+        except DuplicateError as error:
+            error.index = None
+            raise
+
+
+class DuplicatesDoNotTellTheField(Bent):
+    async def insert(self, model, rows, *, atomic):
+        try:
+            return await self.inner.insert(model, rows, atomic=atomic)
+        except DuplicateError as error:
+            raise DuplicateError(model.name, (), error.index) from None
+
+
+class UpsertReadsThenWrites(Bent):
+    async def upsert(self, model, rows, on):
+        results = []
+        for row in rows:
+            where = And(
+                tuple(
+                    Compare(
+                        Column(model.name, model.by_name[name]),
+                        Operator.EQ,
+                        row[model.by_name[name].position],
+                    )
+                    for name in on
+                )
+            )
+            found = await self.inner.find(Select(model, where))
+            await asyncio.sleep(0)
+            if not found:
+                (stored,) = await self.inner.insert(model, [row], atomic=True)
+                found = [await self.inner.get(model, stored[model.key.position])]
+                results.append((found[0], True))
+            else:
+                results += await self.inner.upsert(model, [row], on)
+        return results
+
+
+class UpsertDeletesAndInserts(Bent):
+    async def upsert(self, model, rows, on):
+        results = []
+        for row in rows:
+            key = Compare(Column(model.name, model.key), Operator.EQ, row[model.key.position])
+            gone = await self.inner.delete(model, key) if on == (model.key.name,) else 0
+            ((entity, created),) = await self.inner.upsert(model, [row], on)
+            results.append((entity, created and not gone))
+        return results
+
+
+class StaleVersionsAreIgnored(Bent):
+    async def replace(self, model, row, expected):
+        stored = await self.inner.get(model, row[model.key.position])
+        if stored is not None and model.version is not None:
+            expected = vars(stored)[model.version.name]
+        return await self.inner.replace(model, row, expected)
+
+
+class TheSameValuesAreNotFound(Bent):
+    async def replace(self, model, row, expected):
+        stored = await self.inner.get(model, row[model.key.position])
+        if stored is not None and all(
+            vars(stored)[spec.name] == row[spec.position]
+            for spec in model.fields
+            if spec.role in ("plain", "key")
+        ):
+            return None
+        return await self.inner.replace(model, row, expected)
+
+
+class IncrementsReadThenWrite(Bent):
+    async def patch(self, update):
+        found = await self.inner.find(Select(update.model, update.where))
+        await asyncio.sleep(0)
+        changes = tuple(
+            SetTo(each.column, vars(found[0])[each.column.name] + each.amount)
+            if found and isinstance(each, Increment) and each.column.spec.role == "plain"
+            else each
+            for each in update.changes
+        )
+        return await self.inner.patch(Update(update.model, update.where, changes))
+
+
+class IntsWrapAround(Bent):
+    async def patch(self, update):
+        try:
+            return await self.inner.patch(update)
+        except InvalidValueError:
+            (stored,) = await self.inner.find(Select(update.model, update.where))
+            wrapped = tuple(
+                SetTo(
+                    each.column,
+                    (vars(stored)[each.column.name] + each.amount + 2**63) % 2**64 - 2**63,
+                )
+                if isinstance(each, Increment) and isinstance(each.amount, int)
+                else each
+                for each in update.changes
+            )
+            return await self.inner.patch(Update(update.model, update.where, wrapped))
+
+
+class ConditionsOfPatchesAreIgnored(Bent):
+    async def patch(self, update):
+        if isinstance(update.where, And):
+            update = replace(update, where=update.where.parts[0])
+        return await self.inner.patch(update)
+
+
+class DeleteIgnoresItsFilter(Bent):
+    async def delete(self, model, where):
+        return await self.inner.delete(model, Everything())
+
+
+class UpdatesAreMadeRowByRow(Bent):
+    async def update(self, update):
+        model = update.model
+        found = await self.inner.find(
+            Select(model, update.where, (Order(Column(model.name, model.key)),))
+        )
+        for each in found:
+            key = Compare(Column(model.name, model.key), Operator.EQ, vars(each)[model.key.name])
+            await self.inner.patch(Update(model, key, update.changes))
+        return len(found)
+
+
+class CountsOfUpdatesAreOfTheChangedAlone(Bent):
+    async def update(self, update):
+        before = await self.inner.find(Select(update.model, update.where))
+        await self.inner.update(update)
+        names = [each.column.name for each in update.changes if isinstance(each, SetTo)]
+        values = [each.value for each in update.changes if isinstance(each, SetTo)]
+        return sum([vars(each)[name] for name in names] != values for each in before)
+
+
+# --- transactions -------------------------------------------------------------------------------
+
+
+class RollbackKeepsAll(Bent):
+    async def rollback(self):
+        await self.inner.commit()
+
+
+class ASavepointUndoesAll(Bent):
+    async def savepoint(self):
+        if not hasattr(self, "started"):
+            self.started = True
+            await self.inner.savepoint()
+
+    async def release(self):
+        pass
+
+    async def rollback_to(self):
+        await self.inner.rollback_to()
+        await self.inner.savepoint()
+
+    async def commit(self):
+        await self.inner.commit()
+
+    async def insert(self, model, rows, *, atomic):
+        if not hasattr(self, "started") and hasattr(self.inner, "savepoint"):
+            await self.savepoint()
+        return await self.inner.insert(model, rows, atomic=atomic)
+
+
+class SavepointsDoNothing(Bent):
+    async def savepoint(self):
+        pass
+
+    async def release(self):
+        pass
+
+    async def rollback_to(self):
+        pass
+
+
+class ReadersSeeWhatIsNotCommitted(BentDriver):
+    async def begin(self, options):
+        self.open_writer = await self.driver.begin(options)
+        return self.open_writer
+
+    def session(self):
+        return _Dirty(self.driver.session(), self)
+
+
+class _Dirty(Bent):
+    async def find(self, select):
+        with suppress(AttributeError):
+            return await self.driver.open_writer.find(select)
+        return await self.inner.find(select)
+
+
+class SnapshotsMove(BentDriver):
+    def session(self):
+        return self.driver.session()
+
+    async def begin(self, options):
+        inner = await self.driver.begin(options)
+        return _Moving(inner, self) if options.read_only else inner
+
+
+class _Moving(Bent):
+    async def find(self, select):
+        return await self.driver.driver.session().find(select)
+
+
+class ReadOnlyIsAHint(BentDriver):
+    def session(self):
+        return self.driver.session()
+
+    async def begin(self, options):
+        return await self.driver.begin(replace(options, read_only=False))
+
+
+class CancellationLeaksALock(Bent):
+    async def insert(self, model, rows, *, atomic):
+        lock = self.driver.__dict__.setdefault("leaky", asyncio.Lock())
+        await lock.acquire()
+        await asyncio.sleep(0)
+        stored = await self.inner.insert(model, rows, atomic=atomic)
+        lock.release()
+        return stored
+
+    async def upsert(self, model, rows, on):
+        lock = self.driver.__dict__.setdefault("leaky", asyncio.Lock())
+        if lock.locked():
+            await asyncio.sleep(3600)
+        return await self.inner.upsert(model, rows, on)
+
+
+class CancellationLeavesAHalf(Bent):
+    async def insert(self, model, rows, *, atomic):
+        stored = []
+        for row in rows:
+            stored += await self.inner.insert(model, [row], atomic=atomic)
+            await asyncio.sleep(0)
+        return stored
+
+
+# --- faults inside ------------------------------------------------------------------------------
+
+
+class ReferencesAreUnchecked(Shelf):
+    def put(self, model, row, index=None):
+        with suppress(ConflictError):
+            return super().put(model, row, index)
+        self.rows(model)[row[model.key.position]] = row
+        return row
+
+
+class NothingCascades(Shelf):
+    def remove(self, model, key):
+        if self.rows(model).pop(key, None) is not None:
+            yield model, key
+
+
+class NumbersAreReused(Shelf):
+    def add(self, model, row, index):
+        if model.key.role == "generated":
+            self.state.numbers[model.table] = max(self.rows(model), default=0)
+        return super().add(model, row, index)
+
+
+class UniqueValuesAreNeverFree(Shelf):
+    def put(self, model, row, index=None):
+        taken = self.state.numbers.setdefault("taken", {})
+        for unique in model.uniques:
+            values = (model.table, *(row[model.by_name[name].position] for name in unique))
+            if None not in values and taken.get(values, row[0]) != row[0]:
+                raise DuplicateError(model.name, unique, index)
+            taken[values] = row[0]
+        return super().put(model, row, index)
+
+
+class UniqueValuesAreUnchecked(Shelf):
+    def put(self, model, row, index=None):
+        with suppress(DuplicateError):
+            return super().put(model, row, index)
+        self.rows(model)[row[model.key.position]] = row
+        return row
+
+
+class TheTimeOfCreationMoves(Shelf):
+    def upsert(self, model, rows, on):
+        results = super().upsert(model, rows, on)
+        for entity, _created in results:
+            if model.created_at is not None:
+                entity.__dict__[model.created_at.name] += timedelta(seconds=1)
+        return results
+
+
+class PatchesWriteAll(Shelf):
+    def patch(self, update):
+        for row in self.fitting(update.model, update.where):
+            for spec in update.model.fields:
+                if spec.type.kind is Kind.JSON and not spec.type.nullable:
+                    empty = [] if isinstance(row[spec.position], list) else {}
+                    changes = (*update.changes, SetTo(Column(update.model.name, spec), empty))
+                    if isinstance(row[spec.position], dict) and spec.name == "attributes":
+                        return super().patch(replace(update, changes=changes))
+        return super().patch(update)
+
+
+class AFailedWriteStays(ShelfDriver):
+    async def write(self, work):
+        return work(self.verbs(self.models, self.state))

@@ -1,0 +1,300 @@
+"""A whole backend in one small file: rows in one dict, one lock, and a copy for each write.
+
+The state is a value that nobody changes: a write makes a new one and puts it in place of the old
+one. So a failed write leaves nothing, a savepoint is the state of then, and a snapshot is free.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from holdfast.errors import (
+    ConfigurationError,
+    ConflictError,
+    DuplicateError,
+    ForeignKeyError,
+    TransactionError,
+)
+from holdfast.records.document import copy_json
+from holdfast.records.evaluate import changed, fits, sort
+from holdfast.records.hydrate import from_rows
+from holdfast.records.model import model_of
+from holdfast.records.session import VerbSession
+from holdfast.records.value import Kind
+
+
+class State(NamedTuple):
+    """Rows by table and key, and the last number that each table gave."""
+
+    tables: dict
+    numbers: dict
+
+    def copy(self):
+        return State({name: dict(rows) for name, rows in self.tables.items()}, dict(self.numbers))
+
+
+class Shelf:
+    """The verbs on one state, as plain functions. Reads and writes work on it in place."""
+
+    def __init__(self, models, state):
+        self.models = models
+        self.state = state
+
+    def rows(self, model):
+        if model.table not in self.state.tables:
+            raise ConfigurationError(f"{model.name} has no table: call store.create_schema()")
+        return self.state.tables[model.table]
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def get(self, model, key):
+        row = self.rows(model).get(key)
+        return None if row is None else from_rows(model)((row,))[0]
+
+    def fitting(self, model, where):
+        holds = fits(where)
+        return [row for row in self.rows(model).values() if holds(row)]
+
+    def selected(self, select):
+        rows = sort(self.fitting(select.model, select.where), select.order)
+        return rows[select.offset : None if select.limit is None else select.offset + select.limit]
+
+    def find(self, select):
+        return from_rows(select.model)(self.selected(select))
+
+    def values(self, select, columns):
+        specs = [column.spec for column in columns]
+        return [
+            tuple(copied(row[each.position], each) for each in specs)
+            for row in self.selected(select)
+        ]
+
+    def figures(self, query):
+        groups = {} if query.by else {(): []}
+        for row in self.fitting(query.model, query.where):
+            groups.setdefault(tuple(row[each.spec.position] for each in query.by), []).append(row)
+        keys = sorted(
+            groups, key=lambda key: [(1, 0) if each is None else (0, each) for each in key]
+        )
+        return [(*key, *(figure(each, groups[key]) for each in query.figures)) for key in keys]
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def insert(self, model, rows, *, atomic):
+        results = []
+        for index, row in enumerate(rows):
+            try:
+                results.append(self.add(model, row, index if len(rows) > 1 else None))
+            except ConflictError as conflict:
+                if atomic:
+                    raise
+                results.append(conflict)
+        return results
+
+    def add(self, model, row, index):
+        key = row[model.key.position]
+        if model.key.role == "generated":
+            last = self.state.numbers.get(model.table, 0)
+            key = last + 1 if key is None else key
+            self.state.numbers[model.table] = max(last, key)
+            row = with_value(row, model.key, key)
+        if key in self.rows(model):
+            raise DuplicateError(model.name, (model.key.name,), index)
+        return self.put(model, row, index)
+
+    def put(self, model, row, index=None):
+        key = row[model.key.position]
+        for unique in model.uniques:
+            at = [model.by_name[name].position for name in unique]
+            wanted = [row[each] for each in at]
+            for other in () if None in wanted else self.rows(model).values():
+                if [other[each] for each in at] == wanted and other[model.key.position] != key:
+                    raise DuplicateError(model.name, unique, index)
+        for spec in model.references:
+            value, target = row[spec.position], model_of(spec.reference.target())
+            itself = target is model and value == key
+            if value is not None and not itself and value not in self.rows(target):
+                raise ForeignKeyError(model.name, (spec.name,), index)
+        self.rows(model)[key] = row
+        return row
+
+    def replace(self, model, row, expected):
+        stored = self.rows(model).get(row[model.key.position])
+        if stored is None or (model.version and stored[model.version.position] != expected):
+            return None
+        return from_rows(model)((self.put(model, keeping(model, row, stored)),))[0]
+
+    def patch(self, update):
+        for row in self.fitting(update.model, update.where):
+            return from_rows(update.model)((self.put(update.model, changed(row, update.changes)),))[
+                0
+            ]
+        return None
+
+    def update(self, update):
+        rows = self.fitting(update.model, update.where)
+        for row in rows:
+            self.put(update.model, changed(row, update.changes))
+        return len(rows)
+
+    def upsert(self, model, rows, on):
+        results = []
+        for index, row in enumerate(rows):
+            at = [model.by_name[name].position for name in on]
+            wanted = [row[each] for each in at]
+            same = (each for each in self.rows(model).values() if [each[i] for i in at] == wanted)
+            stored = None if None in wanted else next(same, None)
+            place = index if len(rows) > 1 else None
+            if stored is None:
+                written = self.add(model, row, place)
+            else:
+                new = with_value(keeping(model, row, stored), model.key, stored[model.key.position])
+                if model.version:
+                    new = with_value(new, model.version, stored[model.version.position] + 1)
+                written = self.put(model, new, place)
+            results.append((from_rows(model)((written,))[0], stored is None))
+        return results
+
+    def delete(self, model, where):
+        rows = self.fitting(model, where)
+        gone = [each for row in rows for each in self.remove(model, row[model.key.position])]
+        for target, key in gone:
+            for child, spec, _row in self.pointing_at(target, key):
+                raise ForeignKeyError(child.name, (spec.name,))
+        return len(rows)
+
+    def remove(self, model, key):
+        """Delete the row and what cascades; yield what is gone."""
+        if self.rows(model).pop(key, None) is None:
+            return
+        yield model, key
+        for child, spec, row in list(self.pointing_at(model, key)):
+            if spec.reference.on_delete == "cascade":
+                yield from self.remove(child, row[child.key.position])
+            elif spec.reference.on_delete == "set null" and row[child.key.position] in self.rows(
+                child
+            ):
+                now = self.rows(child)[row[child.key.position]]
+                self.rows(child)[row[child.key.position]] = with_value(now, spec, None)
+
+    def pointing_at(self, model, key):
+        for child in self.models:
+            for spec in child.references:
+                if model_of(spec.reference.target()) is model:
+                    for row in list(self.rows(child).values()):
+                        if row[spec.position] == key:
+                            yield child, spec, row
+
+
+class ShelfDriver(VerbSession):
+    """The backend, and the session in which each call is a transaction of its own."""
+
+    name = "shelf"
+    verbs = Shelf
+
+    def __init__(self, lock):
+        self.state = State({}, {})
+        self.writing = lock(60.0)
+
+    async def open(self, models):
+        self.models = tuple(models)
+
+    async def close(self):
+        self.state = State({}, {})
+
+    async def create_schema(self):
+        tables = {model.table: {} for model in self.models}
+        self.state = State({**tables, **self.state.tables}, self.state.numbers)
+
+    async def drop_schema(self):
+        self.state = State({}, {})
+
+    def session(self):
+        return self
+
+    async def read(self, work):
+        return work(self.verbs(self.models, self.state))
+
+    async def write(self, work):
+        await self.writing.acquire()
+        try:
+            state = self.state.copy()
+            result = work(self.verbs(self.models, state))
+            self.state = state
+            return result
+        finally:
+            self.writing.release()
+
+    async def begin(self, options):
+        if not options.read_only:
+            await self.writing.acquire()
+        return ShelfTransaction(self, options.read_only)
+
+
+class ShelfTransaction(VerbSession):
+    def __init__(self, driver, read_only):
+        self.driver = driver
+        self.read_only = read_only
+        self.state = driver.state
+        self.marks = []
+
+    async def read(self, work):
+        return work(self.driver.verbs(self.driver.models, self.state))
+
+    async def write(self, work):
+        if self.read_only:
+            raise TransactionError("a write in a read-only transaction")
+        state = self.state.copy()
+        result = work(self.driver.verbs(self.driver.models, state))
+        self.state = state
+        return result
+
+    async def commit(self):
+        if not self.read_only:
+            self.driver.state = self.state
+            self.driver.writing.release()
+
+    async def rollback(self):
+        if not self.read_only:
+            self.driver.writing.release()
+
+    async def savepoint(self):
+        self.marks.append(self.state)
+
+    async def release(self):
+        self.marks.pop()
+
+    async def rollback_to(self):
+        self.state = self.marks.pop()
+
+
+def with_value(row, spec, value):
+    return (*row[: spec.position], value, *row[spec.position + 1 :])
+
+
+def keeping(model, row, stored):
+    spec = model.created_at
+    return row if spec is None else with_value(row, spec, stored[spec.position])
+
+
+def copied(value, spec):
+    return copy_json(value) if spec.type.kind is Kind.JSON else value
+
+
+def figure(wanted, rows):
+    if wanted.operand is None:
+        return len(rows)
+    values = [row[wanted.operand.spec.position] for row in rows]
+    values = [value for value in values if value is not None]
+    if wanted.function == "count" or not values:
+        return len(values) if wanted.function == "count" else None
+    if wanted.function in ("min", "max"):
+        return min(values) if wanted.function == "min" else max(values)
+    total = sum(values[1:], start=values[0])
+    if wanted.function == "sum":
+        return total
+    return (
+        total / len(values)
+        if isinstance(total, (Decimal, timedelta))
+        else float(total) / len(values)
+    )
