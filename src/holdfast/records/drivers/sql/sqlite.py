@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, LockTimeoutError, TransactionError
 from holdfast.records.document import json_equal
-from holdfast.records.drivers.sql.codecs import TYPES
+from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import Statements
 from holdfast.records.drivers.sql.tables import build_tables
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_DIALECT = SQLiteDialect()
 OLDEST = (3, 38, 0)  # STRICT tables and RETURNING
 _OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
 
@@ -68,14 +69,14 @@ class SQLiteDriver:
         self._options = options
         self._offload = offload
         self._models: tuple[Model[object], ...] = ()
-        self._statements = Statements({})
+        self._statements = Statements({}, _DIALECT)
         self._members: list[Member] = []
         self._idle: list[Member] = []
         self._session: SQLiteSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         self._models = tuple(models)
-        self._statements = Statements(build_tables(models, TYPES))
+        self._statements = Statements(build_tables(models, _DIALECT), _DIALECT)
         writer = await self._member("writer", read_only=False)
         reader = await self._member("reader", read_only=True)
         writing = writer.offload.lock(self._options.lock_timeout)
