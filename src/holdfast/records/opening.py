@@ -11,6 +11,7 @@ from holdfast.locate import Location, file_path, locate, options_from
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.drivers.memory import MemoryDriver
 from holdfast.records.drivers.memory.driver import MemoryOptions
+from holdfast.records.drivers.sql.mariadb_server import MariaDBOptions, MariaDBServer
 from holdfast.records.drivers.sql.place import place_of
 from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
 from holdfast.records.drivers.sql.postgresql_server import PostgreSQLServer
@@ -80,8 +81,16 @@ def _postgresql(location: Location, how: Concurrency) -> Driver:
     return ServerDriver(PostgreSQLServer(place, options, blocking=how.blocking))
 
 
+def _mariadb(location: Location, how: Concurrency) -> Driver:
+    place = place_of(location, port=3306, user="root")
+    options = options_from(location, MariaDBOptions())
+    return ServerDriver(MariaDBServer(place, options, blocking=how.blocking))
+
+
 _BACKENDS: dict[str, Callable[[Location, Concurrency], Driver]] = {
     "memory": _memory,
+    "mariadb": _mariadb,
+    "mysql": _mariadb,
     "postgresql": _postgresql,
     "sqlite": _sqlite,
 }

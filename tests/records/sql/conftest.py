@@ -66,7 +66,7 @@ def mariadb_url(mariadb_server):
 def _server(name):
     url = os.environ.get(f"HOLDFAST_TEST_{name.upper()}_URL")
     if url is None and STATE.exists():
-        url = json.loads(STATE.read_text()).get("servers", {}).get(name, {}).get("url")
+        url = json.loads(STATE.read_text())["servers"].get(name, {}).get("urls", {}).get(name)
     if url:
         return url
     reason = f"no {name} was found: `make services` starts one"

@@ -73,6 +73,7 @@ class ServerRows:
         self.born = time.monotonic()
         self.lost = False
         self.in_transaction = False
+        self.undone = False
         self.under_way: asyncio.Future[Any] | None = None
         self._watched = catalogue.echo or catalogue.slow > 0
         self._guard_open = False
@@ -148,15 +149,19 @@ class ServerRows:
         for statement in statements:
             await self.command(statement)
         self.in_transaction = True
+        self.undone = False
         self._guard_open = False
 
     async def commit(self) -> None:
         """Raises SerializationError and UnavailableError; nothing was kept then, unless lost."""
+        if self.undone:
+            await self.rollback()
+            raise SerializationError(f"{self.catalogue.backend}: {_WORDS['clash']}")
         self.in_transaction = False
         await self._commit()
 
     async def rollback(self) -> None:
-        self.in_transaction = False
+        self.in_transaction = self.undone = False
         await self.command("ROLLBACK")
 
     async def savepoint(self, depth: int) -> None:
@@ -253,6 +258,8 @@ class ServerRows:
     async def command(self, *statements: str) -> str:
         """Run statements without parameters; a failure is raised as Holdfast's error."""
         answer = ""
+        if self.undone:
+            raise self._gone()
         try:
             for statement in self.batched(statements):
                 answer = await self.connection.command(statement)
@@ -268,6 +275,8 @@ class ServerRows:
         await self.command("COMMIT")
 
     async def _fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        if self.undone:
+            raise self._gone()
         if not self._watched:
             return await self.connection.fetch(sql, values)
         start = time.perf_counter()
@@ -277,6 +286,8 @@ class ServerRows:
             self._log(sql, time.perf_counter() - start)
 
     async def _execute(self, sql: str, values: Sequence[object]) -> int:
+        if self.undone:
+            raise self._gone()
         if not self._watched:
             return await self.connection.execute(sql, values)
         start = time.perf_counter()
@@ -284,6 +295,10 @@ class ServerRows:
             return await self.connection.execute(sql, values)
         finally:
             self._log(sql, time.perf_counter() - start)
+
+    def _gone(self) -> SerializationError:
+        # MariaDB would take what comes next as statements of their own.
+        return SerializationError(f"{self.catalogue.backend}: {_WORDS['clash']}")
 
     def _log(self, sql: str, seconds: float) -> None:
         if self.catalogue.slow and seconds >= self.catalogue.slow:
@@ -312,6 +327,8 @@ class ServerRows:
         if isinstance(error, HoldfastError):
             return error
         found = self.kind(error)
+        if found == "clash":
+            self.undone = self.in_transaction
         if found == "no table" and model is not None:
             return ConfigurationError(
                 f"{model.name} has no table {model.table!r} yet: call store.create_schema()"

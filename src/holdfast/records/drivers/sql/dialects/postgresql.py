@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import orjson
@@ -14,7 +13,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from holdfast.records.drivers.sql.dialect import literal, parameter
 from holdfast.records.drivers.sql.folding import Folding
 from holdfast.records.drivers.sql.overwriting import overwriting
-from holdfast.records.evaluate import mean
+from holdfast.records.drivers.sql.sums import figure_decoder
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -72,7 +71,8 @@ class PostgreSQLDialect:
     compares_rows = True
 
     def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:
-        self.compiler: Compiler = PGDialect(paramstyle="numeric_dollar")
+        made: Any = PGDialect  # whose constructor has no types
+        self.compiler: Compiler = made(paramstyle="numeric_dollar")
         self._folding = Folding(self.name, lower, wrongly_folded)
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
@@ -215,29 +215,6 @@ class PostgreSQLDialect:
         rows = rows.render_derived(name="given")
         chosen = sa.select(*(rows.c[name] for name in names)).order_by(rows.c.holdfast_place)
         return postgresql.insert(table).from_select(names, chosen)
-
-
-def figure_decoder(figure: Aggregate, decoder: Any) -> Codec:
-    if figure.operand is None or figure.function == "count":
-        return None
-    spec = figure.operand.spec
-    if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
-        return cast("Codec", decoder(spec))
-    is_mean = figure.function == "avg"
-
-    def read(text: object) -> object:
-        total_text, count = cast("str", text).split()
-        total: object
-        match spec.type.kind:
-            case Kind.DECIMAL:
-                total = Decimal(total_text)
-            case Kind.TIMEDELTA:
-                total = int(total_text) * _MICROSECOND
-            case _:
-                total = int(total_text)
-        return mean(total, int(count)) if is_mean else total
-
-    return read
 
 
 _ORDERED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
