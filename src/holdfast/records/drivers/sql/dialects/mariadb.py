@@ -272,12 +272,15 @@ def _json_shape(how: Operator, value: object, values: list[object], left: list[i
             raise TypeError(f"{type(value).__name__} is no JSON")
 
 
-def _bounds(how: Operator, value: float) -> tuple[int, float]:
-    """Return the int and the float that stand to others as *value* does in this comparison."""
+def _bounds(how: Operator, value: float) -> tuple[int, float | str]:
+    """Return the int and the float that stand to others as *value* does in this comparison.
+
+    Equal floats are equal texts, as one serializer wrote them all.
+    """
     if how is Operator.EQ:
         whole = int(value) if value == int(value) and abs(value) < _BEYOND else _BEYOND
         exact = float(value)
-        return whole, exact if exact == value else math.inf
+        return whole, orjson.dumps(exact).decode() if exact == value else ""
     upwards = how in (Operator.LT, Operator.GE)
     whole = math.ceil(value) if upwards else math.floor(value)
     near = float(value)
@@ -306,7 +309,7 @@ def _compare_json(
             found = _extracted(column, steps)
             whole, real = given.next(), given.next()
             as_whole = sa.cast(found, mysql.DECIMAL(21, 0))
-            as_real = sa.cast(found, mysql.DOUBLE())
+            as_real = found if how is Operator.EQ else found.op("+")(sa.literal_column("0e0"))  # the cast to a double
             return sa.case(
                 (kind == literal("INTEGER"), _COMPARED[how](as_whole, whole)),
                 (kind == literal("DOUBLE"), _COMPARED[how](as_real, real)),
