@@ -5,10 +5,10 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench
+.PHONY: help setup demo test crash check format lock bench services services-stop doctor
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## the virtual environment with everything that is locked
 
@@ -26,6 +26,9 @@ demo: $(STAMP) ## a made traffic scene, or VIDEO=path: ingested, detected, repor
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest
 
+crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
+	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py -q
+
 check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -37,11 +40,24 @@ format: $(STAMP) ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: ## resolve pyproject.toml anew into requirements.lock
-	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade \
-		--output-file requirements.lock pyproject.toml
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --upgrade
 
-bench: $(STAMP) ## measure, and write docs/benchmarks.md
-	@$(BIN)/python benchmarks/run.py
+lock: ## resolve pyproject.toml anew into requirements.lock and requirements-bench.lock
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
+	@$(BIN)/$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --group bench --constraints requirements.lock \
+		--output-file requirements-bench.lock pyproject.toml
+
+bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
+	@$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
+
+services: ## install and start the real servers of the tests
+	@$(PYTHON) -m tools.services start $(SERVICES_FLAGS)
+
+services-stop: ## stop them
+	@$(PYTHON) -m tools.services stop
+
+doctor: $(STAMP) ## what works here, what is missing and how to get it, servers included
+	@PYTHONPATH=. $(BIN)/holdfast doctor

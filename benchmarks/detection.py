@@ -34,9 +34,9 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
-from holdfast.media.analysis import analyse
-from holdfast.media.detection import Box
-from holdfast.media.motion import MotionDetector
+from holdfast.media.vision.analysis import analyse
+from holdfast.media.vision.detection import Box
+from holdfast.media.vision.motion import MotionDetector
 
 LEAST_AREA = 150  # pixels of a contour, in the plain script
 INSIDE = "usr/share/doc/opencv-doc/examples/data/vtest.avi"

@@ -9,7 +9,14 @@ from holdfast.records import sync as blocking
 from holdfast.records.repository import Repository
 from holdfast.records.store import Store
 
-PACKAGES = ["holdfast", "holdfast.records", "holdfast.objects", "holdfast.jobs", "holdfast.media"]
+PACKAGES = [
+    "holdfast",
+    "holdfast.sync",
+    "holdfast.records",
+    "holdfast.objects",
+    "holdfast.jobs",
+    "holdfast.media",
+]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -1,5 +1,6 @@
 """Holdfast: typed records, objects and jobs with one proven meaning on every backend."""
 
+from holdfast.objects import Bucket, CommonPrefix, ObjectInfo, ObjectReader, PutOptions, open_bucket
 from holdfast.records import (
     Aggregate,
     BatchResult,
@@ -37,16 +38,21 @@ from holdfast.uuid7 import uuid7
 __all__ = [
     "Aggregate",
     "BatchResult",
+    "Bucket",
     "Change",
+    "CommonPrefix",
     "Entity",
     "Field",
     "Isolation",
     "JsonPath",
     "Many",
+    "ObjectInfo",
+    "ObjectReader",
     "One",
     "Order",
     "Page",
     "Predicate",
+    "PutOptions",
     "Relation",
     "Repository",
     "Savepoint",
@@ -61,6 +67,7 @@ __all__ = [
     "key",
     "many",
     "one",
+    "open_bucket",
     "open_store",
     "ref",
     "updated_at",

@@ -9,6 +9,7 @@ HoldfastError
 ├── NotFoundError               nothing there
 │   └── ObjectNotFoundError     no such object in the bucket
 ├── MultipleFoundError          one was asked for, more are there
+│   └── AmbiguousNameError      a short name fits several
 ├── ConflictError               the stored state says no
 │   ├── DuplicateError          a unique value is taken
 │   ├── ForeignKeyError         a reference points nowhere, or is still pointed at
@@ -74,11 +75,14 @@ class NotLoadedError(HoldfastError, AttributeError):
 
 
 class NotFoundError(HoldfastError):
-    """Nothing there under *key*, or nothing that fits the predicate when *key* is None."""
+    """Nothing there under *key*, or nothing that fits the predicate when *key* is None.
 
-    def __init__(self, entity: str, key: object = None) -> None:
+    *hint* is what to do about it, in words for people.
+    """
+
+    def __init__(self, entity: str, key: object = None, *, hint: str = "") -> None:
         what = "none fits the predicate" if key is None else f"no such key: {key!r}"
-        super().__init__(f"{entity}: {what}")
+        super().__init__(f"{entity}: {what}{hint and f'; {hint}'}")
         self.entity = entity
         self.key = key
 
@@ -96,6 +100,18 @@ class MultipleFoundError(HoldfastError):
     def __init__(self, entity: str) -> None:
         super().__init__(f"{entity}: more than one fits the predicate, expected exactly one")
         self.entity = entity
+
+
+class AmbiguousNameError(MultipleFoundError):
+    """*name* stands for several; *keys* are theirs."""
+
+    def __init__(self, entity: str, name: str, keys: tuple[str, ...]) -> None:
+        HoldfastError.__init__(
+            self, f"{entity}: {name!r} fits {len(keys)}; say which by its id: {', '.join(keys)}"
+        )
+        self.entity = entity
+        self.name = name
+        self.keys = keys
 
 
 class ConflictError(HoldfastError):

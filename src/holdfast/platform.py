@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.errors import StorageError
+from holdfast.errors import ConfigurationError, StorageError
 from holdfast.jobs import Job, Jobs
-from holdfast.media import ENTITIES, DetectionWork, MediaLibrary, MotionDetector
+from holdfast.media import ENTITIES, MediaLibrary
 from holdfast.objects import Bucket, open_bucket
 from holdfast.records import Entity, Store, open_store
 from holdfast.settings import Settings
@@ -32,6 +32,10 @@ class Platform:
     @property
     def handlers(self) -> dict[str, Handler]:
         """What a worker of this platform can do, by task."""
+        # Half of all start-up is OpenCV and NumPy, which only workers need.
+        from holdfast.media.vision import MotionDetector  # noqa: PLC0415
+        from holdfast.media.work import DetectionWork  # noqa: PLC0415
+
         work = DetectionWork(self.library, MotionDetector(), self.settings.work_folder)
         return dict(work.handlers)
 
@@ -45,6 +49,10 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
     """
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"the data folder {str(settings.data)!r} is a file; expected a folder, or none yet"
+        ) from None
     except OSError as error:
         raise StorageError(
             f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"

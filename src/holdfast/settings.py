@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -76,11 +77,30 @@ class Settings(BaseSettings):
 
 def read_settings(*, data: Path | None = None) -> Settings:
     """Return the settings, with *data* taking precedence. Raises ConfigurationError."""
+    _check_file(Path(FILE))
     try:
         return Settings() if data is None else Settings(data=data)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"the setting {name}: {first['msg']}") from None
-    except ValueError as error:  # a TOML file that is none
-        raise ConfigurationError(f"{FILE}: {error}") from None
+        raise ConfigurationError(
+            f"the setting {name}: {first['msg']}; got {first['input']!r}"
+        ) from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise ConfigurationError(f".env can't be read: {error}") from None
+
+
+def _check_file(path: Path) -> None:
+    """Raise ConfigurationError unless *path* is no file, or TOML that names known settings."""
+    if not path.is_file():
+        return
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"{path} can't be read: {error}") from None
+    unknown = sorted(content.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: unknown settings: {', '.join(unknown)}; "
+            f"known are: {', '.join(sorted(Settings.model_fields))}"
+        )

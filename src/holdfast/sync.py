@@ -1,5 +1,14 @@
-"""The public names, blocking: `from holdfast.sync import open_store`."""
+"""The public names, blocking: `from holdfast.sync import open_store, open_bucket`."""
 
+from holdfast.objects.sync import Bucket, ObjectReader, open_bucket
 from holdfast.records.sync import Repository, Store, Transaction, open_store
 
-__all__ = ["Repository", "Store", "Transaction", "open_store"]
+__all__ = [
+    "Bucket",
+    "ObjectReader",
+    "Repository",
+    "Store",
+    "Transaction",
+    "open_bucket",
+    "open_store",
+]

@@ -12,10 +12,10 @@ import pytest
 import zstandard
 
 from holdfast.errors import MediaError, StorageError
-from holdfast.media.analysis import analyse
-from holdfast.media.detection import Box, Findings
-from holdfast.media.motion import MotionDetector, MotionOptions
 from holdfast.media.scene import FRAME_RATE, make_scene
+from holdfast.media.vision.analysis import analyse
+from holdfast.media.vision.detection import Box, Findings
+from holdfast.media.vision.motion import MotionDetector, MotionOptions
 from media.films import cut, film, sound
 
 

@@ -2,15 +2,16 @@ import av
 import numpy as np
 import pytest
 
-from holdfast.media.clips import write_clips
-from holdfast.media.detection import Stretch
 from holdfast.media.source import Source
+from holdfast.media.vision.clips import write_clips
+from holdfast.media.vision.detection import Stretch
+from holdfast.media.vision.frames import frames
 from media.films import film
 
 
 def lumas(path):
     with Source(path) as source:
-        return [frame.luma().astype(int).copy() for frame in source.frames()]
+        return [frame.luma().astype(int).copy() for frame in frames(source)]
 
 
 def test_clips_hold_exactly_their_frames(tmp_path):

@@ -17,12 +17,12 @@ import psutil
 import pytest
 
 from holdfast.errors import MediaError, StorageError
-from holdfast.media.analysis import Analysis, analyse
-from holdfast.media.detection import Box, Line, Point, Stretch, Track
-from holdfast.media.motion import MotionDetector
 from holdfast.media.probe import VideoInfo
 from holdfast.media.report import Report, ReportOptions, timeline, wording, write_report
 from holdfast.media.report.page import heading, pieces
+from holdfast.media.vision.analysis import Analysis, analyse
+from holdfast.media.vision.detection import Box, Line, Point, Stretch, Track
+from holdfast.media.vision.motion import MotionDetector
 from media.films import film
 
 VOID = {"meta", "img", "br", "source", "link", "input", "hr"}

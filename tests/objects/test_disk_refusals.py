@@ -92,6 +92,19 @@ async def test_a_disk_that_is_full_at_the_commit_keeps_what_it_has(small_disk):
         assert [info.key async for info in bucket.list()] == ["deep/er/k", "k"]
 
 
+async def test_an_object_on_a_disk_without_a_free_byte_can_be_deleted(small_disk):
+    root = small_disk / "root"
+    async with open_bucket(root) as bucket:
+        await bucket.put("deep/er/k", b"x" * 100_000)
+        with (small_disk / "filler").open("wb", buffering=0) as file:
+            with pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(b"x" * 4096)
+        assert await bucket.delete("deep/er/k")
+        assert not await bucket.exists("deep/er/k")
+        assert strays(root) == set()
+
+
 async def test_a_download_to_a_full_disk_leaves_nothing_there(small_disk, tmp_path):
     async with open_bucket(tmp_path) as bucket:
         await bucket.put("k", b"x" * 3_000_000)

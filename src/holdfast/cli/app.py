@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import traceback
 from importlib.metadata import version
@@ -11,22 +13,22 @@ import typer
 
 from holdfast.cli.bringing import ingest, worker
 from holdfast.cli.demonstrating import demo
+from holdfast.cli.doctor import doctor
 from holdfast.cli.exits import Exit, exit_of
 from holdfast.cli.listing import clips, jobs, show, videos
 from holdfast.cli.options import Session
 from holdfast.cli.reporting import report
-from holdfast.cli.show import notes, plain
+from holdfast.cli.show import ReaderLeftError, complain
 from holdfast.errors import HoldfastError
 
 app = typer.Typer(
     name="holdfast",
     help="Videos in, what moves in them out; records, objects and jobs in one place.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, ingest, worker, videos, show, clips, jobs, report):
+for command in (demo, ingest, worker, videos, show, clips, jobs, report, doctor):
     app.command()(command)
 
 
@@ -36,27 +38,32 @@ def _say_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _program(
+    context: typer.Context,
     _version: Annotated[
         bool,
         typer.Option("--version", help="Say which version this is.", callback=_say_version),
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(Exit.USAGE)
 
 
 def main() -> NoReturn:
     """Run the program and exit; an error is one line that says what was wrong."""
     session = Session()
     try:
-        code = app(obj=session, standalone_mode=False)
+        code = app(prog_name="holdfast", obj=session, standalone_mode=False)
     except typer.TyperException as error:
-        _end(error.format_message(), Exit(error.exit_code))
+        _end(f"{error.format_message().rstrip('.')}; {_help_of(error)}", Exit.USAGE)
     except (KeyboardInterrupt, typer.Abort):
-        _end("interrupted", Exit.INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read has left; nobody is there to be told
+        code = Exit.INTERRUPTED
+    except asyncio.CancelledError:
+        _end("stopped", Exit.TERMINATED)
+    except ReaderLeftError:
+        _leave_pipe()
         sys.exit(Exit.DONE)
     except HoldfastError as error:
         if session.traceback:
@@ -66,9 +73,23 @@ def main() -> NoReturn:
         if session.traceback:
             raise
         _end(f"{type(error).__name__}: {error} (a bug; --traceback shows where)", Exit.BUG)
+    if code == Exit.INTERRUPTED:  # Typer makes it a code of a KeyboardInterrupt
+        _end("interrupted", Exit.INTERRUPTED)
     sys.exit(code or Exit.DONE)
 
 
+def _help_of(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path if context else 'holdfast'} --help` tells what is expected"
+
+
+def _leave_pipe() -> None:
+    """Point standard output at nothing: whoever read it has left, as `head` does."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+
+
 def _end(message: str, code: Exit) -> NoReturn:
-    notes().print(f"holdfast: {plain(message)}", markup=False, style="red", soft_wrap=True)
+    complain(message)
     sys.exit(code)

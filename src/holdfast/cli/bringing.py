@@ -15,7 +15,7 @@ from holdfast.cli.exits import Exit, exit_of
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.progress import storing, watching
 from holdfast.cli.running import run
-from holdfast.cli.show import console, moment, notes, plain, print_json, short
+from holdfast.cli.show import complain, console, moment, note, plain, print_json, short
 from holdfast.errors import HoldfastError
 from holdfast.jobs import Job, JobStatus, Worker, WorkerOptions
 from holdfast.media.library import printable
@@ -30,7 +30,9 @@ _POLL = timedelta(seconds=0.5)
 
 
 def ingest(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", show_default=False, readable=False)
+    ],
     project: Annotated[str, typer.Option(metavar="NAME", help="Where they belong.")] = "default",
     data: Data = None,
     as_json: AsJson = False,
@@ -53,7 +55,7 @@ def ingest(
                     raise
                 worst = worst or exit_of(error)
                 outcomes.append({"file": printable(str(path)), "error": str(error)})
-                notes().print(f"holdfast: {plain(error)}", markup=False, style="red")
+                complain(error)
         if as_json:
             print_json(outcomes)
         return worst
@@ -77,7 +79,7 @@ async def _ingest_one(
             if done.created
             else f"{name}: already there{known} (video {short(video.id)}, same checksum)"
         )
-        console().print(text, markup=False)
+        console().print(text)
     return {"file": printable(str(path)), "video": video.id, "created": done.created}
 
 
@@ -106,7 +108,7 @@ async def run_worker(platform: Platform, *, once: bool, as_json: bool = False) -
     options = WorkerOptions(lease=platform.settings.lease_time, poll=_POLL)
     worker = Worker(platform.jobs, platform.handlers, options=options)
     if not once and not as_json:
-        notes().print("Waiting for jobs; Ctrl-C stops.")
+        note("Waiting for jobs; Ctrl-C stops.")
     began = platform.store.now()
     stopped = asyncio.Event()
 
@@ -136,13 +138,17 @@ async def _say_outcome(platform: Platform, began: datetime, count: int, *, as_js
         print_json({"worked": count, "failed": len(failed), "to_try_again": len(again)})
     else:
         for job in failed:
-            notes().print(f"job {short(job.id)} failed: {plain(job.error)}", markup=False)
+            note(f"{_subject(job)}: failed: {plain(job.error)}", style="red")
         for job in again:
-            text = f"job {short(job.id)} is tried again at {moment(job.run_at)}: {plain(job.error)}"
-            notes().print(text, markup=False)
-        if not count and not failed:
-            notes().print("Nothing to do.")
+            when = f"is tried again from {moment(job.run_at)} on"
+            note(f"{_subject(job)}: {when}: {plain(job.error)}", style="yellow")
+        if not count and not failed and not again:
+            note("Nothing to do.")
     return Exit.JOB_FAILED if failed or again else Exit.DONE
+
+
+def _subject(job: Job) -> str:
+    return plain(job.payload.get("filename", job.task))
 
 
 @contextmanager
@@ -154,7 +160,7 @@ def _at_signals(stop: Callable[[], None]) -> Iterator[None]:
     def first() -> None:
         for each in signals:
             loop.remove_signal_handler(each)
-        notes().print("Finishing the job at hand; again to stop at once.")
+        note("Finishing the job at hand; again to stop at once.")
         stop()
 
     for each in signals:

@@ -17,8 +17,7 @@ from holdfast.cli.listing import show_video
 from holdfast.cli.options import Data, Traceback
 from holdfast.cli.progress import storing
 from holdfast.cli.running import run
-from holdfast.cli.show import console, notes, short
-from holdfast.media.scene import make_scene
+from holdfast.cli.show import console, note, plain, short
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ PROJECT = "demo"
 
 def demo(
     video: Annotated[
-        Path | None, typer.Argument(metavar="[VIDEO]", help="Yours, instead of a made one.")
+        Path | None,
+        typer.Argument(metavar="[VIDEO]", help="Yours, instead of a made one.", readable=False),
     ] = None,
     data: Data = None,
     traceback: Traceback = False,
@@ -40,11 +40,11 @@ def demo(
     async def work(platform: Platform) -> Exit:
         began = time.monotonic()
         found = await _bring(platform, video)
-        notes().print("Looking for what moves ...")
+        note("Looking for what moves ...")
         code = await run_worker(platform, once=True)
         console().print(f"Done in {time.monotonic() - began:.0f} s.\n")
         await show_video(platform, found, as_json=False)
-        console().print(f"Everything lies in {platform.settings.data}\n", markup=False)
+        console().print(f"\nEverything lies in {plain(platform.settings.data)}\n")
         _suggest(found, given=data)
         return code
 
@@ -55,10 +55,12 @@ def demo(
 
 async def _bring(platform: Platform, given: Path | None) -> Video:
     if given is not None:
-        notes().print(f"Bringing in {given} ...", markup=False)
+        note(f"Bringing in {plain(given)} ...")
         with storing(given.name, quiet=False) as progress:
             return (await platform.library.ingest(given, project=PROJECT, progress=progress)).video
-    notes().print("Making a traffic scene ...")
+    from holdfast.media.scene import make_scene  # noqa: PLC0415 - only this command draws
+
+    note("Making a traffic scene ...")
     with workspace(platform.settings.work_folder) as folder:
         scene = folder / "traffic.mp4"
         await asyncio.to_thread(make_scene, scene)
@@ -73,4 +75,4 @@ def _suggest(found: Video, *, given: Path | None) -> None:
     identity = short(found.id)
     console().print("Try next:", style="bold")
     for command in (f"report {identity} -o report.html", f"clips {identity}", "jobs"):
-        console().print(f"  {name} {command}{where}", markup=False)
+        console().print(f"  {name} {command}{where}")

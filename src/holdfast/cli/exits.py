@@ -5,9 +5,11 @@ from __future__ import annotations
 import enum
 
 from holdfast.errors import (
+    AmbiguousNameError,
     ConfigurationError,
     ConflictError,
     HoldfastError,
+    IntegrityError,
     InvalidValueError,
     MediaError,
     NotFoundError,
@@ -22,20 +24,23 @@ class Exit(enum.IntEnum):
     DONE = 0
     BUG = 1
     USAGE = 2  # the command line or the settings
-    NOT_FOUND = 3
+    NOT_FOUND = 3  # no such video, or a short name that fits several
     BAD_INPUT = 4  # a file that can't be used
     CONFLICT = 5
-    UNAVAILABLE = 6  # the disk or a service refuses
+    UNAVAILABLE = 6  # the disk or a service refuses, or what it stored is damaged
     JOB_FAILED = 7  # the command went well, a job that it ran did not
     INTERRUPTED = 130  # by Ctrl-C, as shells say it
+    TERMINATED = 143  # by SIGTERM, likewise
 
 
 _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (ConfigurationError, Exit.USAGE),
     (NotFoundError, Exit.NOT_FOUND),
+    (AmbiguousNameError, Exit.NOT_FOUND),
     (MediaError, Exit.BAD_INPUT),
     (InvalidValueError, Exit.BAD_INPUT),
     (ConflictError, Exit.CONFLICT),
+    (IntegrityError, Exit.UNAVAILABLE),
     (StorageError, Exit.UNAVAILABLE),
     (UnavailableError, Exit.UNAVAILABLE),
 )

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.options import AsJson, Data, Traceback, VideoName
-from holdfast.cli.running import run
+from holdfast.cli.running import look
 from holdfast.cli.show import (
     amount,
     clock,
+    console,
     fields_of,
+    lately,
     moment,
-    notes,
+    note,
     print_facts,
     print_json,
     print_table,
     short,
 )
-from holdfast.jobs import Job
+from holdfast.jobs import Job, JobStatus
 from holdfast.media import Clip, Video
 
 if TYPE_CHECKING:
@@ -42,29 +44,30 @@ def videos(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fa
             print_json([_video_json(video, states) for video in found])
             return
         if not found:
-            notes().print("No videos yet: bring one in with `holdfast ingest FILE`.")
+            note("No videos yet: bring one in with `holdfast ingest FILE`.")
             return
+        now = platform.store.now()
         print_table(
-            ("id", "project", "file", "length", "size", "state", "tracks", "clips", "added"),
+            ("id", "project", "file", "length", "state", "tracks", "clips", "added"),
             [
                 (
                     short(video.id),
                     video.project.name,
                     video.filename,
                     clock(video.duration),
-                    f"{video.width}x{video.height}",
                     states[video.id],
                     _figure(video, "tracks"),
                     _figure(video, "clips"),
-                    moment(video.created_at),
+                    lately(video.created_at, now),
                 )
                 for video in found[:MOST]
             ],
             right=("length", "tracks", "clips"),
+            folded=("project", "file"),
         )
         _say_cut(len(found))
 
-    run(data, work)
+    look(data, work)
 
 
 def show(
@@ -75,7 +78,7 @@ def show(
     async def work(platform: Platform) -> None:
         await show_video(platform, await platform.library.find(video), as_json=as_json)
 
-    run(data, work)
+    look(data, work)
 
 
 async def show_video(platform: Platform, found: Video, *, as_json: bool) -> None:
@@ -104,14 +107,17 @@ async def show_video(platform: Platform, found: Video, *, as_json: bool) -> None
         facts["tracks"] = _figure(video, "tracks")
         facts["over the line"] = f"{_figure(video, 'forward')} ->, {_figure(video, 'backward')} <-"
     print_facts(facts)
+    console().print()
     if video.clips:
         _print_clips(video.clips, {})
+        console().print()
     stills = [info for info in objects if info.key.startswith("frames/")]
     print_table(
         ("object", "size"),
         [(info.key, amount(info.size)) for info in objects if info not in stills]
         + [(f"frames/{video.id}/ ({len(stills)} pictures)", amount(sum(i.size for i in stills)))],
         right=("size",),
+        folded=("object",),
     )
 
 
@@ -134,12 +140,12 @@ def clips(
         if as_json:
             print_json([_clip_json(clip) for clip in found])
         elif not found:
-            notes().print("No clips: nothing was seen to move, or no worker has run yet.")
+            note("No clips: nothing was seen to move, or no worker has run yet.")
         else:
             _print_clips(found, {clip.video_id: clip.video.filename for clip in found})
             _say_cut(len(found))
 
-    run(data, work)
+    look(data, work)
 
 
 def jobs(data: Data = None, as_json: AsJson = False, traceback: Traceback = False) -> None:
@@ -151,28 +157,29 @@ def jobs(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fals
             print_json([fields_of(job) for job in found])
             return
         if not found:
-            notes().print("No jobs yet: `holdfast ingest FILE` makes one.")
+            note("No jobs yet: `holdfast ingest FILE` makes one.")
             return
+        now = platform.store.now()
         print_table(
-            ("id", "task", "of", "state", "progress", "attempt", "message", "added"),
+            ("task", "file", "state", "done", "tries", "added", "message"),
             [
                 (
-                    short(job.id),
                     job.task,
                     job.payload.get("filename", ""),
                     job.status.value,
                     f"{job.progress:.0%}",
                     f"{job.attempts}/{job.max_attempts}",
-                    job.error or job.message,
-                    moment(job.created_at),
+                    lately(job.created_at, now),
+                    job.message if job.status is JobStatus.RUNNING else job.error,
                 )
                 for job in found[:MOST]
             ],
-            right=("progress", "attempt"),
+            right=("done", "tries"),
+            folded=("file", "message"),
         )
         _say_cut(len(found))
 
-    run(data, work)
+    look(data, work)
 
 
 def _print_clips(found: list[Clip], names: dict[UUID, str]) -> None:
@@ -191,7 +198,12 @@ def _print_clips(found: list[Clip], names: dict[UUID, str]) -> None:
     if names:
         columns = ("video", *columns)
         rows = [(names[clip.video_id], *row) for clip, row in zip(found[:MOST], rows, strict=True)]
-    print_table(columns, rows, right=("clip", "from", "to", "length", "frames", "tracks"))
+    print_table(
+        columns,
+        rows,
+        right=("clip", "from", "to", "length", "frames", "tracks"),
+        folded=("video",),
+    )
 
 
 async def _states(platform: Platform, found: list[Video]) -> dict[UUID, str]:
@@ -235,4 +247,4 @@ def _rate(video: Video) -> str:
 
 def _say_cut(count: int) -> None:
     if count > MOST:
-        notes().print(f"{MOST} of {count} shown; --json has them all.")
+        note(f"{MOST} of {count} shown; --json has them all.")

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from holdfast.cli.show import notes, plain
 from holdfast.jobs import Job, JobStatus
@@ -25,7 +24,7 @@ def storing(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Yield what takes bytes done and bytes in all, and shows them as a bar."""
     console = notes()
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         console=console,
@@ -33,7 +32,7 @@ def storing(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         disable=quiet or not console.is_terminal,
     )
     with bar:
-        task = bar.add_task(Text(plain(name)).markup, total=None)
+        task = bar.add_task(plain(name), total=None)
 
         def advance(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
@@ -49,10 +48,10 @@ async def watching(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
         yield
         return
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[message]}"),
+        TextColumn("{task.fields[message]}", markup=False),
         TimeElapsedColumn(),
         console=console,
         transient=True,
@@ -73,7 +72,7 @@ async def _look(platform: Platform, bar: Progress) -> None:
         running = await jobs.find(Job.status == JobStatus.RUNNING, limit=10)
         for job in running:
             if job.id not in shown:
-                name = Text(plain(job.payload.get("filename", job.task))).markup
+                name = plain(job.payload.get("filename", job.task))
                 shown[job.id] = bar.add_task(name, total=1.0, message="")
             bar.update(shown[job.id], completed=job.progress, message=plain(job.message or ""))
         for gone in shown.keys() - {job.id for job in running}:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.options import AsJson, Data, Traceback, VideoName
-from holdfast.cli.running import run
+from holdfast.cli.running import look
 from holdfast.cli.show import amount, console, plain, print_json
-from holdfast.media.reporting import report_video
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -26,14 +25,16 @@ def report(
     traceback: Traceback = False,
 ) -> None:
     """Write what was found in VIDEO as one HTML file that can be sent to anybody."""
+    # Templates are a tenth of the start-up, which no other command should pay.
+    from holdfast.media.reporting import report_video  # noqa: PLC0415
 
     async def work(platform: Platform) -> None:
         found = await platform.library.find(video)
         await report_video(platform.library, found, output, platform.settings.work_folder)
 
-    run(data, work)
+    look(data, work)
     size = output.stat().st_size
     if as_json:
         print_json({"report": str(output), "size": size})
     else:
-        console().print(f"{plain(output)} ({amount(size)})", markup=False)
+        console().print(f"{plain(output)} ({amount(size)})")

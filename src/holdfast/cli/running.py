@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, TypeVar
 
+from holdfast.errors import ConfigurationError
 from holdfast.platform import open_platform
-from holdfast.settings import read_settings
+from holdfast.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from holdfast.platform import Platform
+from holdfast.platform import Platform
 
 T = TypeVar("T")
 
 
 def run(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
-    """Return what *work* returns, done with the platform in *data* (or where settings say)."""
+    """Return what *work* returns, done with the platform in *data* (or where settings say).
 
-    async def opened() -> T:
-        async with open_platform(read_settings(data=data)) as platform:
-            return await work(platform)
+    Ctrl-C and SIGTERM cancel *work*, so that it can tidy up: KeyboardInterrupt for the one,
+    asyncio.CancelledError for the other.
+    """
+    return asyncio.run(_opened(read_settings(data=data), work))
 
-    return asyncio.run(opened())
+
+def look(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
+    """As `run`, for what only looks: raises ConfigurationError where no platform is yet."""
+    settings = read_settings(data=data)
+    if not settings.store and not settings.data.exists():
+        raise ConfigurationError(
+            f"there is no data folder {str(settings.data)!r}; "
+            "`holdfast ingest FILE` makes one, --data names another"
+        )
+    return asyncio.run(_opened(settings, work))
+
+
+async def _opened(settings: Settings, work: Callable[[Platform], Awaitable[T]]) -> T:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with open_platform(settings) as platform:
+        return await work(platform)

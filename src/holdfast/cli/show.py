@@ -8,15 +8,17 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 import orjson
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from holdfast.records import Entity
+
+_UNBROKEN = 100_000  # columns: wider than any line
 
 _STYLES = {
     "succeeded": "green",
@@ -28,14 +30,34 @@ _STYLES = {
 }
 
 
+class ReaderLeftError(Exception):
+    """Nobody reads standard output any longer; no OSError, which Typer takes for a failure."""
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        raise ReaderLeftError
+
+
 def console() -> Console:
-    """Return where results go."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    """Return where results go; lines are broken for a terminal only."""
+    width = None if sys.stdout.isatty() else _UNBROKEN
+    return _Results(highlight=False, markup=False, emoji=False, width=width)
 
 
 def notes() -> Console:
     """Return where progress and remarks go, so that results can be piped."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def note(text: str, *, style: str = "") -> None:
+    """Print *text* where remarks go, as one line however long."""
+    notes().print(text, style=style, soft_wrap=True)
+
+
+def complain(error: object) -> None:
+    """Print what went wrong, as one line."""
+    note(f"holdfast: {plain(error)}", style="red")
 
 
 def plain(text: object) -> str:
@@ -47,8 +69,11 @@ def plain(text: object) -> str:
 
 def print_json(content: object) -> None:
     """Write *content* as one JSON document."""
-    sys.stdout.write(orjson.dumps(content, default=_json, option=orjson.OPT_INDENT_2).decode())
-    sys.stdout.write("\n")
+    text = orjson.dumps(content, default=_json, option=orjson.OPT_INDENT_2).decode()
+    try:
+        print(text, flush=True)  # noqa: T201 - as it is, for programs
+    except BrokenPipeError:
+        raise ReaderLeftError from None
 
 
 def fields_of(entity: Entity) -> dict[str, object]:
@@ -57,30 +82,52 @@ def fields_of(entity: Entity) -> dict[str, object]:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    folded: Sequence[str] = (),
 ) -> None:
-    """Print *rows* under *columns*; those named in *right* are numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    """Print *rows* under *columns*, two spaces apart.
+
+    Those named in *right* are numbers; those in *folded* go on in a further line where the
+    terminal is too narrow.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
             column,
             justify="right" if column in right else "left",
             overflow="fold",
-            no_wrap=column in ("id", "video", "job"),
+            no_wrap=column not in folded,
         )
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    console().print(table)
+    _print_trimmed(table)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print *facts*, a line each."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(name, _cell(value))
-    console().print(table)
+    _print_trimmed(table)
+
+
+def _print_trimmed(table: Table) -> None:
+    """Print *table* without the spaces that would fill its last column."""
+    out = console()
+    for line in out.render_lines(table, pad=False):
+        while line and not line[-1].text.strip():
+            line.pop()
+        if line:
+            text = Text.assemble(*((part.text, part.style or "") for part in line), end="")
+            text.rstrip()
+            out.print(text, no_wrap=True, crop=False, overflow="ignore")
+        else:
+            out.print()
 
 
 def clock(seconds: float) -> str:
@@ -107,8 +154,14 @@ def moment(time: datetime | None) -> str:
     return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def short(identity: object) -> str:
-    """Return what of an id is enough to name it."""
+def lately(time: datetime, now: datetime) -> str:
+    """Return *time* in ten characters at most: the time of a day that is today, else the date."""
+    local, today = time.astimezone(), now.astimezone()
+    return local.strftime("%H:%M" if local.date() == today.date() else "%Y-%m-%d")
+
+
+def short(identity: UUID) -> str:
+    """Return the start of a video's id: enough to name it."""
     return str(identity)[:8]
 
 

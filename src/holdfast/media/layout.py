@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid5
 
-from holdfast.media.analysis import ANNOTATED, FRAMES
-
 if TYPE_CHECKING:
     from pathlib import PurePath
     from uuid import UUID
 
+DETECTIONS = "detections.parquet"
+LINES = "detections.jsonl.zst"
+TRACKS = "tracks.parquet"
+ANNOTATED = "annotated.mp4"
+FRAMES = "frames"
+SUMMARY = "summary.json"
 CLIPS = "clips"
 
 _EXTENSIONS = {

@@ -7,8 +7,18 @@ import hashlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from holdfast.errors import DuplicateError, MediaError, NotFoundError, StorageError
+from holdfast.errors import (
+    AmbiguousNameError,
+    DuplicateError,
+    HoldfastError,
+    IntegrityError,
+    InvalidValueError,
+    MediaError,
+    NotFoundError,
+    StorageError,
+)
 from holdfast.jobs import EnqueueOptions
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.layout import prefixes, raw_key, thumbnail_key, video_id
@@ -18,7 +28,6 @@ from holdfast.objects import PutOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from uuid import UUID
 
     from holdfast.jobs import Jobs
     from holdfast.media.probe import VideoInfo
@@ -26,7 +35,9 @@ if TYPE_CHECKING:
     from holdfast.records import Store
 
 DETECT = "detect"
+_ATTEMPTS = 25  # each death of a worker uses one up, and the last is where people must look
 _WINDOW = 1 << 20
+_CHANGED = "it changed while it was read; try again when it is done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,9 @@ class MediaLibrary:
         self.clips = store.repository(Clip)
 
     async def project(self, name: str) -> Project:
-        """Return the project called *name*, made if need be."""
+        """Return the project called *name*, made if need be. Raises InvalidValueError."""
+        if not name.strip():
+            raise InvalidValueError("Project", "name", "is empty; a project has a name")
         found = await self.projects.first(Project.name == name)
         if found is not None:
             return found
@@ -69,47 +82,48 @@ class MediaLibrary:
 
         The row and its job appear in one transaction, after the bytes are safe; a file whose
         checksum the project has is not brought in twice. *progress* is called with bytes stored
-        and bytes in all. Killed at any moment and run again, it ends as if run once. Raises
-        MediaError for a file that is no video or changes meanwhile, StorageError for the disk.
+        and bytes in all. Killed at any moment and run again, it ends as if run once; when it
+        fails, nothing of the file is left. Raises MediaError for a file that is no video or
+        changes meanwhile, StorageError for the disk, InvalidValueError for the project's name.
         """
         info = await asyncio.to_thread(probe, path)
         sha256 = await asyncio.to_thread(_checksum, path, info.bytes)
         owner = await self.project(project)
         known = await self._known(owner.id, sha256)
         if known is not None:
+            await self._store_objects(known, path)  # whoever brought it in may have been killed
             return Ingested(known, created=False)
-        picture = await asyncio.to_thread(thumbnail, path)
         video = _video(owner.id, path, info, sha256)
-        made = await self._store_objects(video, path, picture, progress)
         try:
+            await self._store_objects(video, path, progress)
             added = await self._add(video)
-        except BaseException:
-            if made and await self.videos.get(video.id) is None:
-                await asyncio.shield(self._remove_objects(video.id))
+        except BaseException as error:
+            try:
+                await asyncio.shield(self._remove_unowned(video.id))
+            except HoldfastError as another:
+                error.add_note(f"what was stored of it is still there: {another}")
             raise
-        if added is None:  # the same file came in by another way meanwhile
-            known = await self._known(owner.id, sha256)
-            assert known is not None
-            added = known
-        # Whoever failed after storing the same bytes has removed them; then they are stored again.
-        await self._store_objects(video, path, picture, None)
-        return Ingested(added, created=added.job_id == video.job_id)
+        stored = added or await self.videos.get_one(video.id)  # another was quicker
+        # Whoever failed at the same file meanwhile has removed what it found no row for.
+        await self._store_objects(stored, path)
+        return Ingested(stored, created=added is not None)
 
     async def find(self, reference: str) -> Video:
         """Return the video that *reference* names: an id, the start of one, or a file name.
 
-        Raises NotFoundError, and MediaError when several fit.
+        Raises NotFoundError, and AmbiguousNameError when several fit.
         """
-        videos = await self.videos.find(order_by=Video.created_at.desc())
-        named = [video for video in videos if str(video.id) == reference]
-        named = named or [video for video in videos if video.filename == reference]
-        if not named and len(reference) >= 4:
-            named = [video for video in videos if str(video.id).startswith(reference.lower())]
+        name = printable(reference)
+        named = await self.videos.find(Video.filename == name, order_by=Video.created_at.desc())
+        begin = _ids_from(reference)
+        if begin is not None:
+            known = await self.videos.find(Video.id.between(*begin), order_by=Video.id.asc())
+            exact = [video for video in known if str(video.id) == reference.lower()]
+            named = exact or named or known
         if not named:
-            raise NotFoundError("Video", reference)
+            raise NotFoundError("Video", reference, hint="`holdfast videos` lists what is there")
         if len(named) > 1:
-            ids = ", ".join(str(video.id) for video in named)
-            raise MediaError(reference, f"names {len(named)} videos; say which by its id: {ids}")
+            raise AmbiguousNameError("Video", reference, tuple(str(video.id) for video in named))
         return named[0]
 
     async def objects(self, video: UUID) -> list[ObjectInfo]:
@@ -134,7 +148,9 @@ class MediaLibrary:
                 enqueued = await self.jobs.enqueue(
                     DETECT,
                     {"video_id": str(video.id), "filename": video.filename},
-                    options=EnqueueOptions(unique_key=f"{DETECT}:{video.id}"),
+                    options=EnqueueOptions(
+                        unique_key=f"{DETECT}:{video.id}", max_attempts=_ATTEMPTS
+                    ),
                 )
                 video.job_id = enqueued.job.id
                 return await self.videos.add(video)
@@ -142,28 +158,27 @@ class MediaLibrary:
             return None
 
     async def _store_objects(
-        self,
-        video: Video,
-        path: Path,
-        picture: bytes,
-        progress: Callable[[int, int], None] | None,
-    ) -> bool:
-        """Store what is not there yet, and tell whether the video's bytes were stored now."""
-        made = False
+        self, video: Video, path: Path, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Store of the video's file and its thumbnail what is not there yet."""
         stored = await self.bucket.head(video.raw_key)
         if stored is None or stored.sha256 != video.sha256:
-            stored = await self.bucket.put(
-                video.raw_key, path, options=PutOptions(progress=progress)
-            )
-            made = True
+            options = PutOptions(progress=progress)
+            try:
+                stored = await self.bucket.put(video.raw_key, path, options=options)
+            except IntegrityError:
+                raise MediaError(str(path), _CHANGED) from None
             if stored.sha256 != video.sha256:
                 await self.bucket.delete(video.raw_key)
-                raise MediaError(
-                    str(path), "it changed while it was read; try again when it is done"
-                )
+                raise MediaError(str(path), _CHANGED)
         if not await self.bucket.exists(video.thumbnail_key):
+            picture = await asyncio.to_thread(thumbnail, path)
             await self.bucket.put(video.thumbnail_key, picture)
-        return made
+
+    async def _remove_unowned(self, video: UUID) -> None:
+        """Remove the objects of a video that has no row."""
+        if await self.videos.get(video) is None:
+            await self._remove_objects(video)
 
     async def _remove_objects(self, video: UUID) -> None:
         await self.bucket.delete_many([info.key for info in await self.objects(video)])
@@ -196,6 +211,14 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode(errors="replace")
 
 
+def _ids_from(start: str) -> tuple[UUID, UUID] | None:
+    """Return the least and the greatest id that begin with *start*; None when none can."""
+    digits = start.replace("-", "").lower()
+    if not 4 <= len(digits) <= 32 or set(digits) - set("0123456789abcdef"):
+        return None
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+
+
 def _checksum(path: Path, size: int) -> str:
     """Return the SHA-256 of the file, which must have *size* bytes throughout."""
     digest = hashlib.sha256()
@@ -210,5 +233,5 @@ def _checksum(path: Path, size: int) -> str:
     except OSError as error:
         raise StorageError(f"{str(path)!r} can't be read: {error.strerror}") from error
     if count != size:
-        raise MediaError(str(path), "it changed while it was read; try again when it is done")
+        raise MediaError(str(path), _CHANGED)
     return digest.hexdigest()

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
-import cv2
-import numpy as np
 
 from holdfast.errors import MediaError
-from holdfast.media.picture import Pixels, shown_size
-from holdfast.media.source import MAX_PIXELS, NO_FRAME, Source, decoded
+from holdfast.media.source import (
+    MAX_PIXELS,
+    NO_FRAME,
+    Source,
+    decoded,
+    quarter_turns,
+    shown_size,
+)
 
 if TYPE_CHECKING:
     import os
 
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 THUMBNAIL_WIDTH = 480
@@ -63,6 +68,7 @@ def describe(source: Source) -> VideoInfo:
     """Describe an open *source*; as `probe`, without the look for changes."""
     with source.container() as container:
         stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1  # for one frame
         rate = _frame_rate(stream)
         first = next(decoded(container), None)
         if first is None:
@@ -100,37 +106,59 @@ def describe(source: Source) -> VideoInfo:
 def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> bytes:
     """A JPEG *width* pixels wide of a telling frame: the liveliest of a dozen from the first half.
 
-    MediaError as in `probe`.
+    MediaError when the file is missing, empty, no video, changing, or not one frame decodes.
     """
     if width < 2:
         raise ValueError(f"a thumbnail of {width} pixels; expected at least 2")
     with Source(path) as source:
-        rate = describe(source).frame_rate
-        stride = max(1, round(rate / 2))
-        best: Pixels | None = None
+        best: VideoFrame | None = None
         liveliest = -1.0
-        for frame in source.frames():
-            if frame.index % stride:
-                continue
-            luma = frame.luma()
-            life = float(cv2.meanStdDev(luma)[1][0, 0])
-            if life > liveliest * 1.1:
-                liveliest, best = life, frame.colour()
-            if frame.index >= stride * _THUMBNAIL_TRIES:
-                break
+        with source.container() as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1  # a few frames are not worth more memory
+            stride = max(1, round(_frame_rate(stream) / 2))
+            for index, frame in enumerate(decoded(container)):
+                if index % stride:
+                    continue
+                life = _liveliness(frame)
+                if life > liveliest * 1.2:
+                    liveliest, best = life, frame
+                if index >= stride * _THUMBNAIL_TRIES:
+                    break
         source.check_unchanged()
-    assert best is not None  # frames() raises when there is none
-    height = max(1, round(best.shape[0] * width / best.shape[1]))
-    small = cv2.resize(best, (width, height), interpolation=cv2.INTER_AREA)
-    return jpeg(np.asarray(small, np.uint8))
+        if best is None:
+            raise MediaError(source.path, NO_FRAME)
+    if quarter_turns(best):
+        from holdfast.media.vision.picture import upright  # noqa: PLC0415 - needs OpenCV, is rare
+
+        best = upright(best, None)
+    return _jpeg(best, width)
 
 
-def jpeg(picture: Pixels, *, quality: int = 88) -> bytes:
-    """*picture* (rows, columns, blue-green-red) as JPEG."""
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise ValueError(f"a picture of shape {picture.shape} can't be made a JPEG")
-    return data.tobytes()
+def _liveliness(frame: VideoFrame) -> float:
+    """Return the variance of the frame's brightness, looked at from far away."""
+    plane = frame.reformat(width=64, height=36, format="gray").planes[0]
+    rows = bytes(plane)
+    seen = [
+        value
+        for row in range(plane.height)
+        for value in rows[row * plane.line_size : row * plane.line_size + plane.width]
+    ]
+    mean = sum(seen) / len(seen)
+    return sum(value * value for value in seen) / len(seen) - mean * mean
+
+
+def _jpeg(frame: VideoFrame, width: int) -> bytes:
+    """Return *frame* as a JPEG of this *width*, both sides made even."""
+    height = max(2, round(frame.height * width / frame.width / 2) * 2)
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width & ~1, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"qmin": "3", "qmax": "3"}
+    small = frame.reformat(width=width & ~1, height=height, format="yuvj420p")
+    small.pts = 0
+    packets = [*encoder.encode(small), *encoder.encode(None)]
+    return b"".join(bytes(packet) for packet in packets)
 
 
 def _frame_rate(stream: VideoStream) -> Fraction:

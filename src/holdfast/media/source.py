@@ -10,19 +10,16 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import av
 import av.error
-import numpy as np
 
 from holdfast.errors import MediaError
-from holdfast.media.picture import Pixels, planes, upright
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -36,29 +33,7 @@ DEMUXERS = (
 )
 NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
 MAX_PIXELS = 64_000_000
-MAX_GAP = 30.0  # seconds between two frames beyond which the clock is taken to have jumped
 READ_AHEAD = 1 << 18
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """One picture of a video: upright, yuv420p, of even size.
-
-    *index* counts decoded frames from 0; *time* is in seconds from the video's start and never
-    runs backwards.
-    """
-
-    index: int
-    time: float
-    picture: VideoFrame
-
-    def luma(self) -> Pixels:
-        """Brightness as rows and columns: a view of the picture, not to be written to."""
-        return planes(self.picture)[0]
-
-    def colour(self) -> Pixels:
-        """A copy of the picture as rows, columns and blue, green, red."""
-        return np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
 
 
 class Source:
@@ -145,30 +120,6 @@ class Source:
                 raise MediaError(self.path, f"{heard}; expected a file with a video stream")
             yield container
 
-    def frames(self) -> Generator[Frame, None, None]:
-        """Every frame that decodes, in order of display. Packets that don't decode are passed over.
-
-        MediaError when not one frame decodes or a picture is beyond reason.
-        """
-        with self.container() as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
-            clock = _Clock(period)
-            size: tuple[int, int] | None = None
-            for index, picture in enumerate(decoded(container)):
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise MediaError(
-                        self.path,
-                        f"a frame of {picture.width}x{picture.height} pixels; "
-                        f"at most {MAX_PIXELS} pixels are accepted",
-                    )
-                turned = upright(picture, size)
-                size = size or (turned.width, turned.height)
-                yield Frame(index, clock.read(picture), turned)
-        if size is None:
-            raise MediaError(self.path, NO_FRAME)
-
     def _opened(self) -> int:
         if self._descriptor is None:
             raise ValueError(f"{self.path!r} is closed")
@@ -202,6 +153,18 @@ def decoded(container: InputContainer) -> Iterator[VideoFrame]:
         except av.error.FFmpegError:
             continue
         yield from pictures
+
+
+def quarter_turns(picture: VideoFrame) -> int:
+    """Degrees counter-clockwise by which *picture* is to be turned: 0, 90, 180 or 270."""
+    return round(picture.rotation / 90) * 90 % 360
+
+
+def shown_size(picture: VideoFrame) -> tuple[int, int]:
+    """Width and height as displayed, once turned."""
+    if quarter_turns(picture) in (90, 270):
+        return picture.height, picture.width
+    return picture.width, picture.height
 
 
 class _ElsewhereError(Exception):
@@ -240,29 +203,3 @@ class _Window:
 
     def seekable(self) -> bool:
         return True
-
-
-class _Clock:
-    """Seconds from the first frame; a missing, backward or leaping stamp counts as one period."""
-
-    def __init__(self, period: float) -> None:
-        self._period = period
-        self._origin: float | None = None
-        self._last = 0.0
-
-    def read(self, picture: VideoFrame) -> float:
-        if picture.pts is None or picture.time_base is None:
-            stamp = None
-        else:
-            stamp = float(picture.pts * picture.time_base)
-        if self._origin is None:
-            self._origin = stamp or 0.0
-            return 0.0
-        expected = self._last + self._period
-        moment = expected if stamp is None else stamp - self._origin
-        if not self._last < moment <= self._last + MAX_GAP:
-            if stamp is not None:
-                self._origin = stamp - expected
-            moment = expected
-        self._last = moment
-        return moment

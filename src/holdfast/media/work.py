@@ -9,14 +9,14 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from holdfast.errors import MediaError, ObjectNotFoundError
+from holdfast.errors import ForeignKeyError, MediaError, NotFoundError, ObjectNotFoundError
 from holdfast.jobs import JobCancelledError, PermanentError
 from holdfast.media import layout
-from holdfast.media.analysis import ANNOTATED, analyse
-from holdfast.media.clips import write_clips
 from holdfast.media.entities import Clip, Video
-from holdfast.media.layout import CLIPS
+from holdfast.media.layout import ANNOTATED, CLIPS
 from holdfast.media.library import DETECT
+from holdfast.media.vision.analysis import analyse
+from holdfast.media.vision.clips import write_clips
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.jobs import Context
-    from holdfast.media.analysis import Analysis
-    from holdfast.media.detection import Detector
     from holdfast.media.library import MediaLibrary
+    from holdfast.media.vision.analysis import Analysis
+    from holdfast.media.vision.detection import Detector
 
 T = TypeVar("T")
 
@@ -53,10 +53,10 @@ class DetectionWork:
         speak of is stored under keys that follow from the video's id: done again after a crash,
         it writes over what it left. A worker that lost its lease changes no record.
         """
-        videos = self.library.videos
-        video = await videos.get(UUID(str(context.payload["video_id"])))
+        identity = UUID(str(context.payload["video_id"]))
+        video = await self.library.videos.get(identity)
         if video is None:
-            raise PermanentError("the video was deleted")
+            raise await self._deleted(identity)
         try:
             async with self.library.bucket.as_file(video.raw_key) as path:
                 with workspace(self.root) as folder:
@@ -64,10 +64,19 @@ class DetectionWork:
                     context.progress(_ANALYSED, "storing results")
                     await self._store(video, folder)
                     await self._finish(video, found, context)
-        except ObjectNotFoundError:
-            raise PermanentError(f"the file {video.raw_key} is not in the bucket") from None
+        except (NotFoundError, ForeignKeyError) as error:
+            if await self.library.videos.get(identity) is None:
+                raise await self._deleted(identity) from None
+            if isinstance(error, ObjectNotFoundError):
+                raise PermanentError(f"the file {video.raw_key} is not in the bucket") from None
+            raise
         except MediaError as error:
             raise PermanentError(f"{video.filename}: {error.reason}") from error
+
+    async def _deleted(self, video: UUID) -> PermanentError:
+        """Return why to give up, once what was stored since the deletion is removed."""
+        await self.library.delete(video)
+        return PermanentError("the video was deleted")
 
     def _look(self, path: Path, folder: Path, progress: Callable[[float, str], None]) -> Analysis:
         """Analyse the video at *path* into *folder*, clips included. Blocks."""

@@ -10,43 +10,50 @@ from holdfast.records.text import Unfit, check_text
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 JSON_DEPTH = 100
 
+_Place: typing.TypeAlias = "tuple[_Place, str | int] | None"
+"""Where in a document a value stands, from the innermost step out; made text only for errors."""
 
-def copy_json(value: object, path: str = "", depth: int = 0) -> object:
+
+def copy_json(value: object) -> object:
     """Return a copy of the JSON value; raises Unfit naming the place that is not JSON."""
+    return _copied(value, None, 0)
+
+
+def _copied(value: typing.Any, path: _Place, depth: int) -> object:
     kind = type(value)
     if kind is str:
+        if value.isascii() and "\0" not in value:
+            return value
         try:
-            return check_text(typing.cast("str", value))
+            return check_text(value)
         except Unfit as unfit:
             raise Unfit(_at(path, str(unfit))) from None
     if value is None or kind is bool:
         return value
     if kind is int:
-        if not INT_MIN <= typing.cast("int", value) <= INT_MAX:
+        if not INT_MIN <= value <= INT_MAX:
             raise Unfit(_at(path, f"{value} does not fit in 64 bits"))
         return value
     if kind is float:
-        if not math.isfinite(typing.cast("float", value)):
+        if not math.isfinite(value):
             raise Unfit(_at(path, f"{value} is not a finite number"))
-        return typing.cast("float", value) + 0.0
+        return value + 0.0
     if depth >= JSON_DEPTH:
-        raise Unfit(_at(path[:40], f"nested deeper than {JSON_DEPTH} levels"))
+        raise Unfit(f"{_at(path, '')[:40]}: nested deeper than {JSON_DEPTH} levels")
     if kind is dict:
         copied: dict[str, object] = {}
-        for name, item in typing.cast("dict[object, object]", value).items():
+        for name, item in value.items():
             if type(name) is not str:
                 raise Unfit(_at(path, f"the key {name!r} is a {type(name).__name__}, not a str"))
-            try:
-                check_text(name)
-            except Unfit as unfit:
-                raise Unfit(_at(path, f"the key {name!r} {unfit}")) from None
-            copied[name] = copy_json(item, f"{path}.{name}", depth + 1)
+            if not name.isascii() or "\0" in name:
+                try:
+                    check_text(name)
+                except Unfit as unfit:
+                    raise Unfit(_at(path, f"the key {name!r} {unfit}")) from None
+            copied[name] = _copied(item, (path, name), depth + 1)
         return copied
     if kind is list:
-        return [
-            copy_json(item, f"{path}[{index}]", depth + 1)
-            for index, item in enumerate(typing.cast("list[object]", value))
-        ]
+        return [_copied(item, (path, index), depth + 1) for index, item in enumerate(value)]
     raise Unfit(_at(path, f"a {kind.__name__} is no JSON value; use dict, list, str, int, float"))
 
 
@@ -69,5 +76,10 @@ def json_equal(left: object, right: object) -> bool:
     return left == right
 
 
-def _at(path: str, reason: str) -> str:
-    return f"{path.lstrip('.')}: {reason}" if path else reason
+def _at(path: _Place, reason: str) -> str:
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(f".{step}" if isinstance(step, str) else f"[{step}]")
+    place = "".join(reversed(steps)).lstrip(".")
+    return ": ".join(filter(None, (place, reason)))

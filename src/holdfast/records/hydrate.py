@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.records.document import copy_json
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -57,9 +56,43 @@ def from_rows(model: Model[E]) -> Callable[[Iterable[Row]], list[E]]:
     return cast("Callable[[Iterable[Row]], list[E]]", _from_rows(model))
 
 
+def from_own_rows(model: Model[E]) -> Callable[[Iterable[Row]], list[E]]:
+    """Return a function from row values to entities that take them over, to nobody else's harm."""
+    return cast("Callable[[Iterable[Row]], list[E]]", _from_own_rows(model))
+
+
 @cache
 def _from_rows(model: Model[object]) -> object:
-    return hydrator(model, lambda spec: copy_json if spec.type.kind is Kind.JSON else None)
+    return hydrator(model, lambda spec: _copy if spec.type.kind is Kind.JSON else None)
+
+
+@cache
+def _from_own_rows(model: Model[object]) -> object:
+    return hydrator(model, lambda _spec: None)
+
+
+def copied_row(model: Model[E], row: Row) -> Row:
+    """Return a row that shares nothing that can change with *row*."""
+    places = _documents(cast("Model[object]", model))
+    if not places:
+        return row
+    return tuple(_copy(value) if at in places else value for at, value in enumerate(row))
+
+
+@cache
+def _documents(model: Model[object]) -> frozenset[int]:
+    return frozenset(spec.position for spec in model.fields if spec.type.kind is Kind.JSON)
+
+
+def _copy(value: object) -> object:
+    """Return a copy of a JSON value that has been checked."""
+    kind = type(value)
+    if kind is dict:
+        members = cast("dict[str, object]", value)
+        return {name: _copy(item) for name, item in members.items()}
+    if kind is list:
+        return [_copy(item) for item in cast("list[object]", value)]
+    return value
 
 
 def loaded(

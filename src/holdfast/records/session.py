@@ -47,6 +47,10 @@ class VerbSession(Generic[V]):
     async def write(self, work: Callable[[V], T]) -> T:
         raise NotImplementedError
 
+    async def write_one(self, work: Callable[[V], T]) -> T:
+        """Do *work*, which changes rows with one statement at the most."""
+        return await self.write(work)
+
     async def get(self, model: Model[E], key: object) -> E | None:
         return await self.read(lambda verbs: verbs.get(model, key))
 
@@ -62,16 +66,17 @@ class VerbSession(Generic[V]):
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
-        return await self.write(lambda verbs: verbs.insert(model, rows, atomic=atomic))
+        write = self.write_one if atomic and len(rows) == 1 else self.write
+        return await write(lambda verbs: verbs.insert(model, rows, atomic=atomic))
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        return await self.write(lambda verbs: verbs.replace(model, row, expected))
+        return await self.write_one(lambda verbs: verbs.replace(model, row, expected))
 
     async def patch(self, update: Update[E]) -> E | None:
-        return await self.write(lambda verbs: verbs.patch(update))
+        return await self.write_one(lambda verbs: verbs.patch(update))
 
     async def update(self, update: Update[E]) -> int:
-        return await self.write(lambda verbs: verbs.update(update))
+        return await self.write_one(lambda verbs: verbs.update(update))
 
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
@@ -79,4 +84,4 @@ class VerbSession(Generic[V]):
         return await self.write(lambda verbs: verbs.upsert(model, rows, on))
 
     async def delete(self, model: Model[E], where: Predicate) -> int:
-        return await self.write(lambda verbs: verbs.delete(model, where))
+        return await self.write_one(lambda verbs: verbs.delete(model, where))

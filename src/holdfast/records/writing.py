@@ -14,7 +14,7 @@ from holdfast.errors import (
 )
 from holdfast.records import checked
 from holdfast.records.driver import Update
-from holdfast.records.hydrate import from_rows
+from holdfast.records.hydrate import from_own_rows
 from holdfast.records.page import BatchResult, Upserted
 from holdfast.records.query import (
     Column,
@@ -61,6 +61,8 @@ class Writing(Reading[E]):
         if not rows:
             return BatchResult([])
         stored = await self._session.insert(self.model, rows, atomic=atomic)
+        if atomic:
+            return BatchResult(list(self._hydrate(cast("list[Row]", stored))))
         results: list[E | ConflictError] = [
             outcome if isinstance(outcome, Exception) else self._hydrate((outcome,))[0]
             for outcome in stored
@@ -188,7 +190,7 @@ class Writing(Reading[E]):
 
     @cached_property
     def _hydrate(self) -> Callable[[Iterable[Row]], list[E]]:
-        return from_rows(self.model)
+        return from_own_rows(self.model)
 
     def _own(self, entity: E) -> E:
         if type(entity) is not self.model.entity:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from holdfast.media.analysis import Analysis
-    from holdfast.media.detection import Stretch, Track
+    from holdfast.media.vision.analysis import Analysis
+    from holdfast.media.vision.detection import Stretch, Track
 
 MIB = 1 << 20
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-    from holdfast.media.detection import Direction, Line, Track
     from holdfast.media.report.contents import Report, ReportOptions
+    from holdfast.media.vision.detection import Direction, Line, Track
 
 _STILLS = 6
 

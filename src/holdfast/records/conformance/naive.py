@@ -146,10 +146,12 @@ def orders_of(directions: list[Direction]) -> list[Order]:
 
 
 def ordered(rows: list[Row], directions: list[Direction]) -> list[Row]:
-    """Return *rows* along *directions*, then by key."""
+    """Return *rows* along *directions*, then by key the way the last of them goes."""
+    down = bool(directions) and directions[-1][1]
+    total: list[Direction] = [*directions, ("id", down, False)]
 
     def compared(left: Row, right: Row) -> int:
-        for name, down, nulls_first in [*directions, ("id", False, False)]:
+        for name, down, nulls_first in total:
             one, other = left[name], right[name]
             if one is None or other is None:
                 if (one is None) != (other is None):

@@ -24,7 +24,7 @@ async def without_an_order_rows_come_by_key(lab: Lab) -> None:
 
 
 @case("ORDER-1")
-async def ties_break_by_key_upwards(lab: Lab) -> None:
+async def ties_break_by_key_along_the_last_order(lab: Lab) -> None:
     repository = lab.repository(Tally)
     await repository.add_many(
         [
@@ -33,7 +33,7 @@ async def ties_break_by_key_upwards(lab: Lab) -> None:
         ]
     )
     found = await repository.find(order_by=Tally.total.desc())
-    assert "".join(each.id for each in found) == "acegbdfh"
+    assert "".join(each.id for each in found) == "gecahfdb"
     found = await repository.find(order_by=[Tally.total.asc()])
     assert "".join(each.id for each in found) == "bdfhaceg"
     found = await repository.find(order_by=[Tally.total.asc(), Tally.id.desc()])
@@ -53,9 +53,9 @@ async def nulls_come_last_unless_said_otherwise(lab: Lab) -> None:
     )
     for order, expected in (
         (Tally.maybe.asc(), "cabd"),
-        (Tally.maybe.desc(), "acbd"),
+        (Tally.maybe.desc(), "acdb"),
         (Tally.maybe.asc().nulls_first(), "bdca"),
-        (Tally.maybe.desc().nulls_first(), "bdac"),
+        (Tally.maybe.desc().nulls_first(), "dbac"),
         (Tally.maybe.asc().nulls_first().nulls_last(), "cabd"),
     ):
         found = await repository.find(order_by=order)

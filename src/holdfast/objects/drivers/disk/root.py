@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from holdfast.objects.driver import Draft
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _IN_USE = {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.EACCES, errno.EPERM}
 _RACES = 1000
 _JOURNAL_SIZE = 64 * 1024
@@ -151,14 +152,25 @@ class Root:
             old = self.find(key)
             if old is None:
                 return False
-            _write_journal(lock, key, [old.data])
             try:
-                path = self.records / record_path(key)
-                path.unlink()
-                _sync_nearest(path.parent)
+                _write_journal(lock, key, [old.data])
+            except OSError as error:
+                # Removing is what makes room, so it goes on without a journal where there is no
+                # room for one: should the process die on the way, the data is left.
+                if error.errno not in _NO_ROOM:
+                    raise
+                self._unlist(key)
+                self._clear(key, [old.data])
+            else:
+                self._unlist(key)
             finally:
                 self._settle(lock)
             return True
+
+    def _unlist(self, key: str) -> None:
+        path = self.records / record_path(key)
+        path.unlink()
+        _sync_nearest(path.parent)
 
     def sweep(self) -> int:
         """Remove what dead processes left; return how many files that were."""
@@ -243,12 +255,17 @@ class Root:
         removed = 0
         journal = _read_journal(content)
         if journal is not None:
-            key, files = journal
-            for data in self._unnamed(key, files):
-                removed += _unlink(self.path / data)
-                _prune((self.path / data).parent, self.path)
-            _prune((self.records / record_path(key)).parent, self.records)
+            removed = self._clear(*journal)
         os.ftruncate(lock, 0)
+        return removed
+
+    def _clear(self, key: str, files: list[str]) -> int:
+        """Remove those of *files* that the record of *key* does not name; return how many."""
+        removed = 0
+        for data in self._unnamed(key, files):
+            removed += _unlink(self.path / data)
+            _prune((self.path / data).parent, self.path)
+        _prune((self.records / record_path(key)).parent, self.records)
         return removed
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.connection import Fault
+from holdfast.records.drivers.sql.link import Fault
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:

@@ -1,50 +1,114 @@
-"""A connection to a server, and what a failure on it was."""
+"""SQLite connections: how they are opened, what is set on them, and the functions SQL can call."""
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal
+
+import orjson
+
+from holdfast.errors import LockTimeoutError
+from holdfast.records.document import json_equal
+from holdfast.records.drivers.sql.rows import classified
+from holdfast.records.evaluate import follow, in_json_order, matches
+from holdfast.records.query import Operator, Part
+from holdfast.records.text import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+    from pathlib import Path
+
+_OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What a driver's error says. *code* is SQLSTATE or errno as text; *lost*: it hung up."""
+class SQLiteOptions:
+    """What tunes SQLite. *lock_timeout* is in seconds.
 
-    code: str
-    constraint: str | None = None
-    lost: bool = False
+    *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
+    commits, though never the file's consistency. A killed process loses nothing either way.
+    """
+
+    lock_timeout: float = 60.0
+    synchronous: Literal["full", "normal"] = "full"
 
 
-class Connection(Protocol):
-    """One connection of a driver. Outside a transaction each statement commits by itself."""
+def connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.Connection:
+    """Open the file at *path*, created when missing. Raises StorageError, LockTimeoutError."""
+    try:
+        connection = sqlite3.connect(
+            path,
+            timeout=options.lock_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+    except sqlite3.Error as error:
+        raise classified(error) from error
+    try:
+        _set_up(connection, options, read_only=read_only)
+    except sqlite3.Error as error:
+        connection.close()
+        raise classified(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
-    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
-        """Run one statement and return its rows."""
-        ...
 
-    async def execute(self, sql: str, values: Sequence[object]) -> int:
-        """Run one statement and return how many rows it found."""
-        ...
+def _set_up(connection: sqlite3.Connection, options: SQLiteOptions, *, read_only: bool) -> None:
+    deadline = time.monotonic() + options.lock_timeout
+    while True:
+        # Two processes that open a new file at once: SQLite refuses one of them at once.
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() > deadline:
+                raise LockTimeoutError("the database is held by another process") from error
+            time.sleep(_OPENING_PAUSE)
+    connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    for name, arity, function in _FUNCTIONS:
+        connection.create_function(name, arity, function, deterministic=True)
 
-    async def command(self, sql: str) -> str:
-        """Run statements without parameters and return what the last one answered."""
-        ...
 
-    def fault(self, error: Exception) -> Fault | None:
-        """Return what *error* was; None when it is no word of the server's or the network's."""
-        ...
+def _follow(text: str | None, steps: str) -> str | None:
+    if text is None:
+        return None
+    found = follow(orjson.loads(text), tuple(orjson.loads(steps)))
+    return None if found is None else orjson.dumps(found).decode()
 
-    def stale(self) -> bool:
-        """Tell, without waiting, whether the other side has hung up already."""
-        ...
 
-    async def close(self) -> None:
-        """Say goodbye. Idempotent, and silent when nobody is there."""
-        ...
+def _compare(text: str | None, how: str, wanted: str) -> bool:
+    if text is None:
+        return False
+    found, value = orjson.loads(text), orjson.loads(wanted)
+    if how == Operator.EQ.value:
+        return json_equal(found, value)
+    return in_json_order(Operator(how), found, value)
 
-    def abandon(self) -> None:
-        """Let go of it at once."""
-        ...
+
+def _match(text: str | None, part: str, wanted: str, ignore_case: int) -> bool:
+    return text is not None and matches(
+        orjson.loads(text), Part(part), wanted, ignore_case=bool(ignore_case)
+    )
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else fold_case(text)
+
+
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int | None]], ...] = (
+    ("holdfast_follow", 2, _follow),
+    ("holdfast_compare", 3, _compare),
+    ("holdfast_match", 4, _match),
+    ("holdfast_fold", 1, _fold),
+)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import sqlalchemy as sa
 
 from holdfast.errors import ConflictError
+from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.errno import MEANINGS
 from holdfast.records.drivers.sql.verbs import ServerRows, conflict
 from holdfast.records.model import model_of
-from holdfast.records.query import And, Compare, Operator, SetTo, node
+from holdfast.records.query import And, Compare, Everything, Operator, SetTo, node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.connection import Fault
+    from holdfast.records.drivers.sql.link import Fault
     from holdfast.records.drivers.sql.statements import Statement
     from holdfast.records.model import FieldSpec, Model, Row
     from holdfast.records.query import Predicate
@@ -98,7 +99,10 @@ class MariaDBRows(ServerRows):
                 count = await self._execute(prepared.replace.sql, values)
             except Exception as error:
                 raise await self.refused_row(model, error, row, None, stored=True) from error
-            return await self.get(model, row[model.key.position]) if count else None
+            if not count:
+                return None
+            stored: E | None = await self.get(model, row[model.key.position])
+            return stored
 
         return await self.written(work, several=True)
 
@@ -111,7 +115,10 @@ class MariaDBRows(ServerRows):
                 count = await self._execute(sql, values)
             except Exception as error:
                 raise await self.refused_update(update, error) from error
-            return await self.get(update.model, key) if count else None
+            if not count:
+                return None
+            stored: E | None = await self.get(update.model, key)
+            return stored
 
         return await self.written(work, several=True)
 
@@ -194,7 +201,9 @@ class MariaDBRows(ServerRows):
         if kind == "duplicate":
             changed = {change.column.name for change in update.changes}
             touched = [unique for unique in model.uniques if changed & set(unique)]
-            return conflict(kind, model, touched[0] if len(touched) == 1 else ())
+            if len(touched) != 1:
+                touched = [unique for unique in touched if await self._is_taken(update, unique)]
+            return conflict(kind, model, touched[0] if touched else ())
         if kind == "foreign key":
             for change in update.changes:
                 spec = change.column.spec
@@ -224,6 +233,15 @@ class MariaDBRows(ServerRows):
                 ):
                     return conflict("foreign key", child, (spec.name,))
         return conflict("foreign key", model, ())
+
+    async def _is_taken(self, update: Update[E], unique: tuple[str, ...]) -> bool:
+        """Tell whether a row that *update* leaves alone holds what it would give *unique*."""
+        same: Predicate = Everything()
+        for change in update.changes:
+            if change.column.name in unique and isinstance(change, SetTo):
+                same &= Compare(change.column, Operator.EQ, change.value)
+        select = Select(update.model, same & ~update.where, (), 1)
+        return await self._any(*self.catalogue.statements.select(select))
 
     async def _has_target(self, spec: FieldSpec, value: object) -> bool:
         assert spec.reference is not None

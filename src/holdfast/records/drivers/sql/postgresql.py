@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.connection import Fault
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+    from holdfast.records.drivers.sql.link import Fault
     from holdfast.records.drivers.sql.statements import Statement
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.drivers.sql.connection import Connection
+    from holdfast.records.drivers.sql.link import Connection
     from holdfast.records.drivers.sql.place import Place
     from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
     from holdfast.records.drivers.sql.statements import Statements

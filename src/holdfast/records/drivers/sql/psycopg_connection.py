@@ -12,7 +12,7 @@ from psycopg.adapt import Loader
 from psycopg.types.json import set_json_loads
 
 from holdfast.errors import UnavailableError
-from holdfast.records.drivers.sql.connection import Fault
+from holdfast.records.drivers.sql.link import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

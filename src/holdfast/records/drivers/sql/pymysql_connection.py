@@ -9,8 +9,8 @@ import pymysql
 from pymysql.constants import CLIENT
 
 from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.connection import Fault
 from holdfast.records.drivers.sql.errno import LOST, REFUSED
+from holdfast.records.drivers.sql.link import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from holdfast.errors import (
@@ -16,15 +16,24 @@ from holdfast.errors import (
     StorageError,
     TransactionError,
 )
+from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.codecs import decoder, figure_decoder
 from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.model import Model, model_of
-from holdfast.records.query import Column, Increment, Predicate, SetTo
+from holdfast.records.query import (
+    Column,
+    Compare,
+    Everything,
+    Increment,
+    Operator,
+    Predicate,
+    SetTo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import Figures, Update, Values
     from holdfast.records.drivers.sql.statements import Statement, Statements
     from holdfast.records.model import FieldSpec, Row
 
@@ -97,6 +106,11 @@ class Rows:
     def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
+        if atomic and len(rows) > 1 and model.key.role != "generated":
+            with suppress(sqlite3.IntegrityError):
+                self._insert_all(model, rows)
+                return list(rows)
+            # One of them is refused: singly, it shows which.
         results: list[Row | ConflictError] = []
         prepared = self._writes(model)
         with self._undone_together(len(rows)):
@@ -116,6 +130,19 @@ class Rows:
                         row = (*row[: key.position], cursor.lastrowid, *row[key.position + 1 :])  # noqa: PLW2901
                     results.append(row)
         return results
+
+    def _insert_all(self, model: Model[E], rows: Sequence[Row]) -> None:
+        prepared = self._writes(model)
+        bind, encode = prepared.insert.bind, prepared.encode
+        with self._undone_together(len(rows)):
+            try:
+                self.connection.executemany(
+                    prepared.insert.sql, [bind(encode(row)) for row in rows]
+                )
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                self._fail(model, error)
 
     def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         prepared = self._writes(model)
@@ -246,7 +273,8 @@ class Rows:
         changed = {change.column.name for change in update.changes}
         if code in _DUPLICATES:
             touched = [unique for unique in model.uniques if changed & set(unique)]
-            return DuplicateError(model.name, touched[0] if len(touched) == 1 else ())
+            taken = (unique for unique in touched if self._is_taken(update, unique))
+            return DuplicateError(model.name, touched[0] if len(touched) == 1 else next(taken, ()))
         if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             for change in update.changes:
                 spec = change.column.spec
@@ -261,6 +289,15 @@ class Rows:
                 model.name, ", ".join(names), "the sum is too large for the field"
             )
         return self._fail(model, error)
+
+    def _is_taken(self, update: Update[E], unique: tuple[str, ...]) -> bool:
+        """Tell whether a row that *update* leaves alone holds what it would give *unique*."""
+        same: Predicate = Everything()
+        for change in update.changes:
+            if change.column.name in unique and isinstance(change, SetTo):
+                same &= Compare(change.column, Operator.EQ, change.value)
+        sql, values = self._statements.select(Select(update.model, same & ~update.where, (), 1))
+        return self._execute(sql, values).fetchone() is not None
 
     def _has_target(self, spec: FieldSpec, value: object) -> bool:
         assert spec.reference is not None

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError
     from holdfast.records.driver import Figures, Select, TransactionOptions, Update, Values
-    from holdfast.records.drivers.sql.connection import Connection
     from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.link import Connection
     from holdfast.records.drivers.sql.pool import PoolOptions
     from holdfast.records.drivers.sql.verbs import ServerRows
     from holdfast.records.model import Model, Row

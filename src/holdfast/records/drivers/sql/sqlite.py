@@ -8,23 +8,18 @@ in others, wait for one another, up to `lock_timeout`.
 from __future__ import annotations
 
 import sqlite3
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
-import orjson
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError, LockTimeoutError, TransactionError
-from holdfast.records.document import json_equal
+from holdfast.errors import ConfigurationError, ConflictError, TransactionError
+from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import Statements
 from holdfast.records.drivers.sql.tables import build_tables
-from holdfast.records.evaluate import follow, in_json_order, matches
-from holdfast.records.query import Operator, Part
 from holdfast.records.session import VerbSession
-from holdfast.records.text import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -34,23 +29,12 @@ if TYPE_CHECKING:
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.model import Model
 
+__all__ = ["SQLiteDriver", "SQLiteOptions"]
+
 T = TypeVar("T")
 
 _DIALECT = SQLiteDialect()
 OLDEST = (3, 38, 0)  # STRICT tables and RETURNING
-_OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
-
-
-@dataclass(frozen=True, slots=True)
-class SQLiteOptions:
-    """What tunes SQLite. *lock_timeout* is in seconds.
-
-    *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
-    commits, though never the file's consistency. A killed process loses nothing either way.
-    """
-
-    lock_timeout: float = 60.0
-    synchronous: Literal["full", "normal"] = "full"
 
 
 class SQLiteDriver:
@@ -147,11 +131,11 @@ class SQLiteDriver:
         member = Member(self._offload(f"sqlite-{role}"))
         self._members.append(member)
 
-        def connect() -> Rows:
-            connection = _connect(self._path, self._options, read_only=read_only)
+        def start() -> Rows:
+            connection = connect(self._path, self._options, read_only=read_only)
             return Rows(connection, self._statements, self._models)
 
-        member.rows = await member.offload.run(connect)
+        member.rows = await member.offload.run(start)
         return member
 
 
@@ -191,6 +175,16 @@ class Member:
             raise
         self.end("COMMIT")
         return result
+
+    def single(self, call: Callable[[Rows], T]) -> T:
+        """Do *call*, one statement at the most, which commits by itself.
+
+        A statement that is refused changed nothing. It is done again as a transaction, so that
+        nobody takes away what refused it before that is named.
+        """
+        with suppress(ConflictError):
+            return self.work(call)
+        return self.alone(call)
 
     def abandon(self) -> None:
         """Undo the open transaction, if there is one."""
@@ -237,9 +231,17 @@ class Writer:
             self._lock.release()
 
     async def alone(self, call: Callable[[Rows], T]) -> T:
+        return await self._locked(self.member.alone, call)
+
+    async def single(self, call: Callable[[Rows], T]) -> T:
+        return await self._locked(self.member.single, call)
+
+    async def _locked(
+        self, how: Callable[[Callable[[Rows], T]], T], call: Callable[[Rows], T]
+    ) -> T:
         await self._lock.acquire()
         try:
-            return await self.member.offload.run(self.member.alone, call)
+            return await self.member.offload.run(how, call)
         finally:
             self._lock.release()
 
@@ -256,6 +258,9 @@ class SQLiteSession(VerbSession[Rows]):
 
     async def write(self, work: Callable[[Rows], T]) -> T:
         return await self.writer.alone(work)
+
+    async def write_one(self, work: Callable[[Rows], T]) -> T:
+        return await self.writer.single(work)
 
 
 class SQLiteTransaction(VerbSession[Rows]):
@@ -311,81 +316,3 @@ class SQLiteTransaction(VerbSession[Rows]):
             self._member.savepoint("RELEASE", depth)
 
         await self._member.offload.run(undo)
-
-
-def _connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(
-            path,
-            timeout=options.lock_timeout,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-        )
-    except sqlite3.Error as error:
-        raise classified(error) from error
-    try:
-        _set_up(connection, options, read_only=read_only)
-    except sqlite3.Error as error:
-        connection.close()
-        raise classified(error) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _set_up(connection: sqlite3.Connection, options: SQLiteOptions, *, read_only: bool) -> None:
-    deadline = time.monotonic() + options.lock_timeout
-    while True:
-        # Two processes that open a new file at once: SQLite refuses one of them at once.
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise
-            if time.monotonic() > deadline:
-                raise LockTimeoutError("the database is held by another process") from error
-            time.sleep(_OPENING_PAUSE)
-    connection.execute(f"PRAGMA synchronous = {options.synchronous}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    if read_only:
-        connection.execute("PRAGMA query_only = ON")
-    for name, arity, function in _FUNCTIONS:
-        connection.create_function(name, arity, function, deterministic=True)
-
-
-def _follow(text: str | None, steps: str) -> str | None:
-    if text is None:
-        return None
-    found = follow(orjson.loads(text), tuple(orjson.loads(steps)))
-    return None if found is None else orjson.dumps(found).decode()
-
-
-def _compare(text: str | None, how: str, wanted: str) -> bool:
-    if text is None:
-        return False
-    found, value = orjson.loads(text), orjson.loads(wanted)
-    if how == Operator.EQ.value:
-        return json_equal(found, value)
-    return in_json_order(Operator(how), found, value)
-
-
-def _match(text: str | None, part: str, wanted: str, ignore_case: int) -> bool:
-    return text is not None and matches(
-        orjson.loads(text), Part(part), wanted, ignore_case=bool(ignore_case)
-    )
-
-
-def _fold(text: str | None) -> str | None:
-    return None if text is None else fold_case(text)
-
-
-_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int | None]], ...] = (
-    ("holdfast_follow", 2, _follow),
-    ("holdfast_compare", 3, _compare),
-    ("holdfast_match", 4, _match),
-    ("holdfast_fold", 1, _fold),
-)

@@ -7,7 +7,7 @@ the walk met them; on a miss a second walk builds the SQL with parameters number
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 import sqlalchemy as sa
@@ -55,8 +55,15 @@ class Statement:
 
     sql: str
     places: tuple[int, ...]
+    _in_order: bool = field(init=False)
 
-    def bind(self, values: Sequence[object]) -> list[object]:
+    def __post_init__(self) -> None:
+        in_order = self.places == tuple(range(len(self.places)))
+        object.__setattr__(self, "_in_order", in_order)
+
+    def bind(self, values: Sequence[object]) -> Sequence[object]:
+        if self._in_order and len(values) == len(self.places):
+            return values
         return [values[place] for place in self.places]
 
 
@@ -81,7 +88,7 @@ class Statements:
 
     def select(
         self, select: Select[E], columns: tuple[Column, ...] | None = None
-    ) -> tuple[str, list[object]]:
+    ) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *select*: all fields, or *columns*."""
         values: list[object] = []
         specs = select.model.fields if columns is None else [column.spec for column in columns]
@@ -109,7 +116,7 @@ class Statements:
 
         return self._statement(shape, select.model, build, values)
 
-    def figures(self, query: Figures[E]) -> tuple[str, list[object]]:
+    def figures(self, query: Figures[E]) -> tuple[str, Sequence[object]]:
         values: list[object] = []
         shape = (
             "figures",
@@ -128,7 +135,7 @@ class Statements:
 
         return self._statement(shape, query.model, build, values)
 
-    def update(self, update: Update[E], *, returning: bool) -> tuple[str, list[object]]:
+    def update(self, update: Update[E], *, returning: bool) -> tuple[str, Sequence[object]]:
         values: list[object] = []
         changes: list[object] = []
         for change in update.changes:
@@ -161,7 +168,7 @@ class Statements:
 
         return self._statement(shape, update.model, build, values)
 
-    def delete(self, model: Model[E], where: Predicate) -> tuple[str, list[object]]:
+    def delete(self, model: Model[E], where: Predicate) -> tuple[str, Sequence[object]]:
         values: list[object] = []
         shape = ("delete", model.table, self._walk(where, values))
 
@@ -181,7 +188,7 @@ class Statements:
         model: Model[E],
         build: Callable[[sa.Table, Parameters], sa.ClauseElement],
         values: list[object],
-    ) -> tuple[str, list[object]]:
+    ) -> tuple[str, Sequence[object]]:
         statement = self._compiled.get(shape)
         if statement is None:
             if len(self._compiled) >= _SHAPES:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError
     from holdfast.records.driver import Figures, Select, Update, Values
-    from holdfast.records.drivers.sql.connection import Connection, Fault
     from holdfast.records.drivers.sql.dialect import Codec
+    from holdfast.records.drivers.sql.link import Connection, Fault
     from holdfast.records.drivers.sql.statements import Statements
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -10,8 +10,9 @@ from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.hydrate import hydrator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.drivers.sql.statements import Statement, Statements
     from holdfast.records.model import Model, Row
 
@@ -31,17 +32,11 @@ class Writes(Generic[E]):
         table, key = self._table, self._table.c[model.key.name]
         self.hydrate = hydrator(model, statements.dialect.decoder)
         self.encoders = [statements.dialect.encoder(spec) for spec in model.fields]
+        self.encode = row_encoder(model, self.encoders)
         self.key_encoder = self.encoders[model.key.position]
         self.get = self._compile(sa.select(*table.c).where(key == parameter(0)))
         self.insert = self._compile(sa.insert(table).values(self._assignments()))
         self.replace = self._compile(self._build_replace())
-
-    def encode(self, row: Row) -> list[object]:
-        """Return the row as the database keeps it."""
-        return [
-            value if value is None or encode is None else encode(value)
-            for value, encode in zip(row, self.encoders, strict=True)
-        ]
 
     def key(self, key: object) -> object:
         return key if self.key_encoder is None else self.key_encoder(key)
@@ -88,3 +83,20 @@ class Writes(Generic[E]):
         if model.version is not None:
             built = built.where(table.c[model.version.name] == parameter(len(model.fields)))
         return built.returning(*table.c) if self._dialect.returns_changed else built
+
+
+def row_encoder(model: Model[E], encoders: Sequence[Codec]) -> Callable[[Row], tuple[object, ...]]:
+    """Return a generated function from a row to its values as the database keeps them."""
+    scope: dict[str, object] = {}
+    parts: list[str] = []
+    for spec in model.fields:
+        value, function = f"v{spec.position}", encoders[spec.position]
+        if function is not None:
+            scope[f"e{spec.position}"] = function
+            parts.append(f"None if {value} is None else e{spec.position}({value})")
+        else:
+            parts.append(value)
+    names = ", ".join(f"v{spec.position}" for spec in model.fields)
+    source = f"def encode(row):\n    {names}, = row\n    return ({', '.join(parts)},)"
+    exec(source, scope)  # noqa: S102 - built from positions alone
+    return cast("Callable[[Row], tuple[object, ...]]", scope["encode"])

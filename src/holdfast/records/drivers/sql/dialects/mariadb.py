@@ -200,7 +200,7 @@ class MariaDBDialect:
             spec.name: parameter(spec.position) for spec in model.fields
         }
         created: Expression = sa.literal_column("@holdfast_created")
-        anew = sa.literal_column("(@holdfast_created := 1)")
+        anew: Expression = sa.literal_column("(@holdfast_created := 1)")
         values[key] = getattr(sa.func, "if")(anew, values[key], sa.null())
         insert = mysql.insert(table).values(values)
         same = sa.and_(
@@ -309,7 +309,9 @@ def _compare_json(
             found = _extracted(column, steps)
             whole, real = given.next(), given.next()
             as_whole = sa.cast(found, mysql.DECIMAL(21, 0))
-            as_real = found if how is Operator.EQ else found.op("+")(sa.literal_column("0e0"))  # the cast to a double
+            as_real = (
+                found if how is Operator.EQ else found.op("+")(sa.literal_column("0e0"))
+            )  # the cast to a double
             return sa.case(
                 (kind == literal("INTEGER"), _COMPARED[how](as_whole, whole)),
                 (kind == literal("DOUBLE"), _COMPARED[how](as_real, real)),

@@ -1,0 +1,72 @@
+"""Run every benchmark and write what they print to docs/benchmarks.md.
+
+python benchmarks/run.py [--quick] [--only records]     --quick: a trial, printed, not written
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from detection import fetch
+
+HERE = Path(__file__).parent
+TARGET = HERE.parent / "docs" / "benchmarks.md"
+HEAD = """\
+# Benchmarks
+
+Written by `make bench`, which measures all sides in one run on one machine. Only ratios within a
+run mean something elsewhere; where both are given, CPU time is the steadier figure of the two.
+"""
+
+
+def printed(program: str, *options: str) -> str:
+    """Run *program*, showing what it prints as it does, and return that."""
+    command = [sys.executable, str(HERE / program), *options]
+    lines = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    if process.returncode:
+        sys.exit(f"{program} failed with status {process.returncode}; nothing was written")
+    return "".join(lines)
+
+
+def detection(asked) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            video = fetch(folder)
+        except SystemExit as error:
+            line = f"## Detection\n\nSkipped: {error}\n"
+            print(line)
+            return line
+        return printed("detection.py", str(video), *(["--runs", "1"] if asked.quick else []))
+
+
+def records(asked) -> str:
+    rounds = ["--rounds", str(asked.rounds)] if asked.rounds else []
+    return printed("records.py", *rounds, *(["--quick"] if asked.quick else []))
+
+
+PROGRAMS = {"records": records, "detection": detection}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, help="of records; default 15")
+    parser.add_argument("--only", choices=PROGRAMS)
+    asked = parser.parse_args()
+    tables = [run(asked) for name, run in PROGRAMS.items() if asked.only in (None, name)]
+    if not asked.quick and asked.only is None:
+        TARGET.write_text("\n".join([HEAD, *tables]), encoding="utf-8")
+        print(f"\nwritten: {TARGET.relative_to(HERE.parent)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+import pytest
+
+from media.films import cut, film, sound
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_nobody(monkeypatch, tmp_path):
+    for name in ("DATA", "STORE", "BUCKET", "LEASE"):
+        monkeypatch.delenv(f"HOLDFAST_{name}", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory):
+    """A folder of films: a.mp4, b.mp4 and c.avi are good, the others are not."""
+    folder = tmp_path_factory.mktemp("films")
+    film(folder / "a.mp4")
+    film(folder / "b.mp4", frames=70)
+    film(folder / "c.avi", codec="mpeg4", frames=50)
+    film(folder / "long.mp4", frames=400, size=(320, 240))
+    cut(folder / "a.mp4", 0.6, folder / "cut.mp4")
+    cut(folder / "c.avi", 0.6, folder / "cut.avi")
+    sound(folder / "sound.wav")
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("no film " * 999)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tmp_path / "data"

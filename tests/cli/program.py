@@ -1,0 +1,98 @@
+"""Running the real program: here, to be quick, or as a process of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.cli import main
+
+PROGRAM = [sys.executable, "-c", "from holdfast.cli import main; main()"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+class _Captured(io.TextIOWrapper):
+    def __init__(self):
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+
+    def text(self):
+        self.flush()
+        return self.buffer.getvalue().decode()
+
+
+def here(*args):
+    """Run the program in this process; every line of the way is its own but the interpreter's."""
+    out, err = _Captured(), _Captured()
+    before, sys.argv = sys.argv, ["holdfast", *map(str, args)]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            main()
+    except SystemExit as end:
+        return Ran(int(end.code or 0), out.text(), err.text())
+    finally:
+        sys.argv = before
+    raise AssertionError("main returned")
+
+
+def environment(**more):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+    return {**kept, **more}
+
+
+def start(*args, cwd=None, env=None, wrapper=()):
+    """Start the program in a process group of its own."""
+    return subprocess.Popen(
+        [*wrapper, *PROGRAM, *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=env or environment(),
+    )
+
+
+def finish(process, *, timeout=60):
+    out, err = process.communicate(timeout=timeout)
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+def apart(*args, cwd=None, env=None, wrapper=()):
+    """Run the program as a process to its end."""
+    return finish(start(*args, cwd=cwd, env=env, wrapper=wrapper))
+
+
+def wait_until(condition, what, *, timeout=30):
+    """Wait for *condition* to hold; the test fails when it never does."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        time.sleep(0.005)
+
+
+def data_files(data):
+    """The paths of the objects' bytes in the data folder."""
+    objects = Path(data) / "objects"
+    if not objects.exists():
+        return []
+    return [
+        path
+        for path in objects.rglob("*")
+        if path.is_file() and ".holdfast" not in path.relative_to(objects).parts
+    ]

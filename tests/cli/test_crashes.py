@@ -1,0 +1,100 @@
+"""Killed at any moment and run again, it ends as if run once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from cli.agreement import disagreements
+from cli.program import apart, data_files, environment, finish, here, start, wait_until
+
+MANY = "HOLDFAST_TEST_KILLS"
+KILLS = int(os.environ.get(MANY, "3"))
+SEED = 20261121
+QUICK = environment(HOLDFAST_LEASE="1")
+STARTED = 0.6  # seconds in which nothing but imports happens
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setenv("HOLDFAST_LEASE", "1")
+
+
+def moments(longest):
+    """Moments to kill at, in seconds: random, and one in each part of the whole."""
+    chance = random.Random(SEED)
+    return [
+        STARTED + (longest - STARTED) * (part + chance.random()) / KILLS for part in range(KILLS)
+    ]
+
+
+def kill_after(process, seconds):
+    """Kill *process* when it has run for *seconds*; False when it was done before."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    finish(process)
+    return process.returncode == -signal.SIGKILL
+
+
+def timed(*args):
+    began = time.monotonic()
+    ran = apart(*args, env=QUICK)
+    assert ran.code == 0, ran.err
+    return time.monotonic() - began
+
+
+def test_an_ingest_killed_at_random_moments_and_repeated_leaves_one_of_everything(films, tmp_path):
+    data = tmp_path / "data"
+    files = [films / "a.mp4", films / "long.mp4"]
+    longest = timed("ingest", *files, "--data", tmp_path / "measured")
+    killed = 0
+    for moment in moments(longest):
+        killed += kill_after(start("ingest", *files, "--data", data, env=QUICK), moment)
+    assert killed
+    assert here("ingest", *files, "--data", data).code == 0
+    assert here("worker", "--once", "--data", data).code == 0
+    assert disagreements(data) == []
+    assert len(here("videos", "--json", "--data", data).json) == 2
+
+
+def test_a_worker_killed_at_random_moments_and_repeated_leaves_one_set_of_results(films, tmp_path):
+    measured, data = tmp_path / "measured", tmp_path / "data"
+    for folder in (measured, data):
+        assert here("ingest", films / "long.mp4", "--data", folder).code == 0
+    longest = timed("worker", "--once", "--data", measured)
+    killed = 0
+    for moment in moments(longest):
+        killed += kill_after(start("worker", "--once", "--data", data, env=QUICK), moment)
+    assert killed
+    assert here("worker", "--once", "--data", data).code == 0
+    assert disagreements(data) == []
+    assert disagreements(measured) == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_ingest_killed_when_an_object_appears_is_ended_by_the_next(films, data, count):
+    process = start("ingest", films / "a.mp4", "--data", data, env=QUICK)
+    wait_until(lambda: len(data_files(data)) >= count, f"{count} objects")
+    process.kill()
+    finish(process)
+    assert here("ingest", films / "a.mp4", "--data", data).code == 0
+    assert here("worker", "--once", "--data", data).code == 0
+    assert disagreements(data) == []
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_a_worker_killed_when_a_result_appears_is_followed_by_another(films, data, count):
+    assert here("ingest", films / "a.mp4", "--data", data).code == 0
+    process = start("worker", "--once", "--data", data, env=QUICK)
+    wait_until(lambda: len(data_files(data)) >= count, f"{count} objects")
+    process.kill()
+    finish(process)
+    assert here("worker", "--once", "--data", data).code == 0
+    assert disagreements(data) == []

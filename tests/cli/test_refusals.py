@@ -1,0 +1,180 @@
+"""A disk that refuses and files that change: a clear error, nothing left, and then it goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from cli.agreement import disagreements
+from cli.program import PROGRAM, apart, data_files, environment, here
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def small_disk():
+    """Mounts a file system of so many KiB, once, and takes it away afterwards."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    folder = Path(tempfile.mkdtemp())
+
+    def mount(size):
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if mounted.returncode != 0:
+            pytest.skip(f"this system lets nobody mount: {mounted.stderr.strip()}")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", folder], check=False, capture_output=True)
+    folder.rmdir()
+
+
+def enlarge(folder):
+    subprocess.run(["mount", "-o", "remount,size=16m", folder], check=True)
+
+
+@pytest.mark.parametrize("size", [60, 200, 300])
+def test_an_ingest_into_a_full_disk_leaves_nothing_and_can_be_repeated(films, small_disk, size):
+    disk = small_disk(size)
+    data = disk / "data"
+    ran = here("ingest", films / "long.mp4", "--data", data)
+    assert ran.code == 6, ran.err
+    assert "full" in ran.err or "No space left" in ran.err
+    assert ran.err.count("\n") == 1
+    assert data_files(data) == []
+    enlarge(disk)
+    assert here("ingest", films / "long.mp4", "--data", data).code == 0
+    assert here("worker", "--once", "--data", data).code == 0
+    assert disagreements(data) == []
+
+
+@pytest.mark.parametrize("size", [700])
+def test_a_worker_on_a_full_disk_tries_the_job_again_once_there_is_room(
+    films, small_disk, size, monkeypatch
+):
+    monkeypatch.setenv("HOLDFAST_LEASE", "1")
+    disk = small_disk(size)
+    data = disk / "data"
+    assert here("ingest", films / "long.mp4", "--data", data).code == 0
+    ran = here("worker", "--once", "--data", data)
+    assert ran.code == 7, (ran.out, ran.err)
+    assert "is tried again from" in ran.err
+    assert "No space left" in ran.err or "disk is full" in ran.err
+    assert list((data / "work").glob("*")) == []
+    enlarge(disk)
+    worker = subprocess.Popen(
+        [*PROGRAM, "worker", "--data", data],
+        env=environment(HOLDFAST_LEASE="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        while here("videos", "--data", data, "--json").json[0]["state"] != "done":
+            assert worker.poll() is None
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=30)
+    assert disagreements(data) == []
+
+
+@pytest.fixture
+def shared():
+    """A folder that everybody can reach, as pytest's own is not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def as_nobody(*args, cwd):
+    wrapper = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write anywhere, and there is no setpriv to be somebody else")
+        who = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        wrapper = ["setpriv", *who]
+        tried = subprocess.run([*wrapper, sys.executable, "-c", ""], check=False, cwd=cwd)
+        if tried.returncode != 0:
+            pytest.skip("this Python lies where nobody else may read it")
+    return apart(*args, cwd=cwd, wrapper=wrapper)
+
+
+def test_a_folder_that_may_not_be_written_is_refused(films, shared):
+    shutil.copy(films / "a.mp4", shared / "a.mp4")
+    (shared / "a.mp4").chmod(0o644)
+    if os.geteuid() != 0:
+        shared.chmod(0o555)
+    ran = as_nobody("ingest", "a.mp4", cwd=shared)
+    shared.chmod(0o755)
+    assert ran.code == 6
+    assert "can't be made: Permission denied" in ran.err
+    assert ran.err.count("\n") == 1
+    assert [path.name for path in shared.iterdir()] == ["a.mp4"]
+
+
+def test_a_data_folder_of_somebody_else_is_refused_and_stays_as_it_is(films, shared):
+    data = shared / "data"
+    shutil.copy(films / "c.avi", shared / "c.avi")
+    (shared / "c.avi").chmod(0o644)
+    assert here("ingest", films / "a.mp4", "--data", data).code == 0
+    assert here("worker", "--once", "--data", data).code == 0
+    if os.geteuid() != 0:
+        subprocess.run(["chmod", "-R", "a-w", data], check=True)
+    for arguments in (["ingest", "c.avi"], ["worker", "--once"]):
+        ran = as_nobody(*arguments, "--data", "data", cwd=shared)
+        assert ran.code == 6, ran.err
+        assert ran.err.count("\n") == 1
+        assert "Traceback" not in ran.err
+    if os.geteuid() != 0:
+        subprocess.run(["chmod", "-R", "u+w", data], check=True)
+    assert disagreements(data) == []
+
+
+def test_a_file_that_may_not_be_read_is_named(films, shared):
+    shutil.copy(films / "a.mp4", shared / "secret.mp4")
+    (shared / "secret.mp4").chmod(0o000)
+    shutil.copy(films / "c.avi", shared / "c.avi")
+    (shared / "c.avi").chmod(0o644)
+    shared.chmod(0o777)
+    ran = as_nobody("ingest", "secret.mp4", "c.avi", cwd=shared)
+    assert ran.code in (4, 6)
+    assert "secret.mp4" in ran.err
+    assert "ermission" in ran.err
+    assert "c.avi: queued" in ran.out
+
+
+def test_a_file_that_grows_meanwhile_is_refused_and_nothing_of_it_kept(films, data, tmp_path):
+    growing = tmp_path / "growing.mp4"
+    content = (films / "c.avi").read_bytes()
+    growing.write_bytes(content + b"\0" * 50_000_000)
+    over = threading.Event()
+
+    def grow():
+        with growing.open("ab", buffering=0) as file:
+            while not over.is_set():
+                file.write(b"\0" * 1000)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        ran = here("ingest", growing, films / "a.mp4", "--data", data)
+    finally:
+        over.set()
+        writer.join()
+    assert ran.code == 4
+    assert "growing.mp4" in ran.err
+    assert "changed" in ran.err or "being written" in ran.err
+    assert "a.mp4: queued" in ran.out
+    assert len(data_files(data)) == 2

@@ -1,0 +1,176 @@
+"""What an entity's declaration may say, and what its instances are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from holdfast import Entity, Field, created_at, field, generated_key, key, ref, uuid7, version
+from holdfast.errors import ConfigurationError, NotLoadedError
+from holdfast.records.conformance.entities import Author, Specimen
+
+
+def test_two_keys_are_refused():
+    with pytest.raises(ConfigurationError, match="exactly one key"):
+
+        class Two(Entity, table="two"):
+            a: Field[int] = key()
+            b: Field[int] = key()
+
+
+def test_no_key_is_refused():
+    with pytest.raises(ConfigurationError, match="exactly one key"):
+
+        class Keyless(Entity, table="none"):
+            a: Field[int]
+
+
+def test_a_key_of_another_type_is_refused():
+    with pytest.raises(ConfigurationError, match="UUID, str or int"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[float] = key()
+
+
+def test_a_decimal_without_digits_is_refused():
+    with pytest.raises(ConfigurationError, match="precision and scale"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            price: Field[Decimal]
+
+
+def test_an_unknown_type_is_refused_and_named():
+    with pytest.raises(ConfigurationError, match=r"Wrong\.what"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            what: Field[complex]
+
+
+def test_a_type_of_two_is_refused():
+    with pytest.raises(ConfigurationError, match="one type"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            what: Field[int | str]
+
+
+def test_a_shared_default_is_refused():
+    with pytest.raises(ConfigurationError, match="default_factory"):
+        field(default=[])
+
+
+def test_a_default_and_a_factory_are_refused():
+    with pytest.raises(ConfigurationError, match="not both"):
+        field(default=1, default_factory=int)
+
+
+def test_a_specifier_without_annotation_is_refused():
+    with pytest.raises(ConfigurationError, match="no annotation"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            name = field()
+
+
+def test_an_index_on_no_field_is_refused():
+    with pytest.raises(ConfigurationError, match="'nobody'"):
+
+        class Wrong(Entity, table="wrong", indexes=[("nobody",)]):
+            id: Field[int] = key()
+
+
+def test_a_unique_json_field_is_refused():
+    with pytest.raises(ConfigurationError, match="unique"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            data: Field[dict[str, object]] = field(unique=True)
+
+
+def test_set_null_on_a_field_that_can_not_be_null_is_refused():
+    with pytest.raises(ConfigurationError, match="may be None"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            author: Field[UUID] = ref(Author, on_delete="set null")
+
+
+def test_reading_a_field_goes_through_no_descriptor():
+    for spec in ("id", "name", "version", "created_at"):
+        assert all(spec not in vars(cls) for cls in Author.__mro__)
+    author = Author(name="a")
+    assert author.name is vars(author)["name"]
+
+
+def test_what_the_store_sets_is_not_there_before():
+    author = Author(name="a")
+    for name in ("version", "created_at", "updated_at", "books"):
+        with pytest.raises(NotLoadedError):
+            getattr(author, name)
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = author.misspelt
+    with pytest.raises(AttributeError, match="no field"):
+        _ = Author.misspelt
+
+
+def test_the_constructor_takes_what_a_caller_may_set():
+    with pytest.raises(TypeError, match="name"):
+        Author()
+    with pytest.raises(TypeError, match="version"):
+        Author(name="a", version=1)
+
+
+def test_an_entity_is_a_pydantic_type():
+    adapter = TypeAdapter(Author)
+    author = adapter.validate_python({"name": "a", "born": 1990})
+    assert isinstance(author, Author)
+    assert isinstance(author.id, UUID)
+    vars(author).update(version=3)
+    dumped = adapter.dump_json(author)
+    again = adapter.validate_json(dumped)
+    assert again == author
+    with pytest.raises(ValidationError):
+        adapter.validate_python({"name": "x" * 51})
+    with pytest.raises(ValidationError):
+        adapter.validate_python({"name": "a", "unknown": 1})
+    schema = adapter.json_schema()
+    assert schema["properties"]["name"]["maxLength"] == 50
+    assert schema["required"] == ["name"]
+
+
+def test_every_kind_of_value_goes_through_pydantic():
+    adapter = TypeAdapter(Specimen)
+    given = Specimen(attributes={"a": [1, None]})
+    assert adapter.validate_json(adapter.dump_json(given)) == given
+
+
+def test_entities_are_equal_by_their_fields():
+    one = Author(name="a")
+    other = Author(id=one.id, name="a")
+    assert one == other
+    other.name = "b"
+    assert one != other
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+def test_a_mix_in_gives_its_fields():
+    class Stamped(Entity):
+        made: Field[datetime] = created_at()
+        revision: Field[int] = version()
+
+    class Thing(Stamped, table="things"):
+        id: Field[int] = generated_key()
+
+    @dataclass
+    class Plain:
+        id: int
+
+    assert [spec.name for spec in Thing.__holdfast__.fields] == ["made", "revision", "id"]
+    assert Plain(1) != Thing()
+    assert uuid7() != uuid7()
