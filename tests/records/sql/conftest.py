@@ -10,8 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import psycopg
-import pymysql
 import pytest
 
 STATE = Path(__file__).parents[3] / ".services" / "services.json"
@@ -34,6 +32,7 @@ def mariadb_server():
 
 @pytest.fixture(scope="session")
 def postgresql_url(postgresql_server):
+    psycopg = pytest.importorskip("psycopg")
     name = f"sql_{uuid4().hex}"
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
@@ -48,6 +47,7 @@ def pgbouncer_url(pgbouncer_server, postgresql_url):
 
 @pytest.fixture(scope="session")
 def mariadb_url(mariadb_server):
+    pymysql = pytest.importorskip("pymysql")
     name = f"sql_{uuid4().hex}"
     parts = urlsplit(mariadb_server)
     connection = pymysql.connect(

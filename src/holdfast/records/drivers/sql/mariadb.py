@@ -10,6 +10,7 @@ from holdfast.errors import ConflictError
 from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.errno import MEANINGS
+from holdfast.records.drivers.sql.overwriting import overwriting
 from holdfast.records.drivers.sql.verbs import ServerRows, conflict
 from holdfast.records.model import model_of
 from holdfast.records.query import And, Compare, Everything, Operator, SetTo, node
@@ -160,7 +161,39 @@ class MariaDBRows(ServerRows):
         try:
             return (await self._upsert_many(model, (row,), on))[0]
         except Exception as error:
+            if self.kind(error) == "other row":
+                found = await self._overwrite(model, row, on)
+                if found is not None:
+                    return found, False
             raise await self.refused_row(model, error, row, index, on=on) from error
+
+    async def _overwrite(self, model: Model[E], row: Row, on: tuple[str, ...]) -> E | None:
+        """Overwrite the row with the same *on* when another one stood first in the way."""
+        prepared = self.catalogue.writes(model)
+        table = self.catalogue.statements.tables[model.table]
+        given = {spec.name: parameter(spec.position) for spec in model.fields}
+
+        def built() -> sa.ClauseElement:
+            update = sa.update(table).values(overwriting(model, table, on, given))
+            return update.where(*(table.c[name] == given[name] for name in on))
+
+        def stored() -> sa.ClauseElement:
+            return sa.select(*table.c).where(*(table.c[name] == given[name] for name in on))
+
+        change = prepared.other(("overwrite", on), built)
+        search = prepared.other(("found by", on), stored)
+        encoded = prepared.encode(row)
+
+        async def work() -> E | None:
+            try:
+                count = await self._execute(change.sql, change.bind(encoded))
+            except Exception as error:
+                raise await self.refused_row(model, error, row, None, stored=True) from error
+            if not count:
+                return None
+            return prepared.hydrate(await self._fetch(search.sql, search.bind(encoded)))[0]
+
+        return await self.written(work, several=True)
 
     # --- what went wrong --------------------------------------------------------------------
 

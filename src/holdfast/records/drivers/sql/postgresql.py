@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
 
-from holdfast.errors import ConflictError, DuplicateError, SerializationError
+from holdfast.errors import ConflictError, SerializationError
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.pool import PoolOptions
 from holdfast.records.drivers.sql.tables import named
@@ -207,9 +207,9 @@ class PostgreSQLRows(ServerRows):
         distinct = len(set(keys)) == len(keys) and not any(None in key for key in keys)
         if distinct and not numbered:
             try:
-                return await self.written(at_once, several=on != (model.key.name,))
+                return await self.written(at_once, several=False)
             except Exception as error:
-                if not isinstance(error, DuplicateError) and self.kind(error) not in _CONFLICTS:
+                if self.kind(error) not in _CONFLICTS:
                     raise self.classified(error, model) from error
         return await self.written(one_by_one, several=True)
 
@@ -226,8 +226,6 @@ class PostgreSQLRows(ServerRows):
         statement = prepared.other(("upsert many", on), build)
         found = await self._fetch(statement.sql, _columns(prepared.encoders, rows, None))
         places = [model.by_name[name].position for name in on]
-        if len(found) < len(rows):
-            raise DuplicateError(model.name, (model.key.name,))
         by_fields = {tuple(row[place] for place in places): tuple(row) for row in found}
         encoded = ([prepared.encoders[place] for place in places], places)
         ordered = [by_fields[_encoded(row, *encoded)] for row in rows]
@@ -250,8 +248,6 @@ class PostgreSQLRows(ServerRows):
             found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_row(model, error, row, index) from error
-        if not found:
-            raise DuplicateError(model.name, (key.name,), index)
         ((*stored, created),) = found
         return prepared.hydrate((stored,))[0], created is True
 

@@ -188,10 +188,7 @@ class PostgreSQLDialect:
         return [ordered.nulls_first() if by.first else ordered.nulls_last()]
 
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
-        """The last column tells whether the row was created: xmax is 0 where nothing was before.
-
-        No row comes back when the given key belongs to another row than the one to overwrite.
-        """
+        """The last column tells whether the row was created: xmax is 0 where nothing was before."""
         values = {spec.name: parameter(spec.position) for spec in model.fields}
         return self.upsert_of(model, on, postgresql.insert(table).values(values))
 
@@ -199,19 +196,10 @@ class PostgreSQLDialect:
         self, model: Model[Any], on: tuple[str, ...], insert: postgresql.Insert
     ) -> sa.ClauseElement:
         table = cast("sa.Table", insert.table)
-        key = model.key
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
-        free: Expression | None = None
-        if on != (key.name,) and key.role != "generated":
-            # PostgreSQL looks at *on* alone; that the given key is another row's is a clash too.
-            other = table.alias("holdfast_other")
-            given, found = insert.excluded[key.name], table.c[key.name]
-            taken = sa.and_(other.c[key.name] == given, other.c[key.name] != found)
-            free = sa.not_(sa.exists(sa.select(sa.literal_column("1")).where(taken)))
         return insert.on_conflict_do_update(
             index_elements=list(on),
             set_=overwriting(model, table, on, insert.excluded),
-            where=free,
         ).returning(*table.c, created)
 
     def unnested(self, model: Model[Any], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
