@@ -312,9 +312,12 @@ def _compare_json(
             as_real = (
                 found if how is Operator.EQ else found.op("+")(sa.literal_column("0e0"))
             )  # the cast to a double
+            number = kind.in_([literal("INTEGER"), literal("DOUBLE")])
+            # JSON_TYPE says INTEGER of 5e-324, as it has no point.
+            is_real = found.op("REGEXP")(literal("[.e]"))
             return sa.case(
-                (kind == literal("INTEGER"), _COMPARED[how](as_whole, whole)),
-                (kind == literal("DOUBLE"), _COMPARED[how](as_real, real)),
+                (sa.and_(number, is_real), _COMPARED[how](as_real, real)),
+                (number, _COMPARED[how](as_whole, whole)),
                 else_=_FALSE,
             )
         case list() | dict():
