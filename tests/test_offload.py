@@ -32,6 +32,31 @@ async def test_one_thread_runs_calls_in_their_order_and_never_two_at_once(thread
     assert seen == list(range(100))
 
 
+async def test_each_of_many_callers_gets_its_own_answer(threads):
+    def work(number):
+        if number % 3 == 0:
+            raise ValueError(number)
+        return number
+
+    calls = (threads.run(work, number) for number in range(300))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [o.args[0] if isinstance(o, ValueError) else o for o in outcomes] == list(range(300))
+    assert sum(isinstance(outcome, ValueError) for outcome in outcomes) == 100
+
+
+async def test_an_answer_does_not_wait_for_the_calls_behind_it(threads):
+    release = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    quick = asyncio.create_task(threads.run(lambda: "quick"))
+    slow = asyncio.create_task(
+        threads.run(lambda: asyncio.run_coroutine_threadsafe(release.wait(), loop).result())
+    )
+    assert await asyncio.wait_for(quick, 5) == "quick"
+    assert not slow.done()
+    release.set()
+    await slow
+
+
 async def test_a_cancelled_caller_stops_waiting_while_the_call_goes_on(threads):
     release = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -25,6 +25,7 @@ HoldfastError
 │   └── JobCancelledError       the job was asked to stop
 ├── IntegrityError              bytes are not the bytes that were stored
 ├── StorageError                the disk refuses: full, read-only, not permitted
+├── ServiceError                a service refuses a request, with its own code
 ├── ObjectKeyError              a key that no bucket may hold
 └── MediaError                  a file that can't be used as the video it should be
 
@@ -213,6 +214,19 @@ class IntegrityError(HoldfastError):
 
 class StorageError(HoldfastError):
     """The disk refuses: it is full, read-only, or not permitted."""
+
+
+class ServiceError(HoldfastError):
+    """A service refuses what was asked, and asking again would not help.
+
+    *operation* and *code* are the service's own names, *status* is that of HTTP.
+    """
+
+    def __init__(self, operation: str, status: int, code: str, message: str) -> None:
+        super().__init__(f"{operation}: the service answers {status} {code}: {message}")
+        self.operation = operation
+        self.status = status
+        self.code = code
 
 
 class ObjectKeyError(HoldfastError):

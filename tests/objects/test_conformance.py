@@ -9,9 +9,11 @@ from holdfast.objects.conformance import BucketConformance, BucketHarness
 from holdfast.objects.drivers.memory import MemoryDriver
 from holdfast.offload import Inline, Threads
 
+CONDITIONS = {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE}
+
 
 class MemoryHarness(BucketHarness):
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def open(self):
         return open_bucket("memory://")
@@ -21,7 +23,7 @@ class MemoryHarness(BucketHarness):
 
 
 class DiskHarness(BucketHarness):
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def __init__(self, folder):
         self.url = folder.as_uri()
@@ -37,11 +39,11 @@ class UnconditionalDriver(MemoryDriver):
     """What some S3 servers are like: nothing conditional."""
 
     name = "unconditional"
-    capabilities = frozenset()
+    capabilities = frozenset(Capability) - {Capability.PRESIGN} - CONDITIONS
 
 
 class UnconditionalHarness(BucketHarness):
-    capabilities = frozenset()
+    capabilities = UnconditionalDriver.capabilities
 
     @asynccontextmanager
     async def open(self):

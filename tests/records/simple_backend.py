@@ -17,7 +17,7 @@ from holdfast.errors import (
 )
 from holdfast.records.document import copy_json
 from holdfast.records.evaluate import changed, fits, sort
-from holdfast.records.hydrate import from_rows
+from holdfast.records.hydrate import copied_row, from_rows
 from holdfast.records.model import model_of
 from holdfast.records.session import VerbSession
 from holdfast.records.value import Kind
@@ -84,7 +84,8 @@ class Shelf:
         results = []
         for index, row in enumerate(rows):
             try:
-                results.append(self.add(model, row, index if len(rows) > 1 else None))
+                added = self.add(model, row, index if len(rows) > 1 else None)
+                results.append(copied_row(model, added))
             except ConflictError as conflict:
                 if atomic:
                     raise

@@ -53,10 +53,8 @@ class EntityCodec(Generic[E]):
         """Return the bytes of *value*. Raises InvalidValueError for one that has none."""
         if value is None:
             return _NONE
-        versioned = self._model.version
-        version = 0 if versioned is None else vars(value)[versioned.name]
         try:
-            return _encode((self._mark, *self._model.row(value, version=version, now=None)))
+            return _encode((self._mark, *self._model.stored_row(value)))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidValueError("cache", repr(key), f"can't be stored: {error}") from None
 

@@ -132,7 +132,7 @@ def _print_trimmed(table: Table) -> None:
 
 def clock(seconds: float) -> str:
     """Return *seconds* as 1:02:03.4."""
-    tenths = round(seconds * 10)
+    tenths = int(seconds * 10 + 1e-6)  # as a clock shows it: what is not over does not count
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
     tail = f"{minutes:02}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"

@@ -5,13 +5,23 @@ from __future__ import annotations
 import tempfile
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 from uuid import uuid4
 
 from holdfast.errors import InvalidValueError, StorageError, UnsupportedError
-from holdfast.objects.driver import Capability, Draft, Lender
+from holdfast.objects.driver import (
+    BulkDeleter,
+    Capability,
+    Draft,
+    Grant,
+    IncompleteSweeper,
+    Lender,
+    ParallelReading,
+    Presigner,
+)
 from holdfast.objects.keys import check_key, check_prefix, file_name
 from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
@@ -22,7 +32,7 @@ from holdfast.objects.transfer import Digest, Meter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo
+    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo, Presigned
     from holdfast.objects.sources import Body
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
@@ -48,6 +58,8 @@ class PutOptions:
 
 
 _PLAIN = PutOptions()
+_READ = Grant()
+FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
 
 
 class Bucket:
@@ -119,7 +131,7 @@ class Bucket:
         """
         reading = self._driver.read(check_key(key))
         try:
-            info = await reading.open()
+            info = await reading.open(start, end)
             first, last = _checked_range(info, start, end)
             content = await reading.read(first, last - first)
         finally:
@@ -169,19 +181,25 @@ class Bucket:
         Raises ObjectNotFoundError, IntegrityError, StorageError.
         """
         target = Path(path)
-        async with self.open(key) as reader:
-            file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
-            meter = Meter(progress, reader.info.size)
-            try:
-                async for chunk in reader:
+        reading = self._driver.read(check_key(key))
+        file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
+        try:
+            info = await reading.open(0, FIRST_PIECE)
+            meter = Meter(progress, info.size)
+            if isinstance(reading, ParallelReading) and info.size > FIRST_PIECE:
+                await self._fetch(info, reading, file, meter)
+            else:
+                async for chunk in ObjectReader(info, reading, self._offload):
                     await self._local(target, partial(file.write, chunk))
                     meter.advance(len(chunk))
-                meter.finish()
-                await self._local(target, partial(file.publish, partial(_place, target)))
-            except BaseException:
-                await self._local(target, file.discard)
-                raise
-            return reader.info
+            meter.finish()
+            await self._local(target, partial(file.publish, partial(_place, target)))
+        except BaseException:
+            await self._local(target, file.discard)
+            raise
+        finally:
+            await reading.close()
+        return info
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of *key*, None when there is no such object."""
@@ -229,6 +247,8 @@ class Bucket:
         if isinstance(keys, str):
             raise InvalidValueError("object", "keys", "expected an iterable of keys, got one text")
         checked = [check_key(key) for key in keys]
+        if isinstance(self._driver, BulkDeleter):
+            return await self._driver.delete_many(checked)
         return sum([await self._driver.delete(key) for key in checked])
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
@@ -268,6 +288,50 @@ class Bucket:
         Opening a bucket does it too. What living writers hold, here and in other processes, stays.
         """
         return await self._driver.sweep()
+
+    async def presign(self, key: str, grant: Grant = _READ) -> Presigned:
+        """Return a URL with which anybody may do what *grant* says, until it ends.
+
+        It ends at the time that the result names: as asked, or earlier with the keys that sign it.
+        That there is such an object is not checked. Raises UnsupportedError where no server
+        answers URLs.
+        """
+        check_key(key)
+        if grant.content_type is not None:
+            check_content_type(grant.content_type)
+        if not isinstance(self._driver, Presigner):
+            raise UnsupportedError(Capability.PRESIGN, self._driver.name)
+        return await self._driver.presign(key, grant)
+
+    async def sweep_incomplete(self, older_than: timedelta) -> int:
+        """Remove uploads that began longer ago than *older_than*; return how many.
+
+        On S3 a writer that died leaves an upload in parts, which costs money and is in no listing;
+        only its age tells it from one under way, so choose more than any upload takes. All such
+        uploads of the bucket go, also those of other programs. Elsewhere it is `sweep`.
+        """
+        if older_than < timedelta(0):
+            raise InvalidValueError(
+                "sweep", "older_than", f"expected no less than 0, got {older_than}"
+            )
+        if isinstance(self._driver, IncompleteSweeper):
+            return await self._driver.sweep_incomplete(older_than)
+        return await self._driver.sweep()
+
+    async def _fetch(
+        self, info: ObjectInfo, reading: ParallelReading, file: NewFile, meter: Meter
+    ) -> None:
+        async def sink(offset: int, chunk: bytes) -> None:
+            await self._local(file.temporary, partial(file.write_at, offset, chunk))
+            meter.advance(len(chunk))
+
+        await reading.read_all(sink)
+        digest = Digest(self._offload)
+        source = await source_of(file.temporary, self._offload)
+        async with aclosing(source.chunks) as chunks:
+            async for chunk in chunks:
+                await digest.add(chunk)
+        digest.check(info)
 
     async def _local(self, path: Path, step: Callable[[], object]) -> None:
         with refusals(path):

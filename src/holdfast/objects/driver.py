@@ -7,12 +7,15 @@ is cancelled in the middle always holds something to close.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from holdfast.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -22,6 +25,14 @@ class Capability(StrEnum):
 
     CONDITIONAL_CREATE = "conditional create (if_absent)"
     CONDITIONAL_REPLACE = "conditional replace (if_match)"
+    ANY_KEY = "every legal key"
+    ETAG_PER_WRITE = "an etag of its own for each write of the same bytes"
+    EXACT_TIMES = "the exact time of a write in its answer"
+    FULL_LISTINGS = "content type, metadata and checksum in listings"
+    FULL_METADATA = "2048 bytes of metadata"
+    KEY_INSIDE_KEY = "keys that continue another key behind a slash"
+    PRESIGN = "presigned URLs"
+    STABLE_READS = "reading on in an object that was replaced or deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +40,18 @@ class ObjectInfo:
     """What is known of one stored object.
 
     *size* is in bytes, *modified* an aware UTC time, *sha256* the content's digest in lower-case
-    hexadecimal. *etag* is opaque and new with every write, also of the same bytes.
+    hexadecimal. *etag* is opaque and new with every write of other bytes; with ETAG_PER_WRITE
+    also of the same. None stands for what the backend doesn't know: the checksum of an object
+    that another program stored and, without FULL_LISTINGS, three fields in a listing.
     """
 
     key: str
     size: int
-    content_type: str
-    metadata: Mapping[str, str]
+    content_type: str | None
+    metadata: Mapping[str, str] | None
     etag: str
     modified: datetime
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,48 @@ class Draft:
     if_match: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a presigned URL lets its holder do.
+
+    *expires*: for how long, a second to 7 days. *content_type*: of a GET's answer, or what a PUT
+    has to send. *filename*: under which name a browser saves what it GETs.
+    """
+
+    method: Literal["GET", "PUT"] = "GET"
+    expires: timedelta = timedelta(hours=1)
+    content_type: str | None = None
+    filename: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in ("GET", "PUT"):
+            raise InvalidValueError("grant", "method", f"expected GET or PUT, got {self.method!r}")
+        if not timedelta(seconds=1) <= self.expires <= timedelta(days=7):
+            raise InvalidValueError(
+                "grant", "expires", f"expected a second to 7 days, got {self.expires}"
+            )
+        if self.filename is not None and (self.method != "GET" or not self.filename.isprintable()):
+            raise InvalidValueError("grant", "filename", "expected printable text, with GET alone")
+
+
+@dataclass(frozen=True, slots=True)
+class Presigned:
+    """A URL that carries a grant. *headers* have to be sent along; *expires* is aware."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str]
+    expires: datetime
+
+
+def draft_of(info: ObjectInfo) -> Draft:
+    """Return what publishes the fully described object *info* once more, unconditionally."""
+    assert info.sha256 is not None
+    assert info.content_type is not None
+    assert info.metadata is not None
+    return Draft(info.size, info.sha256, info.content_type, info.metadata)
+
+
 class Writing(Protocol):
     """One object on its way in; nothing of it is visible before `commit` returns."""
 
@@ -85,14 +140,17 @@ class Writing(Protocol):
 class Reading(Protocol):
     """One object held still: it reads the same after it was replaced or deleted."""
 
-    async def open(self) -> ObjectInfo:
-        """Pin the object as it stands now. Raises ObjectNotFoundError."""
+    async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:
+        """Pin the object as it stands now. Raises ObjectNotFoundError.
+
+        *start* and *end*, unchecked, say what will be read, for backends where that helps.
+        """
         ...
 
     async def read(self, offset: int, size: int) -> bytes:
         """Return exactly *size* bytes from *offset*, both inside the object.
 
-        Raises IntegrityError when the backend no longer has them.
+        Raises IntegrityError when the backend no longer has them: never bytes of another object.
         """
         ...
 
@@ -166,4 +224,43 @@ class Lender(Protocol):
 
     def lend(self, key: str) -> Lending:
         """Return a lending of *key*. No I/O."""
+        ...
+
+
+@runtime_checkable
+class ParallelReading(Protocol):
+    """A reading that is faster in several pieces at once."""
+
+    async def read_all(self, sink: Callable[[int, bytes], Awaitable[None]]) -> None:
+        """Hand every byte to *sink* once, with its offset, in any order and from several tasks.
+
+        Raises IntegrityError rather than bytes of two objects.
+        """
+        ...
+
+
+@runtime_checkable
+class IncompleteSweeper(Protocol):
+    """A backend where only its age tells a dead writer's upload from a living one's."""
+
+    async def sweep_incomplete(self, older_than: timedelta) -> int:
+        """Abort uploads that began longer ago than *older_than*; return how many."""
+        ...
+
+
+@runtime_checkable
+class Presigner(Protocol):
+    """A backend whose server answers URLs that carry their permission."""
+
+    async def presign(self, key: str, grant: Grant) -> Presigned:
+        """Return a URL for *key*. No I/O but for credentials."""
+        ...
+
+
+@runtime_checkable
+class BulkDeleter(Protocol):
+    """A backend that removes many objects at less than the price of one each."""
+
+    async def delete_many(self, keys: Sequence[str]) -> int:
+        """Remove each of *keys*; return how many were there. Not atomic."""
         ...

@@ -67,6 +67,16 @@ class NewFile:
             while rest:
                 rest = rest[os.write(handle, rest) :]
 
+    def write_at(self, offset: int, chunk: bytes) -> None:
+        """Write *chunk* at *offset*; what lies before may come later."""
+        with self._lock:
+            rest = memoryview(chunk)
+            handle = self._opened()
+            while rest:
+                written = os.pwrite(handle, rest, offset)
+                rest = rest[written:]
+                offset += written
+
     def publish(self, place: Callable[[Path], T]) -> T:
         """Make the bytes durable and return what *place* returns, which renames the file."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache, lru_cache
 from mimetypes import MimeTypes
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -30,11 +31,20 @@ _FURTHER_TYPES = {
 
 def content_type_of(key: str) -> str:
     """Guess the content type from *key*'s extension, the same on every machine."""
-    suffix = PurePosixPath(key).suffix.lower()
+    return _type_of(PurePosixPath(key).suffix.lower())
+
+
+@cache
+def _table() -> MimeTypes:
+    return MimeTypes()
+
+
+@lru_cache(maxsize=512)
+def _type_of(suffix: str) -> str:
     if suffix in _FURTHER_TYPES:
         return _FURTHER_TYPES[suffix]
     # The table that comes with Python, not the one of the machine.
-    kind, encoding = MimeTypes().guess_type("x" + suffix)
+    kind, encoding = _table().guess_type("x" + suffix)
     if encoding is not None:
         return f"application/{encoding}" if encoding == "gzip" else f"application/x-{encoding}"
     return kind or UNKNOWN_CONTENT

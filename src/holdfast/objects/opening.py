@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote_to_bytes, urlsplit
 
+from holdfast.aws.streams import StreamNetwork
+from holdfast.aws.tls import verifying
 from holdfast.errors import ConfigurationError
+from holdfast.locate import Location, locate, options_from
 from holdfast.objects.bucket import Bucket
 from holdfast.objects.drivers.disk import DiskDriver
 from holdfast.objects.drivers.memory import MemoryDriver
+from holdfast.objects.drivers.s3.options import S3Options, place_of, with_environment
 from holdfast.offload import Threads
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from holdfast.aws.network import Network
     from holdfast.objects.driver import Driver
     from holdfast.offload import Offload
+
+    Networking = Callable[[Callable[[], ssl.SSLContext]], Network]
+
+O = TypeVar("O")  # noqa: E741 - options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +59,23 @@ class Plan:
     """A checked URL: how many threads an async bucket takes, and how its driver is made ready."""
 
     threads: int
-    start: Callable[[Offload], AbstractAsyncContextManager[Driver]]
+    start: Callable[[Offload, Networking], AbstractAsyncContextManager[Driver]]
+
+
+Options = DiskOptions | S3Options
 
 
 def open_bucket(
-    url: str | Path, *, options: DiskOptions | None = None
+    url: str | Path, *, options: Options | None = None
 ) -> AbstractAsyncContextManager[Bucket]:
     """Return a context manager that opens the bucket at *url* and sweeps it.
 
     ``memory://`` is a new bucket that ends with the block. ``file:///absolute/folder``, or a
-    pathlib.Path, is a folder, made when it is not there; many processes may share it. What
-    *options* sets may be a query parameter of the same name instead. Raises ConfigurationError
-    for what can't be opened, on entry StorageError for what the disk refuses.
+    pathlib.Path, is a folder, made when it is not there; many processes may share it.
+    ``s3://name?endpoint_url=...`` is a bucket on S3 or on what speaks it; it needs holdfast[s3].
+    What *options* sets may be a query parameter of the same name instead. Raises
+    ConfigurationError for what can't be opened, on entry also StorageError for what the disk,
+    ServiceError for what the service refuses and UnavailableError when it can't be reached.
     """
     return _opened(plan_of(url, options))
 
@@ -68,68 +84,64 @@ def open_bucket(
 async def _opened(plan: Plan) -> AsyncIterator[Bucket]:
     offload = Threads("objects", count=plan.threads)
     try:
-        async with started(plan, offload) as bucket:
+        async with started(plan, offload, StreamNetwork) as bucket:
             yield bucket
     finally:
         offload.close()
 
 
 @asynccontextmanager
-async def started(plan: Plan, offload: Offload) -> AsyncIterator[Bucket]:
-    """Open and sweep what *plan* names, its blocking work done by *offload*."""
-    async with plan.start(offload) as driver:
+async def started(plan: Plan, offload: Offload, networking: Networking) -> AsyncIterator[Bucket]:
+    """Open and sweep what *plan* names, its work done by *offload* and *networking*."""
+    async with plan.start(offload, networking) as driver:
         bucket = Bucket(driver, offload)
         await bucket.sweep()
         yield bucket
 
 
-def plan_of(url: str | Path, options: DiskOptions | None) -> Plan:
+def plan_of(url: str | Path, options: Options | None) -> Plan:
     """Return what *url* and *options* ask for. Raises ConfigurationError. No I/O."""
     if isinstance(url, Path):
-        return _disk_plan(url.absolute(), options or DiskOptions())
-    parts = urlsplit(url)
-    plan = _PLANS.get(parts.scheme)
-    if plan is None:
-        raise ConfigurationError(
-            f"bucket URL {url!r}: unknown scheme {parts.scheme!r}, known are "
-            + ", ".join(f"{scheme}://" for scheme in sorted(_PLANS))
-        )
-    if parts.fragment:
-        raise ConfigurationError(f"bucket URL {url!r}: write '#' as %23")
-    return plan(url, parts, options)
+        return _disk_plan(url.absolute(), _chosen("a folder", DiskOptions(), options))
+    location = locate(url, tuple(sorted(_PLANS)))
+    if "#" in url:
+        raise ConfigurationError(f"{url!r}: write '#' as %23")
+    if options is not None and location.query:
+        raise ConfigurationError(f"{url!r}: parameters and options exclude each other")
+    return _PLANS[location.scheme](location, options)
 
 
-def _plan_memory(url: str, parts: SplitResult, options: DiskOptions | None) -> Plan:
+def _plan_memory(location: Location, options: Options | None) -> Plan:
     if options is not None:
         raise ConfigurationError("memory:// takes no options")
-    if parts.query:
-        raise ConfigurationError(f"bucket URL {url!r}: memory:// knows no parameters")
-    if parts.netloc or parts.path:
+    if location.query:
+        raise ConfigurationError(f"{location.url!r}: memory:// knows no parameters")
+    if location.host or location.path:
         raise ConfigurationError(
-            f"bucket URL {url!r}: expected memory:// alone; each opening is a new bucket"
+            f"{location.url!r}: expected memory:// alone; each opening is a new bucket"
         )
 
     @asynccontextmanager
-    async def start(_offload: Offload) -> AsyncIterator[Driver]:
+    async def start(_offload: Offload, _networking: Networking) -> AsyncIterator[Driver]:
         yield MemoryDriver()
 
     return Plan(DiskOptions().threads, start)
 
 
-def _plan_file(url: str, parts: SplitResult, options: DiskOptions | None) -> Plan:
-    if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
-        raise ConfigurationError(f"bucket URL {url!r}: expected file:///absolute/folder")
-    folder = os.fsdecode(unquote_to_bytes(parts.path))
+def _plan_file(location: Location, options: Options | None) -> Plan:
+    path = urlsplit(location.url).path  # a folder's name may be bytes that are no UTF-8
+    if location.host not in {"", "localhost"} or not path.startswith("/"):
+        raise ConfigurationError(f"{location.url!r}: expected file:///absolute/folder")
+    folder = os.fsdecode(unquote_to_bytes(path))
     if "\0" in folder:
-        raise ConfigurationError(f"bucket URL {url!r}: a path holds no NUL")
-    if options is not None and parts.query:
-        raise ConfigurationError(f"bucket URL {url!r}: parameters and options exclude each other")
-    return _disk_plan(Path(folder), options or _disk_options(url, parts.query))
+        raise ConfigurationError(f"{location.url!r}: a path holds no NUL")
+    given = options_from(location, DiskOptions())
+    return _disk_plan(Path(folder), _chosen("file://", given, options))
 
 
 def _disk_plan(folder: Path, options: DiskOptions) -> Plan:
     @asynccontextmanager
-    async def start(offload: Offload) -> AsyncIterator[Driver]:
+    async def start(offload: Offload, _networking: Networking) -> AsyncIterator[Driver]:
         driver = DiskDriver(folder, offload, lock_timeout=options.lock_timeout)
         await driver.prepare()
         yield driver
@@ -137,28 +149,46 @@ def _disk_plan(folder: Path, options: DiskOptions) -> Plan:
     return Plan(options.threads, start)
 
 
-def _disk_options(url: str, query: str) -> DiskOptions:
-    known = [field.name for field in fields(DiskOptions)]
-    given: dict[str, str] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in known:
-            raise ConfigurationError(
-                f"bucket URL {url!r}: unknown parameter {name!r}, known are {', '.join(known)}"
-            )
-        if name in given:
-            raise ConfigurationError(f"bucket URL {url!r}: {name} is there twice")
-        given[name] = text
-    default = DiskOptions()
+def _plan_s3(location: Location, options: Options | None) -> Plan:
+    if location.path not in ("", "/"):
+        raise ConfigurationError(f"{location.url!r}: expected s3://bucket and no path")
+    if "credentials" in location.query or "@" in location.host:
+        raise ConfigurationError("keys don't belong into an s3:// URL: use S3Options.credentials")
+    given = _chosen("s3://", options_from(location, S3Options()), options)
+    settled = with_environment(given, os.environ)
+    place = place_of(location.host, settled)
     try:
-        return DiskOptions(
-            lock_timeout=float(given.get("lock_timeout", default.lock_timeout)),
-            threads=int(given.get("threads", default.threads)),
+        from holdfast.objects.drivers.s3.assembly import assembled  # noqa: PLC0415 - optional
+    except ImportError as error:
+        if error.name != "httptools":
+            raise
+        raise ConfigurationError("s3:// needs httptools: install holdfast[s3]") from None
+
+    @asynccontextmanager
+    async def start(offload: Offload, networking: Networking) -> AsyncIterator[Driver]:
+        network = networking(partial(verifying, settled.ca_bundle or None))
+        driver, client = assembled(place, settled, network, offload)
+        try:
+            await driver.prepare()
+            yield driver
+        finally:
+            client.close()
+
+    return Plan(settled.threads, start)
+
+
+def _chosen(place: str, given: O, options: Options | None) -> O:
+    if options is None:
+        return given
+    if not isinstance(options, type(given)):
+        raise ConfigurationError(
+            f"{place} takes {type(given).__name__}, not {type(options).__name__}"
         )
-    except ValueError as error:
-        raise ConfigurationError(f"bucket URL {url!r}: expected numbers, {error}") from None
+    return options
 
 
-_PLANS: dict[str, Callable[[str, SplitResult, DiskOptions | None], Plan]] = {
+_PLANS: dict[str, Callable[[Location, Options | None], Plan]] = {
     "file": _plan_file,
     "memory": _plan_memory,
+    "s3": _plan_s3,
 }

@@ -5,34 +5,39 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from holdfast.aws.sockets import SocketNetwork
 from holdfast.blocking import iterate, run
 from holdfast.objects.bucket import PutOptions
-from holdfast.objects.opening import DiskOptions, plan_of, started
+from holdfast.objects.driver import Grant
+from holdfast.objects.drivers.s3.options import S3Options
+from holdfast.objects.opening import DiskOptions, Options, plan_of, started
 from holdfast.offload import Inline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from datetime import timedelta
     from pathlib import Path
 
     from holdfast.objects import bucket, reader
-    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, Presigned
     from holdfast.objects.sources import BlockingBody
     from holdfast.objects.transfer import Progress
 
-__all__ = ["Bucket", "DiskOptions", "ObjectReader", "PutOptions", "open_bucket"]
+__all__ = ["Bucket", "DiskOptions", "ObjectReader", "PutOptions", "S3Options", "open_bucket"]
 
 T = TypeVar("T")
 
 _PLAIN = PutOptions()
+_READ = Grant()
 
 
 def open_bucket(
-    url: str | Path, *, options: DiskOptions | None = None
+    url: str | Path, *, options: Options | None = None
 ) -> AbstractContextManager[Bucket]:
     """Return a context manager that opens the bucket at *url*, as `holdfast.objects` does."""
     plan = plan_of(url, options)
-    return _opened(started(plan, Inline()))
+    return _opened(started(plan, Inline(), SocketNetwork))
 
 
 @contextmanager
@@ -163,6 +168,12 @@ class Bucket:
 
     def as_file(self, key: str) -> AbstractContextManager[Path]:
         return _entered(self._bucket.as_file(key))
+
+    def presign(self, key: str, grant: Grant = _READ) -> Presigned:
+        return run(self._bucket.presign(key, grant))
+
+    def sweep_incomplete(self, older_than: timedelta) -> int:
+        return run(self._bucket.sweep_incomplete(older_than))
 
     def sweep(self) -> int:
         return run(self._bucket.sweep())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,8 @@ class Digest:
         return self._sha256.hexdigest()
 
     def check(self, info: ObjectInfo) -> None:
-        """Raise IntegrityError unless the bytes seen are those that were stored."""
-        if self.hexdigest() != info.sha256:
+        """Raise IntegrityError unless the bytes seen have the checksum that is known."""
+        if info.sha256 is not None and self.hexdigest() != info.sha256:
             raise IntegrityError(
                 f"object {info.key!r}: the bytes have SHA-256 {self.hexdigest()}, "
                 f"stored were {info.sha256}"
@@ -57,12 +58,14 @@ class Meter:
         self._progress = progress
         self._total = total
         self._done = 0
+        self._lock = threading.Lock()
 
     def advance(self, count: int) -> None:
-        """Report *count* more bytes."""
-        self._done += count
-        if self._progress is not None and count:
-            self._progress(self._done, self._done if self._total is None else self._total)
+        """Report *count* more bytes. Safe among threads, where reports still rise."""
+        with self._lock:
+            self._done += count
+            if self._progress is not None and count:
+                self._progress(self._done, self._done if self._total is None else self._total)
 
     def finish(self) -> None:
         """Report the end, if no byte has."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+_MOST_ROWS = 2**62
+
 
 def condition(model: Model[E], where: Iterable[Predicate]) -> Predicate:
     """Return what all of *where* make together. Raises InvalidQueryError for a foreign field."""
@@ -132,6 +134,8 @@ def count(name: str, value: int | None) -> int | None:
     """Return *value*, a number of rows. Raises InvalidQueryError."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
         raise InvalidQueryError(f"{name}={value!r}: expected a whole number from 0 on")
+    if value is not None and value > _MOST_ROWS:
+        raise InvalidQueryError(f"{name}={value}: expected at most {_MOST_ROWS}")
     return value
 
 

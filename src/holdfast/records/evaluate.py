@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
@@ -33,12 +33,14 @@ from holdfast.records.query import (
     node,
 )
 from holdfast.records.text import fold_case
-from holdfast.records.value import Kind
+from holdfast.records.value import EXACT, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from holdfast.records.model import Row
+
+_MEANS = Context(prec=28)
 
 _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQ: operator.eq,
@@ -148,7 +150,7 @@ def changed(row: Row, changes: Iterable[Change]) -> Row:
             case Increment(_, amount):
                 stored = row[spec.position]
                 if stored is not None:
-                    total = cast("float", stored) + cast("float", amount)
+                    total = plus(stored, amount)
                     values[spec.position] = spec.to_row(change.column.entity, total)
             case _:
                 assert_never(change)
@@ -188,9 +190,18 @@ def _reader(operand: Operand) -> Callable[[Row], object]:
             assert_never(operand)
 
 
+def plus(left: object, right: object) -> object:
+    """Return the exact sum of two numbers of one kind."""
+    if isinstance(left, Decimal):
+        return EXACT.add(left, cast("Decimal", right))
+    return cast("int", left) + cast("int", right)
+
+
 def mean(total: object, count: int) -> object:
     """Return the mean of *count* values that add up to *total*: exact, rounded once."""
-    if isinstance(total, (Decimal, timedelta)):
+    if isinstance(total, Decimal):
+        return _MEANS.divide(total, count)
+    if isinstance(total, timedelta):
         return total / count
     if isinstance(total, int):
         return float(Fraction(total, count))

@@ -78,6 +78,9 @@ class Field(Generic[T]):
 
     __hash__ = object.__hash__
 
+    def __repr__(self) -> str:
+        return f"{self.owner}.{self.spec.name}" if hasattr(self, "spec") else "a field"
+
     @property
     def column(self) -> Column:
         return Column(self.owner, self.spec)

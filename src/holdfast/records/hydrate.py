@@ -56,9 +56,32 @@ def from_rows(model: Model[E]) -> Callable[[Iterable[Row]], list[E]]:
     return cast("Callable[[Iterable[Row]], list[E]]", _from_rows(model))
 
 
+def from_own_rows(model: Model[E]) -> Callable[[Iterable[Row]], list[E]]:
+    """Return a function from row values to entities that take them over, to nobody else's harm."""
+    return cast("Callable[[Iterable[Row]], list[E]]", _from_own_rows(model))
+
+
 @cache
 def _from_rows(model: Model[object]) -> object:
     return hydrator(model, lambda spec: _copy if spec.type.kind is Kind.JSON else None)
+
+
+@cache
+def _from_own_rows(model: Model[object]) -> object:
+    return hydrator(model, lambda _spec: None)
+
+
+def copied_row(model: Model[E], row: Row) -> Row:
+    """Return a row that shares nothing that can change with *row*."""
+    places = _documents(cast("Model[object]", model))
+    if not places:
+        return row
+    return tuple(_copy(value) if at in places else value for at, value in enumerate(row))
+
+
+@cache
+def _documents(model: Model[object]) -> frozenset[int]:
+    return frozenset(spec.position for spec in model.fields if spec.type.kind is Kind.JSON)
 
 
 def _copy(value: object) -> object:

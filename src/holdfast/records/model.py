@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.text import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from holdfast.records.declaration import Declaration
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from holdfast.records.value import ValueType
 
 E = TypeVar("E")
+
+_STORE_SET = {"version": "version", "created_at": "now", "updated_at": "now"}
 
 Row = tuple[object, ...]
 """An entity's row values in the order of its model's fields."""
@@ -108,39 +110,75 @@ class Model(Generic[E]):
     def references(self) -> tuple[FieldSpec, ...]:
         return tuple(spec for spec in self.fields if spec.reference is not None)
 
-    @cached_property
-    def _checks(self) -> tuple[tuple[FieldSpec, str, Role, Callable[[object], object]], ...]:
-        return tuple((spec, spec.name, spec.role, spec.type.check) for spec in self.fields)
-
     def _of_role(self, role: str) -> FieldSpec | None:
         return next((spec for spec in self.fields if spec.role == role), None)
 
-    def row(self, entity: E, *, version: int, now: datetime | None) -> Row:
-        """Return the row that writes *entity*; what the store sets is set here.
+    def row(self, entity: E, *, version: int, now: datetime) -> Row:
+        """Return the row that writes *entity*, with *version*, and *now* for both timestamps.
 
-        *now* is the time of writing for both timestamps; with None they keep what the entity has.
         Raises InvalidValueError for a value that can't be stored.
         """
         values = entity.__dict__
+        try:
+            return self._quick_row(values, version, now)
+        except (KeyError, Unfit):
+            return self._careful_row(values, version, now)
+
+    @cached_property
+    def _quick_row(self) -> Callable[[Mapping[str, object], int, datetime], Row]:
+        """A generated function that makes a row of values that are all as they should be."""
+        scope: dict[str, object] = {}
+        parts: list[str] = []
+        for spec in self.fields:
+            stored = _STORE_SET.get(spec.role)
+            if stored is not None:
+                parts.append(stored)
+                continue
+            scope[f"c{spec.position}"] = spec.type.check
+            value = f"values[{spec.name!r}]"
+            if spec.role != "plain":
+                scope[f"s{spec.position}"] = spec
+                get = f"values.get({spec.name!r})" if spec.role == "generated" else value
+                parts.append(f"key(s{spec.position}, {get})")
+            elif spec.type.nullable:
+                parts.append(f"None if (v := {value}) is None else c{spec.position}(v)")
+            else:
+                parts.append(f"c{spec.position}({value})")
+        scope["key"] = self._key_value
+        source = f"def row(values, version, now):\n    return ({', '.join(parts)},)"
+        exec(source, scope)  # noqa: S102 - built from field names, which are identifiers
+        return cast("Callable[[Mapping[str, object], int, datetime], Row]", scope["row"])
+
+    def _key_value(self, spec: FieldSpec, value: object) -> object:
+        if value is None and spec.role == "generated":
+            return None
+        return spec.to_row(self.name, value)
+
+    def _careful_row(self, values: Mapping[str, object], version: int, now: datetime) -> Row:
+        """Make the row field by field, and say of the first that is not as it should be why."""
+        made = {"version": version, "created_at": now, "updated_at": now}
         row: list[object] = []
-        for spec, name, role, check in self._checks:
-            value = values.get(name)
-            if role == "plain" and value is not None:
-                try:
-                    row.append(check(value))
-                except Unfit as unfit:
-                    raise InvalidValueError(self.name, name, str(unfit)) from None
-            elif role == "version":
-                row.append(version)
-            elif now is not None and role in ("created_at", "updated_at"):
-                row.append(now)
-            elif name in values:
-                row.append(spec.to_row(self.name, value))
-            elif role in ("generated", "created_at"):
+        for spec in self.fields:
+            if spec.role in made:
+                row.append(made[spec.role])
+            elif spec.name in values:
+                row.append(spec.to_row(self.name, values[spec.name]))
+            elif spec.role == "generated":
                 row.append(None)
             else:
-                raise InvalidValueError(self.name, name, "the value is missing")
+                raise InvalidValueError(self.name, spec.name, "the value is missing")
         return tuple(row)
+
+    def stored_row(self, entity: E) -> Row:
+        """Return the row of an *entity* as a repository returned it, version and times included.
+
+        Raises InvalidValueError for one that lacks a value or holds what can't be stored.
+        """
+        values = entity.__dict__
+        for spec in self.fields:
+            if spec.name not in values:
+                raise InvalidValueError(self.name, spec.name, "the value is missing")
+        return tuple(spec.to_row(self.name, values[spec.name]) for spec in self.fields)
 
 
 def model_of(entity: type[E]) -> Model[E]:

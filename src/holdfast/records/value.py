@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
@@ -24,6 +24,7 @@ from holdfast.records.document import INT_MAX, INT_MIN, copy_json
 from holdfast.records.text import Unfit, check_text
 
 DECIMAL_DIGITS = 18
+EXACT = Context(prec=60)  # the caller's own context must not round what is stored
 
 
 class Kind(enum.Enum):
@@ -172,15 +173,15 @@ def _decimal_check(bounds: Bounds) -> Callable[[object], Decimal]:
             raise _wrong("Decimal", value)
         if not value.is_finite():
             raise Unfit(f"{value} is not a finite number")
-        if abs(value) >= limit:
+        if value.copy_abs() >= limit:
             raise Unfit(f"{value} has more than {precision - scale} digits before the point")
         try:
-            exact = value.quantize(step)
+            exact = value.quantize(step, context=EXACT)
         except InvalidOperation:
             raise Unfit(f"{value} has more digits than can be kept") from None
         if exact != value:
             raise Unfit(f"{value} has more than {scale} digits after the point")
-        return exact + 0 if exact else step * 0  # -0 becomes 0
+        return exact or exact.copy_abs()  # -0 becomes 0
 
     return check
 

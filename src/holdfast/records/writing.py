@@ -14,7 +14,7 @@ from holdfast.errors import (
 )
 from holdfast.records import checked
 from holdfast.records.driver import Update
-from holdfast.records.hydrate import from_rows
+from holdfast.records.hydrate import from_own_rows
 from holdfast.records.page import BatchResult, Upserted
 from holdfast.records.query import (
     Column,
@@ -190,7 +190,7 @@ class Writing(Reading[E]):
 
     @cached_property
     def _hydrate(self) -> Callable[[Iterable[Row]], list[E]]:
-        return from_rows(self.model)
+        return from_own_rows(self.model)
 
     def _own(self, entity: E) -> E:
         if type(entity) is not self.model.entity:

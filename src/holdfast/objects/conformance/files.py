@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
-from holdfast.errors import IntegrityError, ObjectNotFoundError, StorageError
+from holdfast.errors import (
+    IntegrityError,
+    InvalidValueError,
+    ObjectNotFoundError,
+    StorageError,
+    UnsupportedError,
+)
 from holdfast.objects.conformance.writing import LARGE
+from holdfast.objects.driver import Capability, Grant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.objects.bucket import Bucket
+    from holdfast.objects.conformance.harness import BucketHarness
+    from holdfast.objects.driver import Presigned
+
+
+async def _asked(granted: Presigned, body: bytes | None) -> tuple[bytes | None, int]:
+    """Use the URL as a stranger would; return the body, sent or received, and the status."""
+
+    def ask() -> tuple[bytes | None, int]:
+        request = Request(  # noqa: S310 - the URL of a harness
+            granted.url, data=body, headers=dict(granted.headers), method=granted.method
+        )
+        try:
+            with urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+                return answer.read() or body, answer.status
+        except HTTPError as error:
+            with error:
+                return None, error.status or 0
+
+    return await asyncio.to_thread(ask)
 
 
 class FileCases:
@@ -31,7 +62,7 @@ class FileCases:
         assert (info.size, info.content_type) == (size, "video/mp4")
         target = tmp_path / "down.mp4"
         got = await bucket.download("v.mp4", str(target), progress=lambda *now: down.append(now))
-        assert got == info
+        assert replace(got, modified=info.modified) == info
         assert target.read_bytes() == LARGE[:size]
         steps = [(done, size) for done in range(262_144, size, 262_144)]
         assert up == down == [*steps, (size, size)]
@@ -144,6 +175,41 @@ class FileCases:
             async with bucket.as_file("k") as second:
                 assert first != second
             assert first.read_bytes() == b"bytes"
+
+    async def test_a_presigned_url_is_good_for_what_it_grants(
+        self, bucket: Bucket, harness: BucketHarness
+    ) -> None:
+        if Capability.PRESIGN not in harness.capabilities:
+            with pytest.raises(UnsupportedError, match="presigned"):
+                await bucket.presign("k")
+            return
+        grant = Grant(method="PUT", content_type="text/css", expires=timedelta(minutes=5))
+        upload = await bucket.presign("ü k.css", grant)
+        before = datetime.now(UTC)
+        assert before < upload.expires <= before + timedelta(minutes=5)
+        assert await _asked(upload, b"body {}") == (b"body {}", 200)
+        download = await bucket.presign("ü k.css", Grant(filename="größe.css"))
+        assert await _asked(download, None) == (b"body {}", 200)
+        head = await bucket.head("ü k.css")
+        assert head is not None
+        assert head.content_type == "text/css"
+        other = replace(download, url=download.url.replace("k.css", "x.css"))
+        assert (await _asked(other, None))[1] == 403
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"method": "DELETE"}, {"expires": timedelta(0)}, {"expires": timedelta(days=8)}],
+    )
+    async def test_a_grant_that_no_server_honours_is_refused(
+        self, bucket: Bucket, wrong: dict[str, Any]
+    ) -> None:
+        with pytest.raises(InvalidValueError, match="grant"):
+            await bucket.presign("k", Grant(**wrong))
+
+    async def test_an_age_below_zero_sweeps_nothing(self, bucket: Bucket) -> None:
+        with pytest.raises(InvalidValueError, match=r"sweep\.older_than"):
+            await bucket.sweep_incomplete(timedelta(seconds=-1))
+        assert await bucket.sweep_incomplete(timedelta(days=1)) == 0
 
     async def test_there_is_nothing_to_sweep_while_all_is_well(self, bucket: Bucket) -> None:
         await bucket.put("k", b"bytes")

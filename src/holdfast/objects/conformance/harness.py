@@ -7,17 +7,22 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 from holdfast.objects.bucket import Bucket, PutOptions
+from holdfast.objects.driver import Grant
 from holdfast.objects.reader import ObjectReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from contextlib import AbstractContextManager
+    from datetime import timedelta
     from pathlib import Path
 
     from holdfast.objects import sync
-    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, Presigned
     from holdfast.objects.sources import BlockingBody, Body
     from holdfast.objects.transfer import Progress
+
+
+_READ = Grant()
 
 
 class BucketHarness(ABC):
@@ -137,6 +142,12 @@ class _BlockingBucket(Bucket):
     async def as_file(self, key: str) -> AsyncIterator[Path]:
         with self._blocking.as_file(key) as path:
             yield path
+
+    async def presign(self, key: str, grant: Grant = _READ) -> Presigned:
+        return self._blocking.presign(key, grant)
+
+    async def sweep_incomplete(self, older_than: timedelta) -> int:
+        return self._blocking.sweep_incomplete(older_than)
 
     async def sweep(self) -> int:
         return self._blocking.sweep()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.errors import ObjectNotFoundError, PreconditionFailedError
-from holdfast.objects.driver import Capability, Draft, ObjectInfo
+from holdfast.objects.driver import Capability, ObjectInfo, draft_of
 from holdfast.objects.listing import entries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from holdfast.objects.driver import CommonPrefix
+    from holdfast.objects.driver import CommonPrefix, Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class _Stored:
 
     def described(self) -> ObjectInfo:
         """Return the info with metadata of its own: what a caller changes there stays there."""
-        return replace(self.info, metadata=dict(self.info.metadata))
+        return replace(self.info, metadata=dict(self.info.metadata or {}))
 
 
 def _utc_now() -> datetime:
@@ -37,7 +37,7 @@ class MemoryDriver:
     """Buckets in memory. Safe to use from many threads."""
 
     name = "memory"
-    capabilities = frozenset({Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE})
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
         self._clock = clock
@@ -75,13 +75,7 @@ class MemoryDriver:
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
         stored = self.find(source)
-        draft = Draft(
-            size=stored.info.size,
-            sha256=stored.info.sha256,
-            content_type=stored.info.content_type,
-            metadata=stored.info.metadata,
-        )
-        return self.publish(target, stored.content, draft)
+        return self.publish(target, stored.content, draft_of(stored.info))
 
     async def sweep(self) -> int:
         """Nothing outlives its writer here."""
@@ -145,7 +139,7 @@ class MemoryReading:
         self._key = key
         self._content: bytes | None = None
 
-    async def open(self) -> ObjectInfo:
+    async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:  # noqa: ARG002 - nothing to gain
         stored = self._driver.find(self._key)
         self._content = stored.content
         return stored.described()

@@ -11,6 +11,7 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.entities import (
     MOMENT,
     Author,
+    Book,
     Colour,
     Level,
     Note,
@@ -22,8 +23,10 @@ from holdfast.records.query import everything
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.query import Predicate
+    from holdfast.records.query import Order, Predicate
 
 
 async def _numbers(lab: Lab, *numbers: int | None) -> None:
@@ -138,6 +141,70 @@ async def predicates_combine(lab: Lab) -> None:
     for value in range(300):
         wide = wide | (number == value)
     assert await _found(lab, wide) == [1, 2, 3, 4]
+
+
+@case("QUERY-1", "ORDER-1", "FIND-1")
+async def keys_and_indexed_fields_answer_as_any_others(lab: Lab) -> None:
+    """Whatever a backend takes a short cut for: the key, references, the heads of indexes."""
+    writers = [await lab.repository(Author).add(Author(name=name)) for name in "ab"]
+    repository = lab.repository(Book)
+    stored = [
+        await repository.add(
+            Book(
+                title=title,
+                author_id=writers[number % 2].id,
+                editor_id=None if number % 3 else writers[0].id,
+            )
+        )
+        for number, title in enumerate(("m", "b", "m", "a", "m", "z", "b", "m"))
+    ]
+    middle = stored[4]
+    first = writers[0].id
+    conditions: list[tuple[Predicate, Callable[[Book], bool]]] = [
+        (Book.id == middle.id, lambda each: each.id == middle.id),
+        (Book.id != middle.id, lambda each: each.id != middle.id),
+        (Book.id < middle.id, lambda each: each.id < middle.id),
+        (Book.id <= middle.id, lambda each: each.id <= middle.id),
+        (Book.id > middle.id, lambda each: each.id > middle.id),
+        (Book.id >= middle.id, lambda each: each.id >= middle.id),
+        (Book.id.in_([middle.id, stored[0].id]), lambda each: each.id in (middle.id, stored[0].id)),
+        (Book.author_id == first, lambda each: each.author_id == first),
+        (Book.editor_id == first, lambda each: each.editor_id == first),
+        (Book.editor_id.is_null(), lambda each: each.editor_id is None),
+        (
+            (Book.author_id == first) & (Book.title >= "m"),
+            lambda each: each.author_id == first and each.title >= "m",
+        ),
+        (
+            (Book.author_id == first) & (Book.title < "m") & (Book.id == middle.id),
+            lambda each: each.author_id == first and each.title < "m" and each.id == middle.id,
+        ),
+        (
+            (Book.author_id == first) & (Book.title == "m") & (Book.id > stored[0].id),
+            lambda each: each.author_id == first and each.title == "m" and each.id > stored[0].id,
+        ),
+    ]
+    orders: list[tuple[list[Order], Callable[[Book], tuple[str | int, ...]], bool]] = [
+        ([], lambda each: (each.id,), False),
+        ([Book.id.desc()], lambda each: (each.id,), True),
+        ([Book.title.asc()], lambda each: (each.title, each.id), False),
+        ([Book.title.desc()], lambda each: (each.title, each.id), True),
+    ]
+    for predicate, holds in conditions:
+        fitting = [each for each in stored if holds(each)]
+        assert await repository.count(predicate) == len(fitting), predicate
+        for order, place, backwards in orders:
+            wanted = [each.id for each in sorted(fitting, key=place, reverse=backwards)]
+            found = await repository.find(predicate, order_by=order)
+            assert [each.id for each in found] == wanted, (predicate, order)
+            part = await repository.find(predicate, order_by=order, limit=2, offset=1)
+            assert [each.id for each in part] == wanted[1:3], (predicate, order)
+            page = await repository.page(predicate, order_by=order, size=2)
+            met = [each.id for each in page]
+            while page.next is not None:
+                page = await repository.page(predicate, order_by=order, size=2, cursor=page.next)
+                met += [each.id for each in page]
+            assert met == wanted, (predicate, order)
 
 
 @case("QUERY-1", "ORDER-3")

@@ -20,6 +20,7 @@ from holdfast.records.conformance import (
     relations,
     texts,
     transactions,
+    upserts,
     values,
     writes,
 )
@@ -41,6 +42,7 @@ CASES = cases_of(
     figures,
     orders,
     pages,
+    upserts,
     writes,
     relations,
     transactions,

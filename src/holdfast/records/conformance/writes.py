@@ -19,8 +19,6 @@ from holdfast.records.conformance.case import Capability, case
 from holdfast.records.conformance.entities import (
     Author,
     Book,
-    Chapter,
-    Note,
     Setting,
     Specimen,
     Tally,
@@ -264,6 +262,25 @@ async def a_patch_changes_what_it_names_and_nothing_else(lab: Lab) -> None:
         await repository.patch(given.id, Specimen.text == "x")  # type: ignore[arg-type]
 
 
+@case("UNIQUE-1", "WRITE-1", "ERR-1")
+async def a_change_that_clashes_names_the_field(lab: Lab) -> None:
+    """Also when several unique fields change at once, and by whichever verb."""
+    repository = lab.repository(Author)
+    await repository.add(Author(name="a", email="a@example.com"))
+    second = await repository.add(Author(name="b", email="b@example.com"))
+    for changes, field in (
+        ((Author.name.to("c"), Author.email.to("a@example.com")), "email"),
+        ((Author.name.to("a"), Author.email.to("c@example.com")), "name"),
+    ):
+        async with lab.refused(DuplicateError) as caught:
+            await repository.patch(second.id, *changes)
+        assert caught.error.fields == (field,)
+        async with lab.refused(DuplicateError) as caught:
+            await repository.update_where(Author.id == second.id, changes=changes)
+        assert caught.error.fields == (field,)
+    assert await repository.get(second.id) == second
+
+
 @case("WRITE-7", "ERR-1")
 async def a_patch_holds_to_its_condition(lab: Lab) -> None:
     repository = lab.repository(Tally)
@@ -326,49 +343,6 @@ async def a_sum_that_does_not_fit_is_refused(lab: Lab) -> None:
         Tally.amount.increment(Decimal("0.001"))
     async with lab.refused(InvalidQueryError):
         Tally.id.increment(1)  # type: ignore[misc]
-
-
-@case("UPSERT-1")
-async def an_upsert_adds_or_overwrites(lab: Lab) -> None:
-    repository = lab.repository(Author)
-    began = lab.clock.now
-    first = await repository.upsert(Author(name="a", born=1))
-    assert first.created
-    assert first.entity.version == 1
-    later = lab.clock.advance()
-    second = await repository.upsert(Author(id=first.entity.id, name="b"))
-    assert second.created is False
-    assert (second.entity.name, second.entity.born) == ("b", None)
-    assert (second.entity.version, second.entity.created_at) == (2, began)
-    assert second.entity.updated_at == later
-    third = await repository.upsert(Author(name="b", born=3), on=[Author.name])
-    assert third.created is False
-    assert (third.entity.id, third.entity.born, third.entity.version) == (first.entity.id, 3, 3)
-    assert await repository.find() == [third.entity]
-    async with lab.refused(InvalidQueryError):
-        await repository.upsert(Author(name="b"), on=[Author.born])
-    await repository.add(Author(name="other", email="o@x"))
-    async with lab.refused(DuplicateError) as caught:
-        await repository.upsert(Author(name="b", email="o@x"), on=[Author.name])
-    assert caught.error.fields == ("email",)
-    async with lab.refused(DuplicateError) as caught:
-        await repository.upsert(Author(id=first.entity.id, name="new"), on=[Author.name])
-    assert caught.error.fields == ("id",)
-
-
-@case("UPSERT-1", "REF-1", needs=(Capability.GENERATED_KEYS,))
-async def an_upsert_keeps_references(lab: Lab) -> None:
-    author = await lab.repository(Author).add(Author(name="a"))
-    book = await lab.repository(Book).add(Book(title="b", author_id=author.id))
-    chapters = lab.repository(Chapter)
-    await chapters.add(Chapter(id="c", book_id=book.id))
-    await lab.repository(Note).add(Note(id=1, chapter_id="c"))
-    async with lab.refused(ForeignKeyError):
-        await chapters.upsert(Chapter(id="d", book_id=book.id + 1))
-    async with lab.refused(ForeignKeyError):
-        await chapters.upsert(Chapter(id="c", book_id=book.id + 1))
-    await chapters.upsert(Chapter(id="c", book_id=book.id, heading="new"))
-    assert await lab.repository(Note).count() == 1, "overwriting is not deleting"
 
 
 @case("WHERE-1")

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from holdfast.errors import IntegrityError
-from holdfast.objects.driver import Capability, CommonPrefix, Draft, ObjectInfo
+from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, draft_of
 from holdfast.objects.drivers.disk.root import Root
 from holdfast.objects.drivers.disk.scan import scan
 from holdfast.objects.keys import file_name
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from holdfast.objects.driver import Draft
     from holdfast.offload import Offload
 
 P = ParamSpec("P")
@@ -40,7 +41,7 @@ class DiskDriver:
     """
 
     name = "disk"
-    capabilities = frozenset({Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE})
+    capabilities = frozenset(Capability) - {Capability.PRESIGN}
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class DiskReading:
         self._key = key
         self._file = OpenFile()
 
-    async def open(self) -> ObjectInfo:
+    async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:  # noqa: ARG002 - nothing to gain
         opener = partial(self._driver.root.open_data, self._key)
         return (await self._driver.step(self._file.open, opener)).info
 
@@ -170,13 +171,7 @@ def _copy(root: Root, source: str, target: str) -> ObjectInfo:
     temporary = root.temporary()
     record, handle = root.borrow(source, temporary)
     try:
-        draft = Draft(
-            size=record.info.size,
-            sha256=record.info.sha256,
-            content_type=record.info.content_type,
-            metadata=record.info.metadata,
-        )
-        return root.publish(target, draft, temporary)
+        return root.publish(target, draft_of(record.info), temporary)
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)

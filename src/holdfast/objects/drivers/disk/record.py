@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from holdfast.errors import IntegrityError
-from holdfast.objects.driver import ObjectInfo
+from holdfast.objects.driver import ObjectInfo, draft_of
 from holdfast.objects.drivers.disk.layout import is_data_path
 
 
@@ -39,17 +39,17 @@ class Record:
 
 def encode(record: Record) -> bytes:
     """Return *record* as JSON."""
-    info = record.info
+    info, draft = record.info, draft_of(record.info)
     written = _Written(
         format=_FORMAT,
         key=info.key,
         data=record.data,
         size=info.size,
-        content_type=info.content_type,
-        metadata=dict(info.metadata),
+        content_type=draft.content_type,
+        metadata=dict(draft.metadata),
         etag=info.etag,
         modified=info.modified,
-        sha256=info.sha256,
+        sha256=draft.sha256,
     )
     return written.model_dump_json(indent=1).encode()
 

@@ -111,7 +111,7 @@ class View:
         *,
         descending: bool = False,
     ) -> Iterator[tuple[Entry, Row]]:
-        """Yield entries and rows of the index between *low* and *high*, both left out."""
+        """Yield entries and rows of the index from *low* up to, without, *high*."""
         own = self.own.get(table)
         base = self._base[table]
         hidden = {} if own is None else own.rows
@@ -164,11 +164,11 @@ class View:
 def _between(index: Ordered, low: Entry, high: Entry, *, descending: bool) -> Iterator[Entry]:
     if descending:
         for entry in index.before(high):
-            if entry <= low:
+            if entry < low:
                 return
             yield entry
     else:
-        for entry in index.after(low):
+        for entry in index.since(low):
             if entry >= high:
                 return
             yield entry

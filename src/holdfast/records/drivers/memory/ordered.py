@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ class Ordered:
             del self._blocks[at]
             del self._lasts[at]
 
-    def after(self, bound: Entry) -> Iterator[Entry]:
-        """Yield the entries greater than *bound*, upwards."""
-        for at in range(bisect_right(self._lasts, bound), len(self._blocks)):
+    def since(self, bound: Entry) -> Iterator[Entry]:
+        """Yield the entries not less than *bound*, upwards."""
+        for at in range(bisect_left(self._lasts, bound), len(self._blocks)):
             block = self._blocks[at]
-            yield from block[bisect_right(block, bound) :]
+            yield from block[bisect_left(block, bound) :]
 
     def before(self, bound: Entry) -> Iterator[Entry]:
         """Yield the entries less than *bound*, downwards."""

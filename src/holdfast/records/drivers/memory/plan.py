@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The entries of the index on *positions* between *low* and *high*, both left out."""
+    """The entries of the index on *positions* from *low* up to, without, *high*."""
 
     positions: Positions
     low: Entry
@@ -75,7 +75,10 @@ def _bounds(
                 _position(by) for by in wanted
             ]:
                 place = (*prefix, *values)
-                low, high = (low, min(high, place)) if descending else (max(low, place), high)
+                if descending:
+                    high = min(high, place)
+                else:
+                    low = max(low, (*place, TOP))
             case Compare(Column(_, spec), how, value) if spec.position == first:
                 match how:
                     case Operator.GE:

@@ -10,8 +10,8 @@ from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, F
 from holdfast.records.document import copy_json
 from holdfast.records.drivers.memory.layers import indexed_positions
 from holdfast.records.drivers.memory.plan import ordered_walk
-from holdfast.records.evaluate import changed, fits, mean, sort
-from holdfast.records.hydrate import from_rows
+from holdfast.records.evaluate import changed, fits, mean, plus, sort
+from holdfast.records.hydrate import copied_row, from_rows
 from holdfast.records.model import Model, model_of
 from holdfast.records.query import And, Column, Compare, In, Operator, Predicate
 from holdfast.records.value import Kind
@@ -119,7 +119,8 @@ class Tables:
         results: list[Row | ConflictError] = []
         for index, row in enumerate(rows):
             try:
-                results.append(self._add(model, row, index if len(rows) > 1 else None))
+                added = self._add(model, row, index if len(rows) > 1 else None)
+                results.append(copied_row(model, added))
             except ConflictError as conflict:
                 if atomic:
                     raise
@@ -304,7 +305,7 @@ def _figure(figure: Aggregate, rows: list[Row]) -> object:
 def _total(values: list[object]) -> object:
     total = values[0]
     for value in values[1:]:
-        total = cast("int", total) + cast("int", value)
+        total = plus(total, value)
     return total
 
 

@@ -54,6 +54,28 @@ def decode_datetime(text: str) -> datetime:
     return datetime.fromisoformat(text + "+00:00")
 
 
+def _remembering(encode: Callable[[datetime], str]) -> Callable[[object], object]:
+    """Return *encode* with its last answer kept: the rows of a batch have one time of writing."""
+    last: tuple[object, str] = (None, "")
+
+    def encoded(value: object) -> str:
+        nonlocal last
+        known, text = last
+        if value is not known:
+            text = encode(cast("datetime", value))
+            last = (value, text)
+        return text
+
+    return encoded
+
+
+def _encode_decimal(value: object) -> int:
+    """Return the digits as a whole number; all values of a field have the same scale."""
+    sign, digits, _ = cast("Decimal", value).as_tuple()
+    whole = int("".join(map(str, digits)))
+    return -whole if sign else whole
+
+
 def encode_json(value: object) -> str:
     return orjson.dumps(value).decode()
 
@@ -64,10 +86,9 @@ def encoder(spec: FieldSpec) -> Callable[[object], object] | None:
         case Kind.BOOL:
             return cast("Callable[[object], object]", int)
         case Kind.DECIMAL:
-            scale = spec.type.bounds.scale or 0
-            return lambda value: int(cast("Decimal", value).scaleb(scale))
+            return _encode_decimal
         case Kind.DATETIME:
-            return cast("Callable[[object], object]", encode_datetime)
+            return _remembering(encode_datetime)
         case Kind.DATE:
             return lambda value: cast("date", value).isoformat()
         case Kind.TIME:
@@ -88,8 +109,8 @@ def decoder(spec: FieldSpec) -> Callable[[object], object] | None:
         case Kind.BOOL:
             return bool
         case Kind.DECIMAL:
-            scale = spec.type.bounds.scale or 0
-            return lambda value: Decimal(cast("int", value)).scaleb(-scale)
+            unit = f"E-{spec.type.bounds.scale}"
+            return lambda value: Decimal(f"{value}{unit}")
         case Kind.DATETIME:
             return cast("Callable[[object], object]", decode_datetime)
         case Kind.DATE:

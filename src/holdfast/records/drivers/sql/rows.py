@@ -16,15 +16,24 @@ from holdfast.errors import (
     StorageError,
     TransactionError,
 )
+from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.codecs import decoder, figure_decoder
 from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.model import Model, model_of
-from holdfast.records.query import Column, Increment, Predicate, SetTo
+from holdfast.records.query import (
+    Column,
+    Compare,
+    Everything,
+    Increment,
+    Operator,
+    Predicate,
+    SetTo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import Figures, Update, Values
     from holdfast.records.drivers.sql.statements import Statement, Statements
     from holdfast.records.model import FieldSpec, Row
 
@@ -264,7 +273,8 @@ class Rows:
         changed = {change.column.name for change in update.changes}
         if code in _DUPLICATES:
             touched = [unique for unique in model.uniques if changed & set(unique)]
-            return DuplicateError(model.name, touched[0] if len(touched) == 1 else ())
+            taken = (unique for unique in touched if self._is_taken(update, unique))
+            return DuplicateError(model.name, touched[0] if len(touched) == 1 else next(taken, ()))
         if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             for change in update.changes:
                 spec = change.column.spec
@@ -279,6 +289,15 @@ class Rows:
                 model.name, ", ".join(names), "the sum is too large for the field"
             )
         return self._fail(model, error)
+
+    def _is_taken(self, update: Update[E], unique: tuple[str, ...]) -> bool:
+        """Tell whether a row that *update* leaves alone holds what it would give *unique*."""
+        same: Predicate = Everything()
+        for change in update.changes:
+            if change.column.name in unique and isinstance(change, SetTo):
+                same &= Compare(change.column, Operator.EQ, change.value)
+        sql, values = self._statements.select(Select(update.model, same & ~update.where, (), 1))
+        return self._execute(sql, values).fetchone() is not None
 
     def _has_target(self, spec: FieldSpec, value: object) -> bool:
         assert spec.reference is not None

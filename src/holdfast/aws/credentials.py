@@ -1,0 +1,177 @@
+"""Who asks: access keys, and where they come from."""
+
+from __future__ import annotations
+
+import configparser
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from holdfast.offload import Offload
+
+_MARGIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One access key; its secrets are not shown. *expires* is an aware time, None for never."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name, text in (
+            ("access key", self.access_key),
+            ("secret key", self.secret_key),
+            ("session token", self.session_token or "x"),
+        ):
+            if not text or not text.isascii() or not text.isprintable() or " " in text:
+                raise ConfigurationError(f"the {name} is no printable ASCII without spaces")
+        if self.expires is not None and self.expires.tzinfo is None:
+            raise ConfigurationError("the credentials' expiry is no aware time")
+
+
+class Wallet:
+    """Holds what a provider gave until five minutes before it expires. Safe among threads."""
+
+    def __init__(
+        self,
+        provider: Callable[[], Credentials],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: Credentials | None = None
+
+    async def current(self, offload: Offload) -> Credentials:
+        """Return credentials that are good now; the provider runs where blocking work runs.
+
+        Raises ConfigurationError when the provider gives expired ones.
+        """
+        held = self._held
+        if held is not None and not self._ends_within(held, _MARGIN):
+            return held
+        return await offload.run(self._renew)
+
+    def _renew(self) -> Credentials:
+        with self._lock:
+            if self._held is None or self._ends_within(self._held, _MARGIN):
+                fresh = self._provider()
+                if self._ends_within(fresh, timedelta(0)):
+                    raise ConfigurationError(
+                        f"the credentials {fresh.access_key} expired at {fresh.expires}"
+                    )
+                self._held = fresh
+            return self._held
+
+    def _ends_within(self, held: Credentials, margin: timedelta) -> bool:
+        return held.expires is not None and self._clock() + margin >= held.expires
+
+
+def static(access_key: str, secret_key: str, session_token: str | None = None) -> Credentials:
+    """Return credentials that never expire. Raises ConfigurationError for what is no key."""
+    return Credentials(access_key, secret_key, session_token)
+
+
+def find_credentials(environment: Mapping[str, str]) -> Callable[[], Credentials]:
+    """Return a provider of what the names that AWS users know say, read at each renewal.
+
+    First ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN``, unless
+    ``AWS_PROFILE`` is set; then that profile, or ``default``, in the shared credentials file; then
+    botocore's chain (SSO, assumed roles, instance roles) where botocore is installed. What the
+    provider raises is ConfigurationError and says where it looked.
+    """
+
+    def provide() -> Credentials:
+        profile = environment.get("AWS_PROFILE")
+        found = None if profile else from_environment(environment)
+        return found or from_files(environment) or _from_botocore(profile)
+
+    return provide
+
+
+def from_environment(environment: Mapping[str, str]) -> Credentials | None:
+    """Return the access key in *environment*, None when there is none.
+
+    Raises ConfigurationError for half a key.
+    """
+    access = environment.get("AWS_ACCESS_KEY_ID", "")
+    secret = environment.get("AWS_SECRET_ACCESS_KEY", "")
+    if not access and not secret:
+        return None
+    if not access or not secret:
+        lacking = "AWS_SECRET_ACCESS_KEY" if access else "AWS_ACCESS_KEY_ID"
+        raise ConfigurationError(f"{lacking} is not set, and its other half is")
+    return Credentials(access, secret, environment.get("AWS_SESSION_TOKEN") or None)
+
+
+def from_files(environment: Mapping[str, str]) -> Credentials | None:
+    """Return the profile's static key from the shared files, None when there is none.
+
+    The files are ``~/.aws/credentials`` and ``~/.aws/config``, or what
+    ``AWS_SHARED_CREDENTIALS_FILE`` and ``AWS_CONFIG_FILE`` name. Raises ConfigurationError for a
+    file that can't be read and for half a key.
+    """
+    profile = environment.get("AWS_PROFILE") or "default"
+    places = (
+        (environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials", profile),
+        (
+            environment.get("AWS_CONFIG_FILE") or "~/.aws/config",
+            profile if profile == "default" else f"profile {profile}",
+        ),
+    )
+    for name, section in places:
+        path = Path(name).expanduser()
+        parser = configparser.RawConfigParser(default_section="\0")
+        try:
+            parser.read_string(path.read_text("utf-8"), str(path))
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError, configparser.Error) as error:
+            raise ConfigurationError(f"{path} can't be read: {error}") from None
+        if not parser.has_section(section):
+            continue
+        values = parser[section]
+        access = values.get("aws_access_key_id", "")
+        secret = values.get("aws_secret_access_key", "")
+        if bool(access) != bool(secret):
+            raise ConfigurationError(f"{path}: [{section}] holds half of an access key")
+        if access:
+            return Credentials(access, secret, values.get("aws_session_token") or None)
+    return None
+
+
+def _from_botocore(profile: str | None) -> Credentials:
+    try:
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an optional extra
+        from botocore.session import Session  # noqa: PLC0415
+    except ImportError:
+        raise ConfigurationError(
+            "no AWS credentials: neither AWS_ACCESS_KEY_ID nor a key in the shared files"
+            f"{f' for the profile {profile!r}' if profile else ''}; for SSO, assumed roles and "
+            "instance roles install holdfast[aws]"
+        ) from None
+    try:
+        held = Session(profile=profile).get_credentials()
+        frozen = None if held is None else held.get_frozen_credentials()
+    except BotoCoreError as error:
+        raise ConfigurationError(f"botocore finds no AWS credentials: {error}") from error
+    if frozen is None or not frozen.access_key or not frozen.secret_key:
+        raise ConfigurationError(
+            "no AWS credentials: neither AWS_ACCESS_KEY_ID nor a key in the shared files, "
+            "and botocore's chain finds none"
+        )
+    # Chains renew by themselves: ask again in a while, long before any of theirs ends.
+    renewed = getattr(held, "refresh_needed", None)
+    ends = None if renewed is None else datetime.now(UTC) + timedelta(minutes=10)
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token, ends)

@@ -1,0 +1,223 @@
+"""The network over asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from holdfast.aws.origin import Origin
+
+T = TypeVar("T")
+
+_RECEIVE = 64 * 1024  # below malloc's mmap threshold, or each receive costs system calls
+_HELD = 512 * 1024
+
+
+class StreamPipe(asyncio.BufferedProtocol):
+    """One asyncio transport. Holds at most about half a MiB that nobody received yet."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(_RECEIVE)
+        self._view = memoryview(self._buffer)
+        self._came: deque[bytes] = deque()
+        self._held = 0
+        self._paused = False
+        self._ended = False
+        self._error: OSError | None = None
+        self._receiver: asyncio.Future[bool] | None = None
+        self._full = False
+        self._sender: asyncio.Future[bool] | None = None
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_HELD)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._came.append(bytes(self._view[:nbytes]))
+        self._held += nbytes
+        if self._held >= _HELD and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        _wake(self._receiver)
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        _wake(self._receiver)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        if isinstance(exc, OSError):
+            self._error = exc
+        elif exc is not None:
+            self._error = ConnectionError(f"{type(exc).__name__}: {exc}")
+        _wake(self._receiver)
+        _wake(self._sender)
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        _wake(self._sender)
+
+    # The caller's side.
+
+    @property
+    def stirred(self) -> bool:
+        return self._ended or self._held > 0
+
+    async def send(self, data: bytes, seconds: float) -> None:
+        if self._ended or self._transport is None:
+            raise self._error or ConnectionResetError("the other side has closed the connection")
+        self._transport.write(data)
+        if self._full:
+            waiter = self._sender = self._loop.create_future()
+            try:
+                await self._woken(waiter, seconds, "the other side takes no more bytes")
+            finally:
+                self._sender = None
+            if self._ended:
+                raise self._error or ConnectionResetError("the connection was closed")
+
+    async def receive(self, seconds: float) -> bytes:
+        if not self._came and not self._ended:
+            waiter = self._receiver = self._loop.create_future()
+            try:
+                await self._woken(waiter, seconds, "nothing comes from the other side")
+            finally:
+                self._receiver = None
+        if self._came:
+            chunk = self._came.popleft()
+            self._held -= len(chunk)
+            if self._paused and self._held < _HELD // 2 and self._transport is not None:
+                self._paused = False
+                self._transport.resume_reading()
+            return chunk
+        if self._error is not None:
+            raise self._error
+        return b""
+
+    async def wait(self, seconds: float) -> bool:
+        if not self.stirred:
+            waiter = self._receiver = self._loop.create_future()
+            try:
+                await self._woken(waiter, seconds, "")
+            except TimeoutError:
+                return False
+            finally:
+                self._receiver = None
+        return True
+
+    def close(self) -> None:
+        self._ended = True
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    async def _woken(self, waiter: asyncio.Future[bool], seconds: float, why: str) -> None:
+        alarm = self._loop.call_later(max(seconds, 0), _ring, waiter)
+        try:
+            if not await waiter:
+                raise TimeoutError(why)
+        finally:
+            alarm.cancel()
+
+
+def _wake(waiter: asyncio.Future[bool] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(True)
+
+
+def _ring(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(False)
+
+
+class TaskGate:
+    """Lets a limited number of tasks through at a time, first come first served."""
+
+    def __init__(self, places: int) -> None:
+        self._places = asyncio.BoundedSemaphore(places)
+
+    async def enter(self, seconds: float) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        async with asyncio.timeout(seconds):
+            await self._places.acquire()
+
+    def leave(self) -> None:
+        self._places.release()
+
+
+class StreamNetwork:
+    """Connections of the running event loop; *tls* verifies certificates of secure origins."""
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
+        self._tls = tls
+
+    async def connect(self, origin: Origin, seconds: float) -> StreamPipe:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(seconds):
+            _, pipe = await loop.create_connection(
+                lambda: StreamPipe(loop),
+                origin.host,
+                origin.port,
+                ssl=self._tls() if origin.secure else None,
+            )
+        return pipe
+
+    def gate(self, places: int) -> TaskGate:
+        return TaskGate(places)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def all_of(
+        self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+    ) -> list[T]:
+        results: dict[int, T] = {}
+        waiting = iter(enumerate(calls))
+
+        async def work() -> None:
+            for position, call in waiting:
+                results[position] = await call()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(at_once, len(calls))):
+                    group.create_task(work())
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [results[position] for position in range(len(calls))]
+
+    async def shielded(self, call: Coroutine[object, None, T]) -> T:
+        task = asyncio.ensure_future(call)
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError as error:
+                if task.cancelled():
+                    raise
+                cancelled = error
+            except BaseException:  # noqa: BLE001 - the task holds it, and result() raises it
+                break
+        if cancelled is not None:
+            task.exception()  # seen: the caller's cancellation says more
+            raise cancelled
+        return task.result()

@@ -1,0 +1,1 @@
+"""Buckets on S3 and on everything that speaks it."""

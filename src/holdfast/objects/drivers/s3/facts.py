@@ -1,0 +1,125 @@
+"""What the headers of S3 say of an object, and how they are made to say it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from holdfast.errors import IntegrityError, InvalidValueError
+from holdfast.objects.driver import ObjectInfo
+from holdfast.objects.drivers.s3.document import unreadable
+from holdfast.objects.metadata import UNKNOWN_CONTENT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+META = "x-amz-meta-"
+SHA256 = META + "holdfast-sha256"
+WRITE = META + "holdfast-write"
+CRC32 = "x-amz-checksum-crc32"
+_OURS = frozenset({SHA256, WRITE})
+_HEX = re.compile(r"[0-9a-f]{64}")
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that carry *metadata*.
+
+    A value that a header can't hold as it is goes as an encoded word of RFC 2047, as S3 itself
+    shows such values. Raises InvalidValueError for names that Holdfast keeps for itself.
+    """
+    headers = {META + name: _encoded(value) for name, value in metadata.items()}
+    for name in _OURS & headers.keys():
+        raise InvalidValueError(
+            "object", "metadata", f"the name {name.removeprefix(META)!r} is Holdfast's own on S3"
+        )
+    return headers
+
+
+def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
+    """Return what *headers* of a GET or HEAD say of *key*, which has *size* bytes."""
+    sha256 = headers.get(SHA256, "")
+    return ObjectInfo(
+        key=key,
+        size=size,
+        content_type=headers.get("content-type") or UNKNOWN_CONTENT,
+        metadata={
+            name.removeprefix(META): _decoded(value)
+            for name, value in headers.items()
+            if name.startswith(META) and name not in _OURS
+        },
+        etag=plain_etag(headers.get("etag", "")),
+        modified=http_time(headers.get("last-modified", "")),
+        sha256=sha256 if _HEX.fullmatch(sha256) else None,
+    )
+
+
+def plain_etag(text: str) -> str:
+    """Return an etag without its quotes."""
+    return text.removeprefix("W/").strip('"')
+
+
+def quoted_etag(etag: str) -> str:
+    """Return *etag* as a header holds it. Raises InvalidValueError for what is no etag."""
+    if not etag.isascii() or not etag.isprintable() or '"' in etag:
+        raise InvalidValueError("object", "etag", f"{etag!r} is no etag")
+    return f'"{etag}"'
+
+
+def size_of(key: str, headers: Mapping[str, str]) -> int:
+    """Return the length that *headers* promise. Raises IntegrityError when they promise none."""
+    text = headers.get("content-length", "")
+    if not (text.isascii() and text.isdigit()):
+        raise IntegrityError(f"object {key!r}: the service doesn't say how long it is")
+    return int(text)
+
+
+def range_of(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """Return first and last offset and the whole size of ``Content-Range``, None for nonsense."""
+    match = _RANGE.fullmatch(headers.get("content-range", ""))
+    if match is None:
+        return None
+    first, last, size = map(int, match.groups())
+    return first, last, size
+
+
+def http_time(text: str) -> datetime:
+    """Return the time in an HTTP header. Raises ServiceError for nonsense."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        raise unreadable(f"{text!r} is no time") from None
+
+
+def iso_time(text: str) -> datetime:
+    """Return the time in an answer's XML, to the second, as headers have it."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).replace(microsecond=0)
+    except ValueError:
+        raise unreadable(f"{text!r} is no time") from None
+
+
+def _encoded(value: str) -> str:
+    plain = value.isascii() and "=?" not in value and value == " ".join(value.split(" ")).strip()
+    if plain and "  " not in value:
+        return value
+    return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
+
+
+def _decoded(value: str) -> str:
+    readable = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if "=?" not in readable:
+        return readable
+    try:
+        parts = decode_header(readable)
+        return "".join(
+            part if isinstance(part, str) else part.decode(charset or "ascii", "replace")
+            for part, charset in parts
+        )
+    except (HeaderParseError, LookupError, ValueError):
+        return readable

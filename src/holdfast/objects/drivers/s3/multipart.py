@@ -1,0 +1,119 @@
+"""An upload in parts: all of it appears, or none of it stays."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError, ServiceError
+from holdfast.objects.drivers.s3.document import write, write_text
+from holdfast.objects.drivers.s3.facts import CRC32
+from holdfast.objects.drivers.s3.options import MIB
+from holdfast.objects.drivers.s3.service import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.objects.drivers.s3.options import S3Options
+    from holdfast.objects.drivers.s3.service import Reply, Service
+    from holdfast.objects.drivers.s3.spool import Slice, Spool
+
+_MOST_PARTS = 10_000
+
+
+class Multipart:
+    """One upload in parts of *key*, made with *headers*."""
+
+    def __init__(
+        self, service: Service, options: S3Options, key: str, headers: Mapping[str, str]
+    ) -> None:
+        self._service = service
+        self._options = options
+        self._key = key
+        self._headers = headers
+
+    async def send(self, spool: Spool, condition: Mapping[str, str]) -> Reply:
+        """Upload what *spool* holds, a few parts at once, and complete it under *condition*.
+
+        The answer has the headers of the first and the last request. Whatever goes wrong, also a
+        cancellation, aborts the upload; one whose abort fails too is left to a later sweep.
+        """
+        headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
+        created = await self._service.call(
+            Ask("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
+        )
+        upload = created.document().need("UploadId")
+        try:
+            size = part_size(spool.size, self._options.part)
+            calls = [
+                partial(self._part, upload, number, content)
+                for number, content in enumerate(spool.slices(size), 1)
+            ]
+            parts = await self._service.network.all_of(calls, at_once=self._options.parallel)
+            done = await self._complete(upload, parts, condition)
+        except BaseException as error:
+            if not (isinstance(error, ServiceError) and error.code == "NoSuchUpload"):
+                await self._service.network.shielded(self._abort(upload))
+            raise
+        return type(done)({**created.headers, **done.headers}, done.body)
+
+    async def _part(self, upload: str, number: int, content: Slice) -> str:
+        crc32, sha256 = await self._checksums(content)
+        reply = await self._service.call(
+            Ask(
+                "UploadPart",
+                "PUT",
+                self._key,
+                (("partNumber", str(number)), ("uploadId", upload)),
+                {CRC32: crc32},
+                content,
+                sha256,
+            )
+        )
+        return write(
+            "Part",
+            write_text("PartNumber", str(number)),
+            write_text("ETag", reply.headers.get("etag", "")),
+            write_text("ChecksumCRC32", crc32),
+        )
+
+    async def _checksums(self, content: Slice) -> tuple[str, str | None]:
+        crc32 = 0
+        sha256 = None if self._service.secure else hashlib.sha256()
+        async with aclosing(content.windows()) as windows:
+            async for window in windows:
+                crc32 = zlib.crc32(window, crc32)
+                if sha256 is not None:
+                    await self._service.offload.run(sha256.update, window)
+        text = base64.b64encode(crc32.to_bytes(4, "big")).decode()
+        return text, None if sha256 is None else sha256.hexdigest()
+
+    async def _complete(self, upload: str, parts: list[str], condition: Mapping[str, str]) -> Reply:
+        body = write("CompleteMultipartUpload", *parts).encode()
+        return await self._service.call(
+            Ask(
+                "CompleteMultipartUpload",
+                "POST",
+                self._key,
+                (("uploadId", upload),),
+                condition,
+                body,
+                hashlib.sha256(body).hexdigest(),
+            )
+        )
+
+    async def _abort(self, upload: str) -> None:
+        with suppress(HoldfastError):  # what went wrong before says more
+            await self._service.call(
+                Ask("AbortMultipartUpload", "DELETE", self._key, (("uploadId", upload),))
+            )
+
+
+def part_size(total: int, least: int) -> int:
+    """Return the bytes of a part, whole MiB beyond *least*, so that 10,000 parts hold *total*."""
+    needed = -(-total // _MOST_PARTS)
+    return least if needed <= least else -(-needed // MIB) * MIB

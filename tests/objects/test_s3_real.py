@@ -1,0 +1,124 @@
+"""What only real servers show: uploads of the dead, foreign objects, large ones."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from botocore.config import Config
+from botocore.session import Session
+
+from holdfast.objects import PutOptions, open_bucket, sync
+from objects.s3_servers import SERVERS, new_name, options_of, remove
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(params=SERVERS)
+def place(request):
+    options = options_of(request.param, multipart=5 * MIB, part=5 * MIB)
+    url = new_name()
+    yield url, options
+    remove(url, options)
+
+
+def foreign(options):
+    """Botocore's client: another program on the same bucket."""
+    return Session().create_client(
+        "s3",
+        region_name=options.region,
+        endpoint_url=options.endpoint_url,
+        aws_access_key_id=options.credentials.access_key,
+        aws_secret_access_key=options.credentials.secret_key,
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+async def test_objects_of_another_program_are_read_and_ours_are_read_by_it(place):
+    url, options = place
+    name = url.removeprefix("s3://")
+    async with open_bucket(url, options=options) as bucket:
+        client = foreign(options)
+        client.put_object(Bucket=name, Key="theirs", Body=b"foreign", Metadata={"a": "1"})
+        info = await bucket.head("theirs")
+        assert (info.size, info.metadata, info.sha256) == (7, {"a": "1"}, None)
+        assert await bucket.get("theirs") == b"foreign"
+        copied = await bucket.copy("theirs", "copied")
+        assert (copied.metadata, copied.sha256) == ({"a": "1"}, None)
+        await bucket.put("ours", b"own", content_type="text/css", metadata={"b": "2"})
+        read = client.get_object(Bucket=name, Key="ours")
+        assert (read["Body"].read(), read["ContentType"]) == (b"own", "text/css")
+        assert read["Metadata"]["b"] == "2"
+        client.close()
+
+
+async def test_an_object_in_many_parts_has_its_checksum_and_comes_back(place, tmp_path):
+    url, options = place
+    content = os.urandom(23 * MIB)
+    async with open_bucket(url, options=options) as bucket:
+        info = await bucket.put("k", content, options=PutOptions(if_absent=True))
+        assert info.sha256 == hashlib.sha256(content).hexdigest()
+        await bucket.download("k", tmp_path / "down")
+        assert (tmp_path / "down").read_bytes() == content
+        assert await bucket.get("k", start=9 * MIB, end=9 * MIB + 5) == content[9 * MIB :][:5]
+
+
+KILLED = """
+import sys
+from holdfast.objects import Credentials, S3Options, sync
+
+endpoint, key, secret, url = sys.argv[1:]
+options = S3Options(
+    endpoint_url=endpoint, credentials=Credentials(key, secret), parallel=1,
+    multipart=5 * 2**20, part=5 * 2**20,
+)
+
+from holdfast.objects.drivers.s3 import multipart
+
+real = multipart.Multipart._part
+
+async def part(self, upload, number, content):
+    if number == 3:
+        print("reached", flush=True)
+        sys.stdin.read()
+    return await real(self, upload, number, content)
+
+multipart.Multipart._part = part
+with sync.open_bucket(url, options=options) as bucket:
+    bucket.put("dead/film", bytes(20 * 2**20))
+"""
+
+
+def test_the_upload_of_a_killed_writer_is_no_object_and_is_swept_by_its_age(place):
+    url, options = place
+    with sync.open_bucket(url, options=options) as bucket:
+        keys = options.credentials
+        command = [sys.executable, "-c", KILLED, options.endpoint_url]
+        with subprocess.Popen(
+            [*command, keys.access_key, keys.secret_key, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as writer:
+            assert writer.stdout.readline() == b"reached\n"
+            writer.send_signal(signal.SIGKILL)
+        assert [info.key for info in bucket.list()] == []
+        assert bucket.sweep_incomplete(timedelta(days=1)) == 0
+        assert bucket.sweep_incomplete(timedelta(0)) == 1
+        assert bucket.sweep_incomplete(timedelta(0)) == 0
+
+
+async def test_of_many_creators_one_wins(place):
+    url, options = place
+    async with open_bucket(url, options=options) as bucket:
+        puts = [
+            bucket.put("k", f"{number}".encode(), options=PutOptions(if_absent=True))
+            for number in range(12)
+        ]
+        ended = await asyncio.gather(*puts, return_exceptions=True)
+        won = [number for number, end in enumerate(ended) if not isinstance(end, Exception)]
+        assert len(won) == 1
+        assert await bucket.get("k") == f"{won[0]}".encode()

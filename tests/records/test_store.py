@@ -1,0 +1,150 @@
+"""What stores promise beyond single calls: retries, unique pairs, files that can't be written."""
+
+import os
+import subprocess
+import sys
+from uuid import UUID
+
+import pytest
+
+from holdfast import Entity, Field, field, key, open_store, uuid7
+from holdfast.errors import (
+    ConfigurationError,
+    DuplicateError,
+    InvalidQueryError,
+    LockTimeoutError,
+    SerializationError,
+    TransactionError,
+)
+from holdfast.sync import open_store as open_blocking
+
+pytestmark = pytest.mark.anyio
+
+
+class Seat(Entity, table="seats", uniques=[("row", "number")]):
+    id: Field[UUID] = key(default_factory=uuid7)
+    row: Field[str] = field(max_length=2)
+    number: Field[int]
+    guest: Field[str | None] = field(default=None)
+
+
+@pytest.fixture(params=["memory://", "sqlite"])
+def url(request, tmp_path):
+    return request.param if "://" in request.param else f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+async def store(url):
+    async with open_store(url, [Seat]) as opened:
+        await opened.create_schema()
+        yield opened
+
+
+async def test_work_that_clashes_is_undone_and_done_again(store):
+    seats = store.repository(Seat)
+    attempts = []
+
+    async def work():
+        attempts.append(await seats.count())
+        await seats.add(Seat(row="A", number=1))
+        if len(attempts) < 3:
+            raise SerializationError("another was quicker")
+        return "done"
+
+    assert await store.retrying(work) == "done"
+    assert attempts == [0, 0, 0]
+    assert await seats.count() == 1
+
+
+async def test_retrying_ends_after_its_attempts_with_the_last_error(store):
+    attempts = []
+
+    async def work():
+        attempts.append(1)
+        raise LockTimeoutError("held")
+
+    with pytest.raises(LockTimeoutError):
+        await store.retrying(work, attempts=2)
+    assert len(attempts) == 2
+    with pytest.raises(InvalidQueryError):
+        await store.retrying(work, attempts=0)
+
+
+async def test_other_errors_are_not_retried(store):
+    attempts = []
+
+    async def work():
+        attempts.append(1)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        await store.retrying(work)
+    assert len(attempts) == 1
+
+
+async def test_retrying_inside_a_transaction_is_refused(store):
+    async def work():
+        raise AssertionError("never called")
+
+    async with store.transaction():
+        with pytest.raises(TransactionError):
+            await store.retrying(work)
+
+
+def test_retrying_blocks_where_the_store_does(url):
+    with open_blocking(url, [Seat]) as store:
+        store.create_schema()
+        attempts = []
+
+        def work():
+            attempts.append(1)
+            store.repository(Seat).add(Seat(row="A", number=1))
+            if len(attempts) < 2:
+                raise SerializationError("another was quicker")
+
+        store.retrying(work)
+        assert store.repository(Seat).count() == 1
+
+
+async def test_a_pair_is_unique_where_its_parts_are_not(store):
+    seats = store.repository(Seat)
+    first = await seats.add(Seat(row="A", number=1))
+    await seats.add_many([Seat(row="A", number=2), Seat(row="B", number=1)])
+    with pytest.raises(DuplicateError) as caught:
+        await seats.add(Seat(row="A", number=1))
+    assert caught.value.fields == ("row", "number")
+    upserted = await seats.upsert(Seat(row="A", number=1, guest="Ann"), on=[Seat.number, Seat.row])
+    assert (upserted.created, upserted.entity.id) == (False, first.id)
+    with pytest.raises(InvalidQueryError):
+        await seats.upsert(Seat(row="A", number=1), on=[Seat.row])
+
+
+async def test_a_store_that_was_not_set_up_says_so(url):
+    async with open_store(url, [Seat]) as store:
+        with pytest.raises(ConfigurationError, match="create_schema"):
+            await store.repository(Seat).count()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_a_folder_that_may_not_be_written_is_a_storage_error(tmp_path):
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.name.startswith("pytest"):
+            parent.chmod(0o755)
+    program = (
+        "import os\n"
+        "from holdfast import Entity, Field, generated_key\n"
+        "from holdfast.sync import open_store\n"
+        "from holdfast.errors import StorageError\n"
+        "class Note(Entity, table='notes'):\n    id: Field[int] = generated_key()\n"
+        "os.setgid(65534)\nos.setuid(65534)\n"  # after the imports, which lie in root's folders
+        "try:\n"
+        f"    with open_store('sqlite:///{tmp_path}/x.db', [Note]) as store:\n"
+        "        store.create_schema()\n"
+        "except StorageError as error:\n    print('refused:', error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("refused:"), done.stderr
+    assert list(tmp_path.iterdir()) == []
