@@ -1,6 +1,8 @@
 """Real Redis servers on free loopback ports, to be killed, stopped and restarted."""
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,9 +20,13 @@ def require(binary):
 
 
 def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """Return a port below those of outgoing connections: one of them to a server that is down
+    could else be given the server's own port, and connect to itself."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 class RedisServer:

@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.cache import CacheOptions, open_cache, sync
 from holdfast.cache.conformance.expiry import becomes
+from holdfast.cache.drivers.memory import MemoryDriver
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +77,26 @@ async def test_a_load_that_nobody_waits_for_any_more_ends_and_frees_the_key(url)
         async with asyncio.timeout(5):
             assert await cache.get_or_set("k", other.load) == "other"
         assert await cache.get("k") == "other"
+
+
+async def test_a_flight_that_was_overtaken_is_not_joined_again(monkeypatch):
+    """A cache in memory never lets others run: joining what has ended already would never end."""
+    honest = MemoryDriver.swap
+    claims = []
+
+    async def swap(self, name, value, **how):
+        claims.append(name)
+        return False if len(claims) == 1 else await honest(self, name, value, **how)
+
+    monkeypatch.setattr(MemoryDriver, "swap", swap)
+    async with open_cache("memory://") as cache:
+        gate = Gate()
+        gate.open.set()
+        first = asyncio.create_task(cache.get_or_set("k", gate.load))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(cache.get_or_set("k", gate.load))
+        assert await asyncio.gather(first, second) == ["loaded"] * 2
+        assert gate.loads == 1
 
 
 async def test_what_a_load_raises_goes_to_all_who_wait(url):

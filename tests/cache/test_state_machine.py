@@ -133,15 +133,18 @@ def test_memory_and_redis_never_differ(shared_redis):
 
 
 def test_a_backend_that_differs_is_found(shared_redis, monkeypatch):
-    """Planted: increment gives a counter that is there a new time to live."""
-    honest = MemoryDriver.increment
+    """Planted: a value that is stored anew keeps what was left of the old one's time."""
+    honest = MemoryDriver.set_many
 
-    async def renewing(self, name, by, *, ttl):
-        total = await honest(self, name, by, ttl=ttl)
-        await self.expire(name, ttl)
-        return total
+    async def keeping(self, items, *, ttl):
+        left = [await self.ttl(name) for name, _ in items]
+        outcome = await honest(self, items, ttl=ttl)
+        for (name, _), old in zip(items, left, strict=True):
+            if old is not None and old > 0:
+                await self.expire(name, old)
+        return outcome
 
-    monkeypatch.setattr(MemoryDriver, "increment", renewing)
+    monkeypatch.setattr(MemoryDriver, "set_many", keeping)
     machine = type("Machine", (Pair,), {"url": f"{shared_redis.url}?prefix=planted"})
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
@@ -152,6 +155,7 @@ def test_a_backend_that_differs_is_found(shared_redis, monkeypatch):
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
                 database=None,
+                derandomize=True,
                 phases=[Phase.generate],
                 print_blob=False,
             ),

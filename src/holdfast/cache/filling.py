@@ -101,6 +101,8 @@ class Filler:
                 except Unreadable:
                     self._statistics.unreadable += 1
             flight = self._flights.get(wanted.name)
+            if flight is not None and flight.task.done():
+                flight = None  # about to be forgotten; what it had to give is in the store
             leased = raw is not None and counts and entry.is_lease(raw)
             ours = (
                 leased and flight is not None and raw is not None and raw.startswith(flight.fence)

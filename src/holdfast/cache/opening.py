@@ -88,6 +88,9 @@ async def _return(driver: FallbackDriver, lost: asyncio.Event) -> None:
             except ConfigurationError:  # somebody may mend the server's users while we run
                 _log.exception("the cache's store refuses")
                 pause = _LONGEST_PAUSE
+            except Exception:  # noqa: BLE001 - a bug, to be seen; the cache goes on meanwhile
+                _log.exception("the cache can't go back to its store")
+                pause = _LONGEST_PAUSE
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -72,7 +72,8 @@ async def log_in(wire: Wire, endpoint: Endpoint, login: Login) -> Session:
                 known = ConfigurationError(f"redis {endpoint}: {command[0]!r} is refused: {reply}")
             raise known
     number, server, replication = replies[-3:]
-    assert isinstance(number, int)
+    if not isinstance(number, int):
+        raise UnavailableError(f"redis {endpoint}: no sense in what it answers ({number!r})")
     if _line(replication, "role") != "master":
         raise UnavailableError(f"redis {endpoint}: it is a replica; caches live on the primary")
     return Session(wire, _line(server, "run_id"), number)
@@ -115,8 +116,8 @@ async def primary_by_sentinel(
 
 
 def _line(info: Reply, name: str) -> str:
-    assert isinstance(info, bytes)
-    for line in info.decode().splitlines():
+    text = info.decode() if isinstance(info, bytes) else ""
+    for line in text.splitlines():
         key, _, value = line.partition(":")
         if key == name:
             return value

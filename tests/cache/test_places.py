@@ -1,0 +1,99 @@
+"""TLS and Sentinel, with real servers."""
+
+import asyncio
+import shutil
+import subprocess
+
+import pytest
+
+from cache.servers import RedisServer, free_port, require
+from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
+
+pytestmark = pytest.mark.anyio
+
+QUICK = CacheOptions(timeout=0.5)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    require("openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem "
+        "-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
+    )
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def tls_port(tmp_path, certificates):
+    require("redis-server")
+    port = free_port()
+    options = ["--tls-port", str(port), "--tls-auth-clients", "no"]
+    files = ["--tls-cert-file", f"{certificates}/cert.pem", "--tls-key-file"]
+    with RedisServer(tmp_path, *options, *files, f"{certificates}/key.pem"):
+        yield port
+
+
+async def test_tls_with_a_certificate_that_is_known(tls_port, certificates):
+    url = f"rediss://localhost:{tls_port}/0?ca={certificates}/cert.pem"
+    async with open_cache(url) as cache:
+        assert await cache.set("k", b"x" * 300_000) is Outcome.APPLIED
+        assert await cache.get("k") == b"x" * 300_000
+    with sync.open_cache(url) as cache:
+        assert cache.set("k", b"y" * 300_000) is Outcome.APPLIED
+        assert cache.get("k") == b"y" * 300_000
+
+
+async def test_tls_with_a_certificate_that_nobody_vouches_for_is_not_used(tls_port):
+    url = f"rediss://localhost:{tls_port}/0"
+    async with open_cache(url) as cache:
+        assert cache.health().state is State.DOWN
+        assert "CERTIFICATE_VERIFY_FAILED" in cache.health().reason
+    with sync.open_cache(url) as cache:
+        assert "CERTIFICATE_VERIFY_FAILED" in cache.health().reason
+
+
+async def test_sentinels_name_the_primary_also_after_a_failover(tmp_path):
+    require("redis-server")
+    for name in ("one", "two", "sentinel"):
+        (tmp_path / name).mkdir()
+    with RedisServer(tmp_path / "one") as one:
+        replica = RedisServer(tmp_path / "two", "--replicaof", "127.0.0.1", str(one.port))
+        config = tmp_path / "sentinel" / "sentinel.conf"
+        config.write_text(
+            f"sentinel monitor main 127.0.0.1 {one.port} 1\n"
+            "sentinel down-after-milliseconds main 300\n"
+            "sentinel failover-timeout main 2000\n"
+        )
+        watcher = RedisServer(tmp_path / "sentinel", str(config), "--sentinel")
+        with replica, watcher:
+            nobody = free_port()
+            url = f"redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{watcher.port}/main/0"
+            async with open_cache(url, options=QUICK) as cache:
+                assert await cache.set("k", "old") is Outcome.APPLIED
+                await _until(lambda: _replicas(watcher) == 1)
+                await _until(lambda: replica.ask("EXISTS", "holdfast:k:k") == ":1")
+                one.kill()
+                assert await cache.invalidate(keys=["k"]) is Outcome.PENDING
+                await _until(lambda: cache.health().state is State.UP, seconds=30)
+                assert await cache.get("k") is None
+                assert await cache.set("k", "new") is Outcome.APPLIED
+                assert replica.ask("GET", "holdfast:k:k") == "$4"
+            with sync.open_cache(url, options=QUICK) as cache:
+                assert cache.get("k") == "new"
+            with sync.open_cache(url.replace("/main", "/other"), options=QUICK) as cache:
+                assert "no 'other'" in cache.health().reason
+
+
+def _replicas(sentinel):
+    command = [shutil.which("redis-cli"), "-p", str(sentinel.port), "INFO", "sentinel"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return int(text.partition("slaves=")[2].partition(",")[0])
+
+
+async def _until(look, seconds=15):
+    async with asyncio.timeout(seconds):
+        while not look():  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.02)
