@@ -11,6 +11,11 @@ from holdfast.locate import Location, file_path, locate, options_from
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.drivers.memory import MemoryDriver
 from holdfast.records.drivers.memory.driver import MemoryOptions
+from holdfast.records.drivers.sql.mariadb_server import MariaDBOptions, MariaDBServer
+from holdfast.records.drivers.sql.place import place_of
+from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
+from holdfast.records.drivers.sql.postgresql_server import PostgreSQLServer
+from holdfast.records.drivers.sql.server import ServerDriver
 from holdfast.records.drivers.sql.sqlite import SQLiteDriver, SQLiteOptions
 from holdfast.records.store import Store, utc_now
 
@@ -50,10 +55,11 @@ class Concurrency:
 
     offload: Callable[[str], Offload]
     lock: Callable[[float], Lock]
+    blocking: bool
 
 
-_ASYNC = Concurrency(Threads, TaskLock)
-_BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock)
+_ASYNC = Concurrency(Threads, TaskLock, blocking=False)
+_BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
 
 
 def _memory(location: Location, how: Concurrency) -> Driver:
@@ -69,8 +75,23 @@ def _sqlite(location: Location, how: Concurrency) -> Driver:
     return SQLiteDriver(path, options_from(location, SQLiteOptions()), how.offload)
 
 
+def _postgresql(location: Location, how: Concurrency) -> Driver:
+    place = place_of(location, port=5432, user="postgres")
+    options = options_from(location, PostgreSQLOptions())
+    return ServerDriver(PostgreSQLServer(place, options, blocking=how.blocking))
+
+
+def _mariadb(location: Location, how: Concurrency) -> Driver:
+    place = place_of(location, port=3306, user="root")
+    options = options_from(location, MariaDBOptions())
+    return ServerDriver(MariaDBServer(place, options, blocking=how.blocking))
+
+
 _BACKENDS: dict[str, Callable[[Location, Concurrency], Driver]] = {
     "memory": _memory,
+    "mariadb": _mariadb,
+    "mysql": _mariadb,
+    "postgresql": _postgresql,
     "sqlite": _sqlite,
 }
 

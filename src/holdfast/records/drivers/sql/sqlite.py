@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, ConflictError, TransactionError
-from holdfast.records.drivers.sql.codecs import TYPES
 from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
+from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import Statements
 from holdfast.records.drivers.sql.tables import build_tables
@@ -33,6 +33,7 @@ __all__ = ["SQLiteDriver", "SQLiteOptions"]
 
 T = TypeVar("T")
 
+_DIALECT = SQLiteDialect()
 OLDEST = (3, 38, 0)  # STRICT tables and RETURNING
 
 
@@ -52,14 +53,14 @@ class SQLiteDriver:
         self._options = options
         self._offload = offload
         self._models: tuple[Model[object], ...] = ()
-        self._statements = Statements({})
+        self._statements = Statements({}, _DIALECT)
         self._members: list[Member] = []
         self._idle: list[Member] = []
         self._session: SQLiteSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         self._models = tuple(models)
-        self._statements = Statements(build_tables(models, TYPES))
+        self._statements = Statements(build_tables(models, _DIALECT), _DIALECT)
         writer = await self._member("writer", read_only=False)
         reader = await self._member("reader", read_only=True)
         writing = writer.offload.lock(self._options.lock_timeout)

@@ -8,12 +8,11 @@ the walk met them; on a miss a second walk builds the SQL with parameters number
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
-from holdfast.records.drivers.sql.codecs import encode_json, encoder
+from holdfast.records.drivers.sql.dialect import Parameters
 from holdfast.records.query import (
     After,
     And,
@@ -27,7 +26,7 @@ from holdfast.records.query import (
     Not,
     Operator,
     Or,
-    Part,
+    Order,
     Path,
     Predicate,
     SetTo,
@@ -41,22 +40,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.records.driver import Figures, Select, Update
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape, Steps
     from holdfast.records.model import FieldSpec, Model
-    from holdfast.records.query import Aggregate, Change, Operand, Order
+    from holdfast.records.query import Aggregate, Change, Operand
 
 E = TypeVar("E")
-Expression: TypeAlias = "sa.ColumnElement[Any]"
-Shape: TypeAlias = "tuple[object, ...]"
 
-_DIALECT = sqlite_dialect(paramstyle="qmark")
 _SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
-_NO_LIMIT = -1  # what SQLite takes for none
-_LISTED = (Kind.FLOAT, Kind.BYTES)  # kinds that a JSON list would not carry to the last bit
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL text, and which of the walk's values stands at each of its question marks."""
+    """SQL text, and which of the walk's values stands at each of its parameters."""
 
     sql: str
     places: tuple[int, ...]
@@ -73,21 +68,22 @@ class Statement:
 
 
 class Statements:
-    """The statements of one store, compiled at their first use."""
+    """The statements of one store in one dialect, compiled at their first use."""
 
-    def __init__(self, tables: dict[str, sa.Table]) -> None:
+    def __init__(self, tables: dict[str, sa.Table], dialect: Dialect) -> None:
         self.tables = tables
+        self.dialect = dialect
         self._compiled: dict[Shape, Statement] = {}
-        self._encoders: dict[FieldSpec, Callable[[object], object] | None] = {}
+        self._encoders: dict[FieldSpec, Codec] = {}
 
     def encode(self, spec: FieldSpec, value: object) -> object:
-        """Return SQLite's value for the row value *value*."""
+        """Return the database's value for the row value *value*."""
         if value is None:
             return None
         try:
             encode = self._encoders[spec]
         except KeyError:
-            encode = self._encoders[spec] = encoder(spec)
+            encode = self._encoders[spec] = self.dialect.encoder(spec)
         return value if encode is None else encode(value)
 
     def select(
@@ -105,12 +101,15 @@ class Statements:
             windowed := select.limit is not None or select.offset > 0,
         )
         if windowed:
-            values += (_NO_LIMIT if select.limit is None else select.limit, select.offset)
+            values += (
+                self.dialect.no_limit if select.limit is None else select.limit,
+                select.offset,
+            )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             built = sa.select(*(table.c[spec.name] for spec in specs))
             built = built.where(self._condition(table, select.where, parameters))
-            built = built.order_by(*(_direction(table, by) for by in select.order))
+            built = built.order_by(*self._order(table, select.order))
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
             return built
@@ -129,10 +128,10 @@ class Statements:
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             by = [table.c[column.name] for column in query.by]
-            made = [_figure(table, figure) for figure in query.figures]
+            made = [self._figure(table, figure) for figure in query.figures]
             condition = self._condition(table, query.where, parameters)
             built = sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
-            return built.order_by(*(column.asc().nulls_last() for column in by))
+            return built.order_by(*self._order(table, [Order(column) for column in query.by]))
 
         return self._statement(shape, query.model, build, values)
 
@@ -179,7 +178,7 @@ class Statements:
         return self._statement(shape, model, build, values)
 
     def compile(self, built: sa.ClauseElement) -> Statement:
-        compiled = built.compile(dialect=_DIALECT)
+        compiled = built.compile(dialect=self.dialect.compiler)
         places = getattr(compiled, "positiontup", None) or []
         return Statement(str(compiled), tuple(int(name[1:]) for name in places))
 
@@ -202,10 +201,12 @@ class Statements:
         """Return the shape of *predicate*, and append its values in the order of the parts."""
         match leaf := node(predicate):
             case Compare(operand, how, value):
-                if isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON:
-                    values.append(encode_json(value))
-                else:
-                    values.append(self.encode(operand.spec, value))
+                if _is_json(operand):
+                    shape, given = self.dialect.json_values(how, value)
+                    values.extend(given)
+                    return (Compare, how, operand, shape)
+                assert isinstance(operand, Column)
+                values.append(self.encode(operand.spec, value))
                 return (Compare, how, operand)
             case In(operand, wanted):
                 return (In, operand, self._walk_values(operand, wanted, values))
@@ -215,7 +216,7 @@ class Statements:
                 values.append(fold_case(text) if ignore_case else text)
                 return (Match, operand, part, ignore_case, not text)
             case After(order, place):
-                if not _is_row_comparison(leaf):
+                if not self._is_row_comparison(leaf):
                     return self._walk(expanded(leaf), values)
                 for by, value in zip(order, place, strict=True):
                     assert isinstance(by.operand, Column)
@@ -234,17 +235,22 @@ class Statements:
 
     def _walk_values(
         self, operand: Operand, wanted: tuple[object, ...], values: list[object]
-    ) -> int | None:
-        """Append the values of an `In`: one by one, or as one JSON list of any length."""
-        if isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON:
-            values.extend(encode_json(value) for value in wanted)
-            return len(wanted)
+    ) -> object:
+        """Append the values of an `In` and return what of them makes a difference to the SQL."""
+        if not wanted:
+            return 0
+        if _is_json(operand):
+            shapes: list[Shape] = []
+            for value in wanted:
+                shape, given = self.dialect.json_values(Operator.EQ, value)
+                values.extend(given)
+                shapes.append(shape)
+            return tuple(shapes)
+        assert isinstance(operand, Column)
         encoded = [self.encode(operand.spec, value) for value in wanted]
-        if operand.spec.type.kind in _LISTED:
-            values.extend(encoded)
-            return len(wanted)
-        values.append(encode_json(encoded))
-        return None
+        listed = self.dialect.list_values(operand.spec, encoded)
+        values.extend(listed)
+        return len(listed)
 
     def _condition(
         self, table: sa.Table, predicate: Predicate, parameters: Parameters, *, negate: bool = False
@@ -259,19 +265,23 @@ class Statements:
             case Not(part):
                 return self._condition(table, part, parameters, negate=not negate)
             case After():
-                if not _is_row_comparison(leaf):
+                if not self._is_row_comparison(leaf):
                     return self._condition(table, expanded(leaf), parameters, negate=negate)
                 beyond = _row_comparison(table, leaf, parameters)
                 return sa.not_(beyond) if negate else beyond
             case IsNull(operand):
-                found = _value(table, operand)
-                return found.is_not(None) if negate else found.is_(None)
+                if isinstance(operand, Path):
+                    nowhere = self.dialect.path_is_null(_place(table, operand))
+                    return sa.not_(nowhere) if negate else nowhere
+                column = table.c[operand.name]
+                return column.is_not(None) if negate else column.is_(None)
             case Compare(operand) | In(operand) | Match(operand):
                 holds = self._leaf(table, leaf, parameters)
                 if not negate:
                     return holds
                 if isinstance(operand, Path):
-                    return sa.or_(_value(table, operand).is_(None), sa.not_(holds))
+                    nowhere = self.dialect.path_is_null(_place(table, operand))
+                    return sa.or_(nowhere, sa.not_(holds))
                 if operand.spec.type.nullable:
                     return sa.or_(table.c[operand.name].is_(None), sa.not_(holds))
                 return sa.not_(holds)
@@ -281,41 +291,61 @@ class Statements:
     def _leaf(
         self, table: sa.Table, leaf: Compare | In | Match, parameters: Parameters
     ) -> Expression:
-        operand = leaf.operand
-        column = _value(table, operand)
-        is_json = isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON
+        operand, dialect = leaf.operand, self.dialect
+        is_json = _is_json(operand)
+        place = _place(table, operand)
         match leaf:
-            case Compare(_, how, _):
+            case Compare(_, how, value):
                 if is_json:
-                    return _compare_json(column, how, parameters.next())
-                return _COMPARISONS[how](column, parameters.next())
+                    return dialect.compare_json(place, how, value, parameters)
+                return _COMPARISONS[how](place[0], parameters.next())
             case In(_, wanted):
                 if is_json:
-                    return sa.or_(
-                        sa.false(),
-                        *(_compare_json(column, Operator.EQ, parameters.next()) for _ in wanted),
-                    )
+                    each = [
+                        dialect.compare_json(place, Operator.EQ, value, parameters)
+                        for value in wanted
+                    ]
+                    return sa.or_(sa.false(), *each)
+                if not wanted:
+                    return sa.false()
                 assert isinstance(operand, Column)
-                if operand.spec.type.kind in _LISTED:
-                    return sa.or_(sa.false(), *(column == parameters.next() for _ in wanted))
-                listed = sa.func.json_each(parameters.next()).table_valued("value")
-                return column.in_(sa.select(listed.c.value))
+                encoded = [self.encode(operand.spec, value) for value in wanted]
+                given = [parameters.next() for _ in dialect.list_values(operand.spec, encoded)]
+                return dialect.in_list(operand.spec, place[0], given)
             case Match(_, part, text, ignore_case):
-                return _match(column, part, parameters.next(), (is_json, ignore_case, not text))
+                steps = place[1] if is_json else None
+                wanted_text = (parameters.next(), ignore_case, not text)
+                return dialect.match((place[0], steps), part, wanted_text)
             case _:
                 assert_never(leaf)
 
+    def _order(self, table: sa.Table, order: Sequence[Order]) -> list[Expression]:
+        found: list[Expression] = []
+        for by in order:
+            assert isinstance(by.operand, Column)
+            spec = by.operand.spec
+            column = table.c[spec.name]
+            found += self.dialect.order(by, column, nullable=spec.type.nullable)
+        return found
 
-class Parameters:
-    """Hands out a statement's parameters, numbered in the order of the walk."""
+    def _figure(self, table: sa.Table, figure: Aggregate) -> Expression:
+        if figure.operand is None:
+            return sa.func.count()
+        column = table.c[figure.operand.name]
+        if figure.function == "count":
+            return sa.func.count(column)
+        return self.dialect.figure(figure, column)
 
-    def __init__(self) -> None:
-        self._count = 0
-
-    def next(self) -> sa.BindParameter[Any]:
-        self._count += 1
-        # Typed as NULL, so that SQLAlchemy adds no conversion of its own to any value.
-        return sa.bindparam(f"p{self._count - 1}", type_=sa.types.NullType())
+    def _is_row_comparison(self, after: After) -> bool:
+        """Tell whether to say it as (a, b) > (x, y), which an index on a and b may serve."""
+        columns = [by.operand for by in after.order]
+        return (
+            (self.dialect.compares_rows or len(columns) == 1)
+            and len({by.descending for by in after.order}) == 1
+            and all(
+                isinstance(column, Column) and not column.spec.type.nullable for column in columns
+            )
+        )
 
 
 _COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
@@ -327,70 +357,22 @@ _COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
 }
 
 
-def _value(table: sa.Table, operand: Operand) -> Expression:
-    """Return the operand's value; a JSON path's as JSON text, NULL for null and for nowhere."""
+def _is_json(operand: Operand) -> bool:
+    return isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON
+
+
+def _place(table: sa.Table, operand: Operand) -> tuple[Expression, Steps]:
     match operand:
         case Column(_, spec):
-            return table.c[spec.name]
+            return table.c[spec.name], ()
         case Path(column, steps):
-            return sa.func.holdfast_follow(table.c[column.name], _literal(encode_json(list(steps))))
+            return table.c[column.name], steps
         case _:
             assert_never(operand)
 
 
-def _literal(text: str) -> Expression:
-    return sa.literal_column("'" + text.replace("'", "''") + "'")
-
-
-_ONE: Expression = sa.literal_column("1")
-
-
-def _compare_json(column: Expression, how: Operator, value: Expression) -> Expression:
-    return sa.func.holdfast_compare(column, _literal(how.value), value) == _ONE
-
-
-def _match(
-    column: Expression, part: Part, wanted: Expression, how: tuple[bool, bool, bool]
-) -> Expression:
-    is_json, ignore_case, empty = how
-    if is_json:
-        case: Expression = sa.literal_column(str(int(ignore_case)))
-        return sa.func.holdfast_match(column, _literal(part.value), wanted, case) == _ONE
-    text = sa.func.holdfast_fold(column) if ignore_case else column
-    match part:
-        case Part.WHOLE:
-            return text == wanted
-        case Part.ANYWHERE:
-            return sa.func.instr(text, wanted) >= _ONE
-        case Part.START:
-            return sa.func.substr(text, _ONE, sa.func.length(wanted)) == wanted
-        case Part.END:
-            if empty:
-                return sa.and_(text.is_not(None), wanted == _literal(""))
-            return sa.func.substr(text, -sa.func.length(wanted)) == wanted
-        case _:
-            assert_never(part)
-
-
-def _direction(table: sa.Table, by: Order) -> Expression:
-    assert isinstance(by.operand, Column)
-    column = table.c[by.operand.name]
-    ordered = column.desc() if by.descending else column.asc()
-    if not by.operand.spec.type.nullable:
-        return ordered
-    return ordered.nulls_first() if by.first else ordered.nulls_last()
-
-
-def _is_row_comparison(after: After) -> bool:
-    """Tell whether SQL can say it as (a, b) > (x, y), which an index on a and b serves."""
-    columns = [by.operand for by in after.order]
-    return len({by.descending for by in after.order}) == 1 and all(
-        isinstance(column, Column) and not column.spec.type.nullable for column in columns
-    )
-
-
 def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Expression:
-    columns = [_value(table, by.operand) for by in after.order]
+    columns = [_place(table, by.operand)[0] for by in after.order]
     values = [parameters.next() for _ in after.order]
     descending = after.order[0].descending
     if len(columns) == 1:
@@ -407,25 +389,3 @@ def _assignment(table: sa.Table, change: Change, parameters: Parameters) -> Expr
             return table.c[column.name] + parameters.next()
         case _:
             assert_never(change)
-
-
-def _figure(table: sa.Table, figure: Aggregate) -> Expression:
-    """Return the figure; see `codecs.figure_decoder` for the form of whole sums and means."""
-    if figure.operand is None:
-        return sa.func.count()
-    column = table.c[figure.operand.name]
-    if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
-        function = getattr(sa.func, figure.function)
-        found: Expression = function(column)
-        return found
-    # SQLite's own sum of integers fails beyond 64 bits; the sums of the halves can't.
-    upper: Expression = sa.literal_column("32")
-    lower: Expression = sa.literal_column(str(2**32 - 1))
-    halves = (
-        sa.func.sum(column.op(">>")(upper)),
-        sa.func.sum(column.op("&")(lower)),
-        sa.func.count(column),
-    )
-    space = _literal(" ")
-    joined: Expression = halves[0].op("||")(space).op("||")(halves[1])
-    return joined.op("||")(space).op("||")(halves[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -10,31 +11,39 @@ from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy.types import TypeEngine
-
+    from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.model import FieldSpec, Model
 
 _ON_DELETE = {"restrict": None, "cascade": "CASCADE", "set null": "SET NULL"}
 
 
-def build_tables(
-    models: Sequence[Model[object]], types: Mapping[Kind, TypeEngine[object]]
-) -> dict[str, sa.Table]:
-    """Return a table for each model, by its name, with the column *types* of the dialect."""
+_LONGEST_NAME = 63  # characters, in PostgreSQL; MariaDB takes one more
+_DIGEST = 8
+
+
+def build_tables(models: Sequence[Model[object]], dialect: Dialect) -> dict[str, sa.Table]:
+    """Return a table for each model, by its name, with the column types of *dialect*."""
     metadata = sa.MetaData()
-    return {model.table: _table(model, metadata, types) for model in models}
+    return {model.table: _table(model, metadata, dialect) for model in models}
 
 
-def _table(
-    model: Model[object], metadata: sa.MetaData, types: Mapping[Kind, TypeEngine[object]]
-) -> sa.Table:
+def named(kind: str, table: str, fields: Sequence[str]) -> str:
+    """Return the name of a constraint or index; a long one is cut and told apart by a digest."""
+    name = f"{kind}_{table}_{'_'.join(fields)}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:_DIGEST]
+    return f"{name[: _LONGEST_NAME - _DIGEST - 1]}_{digest}"
+
+
+def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
     columns = [
         sa.Column(
             spec.name,
-            types[spec.type.kind],
-            *_foreign_key(spec),
+            dialect.type_of(model, spec),
+            *_foreign_key(model, spec),
             primary_key=spec is model.key,
             nullable=spec.type.nullable,
             autoincrement=spec.role == "generated",
@@ -42,17 +51,27 @@ def _table(
         for spec in model.fields
     ]
     constraints: list[sa.schema.SchemaItem] = [
-        sa.UniqueConstraint(*unique, name=f"uq_{model.table}_{'_'.join(unique)}")
+        sa.UniqueConstraint(*unique, name=named("uq", model.table, unique))
         for unique in model.uniques
     ]
     constraints += [
-        sa.CheckConstraint(limit, name=f"ck_{model.table}_{spec.name}")
+        sa.CheckConstraint(limit, name=named("ck", model.table, [spec.name]))
         for spec in model.fields
-        if (limit := _limit(spec)) is not None
+        if dialect.name == "sqlite" and (limit := _limit(spec)) is not None
     ]
     table = sa.Table(
-        model.table, metadata, *columns, *constraints, sqlite_strict=True, sqlite_autoincrement=True
+        model.table,
+        metadata,
+        *columns,
+        *constraints,
+        sqlite_strict=True,
+        sqlite_autoincrement=True,
+        mariadb_engine="InnoDB",
+        mariadb_charset="utf8mb4",
+        mariadb_collate="utf8mb4_nopad_bin",
     )
+    if dialect.name != "sqlite":  # which numbers keys only where the constraint has no name
+        table.primary_key.name = named("pk", model.table, [model.key.name])
     declared = {index[0] for index in model.indexes} | {unique[0] for unique in model.uniques}
     wanted = [
         *model.indexes,
@@ -61,17 +80,19 @@ def _table(
     for index in wanted:
         # The key stands at the end of every order, so it stands at the end of every index.
         names = index if model.key.name in index else (*index, model.key.name)
-        sa.Index(f"ix_{model.table}_{'_'.join(index)}", *(table.c[name] for name in names))
+        sa.Index(named("ix", model.table, index), *(table.c[name] for name in names))
     return table
 
 
-def _foreign_key(spec: FieldSpec) -> list[sa.ForeignKey]:
+def _foreign_key(model: Model[object], spec: FieldSpec) -> list[sa.ForeignKey]:
     if spec.reference is None:
         return []
     target: Model[object] = model_of(spec.reference.target())
     return [
         sa.ForeignKey(
-            f"{target.table}.{target.key.name}", ondelete=_ON_DELETE[spec.reference.on_delete]
+            f"{target.table}.{target.key.name}",
+            name=named("fk", model.table, [spec.name]),
+            ondelete=_ON_DELETE[spec.reference.on_delete],
         )
     ]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from holdfast.records.drivers.sql.codecs import decoder, encoder
+from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.hydrate import hydrator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.drivers.sql.statements import Statement, Statements
     from holdfast.records.model import Model, Row
 
@@ -24,14 +24,17 @@ class Writes(Generic[E]):
 
     def __init__(self, model: Model[E], statements: Statements) -> None:
         self._model = model
+        self._dialect = statements.dialect
         self._table = statements.tables[model.table]
         self._compile = statements.compile
         self._upserts: dict[tuple[str, ...], Statement] = {}
+        self._others: dict[object, Statement] = {}
         table, key = self._table, self._table.c[model.key.name]
-        self.hydrate = hydrator(model, decoder)
-        self.encode = row_encoder(model)
-        self.key_encoder = encoder(model.key)
-        self.get = self._compile(sa.select(*table.c).where(key == _parameter(0)))
+        self.hydrate = hydrator(model, statements.dialect.decoder)
+        self.encoders = [statements.dialect.encoder(spec) for spec in model.fields]
+        self.encode = row_encoder(model, self.encoders)
+        self.key_encoder = self.encoders[model.key.position]
+        self.get = self._compile(sa.select(*table.c).where(key == parameter(0)))
         self.insert = self._compile(sa.insert(table).values(self._assignments()))
         self.replace = self._compile(self._build_replace())
 
@@ -42,7 +45,9 @@ class Writes(Generic[E]):
         """Return the insertion that overwrites the row with the same *on* fields."""
         statement = self._upserts.get(on)
         if statement is None:
-            statement = self._upserts[on] = self._compile(self._build_upsert(on))
+            statement = self._upserts[on] = self._compile(
+                self._dialect.upsert(self._model, self._table, on)
+            )
         return statement
 
     def same(self, on: tuple[str, ...], *, but_key: bool = False) -> Statement:
@@ -51,14 +56,21 @@ class Writes(Generic[E]):
         one: sa.ColumnElement[int] = sa.literal_column("1")
         built = sa.select(one).select_from(table)
         for name in on:
-            built = built.where(table.c[name] == _parameter(self._model.by_name[name].position))
+            built = built.where(table.c[name] == parameter(self._model.by_name[name].position))
         if but_key:
             key = self._model.key
-            built = built.where(table.c[key.name] != _parameter(key.position))
+            built = built.where(table.c[key.name] != parameter(key.position))
         return self._compile(built)
 
+    def other(self, name: object, build: Callable[[], sa.ClauseElement]) -> Statement:
+        """Return what *build* builds, compiled once under *name*."""
+        statement = self._others.get(name)
+        if statement is None:
+            statement = self._others[name] = self._compile(build())
+        return statement
+
     def _assignments(self) -> dict[str, sa.ColumnElement[object]]:
-        return {spec.name: _parameter(spec.position) for spec in self._model.fields}
+        return {spec.name: parameter(spec.position) for spec in self._model.fields}
 
     def _build_replace(self) -> sa.ClauseElement:
         model, table = self._model, self._table
@@ -67,34 +79,18 @@ class Writes(Generic[E]):
             name: value for name, value in self._assignments().items() if name not in kept
         } or {model.key.name: table.c[model.key.name]}
         built = sa.update(table).values(written)
-        built = built.where(table.c[model.key.name] == _parameter(model.key.position))
+        built = built.where(table.c[model.key.name] == parameter(model.key.position))
         if model.version is not None:
-            built = built.where(table.c[model.version.name] == _parameter(len(model.fields)))
-        return built.returning(*table.c)
-
-    def _build_upsert(self, on: tuple[str, ...]) -> sa.ClauseElement:
-        model, table = self._model, self._table
-        insert = sqlite_insert(table).values(self._assignments())
-        kept = {model.key.name, *on, *([model.created_at.name] if model.created_at else [])}
-        changes: dict[str, Callable[[], object] | object] = {
-            spec.name: insert.excluded[spec.name] for spec in model.fields if spec.name not in kept
-        }
-        if model.version is not None:
-            version = table.c[model.version.name]
-            changes[model.version.name] = version + sa.literal_column("1")
-        if not changes:
-            changes[model.key.name] = table.c[model.key.name]
-        return insert.on_conflict_do_update(index_elements=list(on), set_=changes).returning(
-            *table.c
-        )
+            built = built.where(table.c[model.version.name] == parameter(len(model.fields)))
+        return built.returning(*table.c) if self._dialect.returns_changed else built
 
 
-def row_encoder(model: Model[E]) -> Callable[[Row], tuple[object, ...]]:
-    """Return a function from a row to its values as SQLite keeps them, generated for *model*."""
+def row_encoder(model: Model[E], encoders: Sequence[Codec]) -> Callable[[Row], tuple[object, ...]]:
+    """Return a generated function from a row to its values as the database keeps them."""
     scope: dict[str, object] = {}
     parts: list[str] = []
     for spec in model.fields:
-        value, function = f"v{spec.position}", encoder(spec)
+        value, function = f"v{spec.position}", encoders[spec.position]
         if function is not None:
             scope[f"e{spec.position}"] = function
             parts.append(f"None if {value} is None else e{spec.position}({value})")
@@ -104,7 +100,3 @@ def row_encoder(model: Model[E]) -> Callable[[Row], tuple[object, ...]]:
     source = f"def encode(row):\n    {names}, = row\n    return ({', '.join(parts)},)"
     exec(source, scope)  # noqa: S102 - built from positions alone
     return cast("Callable[[Row], tuple[object, ...]]", scope["encode"])
-
-
-def _parameter(position: int) -> sa.BindParameter[object]:
-    return sa.bindparam(f"p{position}", type_=sa.types.NullType())

@@ -1,0 +1,98 @@
+"""MariaDB awaited: asyncmy. A call must not be stopped within a statement (see `Pool`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import asyncmy
+import asyncmy.errors
+from asyncmy.constants import CLIENT
+
+from holdfast.errors import ConfigurationError, UnavailableError
+from holdfast.records.drivers.sql.errno import LOST, REFUSED
+from holdfast.records.drivers.sql.link import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.records.drivers.sql.place import Place
+
+
+class AsyncmyConnection:
+    """See `Connection`."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._cursor = raw.cursor()
+
+    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        await self._cursor.execute(sql, tuple(values) or None)
+        found: Sequence[Sequence[object]] = await self._cursor.fetchall()
+        return found
+
+    async def execute(self, sql: str, values: Sequence[object]) -> int:
+        count: int = await self._cursor.execute(sql, tuple(values) or None)
+        return count
+
+    async def command(self, sql: str) -> str:
+        await self._raw.query(sql)
+        return ""
+
+    def fault(self, error: Exception) -> Fault | None:
+        if isinstance(error, asyncmy.errors.MySQLError):
+            code = error.args[0] if error.args else None
+            lost = code in LOST or not self._raw.connected
+            return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
+        if isinstance(error, (OSError, EOFError)):
+            return Fault("2013", lost=True)
+        return None
+
+    def stale(self) -> bool:
+        transport = self._raw._transport  # noqa: SLF001 - it has no other way to say that it is over
+        return not self._raw.connected or transport is None or bool(transport.is_closing())
+
+    async def close(self) -> None:
+        try:
+            await self._raw.ensure_closed()
+        except (OSError, EOFError, asyncmy.errors.MySQLError):
+            self.abandon()
+
+    def abandon(self) -> None:
+        self._raw.close()
+
+
+async def connect(place: Place, *, patience: float, greeting: str) -> AsyncmyConnection:
+    """Return a new connection on which the statement *greeting* was run."""
+    raw = await asyncmy.connect(
+        host=place.host,
+        port=place.port,
+        user=place.user,
+        password=place.password or "",
+        db=place.database,
+        charset="utf8mb4",
+        autocommit=True,
+        connect_timeout=max(1, round(patience)),
+        client_flag=CLIENT.FOUND_ROWS,
+    )
+    connection = AsyncmyConnection(raw)
+    try:
+        await connection.command(greeting)
+    except BaseException:
+        connection.abandon()
+        raise
+    return connection
+
+
+def unreachable(error: Exception, place: Place) -> Exception:
+    """Return what a failure of `connect` means; a bug's error as it is."""
+    where = f"MariaDB at {place.host}:{place.port}"
+    if isinstance(error, asyncmy.errors.MySQLError):
+        code = error.args[0] if error.args else None
+        if code in REFUSED:
+            return ConfigurationError(
+                f"{where} refuses user {place.user!r} or database {place.database!r} ({code})"
+            )
+        return UnavailableError(f"{where} does not take connections now ({code})")
+    if isinstance(error, (OSError, EOFError)):
+        return UnavailableError(f"{where} can't be reached: {error}")
+    return error

@@ -1,0 +1,151 @@
+"""PostgreSQL awaited: asyncpg."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+
+from holdfast.errors import ConfigurationError, UnavailableError
+from holdfast.records.drivers.sql.link import Fault
+from holdfast.uuid7 import uuid_from_int
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from holdfast.records.drivers.sql.place import Place
+
+
+class AsyncpgConnection:
+    """See `Connection`. A cancelled call cancels its statement on the server."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        found: Sequence[Sequence[object]] = await self._raw.fetch(sql, *values)
+        return found
+
+    async def execute(self, sql: str, values: Sequence[object]) -> int:
+        tag: str = await self._raw.execute(sql, *values)
+        return int(tag.rpartition(" ")[2])
+
+    async def command(self, sql: str) -> str:
+        tag: str = await self._raw.execute(sql)
+        return tag
+
+    def fault(self, error: Exception) -> Fault | None:
+        if isinstance(error, asyncpg.PostgresError):
+            code = str(getattr(error, "sqlstate", ""))
+            constraint = getattr(error, "constraint_name", None)
+            return Fault(code, constraint, lost=self._raw.is_closed() or code.startswith("08"))
+        if isinstance(error, OSError) or (
+            isinstance(error, asyncpg.InterfaceError) and self._raw.is_closed()
+        ):
+            return Fault("08006", lost=True)
+        return None
+
+    def stale(self) -> bool:
+        return bool(self._raw.is_closed())
+
+    async def close(self) -> None:
+        try:
+            await self._raw.close(timeout=5)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.abandon()
+
+    def abandon(self) -> None:
+        self._raw.terminate()
+
+
+async def connect(
+    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: str
+) -> AsyncpgConnection:
+    """Return a new connection, its types being those of `PostgreSQLDialect`."""
+    raw = await asyncpg.connect(
+        host=place.host,
+        port=place.port,
+        user=place.user,
+        password=place.password,
+        database=place.database,
+        timeout=max(1, round(patience)),
+        ssl=tls,
+        server_settings=settings,
+        statement_cache_size=500 if prepared else 0,
+    )
+    try:
+        for name, form, encode, decode in _CODECS:
+            await raw.set_type_codec(
+                name, schema="pg_catalog", encoder=encode, decoder=decode, format=form
+            )
+    except BaseException:
+        raw.terminate()
+        raise
+    return AsyncpgConnection(raw)
+
+
+def unreachable(error: Exception, place: Place) -> Exception:
+    """Return what a failure of `connect` means; a bug's error as it is."""
+    where = f"PostgreSQL at {place.host}:{place.port}"
+    if isinstance(error, asyncpg.PostgresError):
+        code = str(getattr(error, "sqlstate", ""))
+        if code.startswith("28") or code == "3D000":
+            return ConfigurationError(
+                f"{where} refuses user {place.user!r} or database {place.database!r} ({code})"
+            )
+        return UnavailableError(f"{where} does not take connections now ({code})")
+    if isinstance(error, (OSError, asyncpg.InterfaceError)):  # a TimeoutError is an OSError
+        return UnavailableError(f"{where} can't be reached: {error}")
+    return error
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_FIRST_DAY = date(2000, 1, 1).toordinal()
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _encode_uuid(value: UUID) -> bytes:
+    return value.bytes
+
+
+def _decode_uuid(data: bytes) -> UUID:
+    return uuid_from_int(int.from_bytes(data, "big"))
+
+
+def _encode_jsonb(text: str) -> bytes:
+    return b"\x01" + text.encode()
+
+
+def _decode_jsonb(data: bytes) -> object:
+    return orjson.loads(data[1:])
+
+
+# asyncpg takes the first and the last moment and day for infinities, so it does not see them.
+
+
+def _encode_moment(value: datetime) -> tuple[int]:
+    return ((value - _EPOCH) // _MICROSECOND,)
+
+
+def _decode_moment(parts: tuple[int]) -> datetime:
+    return _EPOCH + timedelta(0, 0, parts[0])
+
+
+def _encode_day(value: date) -> tuple[int]:
+    return (value.toordinal() - _FIRST_DAY,)
+
+
+def _decode_day(parts: tuple[int]) -> date:
+    return date.fromordinal(parts[0] + _FIRST_DAY)
+
+
+_CODECS: tuple[tuple[str, str, Callable[[Any], object], Callable[[Any], object]], ...] = (
+    ("uuid", "binary", _encode_uuid, _decode_uuid),
+    ("json", "binary", str.encode, orjson.loads),
+    ("jsonb", "binary", _encode_jsonb, _decode_jsonb),
+    ("timestamptz", "tuple", _encode_moment, _decode_moment),
+    ("date", "tuple", _encode_day, _decode_day),
+)

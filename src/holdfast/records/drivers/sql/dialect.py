@@ -1,0 +1,116 @@
+"""What differs between SQL databases: types, codecs, and expressions that have no common form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.engine import Dialect as Compiler
+    from sqlalchemy.types import TypeEngine
+
+    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.query import Aggregate, Operator, Order, Part
+
+Expression: TypeAlias = "sa.ColumnElement[Any]"
+Shape: TypeAlias = "tuple[object, ...]"
+Codec: TypeAlias = "Callable[[object], object] | None"
+Steps: TypeAlias = "tuple[str | int, ...]"
+
+
+class Parameters:
+    """Hands out a statement's parameters, numbered in the order of the walk."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def next(self) -> sa.BindParameter[Any]:
+        self._count += 1
+        return parameter(self._count - 1)
+
+
+class Dialect(Protocol):
+    """One database's SQL. Conditions may be NULL where their column is, and only there."""
+
+    name: str
+    no_limit: int | None
+    """What LIMIT takes for none."""
+    returns_changed: bool
+    """UPDATE has RETURNING."""
+    compares_rows: bool
+    """An index serves (a, b) > (x, y)."""
+
+    @property
+    def compiler(self) -> Compiler:
+        """SQLAlchemy's dialect, which turns expressions into text."""
+        ...
+
+    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+        """Return the column type of a field."""
+        ...
+
+    def encoder(self, spec: FieldSpec) -> Codec:
+        """Return what turns a row value into the database's; None where they are the same."""
+        ...
+
+    def decoder(self, spec: FieldSpec) -> Codec:
+        """Return what turns the database's value into a row value; None where they are the same."""
+        ...
+
+    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """Return the figure over *column*, in the form that `figure_decoder` reads."""
+        ...
+
+    def figure_decoder(self, figure: Aggregate) -> Codec: ...
+
+    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
+        """Return the parameters that `in_list` takes for *encoded*, which is not empty."""
+        ...
+
+    def in_list(
+        self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
+    ) -> Expression: ...
+
+    def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:
+        """Return the parameters of `compare_json` for *value*, and the shape of its SQL."""
+        ...
+
+    def compare_json(
+        self, place: tuple[Expression, Steps], how: Operator, value: object, given: Parameters
+    ) -> Expression:
+        """Tell whether the JSON in *place* stands to *value* so; both of one type."""
+        ...
+
+    def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        """Tell whether the steps lead nowhere, or to a JSON null. Never NULL itself."""
+        ...
+
+    def match(
+        self,
+        place: tuple[Expression, Steps | None],
+        part: Part,
+        text: tuple[Expression, bool, bool],
+    ) -> Expression:
+        """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty.
+
+        Without steps the place is a text column, with them JSON.
+        """
+        ...
+
+    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]: ...
+
+    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+        """Return the insertion of one row that overwrites the one with the same *on* fields."""
+        ...
+
+
+def parameter(position: int) -> sa.BindParameter[Any]:
+    # Typed as NULL, so that SQLAlchemy adds no conversion of its own to any value.
+    return sa.bindparam(f"p{position}", type_=sa.types.NullType())
+
+
+def literal(text: str) -> Expression:
+    return sa.literal_column("'" + text.replace("'", "''") + "'")

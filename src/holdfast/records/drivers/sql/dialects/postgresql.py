@@ -1,0 +1,267 @@
+"""PostgreSQL's SQL. JSON is kept as the text that was given, and compared as jsonb."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, assert_never, cast
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from holdfast.records.drivers.sql.dialect import literal, parameter
+from holdfast.records.drivers.sql.folding import Folding
+from holdfast.records.drivers.sql.overwriting import overwriting
+from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.query import Operator, Part
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.engine import Dialect as Compiler
+    from sqlalchemy.types import TypeEngine
+
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
+    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.query import Aggregate, Order
+
+_MICROSECOND = timedelta(microseconds=1)
+_NAMES: dict[Kind, str] = {
+    Kind.BOOL: "boolean",
+    Kind.INT: "bigint",
+    Kind.FLOAT: "double precision",
+    Kind.STR: "text",
+    Kind.BYTES: "bytea",
+    Kind.DECIMAL: "numeric",
+    Kind.DATETIME: "timestamptz",
+    Kind.DATE: "date",
+    Kind.TIME: "time",
+    Kind.TIMEDELTA: "bigint",
+    Kind.UUID: "uuid",
+    Kind.JSON: "json",  # jsonb turns 1e18 into an int
+}
+_UNAGGREGATED = (Kind.UUID, Kind.BYTES, Kind.BOOL)  # no min() and max() before PostgreSQL 18
+_TYPES: dict[Kind, TypeEngine[Any]] = {
+    Kind.BOOL: sa.Boolean(),
+    Kind.INT: sa.BigInteger(),
+    Kind.FLOAT: sa.Double(),
+    Kind.STR: sa.Text(collation="C"),
+    Kind.BYTES: sa.LargeBinary(),
+    Kind.DATETIME: sa.DateTime(timezone=True),
+    Kind.DATE: sa.Date(),
+    Kind.TIME: sa.Time(),
+    Kind.TIMEDELTA: sa.BigInteger(),  # microseconds
+    Kind.UUID: sa.Uuid(),
+    Kind.JSON: postgresql.JSON(),
+}
+
+
+def lower(text: Expression) -> Expression:
+    return sa.func.lower(text.collate("C.utf8")).collate("C")
+
+
+class PostgreSQLDialect:
+    """See `Dialect`."""
+
+    name = "postgresql"
+    no_limit: int | None = None
+    returns_changed = True
+    compares_rows = True
+
+    def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:
+        made: Any = PGDialect  # whose constructor has no types
+        self.compiler: Compiler = made(paramstyle="numeric_dollar")
+        self._folding = Folding(self.name, lower, wrongly_folded)
+
+    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+        if spec.type.kind is Kind.DECIMAL:
+            return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
+        return _TYPES[spec.type.kind]
+
+    def encoder(self, spec: FieldSpec) -> Codec:
+        match spec.type.kind:
+            case Kind.TIMEDELTA:
+                return lambda value: cast("timedelta", value) // _MICROSECOND
+            case Kind.JSON:
+                return _encode_json
+            case _:
+                return None
+
+    def decoder(self, spec: FieldSpec) -> Codec:
+        """The connections decode all but this themselves."""
+        if spec.type.kind is Kind.TIMEDELTA:
+            return lambda value: cast("int", value) * _MICROSECOND
+        return None
+
+    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        assert figure.operand is not None
+        kind = figure.operand.spec.type.kind
+        if figure.function in ("min", "max"):
+            if kind in _UNAGGREGATED:
+                ordered = column.asc() if figure.function == "min" else column.desc()
+                values = sa.func.array_agg(postgresql.aggregate_order_by(column, ordered))
+                present = values.filter(column.is_not(None))
+                return sa.type_coerce(present, sa.ARRAY(sa.Text()))[1]
+            function = getattr(sa.func, figure.function)
+            found: Expression = function(column)
+            return found
+        if kind is Kind.FLOAT:
+            return sa.func.sum(column) if figure.function == "sum" else sa.func.avg(column)
+        joined: Expression = sa.cast(sa.func.sum(column), sa.Text()).op("||")(literal(" "))
+        return joined.op("||")(sa.cast(sa.func.count(column), sa.Text()))
+
+    def figure_decoder(self, figure: Aggregate) -> Codec:
+        """Sums and means of exact numbers come as text: the sum, a blank, and the count."""
+        return figure_decoder(figure, self.decoder)
+
+    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
+        return [encoded]
+
+    def in_list(
+        self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
+    ) -> Expression:
+        listed = _as(parameters[0], f"{_NAMES[spec.type.kind]}[]")
+        return column == sa.func.any(listed)
+
+    def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        return (), [_encode_json(value)]
+
+    def compare_json(
+        self,
+        place: tuple[Expression, Steps],
+        how: Operator,
+        value: object,  # noqa: ARG002 - it is in the parameter
+        given: Parameters,
+    ) -> Expression:
+        found, wanted = _follow(*place), _as(given.next(), "jsonb")
+        if how is Operator.EQ:
+            return found == wanted
+        compare = _ORDERED[how]
+        numbers = _typed(found, "number"), _typed(wanted, "number")
+        texts = _typed(found, "string"), _typed(wanted, "string")
+        return sa.case(
+            (sa.and_(*numbers), compare(found, wanted)),
+            (sa.and_(*texts), compare(_text(found).collate("C"), _text(wanted))),
+            else_=sa.false(),
+        )
+
+    def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        return _follow(*place).is_(None)
+
+    def match(
+        self,
+        place: tuple[Expression, Steps | None],
+        part: Part,
+        text: tuple[Expression, bool, bool],
+    ) -> Expression:
+        column, steps = place
+        wanted, folded, _ = text
+        if steps is None:
+            return self._match(column, part, wanted, folded=folded)
+        found = _follow(column, steps)
+        matches = self._match(_text(found).collate("C"), part, wanted, folded=folded)
+        return sa.case((_typed(found, "string"), matches), else_=sa.false())
+
+    def _match(
+        self, column: Expression, part: Part, parameter: Expression, *, folded: bool
+    ) -> Expression:
+        found = self._folding.fold(column) if folded else column
+        wanted = _as(parameter, "text")
+        match part:
+            case Part.WHOLE:
+                return found == wanted
+            case Part.ANYWHERE:
+                return sa.func.strpos(found, wanted) > sa.literal_column("0")
+            case Part.START:
+                return sa.func.starts_with(found, wanted)
+            case Part.END:
+                return sa.func.right(found, sa.func.char_length(wanted)) == wanted
+            case _:
+                assert_never(part)
+
+    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        ordered = column.desc() if by.descending else column.asc()
+        if not nullable:
+            return [ordered]
+        return [ordered.nulls_first() if by.first else ordered.nulls_last()]
+
+    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+        """The last column tells whether the row was created: xmax is 0 where nothing was before."""
+        values = {spec.name: parameter(spec.position) for spec in model.fields}
+        return self.upsert_of(model, on, postgresql.insert(table).values(values))
+
+    def upsert_of(
+        self, model: Model[Any], on: tuple[str, ...], insert: postgresql.Insert
+    ) -> sa.ClauseElement:
+        table = cast("sa.Table", insert.table)
+        created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
+        return insert.on_conflict_do_update(
+            index_elements=list(on),
+            set_=overwriting(model, table, on, insert.excluded),
+        ).returning(*table.c, created)
+
+    def unnested(self, model: Model[Any], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
+        """Return the insertion of any number of rows, a parameter for each column.
+
+        When *numbered*, the store numbers the keys, in the order of the rows.
+        """
+        specs = [spec for spec in model.fields if not (numbered and spec is model.key)]
+        lists = [
+            _as(parameter(place), f"{_NAMES[spec.type.kind]}[]") for place, spec in enumerate(specs)
+        ]
+        names = [spec.name for spec in specs]
+        rows = sa.func.unnest(*lists).table_valued(*names, with_ordinality="holdfast_place")
+        rows = rows.render_derived(name="given")
+        chosen = sa.select(*(rows.c[name] for name in names)).order_by(rows.c.holdfast_place)
+        return postgresql.insert(table).from_select(names, chosen)
+
+
+_ORDERED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
+    Operator.LT: lambda found, wanted: found < wanted,
+    Operator.LE: lambda found, wanted: found <= wanted,
+    Operator.GT: lambda found, wanted: found > wanted,
+    Operator.GE: lambda found, wanted: found >= wanted,
+}
+
+
+def _encode_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _as(given: Expression, name: str) -> Expression:
+    """Return *given* cast to the named type, which nothing else tells the server."""
+    return sa.cast(given, _Named(name))
+
+
+class _Named(sa.types.UserDefinedType[object]):
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_kw: object) -> str:
+        return self.name
+
+
+def _follow(column: Expression, steps: Steps) -> Expression:
+    """Return the place's value as jsonb, NULL for null and for nowhere."""
+    whole = _as(column, "jsonb")
+    if not steps:
+        return whole
+    path = "".join(
+        f".{orjson.dumps(step).decode()}" if isinstance(step, str) else f"[{step}]"
+        for step in steps
+    )
+    strict = _as(literal(f"strict ${path}"), "jsonpath")
+    found = sa.func.jsonb_path_query_first(whole, strict, literal("{}"), sa.true())
+    return sa.func.nullif(found, _as(literal("null"), "jsonb"))
+
+
+def _typed(found: Expression, name: str) -> Expression:
+    return sa.func.jsonb_typeof(found) == literal(name)
+
+
+def _text(found: Expression) -> Expression:
+    return found.op("#>>")(literal("{}"))

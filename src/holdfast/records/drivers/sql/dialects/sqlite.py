@@ -1,0 +1,140 @@
+"""SQLite's SQL; JSON and case are left to functions of ours (see `drivers/sql/sqlite.py`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_never
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.dialects.sqlite import insert
+
+from holdfast.records.drivers.sql import codecs
+from holdfast.records.drivers.sql.dialect import literal, parameter
+from holdfast.records.drivers.sql.overwriting import overwriting
+from holdfast.records.query import Operator, Part
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Dialect as Compiler
+    from sqlalchemy.types import TypeEngine
+
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
+    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.query import Aggregate, Order
+
+_LISTED = (Kind.FLOAT, Kind.BYTES)  # kinds that a JSON list would not carry to the last bit
+_ONE: Expression = sa.literal_column("1")
+
+
+class SQLiteDialect:
+    """See `Dialect`."""
+
+    name = "sqlite"
+    compiler: Compiler = sqlite_dialect(paramstyle="qmark")
+    no_limit: int | None = -1
+    returns_changed = True
+    compares_rows = True
+
+    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+        return codecs.TYPES[spec.type.kind]
+
+    def encoder(self, spec: FieldSpec) -> Codec:
+        return codecs.encoder(spec)
+
+    def decoder(self, spec: FieldSpec) -> Codec:
+        return codecs.decoder(spec)
+
+    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        assert figure.operand is not None
+        if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
+            function = getattr(sa.func, figure.function)
+            found: Expression = function(column)
+            return found
+        # SQLite's own sum of integers fails beyond 64 bits; the sums of the halves can't.
+        upper: Expression = sa.literal_column("32")
+        lower: Expression = sa.literal_column(str(2**32 - 1))
+        halves = (
+            sa.func.sum(column.op(">>")(upper)),
+            sa.func.sum(column.op("&")(lower)),
+            sa.func.count(column),
+        )
+        space = literal(" ")
+        joined: Expression = halves[0].op("||")(space).op("||")(halves[1])
+        return joined.op("||")(space).op("||")(halves[2])
+
+    def figure_decoder(self, figure: Aggregate) -> Codec:
+        return codecs.figure_decoder(figure)
+
+    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
+        return encoded if spec.type.kind in _LISTED else [codecs.encode_json(encoded)]
+
+    def in_list(
+        self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
+    ) -> Expression:
+        if spec.type.kind in _LISTED:
+            return sa.or_(sa.false(), *(column == wanted for wanted in parameters))
+        listed = sa.func.json_each(parameters[0]).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+
+    def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        return (), [codecs.encode_json(value)]
+
+    def compare_json(
+        self,
+        place: tuple[Expression, Steps],
+        how: Operator,
+        value: object,  # noqa: ARG002 - it is in the parameter
+        given: Parameters,
+    ) -> Expression:
+        found = _follow(*place)
+        return sa.func.holdfast_compare(found, literal(how.value), given.next()) == _ONE
+
+    def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        return _follow(*place).is_(None)
+
+    def match(
+        self,
+        place: tuple[Expression, Steps | None],
+        part: Part,
+        text: tuple[Expression, bool, bool],
+    ) -> Expression:
+        column, steps = place
+        wanted, folded, empty = text
+        if steps is not None:
+            found, case = _follow(column, steps), literal("1" if folded else "0")
+            return sa.func.holdfast_match(found, literal(part.value), wanted, case) == _ONE
+        found = sa.func.holdfast_fold(column) if folded else column
+        match part:
+            case Part.WHOLE:
+                return found == wanted
+            case Part.ANYWHERE:
+                return sa.func.instr(found, wanted) >= _ONE
+            case Part.START:
+                return sa.func.substr(found, _ONE, sa.func.length(wanted)) == wanted
+            case Part.END:
+                if empty:
+                    return sa.and_(found.is_not(None), wanted == literal(""))
+                return sa.func.substr(found, -sa.func.length(wanted)) == wanted
+            case _:
+                assert_never(part)
+
+    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        ordered = column.desc() if by.descending else column.asc()
+        if not nullable:
+            return [ordered]
+        return [ordered.nulls_first() if by.first else ordered.nulls_last()]
+
+    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+        built = insert(table).values({spec.name: parameter(spec.position) for spec in model.fields})
+        return built.on_conflict_do_update(
+            index_elements=list(on), set_=overwriting(model, table, on, built.excluded)
+        ).returning(*table.c)
+
+
+def _follow(column: Expression, steps: Steps) -> Expression:
+    """Return the place's value as JSON text, NULL for null and for nowhere."""
+    if not steps:
+        return column
+    return sa.func.holdfast_follow(column, literal(codecs.encode_json(list(steps))))

@@ -1,0 +1,132 @@
+"""MariaDB as a server: how to reach it, begin there, and make its tables."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from holdfast.errors import ConfigurationError
+from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
+from holdfast.records.drivers.sql.folding import every_character, exceptions
+from holdfast.records.drivers.sql.mariadb import MariaDBRows
+from holdfast.records.drivers.sql.pool import PoolOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.drivers.sql.link import Connection
+    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.statements import Statements
+    from holdfast.records.drivers.sql.verbs import Catalogue
+
+OLDEST = (10, 10)  # MariaDB 10.10, the first that knows today's letters
+_FOREVER = 31_536_000  # seconds
+_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+
+
+@dataclass(frozen=True, slots=True)
+class MariaDBOptions(PoolOptions):
+    """What tunes MariaDB; see `PoolOptions`."""
+
+
+class MariaDBServer:
+    """See `Server`."""
+
+    name = "mariadb"
+
+    def __init__(self, place: Place, options: MariaDBOptions, *, blocking: bool) -> None:
+        self.options = options
+        self.blocking = blocking
+        self.shielded = not blocking
+        self._place = place
+        self._driver = _driver("pymysql" if blocking else "asyncmy")
+
+    async def connect(self) -> Connection:
+        options = self.options
+        settings = {
+            "sql_mode": f"'{_MODE}'",
+            "time_zone": "'+00:00'",
+            "collation_connection": COLLATION,
+            "tx_isolation": "'READ-COMMITTED'",
+            "innodb_lock_wait_timeout": str(max(1, round(options.lock_timeout)) or _FOREVER),
+            "max_statement_time": str(options.statement_timeout),
+            "@holdfast_created": "1",
+        }
+        greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
+        try:
+            connection: Connection = await self._driver.connect(
+                self._place,
+                patience=options.connect_timeout or _FOREVER,
+                greeting=f"SET {greeting}",
+            )
+        except Exception as error:
+            raise self._driver.unreachable(error, self._place) from error
+        return connection
+
+    async def dialect(self, connection: Connection) -> MariaDBDialect:
+        ((version,),) = await connection.fetch("SELECT VERSION()", ())
+        number = tuple(map(int, str(version).partition("-")[0].split(".")[:2]))
+        if "MariaDB" not in str(version) or number < OLDEST:
+            raise ConfigurationError(
+                f"the server is {version}: expected MariaDB {'.'.join(map(str, OLDEST))} or newer"
+            )
+        lowered = await connection.fetch(
+            "SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE uca1400_nopad_as_cs)",
+            (every_character(),),
+        )
+        return MariaDBDialect(exceptions(str(lowered[0][0])))
+
+    def rows(self, connection: Connection, catalogue: Catalogue) -> MariaDBRows:
+        return MariaDBRows(connection, catalogue)
+
+    def begin(self, options: TransactionOptions) -> Sequence[str]:
+        isolation = options.isolation
+        if not options.read_only:
+            level = (f"SET TRANSACTION ISOLATION LEVEL {isolation.upper()}",) if isolation else ()
+            return (*level, "START TRANSACTION")
+        if isolation == "serializable":
+            return ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION READ ONLY")
+        return (
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+        )
+
+    def creation(self, statements: Statements) -> Sequence[str]:
+        wanted: list[str] = []
+        for table in statements.tables.values():
+            made = statements.compile(sa.schema.CreateTable(table, if_not_exists=True)).sql
+            # Tables may point at ones that come later, or at each other.
+            wanted.append(f"SET STATEMENT foreign_key_checks = 0 FOR {made.strip()}")
+            wanted += [
+                statements.compile(sa.schema.CreateIndex(index, if_not_exists=True)).sql
+                for index in sorted(table.indexes, key=lambda index: str(index.name))
+            ]
+        return wanted
+
+    def removal(self, statements: Statements) -> Sequence[str]:
+        quote = statements.dialect.compiler.identifier_preparer.format_table
+        names = ", ".join(quote(table) for table in statements.tables.values())
+        return (f"SET STATEMENT foreign_key_checks = 0 FOR DROP TABLE IF EXISTS {names}",)
+
+    async def pause(self, seconds: float) -> None:
+        if self.blocking:
+            time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
+        else:
+            await asyncio.sleep(seconds)
+
+
+def _driver(name: str) -> Any:
+    try:
+        return importlib.import_module(f"holdfast.records.drivers.sql.{name}_connection")
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ConfigurationError(
+            f"MariaDB needs {name}: install holdfast with the extra 'mysql'"
+        ) from error

@@ -1,0 +1,329 @@
+"""PostgreSQL: its native writes, its error codes, its transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from sqlalchemy.dialects import postgresql
+
+from holdfast.errors import ConflictError, SerializationError
+from holdfast.records.drivers.sql.dialect import parameter
+from holdfast.records.drivers.sql.pool import PoolOptions
+from holdfast.records.drivers.sql.tables import named
+from holdfast.records.drivers.sql.verbs import ServerRows, conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import sqlalchemy as sa
+
+    from holdfast.records.driver import Update
+    from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+    from holdfast.records.drivers.sql.link import Fault
+    from holdfast.records.drivers.sql.statements import Statement
+    from holdfast.records.model import Model, Row
+    from holdfast.records.query import Predicate
+
+E = TypeVar("E")
+
+_MEANINGS = {
+    "23505": "duplicate",
+    "23503": "foreign key",
+    "22003": "overflow",
+    "42P01": "no table",
+    "40001": "clash",
+    "40P01": "clash",
+    "55P03": "lock timeout",
+    "57014": "statement timeout",
+    "25006": "read only",
+    "25P02": "aborted",
+    "53100": "storage",
+    "58030": "storage",
+    "28000": "refused",
+    "28P01": "refused",
+    "3D000": "refused",
+    "57P01": "unavailable",
+    "57P02": "unavailable",
+    "57P03": "unavailable",
+    "53300": "unavailable",
+    "53200": "unavailable",
+    "53400": "unavailable",
+}
+_CONFLICTS = ("duplicate", "foreign key")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgreSQLOptions(PoolOptions):
+    """What tunes PostgreSQL; see `PoolOptions`.
+
+    *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
+    transaction on the server, and the timeouts are to be set there.
+    """
+
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    pgbouncer: bool = False
+
+
+class PostgreSQLRows(ServerRows):
+    """See `ServerRows`."""
+
+    guards_each_write = True
+
+    async def insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        if len(rows) == 1:
+            return [await self._insert_one(model, rows[0], None, atomic=atomic)]
+
+        async def at_once() -> list[Row | ConflictError]:
+            return [*await self._insert_many(model, rows)]
+
+        async def one_by_one() -> list[Row | ConflictError]:
+            return [
+                await self._insert_one(model, row, index, atomic=atomic)
+                for index, row in enumerate(rows)
+            ]
+
+        at = model.key.position
+        if len({row[at] is None for row in rows}) == 1:
+            try:
+                return await self.written(at_once, several=False)
+            except Exception as error:
+                if self.kind(error) not in _CONFLICTS:
+                    raise self.classified(error, model) from error
+        # Keys given and keys to number in one batch; or which row it was, the server does not say.
+        return await self.written(one_by_one, several=True)
+
+    async def _insert_one(
+        self, model: Model[E], row: Row, index: int | None, *, atomic: bool
+    ) -> Row | ConflictError:
+        prepared = self.catalogue.writes(model)
+        key = model.key
+        numbered = key.role == "generated" and row[key.position] is None
+        statement = self._numbered(model, None) if numbered else prepared.insert
+        values = statement.bind(prepared.encode(row))
+
+        async def work() -> Row:
+            if not numbered:
+                await self._execute(statement.sql, values)
+                return row
+            found = await self._fetch(statement.sql, values)
+            return (*row[: key.position], found[0][0], *row[key.position + 1 :])
+
+        try:
+            return await self.written(work, several=False)
+        except Exception as error:
+            refused = await self.refused_row(model, error, row, index)
+            if atomic or not isinstance(refused, ConflictError):
+                raise refused from error
+            return refused
+
+    async def _insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
+        prepared, key = self.catalogue.writes(model), model.key
+        numbered = rows[0][key.position] is None
+        statement = self._unnested(model, numbered=numbered)
+        columns = _columns(prepared.encoders, rows, key.position if numbered else None)
+        if not numbered:
+            await self._execute(statement.sql, columns)
+            return list(rows)
+        found = sorted(cast("int", row[0]) for row in await self._fetch(statement.sql, columns))
+        at = key.position
+        return [
+            (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, found, strict=True)
+        ]
+
+    def _numbered(self, model: Model[E], on: tuple[str, ...] | None) -> Statement:
+        """Return the insertion of a row without its key, or its upsert when *on* is there."""
+        statements = self.catalogue.statements
+
+        def build() -> sa.ClauseElement:
+            table = statements.tables[model.table]
+            insert = postgresql.insert(table).values(
+                {
+                    spec.name: parameter(spec.position)
+                    for spec in model.fields
+                    if spec is not model.key
+                }
+            )
+            if on is None:
+                return insert.returning(table.c[model.key.name])
+            return cast("PostgreSQLDialect", statements.dialect).upsert_of(model, on, insert)
+
+        return self.catalogue.writes(model).other(("numbered", on), build)
+
+    def _unnested(self, model: Model[E], *, numbered: bool) -> Statement:
+        prepared, statements = self.catalogue.writes(model), self.catalogue.statements
+        name = "insert many, numbered" if numbered else "insert many"
+
+        def build() -> sa.ClauseElement:
+            table = statements.tables[model.table]
+            dialect = cast("PostgreSQLDialect", statements.dialect)
+            insert = dialect.unnested(model, table, numbered=numbered)
+            return insert.returning(table.c[model.key.name]) if numbered else insert
+
+        return prepared.other(name, build)
+
+    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        prepared = self.catalogue.writes(model)
+        values = prepared.replace.bind([*prepared.encode(row), expected])
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self._fetch(prepared.replace.sql, values)
+
+        try:
+            found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_row(model, error, row, None) from error
+        return prepared.hydrate(found)[0] if found else None
+
+    async def patch(self, update: Update[E]) -> E | None:
+        sql, values = self.catalogue.statements.update(update, returning=True)
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self._fetch(sql, values)
+
+        try:
+            found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_update(update, error) from error
+        return self.catalogue.writes(update.model).hydrate(found)[0] if found else None
+
+    async def upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        if len(rows) == 1:
+            return [await self._upsert_one(model, rows[0], None, on)]
+
+        async def at_once() -> list[tuple[E, bool]]:
+            return await self._upsert_many(model, rows, on)
+
+        async def one_by_one() -> list[tuple[E, bool]]:
+            return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
+
+        places = [model.by_name[name].position for name in on]
+        keys = [tuple(row[place] for place in places) for row in rows]
+        numbered = model.key.role == "generated"
+        distinct = len(set(keys)) == len(keys) and not any(None in key for key in keys)
+        if distinct and not numbered:
+            try:
+                return await self.written(at_once, several=False)
+            except Exception as error:
+                if self.kind(error) not in _CONFLICTS:
+                    raise self.classified(error, model) from error
+        return await self.written(one_by_one, several=True)
+
+    async def _upsert_many(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        prepared, statements = self.catalogue.writes(model), self.catalogue.statements
+
+        def build() -> sa.ClauseElement:
+            table = statements.tables[model.table]
+            dialect = cast("PostgreSQLDialect", statements.dialect)
+            return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=False))
+
+        statement = prepared.other(("upsert many", on), build)
+        found = await self._fetch(statement.sql, _columns(prepared.encoders, rows, None))
+        places = [model.by_name[name].position for name in on]
+        by_fields = {tuple(row[place] for place in places): tuple(row) for row in found}
+        encoded = ([prepared.encoders[place] for place in places], places)
+        ordered = [by_fields[_encoded(row, *encoded)] for row in rows]
+        hydrated = prepared.hydrate(row[:-1] for row in ordered)
+        return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
+
+    async def _upsert_one(
+        self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
+    ) -> tuple[E, bool]:
+        prepared = self.catalogue.writes(model)
+        key = model.key
+        numbered = key.role == "generated" and row[key.position] is None
+        statement = self._numbered(model, on) if numbered else prepared.upsert(on)
+        values = statement.bind(prepared.encode(row))
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self._fetch(statement.sql, values)
+
+        try:
+            found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_row(model, error, row, index) from error
+        ((*stored, created),) = found
+        return prepared.hydrate((stored,))[0], created is True
+
+    async def _commit(self) -> None:
+        if await self.command("COMMIT") != "COMMIT":
+            raise SerializationError(
+                "postgresql: an earlier failure had ended the transaction; nothing was kept"
+            )
+
+    def batched(self, statements: Sequence[str]) -> Sequence[str]:
+        return ["; ".join(statements)]
+
+    # --- what went wrong --------------------------------------------------------------------
+
+    def meaning(self, fault: Fault) -> str:
+        return _MEANINGS.get(fault.code, "")
+
+    async def refused_row(
+        self,
+        model: Model[E],
+        error: Exception,
+        row: Row,  # noqa: ARG002 - the server names the constraint
+        index: int | None,
+    ) -> Exception:
+        return self._refused(error, model, index)
+
+    async def refused_change(self, update: Update[E], error: Exception) -> Exception:
+        return self._refused(error, update.model, None)
+
+    async def refused_deletion(
+        self,
+        model: Model[E],
+        where: Predicate,  # noqa: ARG002 - the server names the constraint
+        error: Exception,
+    ) -> Exception:
+        return self._refused(error, model, None)
+
+    def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
+        kind = self.kind(error)
+        if kind not in _CONFLICTS:
+            return self.classified(error, model)
+        fault = self.connection.fault(error)
+        assert fault is not None
+        name = fault.constraint or ""
+        for known in self.catalogue.models:
+            for fields, constraint in _constraints(known, kind):
+                if constraint == name:
+                    return conflict(kind, known, fields, index)
+        return conflict(kind, model, (), index)
+
+
+def _constraints(model: Model[object], kind: str) -> list[tuple[tuple[str, ...], str]]:
+    """Return the fields and names of a model's constraints."""
+    if kind == "foreign key":
+        return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
+    found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
+    return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
+
+
+def _columns(
+    encoders: Sequence[Any], rows: Sequence[Row], without: int | None
+) -> list[list[object]]:
+    """Return the encoded values of *rows*, a list for each field but the one at *without*."""
+    columns: list[list[object]] = []
+    for place, (encode, column) in enumerate(zip(encoders, zip(*rows, strict=True), strict=True)):
+        if place == without:
+            continue
+        if encode is None:
+            columns.append(list(column))
+        else:
+            columns.append([None if value is None else encode(value) for value in column])
+    return columns
+
+
+def _encoded(row: Row, encoders: Sequence[Any], places: Sequence[int]) -> tuple[object, ...]:
+    return tuple(
+        row[place] if encode is None else encode(row[place])
+        for encode, place in zip(encoders, places, strict=True)
+    )

@@ -1,0 +1,147 @@
+"""PostgreSQL as a server: how to reach it, begin there, and make its tables."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from holdfast.errors import ConfigurationError
+from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.folding import every_character, exceptions
+from holdfast.records.drivers.sql.postgresql import PostgreSQLRows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.drivers.sql.link import Connection
+    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
+    from holdfast.records.drivers.sql.statements import Statements
+    from holdfast.records.drivers.sql.verbs import Catalogue
+
+OLDEST = 130000  # PostgreSQL 13
+_FOREVER = 3600.0  # seconds
+_SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops tables
+
+
+class PostgreSQLServer:
+    """See `Server`."""
+
+    name = "postgresql"
+    shielded = False
+
+    def __init__(self, place: Place, options: PostgreSQLOptions, *, blocking: bool) -> None:
+        self.options = options
+        self.blocking = blocking
+        self._place = place
+        self._driver = _driver("psycopg" if blocking else "asyncpg")
+
+    async def connect(self) -> Connection:
+        options = self.options
+        settings = {"timezone": "UTC", "application_name": "holdfast"}
+        if not options.pgbouncer:
+            settings["lock_timeout"] = f"{round(options.lock_timeout * 1000)}"
+            settings["statement_timeout"] = f"{round(options.statement_timeout * 1000)}"
+        try:
+            connection: Connection = await self._driver.connect(
+                self._place,
+                settings=settings,
+                patience=options.connect_timeout or _FOREVER,
+                prepared=not options.pgbouncer,
+                tls=options.sslmode,
+            )
+        except Exception as error:
+            raise self._driver.unreachable(error, self._place) from error
+        return connection
+
+    async def dialect(self, connection: Connection) -> PostgreSQLDialect:
+        found = await connection.fetch(
+            "SELECT current_setting('server_version_num')::int, "
+            "current_setting('server_encoding'), EXISTS "
+            "(SELECT FROM pg_collation WHERE collname = 'C.utf8')",
+            (),
+        )
+        version, encoding, folds = found[0]
+        if not isinstance(version, int) or version < OLDEST or encoding != "UTF8":
+            raise ConfigurationError(
+                f"PostgreSQL {version} with encoding {encoding}: expected 13 or newer with UTF8"
+            )
+        if not folds:
+            return PostgreSQLDialect(None)
+        lowered = await connection.fetch(
+            'SELECT lower($1::text COLLATE "C.utf8")', (every_character(),)
+        )
+        return PostgreSQLDialect(exceptions(str(lowered[0][0])))
+
+    def rows(self, connection: Connection, catalogue: Catalogue) -> PostgreSQLRows:
+        return PostgreSQLRows(connection, catalogue)
+
+    def begin(self, options: TransactionOptions) -> Sequence[str]:
+        isolation = options.isolation or "read committed"
+        if not options.read_only:
+            return (f"BEGIN ISOLATION LEVEL {isolation.upper()}",)
+        if isolation == "read committed":
+            isolation = "repeatable read"
+        # The view is taken at the first read, and this is it.
+        return (f"BEGIN ISOLATION LEVEL {isolation.upper()} READ ONLY; SELECT 1",)
+
+    def creation(self, statements: Statements) -> Sequence[str]:
+        tables = list(statements.tables.values())
+        sort: Any = sa.schema.sort_tables_and_constraints
+        wanted = [f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"]
+        late: list[sa.ForeignKeyConstraint] = []
+        for table, constraints in sort(tables):
+            if table is None:
+                late += constraints
+                continue
+            without = {id(constraint) for constraint in constraints}
+            inside = [each for each in table.foreign_key_constraints if id(each) in without]
+            made = sa.schema.CreateTable(
+                table, if_not_exists=True, include_foreign_key_constraints=inside
+            )
+            wanted.append(statements.compile(made).sql)
+            wanted += [
+                statements.compile(sa.schema.CreateIndex(index, if_not_exists=True)).sql
+                for index in sorted(table.indexes, key=lambda index: str(index.name))
+            ]
+        wanted += [_constraint_if_missing(statements, each) for each in late]
+        return wanted
+
+    def removal(self, statements: Statements) -> Sequence[str]:
+        quote = statements.dialect.compiler.identifier_preparer.format_table
+        names = ", ".join(quote(table) for table in statements.tables.values())
+        return (
+            f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})",
+            f"DROP TABLE IF EXISTS {names}",
+        )
+
+    async def pause(self, seconds: float) -> None:
+        if self.blocking:
+            time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
+        else:
+            await asyncio.sleep(seconds)
+
+
+def _constraint_if_missing(statements: Statements, constraint: sa.ForeignKeyConstraint) -> str:
+    added = statements.compile(sa.schema.AddConstraint(constraint)).sql
+    return (
+        "DO $holdfast$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint "
+        f"WHERE conname = '{constraint.name}' AND conrelid = '{constraint.table.name}'::regclass) "
+        f"THEN {added}; END IF; END $holdfast$"
+    )
+
+
+def _driver(name: str) -> Any:
+    try:
+        return importlib.import_module(f"holdfast.records.drivers.sql.{name}_connection")
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ConfigurationError(
+            f"PostgreSQL needs {name}: install holdfast with the extra 'postgresql'"
+        ) from error

@@ -1,0 +1,102 @@
+"""MariaDB blocking: PyMySQL. Nothing here suspends."""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+from pymysql.constants import CLIENT
+
+from holdfast.errors import ConfigurationError, UnavailableError
+from holdfast.records.drivers.sql.errno import LOST, REFUSED
+from holdfast.records.drivers.sql.link import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.records.drivers.sql.place import Place
+
+
+class PyMySQLConnection:
+    """See `Connection`."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._cursor = raw.cursor()
+
+    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        self._cursor.execute(sql, tuple(values) or None)
+        found: Sequence[Sequence[object]] = self._cursor.fetchall()
+        return found
+
+    async def execute(self, sql: str, values: Sequence[object]) -> int:
+        count: int = self._cursor.execute(sql, tuple(values) or None)
+        return count
+
+    async def command(self, sql: str) -> str:
+        self._raw.query(sql)
+        return ""
+
+    def fault(self, error: Exception) -> Fault | None:
+        if isinstance(error, pymysql.MySQLError):
+            code = error.args[0] if error.args else None
+            lost = code in LOST or not self._raw.open
+            return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
+        if isinstance(error, OSError):
+            return Fault("2013", lost=True)
+        return None
+
+    def stale(self) -> bool:
+        if not self._raw.open:
+            return True
+        # Nobody speaks on an idle connection but to say that it is over.
+        poll = select.poll()
+        poll.register(self._raw._sock.fileno(), select.POLLIN)  # noqa: SLF001 - it has no other way
+        return bool(poll.poll(0))
+
+    async def close(self) -> None:
+        try:
+            self._raw.close()
+        except (OSError, pymysql.MySQLError):
+            self.abandon()
+
+    def abandon(self) -> None:
+        self._raw._force_close()  # noqa: SLF001 - `close` speaks, and may wait for an answer
+
+
+async def connect(place: Place, *, patience: float, greeting: str) -> PyMySQLConnection:
+    """Return a new connection on which the statement *greeting* was run."""
+    raw = pymysql.connect(
+        host=place.host,
+        port=place.port,
+        user=place.user,
+        password=place.password or "",
+        database=place.database,
+        charset="utf8mb4",
+        autocommit=True,
+        connect_timeout=max(1, round(patience)),
+        client_flag=CLIENT.FOUND_ROWS,
+    )
+    connection = PyMySQLConnection(raw)
+    try:
+        await connection.command(greeting)
+    except BaseException:
+        connection.abandon()
+        raise
+    return connection
+
+
+def unreachable(error: Exception, place: Place) -> Exception:
+    """Return what a failure of `connect` means; a bug's error as it is."""
+    where = f"MariaDB at {place.host}:{place.port}"
+    if isinstance(error, pymysql.MySQLError):
+        code = error.args[0] if error.args else None
+        if code in REFUSED:
+            return ConfigurationError(
+                f"{where} refuses user {place.user!r} or database {place.database!r} ({code})"
+            )
+        return UnavailableError(f"{where} does not take connections now ({code})")
+    if isinstance(error, OSError):
+        return UnavailableError(f"{where} can't be reached: {error}")
+    return error
