@@ -45,9 +45,10 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 
 lock: ## resolve pyproject.toml anew into requirements.lock and requirements-bench.lock
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
-	@$(BIN)/$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
-	@$(BIN)/$(COMPILE) --group bench --constraints requirements.lock \
+	@$(BIN)/$(COMPILE) --all-extras --group dev --group bench \
 		--output-file requirements-bench.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --all-extras --group dev --constraints requirements-bench.lock \
+		--output-file requirements.lock pyproject.toml
 
 bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock

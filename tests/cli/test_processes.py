@@ -148,7 +148,7 @@ def test_a_reader_that_leaves_is_no_error(films, data, options):
 
 def test_bars_are_for_terminals(films, data):
     bar = "━"
-    assert here("ingest", films / "a.mp4", "--data", data).code == 0
+    assert here("ingest", films / "long.mp4", "--data", data).code == 0  # seconds of work: it is seen
     controller, terminal = pty.openpty()
     env = environment(TERM="xterm-256color", COLUMNS="100")
     worker = subprocess.Popen(
@@ -170,7 +170,7 @@ def test_bars_are_for_terminals(films, data):
     os.close(controller)
     assert worker.wait(30) == 0
     assert bar in seen.decode()
-    assert "a.mp4" in seen.decode()
+    assert "long.mp4" in seen.decode()
     silent = apart("ingest", films / "c.avi", "--data", data, env=env)
     assert silent.err == ""
     assert not re.search(r"\x1b|━", silent.out)

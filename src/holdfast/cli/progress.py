@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from holdfast.platform import Platform
 
-_LOOK = 0.2  # seconds between looks at the jobs
+_LOOK = 0.1  # seconds between looks at the jobs
 
 
 @contextmanager
