@@ -13,6 +13,7 @@ from holdfast.errors import (
     HoldfastError,
     InvalidValueError,
     LockTimeoutError,
+    SchemaMismatchError,
     SerializationError,
     StorageError,
     TransactionError,
@@ -255,6 +256,13 @@ class ServerRows:
         except Exception as error:
             raise self.classified(error, model) from error
 
+    async def asked(self, sql: str) -> Sequence[Sequence[object]]:
+        """Run a query about the database itself; a failure is raised as Holdfast's error."""
+        try:
+            return await self._fetch(sql, ())
+        except Exception as error:
+            raise self.classified(error) from error
+
     async def command(self, *statements: str) -> str:
         """Run statements without parameters; a failure is raised as Holdfast's error."""
         answer = ""
@@ -329,10 +337,13 @@ class ServerRows:
         found = self.kind(error)
         if found == "clash":
             self.undone = self.in_transaction
-        if found == "no table" and model is not None:
-            return ConfigurationError(
-                f"{model.name} has no table {model.table!r} yet: call store.create_schema()"
+        if found in ("no table", "no column") and model is not None:
+            missing = (
+                f"the table {model.table} is missing"
+                if found == "no table"
+                else f"the table {model.table} lacks a column of {model.name}"
             )
+            return SchemaMismatchError(f"the {self.catalogue.backend} database", (missing,))
         made = _ERRORS.get(found)
         return error if made is None else made(f"{self.catalogue.backend}: {_WORDS[found]}")
 
