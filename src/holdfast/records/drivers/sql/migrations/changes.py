@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.operations import ops
 
+from holdfast.records.drivers.sql.migrations.kept import Kept, Written
 from holdfast.records.structure import Difference, DifferenceKind
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def _altered(change: ops.AlterColumnOp, dialect: Dialect) -> Iterator[Difference
         there: Any = change.existing_type
         found = there.compile(dialect.compiler)
         wanted = change.modify_type.compile(dialect.compiler)
+        if isinstance(there, Kept) and isinstance(change.modify_type, Kept):
+            found, wanted = f"{found} by {there.source}", f"{wanted} by {change.modify_type.source}"
         yield Difference("type", table, column, wanted, found)
     if change.modify_nullable is not None:
         wanted, found = _NULLS[change.modify_nullable], _NULLS[not change.modify_nullable]

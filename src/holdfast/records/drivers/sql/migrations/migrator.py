@@ -112,11 +112,9 @@ class Migrator:
                 )
             bodies = ("", "")
             if not empty:
-                target, changes = self._changes(script, context)
+                writing, changes = self._changes(script, context)
                 if changes.is_empty():
                     return None
-                writing = Writing(target, declared_columns(script), context)
-                writing.describe(changes)
                 back = changes.reverse()
                 bodies = (writing.body(changes.ops), writing.body(back.ops))
             self._versions.mkdir(parents=True, exist_ok=True)
@@ -128,14 +126,15 @@ class Migrator:
 
     def _changes(
         self, script: ScriptDirectory, context: MigrationContext
-    ) -> tuple[Target, ops.UpgradeOps]:
+    ) -> tuple[Writing, ops.UpgradeOps]:
         """Return what would bring the database to the entities' structure."""
         connection = context.connection
         assert connection is not None
         target = Target(self._models, self._database.dialect)
-        adopting = not context.get_current_heads() and not script.get_heads()
+        there, newest = set(context.get_current_heads()), set(script.get_heads())
+        declared = declared_columns(script)
         # Tables of others are left alone; those that a file made and no entity has any more, go.
-        ours = set() if adopting else {*target.tables, *declared_columns(script)}
+        ours = {*target.tables, *declared} if there or newest else set[str]()
         query = structure_query(self._database.dialect.name, target.tables)
         found = found_structure(connection.exec_driver_sql(query).all())
 
@@ -144,7 +143,7 @@ class Migrator:
 
         opts = {
             "target_metadata": target.metadata,
-            "compare_type": target.compare(found),
+            "compare_type": target.compare(found, declared if there == newest else {}),
             "compare_server_default": False,
             "include_name": include,
             "version_table": VERSION_TABLE,
@@ -153,7 +152,9 @@ class Migrator:
         comparing = MigrationContext.configure(connection=connection, opts=opts)
         changes = produce_migrations(comparing, target.metadata).upgrade_ops
         assert changes is not None
-        return target, changes
+        writing = Writing(target, declared, comparing)
+        writing.describe(changes)
+        return writing, changes
 
     # --- moving -----------------------------------------------------------------------------
 

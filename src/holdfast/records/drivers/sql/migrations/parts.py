@@ -76,7 +76,7 @@ def initially(
             bare = stored.hex()
             return sa.text(f"'\\x{bare}'" if dialect.name == "postgresql" else f"X'{bare}'")
         case bool():
-            return "true" if stored else "false"
+            return "1" if stored else "0"
         case float():
             return repr(stored)
         case _:

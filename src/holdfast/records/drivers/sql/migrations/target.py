@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.migrations.kept import kept_as
+from holdfast.records.drivers.sql.migrations.kept import Kept, from_source, kept_as
 from holdfast.records.drivers.sql.structure import expected_type, same_type
 from holdfast.records.drivers.sql.tables import build_tables, limit_of, named
 from holdfast.records.value import Kind
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.migrations.declared import Declared
     from holdfast.records.drivers.sql.structure import Found
     from holdfast.records.model import FieldSpec, Model
 
@@ -50,12 +51,21 @@ class Target:
         """The collection that the tables are in."""
         return next(iter(self.tables.values())).metadata if self.tables else sa.MetaData()
 
-    def compare(self, found: Found) -> Callable[..., bool]:
-        """Return what tells Alembic whether a column's type differs from the one in *found*."""
+    def compare(self, found: Found, declared: Declared) -> Callable[..., bool]:
+        """Return what tells Alembic whether a column's type differs from the one in *found*.
+
+        It differs too when the files *declared* it otherwise, which is another type on another
+        database though the one at hand has a single type for both.
+        """
 
         def differs(
             _context: object, _inspected: object, column: sa.Column[Any], *_types: object
         ) -> bool:
+            source = declared.get(column.table.name, {}).get(column.name)
+            said = None if source is None else from_source(source)
+            if isinstance(said, Kept) and isinstance(column.type, Kept):
+                if said.source != column.type.source:
+                    return True
             there = found[column.table.name][column.name]
             wanted = cast("sa.Column[object]", self.concrete[column.table.name].c[column.name])
             return not same_type(self.dialect.name, there, expected_type(wanted, self.dialect))

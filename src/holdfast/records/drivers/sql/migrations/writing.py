@@ -13,7 +13,7 @@ from alembic.operations import ops
 from holdfast.records.declaration import MISSING
 from holdfast.records.drivers.sql.migrations.kept import Kept, Written, from_source
 from holdfast.records.drivers.sql.migrations.target import limit_name
-from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of
+from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of, named
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Writing:
                     operation.existing_type = known or operation.existing_type
                 case ops.DropColumnOp():
                     column = operation.to_column(self._context)
-                    column.type = self._written(operation.table_name, column.name) or column.type
+                    self._describe_column(operation.table_name, column)
                     operation._reverse = ops.AddColumnOp(operation.table_name, column)  # noqa: SLF001
                 case ops.DropTableOp():
                     self._describe_table(operation)
@@ -55,11 +55,32 @@ class Writing:
         made = operation._reverse  # noqa: SLF001 - Alembic has no public way to it
         if made is None:
             return
+        table = operation.table_name
+        columns = [part for part in made.columns if isinstance(part, sa.Column)]
+        for column in columns:
+            self._describe_column(table, column)
+        if not all(isinstance(column.type, Kept) for column in columns):
+            return
+        operation.table_kw.update(TABLE_OPTIONS)
         for part in made.columns:
-            if isinstance(part, sa.Column):
-                part.type = self._written(operation.table_name, part.name) or part.type
-        if all(isinstance(c.type, Written) for c in made.columns if isinstance(c, sa.Column)):
-            made.kw = dict(TABLE_OPTIONS)
+            if isinstance(part, sa.PrimaryKeyConstraint):
+                part.name = named("pk", table, [column.name for column in part.columns])
+        limits = [(column.name, column.type.spec(column.name)) for column in columns]
+        made.columns = [
+            *(part for part in made.columns if not isinstance(part, sa.CheckConstraint)),
+            *(
+                sa.CheckConstraint(condition, name=limit_name(table, name), info={"limit": True})
+                for name, spec in limits
+                if (condition := limit_of(spec)) is not None
+            ),
+        ]
+
+    def _describe_column(self, table: str, column: sa.Column[Any]) -> None:
+        known = self._written(table, column.name)
+        if known is not None:
+            column.type = known
+            if column.autoincrement is False:
+                column.autoincrement = "auto"  # as it was written
 
     def _written(self, table: str, column: str) -> Kept | Written | None:
         source = self._declared.get(table, {}).get(column)
@@ -70,6 +91,9 @@ class Writing:
         lines: list[str] = []
         late: list[str] = []
         dropped = {each.table_name for each in operations if isinstance(each, ops.DropTableOp)}
+        for operation in operations:
+            if isinstance(operation, ops.DropTableOp):
+                lines += self._circles(operation)
         for operation in operations:
             if isinstance(operation, ops.ModifyTableOps):
                 if operation.table_name not in dropped:  # its indexes go with it
@@ -91,6 +115,16 @@ class Writing:
         opening, _, name = call.partition("(")
         return [f"{opening}(", *(f"    {line}" for line in (name, *arguments)), end]
 
+    def _circles(self, operation: ops.DropTableOp) -> list[str]:
+        """Drop first what keeps tables that point at each other from being dropped."""
+        parts = () if operation._reverse is None else operation._reverse.columns  # noqa: SLF001
+        table, lines = operation.table_name, list[str]()
+        for part in parts:
+            if isinstance(part, sa.ForeignKeyConstraint) and part.use_alter:
+                gone = ops.DropConstraintOp.from_constraint(part)
+                lines += self._table(ops.ModifyTableOps(table, [gone]))
+        return lines
+
     def _table(self, operation: ops.ModifyTableOps) -> list[str]:
         table = operation.table_name
         parts = [each for each in operation.ops if isinstance(each, ops.MigrateOperation)]
@@ -105,11 +139,11 @@ class Writing:
         if gone and come:
             before += _renaming(table, gone, [column.name for column in come])
         for part in parts:
-            rendered = self._in_batch(part)
+            rendered = self._in_batch(table, part)
             match part:
                 case ops.AddColumnOp():
                     before += self._fill(table, part.column)
-                    rendered = self._in_batch(part)
+                    rendered = self._in_batch(table, part)
                     body += [*rendered, *_limit(table, part.column.name, part.column.type)]
                 case ops.DropColumnOp():
                     gone_type = part.to_column(self._context).type
@@ -137,10 +171,9 @@ class Writing:
         column.server_default = Initial(source)
         return []
 
-    def _in_batch(self, part: ops.MigrateOperation) -> list[str]:
+    def _in_batch(self, table: str, part: ops.MigrateOperation) -> list[str]:
         """Return the lines of *part* as they stand inside `with op.batch_alter_table(...)`."""
-        named: Any = part
-        return self._render(ops.ModifyTableOps(named.table_name, [named]))[1:]
+        return self._render(ops.ModifyTableOps(table, [cast("Any", part)]))[1:]
 
     def _render(self, operation: ops.MigrateOperation) -> list[str]:
         text = render_python_code(
