@@ -5,6 +5,8 @@ import inspect
 
 import pytest
 
+import holdfast
+import holdfast.sync
 from holdfast.records import sync as blocking
 from holdfast.records.repository import Repository
 from holdfast.records.store import Store
@@ -13,6 +15,7 @@ PACKAGES = [
     "holdfast",
     "holdfast.sync",
     "holdfast.records",
+    "holdfast.records.migrations",
     "holdfast.objects",
     "holdfast.jobs",
     "holdfast.media",
@@ -30,7 +33,12 @@ def test_the_public_names_are_sorted_and_there(package):
 
 
 @pytest.mark.parametrize(
-    ("awaited", "stepped"), [(Repository, blocking.Repository), (Store, blocking.Store)]
+    ("awaited", "stepped"),
+    [
+        (Repository, blocking.Repository),
+        (Store, blocking.Store),
+        (holdfast.Migrations, holdfast.sync.Migrations),
+    ],
 )
 def test_the_blocking_twin_has_the_same_methods_and_parameters(awaited, stepped):
     left_out = {"require", "asynchronous", "run"}

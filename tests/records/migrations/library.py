@@ -5,13 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from holdfast import Entity, Field, created_at, field, generated_key, key, ref, uuid7, version
-from holdfast.records.conformance import entities as conformance
 
-EVERY_KIND = [
-    each
-    for each in vars(conformance).values()
-    if isinstance(each, type) and issubclass(each, Entity) and each is not Entity
-]
 ODD_TEXT = "50% 'of' \\ \"all\" :x %s"
 
 

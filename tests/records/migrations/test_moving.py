@@ -8,6 +8,7 @@ import pytest
 from holdfast import Migrations, open_store
 from holdfast.errors import ForeignKeyError
 from records.migrations import library
+from records.migrations.kinds import EVERY_KIND
 
 
 async def made(database, folder, entities, message="tables"):
@@ -20,7 +21,7 @@ async def made(database, folder, entities, message="tables"):
 
 
 @pytest.mark.parametrize(
-    "entities", [library.EVERY_KIND, [library.Egg, library.Hen]], ids=["every kind", "circle"]
+    "entities", [EVERY_KIND, [library.Egg, library.Hen]], ids=["every kind", "circle"]
 )
 async def test_after_an_upgrade_nothing_is_left_to_create(database, tmp_path, entities):
     migrations = await made(database, tmp_path, entities)
@@ -35,7 +36,7 @@ async def test_after_an_upgrade_nothing_is_left_to_create(database, tmp_path, en
 
 
 async def test_create_schema_and_migrations_make_the_same(database, tmp_path):
-    entities = library.EVERY_KIND
+    entities = EVERY_KIND
     async with open_store(database.url, entities) as store:
         await store.create_schema()
     migrations = Migrations(database.url, entities, folder=tmp_path)
@@ -48,11 +49,11 @@ async def test_create_schema_and_migrations_make_the_same(database, tmp_path):
 @pytest.mark.parametrize("writer", ["sqlite", "postgresql", "mariadb"])
 async def test_a_file_written_for_one_database_runs_on_all(make_database, tmp_path, writer):
     await made(make_database(writer), tmp_path, library.first())
-    await made(make_database(writer), tmp_path / "odd", library.EVERY_KIND)
+    await made(make_database(writer), tmp_path / "odd", EVERY_KIND)
     for kind in ("sqlite", "postgresql", "mariadb"):
         for folder, entities in (
             (tmp_path, library.first()),
-            (tmp_path / "odd", library.EVERY_KIND),
+            (tmp_path / "odd", EVERY_KIND),
         ):
             migrations = Migrations(make_database(kind).url, entities, folder=folder)
             await migrations.upgrade()

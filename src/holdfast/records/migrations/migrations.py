@@ -103,9 +103,10 @@ def _migrator() -> type[Migrator]:
     try:
         from holdfast.records.drivers.sql.migrations.migrator import Migrator  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("alembic", "mako"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("alembic", "mako"):
             raise
         raise ConfigurationError(
-            f"migrations need {error.name}: install holdfast with the extra 'migrations'"
+            f"migrations need {missing}: install holdfast with the extra 'migrations'"
         ) from error
     return Migrator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.operations import ops
 
-from holdfast.records.drivers.sql.migrations.kept import Kept, Written
+from holdfast.records.drivers.sql.migrations.kept import Kept
 from holdfast.records.structure import Difference, DifferenceKind
 
 if TYPE_CHECKING:

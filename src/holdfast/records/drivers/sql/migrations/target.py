@@ -63,9 +63,9 @@ class Target:
         ) -> bool:
             source = declared.get(column.table.name, {}).get(column.name)
             said = None if source is None else from_source(source)
-            if isinstance(said, Kept) and isinstance(column.type, Kept):
-                if said.source != column.type.source:
-                    return True
+            kept = column.type
+            if isinstance(said, Kept) and isinstance(kept, Kept) and said.source != kept.source:
+                return True
             there = found[column.table.name][column.name]
             wanted = cast("sa.Column[object]", self.concrete[column.table.name].c[column.name])
             return not same_type(self.dialect.name, there, expected_type(wanted, self.dialect))
