@@ -4,6 +4,7 @@ import pytest
 
 from holdfast import Entity, Field, Migrations, field, generated_key, open_store, ref
 from holdfast.errors import ConfigurationError, SchemaMismatchError
+from holdfast.records.drivers.sql import rows, verbs
 from holdfast.sync import open_store as open_blocking
 from records.migrations.library import Note, NoteToo
 
@@ -164,8 +165,6 @@ async def test_a_table_more_is_made_by_create_schema_but_not_where_migrations_ru
 
 
 async def test_the_look_costs_one_statement(filled, monkeypatch):
-    from holdfast.records.drivers.sql import rows, verbs
-
     asked = []
     for owner, name in ((rows.Rows, "fetched"), (verbs.ServerRows, "asked")):
         original = getattr(owner, name)

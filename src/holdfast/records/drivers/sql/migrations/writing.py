@@ -65,7 +65,11 @@ class Writing:
         for part in made.columns:
             if isinstance(part, sa.PrimaryKeyConstraint):
                 part.name = named("pk", table, [column.name for column in part.columns])
-        limits = [(column.name, column.type.spec(column.name)) for column in columns]
+        limits = [
+            (column.name, column.type.spec(column.name))
+            for column in columns
+            if isinstance(column.type, Kept)
+        ]
         made.columns = [
             *(part for part in made.columns if not isinstance(part, sa.CheckConstraint)),
             *(
