@@ -379,3 +379,42 @@ async def test_sql_text_that_needs_the_tables_is_refused(make_database, tmp_path
     await fewer.create("fewer")
     with pytest.raises(UnsupportedError, match="copies a table"):
         await fewer.sql()
+
+
+@pytest.mark.parametrize("message", ['say """ \\N \\', "ünï 'x'"])
+async def test_any_message_stands_in_its_file(migrations, message):
+    await migrations.create(message, empty=True)
+    newest, _ = await migrations.history()
+    assert newest.message == message
+
+
+@pytest.mark.parametrize("message", ["", "  ", "two\nlines"])
+async def test_a_message_is_a_line_of_words(migrations, message):
+    with pytest.raises(ConfigurationError, match="expected a line of words"):
+        await migrations.create(message, empty=True)
+
+
+async def test_an_upgrade_from_an_empty_folder_is_refused(database, tmp_path):
+    with pytest.raises(ConfigurationError, match="there are no migrations in"):
+        await Migrations(database.url, BOTH, folder=tmp_path / "typo").upgrade()
+
+
+async def test_a_defaulted_column_that_goes_comes_back_with_its_default(database, tmp_path):
+    class Fewer(Entity, table="notes"):
+        id: Field[int] = generated_key()
+        title: Field[str] = field(max_length=50, unique=True)
+        text: Field[str | None] = field(default=None)
+
+    fewer = Migrations(database.url, [Fewer], folder=tmp_path)
+    await fewer.create("fewer")
+    await fewer.upgrade()
+    full = Migrations(database.url, [Note], folder=tmp_path)
+    await full.create("size")
+    await full.upgrade()
+    async with open_store(database.url, [Note]) as store:
+        await store.repository(Note).add(Note(title="seven", size=7))
+    await fewer.create("fewer again")
+    await fewer.upgrade()
+    await full.downgrade("-1")
+    async with open_store(database.url, [Note]) as store:
+        assert [each.size for each in await store.repository(Note).find()] == [0]

@@ -7,14 +7,24 @@ by the words that made it; else a downgrade would bring back something else on o
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-Declared = dict[str, dict[str, str]]
-"""The text of a column's type, by column, by table."""
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The texts of a column's type and of its default, if it has one."""
+
+    type: str
+    default: str | None
+
+
+Declared = dict[str, dict[str, Said]]
+"""What was said of a column, by column, by table."""
 
 
 def declared_columns(script: ScriptDirectory) -> Declared:
@@ -67,7 +77,8 @@ def _apply(call: ast.Call, found: Declared, batches: dict[str, str]) -> None:
             column = _text(rest, 0)
             new = next((word.value for word in call.keywords if word.arg == "type_"), None)
             if column is not None and new is not None:
-                columns[column] = ast.unparse(new)
+                old = columns.get(column)
+                columns[column] = Said(ast.unparse(new), None if old is None else old.default)
         case "drop_table":
             del found[table]
         case "rename_table":
@@ -78,12 +89,18 @@ def _apply(call: ast.Call, found: Declared, batches: dict[str, str]) -> None:
             pass
 
 
-def _column(node: ast.expr) -> list[tuple[str, str]]:
+def _column(node: ast.expr) -> list[tuple[str, Said]]:
     arguments = _arguments(node)
     column = _text(arguments, 0)
     if _name(node) != "Column" or column is None or len(arguments) < 2:
         return []
-    return [(column, ast.unparse(arguments[1]))]
+    return [(column, Said(ast.unparse(arguments[1]), _word(node, "server_default")))]
+
+
+def _word(node: ast.expr, name: str) -> str | None:
+    """Return the text of a call's argument of that name."""
+    words = node.keywords if isinstance(node, ast.Call) else []
+    return next((ast.unparse(word.value) for word in words if word.arg == name), None)
 
 
 def _name(node: ast.expr) -> str | None:

@@ -95,6 +95,7 @@ class Migrator:
     # --- writing files ----------------------------------------------------------------------
 
     def create(self, message: str, *, empty: bool) -> Path | None:
+        words = _checked(message)
         with self._reading() as (script, context):
             newest = set(script.get_heads())
             there = set(context.get_current_heads())
@@ -119,7 +120,7 @@ class Migrator:
                 bodies = (writing.body(changes.ops), writing.body(back.ops))
             self._versions.mkdir(parents=True, exist_ok=True)
             made = script.generate_revision(
-                rev_id(), message, upgrades=bodies[0], downgrades=bodies[1], imports=""
+                rev_id(), words, upgrades=bodies[0], downgrades=bodies[1], imports=""
             )
             assert made is not None
             return Path(made.path)
@@ -160,6 +161,8 @@ class Migrator:
 
     def upgrade(self, revision: str) -> Moved:
         def plan(script: ScriptDirectory, heads: Any, connection: sa.Connection) -> Steps:
+            if not script.get_heads():
+                raise ConfigurationError(f"there are no migrations in {self._versions}")
             if not heads:
                 self._refuse_unadopted(connection)
             return script._upgrade_revs(revision, heads)  # noqa: SLF001 - as Alembic's commands do
@@ -275,6 +278,13 @@ class Migrator:
             with self._database.engine(writing=False).connect() as connection:
                 opts = {"version_table": VERSION_TABLE}
                 yield script, MigrationContext.configure(connection=connection, opts=opts)
+
+
+def _checked(message: str) -> str:
+    """Return *message* as it stands in a file's docstring. Raises ConfigurationError."""
+    if not message.strip() or not message.isprintable():
+        raise ConfigurationError(f"message {message!r}: expected a line of words")
+    return message.replace("\\", "\\\\").replace('"', '\\"')
 
 
 class _Course:

@@ -61,10 +61,10 @@ class Target:
         def differs(
             _context: object, _inspected: object, column: sa.Column[Any], *_types: object
         ) -> bool:
-            source = declared.get(column.table.name, {}).get(column.name)
-            said = None if source is None else from_source(source)
+            said = declared.get(column.table.name, {}).get(column.name)
+            made = None if said is None else from_source(said.type)
             kept = column.type
-            if isinstance(said, Kept) and isinstance(kept, Kept) and said.source != kept.source:
+            if isinstance(made, Kept) and isinstance(kept, Kept) and made.source != kept.source:
                 return True
             there = found[column.table.name][column.name]
             wanted = cast("sa.Column[object]", self.concrete[column.table.name].c[column.name])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
 
-    from holdfast.records.drivers.sql.migrations.declared import Declared
+    from holdfast.records.drivers.sql.migrations.declared import Declared, Said
     from holdfast.records.drivers.sql.migrations.target import Target
     from holdfast.records.model import FieldSpec
 
@@ -40,8 +40,10 @@ class Writing:
         for operation in _flat(changes.ops):
             match operation:
                 case ops.AlterColumnOp():
-                    known = self._written(operation.table_name, operation.column_name)
-                    operation.existing_type = known or operation.existing_type
+                    said = self._said(operation.table_name, operation.column_name)
+                    if said is not None:
+                        operation.existing_type = from_source(said.type)
+                        operation.existing_server_default = _default_of(said) or False
                 case ops.DropColumnOp():
                     column = operation.to_column(self._context)
                     self._describe_column(operation.table_name, column)
@@ -80,15 +82,15 @@ class Writing:
         ]
 
     def _describe_column(self, table: str, column: sa.Column[Any]) -> None:
-        known = self._written(table, column.name)
-        if known is not None:
-            column.type = known
+        said = self._said(table, column.name)
+        if said is not None:
+            column.type = from_source(said.type)
+            column.server_default = _default_of(said)
             if column.autoincrement is False:
                 column.autoincrement = "auto"  # as it was written
 
-    def _written(self, table: str, column: str) -> Kept | Written | None:
-        source = self._declared.get(table, {}).get(column)
-        return None if source is None else from_source(source)
+    def _said(self, table: str, column: str) -> Said | None:
+        return self._declared.get(table, {}).get(column)
 
     def body(self, operations: Sequence[ops.MigrateOperation]) -> str:
         """Return the statements of a migration's function, indented for their place in it."""
@@ -196,6 +198,10 @@ class Initial(sa.DefaultClause):
     def __init__(self, source: str) -> None:
         super().__init__("")
         self.source = source
+
+
+def _default_of(said: Said) -> Initial | None:
+    return None if said.default is None else Initial(said.default)
 
 
 def _initial(spec: FieldSpec) -> str | None:
