@@ -13,7 +13,8 @@ from holdfast.records.field import Field
 from holdfast.records.model import INDEXED_TEXT_LENGTH, FieldSpec, Model, Reference
 from holdfast.records.naming import check_fields, check_table
 from holdfast.records.relation import Many, One, Relation
-from holdfast.records.value import Bounds, Kind, Unfit, ValueType, value_type
+from holdfast.records.text import Unfit
+from holdfast.records.value import Bounds, Kind, ValueType, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
