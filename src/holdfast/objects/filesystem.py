@@ -31,7 +31,7 @@ from holdfast.objects.driver import CommonPrefix, Grant, ObjectInfo
 from holdfast.objects.sync import PutOptions, open_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from holdfast.objects.transfer import Progress
@@ -57,19 +57,20 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         place = bucket or os.environ.get(VARIABLE)
         if not place:
             raise ConfigurationError(
-                f"holdfast:// needs the bucket's URL: storage_options={{'bucket': ...}}, or {VARIABLE}"
+                "holdfast:// needs the bucket's URL: the storage option 'bucket', "
+                f"or {VARIABLE} in the environment"
             )
         stack = ExitStack()
-        self._bucket = stack.enter_context(open_bucket(place))
+        self.bucket = stack.enter_context(open_bucket(place))
         self._close = weakref.finalize(self, stack.close)
 
-    def ls(self, path: str, detail: bool = True, **_: object) -> list[Details] | list[str]:  # noqa: FBT001, FBT002 - fsspec's signature
-        folder = self._strip_protocol(path)
+    def ls(self, path: str, detail: bool = True, **_: object) -> list[Details] | list[str]:
+        folder = _key_of(path)
         prefix = f"{folder}/" if folder else ""
         with _as_os_errors(folder):
             found = [
                 _details(entry)
-                for entry in self._bucket.list(prefix, delimiter="/")
+                for entry in self.bucket.list(prefix, delimiter="/")
                 if not (isinstance(entry, ObjectInfo) and entry.key == prefix)
             ]
         if not found and folder:
@@ -78,14 +79,14 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def info(self, path: str, **_: object) -> Details:
         """Return what is known of a file or folder. Raises FileNotFoundError."""
-        key = self._strip_protocol(path)
+        key = _key_of(path)
         if not key:
             return _folder(key)
         with _as_os_errors(key):
-            info = self._bucket.head(key)
+            info = self.bucket.head(key)
             if info is not None:
                 return _details(info)
-            if next(iter(self._bucket.list(f"{key}/")), None) is not None:
+            if next(iter(self.bucket.list(f"{key}/")), None) is not None:
                 return _folder(key)
         raise FileNotFoundError(key)
 
@@ -95,13 +96,13 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def modified(self, path: str) -> datetime:
         return cast("datetime", self.info(path)["modified"])
 
-    def checksum(self, path: str) -> str:
+    def checksum(self, path: str) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         return str(self.info(path)["etag"])
 
-    def mkdir(self, path: str, create_parents: bool = True, **_: object) -> None:  # noqa: ARG002, FBT001, FBT002 - fsspec's signature
+    def mkdir(self, path: str, create_parents: bool = True, **_: object) -> None:
         """Do nothing: a folder is there as soon as something is in it."""
 
-    def makedirs(self, path: str, exist_ok: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the same
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
         """Do nothing: a folder is there as soon as something is in it."""
 
     def rmdir(self, path: str) -> None:
@@ -112,14 +113,14 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **_: object
     ) -> bytes:
-        return self._fetch(self._strip_protocol(path), start, end, etag=None)
+        return self.fetch(_key_of(path), start, end, etag=None)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: object) -> None:
-        key = self._strip_protocol(path)
+        key = _key_of(path)
         with _as_os_errors(key):
-            self._bucket.put(key, value, options=PutOptions(if_absent=mode == "create"))
+            self.bucket.put(key, value, options=PutOptions(if_absent=mode == "create"))
 
-    def get_file(
+    def get_file(  # pyright: ignore[reportIncompatibleMethodOverride]  # fsspec has no types
         self,
         rpath: str,
         lpath: str | os.PathLike[str] | IO[bytes],
@@ -129,16 +130,17 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     ) -> None:
         """Download a file; it appears whole, checked against its checksum, or not at all."""
         if outfile is not None or not isinstance(lpath, (str, os.PathLike)):
-            super().get_file(rpath, lpath, callback=callback, outfile=outfile, **options)
+            plain = cast("Callable[..., None]", super().get_file)
+            plain(rpath, lpath, callback=callback, outfile=outfile, **options)
             return
-        key = self._strip_protocol(rpath)
+        key = _key_of(rpath)
         target = Path(lpath)
         if self.isdir(key):
             target.mkdir(parents=True, exist_ok=True)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         with _as_os_errors(key):
-            self._bucket.download(key, target, progress=_telling(callback))
+            self.bucket.download(key, target, progress=_telling(callback))
 
     def put_file(
         self,
@@ -150,16 +152,16 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     ) -> None:
         if Path(lpath).is_dir():
             return
-        key = self._strip_protocol(rpath)
+        key = _key_of(rpath)
         options = PutOptions(if_absent=mode == "create", progress=_telling(callback))
         with _as_os_errors(key):
-            self._bucket.put(key, Path(lpath), options=options)
+            self.bucket.put(key, Path(lpath), options=options)
 
     def cp_file(self, path1: str, path2: str, **_: object) -> None:
-        source, target = self._strip_protocol(path1), self._strip_protocol(path2)
+        source, target = _key_of(path1), _key_of(path2)
         with _as_os_errors(source):
             try:
-                self._bucket.copy(source, target)
+                self.bucket.copy(source, target)
             except ObjectNotFoundError:
                 if not self.isdir(source):
                     raise
@@ -170,7 +172,10 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     _rm = rm_file
 
     def rm(
-        self, path: str | list[str], recursive: bool = False, maxdepth: int | None = None  # noqa: FBT001, FBT002 - fsspec's signature
+        self,
+        path: str | list[str],
+        recursive: bool = False,
+        maxdepth: int | None = None,
     ) -> None:
         """Remove files, with *recursive* all in folders too. Raises FileNotFoundError."""
         keys = [
@@ -179,64 +184,65 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             if not self.isdir(name)
         ]
         with _as_os_errors(str(path)):
-            self._bucket.delete_many(keys)
+            self.bucket.delete_many(keys)
 
     def sign(self, path: str, expiration: int = 100, **_: object) -> str:
         """Return a URL that gives the file for *expiration* seconds, where the bucket can."""
         grant = Grant(expires=timedelta(seconds=expiration))
-        return self._bucket.presign(self._strip_protocol(path), grant).url
+        return self.bucket.presign(_key_of(path), grant).url
 
-    def _open(
+    def _open(  # pyright: ignore[reportIncompatibleMethodOverride]  # fsspec has no types
         self,
         path: str,
         mode: str = "rb",
         block_size: int | None = None,
-        autocommit: bool = True,  # noqa: FBT001, FBT002 - fsspec's signature
+        autocommit: bool = True,
         **options: object,
     ) -> AbstractBufferedFile:
-        key = self._strip_protocol(path)
+        key = _key_of(path)
         if mode == "xb" and self.exists(key):
             raise FileExistsError(key)
         if mode == "rb":
-            return ReadFile(self, key, mode, block_size or "default", **options)
+            opened = cast("Callable[..., AbstractBufferedFile]", ReadFile)
+            return opened(self, key, mode, block_size or "default", **options)
         return WriteFile(self, key, mode, autocommit=autocommit)
 
-    def _fetch(self, key: str, start: int | None, end: int | None, *, etag: str | None) -> bytes:
+    def fetch(self, key: str, start: int | None, end: int | None, *, etag: str | None) -> bytes:
         """Return bytes of *key*, offsets meant as in a slice."""
         if start is None and end is None:
             with _held_still(key):
-                return self._bucket.get(key, if_match=etag)
+                return self.bucket.get(key, if_match=etag)
         if (start or 0) >= 0 and (end is None or end >= 0):
             with _held_still(key), suppress(InvalidValueError):  # reaches beyond the end
-                return self._bucket.get(key, start=start, end=end, if_match=etag)
+                return self.bucket.get(key, start=start, end=end, if_match=etag)
         size = cast("int", self.info(key)["size"])
         first, last, _ = slice(start, end).indices(size)
         with _held_still(key):
-            return self._bucket.get(key, start=first, end=max(first, last), if_match=etag)
+            return self.bucket.get(key, start=first, end=max(first, last), if_match=etag)
 
 
 class ReadFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
     """The object that was there when it was opened, read in blocks from anywhere."""
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        return cast(
-            "bytes", self.fs._fetch(self.path, start, end, etag=str(self.details["etag"]))
-        )
+        return cast("bytes", self.fs.fetch(self.path, start, end, etag=str(self.details["etag"])))
 
 
 class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
     """A file being written: in memory or a temporary file until it is closed, then an object."""
 
     def __init__(self, fs: HoldfastFileSystem, path: str, mode: str, *, autocommit: bool) -> None:
-        self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
+        self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed with it
         self._outer = sys.exception()
         super().__init__(fs, path, mode, autocommit=autocommit)
+        self.closed: bool = False
         self._match: str | None = None
         if mode == "ab" and fs.exists(path):
             info = fs.info(path)
             self._match = str(info["etag"])
-            for start in range(0, cast("int", info["size"]), self.blocksize):
-                self._spool.write(fs._fetch(path, start, start + self.blocksize, etag=self._match))
+            size = cast("int", info["size"])
+            for start in range(0, size, _IN_MEMORY):
+                self._spool.write(fs.fetch(path, start, start + _IN_MEMORY, etag=self._match))
             self.loc = self._spool.tell()
 
     def write(self, data: bytes) -> int:
@@ -245,7 +251,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
         self.loc += self._spool.write(data)
         return memoryview(data).nbytes
 
-    def flush(self, force: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - fsspec's signature
+    def flush(self, force: bool = False) -> None:  # noqa: ARG002 - fsspec's signature
         if self.closed:
             raise ValueError("Flush on closed file")
 
@@ -273,7 +279,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
         )
         try:
             with _as_os_errors(self.path):
-                self.fs._bucket.put(self.path, self._spool, options=options)
+                self.fs.bucket.put(self.path, self._spool, options=options)
         finally:
             self._spool.close()
 
@@ -291,7 +297,9 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
         if not self.closed:
             self.closed = True
             self.discard()
-            warnings.warn(f"{self.path!r} was never closed: discarded", ResourceWarning, stacklevel=2)
+            warnings.warn(
+                f"{self.path!r} was never closed: discarded", ResourceWarning, stacklevel=2
+            )
 
 
 @contextmanager
@@ -312,6 +320,10 @@ def _held_still(path: str) -> Iterator[None]:
             yield
         except PreconditionFailedError as error:
             raise OSError(errno.ESTALE, "it was replaced while it was read", path) from error
+
+
+def _key_of(path: str) -> str:
+    return cast("str", HoldfastFileSystem._strip_protocol(path))  # noqa: SLF001 - fsspec's own
 
 
 def _details(entry: ObjectInfo | CommonPrefix) -> Details:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.errors import IntegrityError, InvalidValueError, ObjectNotFoundError, PreconditionFailedError
+from holdfast.errors import (
+    IntegrityError,
+    InvalidValueError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+)
 from holdfast.objects.conformance.writing import LARGE
 from holdfast.objects.driver import Capability
 
