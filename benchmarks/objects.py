@@ -104,7 +104,8 @@ async def small(side: Side, measure, name: str, count: int) -> None:
 
     for label, body in (("10 KB", SMALL), ("100 KB", LARGER)):
         puts = [lambda key=key, body=body: side.put(key, body) for key in keys]
-        gets = [lambda key=key, size=len(body): got(key, size) for key in keys]
+        size = len(body)
+        gets = [lambda key=key, size=size: got(key, size) for key in keys]
         await measure(f"put {label}", lambda puts=puts: spread(puts), count)
         await measure(f"get {label}", lambda gets=gets: spread(gets), count)
     await measure("delete 1,000", lambda: side.delete(keys))
