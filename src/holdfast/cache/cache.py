@@ -131,7 +131,7 @@ class Cache(Generic[T]):
     async def set_many(
         self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
     ) -> Outcome:
-        """Store all of *values* in one step; see `set`."""
+        """Store all of *values* in one step, in a Redis Cluster one for each node; see `set`."""
         life, names = milliseconds("ttl", ttl), entry_tags(tags)
         encode = self._codec.encode
         items = [(name_of(key), encode(key, value)) for key, value in values.items()]

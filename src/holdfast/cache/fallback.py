@@ -74,6 +74,7 @@ class FallbackDriver:
         self._since = now()
         self._reason: str | None = "not connected yet"
         self._round = 0
+        self._era = 0  # how often the namespace was emptied because of its store
         self._mutex = threading.RLock()
         self._recovering = threading.Lock()
 
@@ -117,9 +118,13 @@ class FallbackDriver:
 
     async def _recover(self) -> None:
         life = await self._remote.connect()
-        (known,) = await self._remote.get_many([_LIFE])
-        if known != life.encode():
+        (note,) = await self._remote.get_many([_LIFE])
+        known, era = _read_note(note)
+        if known != life or era < self._era:  # a primary of old that is back knows its own life
+            self._era = max(era, self._era) + 1
             await self._clear(life)
+        else:
+            self._era = era
         while True:
             with self._mutex:  # between the last look at the journal and the change, nobody adds
                 if not len(self._journal):
@@ -143,11 +148,11 @@ class FallbackDriver:
                 raise
 
     async def _clear(self, life: str) -> None:
-        """Remove the whole namespace, and say of which life of the store's data the next one is."""
+        """Remove the whole namespace, and note of which life and era the next one is."""
         async for batch in self._remote.scan(""):
             await self._remote.delete_many([name for name, _ in batch])
         with suppress(StorageError):  # a full store; without the note it is cleared again, no more
-            await self._remote.set_many([(_LIFE, life.encode())], ttl=None)
+            await self._remote.set_many([(_LIFE, b"%s %d" % (life.encode(), self._era))], ttl=None)
 
     async def close(self) -> None:
         await self._remote.close()
@@ -294,3 +299,8 @@ class FallbackDriver:
             f"the cache's store can't be reached since {self._since:%Y-%m-%d %H:%M:%S} UTC "
             f"({self._reason}); an answer from this process alone would be invented"
         )
+
+
+def _read_note(note: bytes | None) -> tuple[str, int]:
+    life, _, era = (note or b"").partition(b" ")
+    return life.decode(errors="replace"), int(era) if era.isdigit() else 0

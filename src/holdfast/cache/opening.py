@@ -38,8 +38,9 @@ def open_cache(
     """Return a context manager that opens the cache at *url*.
 
     ``memory://`` is a new cache in this process. ``redis://[user:password@]host[:port][/database]``
-    is a Redis or Valkey server, ``rediss://`` the same over TLS, and
-    ``redis+sentinel://host:port,host:port/name[/database]`` the primary that Sentinels call *name*.
+    is a Redis or Valkey server, ``rediss://`` the same over TLS,
+    ``redis+sentinel://host:port,host:port/name[/database]`` the primary that Sentinels call *name*,
+    ``redis+cluster://host:port,host:port`` a Redis Cluster.
     What *options* sets may be a query parameter of the same name. A server that is away does not
     keep the cache from opening: see `Cache.health`. Raises ConfigurationError for what can't be
     opened, on entry also for a server that refuses the login.

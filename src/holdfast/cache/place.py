@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdfast.cache.drivers.redis import Endpoint, RedisDriver
     from holdfast.cache.options import CacheOptions
 
-_SCHEMES = ("memory", "redis", "rediss", "redis+sentinel")
+_SCHEMES = ("memory", "redis", "rediss", "redis+sentinel", "redis+cluster")
 _PORT, _SENTINEL_PORT = 6379, 26379
 
 
@@ -61,15 +61,13 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
             )
         primary = segments.pop(0)
     user, password = _credentials(parts)
-    return Place(
-        location.scheme,
-        options,
-        _hosts(public, shown, several=bool(primary)),
-        user,
-        password,
-        _database(segments, shown),
-        primary,
-    )
+    database = _database(segments, shown)
+    several = location.scheme in {"redis+sentinel", "redis+cluster"}
+    if location.scheme == "redis+cluster" and database:
+        raise ConfigurationError(f"{shown!r}: a Redis Cluster has database 0 alone")
+    port = _SENTINEL_PORT if primary else _PORT
+    hosts = _hosts(public, shown, port=port, several=several)
+    return Place(location.scheme, options, hosts, user, password, database, primary)
 
 
 def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
@@ -85,14 +83,20 @@ def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
     tls = _tls(place.options.ca) if place.scheme == "rediss" else None
     servers = tuple(redis.Endpoint(host, port, tls, timeout) for host, port in place.hosts)
 
+    login = redis.Login(place.user, place.password, place.database)
+    prefix = place.options.prefix
+    if place.scheme == "redis+cluster":
+        together = redis.in_turn if blocking else redis.at_once
+        cluster = redis.ClusterLink(servers, dial, login=login, together=together)
+        return redis.RedisDriver(cluster, prefix=prefix)
+
     async def find() -> Endpoint:
         if not place.primary:
             return servers[0]
         host, port = await redis.primary_by_sentinel(servers, place.primary, dial)
         return redis.Endpoint(host, port, tls, timeout)
 
-    login = redis.Login(place.user, place.password, place.database)
-    return redis.RedisDriver(find, dial, login=login, prefix=place.options.prefix)
+    return redis.RedisDriver(redis.PrimaryLink(find, dial, login=login), prefix=prefix)
 
 
 def _tls(ca: str) -> ssl.SSLContext:
@@ -113,7 +117,9 @@ def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
     return user, password
 
 
-def _hosts(parts: SplitResult, shown: str, *, several: bool) -> tuple[tuple[str, int], ...]:
+def _hosts(
+    parts: SplitResult, shown: str, *, port: int, several: bool
+) -> tuple[tuple[str, int], ...]:
     pieces = parts.netloc.split(",") if parts.netloc else ["localhost"]
     if len(pieces) > 1 and not several:
         raise ConfigurationError(f"{shown!r}: expected one host")
@@ -121,12 +127,12 @@ def _hosts(parts: SplitResult, shown: str, *, several: bool) -> tuple[tuple[str,
     for piece in pieces:
         try:
             one = urlsplit(f"//{piece}")
-            port = one.port
+            given = one.port
         except ValueError as error:
             raise ConfigurationError(f"{shown!r}: {error}") from None
         if not one.hostname:
             raise ConfigurationError(f"{shown!r}: expected host or host:port, got {piece!r}")
-        hosts.append((one.hostname, port or (_SENTINEL_PORT if several else _PORT)))
+        hosts.append((one.hostname, given or port))
     return tuple(hosts)
 
 

@@ -7,82 +7,59 @@ from typing import TYPE_CHECKING, cast
 import hiredis
 
 from holdfast.cache.driver import HEAD, LEASE, Outcome
+from holdfast.cache.drivers.redis.link import unknown_script
 from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SET_MANY, SWAP
-from holdfast.cache.drivers.redis.session import kill, log_in, refusal
-from holdfast.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
+    from holdfast.cache.drivers.redis.link import Link
     from holdfast.cache.drivers.redis.scripts import Script
-    from holdfast.cache.drivers.redis.session import Dial, Login, Session
-    from holdfast.cache.drivers.redis.wire import Command, Endpoint, Reply
+    from holdfast.cache.drivers.redis.wire import Command, Reply
     from holdfast.cache.pattern import Pattern
 
-_BATCH = 500
 _GLOB_SPECIAL = str.maketrans({char: "\\" + char for char in "*?[]\\^-"})
 
 
 class RedisDriver:
-    """One connection at a time; `connect` makes the first and every later one."""
+    """Bytes under names, by way of a link; `connect` comes first and after every loss."""
 
-    def __init__(
-        self, find: Callable[[], Awaitable[Endpoint]], dial: Dial, *, login: Login, prefix: str
-    ) -> None:
-        self._find = find
-        self._dial = dial
-        self._login = login
+    def __init__(self, link: Link, *, prefix: str) -> None:
+        self._link = link
         self._prefix = prefix + ":"
-        self._session: Session | None = None
-        self._former: list[tuple[str, int]] = []
 
     async def connect(self) -> str:
-        """Connect anew and return what names this life of the server's data.
+        """Connect anew and return what names this life of the servers' data.
 
         Nothing that earlier connections were asked and did not answer is carried out after this.
         Raises UnavailableError and ConfigurationError.
         """
-        self._retire()
-        endpoint = await self._find()
-        wire = await self._dial(endpoint)
-        try:
-            session = await log_in(wire, endpoint, self._login)
-            await kill(session, [number for run, number in self._former if run == session.run])
-        except BaseException:
-            wire.close()
-            raise
-        self._former = []
-        self._session = session
-        return session.run
+        return await self._link.connect()
 
     async def close(self) -> None:
-        """Let go of the connection. Idempotent."""
-        self._retire()
-
-    def _retire(self) -> None:
-        if self._session is not None:
-            self._session.wire.close()
-            self._former.append((self._session.run, self._session.number))
-            self._session = None
+        """Let go of the connections. Idempotent."""
+        self._link.close()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         prefix = self._prefix
         if len(names) == 1:
-            return cast("list[bytes | None]", await self._ask([("GET", prefix + names[0])]))
+            return cast("list[bytes | None]", await self._link.ask([("GET", prefix + names[0])]))
         if not names:
             return []
-        (values,) = await self._ask([("MGET", *[prefix + name for name in names])])
+        if not self._link.one_place:
+            gets: list[Command] = [("GET", prefix + name) for name in names]
+            return cast("list[bytes | None]", await self._link.ask(gets))
+        (values,) = await self._link.ask([("MGET", *[prefix + name for name in names])])
         return cast("list[bytes | None]", values)
 
     async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
         prefix = self._prefix
-        if len(items) == 1:
-            ((name, value),) = items
+        if len(items) == 1 or not self._link.one_place:
             lasting: Command = () if ttl is None else ("PX", ttl)
-            await self._ask([("SET", prefix + name, value, *lasting)])
+            await self._link.ask([("SET", prefix + name, value, *lasting) for name, value in items])
         elif items and ttl is None:
             flat = [part for name, value in items for part in (prefix + name, value)]
-            await self._ask([("MSET", *flat)])
+            await self._link.ask([("MSET", *flat)])
         elif items:
             names = [prefix + name for name, _ in items]
             await self._run(SET_MANY, names, (ttl or 0, *[value for _, value in items]))
@@ -101,9 +78,9 @@ class RedisDriver:
         if over is not None:
             return await self._run(SWAP, [full], (over, value or b"", ttl or b"")) == 1
         if value is None:
-            return await self._ask([("EXISTS", full)]) == [0]
+            return await self._link.ask([("EXISTS", full)]) == [0]
         lasting: Command = () if ttl is None else ("PX", ttl)
-        return await self._ask([("SET", full, value, "NX", *lasting)]) != [None]
+        return await self._link.ask([("SET", full, value, "NX", *lasting)]) != [None]
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         await self._unlink(names)
@@ -116,7 +93,7 @@ class RedisDriver:
         full = self._prefix + name
         try:
             if ttl is None:
-                (total,) = await self._ask([("INCRBY", full, by)])
+                (total,) = await self._link.ask([("INCRBY", full, by)])
             else:
                 total = await self._run(INCREMENT, [full], (by, ttl))
         except hiredis.ReplyError as error:  # both are a plain ERR, so the text must tell
@@ -131,12 +108,12 @@ class RedisDriver:
         return await self._run(EXPIRE, [self._prefix + name], (LEASE, ttl or b"")) == 1
 
     async def ttl(self, name: str) -> int | None:
-        (left,) = cast("list[int]", await self._ask([("PTTL", self._prefix + name)]))
+        (left,) = cast("list[int]", await self._link.ask([("PTTL", self._prefix + name)]))
         return None if left == -2 else -1 if left == -1 else max(1, left)
 
     async def scan(self, prefix: str) -> AsyncIterator[list[tuple[str, bytes]]]:
         async for names in self._find_names(prefix):
-            heads = await self._ask(
+            heads = await self._link.ask(
                 [("GETRANGE", self._prefix + name, 0, HEAD - 1) for name in names]
             )
             yield [
@@ -147,44 +124,19 @@ class RedisDriver:
 
     async def _find_names(self, prefix: str) -> AsyncIterator[list[str]]:
         match = (self._prefix + prefix).translate(_GLOB_SPECIAL) + "*"
-        cursor: Reply = b"0"
-        while True:
-            scan: Command = ("SCAN", cast("bytes", cursor), "MATCH", match, "COUNT", _BATCH)
-            (reply,) = await self._ask([scan])
-            cursor, found = cast("tuple[bytes, list[bytes]]", reply)
+        async for found in self._link.scan(match):
             yield [name.decode().removeprefix(self._prefix) for name in found]
-            if cursor == b"0":
-                return
 
     async def _unlink(self, names: Sequence[str]) -> None:
-        if names:
-            await self._ask([("UNLINK", *[self._prefix + name for name in names])])
+        full = [self._prefix + name for name in names]
+        if full and self._link.one_place:
+            await self._link.ask([("UNLINK", *full)])
+        elif full:
+            await self._link.ask([("UNLINK", name) for name in full])
 
     async def _run(self, script: Script, names: Sequence[str], arguments: Command) -> Reply:
         rest: Command = (len(names), *names, *arguments)
-        session = self._ready()
-        (reply,) = await session.wire.ask([("EVALSHA", script.digest, *rest)])
-        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
-            (reply,) = await session.wire.ask([("EVAL", script.source, *rest)])
-        return self._checked(session, reply)
-
-    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
-        session = self._ready()
-        replies = await session.wire.ask(commands)
-        for reply in replies:
-            if type(reply) is hiredis.ReplyError:
-                self._checked(session, reply)
-        return replies
-
-    def _ready(self) -> Session:
-        if self._session is None:
-            raise UnavailableError("redis: not connected")
-        return self._session
-
-    def _checked(self, session: Session, reply: Reply) -> Reply:
-        if isinstance(reply, hiredis.ReplyError):
-            error = refusal(reply)
-            if isinstance(error, UnavailableError):
-                session.wire.close()  # it may have become a replica: look for the primary anew
-            raise error
+        (reply,) = await self._link.ask([("EVALSHA", script.digest, *rest)])
+        if unknown_script(reply):
+            (reply,) = await self._link.ask([("EVAL", script.source, *rest)])
         return reply
