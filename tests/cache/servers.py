@@ -56,7 +56,7 @@ class RedisServer:
     def start(self):
         command = [self.program, *self.options, "--port", str(self.port), "--bind", "127.0.0.1"]
         self.process = subprocess.Popen(
-            [*command, "--dir", str(self.folder), "--save", ""],
+            [*command, "--dir", str(self.folder), "--save", "", "--repl-diskless-sync-delay", "0"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -113,12 +113,12 @@ class RedisCluster:
 
     def __init__(self, folder, node_timeout=1000):
         settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout)]
-        small = ["--maxmemory", "64mb", "--repl-backlog-size", "1mb", "--repl-diskless-sync-delay"]
+        small = ["--maxmemory", "64mb", "--repl-backlog-size", "1mb"]
         self.nodes = []
         for number in range(6):
             (folder / str(number)).mkdir()
             bus = ["--cluster-port", str(free_port())]
-            self.nodes.append(RedisServer(folder / str(number), *settings, *bus, *small, "0"))
+            self.nodes.append(RedisServer(folder / str(number), *settings, *bus, *small))
 
     @property
     def url(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.cache import entries, entry
@@ -76,7 +77,7 @@ class Cache(Generic[T]):
 
     def health(self) -> Health:
         """Return how the store is, since when, and how many invalidations wait for it. No I/O."""
-        return self._health()
+        return replace(self._health(), hit_rate=self._statistics.hit_rate)
 
     @overload
     async def get(self, key: str) -> T | None: ...

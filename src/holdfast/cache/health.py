@@ -22,7 +22,8 @@ class Health:
     """How a cache's store is.
 
     *since* is when that began, *pending* how many invalidations wait for the store; when they
-    *overflowed*, one of them stands for all keys. *reason* says why it is down.
+    *overflowed*, one of them stands for all keys. *reason* says why it is down. *hit_rate* is the
+    part of this process's reads that were hits, None before the first.
     """
 
     state: State
@@ -30,6 +31,7 @@ class Health:
     pending: int = 0
     reason: str | None = None
     overflowed: bool = False
+    hit_rate: float | None = None
 
 
 @dataclass(slots=True)
