@@ -1,7 +1,8 @@
 """The contract that a backend of caches implements, and the values that cross it.
 
 The cache checks names and values, and decides what stored bytes mean; a driver stores bytes under
-names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being refreshed.
+names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being refreshed; `life` and
+`near` are the namespace's own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 LEASE = b"\xc1L"
 """What stands under a name while its value is loaded starts with this; it is no value."""
+
+NEAR = "near"
+"""The name under which a namespace is marked as one that processes keep copies of; see `near`."""
 
 HEAD = 4096
 """Bytes of a value that a scan brings along; all that is known about an entry fits in them."""

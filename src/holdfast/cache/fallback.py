@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from holdfast.cache.driver import Driver, Outcome
+from holdfast.cache.driver import NEAR, Driver, Outcome
 from holdfast.cache.drivers.memory import MemoryDriver
 from holdfast.cache.health import Health, State
 from holdfast.cache.journal import Journal
@@ -150,7 +150,7 @@ class FallbackDriver:
     async def _clear(self, life: str) -> None:
         """Remove the whole namespace, and note of which life and era the next one is."""
         async for batch in self._remote.scan(""):
-            await self._remote.delete_many([name for name, _ in batch])
+            await self._remote.delete_many([name for name, _ in batch if name != NEAR])
         with suppress(StorageError):  # a full store; without the note it is cleared again, no more
             await self._remote.set_many([(_LIFE, b"%s %d" % (life.encode(), self._era))], ttl=None)
 

@@ -40,6 +40,7 @@ class Statistics:
 
     A read is a hit or a miss. *loads* ran, *failed_loads* raised, *void_fills* were overtaken by an
     invalidation and not stored, *unreadable* values were of another type and taken for misses.
+    *near_hits* counts what a near cache saved asking the store for, tags included.
     """
 
     hits: int = 0
@@ -48,6 +49,7 @@ class Statistics:
     failed_loads: int = 0
     void_fills: int = 0
     unreadable: int = 0
+    near_hits: int = 0
 
     @property
     def hit_rate(self) -> float | None:

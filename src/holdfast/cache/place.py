@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from holdfast.cache.near import NearDriver
+from holdfast.cache.nearstore import NearStore
 from holdfast.errors import ConfigurationError
 from holdfast.locate import locate, options_from
 
 if TYPE_CHECKING:
-    from holdfast.cache.drivers.redis import Endpoint, RedisDriver
+    from collections.abc import Awaitable, Callable
+
+    from holdfast.cache.drivers.redis import Endpoint
+    from holdfast.cache.fallback import Remote
+    from holdfast.cache.health import Statistics
+    from holdfast.cache.near import Telling
     from holdfast.cache.options import CacheOptions
 
 _SCHEMES = ("memory", "redis", "rediss", "redis+sentinel", "redis+cluster")
@@ -46,6 +54,11 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
     options = options_from(location, defaults)
     if parts.fragment:
         raise ConfigurationError(f"{shown!r}: write '#' as %23")
+    if options.near and location.scheme in {"memory", "redis+cluster"}:
+        raise ConfigurationError(
+            f"{shown!r}: near copies are kept of one Redis server, directly or by Sentinel; "
+            f"{location.scheme}:// has none"
+        )
     if location.scheme == "memory":
         if parts.netloc or parts.path:
             raise ConfigurationError(
@@ -70,7 +83,13 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
     return Place(location.scheme, options, hosts, user, password, database, primary)
 
 
-def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
+def redis_driver(
+    place: Place,
+    statistics: Statistics,
+    *,
+    blocking: bool,
+    pause: Callable[[float], Awaitable[None]],
+) -> Remote:
     """Return the driver of *place*, not connected yet. Raises ConfigurationError."""
     try:
         from holdfast.cache.drivers import redis  # noqa: PLC0415 - an extra
@@ -88,7 +107,7 @@ def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
     if place.scheme == "redis+cluster":
         together = redis.in_turn if blocking else redis.at_once
         cluster = redis.ClusterLink(servers, dial, login=login, together=together)
-        return redis.RedisDriver(cluster, prefix=prefix)
+        return redis.RedisDriver(cluster, prefix=prefix, pause=pause)
 
     async def find() -> Endpoint:
         if not place.primary:
@@ -96,7 +115,23 @@ def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
         host, port = await redis.primary_by_sentinel(servers, place.primary, dial)
         return redis.Endpoint(host, port, tls, timeout)
 
-    return redis.RedisDriver(redis.PrimaryLink(find, dial, login=login), prefix=prefix)
+    link = redis.PrimaryLink(find, dial, login=login)
+    if not place.options.near:
+        return redis.RedisDriver(link, prefix=prefix, pause=pause)
+    tracked = redis.TrackedRedisDriver(link, prefix=prefix, pause=pause)
+    near = _near(tracked, place.options, statistics)
+    tracked.watch(near.told)
+    return near
+
+
+def _near(remote: Telling, options: CacheOptions, statistics: Statistics) -> NearDriver:
+    store = NearStore(
+        entries=options.near_entries,
+        size=options.near_bytes,
+        largest=options.near_largest,
+        clock=time.monotonic,
+    )
+    return NearDriver(remote, store, statistics, lease=options.near, clock=time.monotonic)
 
 
 def _tls(ca: str) -> ssl.SSLContext:

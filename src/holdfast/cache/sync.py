@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.blocking import run
-from holdfast.cache.opening import fallback_driver, memory_cache, running_cache
+from holdfast.cache.health import Statistics
+from holdfast.cache.opening import fallback_driver, memory_cache, running_cache, wait_here
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import place_of
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache import cache
     from holdfast.cache.driver import Outcome
-    from holdfast.cache.health import Health, Statistics
+    from holdfast.cache.health import Health
     from holdfast.cache.place import Place
 
 __all__ = ["Cache", "CacheOptions", "open_cache"]
@@ -42,14 +43,18 @@ def open_cache(
 @contextmanager
 def _opened(place: Place) -> Iterator[Cache[object]]:
     if place.scheme == "memory":
-        with _entered(memory_cache(place.options, _sleep, tasks=False)) as opened:
+        with _entered(memory_cache(place.options, wait_here, tasks=False)) as opened:
             yield Cache(opened)
         return
     attempts = _Attempts()
-    driver = fallback_driver(place, blocking=True, lost=attempts.begin, due=attempts.due)
+    statistics = Statistics()
+    driver = fallback_driver(
+        place, statistics, blocking=True, lost=attempts.begin, due=attempts.due
+    )
     try:
         run(driver.recover())
-        with _entered(running_cache(driver, place.options, _sleep, tasks=False)) as opened:
+        running = running_cache(driver, place.options, wait_here, tasks=False, counted=statistics)
+        with _entered(running) as opened:
             yield Cache(opened)
         if driver.health().pending:
             run(driver.recover())
@@ -74,10 +79,6 @@ class _Attempts:
         self._next = now + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         return True
-
-
-async def _sleep(seconds: float) -> None:
-    time.sleep(seconds)  # noqa: ASYNC251 - stepped by hand, with no loop to hold up
 
 
 @contextmanager

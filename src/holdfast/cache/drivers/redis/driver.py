@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import time
+from typing import TYPE_CHECKING, Protocol, cast
 
 import hiredis
 
-from holdfast.cache.driver import HEAD, LEASE, Outcome
+from holdfast.cache.driver import HEAD, LEASE, NEAR, Outcome
 from holdfast.cache.drivers.redis.link import unknown_script
 from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SET_MANY, SWAP
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from holdfast.cache.drivers.redis.link import Link
     from holdfast.cache.drivers.redis.scripts import Script
     from holdfast.cache.drivers.redis.wire import Command, Reply
     from holdfast.cache.pattern import Pattern
 
+MARK_LIFE = 60_000  # milliseconds that a namespace stays marked as copied
+_CLOCKS_DIFFER = 1.01  # in rate, at most
 _GLOB_SPECIAL = str.maketrans({char: "\\" + char for char in "*?[]\\^-"})
+
+
+class Ask(Protocol):
+    async def __call__(self, commands: Sequence[Command], /) -> list[Reply]: ...
 
 
 class RedisDriver:
     """Bytes under names, by way of a link; `connect` comes first and after every loss."""
 
-    def __init__(self, link: Link, *, prefix: str) -> None:
+    def __init__(
+        self, link: Link, *, prefix: str, pause: Callable[[float], Awaitable[None]]
+    ) -> None:
         self._link = link
         self._prefix = prefix + ":"
+        self._pause = pause
+        self._copied_until = 0.0  # on the monotonic clock: processes may keep copies until then
+        self._copied_for = 0.0
 
     async def connect(self) -> str:
         """Connect anew and return what names this life of the servers' data.
@@ -56,13 +68,14 @@ class RedisDriver:
         prefix = self._prefix
         if len(items) == 1 or not self._link.one_place:
             lasting: Command = () if ttl is None else ("PX", ttl)
-            await self._link.ask([("SET", prefix + name, value, *lasting) for name, value in items])
+            await self._write([("SET", prefix + name, value, *lasting) for name, value in items])
         elif items and ttl is None:
             flat = [part for name, value in items for part in (prefix + name, value)]
-            await self._link.ask([("MSET", *flat)])
+            await self._write([("MSET", *flat)])
         elif items:
             names = [prefix + name for name, _ in items]
-            await self._run(SET_MANY, names, (ttl or 0, *[value for _, value in items]))
+            values = [value for _, value in items]
+            await self._run(SET_MANY, names, (ttl or 0, *values), ask=self._write)
         return Outcome.APPLIED
 
     async def swap(
@@ -83,10 +96,14 @@ class RedisDriver:
         return await self._link.ask([("SET", full, value, "NX", *lasting)]) != [None]
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
-        await self._unlink(names)
         if pattern is not None:
+            await self._link.ask(self._unlinking(names))
             async for found in self._find_names(pattern.prefix):
-                await self._unlink([name for name in found if pattern.fits(name)])
+                fitting = [name for name in found if pattern.fits(name)]
+                await self._link.ask(self._unlinking(fitting))
+            await self._write(())
+        elif names:
+            await self._write(self._unlinking(names))
         return Outcome.APPLIED
 
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
@@ -105,7 +122,8 @@ class RedisDriver:
         return int(cast("int | bytes", total))
 
     async def expire(self, name: str, ttl: int | None) -> bool:
-        return await self._run(EXPIRE, [self._prefix + name], (LEASE, ttl or b"")) == 1
+        arguments = (LEASE, ttl or b"")
+        return await self._run(EXPIRE, [self._prefix + name], arguments, ask=self._write) == 1
 
     async def ttl(self, name: str) -> int | None:
         (left,) = cast("list[int]", await self._link.ask([("PTTL", self._prefix + name)]))
@@ -127,16 +145,35 @@ class RedisDriver:
         async for found in self._link.scan(match):
             yield [name.decode().removeprefix(self._prefix) for name in found]
 
-    async def _unlink(self, names: Sequence[str]) -> None:
+    def _unlinking(self, names: Sequence[str]) -> list[Command]:
         full = [self._prefix + name for name in names]
         if full and self._link.one_place:
-            await self._link.ask([("UNLINK", *full)])
-        elif full:
-            await self._link.ask([("UNLINK", name) for name in full])
+            return [("UNLINK", *full)]
+        return [("UNLINK", name) for name in full]
 
-    async def _run(self, script: Script, names: Sequence[str], arguments: Command) -> Reply:
+    async def _write(self, commands: Sequence[Command]) -> list[Reply]:
+        """Carry out *commands*, and wait until no process serves what they replaced.
+
+        That the namespace is copied is looked up after them: who copies marks it first, so one
+        that marks it later reads later, too.
+        """
+        if not self._link.one_place:  # nobody copies from a cluster
+            return await self._link.ask(commands)
+        *replies, mark = await self._link.ask((*commands, ("GET", self._prefix + NEAR)))
+        now = time.monotonic()
+        if isinstance(mark, bytes):
+            self._copied_until = now + MARK_LIFE / 1000
+            self._copied_for = int(mark) / 1000
+        if now < self._copied_until:
+            await self._pause(self._copied_for * _CLOCKS_DIFFER)
+        return replies
+
+    async def _run(
+        self, script: Script, names: Sequence[str], arguments: Command, *, ask: Ask | None = None
+    ) -> Reply:
+        ask = ask or self._link.ask
         rest: Command = (len(names), *names, *arguments)
-        (reply,) = await self._link.ask([("EVALSHA", script.digest, *rest)])
+        (reply,) = await ask([("EVALSHA", script.digest, *rest)])
         if unknown_script(reply):
-            (reply,) = await self._link.ask([("EVAL", script.source, *rest)])
+            (reply,) = await ask([("EVAL", script.source, *rest)])
         return reply

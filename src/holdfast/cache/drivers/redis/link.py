@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 import hiredis
 
 from holdfast.cache.drivers.redis.session import kill, log_in, refusal
+from holdfast.cache.drivers.redis.tracking import track
 from holdfast.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from holdfast.cache.drivers.redis.session import Dial, Login, Session
-    from holdfast.cache.drivers.redis.wire import Command, Endpoint, Reply
+    from holdfast.cache.drivers.redis.tracking import Told
+    from holdfast.cache.drivers.redis.wire import Command, Endpoint, Reply, Wire
 
 BATCH = 500
 
@@ -56,8 +58,14 @@ class PrimaryLink:
         self._find = find
         self._dial = dial
         self._login = login
+        self._told: Told | None = None
+        self._messages: Wire | None = None
         self._session: Session | None = None
         self._former: list[tuple[str, int]] = []
+
+    def watch(self, told: Told) -> None:
+        """From the next connection on, let *told* hear of what changes."""
+        self._told = told
 
     async def connect(self) -> str:
         self.close()
@@ -66,14 +74,38 @@ class PrimaryLink:
         try:
             session = await log_in(wire, endpoint, self._login)
             await kill(session, [number for run, number in self._former if run == session.run])
+            messages = None
+            if self._told is not None:
+                messages = await track(
+                    session, endpoint, self._told, dial=self._dial, login=self._login
+                )
         except BaseException:
             wire.close()
             raise
         self._former = []
+        self._messages = messages
         self._session = session
         return session.run
 
+    @property
+    def alive(self) -> bool:
+        session, messages = self._session, self._messages
+        return session is not None and session.wire.alive and (messages is None or messages.alive)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Tells whether changes are told on a connection of their own."""
+        return self._messages is not None
+
+    async def hear(self) -> None:
+        """Return when every change up to now was told. Raises UnavailableError."""
+        if self._messages is not None:
+            await self._messages.ask([("PING",)])
+
     def close(self) -> None:
+        if self._messages is not None:
+            self._messages.close()
+            self._messages = None
         if self._session is not None:
             self._session.wire.close()
             self._former.append((self._session.run, self._session.number))

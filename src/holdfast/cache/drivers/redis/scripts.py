@@ -42,6 +42,13 @@ return redis.call('GET', KEYS[1])
 """)
 """name; number to add, milliseconds that a new one lives. The sum is text: Lua's numbers round."""
 
+MARK = _script("""
+local there = tonumber(redis.call('GET', KEYS[1]) or 0)
+redis.call('SET', KEYS[1], math.max(there, tonumber(ARGV[1])), 'PX', ARGV[2])
+return 1
+""")
+"""name; milliseconds of a lease, of which the longest stays, milliseconds that the mark lives"""
+
 EXPIRE = _script("""
 local head = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)
 if head == '' or head == ARGV[1] then return 0 end
