@@ -29,7 +29,8 @@ from pathlib import Path
 
 from hiredis import PushNotification
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cache.servers import RedisServer
 from holdfast.cache import CacheOptions, Outcome, State, open_cache
