@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.cache import entries, entry
+from holdfast.cache.batch import Batch
 from holdfast.cache.codec import Unreadable, codec_of
 from holdfast.cache.driver import Outcome
 from holdfast.cache.filling import Wanted
@@ -22,7 +23,7 @@ from holdfast.cache.pattern import compile_pattern
 from holdfast.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from holdfast.cache.codec import Coder
     from holdfast.cache.driver import Driver
@@ -264,6 +265,30 @@ class Cache(Generic[T]):
             tags=entry_tags(tags),
         )
         return await self._filler.find_or_load(wanted)  # type: ignore[return-value] # None if T may
+
+    async def get_or_set_many(
+        self,
+        keys: Iterable[str],
+        load: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+    ) -> dict[str, T | None]:
+        """Return the values of *keys*; *load* is given those that have none, and gives theirs.
+
+        What it leaves out is left out of the answer, and not stored. A write or invalidation of a
+        key during the load makes its value void, as in `get_or_set`; a key that another call is
+        loading meanwhile is loaded here, too, and not stored. What *load* raises escapes.
+        """
+        asked = tuple(dict.fromkeys(keys)) if not isinstance(keys, str) else names_of(keys)
+        batch = Batch(
+            names=dict(zip(asked, names_of(asked), strict=True)),
+            load=load,
+            codec=self._codec,
+            ttl=milliseconds("ttl", ttl),
+            tags=entry_tags(tags),
+        )
+        return await self._filler.batches.find_or_load(batch)
 
     async def _counts(self, name: str) -> bool:
         (raw,) = await entries.valid(self._driver, await self._driver.get_many((name,)))

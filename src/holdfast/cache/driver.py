@@ -8,7 +8,7 @@ names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being re
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -34,6 +34,17 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"
     PENDING = "pending"
+
+
+class Swap(NamedTuple):
+    """One exchange: *value*, or None for nothing, in the place of what is as expected.
+
+    *over* None expects nothing there, else bytes that start with *over*.
+    """
+
+    name: str
+    value: bytes | None
+    over: bytes | None
 
 
 class Driver(Protocol):
@@ -64,6 +75,10 @@ class Driver(Protocol):
         *over* None expects nothing there, else bytes that start with *over*. With *shared*, raises
         UnavailableError rather than answer for this process alone.
         """
+        ...
+
+    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
+        """Do each of *swaps* by itself, and tell of each whether it was done."""
         ...
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:

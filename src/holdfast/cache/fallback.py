@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from holdfast.cache.driver import NEAR, Driver, Outcome
+from holdfast.cache.driver import NEAR, Driver, Outcome, Swap
 from holdfast.cache.drivers.memory import MemoryDriver
 from holdfast.cache.health import Health, State
 from holdfast.cache.journal import Journal
@@ -196,24 +196,28 @@ class FallbackDriver:
         ttl: int | None = None,
         shared: bool = False,
     ) -> bool:
+        if shared:
+            return await self._strict(
+                lambda: self._remote.swap(name, value, over=over, ttl=ttl, shared=True)
+            )
+        (done,) = await self.swap_many((Swap(name, value, over),), ttl=ttl)
+        return done
+
+    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
         if not self.down or await self._retried():
             used = self._round
             try:
-                return await self._remote.swap(name, value, over=over, ttl=ttl)
+                return await self._remote.swap_many(swaps, ttl=ttl)
             except UnavailableError as error:
                 self._lose(used, error)
-                if shared:
-                    raise
                 # Carried out or not: what it may have left must go before the store is used, or a
                 # lease that came to be later than its load began would admit that load's value.
-                if not await self._write_down([name]):
-                    return False
-        elif shared:
-            raise self._unavailable()
+                if not await self._write_down([swap.name for swap in swaps]):
+                    return [False] * len(swaps)
         with self._mutex:
             if not self.down:
-                return False  # what is in this process does not count any more
-            return await self._local.swap(name, value, over=over, ttl=self._shorter(ttl))
+                return [False] * len(swaps)  # what is in this process does not count any more
+            return await self._local.swap_many(swaps, ttl=self._shorter(ttl))
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         while True:

@@ -21,7 +21,7 @@ from holdfast.cache.naming import KEYS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from holdfast.cache.driver import Outcome
+    from holdfast.cache.driver import Outcome, Swap
     from holdfast.cache.health import Statistics
     from holdfast.cache.nearstore import NearStore
     from holdfast.cache.pattern import Pattern
@@ -125,6 +125,12 @@ class NearDriver:
             return await self._remote.swap(name, value, over=over, ttl=ttl, shared=shared)
         finally:
             self._store.drop((name,))
+
+    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
+        try:
+            return await self._remote.swap_many(swaps, ttl=ttl)
+        finally:
+            self._store.drop([swap.name for swap in swaps])
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         self._store.drop(names, pattern)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import hiredis
 
-from holdfast.cache.driver import HEAD, LEASE, NEAR, Outcome
+from holdfast.cache.driver import HEAD, LEASE, NEAR, Outcome, Swap
 from holdfast.cache.drivers.redis.link import unknown_script
 from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SET_MANY, SWAP
 
@@ -87,13 +87,32 @@ class RedisDriver:
         ttl: int | None = None,
         shared: bool = False,  # noqa: ARG002 - it answers for everybody or not at all
     ) -> bool:
-        full = self._prefix + name
-        if over is not None:
-            return await self._run(SWAP, [full], (over, value or b"", ttl or b"")) == 1
-        if value is None:
-            return await self._link.ask([("EXISTS", full)]) == [0]
+        (done,) = await self.swap_many((Swap(name, value, over),), ttl=ttl)
+        return done
+
+    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
+        commands = [self._swapping(swap, ttl, SWAP.digest) for swap in swaps]
+        replies = await self._link.ask(commands)
+        unknown = [number for number, reply in enumerate(replies) if unknown_script(reply)]
+        if unknown:
+            again = [self._swapping(swaps[number], ttl, None) for number in unknown]
+            for number, reply in zip(unknown, await self._link.ask(again), strict=True):
+                replies[number] = reply
+        return [
+            reply == (0 if swap.value is None else b"OK") if swap.over is None else reply == 1
+            for swap, reply in zip(swaps, replies, strict=True)
+        ]
+
+    def _swapping(self, swap: Swap, ttl: int | None, digest: str | None) -> Command:
+        """Return the command of *swap*; without *digest* one that brings its script along."""
+        full = self._prefix + swap.name
+        if swap.over is not None:
+            script = ("EVAL", SWAP.source) if digest is None else ("EVALSHA", digest)
+            return (*script, 1, full, swap.over, swap.value or b"", ttl or b"")
+        if swap.value is None:
+            return ("EXISTS", full)
         lasting: Command = () if ttl is None else ("PX", ttl)
-        return await self._link.ask([("SET", full, value, "NX", *lasting)]) != [None]
+        return ("SET", full, swap.value, "NX", *lasting)
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         if pattern is not None:
