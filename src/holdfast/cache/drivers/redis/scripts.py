@@ -27,12 +27,6 @@ return 1
 """)
 """name; bytes that it must start with, its new value or nothing, milliseconds or nothing"""
 
-SET_MANY = _script("""
-for i, name in ipairs(KEYS) do redis.call('SET', name, ARGV[i + 1], 'PX', ARGV[1]) end
-return 1
-""")
-"""names; milliseconds, then a value for each"""
-
 INCREMENT = _script("""
 local new = redis.call('EXISTS', KEYS[1]) == 0
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
