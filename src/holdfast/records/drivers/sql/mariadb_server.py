@@ -6,13 +6,14 @@ import asyncio
 import importlib
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
-from holdfast.records.drivers.sql.folding import every_character, exceptions
+from holdfast.records.drivers.sql.folding import learned
 from holdfast.records.drivers.sql.mariadb import MariaDBRows
 from holdfast.records.drivers.sql.pool import PoolOptions
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 OLDEST = (10, 10)  # MariaDB 10.10, the first that knows today's letters
 _FOREVER = 31_536_000  # seconds
 _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+_dialect = cache(MariaDBDialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,14 @@ class MariaDBServer:
             raise ConfigurationError(
                 f"the server is {version}: expected MariaDB {'.'.join(map(str, OLDEST))} or newer"
             )
-        lowered = await connection.fetch(
-            "SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE uca1400_nopad_as_cs)",
-            (every_character(),),
-        )
-        return MariaDBDialect(exceptions(str(lowered[0][0])))
+
+        async def lower(text: str) -> object:
+            found = await connection.fetch(
+                "SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE uca1400_nopad_as_cs)", (text,)
+            )
+            return found[0][0]
+
+        return _dialect(await learned(f"{self._place.host}:{self._place.port} {version}", lower))
 
     def rows(self, connection: Connection, catalogue: Catalogue) -> MariaDBRows:
         return MariaDBRows(connection, catalogue)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-from holdfast.records.drivers.sql.folding import every_character, exceptions
+from holdfast.records.drivers.sql.folding import learned
 from holdfast.records.drivers.sql.postgresql import PostgreSQLRows
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 OLDEST = 130000  # PostgreSQL 13
 _FOREVER = 3600.0  # seconds
 _SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops tables
+_dialect = cache(PostgreSQLDialect)
 
 
 class PostgreSQLServer:
@@ -63,20 +65,22 @@ class PostgreSQLServer:
         found = await connection.fetch(
             "SELECT current_setting('server_version_num')::int, "
             "current_setting('server_encoding'), EXISTS "
-            "(SELECT FROM pg_collation WHERE collname = 'C.utf8')",
+            "(SELECT FROM pg_collation WHERE collname = 'C.utf8'), version()",
             (),
         )
-        version, encoding, folds = found[0]
+        version, encoding, folds, full = found[0]
         if not isinstance(version, int) or version < OLDEST or encoding != "UTF8":
             raise ConfigurationError(
                 f"PostgreSQL {version} with encoding {encoding}: expected 13 or newer with UTF8"
             )
         if not folds:
-            return PostgreSQLDialect(None)
-        lowered = await connection.fetch(
-            'SELECT lower($1::text COLLATE "C.utf8")', (every_character(),)
-        )
-        return PostgreSQLDialect(exceptions(str(lowered[0][0])))
+            return _dialect(None)
+
+        async def lower(text: str) -> object:
+            found = await connection.fetch('SELECT lower($1::text COLLATE "C.utf8")', (text,))
+            return found[0][0]
+
+        return _dialect(await learned(f"{self._place.host}:{self._place.port} {full}", lower))
 
     def rows(self, connection: Connection, catalogue: Catalogue) -> PostgreSQLRows:
         return PostgreSQLRows(connection, catalogue)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import (
     ConfigurationError,
@@ -18,7 +18,6 @@ from holdfast.errors import (
     TransactionError,
     UnavailableError,
 )
-from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.query import Increment
 
 if TYPE_CHECKING:
@@ -41,24 +40,15 @@ log = logging.getLogger("holdfast.records.sql")
 
 
 class Catalogue:
-    """What all connections of a store share: its models and their statements."""
+    """What all connections of a store share."""
 
-    def __init__(
-        self, models: Sequence[Model[object]], statements: Statements, backend: str
-    ) -> None:
-        self.models = tuple(models)
+    def __init__(self, statements: Statements, backend: str) -> None:
+        self.models = statements.models
         self.statements = statements
+        self.writes = statements.writes
         self.backend = backend
         self.echo = False
         self.slow = 0.0
-        self._writes: dict[int, Writes[object]] = {}
-
-    def writes(self, model: Model[E]) -> Writes[E]:
-        prepared = self._writes.get(id(model))
-        if prepared is None:
-            prepared = cast("Writes[object]", Writes(model, self.statements))
-            self._writes[id(model)] = prepared
-        return cast("Writes[E]", prepared)
 
 
 class ServerRows:
