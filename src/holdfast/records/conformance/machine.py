@@ -133,8 +133,8 @@ class RandomWork(RuleBasedStateMachine):
         if hasattr(self, "store"):
             self.do(self.harness.clear(self.store))
             self.do(self.store.close())
-        if getattr(self, "runner", None) is not None:
-            self.runner.close()
+            if self.runner is not None:
+                self.runner.close()
 
     def do(self, work: Coroutine[object, None, T]) -> T:
         """Return what *work* returns, awaited or blocking."""

@@ -10,6 +10,8 @@ import orjson
 
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
+from holdfast.records.drivers.sql.tls import tls_context
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class AsyncpgConnection:
         if isinstance(error, asyncpg.PostgresError):
             code = str(getattr(error, "sqlstate", ""))
             constraint = getattr(error, "constraint_name", None)
-            return Fault(code, constraint, lost=self._raw.is_closed() or code.startswith("08"))
+            return Fault(code, constraint, lost=self._raw.is_closed() or code.startswith(ENDED))
         if isinstance(error, OSError) or (
             isinstance(error, asyncpg.InterfaceError) and self._raw.is_closed()
         ):
@@ -62,9 +64,10 @@ class AsyncpgConnection:
 
 
 async def connect(
-    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: str
+    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: tuple[str, str]
 ) -> AsyncpgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
+    mode, authorities = tls
     raw = await asyncpg.connect(
         host=place.host,
         port=place.port,
@@ -72,7 +75,7 @@ async def connect(
         password=place.password,
         database=place.database,
         timeout=max(1, round(patience)),
-        ssl=tls,
+        ssl=tls_context(mode, authorities) if mode.startswith("verify") else mode,
         server_settings=settings,
         statement_cache_size=500 if prepared else 0,
     )
@@ -92,9 +95,10 @@ def unreachable(error: Exception, place: Place) -> Exception:
     where = f"PostgreSQL at {place.host}:{place.port}"
     if isinstance(error, asyncpg.PostgresError):
         code = str(getattr(error, "sqlstate", ""))
-        if code.startswith("28") or code == "3D000":
+        if code in REFUSED:
             return ConfigurationError(
-                f"{where} refuses user {place.user!r} or database {place.database!r} ({code})"
+                f"{where} refuses user {place.user!r}, the password given, or database "
+                f"{place.database!r} ({code})"
             )
         return UnavailableError(f"{where} does not take connections now ({code})")
     if isinstance(error, (OSError, asyncpg.InterfaceError)):  # a TimeoutError is an OSError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -47,15 +48,15 @@ class PostgreSQLServer:
         options = self.options
         settings = {"timezone": "UTC", "application_name": "holdfast"}
         if not options.pgbouncer:
-            settings["lock_timeout"] = f"{round(options.lock_timeout * 1000)}"
-            settings["statement_timeout"] = f"{round(options.statement_timeout * 1000)}"
+            settings["lock_timeout"] = f"{max(1, round(options.lock_timeout * 1000))}"
+            settings["statement_timeout"] = f"{math.ceil(options.statement_timeout * 1000)}"
         try:
             connection: Connection = await self._driver.connect(
                 self._place,
                 settings=settings,
                 patience=options.connect_timeout or _FOREVER,
                 prepared=not options.pgbouncer,
-                tls=options.sslmode,
+                tls=(options.sslmode, options.sslrootcert),
             )
         except Exception as error:
             raise self._driver.unreachable(error, self._place) from error
