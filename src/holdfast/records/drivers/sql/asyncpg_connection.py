@@ -48,6 +48,10 @@ class AsyncpgConnection:
             isinstance(error, asyncpg.InterfaceError) and self._raw.is_closed()
         ):
             return Fault("08006", lost=True)
+        if isinstance(error, asyncpg.InternalClientError):
+            # What a dying server says between two steps of a statement puts the protocol out of
+            # step; what the connection would do next nobody knows.
+            return Fault("08P01", lost=True)
         return None
 
     def stale(self) -> bool:

@@ -53,7 +53,7 @@ class PostgreSQLOptions(PoolOptions):
         changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
         if self.pgbouncer and changed:
             raise ConfigurationError(
-                f"{' and '.join(changed)} can't be kept behind PgBouncer: sessions are shared there; "
+                f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
                 "set it for the role, as in ALTER ROLE app SET lock_timeout = '5s'"
             )
 
