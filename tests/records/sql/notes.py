@@ -3,6 +3,9 @@
 from datetime import datetime
 from urllib.parse import urlsplit
 
+import psycopg
+import pymysql
+
 from holdfast import Entity, Field, created_at, field, generated_key, key, version
 
 
@@ -31,11 +34,7 @@ def admin(url):
     """Return a plain connection to the server, past Holdfast, that commits each statement."""
     parts = urlsplit(url)
     if parts.scheme == "postgresql":
-        import psycopg
-
         return psycopg.connect(url.partition("?")[0], autocommit=True)
-    import pymysql
-
     return pymysql.connect(
         host=parts.hostname,
         port=parts.port,

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tools.services import source
 from tools.services.failure import NotReadyError
 from tools.services.process import Owner, environment
@@ -32,9 +31,12 @@ def free_port():
 
 
 class OwnServer:
-    """One process of *server*, with *extra* arguments; a context manager."""
+    """One process of *server*, with *extra* arguments; a context manager.
 
-    def __init__(self, server, *extra, ports=None):
+    *ports* are those of servers it needs, *files* is added to the files it reads at its start.
+    """
+
+    def __init__(self, server, *extra, ports=None, files=""):
         programs = source.find(server.source)
         if programs is None:
             if os.environ.get("HOLDFAST_REQUIRE_SERVERS") == "1":
@@ -42,6 +44,7 @@ class OwnServer:
             pytest.skip(f"{server.name} is not installed")
         self.server = server
         self.extra = extra
+        self.files = files
         # Not below pytest's own folder, which root keeps closed to the server's user.
         self.folder = Path(tempfile.mkdtemp(prefix="holdfast-test-", dir="/var/tmp"))
         self.folder.chmod(0o755)
@@ -72,11 +75,11 @@ class OwnServer:
         self.kill()
         shutil.rmtree(self.folder)
 
-    def start(self, patch=lambda files: files):
+    def start(self):
         (launch,) = self.server.plan(self.site)
         launch = dataclasses.replace(launch, command=(*launch.command, *self.extra))
-        for name, text in patch(dict(launch.files)).items():
-            (launch.folder / name).write_text(text)
+        for name, text in launch.files.items():
+            (launch.folder / name).write_text(text + self.files)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 launch.command,

@@ -7,15 +7,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from records.sql.notes import ENTITIES, Counter, Note, end_sessions, sessions
-from records.sql.own_server import OwnServer
+from tools.services.mariadb import MARIADB
+from tools.services.postgresql import POSTGRESQL
 
 from holdfast import open_store
 from holdfast.blocking import run
 from holdfast.errors import UnavailableError
 from holdfast.records.opening import open_blocking
-from tools.services.mariadb import MARIADB
-from tools.services.postgresql import POSTGRESQL
+from records.sql.notes import ENTITIES, Counter, Note, end_sessions, sessions
+from records.sql.own_server import OwnServer
 
 WRITES, WRITERS, BATCH = 10_000, 8, 50
 
@@ -86,7 +86,7 @@ async def answers(store):
 
 
 async def sleep(seconds):
-    time.sleep(seconds)  # of a thread that has nothing else to do
+    time.sleep(seconds)  # noqa: ASYNC251 - of a thread that has nothing else to do
 
 
 async def check(store, account):
@@ -136,9 +136,7 @@ async def test_a_killed_server_loses_nothing_acknowledged_by_threads(server, sto
         killer = threading.Thread(target=kill_in_the_middle, args=(server, account, done))
         killer.start()
         with ThreadPoolExecutor(WRITERS) as threads:
-            writers = [
-                threads.submit(run, write(blocking, account, sleep)) for _ in range(WRITERS)
-            ]
+            writers = [threads.submit(run, write(blocking, account, sleep)) for _ in range(WRITERS)]
         done.set()
         killer.join()
         for each in writers:

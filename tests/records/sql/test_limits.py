@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-from records.sql.notes import ENTITIES, Counter, Note, Ticket, admin, end_sessions, sessions
 
 from holdfast import open_store, sync
 from holdfast.errors import (
@@ -16,6 +15,7 @@ from holdfast.errors import (
     LockTimeoutError,
     UnavailableError,
 )
+from records.sql.notes import ENTITIES, Counter, Note, Ticket, admin, end_sessions, sessions
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -210,9 +210,12 @@ def test_threads_share_the_pool_and_its_limits(url):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
-        while not await asyncio.to_thread(condition):
-            await asyncio.sleep(0.01)
+    def look():
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline
+
+    await asyncio.to_thread(look)
 
 
 async def test_what_another_program_locks_is_waited_for_and_told(store, url):

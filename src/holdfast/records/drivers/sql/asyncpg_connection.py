@@ -11,10 +11,10 @@ import orjson
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.link import Fault
 from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
-from holdfast.records.drivers.sql.tls import tls_context
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
@@ -68,10 +68,14 @@ class AsyncpgConnection:
 
 
 async def connect(
-    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: tuple[str, str]
+    place: Place,
+    *,
+    settings: dict[str, str],
+    patience: float,
+    prepared: bool,
+    tls: ssl.SSLContext | str,
 ) -> AsyncpgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
-    mode, authorities = tls
     raw = await asyncpg.connect(
         host=place.host,
         port=place.port,
@@ -79,8 +83,8 @@ async def connect(
         password=place.password,
         database=place.database,
         timeout=max(1, round(patience)),
-        ssl=tls_context(mode, authorities) if mode.startswith("verify") else mode,
-        server_settings=settings,
+        ssl=tls,
+        server_settings={**settings, "application_name": "holdfast"},
         statement_cache_size=500 if prepared else 0,
     )
     try:

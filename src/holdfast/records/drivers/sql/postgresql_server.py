@@ -15,6 +15,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.folding import learned
 from holdfast.records.drivers.sql.postgresql import PostgreSQLRows
+from holdfast.records.drivers.sql.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,21 +43,29 @@ class PostgreSQLServer:
         self.options = options
         self.blocking = blocking
         self._place = place
+        verified = options.sslmode.startswith("verify")
+        self._tls = tls_context(options.sslmode, options.sslrootcert) if verified else None
         self._driver = _driver("psycopg" if blocking else "asyncpg")
 
     async def connect(self) -> Connection:
         options = self.options
-        settings = {"timezone": "UTC", "application_name": "holdfast"}
+        settings: dict[str, str] = {}
         if not options.pgbouncer:
-            settings["lock_timeout"] = f"{max(1, round(options.lock_timeout * 1000))}"
-            settings["statement_timeout"] = f"{math.ceil(options.statement_timeout * 1000)}"
+            settings = {
+                "timezone": "UTC",
+                "datestyle": "ISO",
+                "lock_timeout": f"{max(1, round(options.lock_timeout * 1000))}",
+                "statement_timeout": f"{math.ceil(options.statement_timeout * 1000)}",
+            }
         try:
             connection: Connection = await self._driver.connect(
                 self._place,
                 settings=settings,
                 patience=options.connect_timeout or _FOREVER,
                 prepared=not options.pgbouncer,
-                tls=(options.sslmode, options.sslrootcert),
+                tls=(options.sslmode, options.sslrootcert)
+                if self.blocking
+                else self._tls or options.sslmode,
             )
         except Exception as error:
             raise self._driver.unreachable(error, self._place) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -81,8 +81,15 @@ async def connect(
         sslmode=tls[0],
         sslrootcert=tls[1] or ("system" if tls[0] == "verify-full" else None),
         prepare_threshold=2 if prepared else None,
-        options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+        application_name="holdfast",
+        # PgBouncer takes no options, and needs none: what a session holds is not ours there.
+        options=" ".join(f"-c {name}={value}" for name, value in settings.items()) or None,
     )
+    if not str(raw.info.parameter_status("DateStyle")).startswith("ISO"):
+        raw.close()
+        raise ConfigurationError(
+            "PostgreSQL's DateStyle is not ISO for this role: ALTER ROLE ... RESET DateStyle"
+        )
     raw.prepared_max = 500
     raw.adapters.register_loader("timestamptz", _MomentLoader)
     set_json_loads(orjson.loads, raw)
@@ -108,7 +115,8 @@ def unreachable(error: Exception, place: Place) -> Exception:
 
 
 class _MomentLoader(Loader):
-    """Instants in UTC, the zone of the session, as `datetime.UTC`, not as a ZoneInfo."""
+    """Instants as those of `datetime.UTC`, which is the session's zone but behind PgBouncer."""
 
     def load(self, data: Any) -> datetime:
-        return datetime.fromisoformat(str(data, "ascii"))
+        found = datetime.fromisoformat(str(data, "ascii"))
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
