@@ -137,6 +137,7 @@ def test_a_folder_that_may_not_be_written_is_a_storage_error(tmp_path):
         "from holdfast.sync import open_store\n"
         "from holdfast.errors import StorageError\n"
         "class Note(Entity, table='notes'):\n    id: Field[int] = generated_key()\n"
+        "open_store('sqlite:///x.db', [Note])\n"
         "os.setgid(65534)\nos.setuid(65534)\n"  # after the imports, which lie in root's folders
         "try:\n"
         f"    with open_store('sqlite:///{tmp_path}/x.db', [Note]) as store:\n"
