@@ -1,9 +1,11 @@
 """What goes wrong: halfway, at once, unknown, unadopted, unclear; and drift of each kind."""
 
 import json
+import select
 import subprocess
 import sys
 import threading
+import time
 from subprocess import PIPE
 
 import pytest
@@ -29,6 +31,7 @@ from holdfast.sync import Migrations
 print("ready", flush=True)
 for line in sys.stdin:
     url, folder = json.loads(line)
+    print("going", flush=True)
     try:
         moved = Migrations(url, [Note, NoteToo], folder=folder).upgrade()
     except Exception as error:
@@ -162,10 +165,28 @@ async def test_a_required_column_without_a_default_refuses_rows(database, tmp_pa
         assert [each.author for each in await store.repository(Grown).find()] == ["somebody"]
 
 
-SLOW = """\
-    for number in range(20):
-        op.create_table(f"many{number}", sa.Column("x", sa.Integer))
+HELD = """\
+    import pathlib
+    import time
+
+    here = pathlib.Path(__file__).parent
+    (here / "inside").touch()
+    end = time.monotonic() + 20
+    while not (here / "go").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    op.create_table("more", sa.Column("x", sa.Integer))
 """
+CONNECTIONS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()",
+    "mariadb": "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE()",
+}
+
+
+def until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
 
 
 # --- at once --------------------------------------------------------------------------------
@@ -175,13 +196,26 @@ async def test_of_two_processes_one_waits_and_none_fails(database, tmp_path, two
     migrations = Migrations(database.url, BOTH, folder=tmp_path)
     await migrations.create("all")
     await migrations.stamp()
-    await handwritten(migrations, SLOW)
+    await handwritten(migrations, HELD)
     await migrations.stamp("base")
-    for each in two_processes:
-        each.stdin.write(f"{json.dumps([database.url, str(tmp_path)])}\n")
-        each.stdin.flush()
-    said = [json.loads(each.stdout.readline()) for each in two_processes]
-    assert sorted(said, key=str) == [0, 2]
+    first, second = two_processes
+    versions = tmp_path / "versions"
+
+    def start(process):
+        process.stdin.write(f"{json.dumps([database.url, str(tmp_path)])}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "going\n"
+
+    start(first)
+    until((versions / "inside").exists)
+    start(second)
+    if database.kind in CONNECTIONS:
+        # The first has two, this test one: a fourth is the second's.
+        until(lambda: database.execute(CONNECTIONS[database.kind])[0][0] >= 4)
+    answered, _, _ = select.select([second.stdout], [], [], 0.5)
+    assert not answered, second.stdout.readline()
+    (versions / "go").touch()
+    assert [json.loads(each.stdout.readline()) for each in two_processes] == [2, 0]
     assert await migrations.check() == ()
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.records.drivers.sql.migrations.kept import Kept, from_source
+
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
@@ -37,6 +39,15 @@ def declared_columns(script: ScriptDirectory) -> Declared:
                 for statement in node.body:
                     _follow(statement, found, {})
     return found
+
+
+def of_entities(declared: Declared) -> set[str]:
+    """Return the tables that were written from entities, not by hand: they have kinds alone."""
+    return {
+        table
+        for table, columns in declared.items()
+        if columns and all(isinstance(from_source(said.type), Kept) for said in columns.values())
+    }
 
 
 def _follow(node: ast.AST, found: Declared, batches: dict[str, str]) -> None:

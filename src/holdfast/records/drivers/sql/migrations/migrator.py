@@ -24,7 +24,7 @@ from holdfast.records.drivers.sql.migrations.database import (
     reached,
     refusal,
 )
-from holdfast.records.drivers.sql.migrations.declared import declared_columns
+from holdfast.records.drivers.sql.migrations.declared import declared_columns, of_entities
 from holdfast.records.drivers.sql.migrations.target import Target
 from holdfast.records.drivers.sql.migrations.writing import Writing
 from holdfast.records.drivers.sql.structure import (
@@ -134,8 +134,8 @@ class Migrator:
         target = Target(self._models, self._database.dialect)
         there, newest = set(context.get_current_heads()), set(script.get_heads())
         declared = declared_columns(script)
-        # Tables of others are left alone; those that a file made and no entity has any more, go.
-        ours = {*target.tables, *declared} if there or newest else set[str]()
+        # Tables of others are left alone; those that a file made of an entity and none has, go.
+        ours = {*target.tables, *of_entities(declared)} if there or newest else set[str]()
         query = structure_query(self._database.dialect.name, target.tables)
         found = found_structure(connection.exec_driver_sql(query).all())
 
