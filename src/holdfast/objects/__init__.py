@@ -1,27 +1,58 @@
 """Objects: bytes under keys, with one meaning in memory, on disk and on S3."""
 
 from holdfast.aws.credentials import Credentials
-from holdfast.objects.bucket import Bucket, PutOptions
-from holdfast.objects.driver import Capability, CommonPrefix, Grant, ObjectInfo, Presigned
+from holdfast.objects.administration import Administration
+from holdfast.objects.bucket import Bucket
+from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
 from holdfast.objects.drivers.s3.options import S3Options
+from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
+from holdfast.objects.history import ObjectVersion, Upload
 from holdfast.objects.opening import DiskOptions, open_bucket
 from holdfast.objects.reader import ObjectReader
+from holdfast.objects.settings import (
+    BucketPolicy,
+    BucketTags,
+    DefaultEncryption,
+    DefaultRetention,
+    Lifecycle,
+    LifecycleRule,
+    ObjectLock,
+    PublicAccessBlock,
+    Retention,
+    Versioning,
+)
 from holdfast.objects.sources import Body
+from holdfast.objects.storing import PutOptions
 from holdfast.objects.transfer import Progress
 
 __all__ = [
+    "Administration",
     "Body",
     "Bucket",
+    "BucketPolicy",
+    "BucketTags",
     "Capability",
     "CommonPrefix",
     "Credentials",
+    "DefaultEncryption",
+    "DefaultRetention",
     "DiskOptions",
     "Grant",
+    "Lifecycle",
+    "LifecycleRule",
     "ObjectInfo",
+    "ObjectLock",
     "ObjectReader",
+    "ObjectVersion",
+    "PostGrant",
     "Presigned",
+    "PresignedPost",
     "Progress",
+    "PublicAccessBlock",
     "PutOptions",
+    "Retention",
     "S3Options",
+    "Upload",
+    "Versioning",
     "open_bucket",
 ]

@@ -3,63 +3,47 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
-from uuid import uuid4
+from typing import TYPE_CHECKING, cast, overload
 
-from holdfast.errors import InvalidValueError, StorageError, UnsupportedError
-from holdfast.objects.driver import (
+from holdfast.errors import InvalidValueError, UnsupportedError
+from holdfast.objects.abilities import (
     BulkDeleter,
-    Capability,
-    Draft,
-    Grant,
-    IncompleteSweeper,
+    Historian,
     Lender,
-    ParallelReading,
+    PostPresigner,
     Presigner,
+    Tagger,
+    UploadKeeper,
 )
+from holdfast.objects.administration import Administration
+from holdfast.objects.driver import Capability
+from holdfast.objects.fetching import fetch
+from holdfast.objects.grants import Grant, PostGrant
 from holdfast.objects.keys import check_key, check_prefix, file_name
-from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
 from holdfast.objects.reader import ObjectReader
-from holdfast.objects.sources import source_of
-from holdfast.objects.transfer import Digest, Meter
+from holdfast.objects.storing import Label, PutOptions, store
+from holdfast.objects.tags import check_tags
+from holdfast.objects.transfer import Digest
+from holdfast.objects.unpacking import plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
-    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo, Presigned
+    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo, Reading
+    from holdfast.objects.grants import Presigned, PresignedPost
+    from holdfast.objects.history import ObjectVersion
     from holdfast.objects.sources import Body
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutOptions:
-    """How an object is put.
-
-    *if_absent*: only where no object is. *if_match*: only over the object of exactly this etag.
-    *progress*: called with bytes done and bytes in all; what it raises stops the put and escapes.
-    """
-
-    if_absent: bool = False
-    if_match: str | None = None
-    progress: Progress | None = None
-
-    def __post_init__(self) -> None:
-        if self.if_absent and self.if_match is not None:
-            raise InvalidValueError(
-                "object", "options", "if_absent and if_match exclude each other"
-            )
-
-
 _PLAIN = PutOptions()
 _READ = Grant()
-FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
+_FORM = PostGrant()
 
 
 class Bucket:
@@ -96,44 +80,29 @@ class Bucket:
         """
         check_key(key)
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
-        checked = check_metadata(metadata or {})
-        self._check_condition(options)
-        digest = Digest(self._offload)
-        writing = self._driver.write(key)
-        try:
-            source = await source_of(body, self._offload)
-            meter = Meter(options.progress, source.total)
-            async with aclosing(source.chunks) as chunks:
-                async for chunk in chunks:
-                    await digest.add(chunk)
-                    await writing.write(chunk)
-                    meter.advance(len(chunk))
-            meter.finish()
-            draft = Draft(
-                size=digest.size,
-                sha256=digest.hexdigest(),
-                content_type=kind,
-                metadata=checked,
-                if_absent=options.if_absent,
-                if_match=options.if_match,
-            )
-            return await writing.commit(draft)
-        except BaseException:
-            await writing.abort()
-            raise
+        label = Label(key, kind, check_metadata(metadata or {}), check_tags(options.tags))
+        self._check_options(options)
+        return await store(self._driver, self._offload, label, body, options)
 
-    async def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
+    async def get(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        version: str | None = None,
+    ) -> bytes:
         """Return the bytes of *key* from offset *start* up to but not including *end*.
 
         Without them, from the first and to the last byte; the whole is checked against its
-        checksum (IntegrityError). Raises ObjectNotFoundError, and InvalidValueError unless
-        ``0 <= start <= end <= size``.
+        checksum (IntegrityError). A range of a compressed object costs what lies before it too.
+        Raises ObjectNotFoundError, and InvalidValueError unless ``0 <= start <= end <= size``.
         """
-        reading = self._driver.read(check_key(key))
+        reading = self._reading(key, version)
         try:
             info = await reading.open(start, end)
             first, last = _checked_range(info, start, end)
-            content = await reading.read(first, last - first)
+            content = await plain(info, reading, self._offload).read(first, last - first)
         finally:
             await reading.close()
         if len(content) == info.size:
@@ -143,12 +112,12 @@ class Bucket:
         return content
 
     @asynccontextmanager
-    async def open(self, key: str) -> AsyncIterator[ObjectReader]:
+    async def open(self, key: str, *, version: str | None = None) -> AsyncIterator[ObjectReader]:
         """Hold *key* open for streaming; it reads the same when replaced or deleted meanwhile.
 
         Raises ObjectNotFoundError.
         """
-        reading = self._driver.read(check_key(key))
+        reading = self._reading(key, version)
         try:
             yield ObjectReader(await reading.open(), reading, self._offload)
         finally:
@@ -162,6 +131,7 @@ class Bucket:
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        options: PutOptions = _PLAIN,
     ) -> ObjectInfo:
         """Store the local file *path* as *key*: `put` of a path, with the same promises."""
         return await self.put(
@@ -169,41 +139,30 @@ class Bucket:
             Path(path),
             content_type=content_type,
             metadata=metadata,
-            options=PutOptions(progress=progress),
+            options=options if progress is None else replace(options, progress=progress),
         )
 
     async def download(
-        self, key: str, path: str | Path, *, progress: Progress | None = None
+        self,
+        key: str,
+        path: str | Path,
+        *,
+        version: str | None = None,
+        progress: Progress | None = None,
     ) -> ObjectInfo:
         """Write *key* to the local file *path*, replacing it, and return what was downloaded.
 
         The file appears complete, checked against its checksum and durable, or not at all.
         Raises ObjectNotFoundError, IntegrityError, StorageError.
         """
-        target = Path(path)
-        reading = self._driver.read(check_key(key))
-        file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
-        try:
-            info = await reading.open(0, FIRST_PIECE)
-            meter = Meter(progress, info.size)
-            if isinstance(reading, ParallelReading) and info.size > FIRST_PIECE:
-                await self._fetch(info, reading, file, meter)
-            else:
-                async for chunk in ObjectReader(info, reading, self._offload):
-                    await self._local(target, partial(file.write, chunk))
-                    meter.advance(len(chunk))
-            meter.finish()
-            await self._local(target, partial(file.publish, partial(_place, target)))
-        except BaseException:
-            await self._local(target, file.discard)
-            raise
-        finally:
-            await reading.close()
-        return info
+        return await fetch(self._reading(key, version), Path(path), self._offload, progress)
 
-    async def head(self, key: str) -> ObjectInfo | None:
+    async def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
         """Return what is known of *key*, None when there is no such object."""
-        return await self._driver.head(check_key(key))
+        check_key(key)
+        if version is None:
+            return await self._driver.head(key)
+        return await self._historian().head_version(key, version)
 
     async def exists(self, key: str) -> bool:
         """Return whether there is such an object."""
@@ -234,9 +193,17 @@ class Bucket:
             raise InvalidValueError("listing", "delimiter", "it is empty; expected text or None")
         return self._driver.list(prefix, after=start_after, delimiter=delimiter)
 
-    async def delete(self, key: str) -> bool:
-        """Remove *key*; return whether it was there."""
-        return await self._driver.delete(check_key(key))
+    async def delete(self, key: str, *, version: str | None = None) -> bool:
+        """Remove *key*; return whether it was there.
+
+        Where the bucket keeps versions, they stay, and a marker says that it is deleted. With a
+        *version*, that one goes for good, and with a marker's the object is back: then the answer
+        says whether there was such a version. Raises ObjectLockedError when a lock holds it.
+        """
+        check_key(key)
+        if version is None:
+            return await self._driver.delete(key)
+        return await self._historian().delete_version(key, version)
 
     async def delete_many(self, keys: Iterable[str]) -> int:
         """Remove each of *keys*; return how many were there.
@@ -252,7 +219,7 @@ class Bucket:
         return sum([await self._driver.delete(key) for key in checked])
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
-        """Store *source*'s bytes, content type and metadata as *target*, and return that.
+        """Store *source*'s bytes, content type, metadata and tags as *target*; return that.
 
         Raises ObjectNotFoundError.
         """
@@ -270,17 +237,54 @@ class Bucket:
         if isinstance(self._driver, Lender):
             lending = self._driver.lend(key)
             try:
-                yield await lending.open()
+                info, lent = await lending.open()
+                if info.encoding is None:
+                    yield lent
+                    return
             finally:
                 await lending.close()
-        else:
-            folder = tempfile.TemporaryDirectory(prefix="holdfast-")
-            try:
-                path = Path(folder.name) / file_name(key.rpartition("/")[2])
-                await self.download(key, path)
-                yield path
-            finally:
-                await self._offload.run(folder.cleanup)
+        folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+        try:
+            path = Path(folder.name) / file_name(key.rpartition("/")[2])
+            await self.download(key, path)
+            yield path
+        finally:
+            await self._offload.run(folder.cleanup)
+
+    async def tags(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*. Raises ObjectNotFoundError."""
+        check_key(key)
+        return await self._tagger().tags(key)
+
+    async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key*; etag, version and time of the object stay.
+
+        At most 10, of letters, digits, spaces and ``+ - = . _ : / @``. Raises ObjectNotFoundError.
+        """
+        check_key(key)
+        await self._tagger().set_tags(key, check_tags(tags))
+
+    def versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
+        """Yield every version and delete marker of keys that start with *prefix*.
+
+        Keys come in code-point order, the versions of one from the newest to the oldest. Where
+        versions were never kept, every object is one version called ``null``.
+        """
+        check_prefix(prefix)
+        return self._historian().versions(prefix)
+
+    async def restore(self, key: str, version: str) -> ObjectInfo:
+        """Store that version of *key* once more, as the newest, and return that.
+
+        The version stays what it is. Raises ObjectNotFoundError, also for a delete marker: what
+        that hides is back when `delete` removes the marker by its version.
+        """
+        return await self._historian().restore(check_key(key), version)
+
+    @property
+    def admin(self) -> Administration:
+        """The bucket's settings, locks and uploads under way."""
+        return Administration(self._driver)
 
     async def sweep(self) -> int:
         """Remove what dead writers left behind; return how many files it removed.
@@ -299,9 +303,20 @@ class Bucket:
         check_key(key)
         if grant.content_type is not None:
             check_content_type(grant.content_type)
-        if not isinstance(self._driver, Presigner):
-            raise UnsupportedError(Capability.PRESIGN, self._driver.name)
-        return await self._driver.presign(key, grant)
+        self._need(Capability.PRESIGN)
+        return await cast("Presigner", self._driver).presign(key, grant)
+
+    async def presign_post(self, key: str, grant: PostGrant = _FORM) -> PresignedPost:
+        """Return a form with which a browser may send one file as *key*, until it ends.
+
+        As with `presign`, the end may come earlier than asked. The server refuses another key,
+        type or size than *grant* says.
+        """
+        check_key(key)
+        if grant.content_type is not None:
+            check_content_type(grant.content_type)
+        self._need(Capability.PRESIGN_POST)
+        return await cast("PostPresigner", self._driver).presign_post(key, grant)
 
     async def sweep_incomplete(self, older_than: timedelta) -> int:
         """Remove uploads that began longer ago than *older_than*; return how many.
@@ -314,36 +329,41 @@ class Bucket:
             raise InvalidValueError(
                 "sweep", "older_than", f"expected no less than 0, got {older_than}"
             )
-        if isinstance(self._driver, IncompleteSweeper):
-            return await self._driver.sweep_incomplete(older_than)
-        return await self._driver.sweep()
+        keeper = self._driver
+        if not isinstance(keeper, UploadKeeper):
+            return await keeper.sweep()
+        limit = datetime.now(UTC) - older_than
+        old = [upload async for upload in keeper.uploads("") if upload.began <= limit]
+        for upload in old:
+            await keeper.abort_upload(upload)
+        return len(old)
 
-    async def _fetch(
-        self, info: ObjectInfo, reading: ParallelReading, file: NewFile, meter: Meter
-    ) -> None:
-        async def sink(offset: int, chunk: bytes) -> None:
-            await self._local(file.temporary, partial(file.write_at, offset, chunk))
-            meter.advance(len(chunk))
+    def _reading(self, key: str, version: str | None) -> Reading:
+        check_key(key)
+        if version is None:
+            return self._driver.read(key)
+        return self._historian().read_version(key, version)
 
-        await reading.read_all(sink)
-        digest = Digest(self._offload)
-        source = await source_of(file.temporary, self._offload)
-        async with aclosing(source.chunks) as chunks:
-            async for chunk in chunks:
-                await digest.add(chunk)
-        digest.check(info)
+    def _tagger(self) -> Tagger:
+        self._need(Capability.TAGS)
+        return cast("Tagger", self._driver)
 
-    async def _local(self, path: Path, step: Callable[[], object]) -> None:
-        with refusals(path):
-            await self._offload.run(step)
+    def _historian(self) -> Historian:
+        self._need(Capability.VERSIONS)
+        return cast("Historian", self._driver)
 
-    def _check_condition(self, options: PutOptions) -> None:
+    def _check_options(self, options: PutOptions) -> None:
         for asked, capability in (
             (options.if_absent, Capability.CONDITIONAL_CREATE),
             (options.if_match is not None, Capability.CONDITIONAL_REPLACE),
+            (options.tags, Capability.TAGS),
         ):
-            if asked and capability not in self._driver.capabilities:
-                raise UnsupportedError(capability, self._driver.name)
+            if asked:
+                self._need(capability)
+
+    def _need(self, capability: Capability) -> None:
+        if capability not in self._driver.capabilities:
+            raise UnsupportedError(capability, self._driver.name)
 
 
 def _checked_range(info: ObjectInfo, start: int | None, end: int | None) -> tuple[int, int]:
@@ -357,10 +377,3 @@ def _checked_range(info: ObjectInfo, start: int | None, end: int | None) -> tupl
             f"got start={start}, end={end}",
         )
     return first, last
-
-
-def _place(target: Path, temporary: Path) -> None:
-    if target.is_dir():
-        raise StorageError(f"{target}: it is a folder, expected the name of a file")
-    temporary.replace(target)
-    sync_folder(target.parent)
