@@ -221,8 +221,9 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        if error.name != name.partition(".")[0]:
+        package = name.partition(".")[0]
+        if (error.name or "").partition(".")[0] != package:
             raise
         raise ConfigurationError(
-            f"this compression needs {error.name}: install holdfast[compression]"
+            f"this compression needs {package}: install holdfast[compression]"
         ) from None

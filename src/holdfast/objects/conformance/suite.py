@@ -13,6 +13,7 @@ from holdfast.objects.conformance.history import HistoryCases
 from holdfast.objects.conformance.labels import LabelCases
 from holdfast.objects.conformance.listing import ListingCases
 from holdfast.objects.conformance.naming import NamingCases
+from holdfast.objects.conformance.packing import PackingCases
 from holdfast.objects.conformance.reading import ReadingCases
 from holdfast.objects.conformance.writing import WritingCases
 
@@ -32,6 +33,7 @@ class BucketConformance(
     LabelCases,
     HistoryCases,
     GoverningCases,
+    PackingCases,
 ):
     """Inherit this as a test class and give it a fixture ``harness``."""
 
