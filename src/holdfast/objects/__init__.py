@@ -5,8 +5,11 @@ from holdfast.objects.administration import Administration
 from holdfast.objects.bucket import Bucket
 from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
 from holdfast.objects.drivers.s3.options import S3Options
+from holdfast.objects.erasure import Erasure
+from holdfast.objects.filtering import Filter
 from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
 from holdfast.objects.history import ObjectVersion, Upload
+from holdfast.objects.mirroring import SyncReport
 from holdfast.objects.opening import DiskOptions, open_bucket
 from holdfast.objects.reader import ObjectReader
 from holdfast.objects.settings import (
@@ -37,6 +40,8 @@ __all__ = [
     "DefaultEncryption",
     "DefaultRetention",
     "DiskOptions",
+    "Erasure",
+    "Filter",
     "Grant",
     "Lifecycle",
     "LifecycleRule",
@@ -52,6 +57,7 @@ __all__ = [
     "PutOptions",
     "Retention",
     "S3Options",
+    "SyncReport",
     "Upload",
     "Versioning",
     "open_bucket",

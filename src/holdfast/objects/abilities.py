@@ -122,6 +122,28 @@ class Historian(Protocol):
 
 
 @runtime_checkable
+class BulkEraser(Protocol):
+    """A backend that removes many versions at less than the price of one each."""
+
+    async def erase(self, versions: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
+        """Remove each of *versions* for good; return those that a lock holds. Not atomic."""
+        ...
+
+
+@runtime_checkable
+class Describer(Protocol):
+    """A backend that looks at many objects at once."""
+
+    async def describe(self, keys: Sequence[str]) -> Sequence[ObjectInfo | None]:
+        """Return what stands under each of *keys*, by position."""
+        ...
+
+    async def tagged(self, keys: Sequence[str]) -> Sequence[dict[str, str]]:
+        """Return the tags of each of *keys*, by position; none where no object is."""
+        ...
+
+
+@runtime_checkable
 class Configurable(Protocol):
     """A backend whose bucket has settings."""
 

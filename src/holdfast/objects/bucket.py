@@ -21,10 +21,13 @@ from holdfast.objects.abilities import (
 )
 from holdfast.objects.administration import Administration
 from holdfast.objects.driver import Capability
+from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.fetching import fetch
+from holdfast.objects.filtering import Filter, filtered
 from holdfast.objects.grants import Grant, PostGrant
 from holdfast.objects.keys import check_key, check_prefix, file_name
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
+from holdfast.objects.mirroring import SyncReport, pull, push
 from holdfast.objects.reader import ObjectReader
 from holdfast.objects.storing import Label, PutOptions, store
 from holdfast.objects.tags import check_tags
@@ -170,27 +173,46 @@ class Bucket:
 
     @overload
     def list(
-        self, prefix: str = "", *, delimiter: None = None, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: None = None,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> AsyncIterator[ObjectInfo]: ...
     @overload
     def list(
-        self, prefix: str = "", *, delimiter: str, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]: ...
     def list(
-        self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> AsyncIterator[ObjectInfo] | AsyncIterator[ObjectInfo | CommonPrefix]:
         """Yield the objects whose key starts with *prefix*, in code-point order of their keys.
 
         With a *delimiter*, all keys that hold it behind the prefix are gathered into one
         CommonPrefix each, up to and with the delimiter, in its place in the order. Only entries
         behind *start_after* come, so the last entry of one listing continues in another. What is
-        there throughout is listed once; what comes or goes meanwhile may be listed or not.
+        there throughout is listed once; what comes or goes meanwhile may be listed or not. Of
+        objects, only those come that fit *where*.
         """
         check_prefix(prefix)
         if start_after is not None:
             check_prefix(start_after)
         if delimiter is not None and not check_prefix(delimiter):
             raise InvalidValueError("listing", "delimiter", "it is empty; expected text or None")
+        if where is not None:
+            found = filtered(self._driver, where, prefix, after=start_after, delimiter=delimiter)
+            return cast("AsyncIterator[ObjectInfo | CommonPrefix]", found)
         return self._driver.list(prefix, after=start_after, delimiter=delimiter)
 
     async def delete(self, key: str, *, version: str | None = None) -> bool:
@@ -285,6 +307,45 @@ class Bucket:
     def admin(self) -> Administration:
         """The bucket's settings, locks and uploads under way."""
         return Administration(self._driver)
+
+    async def erase(self, key: str) -> Erasure:
+        """Remove *key* for good: every version, delete marker and upload under way.
+
+        What a lock holds stays and is reported: look at `held` before you say that it is gone.
+        """
+        check_key(key)
+        return await erase(self._driver, key, lambda found: found == key)
+
+    async def erase_prefix(self, prefix: str) -> Erasure:
+        """Do as `erase` with all keys that start with *prefix*, which must not be empty."""
+        if not check_prefix(prefix):
+            raise InvalidValueError(
+                "erasure", "prefix", "it is empty, which means the whole bucket"
+            )
+        return await erase(self._driver, prefix, lambda found: True)  # noqa: ARG005
+
+    async def sync_up(
+        self, folder: str | Path, prefix: str = "", *, delete: bool = False
+    ) -> SyncReport:
+        """Upload the files below *folder* that are not the same under *prefix* already.
+
+        Same is what has the same size and time, else the same SHA-256; so a run that broke off is
+        continued by another. With *delete*, objects under *prefix* without a file go, last of all.
+        Links and what is no regular file are left out. Each object appears as a whole.
+        """
+        check_prefix(prefix)
+        return await push(self, self._offload, Path(folder), prefix, delete=delete)
+
+    async def sync_down(
+        self, prefix: str, folder: str | Path, *, delete: bool = False
+    ) -> SyncReport:
+        """Download the objects under *prefix* that are not the same below *folder* already.
+
+        As `sync_up`, the other way round; with *delete*, files without an object go. Raises
+        ObjectKeyError, before anything is written, for a key that would leave the folder.
+        """
+        check_prefix(prefix)
+        return await pull(self, self._offload, prefix, Path(folder), delete=delete)
 
     async def sweep(self) -> int:
         """Remove what dead writers left behind; return how many files it removed.

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from holdfast.objects import administration, bucket, reader
     from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+    from holdfast.objects.erasure import Erasure
+    from holdfast.objects.filtering import Filter
     from holdfast.objects.grants import Presigned, PresignedPost
     from holdfast.objects.history import ObjectVersion, Upload
+    from holdfast.objects.mirroring import SyncReport
     from holdfast.objects.settings import ObjectLock, Retention, S, Setting
     from holdfast.objects.sources import BlockingBody
     from holdfast.objects.transfer import Progress
@@ -175,18 +178,35 @@ class Bucket:
 
     @overload
     def list(
-        self, prefix: str = "", *, delimiter: None = None, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: None = None,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> Iterator[ObjectInfo]: ...
     @overload
     def list(
-        self, prefix: str = "", *, delimiter: str, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> Iterator[ObjectInfo | CommonPrefix]: ...
     def list(
-        self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> Iterator[ObjectInfo] | Iterator[ObjectInfo | CommonPrefix]:
         if delimiter is None:
-            return iterate(self._bucket.list(prefix, start_after=start_after))
-        return iterate(self._bucket.list(prefix, delimiter=delimiter, start_after=start_after))
+            return iterate(self._bucket.list(prefix, start_after=start_after, where=where))
+        return iterate(
+            self._bucket.list(prefix, delimiter=delimiter, start_after=start_after, where=where)
+        )
 
     def delete(self, key: str, *, version: str | None = None) -> bool:
         return run(self._bucket.delete(key, version=version))
@@ -221,6 +241,18 @@ class Bucket:
 
     def presign_post(self, key: str, grant: PostGrant = _FORM) -> PresignedPost:
         return run(self._bucket.presign_post(key, grant))
+
+    def erase(self, key: str) -> Erasure:
+        return run(self._bucket.erase(key))
+
+    def erase_prefix(self, prefix: str) -> Erasure:
+        return run(self._bucket.erase_prefix(prefix))
+
+    def sync_up(self, folder: str | Path, prefix: str = "", *, delete: bool = False) -> SyncReport:
+        return run(self._bucket.sync_up(folder, prefix, delete=delete))
+
+    def sync_down(self, prefix: str, folder: str | Path, *, delete: bool = False) -> SyncReport:
+        return run(self._bucket.sync_down(prefix, folder, delete=delete))
 
     def sweep_incomplete(self, older_than: timedelta) -> int:
         return run(self._bucket.sweep_incomplete(older_than))

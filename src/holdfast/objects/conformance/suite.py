@@ -12,6 +12,7 @@ from holdfast.objects.conformance.harness import BucketHarness, blocking_bucket
 from holdfast.objects.conformance.history import HistoryCases
 from holdfast.objects.conformance.labels import LabelCases
 from holdfast.objects.conformance.listing import ListingCases
+from holdfast.objects.conformance.mirroring import MirroringCases
 from holdfast.objects.conformance.naming import NamingCases
 from holdfast.objects.conformance.packing import PackingCases
 from holdfast.objects.conformance.reading import ReadingCases
@@ -34,6 +35,7 @@ class BucketConformance(
     HistoryCases,
     GoverningCases,
     PackingCases,
+    MirroringCases,
 ):
     """Inherit this as a test class and give it a fixture ``harness``."""
 

@@ -14,13 +14,13 @@ from holdfast.errors import (
     ObjectNotFoundError,
     ServiceError,
 )
-from holdfast.objects.drivers.s3 import history, listing, locking, settings, tagging
+from holdfast.objects.drivers.s3 import deleting, history, listing, locking, settings, tagging
 from holdfast.objects.drivers.s3.copying import Origin, copy
 from holdfast.objects.drivers.s3.document import fits, write, write_text
 from holdfast.objects.drivers.s3.options import place_of
 from holdfast.objects.drivers.s3.profile import Profile, profile_of
 from holdfast.objects.drivers.s3.reading import S3Reading
-from holdfast.objects.drivers.s3.service import Ask, sending
+from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.drivers.s3.spool import Spool
 from holdfast.objects.drivers.s3.writing import Publisher, S3Writing
 
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from holdfast.objects.settings import ObjectLock, Retention, S, Setting
 
 
-_BATCH = 1000
-_HEADS_AT_ONCE = 16
+_LOOKS_AT_ONCE = 16
 
 
 class S3Driver:
@@ -101,15 +100,30 @@ class S3Driver:
     async def delete_many(self, keys: Sequence[str]) -> int:
         """Remove *keys*, a thousand a request, and return how many were there before."""
         unique = list(dict.fromkeys(keys))
-        calls = [partial(self.head, key) for key in unique]
-        found = await self._service.network.all_of(calls, at_once=_HEADS_AT_ONCE)
-        there = [info.key for info in found if info is not None]
+        there = await deleting.listed(self._service, unique)
+        found = await self.describe([key for key in unique if key not in there])
+        there |= {info.key for info in found if info is not None}
         for key in (key for key in there if not fits(key)):
             await self._service.call(Ask("DeleteObject", "DELETE", key))
-        named = [key for key in there if fits(key)]
-        for start in range(0, len(named), _BATCH):
-            await self._delete_batch(named[start : start + _BATCH])
+        await deleting.delete(self._service, [key for key in unique if key in there and fits(key)])
         return len(there)
+
+    async def erase(self, versions: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
+        return await deleting.erase(self._service, versions)
+
+    async def describe(self, keys: Sequence[str]) -> Sequence[ObjectInfo | None]:
+        calls = [partial(self.head, key) for key in keys]
+        return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
+
+    async def tagged(self, keys: Sequence[str]) -> Sequence[dict[str, str]]:
+        calls = [partial(self._tags_or_none, key) for key in keys]
+        return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
+
+    async def _tags_or_none(self, key: str) -> dict[str, str]:
+        try:
+            return await self.tags(key)
+        except ObjectNotFoundError:  # gone since it was listed
+            return {}
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
         return await self._again(source, None, target)
@@ -231,18 +245,3 @@ class S3Driver:
         except ServiceError as error:
             if error.code != "BucketAlreadyOwnedByYou":
                 raise
-
-    async def _delete_batch(self, keys: Sequence[str]) -> None:
-        body = write(
-            "Delete",
-            write_text("Quiet", "true"),
-            *(write("Object", write_text("Key", key)) for key in keys),
-        ).encode()
-        reply = await self._service.call(sending("DeleteObjects", "POST", (("delete", ""),), body))
-        for error in reply.document().all("Error") if reply.body else ():
-            raise ServiceError(
-                f"DeleteObjects of {error.get('Key')!r}",
-                200,
-                error.get("Code") or "",
-                error.get("Message") or "no reason given",
-            )

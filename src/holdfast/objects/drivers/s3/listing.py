@@ -13,7 +13,7 @@ from holdfast.objects.history import Upload
 from holdfast.objects.listing import group_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from holdfast.objects.drivers.s3.document import Element
     from holdfast.objects.drivers.s3.service import Service
@@ -23,7 +23,7 @@ _FOLDERS = "/"  # the delimiter that every server knows
 
 async def entries(
     service: Service, prefix: str, *, after: str | None, delimiter: str | None
-) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
     """Yield objects and common prefixes that come after *after*, in code-point order."""
     asked = delimiter if delimiter == _FOLDERS else None
     last: str | None = None
