@@ -10,7 +10,8 @@ from holdfast.objects import Administration, Bucket, ObjectReader, sync
 def methods(cls):
     return {
         name: member
-        for name, member in vars(cls).items()
+        for base in cls.__mro__[:-1]
+        for name, member in vars(base).items()
         if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property))
     }
 

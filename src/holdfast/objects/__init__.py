@@ -27,6 +27,14 @@ from holdfast.objects.settings import (
 from holdfast.objects.sources import Body
 from holdfast.objects.storing import PutOptions
 from holdfast.objects.transfer import Progress
+from holdfast.objects.watching import (
+    Health,
+    Hooks,
+    MetadataCache,
+    OperationStats,
+    Stats,
+    WriteEvent,
+)
 
 __all__ = [
     "Administration",
@@ -43,12 +51,16 @@ __all__ = [
     "Erasure",
     "Filter",
     "Grant",
+    "Health",
+    "Hooks",
     "Lifecycle",
     "LifecycleRule",
+    "MetadataCache",
     "ObjectInfo",
     "ObjectLock",
     "ObjectReader",
     "ObjectVersion",
+    "OperationStats",
     "PostGrant",
     "Presigned",
     "PresignedPost",
@@ -57,8 +69,10 @@ __all__ = [
     "PutOptions",
     "Retention",
     "S3Options",
+    "Stats",
     "SyncReport",
     "Upload",
     "Versioning",
+    "WriteEvent",
     "open_bucket",
 ]

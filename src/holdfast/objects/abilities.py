@@ -144,6 +144,25 @@ class Describer(Protocol):
 
 
 @runtime_checkable
+class Prober(Protocol):
+    """A backend that can fail as a whole."""
+
+    async def probe(self) -> None:
+        """Do the least that shows that it can be used. Raises what keeps it from that."""
+        ...
+
+
+@runtime_checkable
+class Retrying(Protocol):
+    """A backend that sends requests once more."""
+
+    @property
+    def retries(self) -> int:
+        """How often it did."""
+        ...
+
+
+@runtime_checkable
 class Configurable(Protocol):
     """A backend whose bucket has settings."""
 

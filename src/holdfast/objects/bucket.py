@@ -5,26 +5,20 @@ from __future__ import annotations
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, overload
 
-from holdfast.errors import InvalidValueError, UnsupportedError
+from holdfast.errors import InvalidValueError
 from holdfast.objects.abilities import (
     BulkDeleter,
     Historian,
     Lender,
-    PostPresigner,
-    Presigner,
     Tagger,
-    UploadKeeper,
 )
-from holdfast.objects.administration import Administration
 from holdfast.objects.driver import Capability
 from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.fetching import fetch
 from holdfast.objects.filtering import Filter, filtered
-from holdfast.objects.grants import Grant, PostGrant
 from holdfast.objects.keys import check_key, check_prefix, file_name
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
 from holdfast.objects.mirroring import SyncReport, pull, push
@@ -33,37 +27,31 @@ from holdfast.objects.storing import Label, PutOptions, store
 from holdfast.objects.tags import check_tags
 from holdfast.objects.transfer import Digest
 from holdfast.objects.unpacking import plain
+from holdfast.objects.upkeep import Upkeep
+from holdfast.objects.watching import Hooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo, Reading
-    from holdfast.objects.grants import Presigned, PresignedPost
     from holdfast.objects.history import ObjectVersion
     from holdfast.objects.sources import Body
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
 
 _PLAIN = PutOptions()
-_READ = Grant()
-_FORM = PostGrant()
+_QUIET = Hooks()
 
 
-class Bucket:
+class Bucket(Upkeep):
     """Objects under keys: bytes with a content type and metadata, replaced and removed as wholes.
 
     Safe to use from many tasks at once. Every write is atomic and durable when its call returns;
     one that fails or is cancelled leaves what was there before, or the whole new object.
     """
 
-    def __init__(self, driver: Driver, offload: Offload) -> None:
-        self._driver = driver
-        self._offload = offload
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """What this backend can beyond what every backend can."""
-        return self._driver.capabilities
+    def __init__(self, driver: Driver, offload: Offload, hooks: Hooks = _QUIET) -> None:
+        super().__init__(driver, offload, hooks)
 
     async def put(
         self,
@@ -85,7 +73,8 @@ class Bucket:
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
         label = Label(key, kind, check_metadata(metadata or {}), check_tags(options.tags))
         self._check_options(options)
-        return await store(self._driver, self._offload, label, body, options)
+        call = store(self._driver, self._offload, label, body, options)
+        return await self._watch.writing("put", (key,), call, actor=self._actor, made=_same)
 
     async def get(
         self,
@@ -101,7 +90,10 @@ class Bucket:
         checksum (IntegrityError). A range of a compressed object costs what lies before it too.
         Raises ObjectNotFoundError, and InvalidValueError unless ``0 <= start <= end <= size``.
         """
-        reading = self._reading(key, version)
+        call = self._got(self._reading(key, version), start, end)
+        return await self._watch.reading("get", call, len)
+
+    async def _got(self, reading: Reading, start: int | None, end: int | None) -> bytes:
         try:
             info = await reading.open(start, end)
             first, last = _checked_range(info, start, end)
@@ -122,7 +114,8 @@ class Bucket:
         """
         reading = self._reading(key, version)
         try:
-            yield ObjectReader(await reading.open(), reading, self._offload)
+            info = await self._watch.reading("open", reading.open())
+            yield ObjectReader(info, reading, self._offload)
         finally:
             await reading.close()
 
@@ -158,14 +151,17 @@ class Bucket:
         The file appears complete, checked against its checksum and durable, or not at all.
         Raises ObjectNotFoundError, IntegrityError, StorageError.
         """
-        return await fetch(self._reading(key, version), Path(path), self._offload, progress)
+        call = fetch(self._reading(key, version), Path(path), self._offload, progress)
+        return await self._watch.reading("download", call, _size)
 
     async def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
         """Return what is known of *key*, None when there is no such object."""
         check_key(key)
-        if version is None:
-            return await self._driver.head(key)
-        return await self._historian().head_version(key, version)
+        if version is not None:
+            call = self._historian().head_version(key, version)
+        else:
+            call = self._watch.head(key, lambda: self._driver.head(key))
+        return await self._watch.reading("head", call)
 
     async def exists(self, key: str) -> bool:
         """Return whether there is such an object."""
@@ -224,8 +220,10 @@ class Bucket:
         """
         check_key(key)
         if version is None:
-            return await self._driver.delete(key)
-        return await self._historian().delete_version(key, version)
+            call = self._driver.delete(key)
+        else:
+            call = self._historian().delete_version(key, version)
+        return await self._watch.writing("delete", (key,), call, actor=self._actor)
 
     async def delete_many(self, keys: Iterable[str]) -> int:
         """Remove each of *keys*; return how many were there.
@@ -236,16 +234,21 @@ class Bucket:
         if isinstance(keys, str):
             raise InvalidValueError("object", "keys", "expected an iterable of keys, got one text")
         checked = [check_key(key) for key in keys]
+        call = self._delete_all(checked)
+        return await self._watch.writing("delete_many", checked, call, actor=self._actor)
+
+    async def _delete_all(self, keys: Sequence[str]) -> int:
         if isinstance(self._driver, BulkDeleter):
-            return await self._driver.delete_many(checked)
-        return sum([await self._driver.delete(key) for key in checked])
+            return await self._driver.delete_many(keys)
+        return sum([await self._driver.delete(key) for key in keys])
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
         """Store *source*'s bytes, content type, metadata and tags as *target*; return that.
 
         Raises ObjectNotFoundError.
         """
-        return await self._driver.copy(check_key(source), check_key(target))
+        call = self._driver.copy(check_key(source), check_key(target))
+        return await self._watch.writing("copy", (target,), call, actor=self._actor, made=_same)
 
     @asynccontextmanager
     async def as_file(self, key: str) -> AsyncIterator[Path]:
@@ -284,7 +287,8 @@ class Bucket:
         At most 10, of letters, digits, spaces and ``+ - = . _ : / @``. Raises ObjectNotFoundError.
         """
         check_key(key)
-        await self._tagger().set_tags(key, check_tags(tags))
+        call = self._tagger().set_tags(key, check_tags(tags))
+        await self._watch.writing("set_tags", (key,), call, actor=self._actor)
 
     def versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
         """Yield every version and delete marker of keys that start with *prefix*.
@@ -301,12 +305,8 @@ class Bucket:
         The version stays what it is. Raises ObjectNotFoundError, also for a delete marker: what
         that hides is back when `delete` removes the marker by its version.
         """
-        return await self._historian().restore(check_key(key), version)
-
-    @property
-    def admin(self) -> Administration:
-        """The bucket's settings, locks and uploads under way."""
-        return Administration(self._driver)
+        call = self._historian().restore(check_key(key), version)
+        return await self._watch.writing("restore", (key,), call, actor=self._actor, made=_same)
 
     async def erase(self, key: str) -> Erasure:
         """Remove *key* for good: every version, delete marker and upload under way.
@@ -314,7 +314,8 @@ class Bucket:
         What a lock holds stays and is reported: look at `held` before you say that it is gone.
         """
         check_key(key)
-        return await erase(self._driver, key, lambda found: found == key)
+        call = erase(self._driver, key, lambda found: found == key)
+        return await self._watch.writing("erase", (key,), call, actor=self._actor)
 
     async def erase_prefix(self, prefix: str) -> Erasure:
         """Do as `erase` with all keys that start with *prefix*, which must not be empty."""
@@ -322,7 +323,14 @@ class Bucket:
             raise InvalidValueError(
                 "erasure", "prefix", "it is empty, which means the whole bucket"
             )
-        return await erase(self._driver, prefix, lambda found: True)  # noqa: ARG005
+        gone: list[str] = []
+
+        def belongs(key: str) -> bool:
+            gone.append(key)
+            return True
+
+        call = erase(self._driver, prefix, belongs)
+        return await self._watch.writing("erase", gone, call, actor=self._actor)
 
     async def sync_up(
         self, folder: str | Path, prefix: str = "", *, delete: bool = False
@@ -347,58 +355,6 @@ class Bucket:
         check_prefix(prefix)
         return await pull(self, self._offload, prefix, Path(folder), delete=delete)
 
-    async def sweep(self) -> int:
-        """Remove what dead writers left behind; return how many files it removed.
-
-        Opening a bucket does it too. What living writers hold, here and in other processes, stays.
-        """
-        return await self._driver.sweep()
-
-    async def presign(self, key: str, grant: Grant = _READ) -> Presigned:
-        """Return a URL with which anybody may do what *grant* says, until it ends.
-
-        It ends at the time that the result names: as asked, or earlier with the keys that sign it.
-        That there is such an object is not checked. Raises UnsupportedError where no server
-        answers URLs.
-        """
-        check_key(key)
-        if grant.content_type is not None:
-            check_content_type(grant.content_type)
-        self._need(Capability.PRESIGN)
-        return await cast("Presigner", self._driver).presign(key, grant)
-
-    async def presign_post(self, key: str, grant: PostGrant = _FORM) -> PresignedPost:
-        """Return a form with which a browser may send one file as *key*, until it ends.
-
-        As with `presign`, the end may come earlier than asked. The server refuses another key,
-        type or size than *grant* says.
-        """
-        check_key(key)
-        if grant.content_type is not None:
-            check_content_type(grant.content_type)
-        self._need(Capability.PRESIGN_POST)
-        return await cast("PostPresigner", self._driver).presign_post(key, grant)
-
-    async def sweep_incomplete(self, older_than: timedelta) -> int:
-        """Remove uploads that began longer ago than *older_than*; return how many.
-
-        On S3 a writer that died leaves an upload in parts, which costs money and is in no listing;
-        only its age tells it from one under way, so choose more than any upload takes. All such
-        uploads of the bucket go, also those of other programs. Elsewhere it is `sweep`.
-        """
-        if older_than < timedelta(0):
-            raise InvalidValueError(
-                "sweep", "older_than", f"expected no less than 0, got {older_than}"
-            )
-        keeper = self._driver
-        if not isinstance(keeper, UploadKeeper):
-            return await keeper.sweep()
-        limit = datetime.now(UTC) - older_than
-        old = [upload async for upload in keeper.uploads("") if upload.began <= limit]
-        for upload in old:
-            await keeper.abort_upload(upload)
-        return len(old)
-
     def _reading(self, key: str, version: str | None) -> Reading:
         check_key(key)
         if version is None:
@@ -422,10 +378,6 @@ class Bucket:
             if asked:
                 self._need(capability)
 
-    def _need(self, capability: Capability) -> None:
-        if capability not in self._driver.capabilities:
-            raise UnsupportedError(capability, self._driver.name)
-
 
 def _checked_range(info: ObjectInfo, start: int | None, end: int | None) -> tuple[int, int]:
     first = 0 if start is None else start
@@ -438,3 +390,11 @@ def _checked_range(info: ObjectInfo, start: int | None, end: int | None) -> tupl
             f"got start={start}, end={end}",
         )
     return first, last
+
+
+def _same(info: ObjectInfo) -> ObjectInfo:
+    return info
+
+
+def _size(info: ObjectInfo) -> int:
+    return info.size

@@ -7,13 +7,14 @@ is cancelled in the middle always holds something to close.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - whoever caches ObjectInfo reads its types
 from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - the same
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-    from datetime import datetime
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 

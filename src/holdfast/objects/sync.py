@@ -11,6 +11,7 @@ from holdfast.objects.drivers.s3.options import S3Options
 from holdfast.objects.grants import Grant, PostGrant
 from holdfast.objects.opening import DiskOptions, Options, plan_of, started
 from holdfast.objects.storing import PutOptions
+from holdfast.objects.watching import Hooks
 from holdfast.offload import Inline
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from holdfast.objects.settings import ObjectLock, Retention, S, Setting
     from holdfast.objects.sources import BlockingBody
     from holdfast.objects.transfer import Progress
+    from holdfast.objects.watching import Health, Stats
 
 __all__ = [
     "Administration",
@@ -46,14 +48,18 @@ T = TypeVar("T")
 _PLAIN = PutOptions()
 _READ = Grant()
 _FORM = PostGrant()
+_QUIET = Hooks()
 
 
 def open_bucket(
-    url: str | Path, *, options: Options | None = None
+    url: str | Path, *, options: Options | None = None, hooks: Hooks = _QUIET
 ) -> AbstractContextManager[Bucket]:
-    """Return a context manager that opens the bucket at *url*, as `holdfast.objects` does."""
+    """Return a context manager that opens the bucket at *url*, as `holdfast.objects` does.
+
+    Nothing in *hooks* may wait for an event loop.
+    """
     plan = plan_of(url, options)
-    return _opened(started(plan, Inline(), SocketNetwork))
+    return _opened(started(plan, Inline(), SocketNetwork, hooks))
 
 
 @contextmanager
@@ -231,6 +237,15 @@ class Bucket:
 
     def restore(self, key: str, version: str) -> ObjectInfo:
         return run(self._bucket.restore(key, version))
+
+    def acting_as(self, actor: str) -> Bucket:
+        return Bucket(self._bucket.acting_as(actor))
+
+    def stats(self) -> Stats:
+        return self._bucket.stats()
+
+    def health(self) -> Health:
+        return run(self._bucket.health())
 
     @property
     def admin(self) -> Administration:

@@ -56,6 +56,8 @@ class _Awaited:
             return _Awaited(value, Administration) if name == "admin" else value
         if method is None:
             return value  # a plain attribute
+        if name in ("acting_as", "stats"):
+            return value
         if inspect.iscoroutinefunction(method):
             return _awaitable(value)
         if hasattr(method, "__wrapped__"):

@@ -108,6 +108,9 @@ class DiskDriver:
     async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         await self.step(self.root.tag, key, tags)
 
+    async def probe(self) -> None:
+        await self.step(self.root.probe)
+
     async def sweep(self) -> int:
         return await self.step(self.root.sweep)
 

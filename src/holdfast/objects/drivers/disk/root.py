@@ -64,6 +64,14 @@ class Root:
         for folder in (self.records, self._temporary, self._locks):
             make_folders(folder)
 
+    def probe(self) -> None:
+        """Write a small file and remove it again."""
+        file = self.new_file()
+        try:
+            file.write(b"probe")
+        finally:
+            file.discard()
+
     def new_file(self, name: str = "") -> NewFile:
         """Return a temporary file that the sweep leaves alone while this process holds it."""
         return NewFile(self.temporary(name), create_held)

@@ -187,6 +187,13 @@ class S3Driver:
         self._refuse_absent(key)
         await locking.hold(self._service, key, version, held=held)
 
+    @property
+    def retries(self) -> int:
+        return self._service.retries
+
+    async def probe(self) -> None:
+        await self._service.call(Ask("HeadBucket", "HEAD"))
+
     async def sweep(self) -> int:
         """Nothing: what a dead writer leaves, only its age tells from others."""
         return 0

@@ -126,6 +126,7 @@ class Service:
         self.offload = offload
         self.network = client.network
         self._budget = Budget()
+        self.retries = 0
 
     @property
     def secure(self) -> bool:
@@ -210,6 +211,7 @@ class Service:
             seconds = pause(attempt, asked_for)
             if seconds >= patience.left:
                 raise failure
+            self.retries += 1
             await self.network.sleep(seconds)
 
     async def _request(self, ask: Ask) -> Request:
