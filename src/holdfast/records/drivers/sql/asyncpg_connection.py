@@ -39,6 +39,11 @@ class AsyncpgConnection:
         tag: str = await self._raw.execute(sql)
         return tag
 
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        await self._raw.copy_records_to_table(table, records=rows, columns=columns)
+
     def fault(self, error: Exception) -> Fault | None:
         if isinstance(error, asyncpg.PostgresError):
             code = str(getattr(error, "sqlstate", ""))
