@@ -10,9 +10,10 @@ from sqlalchemy.dialects import postgresql
 from holdfast.errors import ConfigurationError, ConflictError, SerializationError
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.pool import PoolOptions
+from holdfast.records.drivers.sql.probing import conflict
 from holdfast.records.drivers.sql.sqlstate import MEANINGS
 from holdfast.records.drivers.sql.tables import named
-from holdfast.records.drivers.sql.verbs import ServerRows, conflict
+from holdfast.records.drivers.sql.verbs import ServerRows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
     from holdfast.records.drivers.sql.link import Copying, Fault
-    from holdfast.records.drivers.sql.statements import Statement
+    from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 

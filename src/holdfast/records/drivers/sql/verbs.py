@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import (
     ConfigurationError,
-    DuplicateError,
-    ForeignKeyError,
     HoldfastError,
-    InvalidValueError,
     LockTimeoutError,
     SerializationError,
     StorageError,
     TransactionError,
     UnavailableError,
 )
-from holdfast.records.query import Increment
+from holdfast.records.drivers.sql.probing import overflow
 
 if TYPE_CHECKING:
     import asyncio
@@ -330,13 +327,8 @@ class ServerRows:
         raise NotImplementedError
 
     async def refused_update(self, update: Update[E], error: Exception) -> Exception:
-        model = update.model
         if self.kind(error) == "overflow":
-            sums = [each.column for each in update.changes if isinstance(each, Increment)]
-            names = [column.name for column in sums if column.spec.role == "plain"]
-            return InvalidValueError(
-                model.name, ", ".join(names), "the sum is too large for the field"
-            )
+            return overflow(update)
         return await self.refused_change(update, error)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
@@ -370,13 +362,6 @@ _WORDS = {
     "storage": "the server's disk is full or failed",
     "refused": "the server refuses this user, password or database",
 }
-
-
-def conflict(
-    kind: str, model: Model[Any], fields: tuple[str, ...], index: int | None = None
-) -> ConflictError:
-    made = DuplicateError if kind == "duplicate" else ForeignKeyError
-    return made(model.name, fields, index)
 
 
 def _decoded(found: Sequence[Sequence[object]], decoders: Sequence[Codec]) -> list[Values]:
