@@ -53,7 +53,12 @@ def records(asked) -> str:
     return printed("records.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
-PROGRAMS = {"records": records, "detection": detection}
+def servers(asked) -> str:
+    rounds = ["--rounds", str(asked.rounds)] if asked.rounds else []
+    return printed("records_servers.py", *rounds, *(["--quick"] if asked.quick else []))
+
+
+PROGRAMS = {"records": records, "servers": servers, "detection": detection}
 
 
 def main():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConflictError
+from holdfast.errors import ConflictError, UnsupportedError
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.errno import MEANINGS
 from holdfast.records.drivers.sql.overwriting import overwriting
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.link import Fault, SeveralAtOnce
+    from holdfast.records.drivers.sql.link import Connection, Fault, SeveralAtOnce
     from holdfast.records.drivers.sql.probing import Question
     from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.drivers.sql.verbs import Catalogue
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
@@ -36,22 +37,26 @@ E = TypeVar("E")
 
 _CONFLICTS = ("duplicate", "foreign key", "other row")
 _ROWS = 500  # of one statement
+_LONG = 10_000  # characters from which on a text's bytes are counted and not guessed
+_SHARE = 4  # the part of a packet that a batch fills, as quoting makes values longer
 
 
 class MariaDBRows(ServerRows):
-    """See `ServerRows`."""
+    """See `ServerRows`. A statement has *packet* bytes at the most."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue, packet: int) -> None:
+        super().__init__(connection, catalogue)
+        self._packet = packet
 
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
         if len(rows) == 1:
             return [await self._insert_one(model, rows[0], None, atomic=atomic)]
+        parts = self._parts(model, rows)
 
         async def at_once() -> list[Row | ConflictError]:
-            stored: list[Row | ConflictError] = []
-            for start in range(0, len(rows), _ROWS):
-                stored += await self._insert_many(model, rows[start : start + _ROWS])
-            return stored
+            return [row for part in parts for row in await self._insert_many(model, part)]
 
         async def one_by_one() -> list[Row | ConflictError]:
             return [
@@ -62,7 +67,7 @@ class MariaDBRows(ServerRows):
         at = model.key.position
         if len({row[at] is None for row in rows}) == 1:
             try:
-                return await self.written(at_once, several=len(rows) > _ROWS)
+                return await self.written(at_once, several=len(parts) > 1)
             except Exception as error:
                 if self.kind(error) not in _CONFLICTS:
                     raise self.classified(error, model) from error
@@ -148,8 +153,39 @@ class MariaDBRows(ServerRows):
     async def _several(
         self, sql: str, values: Sequence[object]
     ) -> list[tuple[int, Sequence[Sequence[object]]]]:
+        self._check_size(values)
         connection = cast("SeveralAtOnce", self.connection)
         return await self.watched(sql, connection.several(sql, values))
+
+    async def _fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        self._check_size(values)
+        return await super()._fetch(sql, values)
+
+    async def _execute(self, sql: str, values: Sequence[object]) -> int:
+        self._check_size(values)
+        return await super()._execute(sql, values)
+
+    def _check_size(self, values: Sequence[object]) -> None:
+        """Raise UnsupportedError for what the server would answer by hanging up."""
+        if _size(values) > self._packet:
+            raise UnsupportedError(
+                f"a statement of more than {self._packet} bytes (max_allowed_packet)", "mariadb"
+            )
+
+    def _parts(self, model: Model[E], rows: Sequence[Row]) -> list[list[Row]]:
+        """Return *rows* in parts of which each fits into a statement."""
+        encode = self.catalogue.writes(model).encode
+        parts: list[list[Row]] = []
+        left = count = 0
+        for row in rows:
+            size = _size(encode(row))
+            if size > left or count == _ROWS:
+                parts.append([])
+                left, count = self._packet // _SHARE, 0
+            parts[-1].append(row)
+            left -= size
+            count += 1
+        return parts
 
     def batched(self, statements: Sequence[str]) -> Sequence[str]:
         return ["; ".join(statements)]
@@ -159,18 +195,16 @@ class MariaDBRows(ServerRows):
     ) -> list[tuple[E, bool]]:
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
+        parts = self._parts(model, rows)
 
         async def at_once() -> list[tuple[E, bool]]:
-            stored: list[tuple[E, bool]] = []
-            for start in range(0, len(rows), _ROWS):
-                stored += await self._upsert_many(model, rows[start : start + _ROWS], on)
-            return stored
+            return [each for part in parts for each in await self._upsert_many(model, part, on)]
 
         async def one_by_one() -> list[tuple[E, bool]]:
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
         try:
-            return await self.written(at_once, several=True)
+            return await self.written(at_once, several=len(parts) > 1)
         except Exception as error:
             if self.kind(error) not in _CONFLICTS:
                 raise self.classified(error, model) from error
@@ -283,6 +317,17 @@ class MariaDBRows(ServerRows):
 
     async def _any(self, question: Question) -> bool:
         return bool(await self._fetch(*question))
+
+
+def _size(values: Sequence[object]) -> int:
+    """Return how many bytes the texts and bytes among *values* have, before they are quoted."""
+    found = 0
+    for value in values:
+        if isinstance(value, str):
+            found += len(value) if len(value) < _LONG else len(value.encode())
+        elif isinstance(value, bytes):
+            found += len(value)
+    return found
 
 
 def _repeated(statement: Statement, rows: Sequence[Sequence[object]]) -> tuple[str, list[object]]:

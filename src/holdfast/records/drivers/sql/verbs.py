@@ -14,6 +14,7 @@ from holdfast.errors import (
     StorageError,
     TransactionError,
     UnavailableError,
+    UnsupportedError,
 )
 from holdfast.records.drivers.sql.probing import overflow
 
@@ -190,7 +191,8 @@ class ServerRows:
             await self.begin(("BEGIN",))
             try:
                 result = await work()
-            except Exception:
+            except Exception as error:
+                self.kind(error)  # which finds out whether it was lost
                 if not self.lost:
                     await self.rollback()
                 self.in_transaction = False
@@ -228,7 +230,8 @@ class ServerRows:
 
     def _can_go_on(self, error: Exception) -> bool:
         """Tell whether the transaction is still there after *error*."""
-        return not self.lost and not isinstance(error, SerializationError)
+        gone = self.kind(error) == "clash" or isinstance(error, SerializationError)
+        return not gone and not self.lost
 
     # --- running ----------------------------------------------------------------------------
 
@@ -304,7 +307,9 @@ class ServerRows:
         if fault.lost:
             self.lost = True
             return "lost"
-        return self.meaning(fault)
+        found = self.meaning(fault)
+        self.lost |= found == "too large"  # the server hangs up after this
+        return found
 
     def classified(self, error: Exception, model: Model[Any] | None = None) -> Exception:
         """Return Holdfast's error for a driver's; a bug's error as it is."""
@@ -317,6 +322,8 @@ class ServerRows:
             return ConfigurationError(
                 f"{model.name} has no table {model.table!r} yet: call store.create_schema()"
             )
+        if found == "too large":
+            return UnsupportedError("a statement of this size", self.catalogue.backend)
         made = _ERRORS.get(found)
         return error if made is None else made(f"{self.catalogue.backend}: {_WORDS[found]}")
 
