@@ -1,6 +1,8 @@
 """Run every benchmark and write what they print to docs/benchmarks.md.
 
-python benchmarks/run.py [--quick] [--only records]     --quick: a trial, printed, not written
+python benchmarks/run.py [--quick] [--only records]
+
+--quick: a trial, printed, not written. S3 needs a server: `make services`.
 """
 
 from __future__ import annotations
@@ -58,7 +60,11 @@ def servers(asked) -> str:
     return printed("records_servers.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
-PROGRAMS = {"records": records, "servers": servers, "detection": detection}
+def objects(asked) -> str:
+    return printed("objects.py", *(["--quick"] if asked.quick else []))
+
+
+PROGRAMS = {"records": records, "servers": servers, "objects": objects, "detection": detection}
 
 
 def main():

@@ -62,7 +62,7 @@ _BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
 
 def _memory(location: Location, how: Concurrency) -> Driver:
     if location.host or location.path:
-        raise ConfigurationError(f"{location.url!r}: memory:// names no place")
+        raise ConfigurationError(f"{location.shown!r}: memory:// names no place")
     return MemoryDriver(how.lock, options_from(location, MemoryOptions()))
 
 
