@@ -55,11 +55,16 @@ def records(asked) -> str:
     return printed("records.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
+def servers(asked) -> str:
+    rounds = ["--rounds", str(asked.rounds)] if asked.rounds else []
+    return printed("records_servers.py", *rounds, *(["--quick"] if asked.quick else []))
+
+
 def objects(asked) -> str:
     return printed("objects.py", *(["--quick"] if asked.quick else []))
 
 
-PROGRAMS = {"records": records, "objects": objects, "detection": detection}
+PROGRAMS = {"records": records, "servers": servers, "objects": objects, "detection": detection}
 
 
 def main():

@@ -28,6 +28,7 @@ MEANINGS = {
     "1048": "other row",
     "1021": "storage",
     "1114": "storage",
+    "1153": "too large",
     "1040": "unavailable",
     "1203": "unavailable",
     "1041": "unavailable",
