@@ -3,6 +3,7 @@
 from holdfast.cache.cache import Cache
 from holdfast.cache.driver import Outcome
 from holdfast.cache.health import Health, State, Statistics
+from holdfast.cache.metrics import exposition
 from holdfast.cache.opening import open_cache
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.relay import CacheInvalidation, Relay
@@ -18,5 +19,6 @@ __all__ = [
     "Relay",
     "State",
     "Statistics",
+    "exposition",
     "open_cache",
 ]

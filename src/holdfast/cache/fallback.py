@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from holdfast.cache.health import Statistics
+    from holdfast.cache.options import CacheOptions
     from holdfast.cache.pattern import Pattern
 
 T = TypeVar("T")
@@ -47,26 +49,28 @@ class Remote(Driver, Protocol):
 class FallbackDriver:
     """A driver over *remote* that goes on without it.
 
-    *keep* is for how many milliseconds a value lives in this process while the store is away; 0
-    keeps none. *lost* is called when the store goes away: whoever made this driver then calls
-    `recover` until it returns True. Where nobody does, as in blocking code, *due* tells a call
-    that finds the store away whether to try it first.
+    *lost* is called when the store goes away: whoever made this driver then calls `recover` until
+    it returns True. Where nobody does, as in blocking code, *due* tells a call that finds the store
+    away whether to try it first.
     """
 
     def __init__(
         self,
         remote: Remote,
+        options: CacheOptions,
+        statistics: Statistics,
         *,
-        keep: int,
-        journal_limit: int,
         now: Callable[[], datetime],
         lost: Callable[[], None],
         due: Callable[[], bool],
     ) -> None:
         self._remote = remote
-        self._keep = keep
-        self._local = MemoryDriver(max_entries=10_000 if keep else 0, max_bytes=64 * 1024 * 1024)
-        self._journal = Journal(journal_limit)
+        self._statistics = statistics
+        self._keep = round(options.fallback * 1000)  # milliseconds
+        self._local = MemoryDriver(
+            max_entries=10_000 if self._keep else 0, max_bytes=64 * 1024 * 1024
+        )
+        self._journal = Journal(options.journal)
         self._now = now
         self._told = lost
         self._due = due
@@ -179,6 +183,7 @@ class FallbackDriver:
         while True:
             if self.down and not await self._retried():
                 if await self._write_down([name for name, _ in items], items=items, ttl=ttl):
+                    self._statistics.pending_answers += 1
                     return Outcome.PENDING
                 continue
             used = self._round
@@ -223,6 +228,7 @@ class FallbackDriver:
         while True:
             if self.down and not await self._retried():
                 if await self._write_down(names, pattern):
+                    self._statistics.pending_answers += 1
                     return Outcome.PENDING
                 continue
             used = self._round
@@ -291,6 +297,7 @@ class FallbackDriver:
             self._state = State.DOWN
             self._since = self._now()
             self._reason = str(error)
+            self._statistics.outages += 1
             self._local.clear()
         self._told()
 
