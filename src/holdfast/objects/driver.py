@@ -7,16 +7,16 @@ is cancelled in the middle always holds something to close.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - whoever caches ObjectInfo reads its types
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from holdfast.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
 
