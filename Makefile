@@ -27,7 +27,7 @@ test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest
 
 crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
-	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py -q
+	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q
 
 coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
 	@$(BIN)/python tests/cache/coherence.py --minutes $(or $(MINUTES),10)

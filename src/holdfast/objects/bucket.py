@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 from uuid import uuid4
 
-from holdfast.errors import InvalidValueError, StorageError, UnsupportedError
+from holdfast.errors import (
+    InvalidValueError,
+    PreconditionFailedError,
+    StorageError,
+    UnsupportedError,
+)
 from holdfast.objects.driver import (
     BulkDeleter,
     Capability,
@@ -122,16 +127,26 @@ class Bucket:
             await writing.abort()
             raise
 
-    async def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
+    async def get(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        if_match: str | None = None,
+    ) -> bytes:
         """Return the bytes of *key* from offset *start* up to but not including *end*.
 
         Without them, from the first and to the last byte; the whole is checked against its
-        checksum (IntegrityError). Raises ObjectNotFoundError, and InvalidValueError unless
-        ``0 <= start <= end <= size``.
+        checksum (IntegrityError). Raises ObjectNotFoundError, InvalidValueError unless
+        ``0 <= start <= end <= size``, and PreconditionFailedError unless the object has the etag
+        *if_match*, so that pieces got one by one are of one object.
         """
         reading = self._driver.read(check_key(key))
         try:
             info = await reading.open(start, end)
+            if if_match not in (None, info.etag):
+                raise PreconditionFailedError("object", key)
             first, last = _checked_range(info, start, end)
             content = await reading.read(first, last - first)
         finally:

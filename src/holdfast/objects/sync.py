@@ -108,8 +108,15 @@ class Bucket:
             )
         )
 
-    def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
-        return run(self._bucket.get(key, start=start, end=end))
+    def get(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        if_match: str | None = None,
+    ) -> bytes:
+        return run(self._bucket.get(key, start=start, end=end, if_match=if_match))
 
     @contextmanager
     def open(self, key: str) -> Iterator[ObjectReader]:

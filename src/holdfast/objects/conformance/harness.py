@@ -87,8 +87,15 @@ class _BlockingBucket(Bucket):
             options=options or PutOptions(),
         )
 
-    async def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
-        return self._blocking.get(key, start=start, end=end)
+    async def get(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        if_match: str | None = None,
+    ) -> bytes:
+        return self._blocking.get(key, start=start, end=end, if_match=if_match)
 
     @asynccontextmanager
     async def open(self, key: str) -> AsyncIterator[ObjectReader]:
