@@ -12,8 +12,8 @@ from holdfast.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
 
-LEASE = 0.2
-NEAR = CacheOptions(timeout=0.4, early=0, fallback=0, near=LEASE)
+LEASE = 0.1
+NEAR = CacheOptions(timeout=0.3, early=0, fallback=0, near=LEASE)
 
 
 @pytest.fixture(params=["RESP3", "RESP2"])

@@ -11,15 +11,15 @@ from holdfast.errors import UnavailableError
 
 pytestmark = pytest.mark.anyio
 
-QUICK = CacheOptions(timeout=0.25, early=0, fallback=0)
+QUICK = CacheOptions(timeout=0.15, early=0, fallback=0)
 
 FAULTS = {
     "cut": lambda toxic: toxic.cut(),
     "reset": lambda toxic: toxic.add("reset_peer", timeout=0),
     "frozen questions": lambda toxic: toxic.add("timeout", "upstream", timeout=0),
     "frozen answers": lambda toxic: toxic.add("timeout", timeout=0),
-    "late questions": lambda toxic: toxic.add("latency", "upstream", latency=700),
-    "late answers": lambda toxic: toxic.add("latency", latency=700),
+    "late questions": lambda toxic: toxic.add("latency", "upstream", latency=500),
+    "late answers": lambda toxic: toxic.add("latency", latency=500),
     "half a question": lambda toxic: toxic.add("limit_data", "upstream", bytes=20),
     "half an answer": lambda toxic: toxic.add("limit_data", bytes=3),
     "lost after one question": lambda toxic: toxic.add("limit_data", "upstream", bytes=60),
