@@ -210,12 +210,21 @@ async def test_without_its_mark_in_the_store_nothing_is_served_from_here(redis):
         await cache.set("k", "old")
         await cache.get("k")
         await cache.get("k")
-        assert cache._driver._remote._store.entries == 1
+        near = cache._driver._remote
         redis.ask("DEL", "holdfast:near")
-        await becomes(lambda: cache._driver._remote._store.entries, 0)
-        assert await cache.get("k") == "old"
+        await becomes(lambda: near._until, 0)
+        before = reads(redis)
+        for _ in range(3):  # no lease until the mark is there again
+            near._remote._mark_again = time.monotonic() + 60
+            assert await cache.get("k") == "old"
+        assert reads(redis) - before >= 3
+        near._remote._mark_again = 0
         await cache.get("k")
         assert redis.ask("EXISTS", "holdfast:near") == ":1"
+        before = reads(redis)
+        for _ in range(20):
+            await cache.get("k")
+        assert reads(redis) - before < 10
         start = time.monotonic()
         await other.delete("k")
         assert time.monotonic() - start >= LEASE

@@ -78,10 +78,12 @@ class NearDriver:
 
     def told(self, names: Sequence[str] | None) -> None:
         """Forget *names*, or everything: the store says that they changed."""
-        if names is None or NEAR in names:
+        if names is None:
             self._forget_all()
-        else:
-            self._store.drop(names)
+            return
+        self._store.drop(names)
+        if NEAR in names:  # renewed or lost: the next answer says which
+            self._until = 0.0
 
     async def connect(self) -> str:
         self._forget_all()
@@ -172,8 +174,11 @@ class NearDriver:
         except BaseException:
             self._store.give_up(fetch, names)
             raise
-        if not marked:
-            self._forget_all()
+        if (
+            not marked
+        ):  # whoever writes may not wait now, so there is no lease; copies stay heard of
+            self._until = 0.0
+            self._store.give_up(fetch, names)
             return values
         self._store.keep(
             fetch,
