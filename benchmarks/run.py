@@ -59,7 +59,12 @@ def objects(asked) -> str:
     return printed("objects.py", *(["--quick"] if asked.quick else []))
 
 
-PROGRAMS = {"records": records, "objects": objects, "detection": detection}
+def cache(asked) -> str:
+    table = printed("cache.py", *(["--rounds", "2"] if asked.quick else []))
+    return f"## Cache\n\n{table}"
+
+
+PROGRAMS = {"records": records, "objects": objects, "cache": cache, "detection": detection}
 
 
 def main():

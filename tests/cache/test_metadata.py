@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.cache import CachedMetadata, open_cache
 from holdfast.errors import InvalidValueError
-from holdfast.objects import ObjectInfo, open_bucket
+from holdfast.objects import Hooks, ObjectInfo, open_bucket
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +39,23 @@ async def test_what_is_known_is_asked_once_and_comes_back_whole(cache, tmp_path)
         await known.invalidate(keys=["clips/ä.txt"])
         assert (await known.get_or_set("clips/ä.txt", load)).size == 5
         assert asked == 2
+
+
+async def test_a_bucket_asks_the_cache_first_and_forgets_what_it_writes(cache, tmp_path):
+    url = f"file://{tmp_path}/media"
+    known = CachedMetadata(cache, url, ttl=60)
+    async with open_bucket(url, hooks=Hooks(metadata=known)) as bucket:
+        assert not await bucket.exists("k")
+        await bucket.put("k", b"one", metadata={"a": "b"})
+        loads = cache.statistics.loads
+        first = await bucket.head("k")
+        assert await bucket.head("k") == first
+        assert (first.size, dict(first.metadata)) == (3, {"a": "b"})
+        assert cache.statistics.loads == loads + 1
+        await bucket.put("k", b"three")
+        assert (await bucket.head("k")).size == 5
+        await bucket.delete("k")
+        assert await bucket.head("k") is None
 
 
 async def test_that_there_is_none_is_known_too_until_there_is(cache):

@@ -273,16 +273,28 @@ def test_the_copies_are_bounded():
 def test_what_changes_while_it_is_read_is_not_kept():
     store = NearStore(entries=3, size=2000, largest=500, clock=time.monotonic)
     overtaken = store.fetching(["a", "b"])
+    beside = store.fetching(["a"])
     store.drop(["a"])
-    later = store.fetching(["b"])
-    store.keep(overtaken, [("a", b"old", None), ("b", b"old", None)])
-    assert store.find("ab") == [None, None]
-    store.keep(later, [("b", b"new", None)])
-    assert store.find("b") == [b"new"]
+    later = store.fetching(["a"])
+    store.keep(overtaken, [("a", b"old", None), ("b", b"b", None)])
+    store.keep(beside, [("a", b"old", None)])
+    assert store.find("ab") == [None, b"b"]
+    store.keep(later, [("a", b"new", None)])
+    assert store.find("a") == [b"new"]
     given_up = store.fetching(["c"])
-    store.give_up(given_up, ["c"])
+    store.give_up(given_up)
     store.keep(given_up, [("c", b"x", None)])
     assert store.find("c") == [None]
+    assert store._fetching == {}
+
+
+def test_of_many_who_read_a_name_at_once_the_first_keeps_it():
+    store = NearStore(entries=3, size=2000, largest=500, clock=time.monotonic)
+    one, two = store.fetching(["a", "a"]), store.fetching(["a"])
+    store.keep(one, [("a", b"x", None), ("a", b"x", None)])
+    assert store.find("a") == [b"x"]
+    store.keep(two, [("a", b"x", None)])
+    assert store._fetching == {}
 
 
 @pytest.mark.parametrize(

@@ -172,13 +172,13 @@ class NearDriver:
         try:
             values, lefts, marked = await self._remote.read(names, lease=round(self._lease * 1000))
         except BaseException:
-            self._store.give_up(fetch, names)
+            self._store.give_up(fetch)
             raise
         if (
             not marked
         ):  # whoever writes may not wait now, so there is no lease; copies stay heard of
             self._until = 0.0
-            self._store.give_up(fetch, names)
+            self._store.give_up(fetch)
             return values
         self._store.keep(
             fetch,

@@ -27,7 +27,8 @@ from holdfast.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
 )
-from holdfast.objects.driver import CommonPrefix, Grant, ObjectInfo
+from holdfast.objects.driver import CommonPrefix, ObjectInfo
+from holdfast.objects.grants import Grant
 from holdfast.objects.sync import PutOptions, open_bucket
 
 if TYPE_CHECKING:

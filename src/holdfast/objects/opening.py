@@ -19,6 +19,7 @@ from holdfast.objects.bucket import Bucket
 from holdfast.objects.drivers.disk import DiskDriver
 from holdfast.objects.drivers.memory import MemoryDriver
 from holdfast.objects.drivers.s3.options import S3Options, place_of, with_environment
+from holdfast.objects.watching import Hooks
 from holdfast.offload import Threads
 
 if TYPE_CHECKING:
@@ -66,37 +67,42 @@ class Plan:
 
 Options = DiskOptions | S3Options
 
+_QUIET = Hooks()
+
 
 def open_bucket(
-    url: str | Path, *, options: Options | None = None
+    url: str | Path, *, options: Options | None = None, hooks: Hooks = _QUIET
 ) -> AbstractAsyncContextManager[Bucket]:
     """Return a context manager that opens the bucket at *url* and sweeps it.
 
     ``memory://`` is a new bucket that ends with the block. ``file:///absolute/folder``, or a
     pathlib.Path, is a folder, made when it is not there; many processes may share it.
     ``s3://name?endpoint_url=...`` is a bucket on S3 or on what speaks it; it needs holdfast[s3].
-    What *options* sets may be a query parameter of the same name instead. Raises
+    What *options* sets may be a query parameter of the same name instead. *hooks* are told what
+    the bucket does. Raises
     ConfigurationError for what can't be opened, on entry also StorageError for what the disk,
     ServiceError for what the service refuses and UnavailableError when it can't be reached.
     """
-    return _opened(plan_of(url, options))
+    return _opened(plan_of(url, options), hooks)
 
 
 @asynccontextmanager
-async def _opened(plan: Plan) -> AsyncIterator[Bucket]:
+async def _opened(plan: Plan, hooks: Hooks) -> AsyncIterator[Bucket]:
     offload = Threads("objects", count=plan.threads)
     try:
-        async with started(plan, offload, StreamNetwork) as bucket:
+        async with started(plan, offload, StreamNetwork, hooks) as bucket:
             yield bucket
     finally:
         offload.close()
 
 
 @asynccontextmanager
-async def started(plan: Plan, offload: Offload, networking: Networking) -> AsyncIterator[Bucket]:
+async def started(
+    plan: Plan, offload: Offload, networking: Networking, hooks: Hooks = _QUIET
+) -> AsyncIterator[Bucket]:
     """Open and sweep what *plan* names, its work done by *offload* and *networking*."""
     async with plan.start(offload, networking) as driver:
-        bucket = Bucket(driver, offload)
+        bucket = Bucket(driver, offload, hooks)
         await bucket.sweep()
         yield bucket
 
