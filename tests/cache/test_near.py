@@ -189,6 +189,32 @@ async def test_a_lost_connection_ends_every_copy_until_changes_are_told_again(se
             assert await cache.get("b") is None
 
 
+async def test_a_store_comes_back_into_use_while_much_is_written(redis):
+    """Each write that is replayed must not wait for the leases by itself."""
+    async with open_cache(redis.url, options=NEAR) as cache, open_cache(redis.url) as other:
+        await cache.set("k", "old")
+        await other.get("k")
+        redis.freeze()
+        writing = True
+
+        async def write():
+            number = 0
+            while writing:
+                number += 1
+                await cache.delete(f"k{number}")
+                await asyncio.sleep(0.001)
+
+        task = asyncio.create_task(write())
+        await becomes(lambda: cache.health().state, State.DOWN)
+        assert await cache.delete("k") is Outcome.PENDING
+        redis.thaw()
+        await becomes(lambda: cache.health().state, State.UP)
+        await becomes(lambda: cache.health().pending, 0)
+        assert await other.get("k") is None
+        writing = False
+        await task
+
+
 async def test_a_frozen_server_ends_the_lease(server):
     async with open_cache(server.url, options=NEAR) as cache:
         await cache.set("k", "old")

@@ -43,6 +43,14 @@ class Remote(Driver, Protocol):
         """
         ...
 
+    async def discard(self, names: Sequence[str], *, pattern: Pattern | None = None) -> None:
+        """Remove as `delete_many` does; some process may serve a copy until `outlast` returns."""
+        ...
+
+    async def outlast(self) -> None:
+        """Return when no process serves what was discarded before."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -78,6 +86,7 @@ class FallbackDriver:
         self._since = now()
         self._reason: str | None = "not connected yet"
         self._round = 0
+        self._settling = 0  # replayed invalidations whose copies elsewhere are not outlasted yet
         self._era = 0  # how often the namespace was emptied because of its store
         self._mutex = threading.RLock()
         self._recovering = threading.Lock()
@@ -92,7 +101,7 @@ class FallbackDriver:
             return Health(
                 self._state,
                 self._since,
-                len(self._journal),
+                len(self._journal) + self._settling,
                 self._reason,
                 overflowed=self._journal.overflowed,
             )
@@ -121,6 +130,7 @@ class FallbackDriver:
             self._recovering.release()
 
     async def _recover(self) -> None:
+        self._settling = 0
         life = await self._remote.connect()
         (note,) = await self._remote.get_many([_LIFE])
         known, era = _read_note(note)
@@ -137,24 +147,29 @@ class FallbackDriver:
                     self._since = self._now()
                     self._reason = None
                     self._round += 1
-                    return
+                    break
                 backlog = self._journal.take()
+                self._settling += len(backlog.names) + len(backlog.patterns) + backlog.overflowed
             try:
                 if backlog.overflowed:
                     await self._clear(life)
                 for start in range(0, len(backlog.names), _BATCH):
-                    await self._remote.delete_many(backlog.names[start : start + _BATCH])
+                    await self._remote.discard(backlog.names[start : start + _BATCH])
                 for pattern in backlog.patterns:
-                    await self._remote.delete_many((), pattern=pattern)
+                    await self._remote.discard((), pattern=pattern)
             except BaseException:
                 with self._mutex:
                     self._journal.put_back(backlog)
                 raise
+        # Copies elsewhere are outlasted once and at the end: who waited for them before each look
+        # at the journal would never find it empty where much is written.
+        await self._remote.outlast()
+        self._settling = 0
 
     async def _clear(self, life: str) -> None:
         """Remove the whole namespace, and note of which life and era the next one is."""
         async for batch in self._remote.scan(""):
-            await self._remote.delete_many([name for name, _ in batch if name != NEAR])
+            await self._remote.discard([name for name, _ in batch if name != NEAR])
         with suppress(StorageError):  # a full store; without the note it is cleared again, no more
             await self._remote.set_many([(_LIFE, b"%s %d" % (life.encode(), self._era))], ttl=None)
 

@@ -141,6 +141,15 @@ class NearDriver:
         finally:
             self._store.drop(names, pattern)
 
+    async def discard(self, names: Sequence[str], *, pattern: Pattern | None = None) -> None:
+        try:
+            await self._remote.discard(names, pattern=pattern)
+        finally:
+            self._store.drop(names, pattern)
+
+    async def outlast(self) -> None:
+        await self._remote.outlast()
+
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
         try:
             return await self._remote.increment(name, by, ttl=ttl)
