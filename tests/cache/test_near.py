@@ -208,10 +208,11 @@ async def test_a_store_comes_back_into_use_while_much_is_written(redis):
         await becomes(lambda: cache.health().state, State.DOWN)
         assert await cache.delete("k") is Outcome.PENDING
         redis.thaw()
-        await becomes(lambda: cache.health().state, State.UP)
+        async with asyncio.timeout(4):
+            await becomes(lambda: cache.health().state, State.UP)
+        writing = False
         await becomes(lambda: cache.health().pending, 0)
         assert await other.get("k") is None
-        writing = False
         await task
 
 
