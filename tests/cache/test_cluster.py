@@ -19,8 +19,12 @@ async def until(look, seconds=30):
             await asyncio.sleep(0.01)
 
 
+def away(health):
+    return health.state is State.DOWN or health.pending
+
+
 async def up(*caches):
-    await until(lambda: all(cache.health().state is State.UP for cache in caches))
+    await until(lambda: not any(away(cache.health()) for cache in caches))
 
 
 @pytest.mark.parametrize(

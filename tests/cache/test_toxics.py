@@ -31,9 +31,13 @@ def fault(request):
     return FAULTS[request.param]
 
 
+def away(health):
+    return health.state is State.DOWN or health.pending
+
+
 async def up(*caches):
     async with asyncio.timeout(10):
-        while any(cache.health().state is State.DOWN for cache in caches):  # noqa: ASYNC110
+        while any(away(cache.health()) for cache in caches):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
