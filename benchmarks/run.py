@@ -64,7 +64,20 @@ def objects(asked) -> str:
     return printed("objects.py", *(["--quick"] if asked.quick else []))
 
 
-PROGRAMS = {"records": records, "servers": servers, "objects": objects, "detection": detection}
+def cache(asked) -> str:
+    table = printed("cache.py", *(["--rounds", "2"] if asked.quick else []))
+    return f"## Cache
+
+{table}"
+
+
+PROGRAMS = {
+    "records": records,
+    "servers": servers,
+    "objects": objects,
+    "cache": cache,
+    "detection": detection,
+}
 
 
 def main():
