@@ -290,7 +290,7 @@ class Reading(Generic[E]):
         the values, then the figures. Without *by* one row. Nulls don't count; a figure of no
         values is None, a count 0. Sums and means of integers, decimals and durations are exact.
         """
-        groups = checked.columns(self.model, (by,) if isinstance(by, Field) else by)
+        groups = checked.columns(self.model, by if isinstance(by, (list, tuple)) else (by,))
         query = Figures(
             self.model,
             checked.figures(self.model, figures),
@@ -349,4 +349,4 @@ class Reading(Generic[E]):
 
 
 def _several(where: Predicate | Sequence[Predicate]) -> Sequence[Predicate]:
-    return (where,) if isinstance(where, Predicate) else where
+    return where if isinstance(where, (list, tuple)) else (cast("Predicate", where),)

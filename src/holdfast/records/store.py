@@ -14,6 +14,7 @@ from holdfast.errors import (
     SerializationError,
     TransactionError,
 )
+from holdfast.records.alchemy.mapped import adopted
 from holdfast.records.driver import TransactionOptions
 from holdfast.records.loading import reference
 from holdfast.records.model import Model, model_of
@@ -54,7 +55,7 @@ class Store:
         self.now = clock
         self._pause = pause
         self.models: tuple[Model[object], ...] = tuple(
-            dict.fromkeys(model_of(entity) for entity in entities)
+            dict.fromkeys(adopted(entity) for entity in entities)
         )
         _check_models(self.models)
         self._known = {id(model) for model in self.models}

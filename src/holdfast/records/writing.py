@@ -87,7 +87,7 @@ class Writing(Reading[E]):
                     "is missing: update what a repository returned, or patch by key",
                 )
             expected = cast("int", version.to_row(self.model.name, known))
-        row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now())
+        row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now(), fresh=False)
         key = row[self.model.key.position]
         if key is None:
             raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")

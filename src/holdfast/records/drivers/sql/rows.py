@@ -310,6 +310,7 @@ class Rows:
         table = self._statements.tables[model.table]
         sql, values = self._statements.delete(model, where)
         condition = sql.partition(" WHERE ")[2] or "1"
+        key = table.c[model.key.name].name
         for child in self._models:
             for spec in child.references:
                 assert spec.reference is not None
@@ -317,9 +318,10 @@ class Rows:
                     continue
                 if spec.reference.on_delete != "restrict":
                     continue
+                column = self._statements.tables[child.table].c[spec.name].name
                 found = self._execute(
-                    f'SELECT 1 FROM "{child.table}" WHERE "{spec.name}" IN '  # noqa: S608 - names of the model
-                    f'(SELECT "{model.key.name}" FROM "{table.name}" WHERE {condition}) LIMIT 1',
+                    f'SELECT 1 FROM "{child.table}" WHERE "{column}" IN '  # noqa: S608 - names of the model
+                    f'(SELECT "{key}" FROM "{table.name}" WHERE {condition}) LIMIT 1',
                     values,
                 )
                 if found.fetchone() is not None:
@@ -333,7 +335,12 @@ _DUPLICATES = (
     sqlite3.SQLITE_CONSTRAINT_ROWID,
 )
 _CONSTRAINT_DATATYPE = 3091  # SQLITE_CONSTRAINT_DATATYPE, which sqlite3 does not name
-_OVERFLOWS = (sqlite3.SQLITE_CONSTRAINT_CHECK, _CONSTRAINT_DATATYPE, sqlite3.SQLITE_MISMATCH)
+_OVERFLOWS = (
+    sqlite3.SQLITE_CONSTRAINT_CHECK,
+    _CONSTRAINT_DATATYPE,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_TOOBIG,  # what an OverflowError of a function of ours becomes
+)
 _PRIMARY = 0xFF  # the lower byte of an extended result code is its primary one
 _STORAGE = {
     sqlite3.SQLITE_FULL: "the disk is full",

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, ConflictError, TransactionError
 from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
+from holdfast.records.drivers.sql.declared.sqlite import create, declared_sqlite, drop
+from holdfast.records.drivers.sql.declared.tables import declared
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import Statements
@@ -60,7 +62,8 @@ class SQLiteDriver:
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         self._models = tuple(models)
-        self._statements = Statements(build_tables(models, _DIALECT), _DIALECT)
+        dialect = declared_sqlite(models) or _DIALECT
+        self._statements = Statements(build_tables(models, dialect), dialect)
         writer = await self._member("writer", read_only=False)
         reader = await self._member("reader", read_only=True)
         writing = writer.offload.lock(self._options.lock_timeout)
@@ -102,7 +105,10 @@ class SQLiteDriver:
         return SQLiteTransaction(member, end)
 
     async def create_schema(self) -> None:
-        tables = self._statements.tables.values()
+        theirs = declared(self._models)
+        if theirs:
+            await self.session().write(lambda rows: create(rows.connection, theirs))
+        tables = self._own_tables()
         wanted: list[sa.schema.ExecutableDDLElement] = [
             sa.schema.CreateTable(table, if_not_exists=True) for table in tables
         ]
@@ -114,8 +120,15 @@ class SQLiteDriver:
         await self._define(wanted)
 
     async def drop_schema(self) -> None:
-        tables = list(self._statements.tables.values())
+        tables = self._own_tables()
+        theirs = declared(self._models)
+        if theirs:
+            await self.session().write(lambda rows: drop(rows.connection, theirs))
         await self._define([sa.schema.DropTable(table, if_exists=True) for table in tables])
+
+    def _own_tables(self) -> list[sa.Table]:
+        tables = self._statements.tables
+        return [tables[model.table] for model in self._models if model.origin is None]
 
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]

@@ -187,6 +187,9 @@ class PostgreSQLDialect:
             return [ordered]
         return [ordered.nulls_first() if by.first else ordered.nulls_last()]
 
+    def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        return column + amount
+
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created: xmax is 0 where nothing was before."""
         values = {spec.name: parameter(spec.position) for spec in model.fields}
@@ -198,7 +201,7 @@ class PostgreSQLDialect:
         table = cast("sa.Table", insert.table)
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(
-            index_elements=list(on),
+            index_elements=[table.c[name] for name in on],
             set_=overwriting(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 
