@@ -22,43 +22,45 @@ if TYPE_CHECKING:
 class AsyncpgConnection:
     """See `Connection`. A cancelled call cancels its statement on the server."""
 
+    driver = "asyncpg"
+
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
+        self.raw = raw
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
-        found: Sequence[Sequence[object]] = await self._raw.fetch(sql, *values)
+        found: Sequence[Sequence[object]] = await self.raw.fetch(sql, *values)
         return found
 
     async def execute(self, sql: str, values: Sequence[object]) -> int:
-        tag: str = await self._raw.execute(sql, *values)
+        tag: str = await self.raw.execute(sql, *values)
         return int(tag.rpartition(" ")[2])
 
     async def command(self, sql: str) -> str:
-        tag: str = await self._raw.execute(sql)
+        tag: str = await self.raw.execute(sql)
         return tag
 
     def fault(self, error: Exception) -> Fault | None:
         if isinstance(error, asyncpg.PostgresError):
             code = str(getattr(error, "sqlstate", ""))
             constraint = getattr(error, "constraint_name", None)
-            return Fault(code, constraint, lost=self._raw.is_closed() or code.startswith("08"))
+            return Fault(code, constraint, lost=self.raw.is_closed() or code.startswith("08"))
         if isinstance(error, OSError) or (
-            isinstance(error, asyncpg.InterfaceError) and self._raw.is_closed()
+            isinstance(error, asyncpg.InterfaceError) and self.raw.is_closed()
         ):
             return Fault("08006", lost=True)
         return None
 
     def stale(self) -> bool:
-        return bool(self._raw.is_closed())
+        return bool(self.raw.is_closed())
 
     async def close(self) -> None:
         try:
-            await self._raw.close(timeout=5)
+            await self.raw.close(timeout=5)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.abandon()
 
     def abandon(self) -> None:
-        self._raw.terminate()
+        self.raw.terminate()
 
 
 async def connect(

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, ConflictError, TransactionError
+from holdfast.offload import Inline
 from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
 from holdfast.records.drivers.sql.declared.sqlite import create, declared_sqlite, drop
 from holdfast.records.drivers.sql.declared.tables import declared
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
+from holdfast.records.drivers.sql.lending.engines import sqlite_engine
+from holdfast.records.drivers.sql.lending.loan import Loan
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import Statements
 from holdfast.records.drivers.sql.tables import build_tables
@@ -289,6 +292,18 @@ class SQLiteTransaction(VerbSession[Rows]):
 
     async def write(self, work: Callable[[Rows], T]) -> T:
         return await self._member.offload.run(self._member.work, work)
+
+    def lend(self) -> Loan:
+        rows = self._member.rows
+        assert rows is not None
+        offload = self._member.offload
+        blocking = isinstance(offload, Inline)
+        engine = sqlite_engine(rows.connection, None if blocking else offload)
+
+        def meaning(error: BaseException) -> BaseException | None:
+            return classified(error) if isinstance(error, sqlite3.Error) else None
+
+        return Loan(engine, before=lambda: None, meaning=meaning)
 
     async def commit(self) -> None:
         await self._end("COMMIT")

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.drivers.sql import codecs
 from holdfast.records.drivers.sql.declared.tables import column_of
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
+from holdfast.records.drivers.sql.lending.engines import sqlite_engine
 from holdfast.records.value import Kind
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
@@ -171,33 +171,9 @@ def _span_encoder(spec: FieldSpec) -> Callable[[object], object]:
     return encode
 
 
-class _Mapped(SQLiteDialect_pysqlite):
-    """SQLAlchemy's dialect for work inside a transaction that it neither begins nor ends."""
-
-    supports_statement_cache = True
-
-    def on_connect(self) -> None:
-        return None
-
-    def do_commit(self, dbapi_connection: Any) -> None:
-        """Whoever began it commits."""
-
-    def do_rollback(self, dbapi_connection: Any) -> None:
-        """Whoever began it rolls back."""
-
-    def do_close(self, dbapi_connection: Any) -> None:
-        """It is only lent."""
-
-
-def _engine(connection: sqlite3.Connection) -> sa.Engine:
-    dialect = _Mapped(dbapi=sqlite3)
-    pool = sa.pool.StaticPool(lambda: connection, dialect=dialect, reset_on_return=None)
-    return sa.Engine(pool, dialect, sa.make_url("sqlite://"))
-
-
 def create(connection: sqlite3.Connection, tables: Sequence[sa.Table]) -> None:
     """Create what is missing of *tables*, as their own metadata says it."""
-    with _engine(connection).connect() as lent:
+    with sqlite_engine(connection, None).connect() as lent:
         for metadata in dict.fromkeys(table.metadata for table in tables):
             mine = [table for table in tables if table.metadata is metadata]
             metadata.create_all(lent, tables=mine)
@@ -205,7 +181,7 @@ def create(connection: sqlite3.Connection, tables: Sequence[sa.Table]) -> None:
 
 def drop(connection: sqlite3.Connection, tables: Sequence[sa.Table]) -> None:
     """Drop what is there of *tables*."""
-    with _engine(connection).connect() as lent:
+    with sqlite_engine(connection, None).connect() as lent:
         for metadata in dict.fromkeys(table.metadata for table in tables):
             mine = [table for table in tables if table.metadata is metadata]
             metadata.drop_all(lent, tables=mine)

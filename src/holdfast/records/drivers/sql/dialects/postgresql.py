@@ -80,6 +80,10 @@ class PostgreSQLDialect:
             return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
         return _TYPES[spec.type.kind]
 
+    def type_name(self, spec: FieldSpec) -> str:
+        """Return what the server calls the type of the field's parameters."""
+        return _NAMES[spec.type.kind]
+
     def encoder(self, spec: FieldSpec) -> Codec:
         match spec.type.kind:
             case Kind.TIMEDELTA:
@@ -122,7 +126,7 @@ class PostgreSQLDialect:
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
-        listed = _as(parameters[0], f"{_NAMES[spec.type.kind]}[]")
+        listed = _as(parameters[0], f"{self.type_name(spec)}[]")
         return column == sa.func.any(listed)
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
@@ -212,7 +216,7 @@ class PostgreSQLDialect:
         """
         specs = [spec for spec in model.fields if not (numbered and spec is model.key)]
         lists = [
-            _as(parameter(place), f"{_NAMES[spec.type.kind]}[]") for place, spec in enumerate(specs)
+            _as(parameter(place), f"{self.type_name(spec)}[]") for place, spec in enumerate(specs)
         ]
         names = [spec.name for spec in specs]
         rows = sa.func.unnest(*lists).table_valued(*names, with_ordinality="holdfast_place")
