@@ -103,11 +103,11 @@ class Transaction:
         LockTimeoutError and the like are raised for what trying again may help with.
         Raises UnsupportedError where the backend is no SQL database.
         """
-        return await (await self._lent()).execute(statement, parameters)
+        return await (await self.lent()).execute(statement, parameters)
 
     async def run_sync(self, work: Callable[[sa.Connection], T]) -> T:
         """Return what *work* returns, plain code that is given SQLAlchemy's blocking connection."""
-        return await (await self._lent()).run(work)
+        return await (await self.lent()).run(work)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -116,13 +116,14 @@ class Transaction:
         At the end of the block it is flushed, and what it did is the transaction's; an exception
         undoes what it did. Its own commit() and rollback() reach no further back than the block.
         """
-        loan = await self._lent()
+        loan = await self.lent()
         async with self.savepoint():
             async with loan.async_session() as session:
                 yield session
                 await session.commit()
 
-    async def _lent(self) -> Loan:
+    async def lent(self) -> Loan:
+        """Return the transaction's connection as lent to SQLAlchemy, until the end."""
         work = self.work
         if self._loan is None:
             if not isinstance(work, Lends):

@@ -14,7 +14,7 @@ from sqlalchemy.sql.sqltypes import _AbstractInterval as AbstractInterval  # its
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.text import Unfit
-from holdfast.records.value import Bounds, ValueType, value_type
+from holdfast.records.value import Bounds, Kind, ValueType, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +29,20 @@ _TRANSPARENT = ("process_bind_param", "process_result_value")
 _OPAQUE = ("bind_processor", "result_processor", "bind_expression", "column_expression")
 
 
-def column_type(column: sa.Column[Any]) -> ValueType:
-    """Return the type of the values of *column*.
+def column_type(column: sa.Column[Any], hint: object = None) -> ValueType:
+    """Return the type of the values of *column*, which is annotated as *hint* says.
 
     Raises ConfigurationError for a type that can't hold the rules, with the way to mend it.
     """
-    return replace(_value_type(column.type), nullable=bool(column.nullable))
+    found = _value_type(column.type)
+    if isinstance(column.type, sa.JSON) and hint is not None:
+        try:
+            told = value_type(hint, Bounds())
+        except ConfigurationError:  # a type of the caller's own: any JSON may be in it
+            told = found
+        if told.kind is Kind.JSON and told.load is None:
+            found = told
+    return replace(found, nullable=bool(column.nullable))
 
 
 def plain(declared: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -66,7 +74,7 @@ def _value_type(declared: TypeEngine[Any]) -> ValueType:
     match declared:
         case sa.CHAR() | sa.NCHAR():
             raise _no(declared, "it pads what it holds; say String")
-        case sa.String() if name not in ("CITEXT",):
+        case sa.String() if name != "CITEXT":
             return value_type(str, Bounds(max_length=declared.length))
         case sa.Boolean():
             return value_type(bool, Bounds())

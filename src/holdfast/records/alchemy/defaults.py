@@ -8,7 +8,6 @@ from datetime import UTC
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import sqlalchemy as sa
 from sqlalchemy.sql import elements, functions
 
 from holdfast.errors import ConfigurationError
@@ -18,6 +17,8 @@ from holdfast.records.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    import sqlalchemy as sa
 
     from holdfast.records.model import FieldSpec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from holdfast.records.model import FieldSpec, Model, Reference, model_of
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from holdfast.records.model import OnDelete, Role
 
@@ -60,8 +61,9 @@ def _model(entity: type[E], mapper: orm.Mapper[Any]) -> Model[E]:
     names = _names(mapper, table, name)
     key = _key(table, name)
     specs: list[FieldSpec] = []
+    hints = _hints(entity)
     for column, attribute in names.items():
-        specs.append(_field(mapper, column, attribute, len(specs)))
+        specs.append(_field(mapper, column, attribute, len(specs), hints))
         _check_role(specs[-1], name)
     uniques, indexes = _constraints(table, names, key)
     origin: MappedOrigin = MappedOrigin(
@@ -80,6 +82,18 @@ def _model(entity: type[E], mapper: orm.Mapper[Any]) -> Model[E]:
     origin.model = cast("Model[object]", model)
     model.relations.update(relations_of(mapper, names, adopted))
     return model
+
+
+def _hints(entity: type) -> dict[str, object]:
+    """Return what the annotations say that attributes hold; nothing where they can't be read."""
+    try:
+        hints = typing.get_type_hints(entity)
+    except (NameError, TypeError):
+        return {}
+    return {
+        name: typing.get_args(hint)[0] if typing.get_origin(hint) is orm.Mapped else hint
+        for name, hint in hints.items()
+    }
 
 
 def _table(mapper: orm.Mapper[Any], name: str) -> sa.Table:
@@ -126,11 +140,15 @@ def _key(table: sa.Table, name: str) -> sa.Column[Any]:
 
 
 def _field(
-    mapper: orm.Mapper[Any], column: sa.Column[Any], attribute: str, position: int
+    mapper: orm.Mapper[Any],
+    column: sa.Column[Any],
+    attribute: str,
+    position: int,
+    hints: Mapping[str, object],
 ) -> FieldSpec:
     of = f"{mapper.class_.__name__}.{attribute}"
     try:
-        found = column_type(column)
+        found = column_type(column, hints.get(attribute))
     except ConfigurationError as error:
         raise ConfigurationError(f"{of}: {error}") from error
     if isinstance(column.type, sa.JSON) and column.nullable and not column.type.none_as_null:
@@ -161,13 +179,24 @@ def _role(mapper: orm.Mapper[Any], column: sa.Column[Any], of: str) -> Role:
                 "as update() does"
             )
         return "version"
-    return "plain"
+    told = column.info.get("holdfast", "plain")
+    if told not in ("plain", "created_at", "updated_at"):
+        raise ConfigurationError(
+            f'{of}: info={{"holdfast": {told!r}}}: expected "created_at" or "updated_at"'
+        )
+    return cast("Role", told)
 
 
 def _check_role(spec: FieldSpec, name: str) -> None:
     role, kind = spec.role, spec.type.kind
     if role in ("key", "generated") and (kind not in _KEYS or spec.type.load is not None):
         raise ConfigurationError(f"{name}.{spec.name}: a key is a Uuid, String or Integer")
+    if role in ("created_at", "updated_at") and (
+        kind is not Kind.DATETIME or spec.type.nullable or spec.type.load is not None
+    ):
+        raise ConfigurationError(
+            f"{name}.{spec.name}: a {role} is a DateTime(timezone=True) that is not null"
+        )
     if role == "version" and (kind is not Kind.INT or spec.type.nullable):
         raise ConfigurationError(f"{name}.{spec.name}: a version is an Integer that is not null")
     if spec.reference is not None and kind not in _KEYS:

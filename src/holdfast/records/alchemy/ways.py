@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import orm
 from sqlalchemy.orm.attributes import set_committed_value
 
 from holdfast.errors import InvalidValueError
@@ -15,6 +14,8 @@ from holdfast.records.query import Column, SetTo
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy import orm
 
     from holdfast.records.alchemy.defaults import Defaults
     from holdfast.records.field import Field
@@ -39,7 +40,7 @@ class MappedOrigin:
     ) -> None:
         self.mapper = mapper
         self._entity = entity
-        self._names = [spec.name for spec in specs if spec.role not in ("version", "generated")]
+        self._names = [spec.name for spec in specs if spec.in_constructor]
         self._key = next(spec.name for spec in specs if spec.role in ("key", "generated"))
         self._specs = {spec.name: spec for spec in specs}
         self._defaults = defaults

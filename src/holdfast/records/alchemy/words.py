@@ -158,8 +158,12 @@ class Words:
 
     def changes(self, word: object) -> list[Change]:
         """Return the changes that *word* is: one, or a mapping from attributes to values."""
+        if isinstance(word, (SetTo, Increment)):
+            return [word]
         if not isinstance(word, Mapping):
-            return [cast("Change", word)]
+            raise InvalidQueryError(
+                f"expected changes such as {{{self._entity}.name: 'x'}}, got {word!r}"
+            )
         return [self._change(self.field(key), value) for key, value in word.items()]
 
     def _change(self, field: Field[Any], value: object) -> Change:
@@ -185,6 +189,7 @@ class Words:
             f"{field!r} set to {type(element).__name__} `{element}`",
             "set it to a value, or to itself plus or minus one",
         )
+        return None
 
     def _is(self, element: object, field: Field[Any]) -> bool:
         return self._by_column.get(hash(element)) is field
@@ -204,7 +209,7 @@ class Words:
                     joined |= part
                 return joined
             case elements.AsBoolean():
-                holds = self._truth(element.element)
+                holds = self._condition(element.element)
                 return holds if element.operator is operators.is_true else ~holds
             case elements.UnaryExpression() if element.operator is operators.inv:
                 return ~self._condition(element.element)
@@ -220,6 +225,7 @@ class Words:
                 return self._truth(element)
             case _:
                 self._refuse(element)
+        return None
 
     def _truth(self, element: Any) -> Predicate:
         return cast("Predicate", cast("Any", self._place(element)) == True)  # noqa: E712 - an expression
@@ -283,6 +289,7 @@ class Words:
         if isinstance(element, elements.Grouping):
             return self._listed(element.element)
         self._refuse(element)
+        return None
 
     def _value(self, element: Any) -> object:
         match element:
@@ -303,6 +310,7 @@ class Words:
                 f"a comparison with another column, `{element}`", f"compare with a value, or {_TX}"
             )
         self._refuse(element)
+        return None
 
     # --- places -----------------------------------------------------------------------------
 
@@ -321,6 +329,7 @@ class Words:
         if isinstance(element, sa.Column):
             raise InvalidQueryError(f"{element} is no field of {self._entity}")
         self._refuse(element)
+        return None
 
     # --- refusals ---------------------------------------------------------------------------
 

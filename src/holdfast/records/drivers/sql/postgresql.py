@@ -31,6 +31,7 @@ E = TypeVar("E")
 _MEANINGS = {
     "23505": "duplicate",
     "23503": "foreign key",
+    "23001": "foreign key",  # of a reference that says RESTRICT
     "22003": "overflow",
     "42P01": "no table",
     "40001": "clash",

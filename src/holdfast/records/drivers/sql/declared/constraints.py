@@ -56,6 +56,8 @@ def _suffix(constraint: sa.Constraint, kind: str) -> str | None:
 
 
 def _formatted(constraint: sa.Constraint) -> str | None:
+    if constraint.name is None:
+        return None
     name = _DIALECT.identifier_preparer.format_constraint(constraint)
     return None if name is None else str(name).strip('"')
 

@@ -45,7 +45,6 @@ def declared_table(model: Model[Any], metadata: sa.MetaData, dialect: Dialect) -
                 column.name,
                 dialect.type_of(model, spec),
                 key=spec.name,
-                primary_key=spec is model.key,
                 nullable=spec.type.nullable,
             )
         )

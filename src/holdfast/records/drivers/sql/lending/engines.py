@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 class Lent:
     """What makes a dialect of SQLAlchemy's leave the connection's life to its owner."""
 
-    supports_statement_cache = True
-
     def on_connect(self) -> None:
         return None
 
@@ -80,14 +78,14 @@ def _engine(dialect: Any, connection: Any, url: str) -> sa.Engine:
 
 
 class _SQLite(Lent, SQLiteDialect_pysqlite):
-    pass
+    supports_statement_cache = True
 
 
 def _asyncpg(raw: Any, whole: Whole | None) -> sa.Engine:
     from sqlalchemy.dialects.postgresql import asyncpg  # noqa: PLC0415 - an extra
 
     class Dialect(Lent, asyncpg.PGDialect_asyncpg):
-        pass
+        supports_statement_cache = True
 
     dbapi = Dialect.import_dbapi()
     adapted = asyncpg.AsyncAdapt_asyncpg_connection(dbapi, InTurn(raw, whole))
@@ -99,7 +97,7 @@ def _psycopg(raw: Any, _whole: Whole | None) -> sa.Engine:
     from sqlalchemy.dialects.postgresql import psycopg  # noqa: PLC0415 - an extra
 
     class Dialect(Lent, psycopg.PGDialect_psycopg):
-        pass
+        supports_statement_cache = True
 
     dialect = Dialect(dbapi=Dialect.import_dbapi(), use_native_hstore=False)
     return _engine(dialect, raw, "postgresql+psycopg://")
@@ -109,7 +107,7 @@ def _asyncmy(raw: Any, whole: Whole | None) -> sa.Engine:
     from sqlalchemy.dialects.mysql import asyncmy  # noqa: PLC0415 - an extra
 
     class Dialect(Lent, asyncmy.MySQLDialect_asyncmy):
-        pass
+        supports_statement_cache = True
 
     dbapi = Dialect.import_dbapi()
     adapted = asyncmy.AsyncAdapt_asyncmy_connection(dbapi, InTurn(raw, whole))
@@ -120,7 +118,7 @@ def _pymysql(raw: Any, _whole: Whole | None) -> sa.Engine:
     from sqlalchemy.dialects.mysql import pymysql  # noqa: PLC0415 - an extra
 
     class Dialect(Lent, pymysql.MySQLDialect_pymysql):
-        pass
+        supports_statement_cache = True
 
     return _engine(Dialect(dbapi=Dialect.import_dbapi()), raw, "mysql+pymysql://")
 

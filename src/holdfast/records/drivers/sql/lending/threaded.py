@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection
 
@@ -41,7 +41,7 @@ class _Cursor:
         self._offload = offload
         self._rows: list[Any] = []
 
-    async def __aenter__(self) -> _Cursor:
+    async def __aenter__(self) -> Self:
         return self
 
     async def execute(self, operation: str, parameters: Sequence[Any] = ()) -> _Cursor:
