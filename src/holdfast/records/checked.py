@@ -141,7 +141,7 @@ def conflict_fields(model: Model[E], on: Iterable[object]) -> tuple[str, ...]:
     )
 
 
-def require_predicate(where: Sequence[Predicate], verb: str) -> None:
+def require_predicate(where: Sequence[object], verb: str) -> None:
     """Raise InvalidQueryError when nothing was said about which rows."""
     if not where:
         raise InvalidQueryError(f"{verb} without a predicate: say everything() to mean all rows")

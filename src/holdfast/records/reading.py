@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from holdfast.records.driver import Session
+    from holdfast.records.query import Order
     from holdfast.records.store import Store
     from holdfast.records.wording import Condition, Figure, Loading, Named, Ordering
 

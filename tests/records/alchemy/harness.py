@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from records.alchemy import saying
-from records.alchemy.twins import TWINS
 from sqlalchemy.orm import make_transient_to_detached
 
 from holdfast.records import BatchResult, Page, Repository, Store, Upserted
 from holdfast.records.conformance import StoreHarness
 from holdfast.records.model import model_of
 from holdfast.records.opening import open_blocking, open_store
+from records.alchemy import saying
+from records.alchemy.twins import TWINS
 
 OWN = {twin: own for own, twin in TWINS.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from records.alchemy.twins import TWINS
 from sqlalchemy.orm import selectinload
 from sqlalchemy.sql import operators
 
@@ -30,6 +29,7 @@ from holdfast.records.query import (
     SetTo,
 )
 from holdfast.records.relation import Relation
+from records.alchemy.twins import TWINS
 
 BY_NAME = {twin.__name__: twin for twin in TWINS.values()}
 OPERATORS = {

@@ -1,9 +1,9 @@
 """The public suite on classes that SQLAlchemy mapped, asked in SQLAlchemy's words."""
 
 import pytest
-from records.alchemy.harness import TwinHarness
 
 from holdfast.records.conformance import StoreConformance
+from records.alchemy.harness import TwinHarness
 
 
 class TestMemory(StoreConformance):

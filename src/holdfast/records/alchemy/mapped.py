@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.exc import InvalidRequestError
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.alchemy.columns import column_type
@@ -18,7 +19,7 @@ from holdfast.records.model import FieldSpec, Model, Reference, model_of
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from holdfast.records.model import OnDelete, Role
 
@@ -48,7 +49,7 @@ def adopted(entity: type[E]) -> Model[E]:
         return cast("Model[E]", known)
     try:
         orm.configure_mappers()
-    except sa.exc.InvalidRequestError as error:
+    except InvalidRequestError as error:
         raise ConfigurationError(f"{entity.__name__}: {error}") from error
     model = _model(entity, mapper)
     type.__setattr__(entity, "__holdfast__", model)
@@ -165,7 +166,7 @@ def _field(
 
 def _role(mapper: orm.Mapper[Any], column: sa.Column[Any], of: str) -> Role:
     if column.primary_key:
-        table = cast("sa.Table", column.table)
+        table = column.table
         identity = column.identity
         if identity is not None and identity.always:
             raise ConfigurationError(f"{of}: Identity(always=True) takes no key that is given")
@@ -224,7 +225,7 @@ def _reference(mapper: orm.Mapper[Any], column: sa.Column[Any], of: str) -> Refe
     def resolve() -> type:
         return adopted(found[0]).entity
 
-    return Reference(cast("Callable[[], type]", resolve), _ON_DELETE[foreign.ondelete])
+    return Reference(resolve, _ON_DELETE[foreign.ondelete])
 
 
 def _constraints(
@@ -233,9 +234,11 @@ def _constraints(
     """Return the uniques and the indexes, by attribute; those over expressions are not ours."""
     uniques: list[tuple[str, ...]] = []
     indexes: list[tuple[str, ...]] = []
-    for constraint in table.constraints:
-        if isinstance(constraint, sa.UniqueConstraint):
-            uniques.append(tuple(names.get(column, "") for column in constraint.columns))
+    uniques += [
+        tuple(names.get(column, "") for column in constraint.columns)
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint)
+    ]
     for index in table.indexes:
         columns = [each for each in index.expressions if isinstance(each, sa.Column)]
         partial = any(index.dialect_options[each].get("where") is not None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm.strategy_options import _AbstractLoad as AbstractLoad  # its only name
+from sqlalchemy.sql import operators
 
 from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.records.relation import Many, One, Relation
@@ -56,7 +57,7 @@ def _relation(
     unheld = _unheld(relationship)
     if unheld:
         return Unheld(name, unheld)
-    ((local, remote),) = relationship.local_remote_pairs or ()
+    local, remote = _pair(relationship)
 
     def resolve() -> type:
         return adopt(relationship.mapper.class_).entity
@@ -65,6 +66,11 @@ def _relation(
         return One[object](names[local]).bind(mapper.class_, name, resolve)
     via = relationship.mapper.get_property_by_column(remote).key
     return Many[object](via).bind(mapper.class_, name, resolve)
+
+
+def _pair(relationship: orm.RelationshipProperty[Any]) -> tuple[Any, Any]:
+    pairs: list[tuple[Any, Any]] = list(relationship.local_remote_pairs or ())
+    return pairs[0]
 
 
 def _unheld(relationship: orm.RelationshipProperty[Any]) -> str:
@@ -85,9 +91,9 @@ def _is_plain(relationship: orm.RelationshipProperty[Any]) -> bool:
     join = relationship.primaryjoin
     if len(pairs) != 1 or not isinstance(join, sa.BinaryExpression):
         return False
-    ((local, remote),) = pairs
+    local, remote = _pair(relationship)
     key = remote if relationship.direction is orm.interfaces.MANYTOONE else local
-    return join.operator is sa.sql.operators.eq and bool(key.primary_key)
+    return join.operator is operators.eq and bool(key.primary_key)
 
 
 def wanted_relations(
@@ -145,13 +151,13 @@ def _of_tree(
 def _paths(model: Model[Any], option: AbstractLoad) -> list[list[str]]:
     """Return the paths of names that a loader option wants loaded."""
     paths: list[list[str]] = []
-    for element in getattr(option, "context", ()):
+    for element in cast("Any", option).context:
         strategy = dict(element.strategy or ())
         lazy = strategy.get("lazy")
         steps = [step for step in element.path if isinstance(step, orm.RelationshipProperty)]
         if "lazy" in strategy and lazy in _LEFT:
             continue
-        if lazy not in _LOADED or getattr(element, "_extra_criteria", ()):
+        if lazy not in _LOADED or element._extra_criteria:  # noqa: SLF001 - kept nowhere else
             word = f"lazy={lazy!r} with criteria" if lazy in _LOADED else f"{strategy or option!r}"
             raise UntranslatableError(
                 model.name,

@@ -107,8 +107,10 @@ def _fold(text: str | None) -> str | None:
     return None if text is None else fold_case(text)
 
 
-def _add(kind: str, *given: str | float | None) -> str | float | None:
-    return None if given[0] is None else added(kind, *given)
+def _add(
+    kind: str, stored: str | float | None, amount: str | float, precision: int, scale: int
+) -> str | float | None:
+    return None if stored is None else added(kind, stored, amount, precision, scale)
 
 
 def _span(text: str | None) -> int | None:

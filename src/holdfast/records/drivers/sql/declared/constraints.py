@@ -32,13 +32,15 @@ def constraint_names(model: Model[Any], kind: str) -> list[tuple[tuple[str, ...]
         suffix = _suffix(constraint, kind)
         if suffix is None:
             continue
-        columns = list(cast("sa.ColumnCollectionConstraint", constraint).columns)
+        columns: list[sa.Column[Any]] = list(cast("Any", constraint).columns)
         listed = [] if suffix == "pkey" else [column.name for column in columns]
-        name = _formatted(constraint) or default_name(table.name, listed, suffix)
-        found.append((tuple(names.get(column.key, column.name) for column in columns), name))
+        name: str = _formatted(constraint) or default_name(table.name, listed, suffix)
+        found.append(
+            (tuple(names.get(str(column.key), str(column.name)) for column in columns), name)
+        )
     for index in table.indexes if kind == "duplicate" else ():
         if index.unique:
-            fields = tuple(names.get(each.key, each.name) for each in index.columns)
+            fields = tuple(names.get(str(each.key), str(each.name)) for each in index.columns)
             found.append((fields, str(_DIALECT.identifier_preparer.format_index(index)).strip('"')))
     return found
 

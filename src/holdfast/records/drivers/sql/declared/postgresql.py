@@ -91,7 +91,8 @@ class DeclaredPostgreSQL(PostgreSQLDialect):
             return super().type_name(spec)
         stored = self.stored(spec)
         if self._is_native_enum(spec):
-            quoted: str = self.compiler.identifier_preparer.format_type(stored)
+            preparer: Any = self.compiler.identifier_preparer
+            quoted: str = preparer.format_type(stored)
             return quoted
         match spec.type.kind:
             case Kind.TIMEDELTA:

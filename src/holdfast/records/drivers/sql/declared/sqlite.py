@@ -128,8 +128,8 @@ class DeclaredSQLite(SQLiteDialect):
             return super().increased(spec, column, amount)
         bounds = spec.type.bounds
         limits = (bounds.precision or 64, bounds.scale or 0)
-        given = [sa.literal_column(str(limit)) for limit in limits]
-        kind = sa.literal_column(f"'{spec.type.kind.value}'")
+        given: list[Expression] = [sa.literal_column(str(limit)) for limit in limits]
+        kind: Expression = sa.literal_column(f"'{spec.type.kind.value}'")
         return sa.func.holdfast_add(kind, column, amount, *given)
 
 
@@ -163,7 +163,7 @@ def _span_encoder(spec: FieldSpec) -> Callable[[object], object]:
             column = column_of(spec)
             assert column is not None
             raise InvalidValueError(
-                cast("sa.Table", column.table).name,
+                column.table.name,
                 spec.name,
                 f"{value} is more than SQLAlchemy's Interval keeps on SQLite",
             ) from None

@@ -22,7 +22,7 @@ def mapped_table(model: Model[Any]) -> sa.Table:
     """Return the table that the class of *model* declares."""
     column = column_of(model.key)
     assert column is not None
-    return cast("sa.Table", column.table)
+    return column.table
 
 
 def declared(models: Sequence[Model[Any]]) -> list[sa.Table]:

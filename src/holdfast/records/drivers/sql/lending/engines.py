@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Lent:
     """What makes a dialect of SQLAlchemy's leave the connection's life to its owner."""
 
-    def on_connect(self) -> None:
+    def on_connect(self) -> Callable[[Any], None] | None:
         return None
 
     def do_begin(self, dbapi_connection: Any) -> None: ...
@@ -65,7 +66,7 @@ def sqlite_engine(raw: sqlite3.Connection, offload: Offload | None) -> sa.Engine
 
 def _require_greenlet() -> None:
     try:
-        import greenlet  # noqa: F401, PLC0415 - an extra
+        import greenlet  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             "SQLAlchemy awaits by greenlet: install holdfast with the extra 'orm'"
@@ -77,14 +78,14 @@ def _engine(dialect: Any, connection: Any, url: str) -> sa.Engine:
     return sa.Engine(pool, dialect, sa.make_url(url))
 
 
-class _SQLite(Lent, SQLiteDialect_pysqlite):
+class _SQLite(Lent, SQLiteDialect_pysqlite):  # type: ignore[misc]  # pyright: ignore[reportIncompatibleMethodOverride]
     supports_statement_cache = True
 
 
 def _asyncpg(raw: Any, whole: Whole | None) -> sa.Engine:
-    from sqlalchemy.dialects.postgresql import asyncpg  # noqa: PLC0415 - an extra
+    asyncpg: Any = import_module("sqlalchemy.dialects.postgresql.asyncpg")
 
-    class Dialect(Lent, asyncpg.PGDialect_asyncpg):
+    class Dialect(Lent, asyncpg.PGDialect_asyncpg):  # type: ignore[misc]
         supports_statement_cache = True
 
     dbapi = Dialect.import_dbapi()
@@ -94,9 +95,9 @@ def _asyncpg(raw: Any, whole: Whole | None) -> sa.Engine:
 
 
 def _psycopg(raw: Any, _whole: Whole | None) -> sa.Engine:
-    from sqlalchemy.dialects.postgresql import psycopg  # noqa: PLC0415 - an extra
+    psycopg: Any = import_module("sqlalchemy.dialects.postgresql.psycopg")
 
-    class Dialect(Lent, psycopg.PGDialect_psycopg):
+    class Dialect(Lent, psycopg.PGDialect_psycopg):  # type: ignore[misc]
         supports_statement_cache = True
 
     dialect = Dialect(dbapi=Dialect.import_dbapi(), use_native_hstore=False)
@@ -104,9 +105,9 @@ def _psycopg(raw: Any, _whole: Whole | None) -> sa.Engine:
 
 
 def _asyncmy(raw: Any, whole: Whole | None) -> sa.Engine:
-    from sqlalchemy.dialects.mysql import asyncmy  # noqa: PLC0415 - an extra
+    asyncmy: Any = import_module("sqlalchemy.dialects.mysql.asyncmy")
 
-    class Dialect(Lent, asyncmy.MySQLDialect_asyncmy):
+    class Dialect(Lent, asyncmy.MySQLDialect_asyncmy):  # type: ignore[misc]
         supports_statement_cache = True
 
     dbapi = Dialect.import_dbapi()
@@ -115,9 +116,9 @@ def _asyncmy(raw: Any, whole: Whole | None) -> sa.Engine:
 
 
 def _pymysql(raw: Any, _whole: Whole | None) -> sa.Engine:
-    from sqlalchemy.dialects.mysql import pymysql  # noqa: PLC0415 - an extra
+    pymysql: Any = import_module("sqlalchemy.dialects.mysql.pymysql")
 
-    class Dialect(Lent, pymysql.MySQLDialect_pymysql):
+    class Dialect(Lent, pymysql.MySQLDialect_pymysql):  # type: ignore[misc]
         supports_statement_cache = True
 
     return _engine(Dialect(dbapi=Dialect.import_dbapi()), raw, "mysql+pymysql://")

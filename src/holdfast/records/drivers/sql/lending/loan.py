@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy import orm
+from sqlalchemy import event, orm
 
 from holdfast.errors import HoldfastError
 
@@ -40,8 +40,8 @@ class Loan:
         def start() -> None:
             connection = self._engine.connect()
             self._engine.dialect.initialize(connection)
-            sa.event.listen(self._engine, "before_cursor_execute", self._each)
-            sa.event.listen(self._engine, "handle_error", self._named)
+            event.listen(self._engine, "before_cursor_execute", self._each)
+            event.listen(self._engine, "handle_error", self._named)
             if not connection.in_transaction():
                 connection.begin()
             self._connection = connection
