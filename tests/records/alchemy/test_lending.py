@@ -152,7 +152,9 @@ async def test_a_cancelled_statement_leaves_nothing_behind(store):
     for _ in range(3):
         started = asyncio.Event()
         task = asyncio.create_task(work())
-        await started.wait()
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait((task, waiting), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert started.is_set()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -132,6 +132,10 @@ _MAKERS: dict[str, Callable[[Any, Whole | None], sa.Engine]] = {
 }
 
 
+_OPENING = ("prepare", "__aenter__")
+"""What gives another object of the driver's."""
+
+
 class InTurn:
     """A driver's object whose awaited calls are run by *whole*: in turn, and never cut short."""
 
@@ -147,14 +151,16 @@ class InTurn:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             result = found(*args, **kwargs)
+            if name == "cursor":
+                return InTurn(result, whole)
             if not inspect.isawaitable(result):
-                return InTurn(result, whole) if name == "cursor" else result
+                return result
 
             async def awaited() -> Any:
                 answer = await whole(result)
                 if answer is self._raw:
                     return self
-                return InTurn(answer, whole) if name == "prepare" else answer
+                return InTurn(answer, whole) if name in _OPENING else answer
 
             return awaited()
 
