@@ -43,6 +43,11 @@ def adopted(entity: type[E]) -> Model[E]:
     """
     mapper = sa.inspect(entity, raiseerr=False) if isinstance(entity, type) else None
     if not isinstance(mapper, orm.Mapper):
+        if hasattr(entity, "__sqlmodel_relationships__"):
+            raise ConfigurationError(
+                f"{entity.__name__} has no table: declare it as class "
+                f"{entity.__name__}(SQLModel, table=True)"
+            )
         return model_of(entity)
     known = vars(entity).get("__holdfast__")
     if isinstance(known, Model):
