@@ -189,7 +189,7 @@ async def test_changes_are_said_as_in_values(store):
         (lambda: sa.func.lower(User.name) == "a", r"lower\(\)"),
         (lambda: User.age > User.visits, "another column"),
         (lambda: User.age + 1 > 5, "`users.age"),
-        (lambda: Team.users.any(), "subquery"),
+        (lambda: ~Team.users.any(), "subquery"),
         (lambda: User.id.in_(sa.select(User.id)), "subquery"),
         (lambda: sa.text("1 = 1"), "SQL text"),
         (lambda: sa.case((User.age > 1, True), else_=False), "Case"),
@@ -231,7 +231,7 @@ async def test_relations_come_by_loader_options_and_never_by_themselves(store):
     (kept,) = await teams.find(load=[orm.raiseload(Team.users)])
     with pytest.raises(orm.exc.DetachedInstanceError):
         kept.users  # noqa: B018
-    with pytest.raises(UntranslatableError, match="load_only|defer|column"):
+    with pytest.raises(UntranslatableError, match="loader option"):
         await teams.find(load=[orm.load_only(Team.name)])
 
 
@@ -319,11 +319,11 @@ ID = {"id": mapped_column(sa.Integer, primary_key=True)}
         ({"a": mapped_column(sa.REAL())}, "Double"),
         ({"a": mapped_column(sa.CHAR(3))}, "pads"),
         ({"a": mapped_column(sa.ARRAY(sa.Integer))}, "expected String"),
-        ({"a": mapped_column(sa.PickleType())}, "LargeBinary|bind_processor"),
+        ({"a": mapped_column(sa.PickleType())}, "bind_processor"),
         ({"a": mapped_column(sa.JSON(), nullable=True)}, "none_as_null"),
         ({"a": mapped_column(sa.Integer, default=sa.func.random())}, "made by the database"),
         ({"a": mapped_column(sa.Integer, server_default=sa.text("random()"))}, "made by the"),
-        ({"a": mapped_column(sa.Integer, default=lambda context: 1)}, "without parameters"),
+        ({"a": mapped_column(sa.Integer, default=lambda context: context.x)}, "without parameters"),
         ({"a": mapped_column(sa.Integer, sa.Computed("id + 1"))}, "computed"),
     ],
 )  # fmt: skip

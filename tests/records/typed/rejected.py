@@ -35,7 +35,7 @@ class User(Base):
 async def use_mapped(users: Repository[User]) -> None:
     await users.find(User.nmae == "a")  # refused
     await users.find(User.name)  # refused
-    await users.find(not (User.name == "a"))  # refused
+    await users.find(User.name == "a" and True)  # refused
     await users.add(Tally(id="t"))  # refused
     name: int = (await users.select(User.name))[0][0]  # refused
     await users.patch(name, field_of(User.name).to(5))  # refused

@@ -91,7 +91,8 @@ def _asyncpg(raw: Any, whole: Whole | None) -> sa.Engine:
     dbapi = Dialect.import_dbapi()
     adapted = asyncpg.AsyncAdapt_asyncpg_connection(dbapi, InTurn(raw, whole))
     adapted.isolation_level = adapted._isolation_setting = "autocommit"  # noqa: SLF001 - it would begin
-    return _engine(Dialect(dbapi=dbapi), adapted, "postgresql+asyncpg://")
+    dialect: Any = Dialect
+    return _engine(dialect(dbapi=dbapi), adapted, "postgresql+asyncpg://")
 
 
 def _psycopg(raw: Any, _whole: Whole | None) -> sa.Engine:
@@ -100,8 +101,9 @@ def _psycopg(raw: Any, _whole: Whole | None) -> sa.Engine:
     class Dialect(Lent, psycopg.PGDialect_psycopg):  # type: ignore[misc]
         supports_statement_cache = True
 
-    dialect = Dialect(dbapi=Dialect.import_dbapi(), use_native_hstore=False)
-    return _engine(dialect, raw, "postgresql+psycopg://")
+    dialect: Any = Dialect
+    made = dialect(dbapi=Dialect.import_dbapi(), use_native_hstore=False)
+    return _engine(made, raw, "postgresql+psycopg://")
 
 
 def _asyncmy(raw: Any, whole: Whole | None) -> sa.Engine:
@@ -112,7 +114,8 @@ def _asyncmy(raw: Any, whole: Whole | None) -> sa.Engine:
 
     dbapi = Dialect.import_dbapi()
     adapted = asyncmy.AsyncAdapt_asyncmy_connection(dbapi, InTurn(raw, whole))
-    return _engine(Dialect(dbapi=dbapi), adapted, "mysql+asyncmy://")
+    dialect: Any = Dialect
+    return _engine(dialect(dbapi=dbapi), adapted, "mysql+asyncmy://")
 
 
 def _pymysql(raw: Any, _whole: Whole | None) -> sa.Engine:
@@ -121,7 +124,8 @@ def _pymysql(raw: Any, _whole: Whole | None) -> sa.Engine:
     class Dialect(Lent, pymysql.MySQLDialect_pymysql):  # type: ignore[misc]
         supports_statement_cache = True
 
-    return _engine(Dialect(dbapi=Dialect.import_dbapi()), raw, "mysql+pymysql://")
+    dialect: Any = Dialect
+    return _engine(dialect(dbapi=Dialect.import_dbapi()), raw, "mysql+pymysql://")
 
 
 _MAKERS: dict[str, Callable[[Any, Whole | None], sa.Engine]] = {
