@@ -16,6 +16,7 @@ HoldfastError
 │   ├── ForeignKeyError         a reference points nowhere, or is still pointed at
 │   ├── StaleVersionError       somebody else wrote first
 │   ├── PreconditionFailedError the condition that came with the write does not hold
+│   ├── ObjectLockedError       a lock keeps the object from being removed
 │   └── LeaseLostError          the lease that came with the write is not the current one
 ├── TransactionError            a transaction used outside its life
 ├── UnavailableError            the service can't be reached or used now; trying again may help
@@ -187,6 +188,15 @@ class PreconditionFailedError(ConflictError):
         super().__init__(f"{entity} {key!r}: the condition that came with the write does not hold")
         self.entity = entity
         self.key = key
+
+
+class ObjectLockedError(ConflictError):
+    """A retention or a legal hold keeps *version* of *key* from what was asked."""
+
+    def __init__(self, key: str, version: str | None) -> None:
+        super().__init__(f"object {key!r}, version {version or 'newest'}: a lock holds it")
+        self.key = key
+        self.version = version
 
 
 class LeaseLostError(ConflictError):

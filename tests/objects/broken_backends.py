@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.objects import Bucket, Capability, sync
+from holdfast.objects import Bucket, sync
 from holdfast.objects.conformance import BucketConformance, BucketHarness
-from holdfast.objects.driver import Draft
+from holdfast.objects.driver import Draft, draft_of
 from holdfast.objects.drivers.memory import MemoryDriver, MemoryReading, MemoryWriting
 from holdfast.offload import Inline, Threads
 
@@ -34,20 +34,46 @@ class EtagOfContent(MemoryDriver):
 class LosesMetadataInCopy(MemoryDriver):
     async def copy(self, source, target):
         stored = self.find(source)
-        info = await super().copy(source, target)
-        await self.delete(target)
-        self._objects[target] = replace(stored, info=replace(info, metadata={}))
-        return replace(info, metadata={})
+        draft = replace(draft_of(stored.info), metadata={})
+        return self.publish(target, stored.content, draft)
 
 
 class ReturnsLiveObjects(MemoryDriver):
-    async def head(self, key):
-        stored = self._objects.get(key)
-        return None if stored is None else stored.info
+    def describe(self, stored):
+        return stored.info
 
-    def publish(self, key, content, draft):
-        super().publish(key, content, draft)
-        return self._objects[key].info
+
+class LosesTagsInCopy(MemoryDriver):
+    async def copy(self, source, target):
+        stored = self.find(source)
+        return self.publish(target, stored.content, draft_of(stored.info))
+
+
+class TagsMakeAnotherEtag(MemoryDriver):
+    async def set_tags(self, key, tags):
+        stored = self.find(key)
+        self.publish(key, stored.content, replace(draft_of(stored.info), tags=tags))
+
+
+class ListsOldVersionsFirst(MemoryDriver):
+    async def versions(self, prefix):
+        every = [version async for version in super().versions(prefix)]
+        for version in reversed(every):
+            yield version
+
+
+class RestoresByTakingOut(MemoryDriver):
+    async def restore(self, key, version):
+        info = await super().restore(key, version)
+        await self.delete_version(key, version)
+        return info
+
+
+class DeletesForGood(MemoryDriver):
+    async def delete(self, key):
+        there = self.newest(key) is not None
+        self._chains.pop(key, None)
+        return there
 
 
 class MovesInsteadOfCopying(MemoryDriver):
@@ -77,7 +103,7 @@ class ListsInOrderOfWriting(MemoryDriver):
 
 class StartsAtInsteadOfAfter(MemoryDriver):
     async def list(self, prefix, *, after, delimiter):
-        if after is not None and after in self._objects and after.startswith(prefix):
+        if after is not None and after in self._chains and after.startswith(prefix):
             yield await self.head(after)
         async for entry in super().list(prefix, after=after, delimiter=delimiter):
             yield entry
@@ -131,12 +157,17 @@ CAUGHT_BY = {
     TakesPrefixesForFolders: "test_a_prefix_is_text_not_a_folder",
     IgnoresTheDelimiter: "test_a_delimiter_gathers_keys_into_common_prefixes",
     ReadsWhatIsThereNow: "test_an_open_stream_stays_with_its_object",
+    LosesTagsInCopy: "test_a_copy_takes_the_tags_along",
+    TagsMakeAnotherEtag: "test_tags_are_replaced_without_writing_the_object_anew",
+    ListsOldVersionsFirst: "test_versions_come_from_new_to_old_and_are_read_by_name",
+    RestoresByTakingOut: "test_a_restored_version_is_the_newest_and_stays_what_it_was",
+    DeletesForGood: "test_a_deleted_object_is_behind_a_marker",
     PublishesWhatWasAborted: "test_a_body_that_fails_stores_nothing",
 }
 
 
 class DriverHarness(BucketHarness):
-    capabilities = frozenset(Capability) - {Capability.PRESIGN}
+    capabilities = MemoryDriver.capabilities
 
     def __init__(self, driver):
         self.driver = driver

@@ -47,4 +47,7 @@ def new_name():
 def remove(url, options):
     """Remove the bucket with all that is in it."""
     with sync.open_bucket(url, options=options) as bucket:
-        bucket.delete_many([info.key for info in bucket.list()])
+        for upload in bucket.admin.uploads():
+            bucket.admin.abort(upload)
+        for found in list(bucket.versions()):
+            bucket.delete(found.key, version=found.version)

@@ -12,8 +12,20 @@ from holdfast.offload import Inline, Threads
 CONDITIONS = {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE}
 
 
+SERVERS_ONLY = {
+    Capability.BUCKET_POLICY,
+    Capability.DEFAULT_ENCRYPTION,
+    Capability.LIFECYCLE,
+    Capability.OBJECT_LOCK,
+    Capability.PRESIGN,
+    Capability.PRESIGN_POST,
+    Capability.PUBLIC_ACCESS_BLOCK,
+    Capability.UPLOADS,
+}
+
+
 class MemoryHarness(BucketHarness):
-    capabilities = frozenset(Capability) - {Capability.PRESIGN}
+    capabilities = frozenset(Capability) - SERVERS_ONLY
 
     def open(self):
         return open_bucket("memory://")
@@ -23,7 +35,14 @@ class MemoryHarness(BucketHarness):
 
 
 class DiskHarness(BucketHarness):
-    capabilities = frozenset(Capability) - {Capability.PRESIGN}
+    capabilities = (
+        frozenset(Capability)
+        - SERVERS_ONLY
+        - {
+            Capability.BUCKET_TAGS,
+            Capability.VERSIONS,
+        }
+    )
 
     def __init__(self, folder):
         self.url = folder.as_uri()
@@ -39,7 +58,7 @@ class UnconditionalDriver(MemoryDriver):
     """What some S3 servers are like: nothing conditional."""
 
     name = "unconditional"
-    capabilities = frozenset(Capability) - {Capability.PRESIGN} - CONDITIONS
+    capabilities = MemoryDriver.capabilities - CONDITIONS - {Capability.TAGS, Capability.VERSIONS}
 
 
 class UnconditionalHarness(BucketHarness):

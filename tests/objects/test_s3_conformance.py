@@ -6,13 +6,29 @@ from holdfast.objects import Capability, open_bucket, sync
 from holdfast.objects.conformance import BucketConformance, BucketHarness
 from objects.s3_servers import SERVERS, new_name, options_of, remove
 
+USUAL = {
+    Capability.BUCKET_POLICY,
+    Capability.BUCKET_TAGS,
+    Capability.CONDITIONAL_CREATE,
+    Capability.CONDITIONAL_REPLACE,
+    Capability.OBJECT_LOCK,
+    Capability.PRESIGN,
+    Capability.PRESIGN_POST,
+    Capability.TAGS,
+    Capability.UPLOADS,
+    Capability.VERSIONS,
+}
+CAPABILITIES = {
+    "minio": frozenset(USUAL | {Capability.DEFAULT_ENCRYPTION, Capability.LIFECYCLE}),
+    "versity": frozenset(USUAL),
+}
+
 
 class S3Harness(BucketHarness):
-    capabilities = frozenset(
-        {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE, Capability.PRESIGN}
-    )
+    capabilities = frozenset()
 
-    def __init__(self, url, options):
+    def __init__(self, server, url, options):
+        self.capabilities = CAPABILITIES[server]
         self.url = url
         self.options = options
 
@@ -28,5 +44,5 @@ class TestS3(BucketConformance):
     def harness(self, request):
         options = options_of(request.param)
         url = new_name()
-        yield S3Harness(url, options)
+        yield S3Harness(request.param, url, options)
         remove(url, options)

@@ -95,6 +95,15 @@ class Signer:
         _, signature = self._signature(request, credentials, stamp)
         return f"{query}&X-Amz-Signature={signature}"
 
+    def credential(self, credentials: Credentials, stamp: str) -> str:
+        """Return the access key with the scope of what is signed at *stamp*."""
+        return f"{credentials.access_key}/{self._scope(stamp)}"
+
+    def sign_text(self, text: str, credentials: Credentials, stamp: str) -> str:
+        """Return the signature of *text* alone, as forms want it."""
+        key = self._key(credentials, stamp[:8])
+        return hmac.digest(key, text.encode(), "sha256").hex()
+
     def _scope(self, stamp: str) -> str:
         return f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
 

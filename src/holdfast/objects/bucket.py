@@ -3,80 +3,55 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
-from uuid import uuid4
+from typing import TYPE_CHECKING, cast, overload
 
-from holdfast.errors import InvalidValueError, StorageError, UnsupportedError
-from holdfast.objects.driver import (
+from holdfast.errors import InvalidValueError, PreconditionFailedError
+from holdfast.objects.abilities import (
     BulkDeleter,
-    Capability,
-    Draft,
-    Grant,
-    IncompleteSweeper,
+    Historian,
     Lender,
-    ParallelReading,
-    Presigner,
+    Tagger,
 )
+from holdfast.objects.driver import Capability
+from holdfast.objects.erasure import Erasure, erase
+from holdfast.objects.fetching import fetch
+from holdfast.objects.filtering import Filter, filtered
 from holdfast.objects.keys import check_key, check_prefix, file_name
-from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
+from holdfast.objects.mirroring import SyncReport, pull, push
 from holdfast.objects.reader import ObjectReader
-from holdfast.objects.sources import source_of
-from holdfast.objects.transfer import Digest, Meter
+from holdfast.objects.storing import Label, PutOptions, store
+from holdfast.objects.tags import check_tags
+from holdfast.objects.transfer import Digest
+from holdfast.objects.unpacking import plain
+from holdfast.objects.upkeep import Upkeep
+from holdfast.objects.watching import Hooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo, Presigned
+    from holdfast.objects.driver import CommonPrefix, Driver, ObjectInfo, Reading
+    from holdfast.objects.history import ObjectVersion
     from holdfast.objects.sources import Body
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutOptions:
-    """How an object is put.
-
-    *if_absent*: only where no object is. *if_match*: only over the object of exactly this etag.
-    *progress*: called with bytes done and bytes in all; what it raises stops the put and escapes.
-    """
-
-    if_absent: bool = False
-    if_match: str | None = None
-    progress: Progress | None = None
-
-    def __post_init__(self) -> None:
-        if self.if_absent and self.if_match is not None:
-            raise InvalidValueError(
-                "object", "options", "if_absent and if_match exclude each other"
-            )
-
-
 _PLAIN = PutOptions()
-_READ = Grant()
-FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
+_QUIET = Hooks()
 
 
-class Bucket:
+class Bucket(Upkeep):
     """Objects under keys: bytes with a content type and metadata, replaced and removed as wholes.
 
     Safe to use from many tasks at once. Every write is atomic and durable when its call returns;
     one that fails or is cancelled leaves what was there before, or the whole new object.
     """
 
-    def __init__(self, driver: Driver, offload: Offload) -> None:
-        self._driver = driver
-        self._offload = offload
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """What this backend can beyond what every backend can."""
-        return self._driver.capabilities
+    def __init__(self, driver: Driver, offload: Offload, hooks: Hooks = _QUIET) -> None:
+        super().__init__(driver, offload, hooks)
 
     async def put(
         self,
@@ -96,44 +71,40 @@ class Bucket:
         """
         check_key(key)
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
-        checked = check_metadata(metadata or {})
-        self._check_condition(options)
-        digest = Digest(self._offload)
-        writing = self._driver.write(key)
-        try:
-            source = await source_of(body, self._offload)
-            meter = Meter(options.progress, source.total)
-            async with aclosing(source.chunks) as chunks:
-                async for chunk in chunks:
-                    await digest.add(chunk)
-                    await writing.write(chunk)
-                    meter.advance(len(chunk))
-            meter.finish()
-            draft = Draft(
-                size=digest.size,
-                sha256=digest.hexdigest(),
-                content_type=kind,
-                metadata=checked,
-                if_absent=options.if_absent,
-                if_match=options.if_match,
-            )
-            return await writing.commit(draft)
-        except BaseException:
-            await writing.abort()
-            raise
+        label = Label(key, kind, check_metadata(metadata or {}), check_tags(options.tags))
+        self._check_options(options)
+        call = store(self._driver, self._offload, label, body, options)
+        return await self._watch.writing("put", (key,), call, actor=self._actor, made=_same)
 
-    async def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
+    async def get(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        version: str | None = None,
+        if_match: str | None = None,
+    ) -> bytes:
         """Return the bytes of *key* from offset *start* up to but not including *end*.
 
         Without them, from the first and to the last byte; the whole is checked against its
-        checksum (IntegrityError). Raises ObjectNotFoundError, and InvalidValueError unless
-        ``0 <= start <= end <= size``.
+        checksum (IntegrityError). A range of a compressed object costs what lies before it too.
+        Raises ObjectNotFoundError, InvalidValueError unless ``0 <= start <= end <= size``, and
+        PreconditionFailedError unless the object has the etag *if_match*, so that pieces got one
+        by one are of one object.
         """
-        reading = self._driver.read(check_key(key))
+        call = self._got(self._reading(key, version), start, end, if_match)
+        return await self._watch.reading("get", call, len)
+
+    async def _got(
+        self, reading: Reading, start: int | None, end: int | None, if_match: str | None
+    ) -> bytes:
         try:
             info = await reading.open(start, end)
+            if if_match not in (None, info.etag):
+                raise PreconditionFailedError("object", info.key)
             first, last = _checked_range(info, start, end)
-            content = await reading.read(first, last - first)
+            content = await plain(info, reading, self._offload).read(first, last - first)
         finally:
             await reading.close()
         if len(content) == info.size:
@@ -143,14 +114,15 @@ class Bucket:
         return content
 
     @asynccontextmanager
-    async def open(self, key: str) -> AsyncIterator[ObjectReader]:
+    async def open(self, key: str, *, version: str | None = None) -> AsyncIterator[ObjectReader]:
         """Hold *key* open for streaming; it reads the same when replaced or deleted meanwhile.
 
         Raises ObjectNotFoundError.
         """
-        reading = self._driver.read(check_key(key))
+        reading = self._reading(key, version)
         try:
-            yield ObjectReader(await reading.open(), reading, self._offload)
+            info = await self._watch.reading("open", reading.open())
+            yield ObjectReader(info, reading, self._offload)
         finally:
             await reading.close()
 
@@ -162,6 +134,7 @@ class Bucket:
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        options: PutOptions = _PLAIN,
     ) -> ObjectInfo:
         """Store the local file *path* as *key*: `put` of a path, with the same promises."""
         return await self.put(
@@ -169,41 +142,33 @@ class Bucket:
             Path(path),
             content_type=content_type,
             metadata=metadata,
-            options=PutOptions(progress=progress),
+            options=options if progress is None else replace(options, progress=progress),
         )
 
     async def download(
-        self, key: str, path: str | Path, *, progress: Progress | None = None
+        self,
+        key: str,
+        path: str | Path,
+        *,
+        version: str | None = None,
+        progress: Progress | None = None,
     ) -> ObjectInfo:
         """Write *key* to the local file *path*, replacing it, and return what was downloaded.
 
         The file appears complete, checked against its checksum and durable, or not at all.
         Raises ObjectNotFoundError, IntegrityError, StorageError.
         """
-        target = Path(path)
-        reading = self._driver.read(check_key(key))
-        file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
-        try:
-            info = await reading.open(0, FIRST_PIECE)
-            meter = Meter(progress, info.size)
-            if isinstance(reading, ParallelReading) and info.size > FIRST_PIECE:
-                await self._fetch(info, reading, file, meter)
-            else:
-                async for chunk in ObjectReader(info, reading, self._offload):
-                    await self._local(target, partial(file.write, chunk))
-                    meter.advance(len(chunk))
-            meter.finish()
-            await self._local(target, partial(file.publish, partial(_place, target)))
-        except BaseException:
-            await self._local(target, file.discard)
-            raise
-        finally:
-            await reading.close()
-        return info
+        call = fetch(self._reading(key, version), Path(path), self._offload, progress)
+        return await self._watch.reading("download", call, _size)
 
-    async def head(self, key: str) -> ObjectInfo | None:
+    async def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
         """Return what is known of *key*, None when there is no such object."""
-        return await self._driver.head(check_key(key))
+        check_key(key)
+        if version is not None:
+            call = self._historian().head_version(key, version)
+        else:
+            call = self._watch.head(key, lambda: self._driver.head(key))
+        return await self._watch.reading("head", call)
 
     async def exists(self, key: str) -> bool:
         """Return whether there is such an object."""
@@ -211,32 +176,61 @@ class Bucket:
 
     @overload
     def list(
-        self, prefix: str = "", *, delimiter: None = None, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: None = None,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> AsyncIterator[ObjectInfo]: ...
     @overload
     def list(
-        self, prefix: str = "", *, delimiter: str, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]: ...
     def list(
-        self, prefix: str = "", *, delimiter: str | None = None, start_after: str | None = None
+        self,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        where: Filter | None = None,
     ) -> AsyncIterator[ObjectInfo] | AsyncIterator[ObjectInfo | CommonPrefix]:
         """Yield the objects whose key starts with *prefix*, in code-point order of their keys.
 
         With a *delimiter*, all keys that hold it behind the prefix are gathered into one
         CommonPrefix each, up to and with the delimiter, in its place in the order. Only entries
         behind *start_after* come, so the last entry of one listing continues in another. What is
-        there throughout is listed once; what comes or goes meanwhile may be listed or not.
+        there throughout is listed once; what comes or goes meanwhile may be listed or not. Of
+        objects, only those come that fit *where*.
         """
         check_prefix(prefix)
         if start_after is not None:
             check_prefix(start_after)
         if delimiter is not None and not check_prefix(delimiter):
             raise InvalidValueError("listing", "delimiter", "it is empty; expected text or None")
+        if where is not None:
+            found = filtered(self._driver, where, prefix, after=start_after, delimiter=delimiter)
+            return cast("AsyncIterator[ObjectInfo | CommonPrefix]", found)
         return self._driver.list(prefix, after=start_after, delimiter=delimiter)
 
-    async def delete(self, key: str) -> bool:
-        """Remove *key*; return whether it was there."""
-        return await self._driver.delete(check_key(key))
+    async def delete(self, key: str, *, version: str | None = None) -> bool:
+        """Remove *key*; return whether it was there.
+
+        Where the bucket keeps versions, they stay, and a marker says that it is deleted. With a
+        *version*, that one goes for good, and with a marker's the object is back: then the answer
+        says whether there was such a version. Raises ObjectLockedError when a lock holds it.
+        """
+        check_key(key)
+        if version is None:
+            call = self._driver.delete(key)
+        else:
+            call = self._historian().delete_version(key, version)
+        return await self._watch.writing("delete", (key,), call, actor=self._actor)
 
     async def delete_many(self, keys: Iterable[str]) -> int:
         """Remove each of *keys*; return how many were there.
@@ -247,16 +241,21 @@ class Bucket:
         if isinstance(keys, str):
             raise InvalidValueError("object", "keys", "expected an iterable of keys, got one text")
         checked = [check_key(key) for key in keys]
+        call = self._delete_all(checked)
+        return await self._watch.writing("delete_many", checked, call, actor=self._actor)
+
+    async def _delete_all(self, keys: Sequence[str]) -> int:
         if isinstance(self._driver, BulkDeleter):
-            return await self._driver.delete_many(checked)
-        return sum([await self._driver.delete(key) for key in checked])
+            return await self._driver.delete_many(keys)
+        return sum([await self._driver.delete(key) for key in keys])
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
-        """Store *source*'s bytes, content type and metadata as *target*, and return that.
+        """Store *source*'s bytes, content type, metadata and tags as *target*; return that.
 
         Raises ObjectNotFoundError.
         """
-        return await self._driver.copy(check_key(source), check_key(target))
+        call = self._driver.copy(check_key(source), check_key(target))
+        return await self._watch.writing("copy", (target,), call, actor=self._actor, made=_same)
 
     @asynccontextmanager
     async def as_file(self, key: str) -> AsyncIterator[Path]:
@@ -270,80 +269,121 @@ class Bucket:
         if isinstance(self._driver, Lender):
             lending = self._driver.lend(key)
             try:
-                yield await lending.open()
+                info, lent = await lending.open()
+                if info.encoding is None:
+                    yield lent
+                    return
             finally:
                 await lending.close()
-        else:
-            folder = tempfile.TemporaryDirectory(prefix="holdfast-")
-            try:
-                path = Path(folder.name) / file_name(key.rpartition("/")[2])
-                await self.download(key, path)
-                yield path
-            finally:
-                await self._offload.run(folder.cleanup)
+        folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+        try:
+            path = Path(folder.name) / file_name(key.rpartition("/")[2])
+            await self.download(key, path)
+            yield path
+        finally:
+            await self._offload.run(folder.cleanup)
 
-    async def sweep(self) -> int:
-        """Remove what dead writers left behind; return how many files it removed.
+    async def tags(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*. Raises ObjectNotFoundError."""
+        check_key(key)
+        return await self._tagger().tags(key)
 
-        Opening a bucket does it too. What living writers hold, here and in other processes, stays.
-        """
-        return await self._driver.sweep()
+    async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key*; etag, version and time of the object stay.
 
-    async def presign(self, key: str, grant: Grant = _READ) -> Presigned:
-        """Return a URL with which anybody may do what *grant* says, until it ends.
-
-        It ends at the time that the result names: as asked, or earlier with the keys that sign it.
-        That there is such an object is not checked. Raises UnsupportedError where no server
-        answers URLs.
+        At most 10, of letters, digits, spaces and ``+ - = . _ : / @``. Raises ObjectNotFoundError.
         """
         check_key(key)
-        if grant.content_type is not None:
-            check_content_type(grant.content_type)
-        if not isinstance(self._driver, Presigner):
-            raise UnsupportedError(Capability.PRESIGN, self._driver.name)
-        return await self._driver.presign(key, grant)
+        call = self._tagger().set_tags(key, check_tags(tags))
+        await self._watch.writing("set_tags", (key,), call, actor=self._actor)
 
-    async def sweep_incomplete(self, older_than: timedelta) -> int:
-        """Remove uploads that began longer ago than *older_than*; return how many.
+    def versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
+        """Yield every version and delete marker of keys that start with *prefix*.
 
-        On S3 a writer that died leaves an upload in parts, which costs money and is in no listing;
-        only its age tells it from one under way, so choose more than any upload takes. All such
-        uploads of the bucket go, also those of other programs. Elsewhere it is `sweep`.
+        Keys come in code-point order, the versions of one from the newest to the oldest. Where
+        versions were never kept, every object is one version called ``null``.
         """
-        if older_than < timedelta(0):
+        check_prefix(prefix)
+        return self._historian().versions(prefix)
+
+    async def restore(self, key: str, version: str) -> ObjectInfo:
+        """Store that version of *key* once more, as the newest, and return that.
+
+        The version stays what it is. Raises ObjectNotFoundError, also for a delete marker: what
+        that hides is back when `delete` removes the marker by its version.
+        """
+        call = self._historian().restore(check_key(key), version)
+        return await self._watch.writing("restore", (key,), call, actor=self._actor, made=_same)
+
+    async def erase(self, key: str) -> Erasure:
+        """Remove *key* for good: every version, delete marker and upload under way.
+
+        What a lock holds stays and is reported: look at `held` before you say that it is gone.
+        """
+        check_key(key)
+        call = erase(self._driver, key, lambda found: found == key)
+        return await self._watch.writing("erase", (key,), call, actor=self._actor)
+
+    async def erase_prefix(self, prefix: str) -> Erasure:
+        """Do as `erase` with all keys that start with *prefix*, which must not be empty."""
+        if not check_prefix(prefix):
             raise InvalidValueError(
-                "sweep", "older_than", f"expected no less than 0, got {older_than}"
+                "erasure", "prefix", "it is empty, which means the whole bucket"
             )
-        if isinstance(self._driver, IncompleteSweeper):
-            return await self._driver.sweep_incomplete(older_than)
-        return await self._driver.sweep()
+        gone: list[str] = []
 
-    async def _fetch(
-        self, info: ObjectInfo, reading: ParallelReading, file: NewFile, meter: Meter
-    ) -> None:
-        async def sink(offset: int, chunk: bytes) -> None:
-            await self._local(file.temporary, partial(file.write_at, offset, chunk))
-            meter.advance(len(chunk))
+        def belongs(key: str) -> bool:
+            gone.append(key)
+            return True
 
-        await reading.read_all(sink)
-        digest = Digest(self._offload)
-        source = await source_of(file.temporary, self._offload)
-        async with aclosing(source.chunks) as chunks:
-            async for chunk in chunks:
-                await digest.add(chunk)
-        digest.check(info)
+        call = erase(self._driver, prefix, belongs)
+        return await self._watch.writing("erase", gone, call, actor=self._actor)
 
-    async def _local(self, path: Path, step: Callable[[], object]) -> None:
-        with refusals(path):
-            await self._offload.run(step)
+    async def sync_up(
+        self, folder: str | Path, prefix: str = "", *, delete: bool = False
+    ) -> SyncReport:
+        """Upload the files below *folder* that are not the same under *prefix* already.
 
-    def _check_condition(self, options: PutOptions) -> None:
+        Same is what has the same size and time, else the same SHA-256; so a run that broke off is
+        continued by another. With *delete*, objects under *prefix* without a file go, last of all.
+        Links and what is no regular file are left out. Each object appears as a whole.
+        """
+        check_prefix(prefix)
+        return await push(self, self._offload, Path(folder), prefix, delete=delete)
+
+    async def sync_down(
+        self, prefix: str, folder: str | Path, *, delete: bool = False
+    ) -> SyncReport:
+        """Download the objects under *prefix* that are not the same below *folder* already.
+
+        As `sync_up`, the other way round; with *delete*, files without an object go. Raises
+        ObjectKeyError, before anything is written, for a key that would leave the folder.
+        """
+        check_prefix(prefix)
+        return await pull(self, self._offload, prefix, Path(folder), delete=delete)
+
+    def _reading(self, key: str, version: str | None) -> Reading:
+        check_key(key)
+        if version is None:
+            return self._driver.read(key)
+        return self._historian().read_version(key, version)
+
+    def _tagger(self) -> Tagger:
+        self._need(Capability.TAGS)
+        return cast("Tagger", self._driver)
+
+    def _historian(self) -> Historian:
+        self._need(Capability.VERSIONS)
+        return cast("Historian", self._driver)
+
+    def _check_options(self, options: PutOptions) -> None:
         for asked, capability in (
             (options.if_absent, Capability.CONDITIONAL_CREATE),
             (options.if_match is not None, Capability.CONDITIONAL_REPLACE),
+            (options.tags, Capability.TAGS),
         ):
-            if asked and capability not in self._driver.capabilities:
-                raise UnsupportedError(capability, self._driver.name)
+            if asked:
+                self._need(capability)
 
 
 def _checked_range(info: ObjectInfo, start: int | None, end: int | None) -> tuple[int, int]:
@@ -359,8 +399,9 @@ def _checked_range(info: ObjectInfo, start: int | None, end: int | None) -> tupl
     return first, last
 
 
-def _place(target: Path, temporary: Path) -> None:
-    if target.is_dir():
-        raise StorageError(f"{target}: it is a folder, expected the name of a file")
-    temporary.replace(target)
-    sync_folder(target.parent)
+def _same(info: ObjectInfo) -> ObjectInfo:
+    return info
+
+
+def _size(info: ObjectInfo) -> int:
+    return info.size

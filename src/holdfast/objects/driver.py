@@ -7,16 +7,14 @@ is cancelled in the middle always holds something to close.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - whoever caches ObjectInfo reads its types
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime  # noqa: TC003 - the same
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
-
-from holdfast.errors import InvalidValueError
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
@@ -26,13 +24,23 @@ class Capability(StrEnum):
     CONDITIONAL_CREATE = "conditional create (if_absent)"
     CONDITIONAL_REPLACE = "conditional replace (if_match)"
     ANY_KEY = "every legal key"
+    BUCKET_POLICY = "a policy of the bucket"
+    BUCKET_TAGS = "tags on the bucket"
+    DEFAULT_ENCRYPTION = "default encryption of the bucket"
     ETAG_PER_WRITE = "an etag of its own for each write of the same bytes"
     EXACT_TIMES = "the exact time of a write in its answer"
     FULL_LISTINGS = "content type, metadata and checksum in listings"
     FULL_METADATA = "2048 bytes of metadata"
     KEY_INSIDE_KEY = "keys that continue another key behind a slash"
+    LIFECYCLE = "lifecycle rules"
+    OBJECT_LOCK = "object lock (retention and legal hold)"
     PRESIGN = "presigned URLs"
+    PRESIGN_POST = "presigned forms (POST policies)"
+    PUBLIC_ACCESS_BLOCK = "a public access block"
     STABLE_READS = "reading on in an object that was replaced or deleted"
+    TAGS = "tags on objects"
+    UPLOADS = "listing and aborting uploads in parts"
+    VERSIONS = "versions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,14 @@ class ObjectInfo:
 
     *size* is in bytes, *modified* an aware UTC time, *sha256* the content's digest in lower-case
     hexadecimal. *etag* is opaque and new with every write of other bytes; with ETAG_PER_WRITE
-    also of the same. None stands for what the backend doesn't know: the checksum of an object
-    that another program stored and, without FULL_LISTINGS, three fields in a listing.
+    also of the same. *version* names this version where the bucket keeps versions.
+
+    Where Holdfast compressed the object, *encoding* says how and *stored* how many bytes that
+    made; size and checksum are those of the content, etag that of what is stored.
+
+    None stands for what the backend doesn't know: the checksum of an object that another program
+    stored and, without FULL_LISTINGS, content type, metadata and checksum in a listing, where the
+    size is then that of what is stored. The version is never in a listing.
     """
 
     key: str
@@ -52,6 +66,14 @@ class ObjectInfo:
     etag: str
     modified: datetime
     sha256: str | None
+    version: str | None = None
+    encoding: str | None = None
+    stored: int | None = None
+
+    @property
+    def stored_size(self) -> int:
+        """The bytes as they are stored: as many as the content's, unless it is compressed."""
+        return self.size if self.stored is None else self.stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +88,8 @@ class Draft:
     """What is to be published together with the bytes, and under which condition.
 
     With *if_absent* no object may be there; with *if_match* one of exactly that etag must be.
+    *size* and *sha256* are of the content; with an *encoding*, what was written is that content
+    compressed, in *stored* bytes.
     """
 
     size: int
@@ -74,40 +98,9 @@ class Draft:
     metadata: Mapping[str, str]
     if_absent: bool = False
     if_match: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a presigned URL lets its holder do.
-
-    *expires*: for how long, a second to 7 days. *content_type*: of a GET's answer, or what a PUT
-    has to send. *filename*: under which name a browser saves what it GETs.
-    """
-
-    method: Literal["GET", "PUT"] = "GET"
-    expires: timedelta = timedelta(hours=1)
-    content_type: str | None = None
-    filename: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.method not in ("GET", "PUT"):
-            raise InvalidValueError("grant", "method", f"expected GET or PUT, got {self.method!r}")
-        if not timedelta(seconds=1) <= self.expires <= timedelta(days=7):
-            raise InvalidValueError(
-                "grant", "expires", f"expected a second to 7 days, got {self.expires}"
-            )
-        if self.filename is not None and (self.method != "GET" or not self.filename.isprintable()):
-            raise InvalidValueError("grant", "filename", "expected printable text, with GET alone")
-
-
-@dataclass(frozen=True, slots=True)
-class Presigned:
-    """A URL that carries a grant. *headers* have to be sent along; *expires* is aware."""
-
-    method: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str]
-    expires: datetime
+    tags: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    stored: int | None = None
 
 
 def draft_of(info: ObjectInfo) -> Draft:
@@ -115,7 +108,29 @@ def draft_of(info: ObjectInfo) -> Draft:
     assert info.sha256 is not None
     assert info.content_type is not None
     assert info.metadata is not None
-    return Draft(info.size, info.sha256, info.content_type, info.metadata)
+    return Draft(
+        info.size,
+        info.sha256,
+        info.content_type,
+        info.metadata,
+        encoding=info.encoding,
+        stored=info.stored,
+    )
+
+
+def info_of(key: str, draft: Draft, *, etag: str, modified: datetime) -> ObjectInfo:
+    """Return what *draft* says of the object that it became."""
+    return ObjectInfo(
+        key=key,
+        size=draft.size,
+        content_type=draft.content_type,
+        metadata=dict(draft.metadata),
+        etag=etag,
+        modified=modified,
+        sha256=draft.sha256,
+        encoding=draft.encoding,
+        stored=draft.stored,
+    )
 
 
 class Writing(Protocol):
@@ -148,7 +163,7 @@ class Reading(Protocol):
         ...
 
     async def read(self, offset: int, size: int) -> bytes:
-        """Return exactly *size* bytes from *offset*, both inside the object.
+        """Return exactly *size* bytes as they are stored, from *offset*, both inside the object.
 
         Raises IntegrityError when the backend no longer has them: never bytes of another object.
         """
@@ -162,8 +177,11 @@ class Reading(Protocol):
 class Lending(Protocol):
     """One object held still as a local file, without a copy where that is possible."""
 
-    async def open(self) -> Path:
-        """Return the file, for reading only, good until `close`. Raises ObjectNotFoundError."""
+    async def open(self) -> tuple[ObjectInfo, Path]:
+        """Return the object and its file, for reading only, good until `close`.
+
+        Raises ObjectNotFoundError.
+        """
         ...
 
     async def close(self) -> None:
@@ -215,52 +233,4 @@ class Driver(Protocol):
 
     async def sweep(self) -> int:
         """Remove what dead writers left behind; return how many files it removed."""
-        ...
-
-
-@runtime_checkable
-class Lender(Protocol):
-    """A backend that has its objects as local files."""
-
-    def lend(self, key: str) -> Lending:
-        """Return a lending of *key*. No I/O."""
-        ...
-
-
-@runtime_checkable
-class ParallelReading(Protocol):
-    """A reading that is faster in several pieces at once."""
-
-    async def read_all(self, sink: Callable[[int, bytes], Awaitable[None]]) -> None:
-        """Hand every byte to *sink* once, with its offset, in any order and from several tasks.
-
-        Raises IntegrityError rather than bytes of two objects.
-        """
-        ...
-
-
-@runtime_checkable
-class IncompleteSweeper(Protocol):
-    """A backend where only its age tells a dead writer's upload from a living one's."""
-
-    async def sweep_incomplete(self, older_than: timedelta) -> int:
-        """Abort uploads that began longer ago than *older_than*; return how many."""
-        ...
-
-
-@runtime_checkable
-class Presigner(Protocol):
-    """A backend whose server answers URLs that carry their permission."""
-
-    async def presign(self, key: str, grant: Grant) -> Presigned:
-        """Return a URL for *key*. No I/O but for credentials."""
-        ...
-
-
-@runtime_checkable
-class BulkDeleter(Protocol):
-    """A backend that removes many objects at less than the price of one each."""
-
-    async def delete_many(self, keys: Sequence[str]) -> int:
-        """Remove each of *keys*; return how many were there. Not atomic."""
         ...

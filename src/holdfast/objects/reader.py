@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.objects.sources import WINDOW
 from holdfast.objects.transfer import Digest
+from holdfast.objects.unpacking import plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ class ObjectReader:
 
     def __init__(self, info: ObjectInfo, reading: Reading, offload: Offload) -> None:
         self.info = info
-        self._reading = reading
+        self._reading = plain(info, reading, offload)
         self._digest = Digest(offload)
         if info.size == 0:
             self._digest.check(info)

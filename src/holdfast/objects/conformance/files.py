@@ -20,14 +20,15 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.objects.conformance.writing import LARGE
-from holdfast.objects.driver import Capability, Grant
+from holdfast.objects.driver import Capability
+from holdfast.objects.grants import Grant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.objects.bucket import Bucket
     from holdfast.objects.conformance.harness import BucketHarness
-    from holdfast.objects.driver import Presigned
+    from holdfast.objects.grants import Presigned
 
 
 async def _asked(granted: Presigned, body: bytes | None) -> tuple[bytes | None, int]:

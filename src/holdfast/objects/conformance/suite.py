@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.objects.conformance.files import FileCases
+from holdfast.objects.conformance.governing import GoverningCases
 from holdfast.objects.conformance.harness import BucketHarness, blocking_bucket
+from holdfast.objects.conformance.history import HistoryCases
+from holdfast.objects.conformance.labels import LabelCases
 from holdfast.objects.conformance.listing import ListingCases
+from holdfast.objects.conformance.mirroring import MirroringCases
 from holdfast.objects.conformance.naming import NamingCases
+from holdfast.objects.conformance.packing import PackingCases
 from holdfast.objects.conformance.reading import ReadingCases
 from holdfast.objects.conformance.writing import WritingCases
 
@@ -20,7 +25,18 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.anyio
-class BucketConformance(WritingCases, ReadingCases, ListingCases, NamingCases, FileCases):
+class BucketConformance(
+    WritingCases,
+    ReadingCases,
+    ListingCases,
+    NamingCases,
+    FileCases,
+    LabelCases,
+    HistoryCases,
+    GoverningCases,
+    PackingCases,
+    MirroringCases,
+):
     """Inherit this as a test class and give it a fixture ``harness``."""
 
     @pytest.fixture

@@ -16,8 +16,8 @@ from holdfast.errors import (
     PreconditionFailedError,
     UnsupportedError,
 )
-from holdfast.objects.bucket import PutOptions
 from holdfast.objects.driver import Capability
+from holdfast.objects.storing import PutOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from holdfast.errors import IntegrityError
+from holdfast.errors import IntegrityError, ObjectNotFoundError
 from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, draft_of
 from holdfast.objects.drivers.disk.root import Root
 from holdfast.objects.drivers.disk.scan import scan
@@ -18,7 +19,7 @@ from holdfast.objects.listing import entries
 from holdfast.objects.localfile import OpenFile, refusals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from holdfast.objects.driver import Draft
@@ -41,7 +42,18 @@ class DiskDriver:
     """
 
     name = "disk"
-    capabilities = frozenset(Capability) - {Capability.PRESIGN}
+    capabilities = frozenset(Capability) - {
+        Capability.BUCKET_POLICY,
+        Capability.BUCKET_TAGS,
+        Capability.DEFAULT_ENCRYPTION,
+        Capability.LIFECYCLE,
+        Capability.OBJECT_LOCK,
+        Capability.PRESIGN,
+        Capability.PRESIGN_POST,
+        Capability.PUBLIC_ACCESS_BLOCK,
+        Capability.UPLOADS,
+        Capability.VERSIONS,
+    }
 
     def __init__(
         self,
@@ -86,6 +98,18 @@ class DiskDriver:
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
         return await self.step(_copy, self.root, source, target)
+
+    async def tags(self, key: str) -> dict[str, str]:
+        record = await self.step(self.root.find, key)
+        if record is None:
+            raise ObjectNotFoundError(key)
+        return dict(record.tags)
+
+    async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        await self.step(self.root.tag, key, tags)
+
+    async def probe(self) -> None:
+        await self.step(self.root.probe)
 
     async def sweep(self) -> int:
         return await self.step(self.root.sweep)
@@ -147,18 +171,18 @@ class DiskLending:
         self._lock = threading.Lock()
         self._file = OpenFile()
 
-    async def open(self) -> Path:
-        await self._driver.step(self._borrow)
-        return self._path
+    async def open(self) -> tuple[ObjectInfo, Path]:
+        return await self._driver.step(self._borrow), self._path
 
     async def close(self) -> None:
         await self._driver.step(self._return)
 
-    def _borrow(self) -> None:
+    def _borrow(self) -> ObjectInfo:
         with self._lock:
-            self._file.open(partial(self._driver.root.borrow, self._key, self._path))
+            record = self._file.open(partial(self._driver.root.borrow, self._key, self._path))
             if not self._file.is_open:  # closed before it was opened: the caller was cancelled
                 self._path.unlink()
+            return record.info
 
     def _return(self) -> None:
         with self._lock:
@@ -171,7 +195,8 @@ def _copy(root: Root, source: str, target: str) -> ObjectInfo:
     temporary = root.temporary()
     record, handle = root.borrow(source, temporary)
     try:
-        return root.publish(target, draft_of(record.info), temporary)
+        draft = replace(draft_of(record.info), tags=record.tags)
+        return root.publish(target, draft, temporary)
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from holdfast.errors import IntegrityError
 from holdfast.objects.driver import ObjectInfo, draft_of
 from holdfast.objects.drivers.disk.layout import is_data_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class _Written(BaseModel):
@@ -24,6 +28,9 @@ class _Written(BaseModel):
     etag: str
     modified: datetime
     sha256: str
+    encoding: str | None = None
+    stored: int | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
 
 
 _FORMAT = 1
@@ -35,6 +42,7 @@ class Record:
 
     info: ObjectInfo
     data: str
+    tags: Mapping[str, str]
 
 
 def encode(record: Record) -> bytes:
@@ -50,8 +58,11 @@ def encode(record: Record) -> bytes:
         etag=info.etag,
         modified=info.modified,
         sha256=draft.sha256,
+        encoding=draft.encoding,
+        stored=draft.stored,
+        tags=dict(record.tags),
     )
-    return written.model_dump_json(indent=1).encode()
+    return written.model_dump_json(indent=1, exclude_defaults=True).encode()
 
 
 def decode(content: bytes, path: str) -> Record:
@@ -74,5 +85,7 @@ def decode(content: bytes, path: str) -> Record:
         etag=written.etag,
         modified=written.modified,
         sha256=written.sha256,
+        encoding=written.encoding,
+        stored=written.stored,
     )
-    return Record(info, written.data)
+    return Record(info, written.data, written.tags)

@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -28,17 +29,17 @@ from holdfast.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
 )
-from holdfast.objects.driver import ObjectInfo
+from holdfast.objects.driver import info_of
 from holdfast.objects.drivers.disk.layout import HIDDEN, data_path, is_data_path, record_path
 from holdfast.objects.drivers.disk.record import Record, decode, encode
 from holdfast.objects.localfile import NewFile, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from holdfast.objects.driver import Draft
+    from holdfast.objects.driver import Draft, ObjectInfo
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -62,6 +63,14 @@ class Root:
         """Make the folders that are not there."""
         for folder in (self.records, self._temporary, self._locks):
             make_folders(folder)
+
+    def probe(self) -> None:
+        """Write a small file and remove it again."""
+        file = self.new_file()
+        try:
+            file.write(b"probe")
+        finally:
+            file.discard()
 
     def new_file(self, name: str = "") -> NewFile:
         """Return a temporary file that the sweep leaves alone while this process holds it."""
@@ -102,9 +111,10 @@ class Root:
                 seen = record  # replaced or deleted between the two steps
                 continue
             size = os.fstat(handle).st_size
-            if size != record.info.size:
+            expected = record.info.stored_size
+            if size != expected:
                 os.close(handle)
-                raise IntegrityError(f"{path}: {size} bytes, its record says {record.info.size}")
+                raise IntegrityError(f"{path}: {size} bytes, its record says {expected}")
             return record, handle
 
     def borrow(self, key: str, temporary: Path) -> tuple[Record, int]:
@@ -136,7 +146,8 @@ class Root:
             ):
                 raise PreconditionFailedError("object", key)
             identity = uuid4().hex
-            record = Record(_info(key, draft, identity, self._clock()), data_path(key, identity))
+            info = info_of(key, draft, etag=identity, modified=self._clock())
+            record = Record(info, data_path(key, identity), dict(draft.tags))
             temporary.chmod(temporary.stat().st_mode & 0o444)
             _write_journal(lock, key, [record.data] + ([] if old is None else [old.data]))
             try:
@@ -145,6 +156,14 @@ class Root:
             finally:
                 self._settle(lock)
             return record.info
+
+    def tag(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key* in one step. Raises ObjectNotFoundError."""
+        with self._locked(key):
+            record = self.find(key)
+            if record is None:
+                raise ObjectNotFoundError(key)
+            self._write_record(replace(record, tags=dict(tags)))
 
     def remove(self, key: str) -> bool:
         """Remove the object under *key*; return whether it was there."""
@@ -326,18 +345,6 @@ def _is_at(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except FileNotFoundError:
         return False
-
-
-def _info(key: str, draft: Draft, etag: str, modified: datetime) -> ObjectInfo:
-    return ObjectInfo(
-        key=key,
-        size=draft.size,
-        content_type=draft.content_type,
-        metadata=dict(draft.metadata),
-        etag=etag,
-        modified=modified,
-        sha256=draft.sha256,
-    )
 
 
 def _write_journal(lock: int, key: str, files: list[str]) -> None:

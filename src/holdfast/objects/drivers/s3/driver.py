@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -15,33 +13,29 @@ from holdfast.errors import (
     ObjectKeyError,
     ObjectNotFoundError,
     ServiceError,
-    UnavailableError,
-    UnsupportedError,
 )
-from holdfast.objects.driver import CommonPrefix, ObjectInfo
-from holdfast.objects.drivers.s3 import listing
+from holdfast.objects.drivers.s3 import deleting, history, listing, locking, settings, tagging
+from holdfast.objects.drivers.s3.copying import Origin, copy
 from holdfast.objects.drivers.s3.document import fits, write, write_text
-from holdfast.objects.drivers.s3.facts import iso_time, plain_etag, quoted_etag
 from holdfast.objects.drivers.s3.options import place_of
 from holdfast.objects.drivers.s3.profile import Profile, profile_of
 from holdfast.objects.drivers.s3.reading import S3Reading
 from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.drivers.s3.spool import Spool
-from holdfast.objects.drivers.s3.writing import Publisher, S3Writing, naming
-from holdfast.objects.metadata import UNKNOWN_CONTENT
+from holdfast.objects.drivers.s3.writing import Publisher, S3Writing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from datetime import timedelta
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from holdfast.objects.driver import Capability, Grant, Presigned
-    from holdfast.objects.drivers.s3.options import S3Options
+    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+    from holdfast.objects.drivers.s3.options import Place, S3Options
     from holdfast.objects.drivers.s3.service import Service
+    from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
+    from holdfast.objects.history import ObjectVersion, Upload
+    from holdfast.objects.settings import ObjectLock, Retention, S, Setting
 
-_MOST_COPIED = 5 * 1024**3
-_MOST_COPIES = 5
-_BATCH = 1000
-_HEADS_AT_ONCE = 16
+
+_LOOKS_AT_ONCE = 16
 
 
 class S3Driver:
@@ -90,7 +84,7 @@ class S3Driver:
         if self._profile.refusal(key) is not None:
             return None  # and never asked for: the server might take it for another key
         found = await self._publisher.head(key)
-        return None if found is None else found[0]
+        return None if found is None else found.info
 
     def list(
         self, prefix: str, *, after: str | None, delimiter: str | None
@@ -106,57 +100,99 @@ class S3Driver:
     async def delete_many(self, keys: Sequence[str]) -> int:
         """Remove *keys*, a thousand a request, and return how many were there before."""
         unique = list(dict.fromkeys(keys))
-        calls = [partial(self.head, key) for key in unique]
-        found = await self._service.network.all_of(calls, at_once=_HEADS_AT_ONCE)
-        there = [info.key for info in found if info is not None]
+        there = await deleting.listed(self._service, unique)
+        found = await self.describe([key for key in unique if key not in there])
+        there |= {info.key for info in found if info is not None}
         for key in (key for key in there if not fits(key)):
             await self._service.call(Ask("DeleteObject", "DELETE", key))
-        named = [key for key in there if fits(key)]
-        for start in range(0, len(named), _BATCH):
-            await self._delete_batch(named[start : start + _BATCH])
+        await deleting.delete(self._service, [key for key in unique if key in there and fits(key)])
         return len(there)
 
-    async def copy(self, source: str, target: str) -> ObjectInfo:
-        for _ in range(_MOST_COPIES):
-            try:
-                return await self._copied(source, target)
-            except ServiceError as error:
-                if error.status != 412:  # replaced between the look at it and the copy
-                    raise
-        raise UnavailableError(f"{source!r} is replaced faster than it can be copied")
+    async def erase(self, versions: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
+        return await deleting.erase(self._service, versions)
 
-    async def _copied(self, source: str, target: str) -> ObjectInfo:
-        refusal = self._profile.refusal(target)
-        if refusal is not None:
-            raise ObjectKeyError(target, refusal)
-        info = await self.head(source)
-        if info is None:
-            raise ObjectNotFoundError(source)
-        if info.size > _MOST_COPIED:
-            raise UnsupportedError("copying more than 5 GiB", self.name)
-        assert info.metadata is not None
-        kind = info.content_type or UNKNOWN_CONTENT
-        headers = self._publisher.headers(kind, info.metadata, info.sha256)
-        headers["x-amz-copy-source"] = f"/{self._service.bucket}/{quote(source, safe='-_.~/')}"
-        headers["x-amz-copy-source-if-match"] = quoted_etag(info.etag)
-        headers["x-amz-metadata-directive"] = "REPLACE"
+    async def describe(self, keys: Sequence[str]) -> Sequence[ObjectInfo | None]:
+        calls = [partial(self.head, key) for key in keys]
+        return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
+
+    async def tagged(self, keys: Sequence[str]) -> Sequence[dict[str, str]]:
+        calls = [partial(self._tags_or_none, key) for key in keys]
+        return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
+
+    async def _tags_or_none(self, key: str) -> dict[str, str]:
         try:
-            reply = await self._service.call(Ask("CopyObject", "PUT", target, headers=headers))
-        except ServiceError as error:
-            if error.status == 404:
-                raise ObjectNotFoundError(source) from error
-            raise naming(target, error) from error
-        await self._publisher.check_encryption(target, reply)
-        copied = reply.document()
-        return ObjectInfo(
-            key=target,
-            size=info.size,
-            content_type=kind,
-            metadata=info.metadata,
-            etag=plain_etag(copied.need("ETag")),
-            modified=iso_time(copied.need("LastModified")),
-            sha256=info.sha256,
-        )
+            return await self.tags(key)
+        except ObjectNotFoundError:  # gone since it was listed
+            return {}
+
+    async def copy(self, source: str, target: str) -> ObjectInfo:
+        return await self._again(source, None, target)
+
+    async def restore(self, key: str, version: str) -> ObjectInfo:
+        return await self._again(key, version, key)
+
+    async def _again(self, source: str, version: str | None, target: str) -> ObjectInfo:
+        for key in (source, target):
+            refusal = self._profile.refusal(key)
+            if refusal is not None:
+                if key == source:
+                    raise ObjectNotFoundError(source)
+                raise ObjectKeyError(target, refusal)
+        return await copy(self._service, self._publisher, Origin(source, version), target)
+
+    async def tags(self, key: str) -> dict[str, str]:
+        self._refuse_absent(key)
+        return await tagging.tags_of(self._service, key)
+
+    async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        self._refuse_absent(key)
+        await tagging.tag(self._service, key, tags)
+
+    def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+        return history.versions(self._service, prefix)
+
+    def read_version(self, key: str, version: str) -> S3Reading:
+        refusal = self._profile.refusal(key)
+        return S3Reading(self._service, self._publisher, key, refusal, version)
+
+    async def head_version(self, key: str, version: str) -> ObjectInfo | None:
+        if self._profile.refusal(key) is not None:
+            return None
+        found = await self._publisher.head(key, version)
+        return None if found is None else found.info
+
+    async def delete_version(self, key: str, version: str) -> bool:
+        if self._profile.refusal(key) is not None:
+            return False
+        return await history.remove(self._service, key, version)
+
+    async def setting(self, kind: type[S]) -> S | None:
+        return await settings.read(self._service, kind)
+
+    async def configure(self, setting: Setting) -> None:
+        await settings.make(self._service, setting)
+
+    async def unset(self, kind: type[Setting]) -> None:
+        await settings.remove(self._service, kind)
+
+    async def lock_of(self, key: str, version: str | None) -> ObjectLock:
+        self._refuse_absent(key)
+        return await locking.lock_of(self._service, key, version)
+
+    async def retain(self, key: str, version: str | None, retention: Retention) -> None:
+        self._refuse_absent(key)
+        await locking.retain(self._service, key, version, retention)
+
+    async def hold(self, key: str, version: str | None, *, held: bool) -> None:
+        self._refuse_absent(key)
+        await locking.hold(self._service, key, version, held=held)
+
+    @property
+    def retries(self) -> int:
+        return self._service.retries
+
+    async def probe(self) -> None:
+        await self._service.call(Ask("HeadBucket", "HEAD"))
 
     async def sweep(self) -> int:
         """Nothing: what a dead writer leaves, only its age tells from others."""
@@ -172,27 +208,32 @@ class S3Driver:
         if grant.filename is not None:
             name = quote(grant.filename, safe="")
             asked.append(("response-content-disposition", f"attachment; filename*=UTF-8''{name}"))
-        endpoint = self._options.public_endpoint_url or self._options.endpoint_url
-        place = place_of(self._service.bucket, replace(self._options, endpoint_url=endpoint))
-        return await self._service.presign(place, key, asked, grant)
+        return await self._service.presign(self._public_place(), key, asked, grant)
 
-    async def sweep_incomplete(self, older_than: timedelta) -> int:
-        limit = datetime.now(UTC) - older_than
-        old = [
-            Ask("AbortMultipartUpload", "DELETE", key, (("uploadId", upload),))
-            async for key, upload, began in listing.uploads(self._service)
-            if began <= limit
-        ]
-        return sum([await self._aborted(ask) for ask in old])
+    async def presign_post(self, key: str, grant: PostGrant) -> PresignedPost:
+        refusal = self._profile.refusal(key)
+        if refusal is not None:
+            raise ObjectKeyError(key, refusal)
+        return await self._service.presign_post(self._public_place(), key, grant)
 
-    async def _aborted(self, ask: Ask) -> bool:
+    def uploads(self, prefix: str) -> AsyncIterator[Upload]:
+        return listing.uploads(self._service, prefix)
+
+    async def abort_upload(self, upload: Upload) -> None:
+        query = (("uploadId", upload.id),)
         try:
-            await self._service.call(ask)
+            await self._service.call(Ask("AbortMultipartUpload", "DELETE", upload.key, query))
         except ServiceError as error:
-            if error.status == 404:  # completed or aborted meanwhile
-                return False
-            raise
-        return True
+            if error.status != 404:  # completed or aborted meanwhile
+                raise
+
+    def _public_place(self) -> Place:
+        endpoint = self._options.public_endpoint_url or self._options.endpoint_url
+        return place_of(self._service.bucket, replace(self._options, endpoint_url=endpoint))
+
+    def _refuse_absent(self, key: str) -> None:
+        if self._profile.refusal(key) is not None:
+            raise ObjectNotFoundError(key)
 
     async def _create(self) -> None:
         body = b""
@@ -202,33 +243,12 @@ class S3Driver:
                 write_text("LocationConstraint", self._options.region),
             ).encode()
         digest = hashlib.sha256(body).hexdigest()
+        headers = {}
+        if self._options.object_lock:
+            headers["x-amz-bucket-object-lock-enabled"] = "true"
+        ask = Ask("CreateBucket", "PUT", headers=headers, body=body, sha256=digest)
         try:
-            await self._service.call(Ask("CreateBucket", "PUT", body=body, sha256=digest))
+            await self._service.call(ask)
         except ServiceError as error:
             if error.code != "BucketAlreadyOwnedByYou":
                 raise
-
-    async def _delete_batch(self, keys: Sequence[str]) -> None:
-        body = write(
-            "Delete",
-            write_text("Quiet", "true"),
-            *(write("Object", write_text("Key", key)) for key in keys),
-        ).encode()
-        md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        reply = await self._service.call(
-            Ask(
-                "DeleteObjects",
-                "POST",
-                query=(("delete", ""),),
-                headers={"content-md5": md5, "content-type": "application/xml"},
-                body=body,
-                sha256=hashlib.sha256(body).hexdigest(),
-            )
-        )
-        for error in reply.document().all("Error") if reply.body else ():
-            raise ServiceError(
-                f"DeleteObjects of {error.get('Key')!r}",
-                200,
-                error.get("Code") or "",
-                error.get("Message") or "no reason given",
-            )

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, InvalidValueError
+from holdfast.objects.compression import ENCODINGS
 from holdfast.objects.driver import ObjectInfo
 from holdfast.objects.drivers.s3.document import unreadable
 from holdfast.objects.metadata import UNKNOWN_CONTENT
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 META = "x-amz-meta-"
 SHA256 = META + "holdfast-sha256"
 WRITE = META + "holdfast-write"
+SIZE = META + "holdfast-size"  # of the content, where what is stored is compressed
+VERSION = "x-amz-version-id"
 CRC32 = "x-amz-checksum-crc32"
-_OURS = frozenset({SHA256, WRITE})
+_OURS = frozenset({SHA256, SIZE, WRITE})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -42,11 +45,17 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
-    """Return what *headers* of a GET or HEAD say of *key*, which has *size* bytes."""
+    """Return what *headers* of a GET or HEAD say of *key*, which has *size* bytes there.
+
+    Only what Holdfast marked as compressed by itself counts as compressed.
+    """
     sha256 = headers.get(SHA256, "")
+    encoding = headers.get("content-encoding", "").removesuffix(",aws-chunked")
+    content = headers.get(SIZE, "")
+    packed = encoding in ENCODINGS and content.isascii() and content.isdigit()
     return ObjectInfo(
         key=key,
-        size=size,
+        size=int(content) if packed else size,
         content_type=headers.get("content-type") or UNKNOWN_CONTENT,
         metadata={
             name.removeprefix(META): _decoded(value)
@@ -56,6 +65,9 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         etag=plain_etag(headers.get("etag", "")),
         modified=http_time(headers.get("last-modified", "")),
         sha256=sha256 if _HEX.fullmatch(sha256) else None,
+        version=headers.get(VERSION),
+        encoding=encoding if packed else None,
+        stored=size if packed else None,
     )
 
 
@@ -98,8 +110,13 @@ def http_time(text: str) -> datetime:
 
 def iso_time(text: str) -> datetime:
     """Return the time in an answer's XML, to the second, as headers have it."""
+    return exact_time(text).replace(microsecond=0)
+
+
+def exact_time(text: str) -> datetime:
+    """Return the time in an answer's XML."""
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).replace(microsecond=0)
+        return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise unreadable(f"{text!r} is no time") from None
 

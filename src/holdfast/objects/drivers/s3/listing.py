@@ -9,11 +9,11 @@ from holdfast.objects.driver import CommonPrefix, ObjectInfo
 from holdfast.objects.drivers.s3.document import unreadable
 from holdfast.objects.drivers.s3.facts import iso_time, plain_etag
 from holdfast.objects.drivers.s3.service import Ask
+from holdfast.objects.history import Upload
 from holdfast.objects.listing import group_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from datetime import datetime
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from holdfast.objects.drivers.s3.document import Element
     from holdfast.objects.drivers.s3.service import Service
@@ -23,7 +23,7 @@ _FOLDERS = "/"  # the delimiter that every server knows
 
 async def entries(
     service: Service, prefix: str, *, after: str | None, delimiter: str | None
-) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
     """Yield objects and common prefixes that come after *after*, in code-point order."""
     asked = delimiter if delimiter == _FOLDERS else None
     last: str | None = None
@@ -56,16 +56,18 @@ async def _pages(
         place = [("continuation-token", page.need("NextContinuationToken"))]
 
 
-async def uploads(service: Service) -> AsyncIterator[tuple[str, str, datetime]]:
-    """Yield key, id and beginning of each upload in parts that is neither done nor aborted."""
-    fixed = (("uploads", ""), ("encoding-type", "url"))
+async def uploads(service: Service, prefix: str) -> AsyncIterator[Upload]:
+    """Yield each upload in parts under *prefix* that is neither done nor aborted."""
+    fixed = (("uploads", ""), ("encoding-type", "url"))  # MinIO takes a prefix for a whole key
     place: tuple[tuple[str, str], ...] = ()
     while True:
         reply = await service.call(Ask("ListMultipartUploads", "GET", query=(*fixed, *place)))
         page = reply.document()
-        decoded = _decoder(page)
+        decoded = decoder(page)
         for item in page.all("Upload"):
-            yield decoded(item.need("Key")), item.need("UploadId"), iso_time(item.need("Initiated"))
+            key = decoded(item.need("Key"))
+            if key.startswith(prefix):
+                yield Upload(key, item.need("UploadId"), iso_time(item.need("Initiated")))
         if page.get("IsTruncated") != "true":
             return
         place = (
@@ -75,11 +77,11 @@ async def uploads(service: Service) -> AsyncIterator[tuple[str, str, datetime]]:
 
 
 def _objects(page: Element) -> list[ObjectInfo]:
-    decoded = _decoder(page)
+    decoded = decoder(page)
     return [
         ObjectInfo(
             key=decoded(item.need("Key")),
-            size=_size(item),
+            size=size_in(item),
             content_type=None,
             metadata=None,
             etag=plain_etag(item.get("ETag") or ""),
@@ -90,7 +92,8 @@ def _objects(page: Element) -> list[ObjectInfo]:
     ]
 
 
-def _size(item: Element) -> int:
+def size_in(item: Element) -> int:
+    """Return the size that *item* of a listing says."""
     text = item.need("Size")
     if not (text.isascii() and text.isdigit()):
         raise unreadable(f"{text!r} is no size")
@@ -98,11 +101,12 @@ def _size(item: Element) -> int:
 
 
 def _prefixes(page: Element) -> list[CommonPrefix]:
-    decoded = _decoder(page)
+    decoded = decoder(page)
     return [CommonPrefix(decoded(item.need("Prefix"))) for item in page.all("CommonPrefixes")]
 
 
-def _decoder(page: Element) -> Callable[[str], str]:
+def decoder(page: Element) -> Callable[[str], str]:
+    """Return what turns a name in *page* into a key."""
     return unquote_plus if page.get("EncodingType") == "url" else str
 
 

@@ -16,12 +16,13 @@ from holdfast.objects.drivers.s3.options import MIB
 from holdfast.objects.drivers.s3.service import Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from holdfast.objects.drivers.s3.options import S3Options
     from holdfast.objects.drivers.s3.service import Reply, Service
     from holdfast.objects.drivers.s3.spool import Slice, Spool
 
+COPIED_PART = 512 * MIB  # the service moves them by itself
 _MOST_PARTS = 10_000
 
 
@@ -42,24 +43,72 @@ class Multipart:
         The answer has the headers of the first and the last request. Whatever goes wrong, also a
         cancellation, aborts the upload; one whose abort fails too is left to a later sweep.
         """
+        size = part_size(spool.size, self._options.part)
+
+        def parts(upload: str) -> list[Callable[[], Coroutine[object, None, str]]]:
+            return [
+                partial(self._part, upload, number, content)
+                for number, content in enumerate(spool.slices(size), 1)
+            ]
+
         headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
+        return await self._finished(headers, parts, condition)
+
+    async def _finished(
+        self,
+        headers: Mapping[str, str],
+        parts: Callable[[str], list[Callable[[], Coroutine[object, None, str]]]],
+        condition: Mapping[str, str],
+    ) -> Reply:
         created = await self._service.call(
             Ask("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
         )
         upload = created.document().need("UploadId")
         try:
-            size = part_size(spool.size, self._options.part)
-            calls = [
-                partial(self._part, upload, number, content)
-                for number, content in enumerate(spool.slices(size), 1)
-            ]
-            parts = await self._service.network.all_of(calls, at_once=self._options.parallel)
-            done = await self._complete(upload, parts, condition)
+            done = await self._complete(
+                upload,
+                await self._service.network.all_of(parts(upload), at_once=self._options.parallel),
+                condition,
+            )
         except BaseException as error:
             if not (isinstance(error, ServiceError) and error.code == "NoSuchUpload"):
                 await self._service.network.shielded(self._abort(upload))
             raise
         return type(done)({**created.headers, **done.headers}, done.body)
+
+    async def copy(self, size: int, source: Mapping[str, str]) -> Reply:
+        """Make the object of *size* bytes that the headers in *source* name, part by part."""
+        step = part_size(size, COPIED_PART)
+
+        def parts(upload: str) -> list[Callable[[], Coroutine[object, None, str]]]:
+            return [
+                partial(
+                    self._copied,
+                    upload,
+                    number,
+                    f"bytes={start}-{min(start + step, size) - 1}",
+                    source,
+                )
+                for number, start in enumerate(range(0, size, step), 1)
+            ]
+
+        return await self._finished(self._headers, parts, {})
+
+    async def _copied(self, upload: str, number: int, span: str, source: Mapping[str, str]) -> str:
+        reply = await self._service.call(
+            Ask(
+                "UploadPartCopy",
+                "PUT",
+                self._key,
+                (("partNumber", str(number)), ("uploadId", upload)),
+                {**source, "x-amz-copy-source-range": span},
+            )
+        )
+        return write(
+            "Part",
+            write_text("PartNumber", str(number)),
+            write_text("ETag", reply.document().need("ETag")),
+        )
 
     async def _part(self, upload: str, number: int, content: Slice) -> str:
         crc32, sha256 = await self._checksums(content)
@@ -117,3 +166,7 @@ def part_size(total: int, least: int) -> int:
     """Return the bytes of a part, whole MiB beyond *least*, so that 10,000 parts hold *total*."""
     needed = -(-total // _MOST_PARTS)
     return least if needed <= least else -(-needed // MIB) * MIB
+
+
+def _span(start: int, end: int) -> str:
+    return f"bytes={start}-{end - 1}"

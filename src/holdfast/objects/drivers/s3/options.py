@@ -27,14 +27,15 @@ class S3Options:
     *endpoint_url*: ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``, else AWS itself.
     *public_endpoint_url*: where those who hold presigned URLs reach it, by default the same.
     *region*: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else us-east-1. *ca_bundle*: a file of trusted
-    certificates, ``AWS_CA_BUNDLE``. *addressing*: where the bucket's name stands, by default in
-    the host for AWS and in the path elsewhere. *encryption*: asked for on every write, and the
-    answer checked; *kms_key* goes with ``aws:kms``. *create*: make the bucket when it is not
-    there. *multipart*: bytes from which an object goes up in parts; *part*: bytes of a part at
-    the least; *parallel*: parts at once. The rest are seconds and counts, as in aws.Limits.
-    *threads*: how many blocking calls the async bucket has under way at once. *credentials*: keys,
-    or what returns them and is asked again before they expire; None for the places that AWS users
-    know.
+    certificates, ``AWS_CA_BUNDLE``. *addressing*: where the bucket's name stands, by default in the
+    host for AWS and in the path elsewhere. *encryption*: asked for on every write, and the answer
+    checked; *kms_key* goes with ``aws:kms``. *create*: make the bucket when it is not there, with
+    *object_lock* as one whose versions can be locked. *multipart*: bytes from which an object goes
+    up in parts; *part*: bytes of a part at the least; *parallel*: parts at once. The rest are
+    seconds and counts, as in aws.Limits. *threads*: how many blocking calls the async bucket has
+    under way at once. *most_copied*: bytes up to which a copy is one request, and beyond which it
+    is made in parts. *credentials*: keys, or what returns them and is asked again before they
+    expire; None for the places that AWS users know.
     """
 
     endpoint_url: str = ""
@@ -45,6 +46,7 @@ class S3Options:
     encryption: Literal["", "AES256", "aws:kms"] = ""
     kms_key: str = ""
     create: bool = False
+    object_lock: bool = False
     multipart: int = 64 * MIB
     part: int = 8 * MIB
     parallel: int = 4
@@ -54,6 +56,7 @@ class S3Options:
     attempts: int = 6
     connections: int = 32
     threads: int = 4
+    most_copied: int = 5 * 1024 * MIB
     credentials: Credentials | Callable[[], Credentials] | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class S3Options:
             ("threads", 1, 64),
             ("part", 5 * MIB, 5 * 1024 * MIB),
             ("multipart", 5 * MIB, 5 * 1024 * MIB),
+            ("most_copied", 5 * MIB, 5 * 1024 * MIB),
         ):
             number = getattr(self, name)
             if not least <= number <= most:

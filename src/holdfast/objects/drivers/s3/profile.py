@@ -44,15 +44,25 @@ def _only_xml(key: str) -> str | None:
     return None if fits(key) else "this server lists no control characters"
 
 
-_SIGNED = frozenset({Capability.PRESIGN})
-_CONDITIONS = _SIGNED | {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE}
+_LEAST = frozenset({Capability.PRESIGN, Capability.UPLOADS})
+_USUAL = _LEAST | {
+    Capability.BUCKET_POLICY,
+    Capability.BUCKET_TAGS,
+    Capability.CONDITIONAL_CREATE,
+    Capability.CONDITIONAL_REPLACE,
+    Capability.OBJECT_LOCK,
+    Capability.PRESIGN_POST,
+    Capability.TAGS,
+    Capability.VERSIONS,
+}
+_RULED = _USUAL | {Capability.DEFAULT_ENCRYPTION, Capability.LIFECYCLE}
 _KEYS = frozenset({Capability.ANY_KEY, Capability.KEY_INSIDE_KEY})
 _KNOWN = {
-    "AmazonS3": Profile("AWS", _CONDITIONS | _KEYS),
-    "MinIO": Profile("MinIO", _CONDITIONS, (_no_leading_slash,)),
-    "VERSITYGW": Profile("Versity", _CONDITIONS, (_only_paths, _only_xml)),
+    "AmazonS3": Profile("AWS", _RULED | _KEYS | {Capability.PUBLIC_ACCESS_BLOCK}),
+    "MinIO": Profile("MinIO", _RULED, (_no_leading_slash,)),
+    "VERSITYGW": Profile("Versity", _USUAL, (_only_paths, _only_xml)),
 }
-_UNKNOWN = Profile("S3", _SIGNED, (_only_paths, _only_xml))
+_UNKNOWN = Profile("S3", _LEAST, (_only_paths, _only_xml))
 
 
 def profile_of(server: str) -> Profile:

@@ -18,7 +18,7 @@ from holdfast.objects.drivers.s3.facts import (
 from holdfast.objects.drivers.s3.multipart import part_size
 from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.drivers.s3.spool import WINDOW
-from holdfast.objects.drivers.s3.writing import naming
+from holdfast.objects.drivers.s3.writing import is_absence, naming
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,9 +35,15 @@ class S3Reading:
     """A GET that goes on where it broke off, as long as the object is the same."""
 
     def __init__(
-        self, service: Service, publisher: Publisher, key: str, refusal: str | None
+        self,
+        service: Service,
+        publisher: Publisher,
+        key: str,
+        refusal: str | None,
+        version: str | None = None,
     ) -> None:
         self._refusal = refusal
+        self._version = version
         self._service = service
         self._options = publisher.options
         self._publisher = publisher
@@ -87,7 +93,7 @@ class S3Reading:
                 if failures > _MOST_RESUMPTIONS:
                     raise UnavailableError(
                         f"object {self._key!r}: the download broke off at byte {offset} of "
-                        f"{self._known.size}, {failures} times: {error}"
+                        f"{self._known.stored_size}, {failures} times: {error}"
                     ) from error
                 continue
             failures = 0
@@ -116,7 +122,7 @@ class S3Reading:
             await piece.close()
 
     def _pinned(self, end: int) -> S3Reading:
-        piece = S3Reading(self._service, self._publisher, self._key, None)
+        piece = S3Reading(self._service, self._publisher, self._key, None, self._version)
         piece._info = self._known
         piece._end = end
         return piece
@@ -131,11 +137,11 @@ class S3Reading:
         return self._info
 
     async def _look(self) -> ObjectInfo:
-        found = await self._publisher.head(self._key)
+        found = await self._publisher.head(self._key, self._version)
         if found is None:
             raise ObjectNotFoundError(self._key)
-        self._info = found[0]
-        return found[0]
+        self._info = found.info
+        return found.info
 
     async def _get(self, wanted: str | None, etag: str | None) -> Response:
         headers = {"x-amz-checksum-mode": "ENABLED", "accept-encoding": "identity"}
@@ -143,7 +149,8 @@ class S3Reading:
             headers["range"] = wanted
         if etag is not None:
             headers["if-match"] = quoted_etag(etag)
-        return await self._service.open(Ask("GetObject", "GET", self._key, headers=headers))
+        query = () if self._version is None else (("versionId", self._version),)
+        return await self._service.open(Ask("GetObject", "GET", self._key, query, headers))
 
     def _described(self, response: Response, first: int) -> ObjectInfo:
         """Return the info in *response*, and note at which offset its body starts."""
@@ -187,11 +194,11 @@ class S3Reading:
     def _check(self, came: bytes) -> None:
         self._seen = zlib.crc32(came, self._seen)
         reached = self._position + len(came)
-        if reached > self._known.size:
+        if reached > self._known.stored_size:
             raise IntegrityError(
-                f"object {self._key!r}: more came than its {self._known.size} bytes"
+                f"object {self._key!r}: more came than its {self._known.stored_size} bytes"
             )
-        if reached == self._known.size and self._crc32 is not None:
+        if reached == self._known.stored_size and self._crc32 is not None:
             actual = base64.b64encode(self._seen.to_bytes(4, "big")).decode()
             if actual != self._crc32:
                 self._drop()
@@ -200,7 +207,7 @@ class S3Reading:
                     f"stored were {self._crc32}"
                 )
         if not came:
-            raise ConnectionError(f"the body ended at byte {reached} of {self._known.size}")
+            raise ConnectionError(f"the body ended at byte {reached} of {self._known.stored_size}")
 
     async def _resume(self, offset: int) -> None:
         if self._closed:
@@ -229,7 +236,7 @@ class S3Reading:
         return IntegrityError(f"object {self._key!r} was replaced or deleted while it was read")
 
     def _not_found(self, error: ServiceError) -> Exception:
-        if error.status == 404:
+        if is_absence(error, self._version):
             return ObjectNotFoundError(self._key)
         return naming(self._key, error)
 

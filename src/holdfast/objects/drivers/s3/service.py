@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,8 +14,9 @@ from holdfast.aws.http import Request
 from holdfast.aws.patience import Budget, Patience, pause, retry_after
 from holdfast.aws.signing import EMPTY_SHA256, UNSIGNED, query_string
 from holdfast.errors import ConfigurationError, IntegrityError, ServiceError, UnavailableError
-from holdfast.objects.driver import Presigned
 from holdfast.objects.drivers.s3.document import Element, parse
+from holdfast.objects.drivers.s3.posting import form
+from holdfast.objects.grants import Presigned
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
     from holdfast.aws.http import Content
     from holdfast.aws.patience import Limits
     from holdfast.aws.signing import Signer
-    from holdfast.objects.driver import Grant
     from holdfast.objects.drivers.s3.options import Place
+    from holdfast.objects.grants import Grant, PostGrant, PresignedPost
     from holdfast.offload import Offload
 
 T = TypeVar("T")
@@ -77,6 +80,20 @@ class Ask:
     sha256: str | None = EMPTY_SHA256
 
 
+def sending(
+    operation: str,
+    method: str,
+    query: tuple[tuple[str, str], ...],
+    body: bytes,
+    *,
+    key: str | None = None,
+) -> Ask:
+    """Return an ask that sends a document, with the checksums that services want for one."""
+    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    headers = {"content-md5": md5, "content-type": "application/xml"}
+    return Ask(operation, method, key, query, headers, body, hashlib.sha256(body).hexdigest())
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A whole answer, and the server's word for success."""
@@ -109,6 +126,7 @@ class Service:
         self.offload = offload
         self.network = client.network
         self._budget = Budget()
+        self.retries = 0
 
     @property
     def secure(self) -> bool:
@@ -155,6 +173,11 @@ class Service:
         url = f"{scheme}://{place.origin.authority}{path}?{query}"
         return Presigned(grant.method, url, sent, ends)
 
+    async def presign_post(self, place: Place, key: str, grant: PostGrant) -> PresignedPost:
+        """Return a form for *key* at *place*, where its holder reaches the service."""
+        credentials = await self._wallet.current(self.offload)
+        return form(place, key, grant, signer=self._signer, credentials=credentials)
+
     async def _repeat(self, ask: Ask, finish: Callable[[Ask, Response], Awaitable[T]]) -> T:
         patience = Patience(self._limits)
         attempt = 0
@@ -188,6 +211,7 @@ class Service:
             seconds = pause(attempt, asked_for)
             if seconds >= patience.left:
                 raise failure
+            self.retries += 1
             await self.network.sleep(seconds)
 
     async def _request(self, ask: Ask) -> Request:

@@ -6,6 +6,7 @@ name, so nothing of it outlives the process.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import threading
@@ -50,6 +51,14 @@ class Spool:
             self._chunks = [b"".join(self._chunks)]
         whole = self._chunks[0]
         return whole if size == len(whole) else whole[offset : offset + size]
+
+    async def sha256(self) -> str:
+        """Return the digest of all of it, in lower-case hexadecimal."""
+        digest = hashlib.sha256()
+        for start in range(0, self.size, WINDOW):
+            window = await self.read(start, min(WINDOW, self.size - start))
+            await self._offload.run(digest.update, window)
+        return digest.hexdigest()
 
     def slice(self, offset: int, size: int) -> Slice:
         """Return *size* bytes from *offset* as a content."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,12 @@ from holdfast.errors import (
     ServiceError,
     UnsupportedError,
 )
-from holdfast.objects.driver import ObjectInfo
+from holdfast.objects.driver import info_of as drafted
 from holdfast.objects.drivers.s3.facts import (
     CRC32,
     SHA256,
+    SIZE,
+    VERSION,
     WRITE,
     http_time,
     info_of,
@@ -32,12 +35,14 @@ from holdfast.objects.drivers.s3.facts import (
 from holdfast.objects.drivers.s3.multipart import Multipart
 from holdfast.objects.drivers.s3.service import Ask, Reply
 from holdfast.objects.drivers.s3.spool import WINDOW, Spool
+from holdfast.objects.drivers.s3.tagging import tagging_header
 from holdfast.objects.localfile import refusals
+from holdfast.objects.metadata import UNKNOWN_CONTENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.objects.driver import Draft
+    from holdfast.objects.driver import Draft, ObjectInfo
     from holdfast.objects.drivers.s3.options import S3Options
     from holdfast.objects.drivers.s3.service import Service
 
@@ -58,6 +63,14 @@ _ENCRYPTION = "x-amz-server-side-encryption"
 _KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object and what the service said of it."""
+
+    info: ObjectInfo
+    headers: Mapping[str, str]
+
+
 class Publisher:
     """Makes objects appear, and recognises its own when an answer was lost."""
 
@@ -69,13 +82,17 @@ class Publisher:
     def options(self) -> S3Options:
         return self._options
 
-    def headers(
-        self, content_type: str, metadata: Mapping[str, str], sha256: str | None
-    ) -> dict[str, str]:
+    def headers(self, facts: Draft | ObjectInfo) -> dict[str, str]:
         """Return the headers that an object is made with; each time with a mark of its own."""
-        headers = {"content-type": content_type, **metadata_headers(metadata)}
-        if sha256 is not None:
-            headers[SHA256] = sha256
+        headers = {
+            "content-type": facts.content_type or UNKNOWN_CONTENT,
+            **metadata_headers(facts.metadata or {}),
+        }
+        if facts.sha256 is not None:
+            headers[SHA256] = facts.sha256
+        if facts.encoding is not None:
+            headers["content-encoding"] = facts.encoding
+            headers[SIZE] = str(facts.size)
         headers[WRITE] = uuid4().hex
         if self._options.encryption:
             headers[_ENCRYPTION] = self._options.encryption
@@ -85,7 +102,7 @@ class Publisher:
 
     async def publish(self, key: str, spool: Spool, draft: Draft) -> ObjectInfo:
         """Store what *spool* holds as *key*, in one request or in parts."""
-        headers = self.headers(draft.content_type, draft.metadata, draft.sha256)
+        headers = {**self.headers(draft), **tagging_header(draft.tags)}
         condition = _condition(draft)
         try:
             if spool.size >= self._options.multipart:
@@ -105,28 +122,23 @@ class Publisher:
         if not etag:
             now = await self.head(key)
             if now is not None:
-                return now[0]
+                return now.info
         date = reply.headers.get("date")
-        return ObjectInfo(
-            key=key,
-            size=draft.size,
-            content_type=draft.content_type,
-            metadata=dict(draft.metadata),
-            etag=plain_etag(etag or ""),
-            modified=http_time(date) if date else datetime.now(UTC).replace(microsecond=0),
-            sha256=draft.sha256,
-        )
+        modified = http_time(date) if date else datetime.now(UTC).replace(microsecond=0)
+        info = drafted(key, draft, etag=plain_etag(etag or ""), modified=modified)
+        return replace(info, version=reply.headers.get(VERSION))
 
-    async def head(self, key: str) -> tuple[ObjectInfo, str] | None:
-        """Return what stands under *key* with the mark of its write, None when nothing does."""
+    async def head(self, key: str, version: str | None = None) -> Found | None:
+        """Return what stands under *key*, None when nothing does."""
+        query = () if version is None else (("versionId", version),)
         try:
-            reply = await self._service.call(Ask("HeadObject", "HEAD", key))
+            reply = await self._service.call(Ask("HeadObject", "HEAD", key, query))
         except ServiceError as error:
-            if error.status == 404:
+            if is_absence(error, version):
                 return None
             raise naming(key, error) from error
         size = size_of(key, reply.headers)
-        return info_of(key, reply.headers, size), reply.headers.get(WRITE, "")
+        return Found(info_of(key, reply.headers, size), reply.headers)
 
     async def after_refusal(self, key: str, mark: str, error: ServiceError) -> ObjectInfo | None:
         """Return the object when the refused write has happened: its first answer was lost.
@@ -136,15 +148,19 @@ class Publisher:
         if error.status != 412 and error.code not in ("PreconditionFailed", "NoSuchUpload"):
             return None
         found = await self.head(key)
-        return found[0] if found is not None and found[1] == mark else None
+        return found.info if found is not None and found.headers.get(WRITE) == mark else None
 
     async def check_encryption(self, key: str, reply: Reply) -> None:
         """Raise UnsupportedError, and remove *key*, unless the service says that it encrypted.
 
-        Some services take the header, ignore it and answer 200.
+        Some services take the header, ignore it and answer 200. Others say so of an object in
+        parts only when they are asked for it.
         """
         asked = self._options.encryption
         if not asked or reply.headers.get(_ENCRYPTION) == asked:
+            return
+        found = await self.head(key)
+        if found is not None and found.headers.get(_ENCRYPTION) == asked:
             return
         await self._service.network.shielded(self._service.call(Ask("DeleteObject", "DELETE", key)))
         raise UnsupportedError(f"encryption {asked} (it stored plain text; removed)", "s3")
@@ -154,7 +170,9 @@ class Publisher:
         body = (
             await spool.read(0, spool.size) if spool.size <= WINDOW else spool.slice(0, spool.size)
         )
-        sha256 = None if self._service.secure else draft.sha256
+        sha256 = None
+        if not self._service.secure:
+            sha256 = draft.sha256 if draft.encoding is None else await spool.sha256()
         return await self._service.call(
             Ask("PutObject", "PUT", key, headers=headers, body=body, sha256=sha256)
         )
@@ -184,6 +202,11 @@ class S3Writing:
 
     async def abort(self) -> None:
         self._spool.close()
+
+
+def is_absence(error: ServiceError, version: str | None) -> bool:
+    """Return whether *error* says that nothing is there, or no such version but a marker."""
+    return error.status == 404 or (version is not None and error.status in (400, 405))
 
 
 def naming(key: str, error: ServiceError) -> HoldfastError:

@@ -13,8 +13,7 @@ from holdfast.records.drivers.sql.declared.tables import declared
 from holdfast.records.drivers.sql.lending.engines import engine_for
 from holdfast.records.drivers.sql.lending.loan import Loan
 from holdfast.records.drivers.sql.pool import Pool
-from holdfast.records.drivers.sql.statements import Statements
-from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.drivers.sql.statements import Statements, statements_of
 from holdfast.records.drivers.sql.verbs import Catalogue
 
 if TYPE_CHECKING:
@@ -92,8 +91,7 @@ class ServerDriver:
         connection = await server.connect()
         try:
             dialect = declared_dialect(await server.dialect(connection), models)
-            statements = Statements(build_tables(models, dialect), dialect)
-            catalogue = Catalogue(models, statements, server.name)
+            catalogue = Catalogue(statements_of(tuple(models), dialect), server.name)
             catalogue.echo, catalogue.slow = server.options.echo, server.options.slow_statement
         except BaseException:
             connection.abandon()
@@ -151,12 +149,12 @@ class ServerDriver:
     def _apart(self) -> tuple[list[sa.Table], Statements]:
         """Return the tables that mapped classes declare, and the statements of all others."""
         statements = self._statements
-        assert self._catalogue is not None
-        models = self._catalogue.models
-        ours = {
+        models = statements.models
+        ours = Statements((), statements.dialect)
+        ours.tables = {
             model.table: statements.tables[model.table] for model in models if model.origin is None
         }
-        return declared(models), Statements(ours, statements.dialect)
+        return declared(models), ours
 
     async def _by_metadata(
         self, tables: list[sa.Table], verb: Callable[[sa.MetaData], Callable[..., None]]
@@ -168,7 +166,7 @@ class ServerDriver:
 
         transaction = await self.begin(TransactionOptions())
         try:
-            await transaction.alone(self.server.creation(Statements({}, self._statements.dialect)))
+            await transaction.alone(self.server.creation(Statements((), self._statements.dialect)))
             loan = transaction.lend()
             await loan.open()
             await loan.run(work)

@@ -22,8 +22,7 @@ from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.lending.engines import sqlite_engine
 from holdfast.records.drivers.sql.lending.loan import Loan
 from holdfast.records.drivers.sql.rows import Rows, classified
-from holdfast.records.drivers.sql.statements import Statements
-from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.drivers.sql.statements import statements_of
 from holdfast.records.session import VerbSession
 
 if TYPE_CHECKING:
@@ -57,16 +56,14 @@ class SQLiteDriver:
         self._path = path
         self._options = options
         self._offload = offload
-        self._models: tuple[Model[object], ...] = ()
-        self._statements = Statements({}, _DIALECT)
+        self._statements = statements_of((), _DIALECT)
         self._members: list[Member] = []
         self._idle: list[Member] = []
         self._session: SQLiteSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
-        self._models = tuple(models)
         dialect = declared_sqlite(models) or _DIALECT
-        self._statements = Statements(build_tables(models, dialect), dialect)
+        self._statements = statements_of(tuple(models), dialect)
         writer = await self._member("writer", read_only=False)
         reader = await self._member("reader", read_only=True)
         writing = writer.offload.lock(self._options.lock_timeout)
@@ -108,7 +105,7 @@ class SQLiteDriver:
         return SQLiteTransaction(member, end)
 
     async def create_schema(self) -> None:
-        theirs = declared(self._models)
+        theirs = declared(self._statements.models)
         if theirs:
             await self.session().write(lambda rows: create(rows.connection, theirs))
         tables = self._own_tables()
@@ -124,14 +121,14 @@ class SQLiteDriver:
 
     async def drop_schema(self) -> None:
         tables = self._own_tables()
-        theirs = declared(self._models)
+        theirs = declared(self._statements.models)
         if theirs:
             await self.session().write(lambda rows: drop(rows.connection, theirs))
         await self._define([sa.schema.DropTable(table, if_exists=True) for table in tables])
 
     def _own_tables(self) -> list[sa.Table]:
-        tables = self._statements.tables
-        return [tables[model.table] for model in self._models if model.origin is None]
+        tables, models = self._statements.tables, self._statements.models
+        return [tables[model.table] for model in models if model.origin is None]
 
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]
@@ -149,7 +146,7 @@ class SQLiteDriver:
 
         def start() -> Rows:
             connection = connect(self._path, self._options, read_only=read_only)
-            return Rows(connection, self._statements, self._models)
+            return Rows(connection, self._statements)
 
         member.rows = await member.offload.run(start)
         return member

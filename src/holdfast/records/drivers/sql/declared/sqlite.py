@@ -40,7 +40,7 @@ def declared_sqlite(models: Sequence[Model[Any]]) -> DeclaredSQLite | None:
     for model in theirs:
         for spec in model.fields:
             _check(model, spec)
-    return DeclaredSQLite() if theirs else None
+    return _DECLARED if theirs else None
 
 
 def _check(model: Model[Any], spec: FieldSpec) -> None:
@@ -131,6 +131,9 @@ class DeclaredSQLite(SQLiteDialect):
         given: list[Expression] = [sa.literal_column(str(limit)) for limit in limits]
         kind: Expression = sa.literal_column(f"'{spec.type.kind.value}'")
         return sa.func.holdfast_add(kind, column, amount, *given)
+
+
+_DECLARED = DeclaredSQLite()
 
 
 def _is_sum(figure: Aggregate) -> bool:

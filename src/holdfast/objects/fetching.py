@@ -1,0 +1,82 @@
+"""An object on its way into a local file."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from holdfast.errors import StorageError
+from holdfast.objects.abilities import ParallelReading
+from holdfast.objects.keys import file_name
+from holdfast.objects.localfile import NewFile, refusals, sync_folder
+from holdfast.objects.reader import ObjectReader
+from holdfast.objects.sources import source_of
+from holdfast.objects.transfer import Digest, Meter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from holdfast.objects.driver import ObjectInfo, Reading
+    from holdfast.objects.transfer import Progress
+    from holdfast.offload import Offload
+
+FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
+
+
+async def fetch(
+    reading: Reading, target: Path, offload: Offload, progress: Progress | None
+) -> ObjectInfo:
+    """Write what *reading* reads to *target*: complete, checked and durable, or not at all."""
+    file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
+    try:
+        info = await reading.open(0, FIRST_PIECE)
+        meter = Meter(progress, info.size)
+        if (
+            isinstance(reading, ParallelReading)
+            and info.encoding is None
+            and info.size > FIRST_PIECE
+        ):
+            await _in_parallel(info, reading, file, meter, offload)
+        else:
+            async for chunk in ObjectReader(info, reading, offload):
+                await _local(offload, target, partial(file.write, chunk))
+                meter.advance(len(chunk))
+        meter.finish()
+        await _local(offload, target, partial(file.publish, partial(_place, target)))
+    except BaseException:
+        await _local(offload, target, file.discard)
+        raise
+    finally:
+        await reading.close()
+    return info
+
+
+async def _in_parallel(
+    info: ObjectInfo, reading: ParallelReading, file: NewFile, meter: Meter, offload: Offload
+) -> None:
+    async def sink(offset: int, chunk: bytes) -> None:
+        await _local(offload, file.temporary, partial(file.write_at, offset, chunk))
+        meter.advance(len(chunk))
+
+    await reading.read_all(sink)
+    digest = Digest(offload)
+    source = await source_of(file.temporary, offload)
+    async with aclosing(source.chunks) as chunks:
+        async for chunk in chunks:
+            await digest.add(chunk)
+    digest.check(info)
+
+
+async def _local(offload: Offload, path: Path, step: Callable[[], object]) -> None:
+    with refusals(path):
+        await offload.run(step)
+
+
+def _place(target: Path, temporary: Path) -> None:
+    if target.is_dir():
+        raise StorageError(f"{target}: it is a folder, expected the name of a file")
+    temporary.replace(target)
+    sync_folder(target.parent)

@@ -1,0 +1,125 @@
+"""Listings of what fits alone."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, cast
+
+from holdfast.errors import InvalidValueError, UnsupportedError
+from holdfast.objects.abilities import Describer
+from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+from holdfast.objects.tags import check_tags
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from datetime import datetime
+
+    from holdfast.objects.abilities import Tagger
+    from holdfast.objects.driver import Driver
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What an object has to be, in all respects that are given.
+
+    *types*: one of these content types, where ``video/*`` stands for all of its kind and
+    parameters don't matter. *least* and *most*: bytes as the listing tells them. *since* and
+    *before*: aware times of the last write, the second exclusive. *tags*: all of these.
+    """
+
+    types: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.types, str) or not all("/" in kind for kind in self.types):
+            raise InvalidValueError("filter", "types", "expected a tuple like ('video/*',)")
+        for name in ("since", "before"):
+            time = getattr(self, name)
+            if time is not None and time.tzinfo is None:
+                raise InvalidValueError("filter", name, "expected an aware time")
+        check_tags(self.tags, of="filter")
+
+    def fits_listed(self, info: ObjectInfo) -> bool:
+        """Return whether what every listing tells of *info* fits."""
+        return (
+            (self.least is None or info.size >= self.least)
+            and (self.most is None or info.size <= self.most)
+            and (self.since is None or info.modified >= self.since)
+            and (self.before is None or info.modified < self.before)
+        )
+
+    def fits_type(self, content_type: str | None) -> bool:
+        """Return whether an object of that type fits."""
+        kind = (content_type or "").partition(";")[0].strip().lower()
+        return not self.types or any(fnmatchcase(kind, wanted.lower()) for wanted in self.types)
+
+
+async def filtered(
+    driver: Driver, where: Filter, prefix: str, *, after: str | None, delimiter: str | None
+) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
+    """Yield the entries of a listing that fit, common prefixes always, in its order.
+
+    Types cost a look at each object where listings don't tell them, tags always.
+    """
+    if where.tags and Capability.TAGS not in driver.capabilities:
+        raise UnsupportedError(Capability.TAGS, driver.name)
+    batch: list[ObjectInfo | CommonPrefix] = []
+    listing = cast(
+        "AsyncGenerator[ObjectInfo | CommonPrefix, None]",
+        driver.list(prefix, after=after, delimiter=delimiter),
+    )
+    async with aclosing(listing) as entries:
+        async for entry in entries:
+            if isinstance(entry, CommonPrefix) or where.fits_listed(entry):
+                batch.append(entry)
+            if len(batch) >= _BATCH:
+                for found in await _fitting(driver, where, batch):
+                    yield found
+                batch = []
+    for found in await _fitting(driver, where, batch):
+        yield found
+
+
+async def _fitting(
+    driver: Driver, where: Filter, batch: list[ObjectInfo | CommonPrefix]
+) -> list[ObjectInfo | CommonPrefix]:
+    """Return those of *batch* whose type and tags fit too; what vanished meanwhile does not."""
+    left = {entry.key: entry for entry in batch if isinstance(entry, ObjectInfo)}
+    if where.types:
+        unknown = [key for key, info in left.items() if info.content_type is None]
+        kinds = {key: info.content_type for key, info in left.items()}
+        for key, info in zip(unknown, await _described(driver, unknown), strict=True):
+            kinds[key] = None if info is None else info.content_type
+        left = {key: info for key, info in left.items() if where.fits_type(kinds[key])}
+    if where.tags:
+        keys = list(left)
+        tagged = dict(zip(keys, await _tagged(driver, keys), strict=True))
+        left = {
+            key: info for key, info in left.items() if where.tags.items() <= tagged[key].items()
+        }
+    return [entry for entry in batch if isinstance(entry, CommonPrefix) or entry.key in left]
+
+
+async def _described(driver: Driver, keys: list[str]) -> Sequence[ObjectInfo | None]:
+    if isinstance(driver, Describer):
+        return await driver.describe(keys)
+    return [await driver.head(key) for key in keys]
+
+
+async def _tagged(driver: Driver, keys: list[str]) -> Sequence[dict[str, str]]:
+    if isinstance(driver, Describer):
+        return await driver.tagged(keys)
+    tagger = cast("Tagger", driver)
+    found: list[dict[str, str]] = []
+    for key in keys:
+        there = await driver.head(key) is not None
+        found.append(await tagger.tags(key) if there else {})
+    return found

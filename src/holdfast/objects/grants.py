@@ -1,0 +1,87 @@
+"""Permissions that travel in a URL or a form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+from holdfast.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_MOST_POSTED = 5 * 1024**3
+_LONGEST = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a presigned URL lets its holder do.
+
+    *expires*: for how long, a second to 7 days. *content_type*: of a GET's answer, or what a PUT
+    has to send. *filename*: under which name a browser saves what it GETs.
+    """
+
+    method: Literal["GET", "PUT"] = "GET"
+    expires: timedelta = timedelta(hours=1)
+    content_type: str | None = None
+    filename: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in ("GET", "PUT"):
+            raise InvalidValueError("grant", "method", f"expected GET or PUT, got {self.method!r}")
+        _check_expiry("grant", self.expires)
+        if self.filename is not None and (self.method != "GET" or not self.filename.isprintable()):
+            raise InvalidValueError("grant", "filename", "expected printable text, with GET alone")
+
+
+@dataclass(frozen=True, slots=True)
+class Presigned:
+    """A URL that carries a grant. *headers* have to be sent along; *expires* is aware."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str]
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostGrant:
+    """What a presigned form lets a browser send.
+
+    *expires*: for how long, a second to 7 days. *content_type*: what the file has to be, None for
+    anything. *least* and *most*: how many bytes it has to have.
+    """
+
+    expires: timedelta = timedelta(hours=1)
+    content_type: str | None = None
+    least: int = 0
+    most: int = _MOST_POSTED
+
+    def __post_init__(self) -> None:
+        _check_expiry("post", self.expires)
+        if not 0 <= self.least <= self.most <= _MOST_POSTED:
+            raise InvalidValueError(
+                "post",
+                "most",
+                f"expected 0 <= least <= most <= 5 GiB, got least={self.least}, most={self.most}",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedPost:
+    """A form that carries a grant: POST *fields*, then the file as ``file``, to *url*.
+
+    *expires* is aware.
+    """
+
+    url: str
+    fields: Mapping[str, str] = field(repr=False)
+    expires: datetime
+
+
+def _check_expiry(what: str, expires: timedelta) -> None:
+    if not timedelta(seconds=1) <= expires <= _LONGEST:
+        raise InvalidValueError(what, "expires", f"expected a second to 7 days, got {expires}")
