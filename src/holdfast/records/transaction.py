@@ -151,11 +151,15 @@ class Transaction:
         trace: TracebackType | None,
     ) -> None:
         work = self.work
-        if self._loan is not None:
-            await self._loan.close()
         self._over = True
         if self._token is not None:
             _open.reset(self._token)
+        try:
+            if self._loan is not None:
+                await self._loan.close()
+        except BaseException:
+            await work.rollback()
+            raise
         if error is not None:
             await work.rollback()
             return
