@@ -66,9 +66,7 @@ def objects(asked) -> str:
 
 def cache(asked) -> str:
     table = printed("cache.py", *(["--rounds", "2"] if asked.quick else []))
-    return f"## Cache
-
-{table}"
+    return f"## Cache\n\n{table}"
 
 
 PROGRAMS = {

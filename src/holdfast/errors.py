@@ -5,6 +5,7 @@ HoldfastError
 │   └── SchemaMismatchError     the database's tables are not those of the entities
 ├── MigrationError              a migration failed; where the database stands now
 ├── UnsupportedError            this backend can't do it, and says so
+│   └── UntranslatableError     an expression of SQLAlchemy's with no meaning common to all
 ├── InvalidValueError           a value that no backend may store
 ├── InvalidQueryError           a query that can't mean anything
 ├── NotLoadedError              a relation or a store-set value that was never fetched
@@ -94,6 +95,23 @@ class UnsupportedError(HoldfastError):
         super().__init__(f"the {backend} backend does not support {capability}")
         self.capability = capability
         self.backend = backend
+
+
+class UntranslatableError(UnsupportedError):
+    """*construct*, of SQLAlchemy's, means nothing that holds on every backend; *way* is what does.
+
+    *entity* is the class whose repository was asked.
+    """
+
+    def __init__(self, entity: str, construct: str, way: str) -> None:
+        HoldfastError.__init__(
+            self, f"{entity}: {construct} can't be said the same to every backend; {way}"
+        )
+        self.capability = construct
+        self.backend = "every"
+        self.entity = entity
+        self.construct = construct
+        self.way = way
 
 
 class InvalidValueError(HoldfastError):

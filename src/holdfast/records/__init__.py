@@ -1,5 +1,6 @@
 """Typed entities in repositories, with one meaning on every backend."""
 
+from holdfast.records.alchemy.attribute import field_of
 from holdfast.records.declaration import (
     created_at,
     field,
@@ -43,6 +44,7 @@ __all__ = [
     "created_at",
     "everything",
     "field",
+    "field_of",
     "generated_key",
     "key",
     "many",

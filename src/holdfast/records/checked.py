@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.field import Field
@@ -29,9 +29,11 @@ E = TypeVar("E")
 _MOST_ROWS = 2**62
 
 
-def condition(model: Model[E], where: Iterable[Predicate]) -> Predicate:
+def condition(model: Model[E], where: Iterable[object]) -> Predicate:
     """Return what all of *where* make together. Raises InvalidQueryError for a foreign field."""
-    predicate = all_of(tuple(where))
+    if model.origin is not None:
+        where = map(model.origin.predicate, where)
+    predicate = all_of(tuple(cast("Iterable[Predicate]", where)))
     for column in columns_of(predicate):
         owned(model, column)
     return predicate
@@ -44,7 +46,7 @@ def owned(model: Model[E], column: Column) -> FieldSpec:
     return column.spec
 
 
-def total_order(model: Model[E], order_by: Order | Sequence[Order]) -> tuple[Order, ...]:
+def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
     """Return the order with the key at its end, so that no two rows are alike in it.
 
     The key runs the way that the last order does, so that an index serves both directions.
@@ -53,6 +55,8 @@ def total_order(model: Model[E], order_by: Order | Sequence[Order]) -> tuple[Ord
     given: tuple[Order, ...] = (
         tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
     )
+    if model.origin is not None:
+        given = tuple(map(model.origin.order, given))
     has_key = False
     for by in given:
         if not isinstance(by, Order):
@@ -63,10 +67,13 @@ def total_order(model: Model[E], order_by: Order | Sequence[Order]) -> tuple[Ord
     return (*given, Order(Column(model.name, model.key), bool(given) and given[-1].descending))
 
 
-def columns(model: Model[E], fields: Iterable[Field[Any]]) -> tuple[Column, ...]:
+def columns(model: Model[E], fields: Iterable[object]) -> tuple[Column, ...]:
     """Return the columns of *fields*, which are fields of *model*."""
     found: list[Column] = []
     for word in fields:
+        if model.origin is not None:
+            found.append(model.origin.column(word))
+            continue
         if not isinstance(word, Field):
             raise InvalidQueryError(f"expected a field such as Video.title, got {word!r}")
         owned(model, word.column)
@@ -74,9 +81,11 @@ def columns(model: Model[E], fields: Iterable[Field[Any]]) -> tuple[Column, ...]
     return tuple(found)
 
 
-def figures(model: Model[E], wanted: Iterable[Aggregate]) -> tuple[Aggregate, ...]:
+def figures(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ...]:
     """Return *wanted*, which are figures of *model*'s fields, at least one."""
-    found = tuple(wanted)
+    if model.origin is not None:
+        wanted = map(model.origin.figure, wanted)
+    found = tuple(cast("Iterable[Aggregate]", wanted))
     for figure in found:
         if not isinstance(figure, Aggregate):
             raise InvalidQueryError(
@@ -89,8 +98,16 @@ def figures(model: Model[E], wanted: Iterable[Aggregate]) -> tuple[Aggregate, ..
     return found
 
 
-def changes(model: Model[E], wanted: Sequence[Change], *, now: datetime) -> tuple[Change, ...]:
+def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
     """Return *wanted* with what every write changes too: version and time."""
+    if wanted and model.origin is not None:
+        wanted = model.origin.changes(wanted, now=now)
+    return _with_store_set(model, tuple(cast("Sequence[Change]", wanted)), now=now)
+
+
+def _with_store_set(
+    model: Model[E], wanted: tuple[Change, ...], *, now: datetime
+) -> tuple[Change, ...]:
     if not wanted:
         raise InvalidQueryError("no changes: expected such as Video.title.to('x')")
     seen: set[str] = set()
@@ -113,7 +130,7 @@ def changes(model: Model[E], wanted: Sequence[Change], *, now: datetime) -> tupl
     return (*wanted, *extra)
 
 
-def conflict_fields(model: Model[E], on: Iterable[Field[Any]]) -> tuple[str, ...]:
+def conflict_fields(model: Model[E], on: Iterable[object]) -> tuple[str, ...]:
     """Return the names of the unique fields that *on* means: the key when it says nothing."""
     names = {column.name for column in columns(model, on)} or {model.key.name}
     for unique in ((model.key.name,), *model.uniques):
@@ -124,7 +141,7 @@ def conflict_fields(model: Model[E], on: Iterable[Field[Any]]) -> tuple[str, ...
     )
 
 
-def require_predicate(where: Sequence[Predicate], verb: str) -> None:
+def require_predicate(where: Sequence[object], verb: str) -> None:
     """Raise InvalidQueryError when nothing was said about which rows."""
     if not where:
         raise InvalidQueryError(f"{verb} without a predicate: say everything() to mean all rows")

@@ -7,17 +7,31 @@ defaults. Every method is atomic: it does all of its work or raises and leaves n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 from holdfast.records.query import Aggregate, Change, Column, Everything, Order, Predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    import sqlalchemy as sa
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session as OrmSession
 
     from holdfast.errors import ConflictError
     from holdfast.records.model import Model, Row
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 
@@ -146,6 +160,35 @@ class DriverTransaction(Session, Protocol):
     async def rollback_to(self) -> None:
         """Close the innermost savepoint and undo what was done since."""
         ...
+
+
+class Loan(Protocol):
+    """The connection of a transaction, lent to SQLAlchemy; it never commits."""
+
+    async def open(self) -> None: ...
+
+    async def execute(
+        self,
+        statement: sa.Executable,
+        parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None,
+    ) -> sa.Result[Any]:
+        """Run *statement*; when it fails, what it did is undone, and the transaction goes on."""
+        ...
+
+    async def run(self, work: Callable[[sa.Connection], T]) -> T: ...
+
+    def session(self) -> OrmSession: ...
+
+    def async_session(self) -> AsyncSession: ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Lends(Protocol):
+    """A transaction that SQLAlchemy can work in: an ability that a driver may have."""
+
+    def lend(self) -> Loan: ...
 
 
 class Driver(Protocol):

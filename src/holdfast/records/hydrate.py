@@ -38,12 +38,17 @@ def hydrator(
         if spec.type.nullable and made != value:
             made = f"None if {value} is None else {made}"
         parts.append(f"{spec.name!r}: {made}")
+    values = f"{{{', '.join(parts)}}}"
+    if model.origin is None:
+        making = ["made = _new(_entity)", f"made.__dict__ = {values}"]
+    else:
+        scope["_make"] = model.origin.make
+        making = [f"made = _make({values})"]
     source = [
         "def hydrate(rows):",
         "    entities = []",
         f"    for ({', '.join(names)},) in rows:",
-        "        made = _new(_entity)",
-        f"        made.__dict__ = {{{', '.join(parts)}}}",
+        *(f"        {line}" for line in making),
         "        entities.append(made)",
         "    return entities",
     ]

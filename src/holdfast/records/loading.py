@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 async def load_relations(
-    reader: Reader, model: Model[Any], entities: Sequence[object], relations: Sequence[Relation]
+    reader: Reader, model: Model[Any], entities: Sequence[object], relations: Sequence[object]
 ) -> None:
     """Set *relations*, and what is nested in them, on *entities*."""
-    for relation in relations:
+    wanted = relations if model.origin is None else model.origin.relations(relations)
+    for relation in wanted:
         if not isinstance(relation, Relation):
             raise InvalidQueryError(f"load= takes relations such as Project.videos: {relation!r}")
         if relation.owner is not model.entity:
@@ -47,7 +48,7 @@ async def _load_one(
     found = await _fetch(reader, target, target.key, keys)
     by_key = {entity.__dict__[target.key.name]: entity for entity in found}
     for entity in entities:
-        entity.__dict__[relation.name] = by_key.get(entity.__dict__[via.name])
+        _attach(model, entity, relation, by_key.get(entity.__dict__[via.name]))
     return found
 
 
@@ -65,8 +66,15 @@ async def _load_many(
     for entity in found:
         groups[entity.__dict__[via.name]].append(entity)
     for entity in entities:
-        entity.__dict__[relation.name] = groups[entity.__dict__[model.key.name]]
+        _attach(model, entity, relation, groups[entity.__dict__[model.key.name]])
     return found
+
+
+def _attach(model: Model[object], entity: object, relation: Relation, found: object) -> None:
+    if model.origin is None:
+        entity.__dict__[relation.name] = found
+    else:
+        model.origin.attach(entity, relation, found)
 
 
 async def _fetch(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.text import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from holdfast.records.declaration import Declaration
+    from holdfast.records.query import Aggregate, Change, Column, Order, Predicate
     from holdfast.records.relation import Relation
     from holdfast.records.value import ValueType
 
@@ -37,15 +38,56 @@ class Reference:
     on_delete: OnDelete
 
 
+class Origin(Protocol):
+    """The class that a model was made from, where that is no `Entity`: its ways and its words.
+
+    The words take what the class's own vocabulary says, and Holdfast's, and refuse the rest by
+    name.
+    """
+
+    def values(self, entity: object, *, now: datetime, fresh: bool) -> Mapping[str, object]:
+        """Return the values of *entity* by field, with the class's defaults for those not set.
+
+        *fresh* is to be added; else it overwrites, and gets what the class sets at each change.
+        """
+        ...
+
+    def make(self, values: dict[str, object]) -> object:
+        """Return an instance with *values*, which it takes over, as if read and let go of."""
+        ...
+
+    def attach(self, entity: object, relation: Relation, found: object) -> None:
+        """Let *entity* have *found*, an entity or a list of them, for *relation*."""
+        ...
+
+    def predicate(self, word: object) -> Predicate: ...
+
+    def order(self, word: object) -> Order: ...
+
+    def column(self, word: object) -> Column: ...
+
+    def figure(self, word: object) -> Aggregate: ...
+
+    def changes(self, wanted: object, *, now: datetime) -> tuple[Change, ...]:
+        """Return the changes that *wanted* says, and those that go with any change."""
+        ...
+
+    def relations(self, wanted: Sequence[object]) -> tuple[Relation, ...]: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FieldSpec:
-    """A field as declared and resolved; *position* is its place in a row."""
+    """A field as declared and resolved; *position* is its place in a row.
+
+    *source* is what a model's origin knows of it, for drivers that know that origin.
+    """
 
     name: str
     position: int
     type: ValueType
     declaration: Declaration
     reference: Reference | None
+    source: object = None
 
     @property
     def role(self) -> Role:
@@ -85,6 +127,7 @@ class Model(Generic[E]):
     indexes: tuple[tuple[str, ...], ...]
     uniques: tuple[tuple[str, ...], ...]
     relations: dict[str, Relation]
+    origin: Origin | None = None
 
     @cached_property
     def by_name(self) -> dict[str, FieldSpec]:
@@ -113,12 +156,15 @@ class Model(Generic[E]):
     def _of_role(self, role: str) -> FieldSpec | None:
         return next((spec for spec in self.fields if spec.role == role), None)
 
-    def row(self, entity: E, *, version: int, now: datetime) -> Row:
+    def row(self, entity: E, *, version: int, now: datetime, fresh: bool = True) -> Row:
         """Return the row that writes *entity*, with *version*, and *now* for both timestamps.
 
-        Raises InvalidValueError for a value that can't be stored.
+        *fresh*: it is to be added, else it overwrites. Raises InvalidValueError for a value that
+        can't be stored.
         """
-        values = entity.__dict__
+        values: Mapping[str, object] = entity.__dict__
+        if self.origin is not None:
+            values = self.origin.values(entity, now=now, fresh=fresh)
         try:
             return self._quick_row(values, version, now)
         except (KeyError, Unfit):
@@ -184,7 +230,7 @@ class Model(Generic[E]):
 def model_of(entity: type[E]) -> Model[E]:
     """Return what is known of *entity*. Raises ConfigurationError for a class that is no entity."""
     found = getattr(entity, "__holdfast__", None)
-    if isinstance(found, Model):
+    if isinstance(found, Model) and (found.origin is None or found.entity is entity):
         return found
     raise ConfigurationError(
         f"{entity!r} is no entity: declare it as class {getattr(entity, '__name__', 'Name')}"

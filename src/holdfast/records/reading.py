@@ -14,7 +14,6 @@ from holdfast.errors import (
 from holdfast.records import checked
 from holdfast.records import cursor as cursors
 from holdfast.records.driver import Figures, Select
-from holdfast.records.field import Field
 from holdfast.records.hydrate import loaded
 from holdfast.records.loading import load_relations
 from holdfast.records.model import model_of
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Session
     from holdfast.records.query import Order
-    from holdfast.records.relation import Relation
     from holdfast.records.store import Store
+    from holdfast.records.wording import Condition, Figure, Loading, Named, Ordering
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -55,7 +54,7 @@ class Reading(Generic[E]):
         self._driver = store.driver
         self._key_column = Column(self.model.name, self.model.key)
 
-    async def get(self, key: object, *, load: Sequence[Relation] = ()) -> E | None:
+    async def get(self, key: object, *, load: Sequence[Loading] = ()) -> E | None:
         """Return the entity under *key*, None when there is none."""
         wanted = self._key(key)
         if not load:
@@ -66,7 +65,7 @@ class Reading(Generic[E]):
                 await self._load([found], load)
             return found
 
-    async def get_one(self, key: object, *, load: Sequence[Relation] = ()) -> E:
+    async def get_one(self, key: object, *, load: Sequence[Loading] = ()) -> E:
         """Return the entity under *key*. Raises NotFoundError."""
         found = await self.get(key, load=load)
         if found is None:
@@ -74,7 +73,7 @@ class Reading(Generic[E]):
         return found
 
     async def get_many(
-        self, keys: Iterable[object], *, load: Sequence[Relation] = ()
+        self, keys: Iterable[object], *, load: Sequence[Loading] = ()
     ) -> list[E | None]:
         """Return the entities under *keys*, by position, None where there is none."""
         wanted = [self._key(key) for key in keys]
@@ -96,11 +95,11 @@ class Reading(Generic[E]):
 
     async def find(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
-        load: Sequence[Relation] = (),
+        load: Sequence[Loading] = (),
     ) -> list[E]:
         """Return what fits *where*, along *order_by* (then by key), with *load* fetched too."""
         select = Select(
@@ -119,15 +118,15 @@ class Reading(Generic[E]):
 
     async def first(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
-        load: Sequence[Relation] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
+        load: Sequence[Loading] = (),
     ) -> E | None:
         """Return the first that fits, None when none does."""
         found = await self.find(*where, order_by=order_by, limit=1, load=load)
         return found[0] if found else None
 
-    async def one(self, *where: Predicate, load: Sequence[Relation] = ()) -> E:
+    async def one(self, *where: Condition, load: Sequence[Loading] = ()) -> E:
         """Return the only one that fits. Raises NotFoundError and MultipleFoundError."""
         found = await self.find(*where, limit=2, load=load)
         if not found:
@@ -138,12 +137,12 @@ class Reading(Generic[E]):
 
     async def page(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
         size: int = 50,
         cursor: str | None = None,
         total: bool = False,
-        load: Sequence[Relation] = (),
+        load: Sequence[Loading] = (),
     ) -> Page[E]:
         """Return the page of up to *size* results after (or before) *cursor*, or the first one.
 
@@ -183,10 +182,10 @@ class Reading(Generic[E]):
 
     async def stream(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
         batch: int = 500,
-        load: Sequence[Relation] = (),
+        load: Sequence[Loading] = (),
     ) -> AsyncIterator[E]:
         """Yield what fits, along *order_by* (then by key), holding *batch* entities at a time.
 
@@ -214,53 +213,53 @@ class Reading(Generic[E]):
     @overload
     async def select(
         self,
-        first: Field[A],
+        first: Named[A],
         /,
         *,
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A]]: ...
     @overload
     async def select(
         self,
-        first: Field[A],
-        second: Field[B],
+        first: Named[A],
+        second: Named[B],
         /,
         *,
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B]]: ...
     @overload
     async def select(
         self,
-        first: Field[A],
-        second: Field[B],
-        third: Field[C],
+        first: Named[A],
+        second: Named[B],
+        third: Named[C],
         /,
         *,
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B, C]]: ...
     @overload
     async def select(
         self,
-        *fields: Field[Any],
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        *fields: Named[Any],
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[object, ...]]: ...
     async def select(
         self,
-        *fields: Field[Any],
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        *fields: Named[Any],
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> Any:
@@ -280,9 +279,9 @@ class Reading(Generic[E]):
 
     async def aggregate(
         self,
-        *figures: Aggregate,
-        where: Predicate | Sequence[Predicate] = (),
-        by: Field[Any] | Sequence[Field[Any]] = (),
+        *figures: Figure,
+        where: Condition | Sequence[Condition] = (),
+        by: Named[Any] | Sequence[Named[Any]] = (),
     ) -> list[tuple[object, ...]]:
         """Return figures over what fits, as `Video.duration.sum()` and `count()` say them.
 
@@ -290,7 +289,7 @@ class Reading(Generic[E]):
         the values, then the figures. Without *by* one row. Nulls don't count; a figure of no
         values is None, a count 0. Sums and means of integers, decimals and durations are exact.
         """
-        groups = checked.columns(self.model, (by,) if isinstance(by, Field) else by)
+        groups = checked.columns(self.model, by if isinstance(by, (list, tuple)) else (by,))
         query = Figures(
             self.model,
             checked.figures(self.model, figures),
@@ -306,11 +305,11 @@ class Reading(Generic[E]):
         ]
         return loaded(rows, kinds)
 
-    async def count(self, *where: Predicate) -> int:
+    async def count(self, *where: Condition) -> int:
         """Return how many fit; all, when nothing is said."""
         return await self._count(checked.condition(self.model, where))
 
-    async def exists(self, *where: Predicate) -> bool:
+    async def exists(self, *where: Condition) -> bool:
         """Tell whether any fits."""
         select = Select(self.model, checked.condition(self.model, where), (), 1)
         return bool(await self._session.values(select, (self._key_column,)))
@@ -325,7 +324,7 @@ class Reading(Generic[E]):
             return nullcontext()
         return self.store.transaction(read_only=True)
 
-    async def _load(self, entities: Sequence[E], relations: Sequence[Relation]) -> None:
+    async def _load(self, entities: Sequence[E], relations: Sequence[Loading]) -> None:
         if relations and entities:
             await load_relations(self._session, self.model, entities, relations)
 
@@ -348,5 +347,5 @@ class Reading(Generic[E]):
         )
 
 
-def _several(where: Predicate | Sequence[Predicate]) -> Sequence[Predicate]:
-    return (where,) if isinstance(where, Predicate) else where
+def _several(where: Condition | Sequence[Condition]) -> Sequence[object]:
+    return where if isinstance(where, (list, tuple)) else (where,)

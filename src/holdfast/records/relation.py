@@ -38,12 +38,13 @@ class Relation:
             raise ConfigurationError(f"{self.name}: the relation belongs to no entity")
         return self._resolve()
 
-    def _then(self, relations: tuple[Relation, ...]) -> Relation:
+    def deeper(self, relations: tuple[Relation, ...]) -> Relation:
+        """Return this relation with *relations* of its target loaded too."""
         if self._resolve is None:
             raise ConfigurationError(f"{self.name}: the relation belongs to no entity")
-        deeper = self.bind(self.owner, self.name, self._resolve)
-        deeper.nested = (*self.nested, *relations)
-        return deeper
+        bound = self.bind(self.owner, self.name, self._resolve)
+        bound.nested = (*self.nested, *relations)
+        return bound
 
     def __repr__(self) -> str:
         return f"{self.owner.__name__}.{self.name}"
@@ -62,7 +63,7 @@ class One(Relation, Generic[T]):
 
     def then(self, *relations: Relation) -> Relation:
         """Return this relation with *relations* of its target loaded too."""
-        return self._then(relations)
+        return self.deeper(relations)
 
 
 class Many(Relation, Generic[T]):
@@ -78,7 +79,7 @@ class Many(Relation, Generic[T]):
 
     def then(self, *relations: Relation) -> Relation:
         """Return this relation with *relations* of its target loaded too."""
-        return self._then(relations)
+        return self.deeper(relations)
 
 
 def one(*, via: str, init: Literal[False] = False) -> One[T]:  # noqa: ARG001 - for type checkers

@@ -155,10 +155,19 @@ def models_of(entities: Iterable[type]) -> tuple[Model[object], ...]:
     Raises ConfigurationError when they don't fit together in one store.
     """
     models: tuple[Model[object], ...] = tuple(
-        dict.fromkeys(model_of(entity) for entity in entities)
+        dict.fromkeys(_adopted(entity) for entity in entities)
     )
     _check_models(models)
     return models
+
+
+def _adopted(entity: type[E]) -> Model[E]:
+    if "__holdfast__" in getattr(entity, "__dict__", {}):
+        return model_of(entity)
+    # Half of all start-up is SQLAlchemy, which not every store needs.
+    from holdfast.records.alchemy.mapped import adopted  # noqa: PLC0415
+
+    return adopted(entity)
 
 
 def _check_models(models: tuple[Model[object], ...]) -> None:

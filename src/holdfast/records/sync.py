@@ -6,6 +6,7 @@ API is stepped to its end by hand (see `holdfast.blocking`). Threads may share a
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from holdfast.blocking import iterate, run
@@ -15,19 +16,27 @@ from holdfast.records.repository import Repository as AsyncRepository
 from holdfast.records.store import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
+    import sqlalchemy as sa
+    from sqlalchemy.orm import Session as OrmSession
+
     from holdfast.records.driver import Isolation
-    from holdfast.records.field import Field
     from holdfast.records.page import BatchResult, Page, Upserted
-    from holdfast.records.query import Aggregate, Change, Order, Predicate
-    from holdfast.records.relation import Relation
     from holdfast.records.store import Store as AsyncStore
     from holdfast.records.structure import Verify
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
     from holdfast.records.transaction import Transaction as AsyncTransaction
+    from holdfast.records.wording import (
+        Changing,
+        Condition,
+        Figure,
+        Loading,
+        Named,
+        Ordering,
+    )
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -120,19 +129,38 @@ class Transaction:
 
     def after_commit(self, callback: Callable[[], object]) -> None:
         """Call *callback* once the whole transaction is committed; never when it is not."""
-        if self._entered is None:
-            raise TransactionError("the transaction is not open; use `with`")
 
         async def called() -> None:
             callback()
 
-        self._entered.after_commit(called)
+        self._open.after_commit(called)
 
     def savepoint(self) -> Transaction:
         """Return a part of the transaction that is undone alone when its block raises."""
+        return Transaction(self._open.savepoint())
+
+    def execute(
+        self,
+        statement: sa.Executable,
+        parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
+    ) -> sa.Result[Any]:
+        return run(self._open.execute(statement, parameters))
+
+    def run_sync(self, work: Callable[[sa.Connection], T]) -> T:
+        return run(self._open.run_sync(work))
+
+    @contextmanager
+    def session(self) -> Iterator[OrmSession]:
+        loan = run(self._open.lent())
+        with self.savepoint(), loan.session() as session:
+            yield session
+            session.commit()
+
+    @property
+    def _open(self) -> AsyncTransaction:
         if self._entered is None:
             raise TransactionError("the transaction is not open; use `with`")
-        return Transaction(self._entered.savepoint())
+        return self._entered
 
 
 class Repository(Generic[E]):
@@ -141,22 +169,22 @@ class Repository(Generic[E]):
     def __init__(self, entity: type[E], store: Store) -> None:
         self.asynchronous = AsyncRepository(entity, store.asynchronous)
 
-    def get(self, key: object, *, load: Sequence[Relation] = ()) -> E | None:
+    def get(self, key: object, *, load: Sequence[Loading] = ()) -> E | None:
         return run(self.asynchronous.get(key, load=load))
 
-    def get_one(self, key: object, *, load: Sequence[Relation] = ()) -> E:
+    def get_one(self, key: object, *, load: Sequence[Loading] = ()) -> E:
         return run(self.asynchronous.get_one(key, load=load))
 
-    def get_many(self, keys: Iterable[object], *, load: Sequence[Relation] = ()) -> list[E | None]:
+    def get_many(self, keys: Iterable[object], *, load: Sequence[Loading] = ()) -> list[E | None]:
         return run(self.asynchronous.get_many(keys, load=load))
 
     def find(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
-        load: Sequence[Relation] = (),
+        load: Sequence[Loading] = (),
     ) -> list[E]:
         return run(
             self.asynchronous.find(*where, order_by=order_by, limit=limit, offset=offset, load=load)
@@ -164,23 +192,23 @@ class Repository(Generic[E]):
 
     def first(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
-        load: Sequence[Relation] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
+        load: Sequence[Loading] = (),
     ) -> E | None:
         return run(self.asynchronous.first(*where, order_by=order_by, load=load))
 
-    def one(self, *where: Predicate, load: Sequence[Relation] = ()) -> E:
+    def one(self, *where: Condition, load: Sequence[Loading] = ()) -> E:
         return run(self.asynchronous.one(*where, load=load))
 
     def page(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
         size: int = 50,
         cursor: str | None = None,
         total: bool = False,
-        load: Sequence[Relation] = (),
+        load: Sequence[Loading] = (),
     ) -> Page[E]:
         return run(
             self.asynchronous.page(
@@ -190,63 +218,63 @@ class Repository(Generic[E]):
 
     def stream(
         self,
-        *where: Predicate,
-        order_by: Order | Sequence[Order] = (),
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
         batch: int = 500,
-        load: Sequence[Relation] = (),
+        load: Sequence[Loading] = (),
     ) -> Iterator[E]:
         return iterate(self.asynchronous.stream(*where, order_by=order_by, batch=batch, load=load))
 
     @overload
     def select(  # pyright: ignore[reportOverlappingOverload]
         self,
-        first: Field[A],
+        first: Named[A],
         /,
         *,
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A]]: ...
     @overload
     def select(
         self,
-        first: Field[A],
-        second: Field[B],
+        first: Named[A],
+        second: Named[B],
         /,
         *,
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B]]: ...
     @overload
     def select(
         self,
-        first: Field[A],
-        second: Field[B],
-        third: Field[C],
+        first: Named[A],
+        second: Named[B],
+        third: Named[C],
         /,
         *,
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B, C]]: ...
     @overload
     def select(
         self,
-        *fields: Field[Any],
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        *fields: Named[Any],
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[object, ...]]: ...
     def select(
         self,
-        *fields: Field[Any],
-        where: Predicate | Sequence[Predicate] = (),
-        order_by: Order | Sequence[Order] = (),
+        *fields: Named[Any],
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> Any:
@@ -258,16 +286,16 @@ class Repository(Generic[E]):
 
     def aggregate(
         self,
-        *figures: Aggregate,
-        where: Predicate | Sequence[Predicate] = (),
-        by: Field[Any] | Sequence[Field[Any]] = (),
+        *figures: Figure,
+        where: Condition | Sequence[Condition] = (),
+        by: Named[Any] | Sequence[Named[Any]] = (),
     ) -> list[tuple[object, ...]]:
         return run(self.asynchronous.aggregate(*figures, where=where, by=by))
 
-    def count(self, *where: Predicate) -> int:
+    def count(self, *where: Condition) -> int:
         return run(self.asynchronous.count(*where))
 
-    def exists(self, *where: Predicate) -> bool:
+    def exists(self, *where: Condition) -> bool:
         return run(self.asynchronous.exists(*where))
 
     def add(self, entity: E) -> E:
@@ -279,18 +307,18 @@ class Repository(Generic[E]):
     def update(self, entity: E) -> E:
         return run(self.asynchronous.update(entity))
 
-    def patch(self, key: object, *changes: Change, when: Predicate | None = None) -> E:
+    def patch(self, key: object, *changes: Changing, when: Condition | None = None) -> E:
         return run(self.asynchronous.patch(key, *changes, when=when))
 
-    def upsert(self, entity: E, *, on: Sequence[Field[Any]] = ()) -> Upserted[E]:
+    def upsert(self, entity: E, *, on: Sequence[Named[Any]] = ()) -> Upserted[E]:
         return run(self.asynchronous.upsert(entity, on=on))
 
     def upsert_many(
-        self, entities: Iterable[E], *, on: Sequence[Field[Any]] = ()
+        self, entities: Iterable[E], *, on: Sequence[Named[Any]] = ()
     ) -> list[Upserted[E]]:
         return run(self.asynchronous.upsert_many(entities, on=on))
 
-    def update_where(self, *where: Predicate, changes: Sequence[Change]) -> int:
+    def update_where(self, *where: Condition, changes: Changing | Sequence[Changing]) -> int:
         return run(self.asynchronous.update_where(*where, changes=changes))
 
     def delete(self, key: object, *, version: int | None = None) -> bool:
@@ -299,5 +327,5 @@ class Repository(Generic[E]):
     def delete_many(self, keys: Iterable[object]) -> int:
         return run(self.asynchronous.delete_many(keys))
 
-    def delete_where(self, *where: Predicate) -> int:
+    def delete_where(self, *where: Condition) -> int:
         return run(self.asynchronous.delete_where(*where))

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from holdfast.errors import TransactionError
+from holdfast.errors import TransactionError, UnsupportedError
+from holdfast.records.driver import Lends
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from contextvars import Token
     from types import TracebackType
 
-    from holdfast.records.driver import Driver, DriverTransaction, Session, TransactionOptions
+    import sqlalchemy as sa
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from holdfast.records.driver import (
+        Driver,
+        DriverTransaction,
+        Loan,
+        Session,
+        TransactionOptions,
+    )
+
+T = TypeVar("T")
 
 Callback = Callable[[], Awaitable[object]]
 
@@ -32,7 +46,7 @@ def session_of(driver: Driver) -> Session:
     if not _open.get():
         return driver.session()
     transaction = current(driver)
-    return driver.session() if transaction is None else transaction.session
+    return driver.session() if transaction is None else transaction.work
 
 
 class Transaction:
@@ -51,6 +65,7 @@ class Transaction:
         self._savepoints: list[tuple[Savepoint, int]] = []
         self._token: Token[tuple[Transaction, ...]] | None = None
         self._afterwards: list[Callback] = []
+        self._loan: Loan | None = None
 
     def after_commit(self, callback: Callback) -> None:
         """Await *callback* once the whole transaction is committed; never when it is not.
@@ -65,12 +80,8 @@ class Transaction:
         self._afterwards.append(callback)
 
     @property
-    def session(self) -> Session:
-        """Where to read and write. Raises TransactionError before the start and after the end."""
-        return self.work
-
-    @property
     def work(self) -> DriverTransaction:
+        """Where to read and write. Raises TransactionError before the start and after the end."""
         if self._over:
             raise TransactionError(
                 "the transaction that this code was started in is over; a task that outlives its "
@@ -79,6 +90,48 @@ class Transaction:
         if self._work is None:
             raise TransactionError("the transaction is not open; use `async with`")
         return self._work
+
+    async def execute(
+        self,
+        statement: sa.Executable,
+        parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
+    ) -> sa.Result[Any]:
+        """Run a *statement* of SQLAlchemy's in this transaction and return its result, fetched.
+
+        It sees what the transaction has written, and is committed or undone with it. One that
+        fails is undone by itself, with SQLAlchemy's own error; but SerializationError,
+        LockTimeoutError and the like are raised for what trying again may help with.
+        Raises UnsupportedError where the backend is no SQL database.
+        """
+        return await (await self.lent()).execute(statement, parameters)
+
+    async def run_sync(self, work: Callable[[sa.Connection], T]) -> T:
+        """Return what *work* returns, plain code that is given SQLAlchemy's blocking connection."""
+        return await (await self.lent()).run(work)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """Give a session of SQLAlchemy's that works in this transaction.
+
+        At the end of the block it is flushed, and what it did is the transaction's; an exception
+        undoes what it did. Its own commit() and rollback() reach no further back than the block.
+        """
+        loan = await self.lent()
+        async with self.savepoint():
+            async with loan.async_session() as session:
+                yield session
+                await session.commit()
+
+    async def lent(self) -> Loan:
+        """Return the transaction's connection as lent to SQLAlchemy, until the end."""
+        work = self.work
+        if self._loan is None:
+            if not isinstance(work, Lends):
+                raise UnsupportedError("SQLAlchemy's statements and sessions", self.driver.name)
+            loan = work.lend()
+            await loan.open()
+            self._loan = loan
+        return self._loan
 
     def savepoint(self) -> Savepoint:
         """Return a part of the transaction that is undone alone when its block raises."""
@@ -101,6 +154,12 @@ class Transaction:
         self._over = True
         if self._token is not None:
             _open.reset(self._token)
+        try:
+            if self._loan is not None:
+                await self._loan.close()
+        except BaseException:
+            await work.rollback()
+            raise
         if error is not None:
             await work.rollback()
             return

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.field import Field
     from holdfast.records.model import Row
-    from holdfast.records.query import Change
+    from holdfast.records.wording import Changing, Condition, Named
 
 E = TypeVar("E")
 
@@ -87,7 +86,7 @@ class Writing(Reading[E]):
                     "is missing: update what a repository returned, or patch by key",
                 )
             expected = cast("int", version.to_row(self.model.name, known))
-        row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now())
+        row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now(), fresh=False)
         key = row[self.model.key.position]
         if key is None:
             raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")
@@ -96,7 +95,7 @@ class Writing(Reading[E]):
             raise await self._why_not(key, expected)
         return stored
 
-    async def patch(self, key: object, *changes: Change, when: Predicate | None = None) -> E:
+    async def patch(self, key: object, *changes: Changing, when: Condition | None = None) -> E:
         """Make *changes* to the row under *key* and return it as stored, one version up.
 
         With *when*, only if the row fits it, else PreconditionFailedError. Raises NotFoundError.
@@ -115,7 +114,7 @@ class Writing(Reading[E]):
             raise PreconditionFailedError(self.model.name, key)
         raise NotFoundError(self.model.name, key)
 
-    async def upsert(self, entity: E, *, on: Sequence[Field[Any]] = ()) -> Upserted[E]:
+    async def upsert(self, entity: E, *, on: Sequence[Named[Any]] = ()) -> Upserted[E]:
         """Add *entity*, or overwrite the row with the same *on* fields (the key, by default).
 
         The overwritten row keeps its key and its time of creation, and goes one version up. *on*
@@ -128,7 +127,7 @@ class Writing(Reading[E]):
         return Upserted(stored, created)
 
     async def upsert_many(
-        self, entities: Iterable[E], *, on: Sequence[Field[Any]] = ()
+        self, entities: Iterable[E], *, on: Sequence[Named[Any]] = ()
     ) -> list[Upserted[E]]:
         """Upsert all of *entities*, or none; see `upsert`. Results stand at their positions.
 
@@ -142,7 +141,7 @@ class Writing(Reading[E]):
         stored = await self._session.upsert(self.model, rows, fields)
         return [Upserted(entity, created) for entity, created in stored]
 
-    async def update_where(self, *where: Predicate, changes: Sequence[Change]) -> int:
+    async def update_where(self, *where: Condition, changes: Changing | Sequence[Changing]) -> int:
         """Make *changes* to all rows that fit and return how many did.
 
         Without a predicate it is refused: say `everything()`.
@@ -183,7 +182,7 @@ class Writing(Reading[E]):
             return 0
         return await self._session.delete(self.model, In(self._key_column, wanted))
 
-    async def delete_where(self, *where: Predicate) -> int:
+    async def delete_where(self, *where: Condition) -> int:
         """Delete all rows that fit and return how many did; refused without a predicate."""
         checked.require_predicate(where, "delete_where")
         return await self._session.delete(self.model, checked.condition(self.model, where))

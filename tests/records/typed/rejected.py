@@ -1,6 +1,8 @@
 """What the type checkers must refuse, at each line that says so."""
 
-from holdfast import Repository
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from holdfast import Repository, field_of
 from holdfast.records.conformance.entities import Author, Tally
 
 
@@ -18,3 +20,22 @@ async def use(authors: Repository[Author]) -> None:
     author: Tally = await authors.get_one(1)  # refused
     Author.name.increment(1)  # refused
     author.total = "5"  # refused
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+async def use_mapped(users: Repository[User]) -> None:
+    await users.find(User.nmae == "a")  # refused
+    await users.find(User.name)  # refused
+    await users.find(User.name == "a" and True)  # refused
+    await users.add(Tally(id="t"))  # refused
+    name: int = (await users.select(User.name))[0][0]  # refused
+    await users.patch(name, field_of(User.name).to(5))  # refused

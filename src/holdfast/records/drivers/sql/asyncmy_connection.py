@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 class AsyncmyConnection:
     """See `Connection`."""
 
+    driver = "asyncmy"
+
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
+        self.raw = raw
         self._cursor = raw.cursor()
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
@@ -56,24 +58,24 @@ class AsyncmyConnection:
         if isinstance(error, asyncmy.errors.MySQLError):
             code = error.args[0] if error.args else None
             desynced = isinstance(error, asyncmy.errors.InternalError) and not isinstance(code, int)
-            lost = desynced or code in LOST or not self._raw.connected
+            lost = desynced or code in LOST or not self.raw.connected
             return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
         if isinstance(error, (OSError, EOFError)):
             return Fault("2013", lost=True)
         return None
 
     def stale(self) -> bool:
-        transport = self._raw._transport  # noqa: SLF001 - it has no other way to say that it is over
-        return not self._raw.connected or transport is None or bool(transport.is_closing())
+        transport = self.raw._transport  # noqa: SLF001 - it has no other way to say that it is over
+        return not self.raw.connected or transport is None or bool(transport.is_closing())
 
     async def close(self) -> None:
         try:
-            await self._raw.ensure_closed()
+            await self.raw.ensure_closed()
         except (OSError, EOFError, asyncmy.errors.MySQLError):
             self.abandon()
 
     def abandon(self) -> None:
-        self._raw.close()
+        self.raw.close()
 
 
 async def connect(

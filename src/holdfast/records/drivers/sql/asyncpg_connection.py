@@ -26,30 +26,32 @@ if TYPE_CHECKING:
 class AsyncpgConnection:
     """See `Connection`. A cancelled call cancels its statement on the server."""
 
+    driver = "asyncpg"
+
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
+        self.raw = raw
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
-        found: Sequence[Sequence[object]] = await self._raw.fetch(sql, *values)
+        found: Sequence[Sequence[object]] = await self.raw.fetch(sql, *values)
         return found
 
     async def execute(self, sql: str, values: Sequence[object]) -> int:
-        tag: str = await self._raw.execute(sql, *values)
+        tag: str = await self.raw.execute(sql, *values)
         return int(tag.rpartition(" ")[2])
 
     async def command(self, sql: str) -> str:
-        tag: str = await self._raw.execute(sql)
+        tag: str = await self.raw.execute(sql)
         return tag
 
     async def copy(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         try:
-            await self._raw.copy_records_to_table(table, records=rows, columns=columns)
+            await self.raw.copy_records_to_table(table, records=rows, columns=columns)
         except asyncpg.InternalClientError:
             # asyncpg had asked for an answer before it failed, and leaves it to nobody: when the
             # connection ends, asyncio would complain of a failure that no one looked at.
-            for waiter in gc.get_referents(self._raw._protocol):  # noqa: SLF001 - the only way
+            for waiter in gc.get_referents(self.raw._protocol):  # noqa: SLF001 - the only way
                 if isinstance(waiter, asyncio.Future):
                     waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
@@ -58,9 +60,9 @@ class AsyncpgConnection:
         if isinstance(error, asyncpg.PostgresError):
             code = str(getattr(error, "sqlstate", ""))
             constraint = getattr(error, "constraint_name", None)
-            return Fault(code, constraint, lost=self._raw.is_closed() or code.startswith(ENDED))
+            return Fault(code, constraint, lost=self.raw.is_closed() or code.startswith(ENDED))
         if isinstance(error, OSError) or (
-            isinstance(error, asyncpg.InterfaceError) and self._raw.is_closed()
+            isinstance(error, asyncpg.InterfaceError) and self.raw.is_closed()
         ):
             return Fault("08006", lost=True)
         if isinstance(error, asyncpg.InternalClientError):
@@ -70,16 +72,16 @@ class AsyncpgConnection:
         return None
 
     def stale(self) -> bool:
-        return bool(self._raw.is_closed())
+        return bool(self.raw.is_closed())
 
     async def close(self) -> None:
         try:
-            await self._raw.close(timeout=5)
+            await self.raw.close(timeout=5)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.abandon()
 
     def abandon(self) -> None:
-        self._raw.terminate()
+        self.raw.terminate()
 
 
 async def connect(

@@ -11,6 +11,7 @@ import orjson
 
 from holdfast.errors import LockTimeoutError
 from holdfast.records.document import json_equal
+from holdfast.records.drivers.sql.declared.sums import added, microseconds
 from holdfast.records.drivers.sql.rows import classified
 from holdfast.records.evaluate import follow, in_json_order, matches
 from holdfast.records.query import Operator, Part
@@ -106,9 +107,21 @@ def _fold(text: str | None) -> str | None:
     return None if text is None else fold_case(text)
 
 
-_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int | None]], ...] = (
+def _add(
+    kind: str, stored: str | float | None, amount: str | float, precision: int, scale: int
+) -> str | float | None:
+    return None if stored is None else added(kind, stored, amount, precision, scale)
+
+
+def _span(text: str | None) -> int | None:
+    return None if text is None else microseconds(text)
+
+
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | float | None]], ...] = (
     ("holdfast_follow", 2, _follow),
     ("holdfast_compare", 3, _compare),
     ("holdfast_match", 4, _match),
     ("holdfast_fold", 1, _fold),
+    ("holdfast_add", 5, _add),
+    ("holdfast_span", 1, _span),
 )

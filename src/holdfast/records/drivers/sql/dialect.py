@@ -104,6 +104,10 @@ class Dialect(Protocol):
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]: ...
 
+    def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
+        """Return the sum of what *column* holds and *amount*; too large a sum fails."""
+        ...
+
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """Return the insertion of one row that overwrites the one with the same *on* fields."""
         ...

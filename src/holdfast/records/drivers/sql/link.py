@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,11 @@ class Fault:
 
 class Connection(Protocol):
     """One connection of a driver. Outside a transaction each statement commits by itself."""
+
+    driver: str
+    """The driver's name."""
+    raw: Any
+    """The driver's own connection, for who speaks to it in the driver's words."""
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
         """Run one statement and return its rows."""

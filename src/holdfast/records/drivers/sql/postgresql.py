@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from sqlalchemy.dialects import postgresql
 
 from holdfast.errors import ConfigurationError, ConflictError, SerializationError
+from holdfast.records.drivers.sql.declared.constraints import constraint_names
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.pool import PoolOptions
 from holdfast.records.drivers.sql.probing import conflict
@@ -337,6 +338,8 @@ class PostgreSQLRows(ServerRows):
 
 def _constraints(model: Model[object], kind: str) -> list[tuple[tuple[str, ...], str]]:
     """Return the fields and names of a model's constraints."""
+    if model.origin is not None:
+        return constraint_names(model, kind)
     if kind == "foreign key":
         return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
     found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]

@@ -109,14 +109,16 @@ def pointers(
     quote = statements.dialect.compiler.identifier_preparer.quote
     sql, values = statements.delete(model, where)
     condition = sql.partition(" WHERE ")[2] or "1"
-    key, table = quote(model.key.name), quote(model.table)
+    table = statements.tables[model.table]
+    key = quote(table.c[model.key.name].name)
     for child in statements.models:
         for spec in child.references:
             reference = spec.reference
             assert reference is not None
             if reference.on_delete == "restrict" and model_of(reference.target()) is model:
+                column = quote(statements.tables[child.table].c[spec.name].name)
                 held = (
-                    f"SELECT 1 FROM {quote(child.table)} WHERE {quote(spec.name)} IN "  # noqa: S608 - names of the models
-                    f"(SELECT {key} FROM {table} WHERE {condition}) LIMIT 1"
+                    f"SELECT 1 FROM {quote(child.table)} WHERE {column} IN "  # noqa: S608 - names of the models
+                    f"(SELECT {key} FROM {quote(table.name)} WHERE {condition}) LIMIT 1"
                 )
                 yield child, (spec.name,), (held, values)

@@ -28,8 +28,10 @@ _PATIENCE = 5  # seconds to find out why a connection was refused
 class PsycopgConnection:
     """See `Connection`."""
 
+    driver = "psycopg"
+
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
-        self._raw = raw
+        self.raw = raw
         self._cursor = psycopg.RawCursor(raw)
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
@@ -50,7 +52,7 @@ class PsycopgConnection:
         into = SQL("COPY {} ({}) FROM STDIN").format(
             Identifier(table), SQL(", ").join(map(Identifier, columns))
         )
-        with self._raw.cursor().copy(into) as copy:
+        with self.raw.cursor().copy(into) as copy:
             for row in rows:
                 copy.write_row(row)
 
@@ -58,23 +60,23 @@ class PsycopgConnection:
         if not isinstance(error, psycopg.Error):
             return None
         if error.sqlstate is None:
-            return Fault("08006", lost=True) if self._raw.closed else None
-        lost = self._raw.closed or error.sqlstate.startswith(ENDED)
+            return Fault("08006", lost=True) if self.raw.closed else None
+        lost = self.raw.closed or error.sqlstate.startswith(ENDED)
         return Fault(error.sqlstate, error.diag.constraint_name, lost=lost)
 
     def stale(self) -> bool:
-        if self._raw.closed:
+        if self.raw.closed:
             return True
         # Nobody speaks on an idle connection but to say that it is over.
         poll = select.poll()
-        poll.register(self._raw.fileno(), select.POLLIN)
+        poll.register(self.raw.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
     async def close(self) -> None:
-        self._raw.close()
+        self.raw.close()
 
     def abandon(self) -> None:
-        self._raw.close()
+        self.raw.close()
 
 
 async def connect(

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 class PyMySQLConnection:
     """See `Connection`."""
 
+    driver = "pymysql"
+
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
+        self.raw = raw
         self._cursor = raw.cursor()
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
@@ -56,28 +58,28 @@ class PyMySQLConnection:
         if isinstance(error, pymysql.MySQLError):
             code = error.args[0] if error.args else None
             desynced = isinstance(error, pymysql.InternalError) and not isinstance(code, int)
-            lost = desynced or code in LOST or not self._raw.open
+            lost = desynced or code in LOST or not self.raw.open
             return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
         if isinstance(error, OSError):
             return Fault("2013", lost=True)
         return None
 
     def stale(self) -> bool:
-        if not self._raw.open:
+        if not self.raw.open:
             return True
         # Nobody speaks on an idle connection but to say that it is over.
         poll = select.poll()
-        poll.register(self._raw._sock.fileno(), select.POLLIN)  # noqa: SLF001 - it has no other way
+        poll.register(self.raw._sock.fileno(), select.POLLIN)  # noqa: SLF001 - it has no other way
         return bool(poll.poll(0))
 
     async def close(self) -> None:
         try:
-            self._raw.close()
+            self.raw.close()
         except (OSError, pymysql.MySQLError):
             self.abandon()
 
     def abandon(self) -> None:
-        self._raw._force_close()  # noqa: SLF001 - `close` speaks, and may wait for an answer
+        self.raw._force_close()  # noqa: SLF001 - `close` speaks, and may wait for an answer
 
 
 async def connect(

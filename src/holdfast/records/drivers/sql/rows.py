@@ -201,7 +201,7 @@ class Rows:
         try:
             return self._execute(sql, values).rowcount
         except sqlite3.Error as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            if error.sqlite_errorcode in _POINTED_AT:
                 raise self._still_pointed_at(model, where) from error
             self._fail(model, error)
 
@@ -300,8 +300,17 @@ _DUPLICATES = (
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
     sqlite3.SQLITE_CONSTRAINT_ROWID,
 )
+_POINTED_AT = (
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER,  # of a reference that says RESTRICT
+)
 _CONSTRAINT_DATATYPE = 3091  # SQLITE_CONSTRAINT_DATATYPE, which sqlite3 does not name
-_OVERFLOWS = (sqlite3.SQLITE_CONSTRAINT_CHECK, _CONSTRAINT_DATATYPE, sqlite3.SQLITE_MISMATCH)
+_OVERFLOWS = (
+    sqlite3.SQLITE_CONSTRAINT_CHECK,
+    _CONSTRAINT_DATATYPE,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_TOOBIG,  # what an OverflowError of a function of ours becomes
+)
 _PRIMARY = 0xFF  # the lower byte of an extended result code is its primary one
 _STORAGE = {
     sqlite3.SQLITE_FULL: "the disk is full",

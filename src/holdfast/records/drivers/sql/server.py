@@ -7,8 +7,13 @@ import random
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError, UnavailableError
+from holdfast.records.driver import TransactionOptions
+from holdfast.records.drivers.sql.declared.adapting import declared_dialect
+from holdfast.records.drivers.sql.declared.tables import declared
+from holdfast.records.drivers.sql.lending.engines import engine_for
+from holdfast.records.drivers.sql.lending.loan import Loan
 from holdfast.records.drivers.sql.pool import Pool
-from holdfast.records.drivers.sql.statements import statements_of
+from holdfast.records.drivers.sql.statements import Statements, statements_of
 from holdfast.records.drivers.sql.structure import (
     found_structure,
     structure_differences,
@@ -19,12 +24,13 @@ from holdfast.records.drivers.sql.verbs import Catalogue
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
+    import sqlalchemy as sa
+
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import Figures, Select, TransactionOptions, Update, Values
+    from holdfast.records.driver import Figures, Select, Update, Values
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.link import Connection
     from holdfast.records.drivers.sql.pool import PoolOptions
-    from holdfast.records.drivers.sql.statements import Statements
     from holdfast.records.drivers.sql.verbs import ServerRows
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
@@ -90,7 +96,7 @@ class ServerDriver:
         server = self.server
         connection = await server.connect()
         try:
-            dialect = await server.dialect(connection)
+            dialect = declared_dialect(await server.dialect(connection), models)
             catalogue = Catalogue(statements_of(tuple(models), dialect), server.name)
             catalogue.echo, catalogue.slow = server.options.echo, server.options.slow_statement
         except BaseException:
@@ -141,10 +147,47 @@ class ServerDriver:
         return structure_differences(statements.tables, statements.dialect, found)
 
     async def create_schema(self) -> None:
-        await self._define(self.server.creation(self._statements))
+        theirs, ours = self._apart()
+        if theirs:
+            await self._by_metadata(theirs, lambda metadata: metadata.create_all)
+        await self._define(self.server.creation(ours))
 
     async def drop_schema(self) -> None:
-        await self._define(self.server.removal(self._statements))
+        theirs, ours = self._apart()
+        if ours.tables:
+            await self._define(self.server.removal(ours))
+        if theirs:
+            await self._by_metadata(theirs, lambda metadata: metadata.drop_all)
+
+    def _apart(self) -> tuple[list[sa.Table], Statements]:
+        """Return the tables that mapped classes declare, and the statements of all others."""
+        statements = self._statements
+        models = statements.models
+        ours = Statements((), statements.dialect)
+        ours.tables = {
+            model.table: statements.tables[model.table] for model in models if model.origin is None
+        }
+        return declared(models), ours
+
+    async def _by_metadata(
+        self, tables: list[sa.Table], verb: Callable[[sa.MetaData], Callable[..., None]]
+    ) -> None:
+        def work(connection: sa.Connection) -> None:
+            for metadata in dict.fromkeys(table.metadata for table in tables):
+                mine = [table for table in tables if table.metadata is metadata]
+                verb(metadata)(connection, tables=mine)
+
+        transaction = await self.begin(TransactionOptions())
+        try:
+            await transaction.alone(self.server.creation(Statements((), self._statements.dialect)))
+            loan = transaction.lend()
+            await loan.open()
+            await loan.run(work)
+            await loan.close()
+        except BaseException:
+            await transaction.rollback()
+            raise
+        await transaction.commit()
 
     @property
     def _statements(self) -> Statements:
@@ -265,6 +308,20 @@ class ServerTransaction(PooledSession):
 
     async def write(self, work: Callable[[ServerRows], Awaitable[T]]) -> T:
         return await self._whole(work(self._rows))
+
+    def lend(self) -> Loan:
+        rows = self._rows
+
+        def meaning(error: BaseException) -> BaseException | None:
+            return rows.classified(error) if isinstance(error, Exception) else None
+
+        whole = None if self._blocking else self._whole
+        return Loan(engine_for(rows.connection, whole), before=rows.intruded, meaning=meaning)
+
+    async def alone(self, texts: Sequence[str]) -> None:
+        """Take what the server wants to be taken before its tables are changed."""
+        for text in texts:
+            await self._whole(self._rows.command(text))
 
     async def commit(self) -> None:
         await self._whole(self._end(self._rows.commit()))

@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, ConflictError, TransactionError
+from holdfast.offload import Inline
 from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
+from holdfast.records.drivers.sql.declared.sqlite import create, declared_sqlite, drop
+from holdfast.records.drivers.sql.declared.tables import declared
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
+from holdfast.records.drivers.sql.lending.engines import sqlite_engine
+from holdfast.records.drivers.sql.lending.loan import Loan
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import statements_of
 from holdfast.records.drivers.sql.structure import (
@@ -63,7 +68,8 @@ class SQLiteDriver:
         self._session: SQLiteSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
-        self._statements = statements_of(tuple(models), _DIALECT)
+        dialect = declared_sqlite(models) or _DIALECT
+        self._statements = statements_of(tuple(models), dialect)
         writer = await self._member("writer", read_only=False)
         reader = await self._member("reader", read_only=True)
         writing = writer.offload.lock(self._options.lock_timeout)
@@ -112,7 +118,10 @@ class SQLiteDriver:
         return structure_differences(tables, _DIALECT, found_structure(rows))
 
     async def create_schema(self) -> None:
-        tables = self._statements.tables.values()
+        theirs = declared(self._statements.models)
+        if theirs:
+            await self.session().write(lambda rows: create(rows.connection, theirs))
+        tables = self._own_tables()
         wanted: list[sa.schema.ExecutableDDLElement] = [
             sa.schema.CreateTable(table, if_not_exists=True) for table in tables
         ]
@@ -124,8 +133,15 @@ class SQLiteDriver:
         await self._define(wanted)
 
     async def drop_schema(self) -> None:
-        tables = list(self._statements.tables.values())
+        tables = self._own_tables()
+        theirs = declared(self._statements.models)
+        if theirs:
+            await self.session().write(lambda rows: drop(rows.connection, theirs))
         await self._define([sa.schema.DropTable(table, if_exists=True) for table in tables])
+
+    def _own_tables(self) -> list[sa.Table]:
+        tables, models = self._statements.tables, self._statements.models
+        return [tables[model.table] for model in models if model.origin is None]
 
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]
@@ -286,6 +302,18 @@ class SQLiteTransaction(VerbSession[Rows]):
 
     async def write(self, work: Callable[[Rows], T]) -> T:
         return await self._member.offload.run(self._member.work, work)
+
+    def lend(self) -> Loan:
+        rows = self._member.rows
+        assert rows is not None
+        offload = self._member.offload
+        blocking = isinstance(offload, Inline)
+        engine = sqlite_engine(rows.connection, None if blocking else offload)
+
+        def meaning(error: BaseException) -> BaseException | None:
+            return classified(error) if isinstance(error, sqlite3.Error) else None
+
+        return Loan(engine, before=lambda: None, meaning=meaning)
 
     async def commit(self) -> None:
         await self._end("COMMIT")

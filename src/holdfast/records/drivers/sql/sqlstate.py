@@ -5,6 +5,7 @@ REFUSED = frozenset({"28000", "28P01", "3D000", "42501"})
 MEANINGS = {
     "23505": "duplicate",
     "23503": "foreign key",
+    "23001": "foreign key",  # of a reference that says RESTRICT
     "22003": "overflow",
     "42P01": "no table",
     "42703": "no column",

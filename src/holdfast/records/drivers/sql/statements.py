@@ -155,7 +155,7 @@ class Statements:
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             assignments = {
-                change.column.name: _assignment(table, change, parameters)
+                change.column.name: self._assignment(table, change, parameters)
                 for change in update.changes
             }
             built = sa.update(table).values(assignments)
@@ -340,6 +340,16 @@ class Statements:
             return sa.func.count(column)
         return self.dialect.figure(figure, column)
 
+    def _assignment(self, table: sa.Table, change: Change, parameters: Parameters) -> Expression:
+        match change:
+            case SetTo():
+                return parameters.next()
+            case Increment(column, _):
+                stored = table.c[column.name]
+                return self.dialect.increased(column.spec, stored, parameters.next())
+            case _:
+                assert_never(change)
+
     def _is_row_comparison(self, after: After) -> bool:
         """Tell whether to say it as (a, b) > (x, y), which an index on a and b may serve."""
         columns = [by.operand for by in after.order]
@@ -383,13 +393,3 @@ def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Ex
         return columns[0] < values[0] if descending else columns[0] > values[0]
     row, place = sa.tuple_(*columns), sa.tuple_(*values)
     return row < place if descending else row > place
-
-
-def _assignment(table: sa.Table, change: Change, parameters: Parameters) -> Expression:
-    match change:
-        case SetTo():
-            return parameters.next()
-        case Increment(column, _):
-            return table.c[column.name] + parameters.next()
-        case _:
-            assert_never(change)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.declared.tables import declared_table
 from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
@@ -33,7 +34,12 @@ _DIGEST = 8
 def build_tables(models: Sequence[Model[object]], dialect: Dialect) -> dict[str, sa.Table]:
     """Return a table for each model, by its name, with the column types of *dialect*."""
     metadata = sa.MetaData()
-    return {model.table: _table(model, metadata, dialect) for model in models}
+    return {
+        model.table: _table(model, metadata, dialect)
+        if model.origin is None
+        else declared_table(model, metadata, dialect)
+        for model in models
+    }
 
 
 def named(kind: str, table: str, fields: Sequence[str]) -> str:

@@ -165,6 +165,15 @@ class ServerRows:
         await self.command(f"RELEASE SAVEPOINT holdfast_{depth}")
         self._guard_open = False
 
+    def intruded(self) -> None:
+        """Take note that a statement of somebody else's comes next on this connection.
+
+        Raises SerializationError where the transaction is undone already.
+        """
+        if self.undone:
+            raise self._gone()
+        self._guard_open = False  # it may be released with a savepoint of theirs
+
     async def forget(self) -> None:
         """Undo whatever a cancelled call may have left open; after this all is decided."""
         self.under_way = None

@@ -189,6 +189,9 @@ class MariaDBDialect:
         missing = column.is_(None)
         return [missing.desc() if by.first else missing.asc(), ordered]
 
+    def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        return column + amount
+
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created.
 

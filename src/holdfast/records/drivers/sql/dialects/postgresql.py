@@ -80,6 +80,10 @@ class PostgreSQLDialect:
             return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
         return _TYPES[spec.type.kind]
 
+    def type_name(self, spec: FieldSpec) -> str:
+        """Return what the server calls the type of the field's parameters."""
+        return _NAMES[spec.type.kind]
+
     def encoder(self, spec: FieldSpec) -> Codec:
         match spec.type.kind:
             case Kind.TIMEDELTA:
@@ -122,7 +126,7 @@ class PostgreSQLDialect:
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
-        listed = _as(parameters[0], f"{_NAMES[spec.type.kind]}[]")
+        listed = _as(parameters[0], f"{self.type_name(spec)}[]")
         return column == sa.func.any(listed)
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
@@ -187,6 +191,9 @@ class PostgreSQLDialect:
             return [ordered]
         return [ordered.nulls_first() if by.first else ordered.nulls_last()]
 
+    def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        return column + amount
+
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created: xmax is 0 where nothing was before."""
         values = {spec.name: parameter(spec.position) for spec in model.fields}
@@ -198,7 +205,7 @@ class PostgreSQLDialect:
         table = cast("sa.Table", insert.table)
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(
-            index_elements=list(on),
+            index_elements=[table.c[name] for name in on],
             set_=overwriting(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 
@@ -209,7 +216,7 @@ class PostgreSQLDialect:
         """
         specs = [spec for spec in model.fields if not (numbered and spec is model.key)]
         lists = [
-            _as(parameter(place), f"{_NAMES[spec.type.kind]}[]") for place, spec in enumerate(specs)
+            _as(parameter(place), f"{self.type_name(spec)}[]") for place, spec in enumerate(specs)
         ]
         names = [spec.name for spec in specs]
         rows = sa.func.unnest(*lists).table_valued(*names, with_ordinality="holdfast_place")

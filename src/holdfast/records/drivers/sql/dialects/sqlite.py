@@ -126,10 +126,14 @@ class SQLiteDialect:
             return [ordered]
         return [ordered.nulls_first() if by.first else ordered.nulls_last()]
 
+    def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        return column + amount
+
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         built = insert(table).values({spec.name: parameter(spec.position) for spec in model.fields})
         return built.on_conflict_do_update(
-            index_elements=list(on), set_=overwriting(model, table, on, built.excluded)
+            index_elements=[table.c[name] for name in on],
+            set_=overwriting(model, table, on, built.excluded),
         ).returning(*table.c)
 
 

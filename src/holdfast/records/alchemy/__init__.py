@@ -1,0 +1,1 @@
+"""Classes that SQLAlchemy or SQLModel mapped, as entities: their models and their words."""
