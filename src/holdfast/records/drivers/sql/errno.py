@@ -17,6 +17,7 @@ MEANINGS = {
     "1264": "overflow",
     "1690": "overflow",
     "1146": "no table",
+    "1054": "no column",
     "1213": "clash",
     "1020": "clash",
     "1205": "lock timeout",

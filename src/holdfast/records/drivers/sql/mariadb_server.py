@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.verbs import Catalogue
 
 _FOREVER = 31_536_000  # seconds
-_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 _dialect = cache(MariaDBDialect)
 
 
@@ -58,7 +58,7 @@ class MariaDBServer:
     async def connect(self) -> Connection:
         options = self.options
         settings = {
-            "sql_mode": f"'{_MODE}'",
+            "sql_mode": f"'{MODE}'",
             "time_zone": "'+00:00'",
             "collation_connection": COLLATION,
             "tx_isolation": "'READ-COMMITTED'",

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from holdfast.errors import (
-    ConfigurationError,
     ConflictError,
     DuplicateError,
     ForeignKeyError,
     LockTimeoutError,
+    SchemaMismatchError,
     StorageError,
     TransactionError,
 )
@@ -25,6 +25,7 @@ from holdfast.records.drivers.sql.probing import (
     targets_of_update,
     touched,
 )
+from holdfast.records.structure import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -96,6 +97,13 @@ class Rows:
             )
             for row in found
         ]
+
+    def fetched(self, sql: str) -> list[tuple[object, ...]]:
+        """Return the rows of a query about the database itself."""
+        try:
+            return self._execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise classified(error) from error
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -221,15 +229,21 @@ class Rows:
     def _fail(self, model: Model[E], error: sqlite3.Error) -> NoReturn:
         """Raise the error of Holdfast's that *error* is; a bug's is raised as it is."""
         code = getattr(error, "sqlite_errorcode", None)
-        if code == sqlite3.SQLITE_ERROR and not self._has_table(model):
-            raise ConfigurationError(
-                f"{model.name} has no table {model.table!r} yet: call store.create_schema()"
-            ) from error
+        if code == sqlite3.SQLITE_ERROR and (lacking := self._lacking(model)):
+            raise SchemaMismatchError("the sqlite database", tuple(map(str, lacking))) from error
         raise classified(error) from error
 
-    def _has_table(self, model: Model[E]) -> bool:
-        found = self._execute("SELECT 1 FROM sqlite_master WHERE name = ?", (model.table,))
-        return found.fetchone() is not None
+    def _lacking(self, model: Model[E]) -> list[Difference]:
+        """Return what the statements about *model* name and the database has not."""
+        found = self._execute("SELECT name FROM pragma_table_xinfo(?)", (model.table,))
+        names = {name for (name,) in found}
+        if not names:
+            return [Difference("missing table", model.table)]
+        return [
+            Difference("missing column", model.table, spec.name, spec.type.kind.value)
+            for spec in model.fields
+            if spec.name not in names
+        ]
 
     def _conflict_of_row(
         self,

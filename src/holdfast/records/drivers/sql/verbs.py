@@ -10,6 +10,7 @@ from holdfast.errors import (
     ConfigurationError,
     HoldfastError,
     LockTimeoutError,
+    SchemaMismatchError,
     SerializationError,
     StorageError,
     TransactionError,
@@ -244,6 +245,13 @@ class ServerRows:
         except Exception as error:
             raise self.classified(error, model) from error
 
+    async def asked(self, sql: str) -> Sequence[Sequence[object]]:
+        """Run a query about the database itself; a failure is raised as Holdfast's error."""
+        try:
+            return await self._fetch(sql, ())
+        except Exception as error:
+            raise self.classified(error) from error
+
     async def command(self, *statements: str) -> str:
         """Run statements without parameters; a failure is raised as Holdfast's error."""
         answer = ""
@@ -318,10 +326,13 @@ class ServerRows:
         found = self.kind(error)
         if found == "clash":
             self.undone = self.in_transaction
-        if found == "no table" and model is not None:
-            return ConfigurationError(
-                f"{model.name} has no table {model.table!r} yet: call store.create_schema()"
+        if found in ("no table", "no column") and model is not None:
+            missing = (
+                f"the table {model.table} is missing"
+                if found == "no table"
+                else f"the table {model.table} lacks a column of {model.name}"
             )
+            return SchemaMismatchError(f"the {self.catalogue.backend} database", (missing,))
         if found == "too large":
             return UnsupportedError("a statement of this size", self.catalogue.backend)
         made = _ERRORS.get(found)
