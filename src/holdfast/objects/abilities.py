@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from holdfast.objects.driver import Lending, ObjectInfo, Reading
     from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
@@ -33,6 +34,18 @@ class ParallelReading(Protocol):
         """Hand every byte to *sink* once, with its offset, in any order and from several tasks.
 
         Raises IntegrityError rather than bytes of two objects.
+        """
+        ...
+
+
+@runtime_checkable
+class FileBorrower(Protocol):
+    """A writing that can read a local file again, and needs no copy of what it is told."""
+
+    def borrow(self, path: Path) -> None:
+        """Take the bytes from *path*, of which `write` is told all the same. No I/O.
+
+        The commit raises IntegrityError when the file is not what it was.
         """
         ...
 

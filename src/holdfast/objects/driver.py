@@ -118,7 +118,9 @@ def draft_of(info: ObjectInfo) -> Draft:
     )
 
 
-def info_of(key: str, draft: Draft, *, etag: str, modified: datetime) -> ObjectInfo:
+def info_of(
+    key: str, draft: Draft, *, etag: str, modified: datetime, version: str | None = None
+) -> ObjectInfo:
     """Return what *draft* says of the object that it became."""
     return ObjectInfo(
         key=key,
@@ -128,6 +130,7 @@ def info_of(key: str, draft: Draft, *, etag: str, modified: datetime) -> ObjectI
         etag=etag,
         modified=modified,
         sha256=draft.sha256,
+        version=version,
         encoding=draft.encoding,
         stored=draft.stored,
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidValueError
+from holdfast.objects.abilities import FileBorrower
 from holdfast.objects.compression import check_compression, is_worth_it, packer_of
 from holdfast.objects.driver import Draft
 from holdfast.objects.sources import WINDOW, source_of
@@ -64,6 +66,9 @@ async def store(
     digest = Digest(offload)
     writing = driver.write(label.key)
     try:
+        file = body if isinstance(body, Path) and options.compression is None else None
+        if file is not None and isinstance(writing, FileBorrower):
+            writing.borrow(file)
         source = await source_of(body, offload)
         meter = Meter(options.progress, source.total)
         async with aclosing(source.chunks) as chunks:
