@@ -30,9 +30,15 @@ class Lender(Protocol):
 class ParallelReading(Protocol):
     """A reading that is faster in several pieces at once."""
 
-    async def read_all(self, sink: Callable[[int, bytes], Awaitable[None]]) -> None:
-        """Hand every byte to *sink* once, with its offset, in any order and from several tasks.
+    async def read_all(
+        self,
+        sink: Callable[[int, bytes], Awaitable[None]],
+        missing: Callable[[int, int], bool] | None = None,
+    ) -> None:
+        """Hand every byte to *sink*, with its offset, in any order and from several tasks.
 
+        They come in windows that start at multiples of 256 KiB. Pieces that are not *missing*, by
+        start and end, may be left out.
         Raises IntegrityError rather than bytes of two objects.
         """
         ...

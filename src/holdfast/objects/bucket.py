@@ -17,7 +17,7 @@ from holdfast.objects.abilities import (
 )
 from holdfast.objects.driver import Capability
 from holdfast.objects.erasure import Erasure, erase
-from holdfast.objects.fetching import fetch
+from holdfast.objects.fetching import fetch, fetch_on
 from holdfast.objects.filtering import Filter, filtered
 from holdfast.objects.keys import check_key, check_prefix, file_name
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
@@ -145,13 +145,20 @@ class Bucket(Upkeep):
         *,
         version: str | None = None,
         progress: Progress | None = None,
+        resume: bool = False,
     ) -> ObjectInfo:
         """Write *key* to the local file *path*, replacing it, and return what was downloaded.
 
-        The file appears complete, checked against its checksum and durable, or not at all.
+        The file appears complete, checked against its checksum and durable, or not at all. With
+        *resume*, what came before it broke off is kept hidden beside it, and another call goes on
+        from there, as long as the object is the same; progress then starts with what is there.
         Raises ObjectNotFoundError, IntegrityError, StorageError.
         """
-        call = fetch(self._reading(key, version), Path(path), self._offload, progress)
+        reading, target = self._reading(key, version), Path(path)
+        if resume:
+            call = fetch_on(reading, target, version, offload=self._offload, progress=progress)
+        else:
+            call = fetch(reading, target, self._offload, progress)
         return await self._watch.reading("download", call, _size)
 
     async def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
@@ -374,6 +381,7 @@ class Bucket(Upkeep):
             (options.if_absent, Capability.CONDITIONAL_CREATE),
             (options.if_match is not None, Capability.CONDITIONAL_REPLACE),
             (options.tags, Capability.TAGS),
+            (options.resume is not None, Capability.RESUMABLE_UPLOADS),
         ):
             if asked:
                 self._need(capability)

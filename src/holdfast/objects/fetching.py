@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -12,8 +11,8 @@ from holdfast.objects.abilities import ParallelReading
 from holdfast.objects.keys import file_name
 from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.reader import ObjectReader
-from holdfast.objects.sources import source_of
-from holdfast.objects.transfer import Digest, Meter
+from holdfast.objects.resuming import check_file, resume
+from holdfast.objects.transfer import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +23,19 @@ if TYPE_CHECKING:
     from holdfast.offload import Offload
 
 FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
+
+
+async def fetch_on(
+    reading: Reading,
+    target: Path,
+    version: str | None,
+    *,
+    offload: Offload,
+    progress: Progress | None,
+) -> ObjectInfo:
+    """Do as `fetch`, going on where a try before broke off."""
+    place = partial(_place, target)
+    return await resume(reading, target, version, offload=offload, progress=progress, place=place)
 
 
 async def fetch(
@@ -62,12 +74,7 @@ async def _in_parallel(
         meter.advance(len(chunk))
 
     await reading.read_all(sink)
-    digest = Digest(offload)
-    source = await source_of(file.temporary, offload)
-    async with aclosing(source.chunks) as chunks:
-        async for chunk in chunks:
-            await digest.add(chunk)
-    digest.check(info)
+    await check_file(info, file.temporary, offload)
 
 
 async def _local(offload: Offload, path: Path, step: Callable[[], object]) -> None:

@@ -31,7 +31,9 @@ class PutOptions:
     *if_absent*: only where no object is. *if_match*: only over the object of exactly this etag.
     *progress*: called with bytes done and bytes in all; what it raises stops the put and escapes.
     *compression*: how content that shrinks is kept; media and archives never are compressed, and
-    readers of the bucket see the content alone. *tags*: what the object is tagged with.
+    readers of the bucket see the content alone. *tags*: what the object is tagged with. *resume*: a
+    local file for notes; when an upload in parts breaks off, its parts stay, and another put of the
+    same content with the same notes sends the others alone. A success removes the notes.
     """
 
     if_absent: bool = False
@@ -39,6 +41,7 @@ class PutOptions:
     progress: Progress | None = None
     compression: Compression | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    resume: Path | None = None
 
     def __post_init__(self) -> None:
         if self.if_absent and self.if_match is not None:
@@ -93,6 +96,7 @@ async def store(
             tags=label.tags,
             encoding=encoding,
             stored=stored,
+            notes=options.resume,
         )
         return await writing.commit(draft)
     except BaseException:

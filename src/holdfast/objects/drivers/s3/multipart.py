@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, ServiceError
 from holdfast.objects.drivers.s3.document import write, write_text
-from holdfast.objects.drivers.s3.facts import CRC32
+from holdfast.objects.drivers.s3.facts import CRC32, WRITE
 from holdfast.objects.drivers.s3.options import MIB
 from holdfast.objects.drivers.s3.service import Ask
 
@@ -36,6 +36,7 @@ class Multipart:
         self._options = options
         self._key = key
         self._headers = headers
+        self.mark = headers.get(WRITE, "")
 
     async def send(self, spool: Spool | FileSpool, condition: Mapping[str, str]) -> Reply:
         """Upload what *spool* holds, a few parts at once, and complete it under *condition*.

@@ -32,7 +32,7 @@ from holdfast.objects.drivers.s3.facts import (
     quoted_etag,
     size_of,
 )
-from holdfast.objects.drivers.s3.multipart import Multipart
+from holdfast.objects.drivers.s3.resuming import ResumableUpload
 from holdfast.objects.drivers.s3.service import Ask, Reply
 from holdfast.objects.drivers.s3.spool import WINDOW, FileSpool, Spool
 from holdfast.objects.drivers.s3.tagging import tagging_header
@@ -104,16 +104,20 @@ class Publisher:
         """Store what *spool* holds as *key*, in one request or in parts."""
         headers = {**self.headers(draft), **tagging_header(draft.tags)}
         condition = _condition(draft)
+        upload = ResumableUpload(self._service, self._options, key, headers)
         try:
-            if spool.size >= self._options.multipart:
-                upload = Multipart(self._service, self._options, key, headers)
+            if spool.size < self._options.multipart:
+                reply = await self._put(key, spool, draft, {**headers, **condition})
+            elif draft.notes is None:
                 reply = await upload.send(spool, condition)
             else:
-                reply = await self._put(key, spool, draft, {**headers, **condition})
+                reply = await upload.resume(spool, condition, draft.notes)
         except ServiceError as error:
-            found = await self.after_refusal(key, headers[WRITE], error)
+            found = await self.after_refusal(key, upload.mark, error)
             if found is not None:
                 return found
+            if draft.notes is not None and error.code == "NoSuchUpload":
+                return await self.publish(key, spool, draft)  # the notes are gone: from the start
             if condition and (error.status in (404, 412) or error.code == "PreconditionFailed"):
                 raise PreconditionFailedError("object", key) from error
             raise naming(key, error) from error
