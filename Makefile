@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash check format lock bench services services-stop doctor
+.PHONY: help setup demo test crash coherence check format lock bench services services-stop doctor
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,7 +27,10 @@ test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest
 
 crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
-	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py -q
+	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q
+
+coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
+	@$(BIN)/python tests/cache/coherence.py --minutes $(or $(MINUTES),10)
 
 check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/ruff check .

@@ -1,210 +1,238 @@
 """S3 clients beside one another on one server: CPU, wall time, memory.
 
-`python benchmarks/objects.py http://key:secret@127.0.0.1:9000 [ROUNDS]`. Peers that are not
-installed are left out. Each client runs in a process of its own. Every put carries what that
-client sends by default; Holdfast's also keeps a SHA-256 and checks it on every get.
+python benchmarks/objects.py [--url http://key:secret@127.0.0.1:9000] [--rounds 5] [--quick]
+
+Without a URL, the MinIO that `make services` started. Peers that are not installed are left out.
+Each client runs each round in a process of its own.
 """
 
+from __future__ import annotations
+
+import argparse
 import asyncio
-import io
+import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from uuid import uuid4
 
-BUCKET = "holdfast-bench"
+from objects_sides import AT_ONCE, SIDES, Place, Side, installed, room_for
+from timing import machine, table
+
 SMALL = os.urandom(10_240)
-COUNT = 1000
-AT_ONCE = 32
-LARGE = 256 * 1024 * 1024
+LARGER = os.urandom(102_400)
+MIB = 1024 * 1024
+HELD = {
+    "put 10 KB": "us",
+    "get 10 KB": "us",
+    "put 100 KB": "us",
+    "get 100 KB": "us",
+    "list 10,000": "ms",
+    "delete 1,000": "ms",
+    "up": "ms",
+    "down": "ms",
+}
+TEXT = """\
+Each client in a process of its own, {at_once} calls at once for the small ones, medians of {rounds}
+rounds. Every client sends what it sends by default; Holdfast also keeps a SHA-256 with each object
+and checks it on every get, and the downloaded file is on the disk when it says so. Lists are taken
+apart into entries. aiobotocore has no transfers of its own: parts of 8 MiB, four at once. Memory is
+the peak of the process during the call over what it had before.
+"""
+TARGETS = [  # what, peer, at least this ratio of the peer's CPU to Holdfast's
+    ("put 10 KB", "obstore", 1.0),
+    ("get 10 KB", "obstore", 1.0),
+    ("put 10 KB", "boto3", 10.0),
+    ("get 10 KB", "boto3", 10.0),
+    ("up", "obstore", 1.0),
+    ("down", "obstore", 1.0),
+]
+MEMORY = 16  # MiB more for a large object, at most
 
 
-def place(url):
-    parts = urlsplit(url)
-    return f"http://{parts.hostname}:{parts.port}", parts.username, parts.password
-
-
-async def spread(call, count=COUNT):
-    numbers = iter(range(count))
+async def spread(calls):
+    """Await *calls*, functions that give an awaitable, some at once."""
+    left = iter(calls)
 
     async def work():
-        for number in numbers:
-            await call(number)
+        for call in left:
+            await call()
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
 
-async def holdfast(url, measure, folder):
-    from holdfast.objects import Credentials, S3Options, open_bucket
+async def one(name: str, place: Place, folder: Path, count: int, listed: int) -> dict[str, object]:
+    """What one client takes for everything: (CPU, wall) seconds an operation and MiB more."""
+    taken: dict[str, object] = {}
 
-    endpoint, key, secret = place(url)
-    options = S3Options(endpoint_url=endpoint, credentials=Credentials(key, secret), create=True)
-    async with open_bucket(f"s3://{BUCKET}", options=options) as bucket:
-        await measure("put 10 KB", lambda: spread(lambda n: bucket.put(f"small/{n}", SMALL)))
-        await measure("get 10 KB", lambda: spread(lambda n: bucket.get(f"small/{n}")))
-        await measure("upload", lambda: bucket.upload(folder / "up", "large"))
-        await measure("download", lambda: bucket.download("large", folder / "down"))
-        await measure("list", lambda: drained(bucket.list("small/")))
-        keys = [f"small/{number}" for number in range(COUNT)]
-        await measure("delete", lambda: bucket.delete_many(keys))
-
-
-async def drained(entries):
-    assert len([entry async for entry in entries]) == COUNT
-
-
-async def obstore(url, measure, folder):
-    import obstore as client
-    from obstore.store import S3Store
-
-    endpoint, key, secret = place(url)
-    store = S3Store(
-        BUCKET,
-        endpoint=endpoint,
-        access_key_id=key,
-        secret_access_key=secret,
-        region="us-east-1",
-        virtual_hosted_style_request=False,
-        client_options={"allow_http": True},
-    )
-
-    async def get(number):
-        await (await client.get_async(store, f"small/{number}")).bytes_async()
-
-    async def download():
-        with (folder / "down").open("wb") as file:
-            async for chunk in (await client.get_async(store, "large")).stream():
-                file.write(chunk)
-
-    async def listed():
-        assert sum([len(page) async for page in client.list(store, "small/")]) == COUNT
-
-    await measure(
-        "put 10 KB", lambda: spread(lambda n: client.put_async(store, f"small/{n}", SMALL))
-    )
-    await measure("get 10 KB", lambda: spread(get))
-    await measure("upload", lambda: client.put_async(store, "large", folder / "up"))
-    await measure("download", download)
-    await measure("list", listed)
-    keys = [f"small/{number}" for number in range(COUNT)]
-    await measure("delete", lambda: client.delete_async(store, keys))
-
-
-async def boto3(url, measure, folder):
-    import boto3 as library
-    from botocore.config import Config
-
-    endpoint, key, secret = place(url)
-    client = library.client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        region_name="us-east-1",
-        config=Config(max_pool_connections=AT_ONCE),
-    )
-    await threaded(
-        measure,
-        folder,
-        put=lambda n: client.put_object(Bucket=BUCKET, Key=f"small/{n}", Body=SMALL),
-        get=lambda n: client.get_object(Bucket=BUCKET, Key=f"small/{n}")["Body"].read(),
-        up=lambda path: client.upload_file(path, BUCKET, "large"),
-        down=lambda path: client.download_file(BUCKET, "large", path),
-    )
-
-
-async def minio(url, measure, folder):
-    from minio import Minio
-
-    endpoint, key, secret = place(url)
-    client = Minio(endpoint.removeprefix("http://"), key, secret, secure=False)
-
-    def get(number):
-        response = client.get_object(BUCKET, f"small/{number}")
-        try:
-            return response.read()
-        finally:
-            response.close()
-            response.release_conn()
-
-    await threaded(
-        measure,
-        folder,
-        put=lambda n: client.put_object(BUCKET, f"small/{n}", io.BytesIO(SMALL), len(SMALL)),
-        get=get,
-        up=lambda path: client.fput_object(BUCKET, "large", path),
-        down=lambda path: client.fget_object(BUCKET, "large", path),
-    )
-
-
-async def threaded(measure, folder, *, put, get, up, down):
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-
-        async def every(call):
-            list(pool.map(call, range(COUNT)))
-
-        async def once(call, path):
-            call(str(path))
-
-        await measure("put 10 KB", lambda: every(put))
-        await measure("get 10 KB", lambda: every(get))
-        await measure("upload", lambda: once(up, folder / "up"))
-        await measure("download", lambda: once(down, folder / "down"))
-
-
-CLIENTS = {"holdfast": holdfast, "obstore": obstore, "boto3": boto3, "minio": minio}
-
-
-def one(name, url, folder):
-    """Run one client and print a line for each thing it did."""
-
-    async def measure(what, call):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async def measure(what, run, operations=1):
+        before = _memory(fresh=True)
         wall, cpu = time.perf_counter(), time.process_time()
-        await call()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
-        print(f"{what}\t{cpu:.6f}\t{wall:.6f}\t{more / 1024:.1f}", flush=True)
+        await run()
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        taken[what] = (cpu / operations, wall / operations, (_memory() - before) / 1024)
 
-    asyncio.run(CLIENTS[name](url, measure, Path(folder)))
+    async with SIDES[name](place) as side:
+        await small(side, measure, name, count)
+
+        async def listing():
+            assert await side.count("listed/") == listed
+
+        await measure("list 10,000", listing)
+        up, down = folder / "up", folder / f"down-{name}"
+        await measure("up", lambda: side.up(up, f"{name}/large"))
+        await measure("down", lambda: side.down(f"{name}/large", down))
+        assert down.stat().st_size == up.stat().st_size
+        down.unlink()
+        await side.delete([f"{name}/large"])
+    return taken
 
 
-def main(url, rounds):
-    found = [name for name in CLIENTS if find_spec(name)]
-    figures = {}
+async def small(side: Side, measure, name: str, count: int) -> None:
+    keys = [f"{name}/{number}" for number in range(count)]
+    await spread([lambda: side.put(f"{name}/warm", SMALL)] * AT_ONCE)
+    await spread([lambda: side.get(f"{name}/warm")] * AT_ONCE)
+
+    async def got(key, size):
+        assert len(await side.get(key)) == size
+
+    for label, body in (("10 KB", SMALL), ("100 KB", LARGER)):
+        puts = [lambda key=key, body=body: side.put(key, body) for key in keys]
+        size = len(body)
+        gets = [lambda key=key, size=size: got(key, size) for key in keys]
+        await measure(f"put {label}", lambda puts=puts: spread(puts), count)
+        await measure(f"get {label}", lambda gets=gets: spread(gets), count)
+    await measure("delete 1,000", lambda: side.delete(keys))
+
+
+def _memory(*, fresh: bool = False) -> int:
+    """KiB at the peak, since the last *fresh* call where the system can forget the older one."""
+    try:
+        if fresh:
+            Path("/proc/self/clear_refs").write_text("5")
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+async def prepare(place: Place, listed: int) -> None:
+    async with SIDES["holdfast"](place) as side:
+        await spread([lambda key=f"listed/{n:05}": side.put(key, b"") for n in range(listed)])
+
+
+async def remove(place: Place, listed: int) -> None:
+    async with SIDES["holdfast"](place) as side:
+        await side.delete([f"listed/{n:05}" for n in range(listed)])
+        await side.delete([f"{name}/warm" for name in SIDES])
+
+
+def report(figures: dict[str, list[dict[str, list[float]]]], size: int, rounds: int) -> str:
+    def middle(name, what, column):
+        return statistics.median(taken[what][column] for taken in figures[name])
+
+    def cell(name, what):
+        scale = 1e6 if HELD[what] == "us" else 1e3
+        cpu, wall = (middle(name, what, column) * scale for column in (0, 1))
+        return f"{cpu:,.0f} ({wall:,.0f})"
+
+    heads = [
+        f"{what} {size} MiB, ms" if what in ("up", "down") else f"{what}, {HELD[what]}"
+        for what in HELD
+    ]
+    lines = [
+        f"## Objects on S3: {size} MiB up and down, {rounds} rounds\n",
+        machine() + ", " + ", ".join(f"{name} {version(name)}" for name in figures) + "\n",
+        TEXT.format(at_once=AT_ONCE, rounds=rounds),
+        table(
+            ["CPU (wall)", *heads],
+            [[name, *(cell(name, what) for what in HELD)] for name in figures],
+        ),
+        "",
+        table(
+            ["MiB more at the peak", f"up {size} MiB", f"down {size} MiB"],
+            [
+                [name, *(f"{middle(name, what, 2):.0f}" for what in ("up", "down"))]
+                for name in figures
+            ],
+        ),
+        "",
+    ]
+    rows = []
+    for what, peer, least in TARGETS:
+        if peer in figures:
+            ratio = statistics.median(
+                theirs[what][0] / ours[what][0]
+                for theirs, ours in zip(figures[peer], figures["holdfast"], strict=True)
+            )
+            holds = "yes" if ratio >= least else "no"
+            rows.append(
+                [what, f"{peer} / holdfast, CPU", f"at least {least:g}", f"{ratio:.2f}", holds]
+            )
+    for what in ("up", "down"):
+        more = middle("holdfast", what, 2)
+        holds = "yes" if more <= MEMORY else "no"
+        rows.append([what, "holdfast, MiB more", f"at most {MEMORY}", f"{more:.0f}", holds])
+    lines.append(table(["operation", "figure", "target", "measured", "holds"], rows))
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--url", help="of an S3 server, with its keys")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    count, listed, size = (200, 1000, 64) if asked.quick else (1000, 10_000, 512)
+    if asked.one:
+        name, url, bucket, folder = asked.one
+        taken = asyncio.run(one(name, Place.of(url, bucket), Path(folder), count, listed))
+        print(json.dumps(taken), flush=True)
+        os._exit(0)  # obstore's threads now and then abort the interpreter's orderly end
+    url = asked.url or _running()
+    if url is None:
+        print("## Objects on S3\n\nSkipped: no MinIO runs; `make services` starts one.\n")
+        return
+    rounds = 2 if asked.quick else asked.rounds
+    place = Place.of(url, f"bench-{uuid4().hex[:12]}")
+    figures: dict[str, list[dict[str, list[float]]]] = {name: [] for name in installed()}
     with tempfile.TemporaryDirectory() as folder:
+        if not room_for(size * MIB, Path(folder)):
+            sys.exit(f"{folder}: less than {4 * size} MiB are free")
         with (Path(folder) / "up").open("wb") as file:
-            for _ in range(LARGE // 2**20):
-                file.write(os.urandom(2**20))
-        for _ in range(rounds):
-            for name in found:
-                command = [sys.executable, __file__, "--one", name, url, folder]
-                ended = subprocess.run(command, capture_output=True, text=True, check=True)
-                for line in ended.stdout.splitlines():
-                    what, cpu, wall, more = line.split("\t")
-                    figures.setdefault((what, name), []).append(
-                        (float(cpu), float(wall), float(more))
-                    )
-    print(f"minima of {rounds}; {LARGE // 2**20} MiB; Python {sys.version.split()[0]}")
-    print(", ".join(f"{name} {version(name)}" for name in found))
-    for (what, name), rows in sorted(figures.items()):
-        cpu, wall, more = (min(column) for column in zip(*rows, strict=True))
-        if what in ("upload", "download"):
-            cost = f"{cpu * 1e3:8.0f} ms CPU {wall * 1e3:8.0f} ms"
-        else:
-            cost = f"{cpu / COUNT * 1e6:8.0f} us CPU {wall / COUNT * 1e6:8.0f} us"
-        print(f"{what:10} {name:10} {cost} wall {more:7.1f} MiB more")
+            for _ in range(size):
+                file.write(os.urandom(MIB))
+        asyncio.run(prepare(place, listed))
+        for number in range(rounds):
+            names = list(figures)
+            turn = number % len(names)
+            for name in names[turn:] + names[:turn]:
+                command = [sys.executable, __file__, *(["--quick"] if asked.quick else [])]
+                ended = subprocess.run(
+                    [*command, "--one", name, url, place.bucket, folder],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    check=True,
+                )
+                figures[name].append(json.loads(ended.stdout.splitlines()[-1]))
+        asyncio.run(remove(place, listed))
+    print(report(figures, size, rounds))
+
+
+def _running() -> str | None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tools.services.endpoints import endpoints
+
+    found = endpoints().get("minio")
+    return found.url if found else None
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--one":
-        one(*sys.argv[2:])
-    else:
-        main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    main()

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from advanced_alchemy.base import CommonTableAttributes
 from advanced_alchemy.filters import LimitOffset
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
@@ -116,7 +117,7 @@ class HoldfastSync(Holdfast):
             f"sqlite:///{path}?synchronous={synchronous}", [Video]
         ).__enter__()
         self.store.create_schema()
-        self.videos = _Awaited(self.store.repository(Video))
+        self.videos = Awaited(self.store.repository(Video))
 
     async def close(self):
         self.store.close()
@@ -125,7 +126,7 @@ class HoldfastSync(Holdfast):
         return self.videos.blocking.get(key)
 
 
-class _Awaited:
+class Awaited:
     """A blocking repository whose methods can be awaited, for what is shared above."""
 
     def __init__(self, repository):
@@ -292,7 +293,7 @@ class Aiosqlite(Raw):
 class Moment(sa.types.TypeDecorator):
     """Aware datetimes, kept as UTC."""
 
-    impl = sa.DateTime
+    impl = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
     cache_ok = True
 
     def process_bind_param(self, value, _dialect):
@@ -311,12 +312,12 @@ class Columns:
 
     id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True, default=uuid7)
     project_id: Mapped[UUID] = mapped_column(sa.Uuid)
-    filename: Mapped[str]
-    title: Mapped[str]
-    duration: Mapped[float]
+    filename: Mapped[str] = mapped_column(sa.String(255))
+    title: Mapped[str] = mapped_column(sa.Text)
+    duration: Mapped[float] = mapped_column(sa.Double)
     width: Mapped[int]
     height: Mapped[int]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(sa.BigInteger)
     attributes: Mapped[dict] = mapped_column(sa.JSON)
     created_at: Mapped[datetime] = mapped_column(Moment, default=now)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=now, onupdate=now)
@@ -445,7 +446,7 @@ class Orm:
     async def upsert_many(self, videos):
         statement = _upsert(self.mapped.__table__).returning(self.mapped)
         async with self.sessions() as session:
-            found = await session.scalars(statement, [_values(video) for video in videos])
+            found = await session.scalars(statement, [new_values(video) for video in videos])
             stored = list(found.all())
             await session.commit()
         return stored
@@ -463,7 +464,7 @@ def _upsert(table):
     )
 
 
-def _values(video):
+def new_values(video):
     """Return the column values of a new video, with what the other sides set themselves."""
     moment = now()
     values = {name: getattr(video, name) for name in raw.NAMES[:9]}
@@ -501,20 +502,20 @@ class Core(Orm):
             return await connection.scalar(statement.where(self.table.c.project_id == project))
 
     async def add(self, video):
-        values = _values(video)
+        values = new_values(video)
         async with self.engine.begin() as connection:
             await connection.execute(sa.insert(self.table), values)
         return raw.RawVideo(**values)
 
     async def add_many(self, videos):
-        values = [_values(video) for video in videos]
+        values = [new_values(video) for video in videos]
         async with self.engine.begin() as connection:
             await connection.execute(sa.insert(self.table), values)
         return [raw.RawVideo(**each) for each in values]
 
     async def update(self, video):
         columns = self.table.c
-        values = _values(video)
+        values = new_values(video)
         del values["id"], values["created_at"]
         statement = sa.update(self.table).where(
             columns.id == video.id, columns.version == video.version
@@ -527,7 +528,7 @@ class Core(Orm):
     async def upsert_many(self, videos):
         statement = _upsert(self.table).returning(*self.table.c)
         async with self.engine.begin() as connection:
-            found = await connection.execute(statement, [_values(video) for video in videos])
+            found = await connection.execute(statement, [new_values(video) for video in videos])
             return [raw.RawVideo(*row) for row in found]
 
 

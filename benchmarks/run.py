@@ -1,6 +1,8 @@
 """Run every benchmark and write what they print to docs/benchmarks.md.
 
-python benchmarks/run.py [--quick] [--only records]     --quick: a trial, printed, not written
+python benchmarks/run.py [--quick] [--only records]
+
+--quick: a trial, printed, not written. S3 needs a server: `make services`.
 """
 
 from __future__ import annotations
@@ -53,7 +55,11 @@ def records(asked) -> str:
     return printed("records.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
-PROGRAMS = {"records": records, "detection": detection}
+def objects(asked) -> str:
+    return printed("objects.py", *(["--quick"] if asked.quick else []))
+
+
+PROGRAMS = {"records": records, "objects": objects, "detection": detection}
 
 
 def main():

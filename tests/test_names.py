@@ -5,6 +5,8 @@ import inspect
 
 import pytest
 
+from holdfast.cache import Cache, CachedRepository
+from holdfast.cache import sync as cache_sync
 from holdfast.records import sync as blocking
 from holdfast.records.repository import Repository
 from holdfast.records.store import Store
@@ -14,6 +16,8 @@ PACKAGES = [
     "holdfast.sync",
     "holdfast.records",
     "holdfast.objects",
+    "holdfast.cache",
+    "holdfast.cache.sync",
     "holdfast.jobs",
     "holdfast.media",
 ]
@@ -30,10 +34,17 @@ def test_the_public_names_are_sorted_and_there(package):
 
 
 @pytest.mark.parametrize(
-    ("awaited", "stepped"), [(Repository, blocking.Repository), (Store, blocking.Store)]
+    ("awaited", "stepped"),
+    [
+        (Repository, blocking.Repository),
+        (Store, blocking.Store),
+        (Cache, cache_sync.Cache),
+        (CachedRepository, cache_sync.CachedRepository),
+    ],
 )
 def test_the_blocking_twin_has_the_same_methods_and_parameters(awaited, stepped):
-    left_out = {"require", "asynchronous", "run"}
+    # what needs an event loop, and what blocking code does by itself
+    left_out = {"require", "asynchronous", "run", "coded", "warm"}
     ours = {name for name in vars_of(awaited) if not name.startswith("_")} - left_out
     theirs = {name for name in vars_of(stepped) if not name.startswith("_")} - left_out
     assert ours == theirs

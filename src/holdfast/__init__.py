@@ -1,5 +1,6 @@
 """Holdfast: typed records, objects and jobs with one proven meaning on every backend."""
 
+from holdfast.cache import Cache, CachedRepository, CacheOptions, open_cache
 from holdfast.objects import Bucket, CommonPrefix, ObjectInfo, ObjectReader, PutOptions, open_bucket
 from holdfast.records import (
     Aggregate,
@@ -39,6 +40,9 @@ __all__ = [
     "Aggregate",
     "BatchResult",
     "Bucket",
+    "Cache",
+    "CacheOptions",
+    "CachedRepository",
     "Change",
     "CommonPrefix",
     "Entity",
@@ -68,6 +72,7 @@ __all__ = [
     "many",
     "one",
     "open_bucket",
+    "open_cache",
     "open_store",
     "ref",
     "updated_at",

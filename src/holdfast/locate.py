@@ -16,13 +16,24 @@ O = TypeVar("O")  # noqa: E741 - options
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A parsed URL; *query* holds each parameter once."""
+    """A parsed URL; *query* holds each parameter once, *shown* is what messages may say of it."""
 
     url: str
+    shown: str
     scheme: str
     host: str
     path: str
     query: dict[str, str]
+
+
+def shown(url: str) -> str:
+    """Return *url* without what is nobody's business: a password, and its parameters' values."""
+    place, _, query = url.partition("?")
+    scheme, _, rest = place.rpartition("://")
+    user, at, host = rest.rpartition("@")
+    name, colon, _ = user.partition(":")
+    names = "&".join(f"{part.partition('=')[0]}=..." for part in query.split("&") if part)
+    return f"{scheme}://{name}{colon and ':***'}{at}{host}{names and '?' + names}"
 
 
 def locate(url: str, schemes: tuple[str, ...]) -> Location:
@@ -31,17 +42,19 @@ def locate(url: str, schemes: tuple[str, ...]) -> Location:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise ConfigurationError(f"{url!r} is no URL: {error}") from None
+        raise ConfigurationError(f"{shown(url)!r} is no URL: {error}") from None
     if "://" not in url:
         raise ConfigurationError(f"{url!r} is no URL; expected one that starts with {known}")
     if parts.scheme not in schemes:
-        raise ConfigurationError(f"unknown scheme {parts.scheme}:// in {url!r}; known are {known}")
+        raise ConfigurationError(
+            f"unknown scheme {parts.scheme}:// in {shown(url)!r}; known are {known}"
+        )
     query: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in query:
-            raise ConfigurationError(f"the parameter {name!r} stands twice in {url!r}")
+            raise ConfigurationError(f"the parameter {name!r} stands twice in {shown(url)!r}")
         query[name] = value
-    return Location(url, parts.scheme, parts.netloc, unquote(parts.path), query)
+    return Location(url, shown(url), parts.scheme, parts.netloc, unquote(parts.path), query)
 
 
 def file_path(location: Location) -> Path:
@@ -51,12 +64,12 @@ def file_path(location: Location) -> Path:
     """
     if location.host:
         raise ConfigurationError(
-            f"{location.url!r} names the host {location.host!r}; a path is written "
+            f"{location.shown!r} names the host {location.host!r}; a path is written "
             f"{location.scheme}:///relative or {location.scheme}:////absolute"
         )
     path = location.path.removeprefix("/")
     if not path:
-        raise ConfigurationError(f"{location.url!r} names no path")
+        raise ConfigurationError(f"{location.shown!r} names no path")
     return Path(path)
 
 
@@ -73,7 +86,7 @@ def options_from(location: Location, defaults: O) -> O:
         if name not in hints:
             known = ", ".join(sorted(hints)) or "none"
             raise ConfigurationError(
-                f"unknown parameter {name!r} in {location.url!r}; known: {known}"
+                f"unknown parameter {name!r} in {location.shown!r}; known: {known}"
             )
         given[name] = _parse(location, name, text, hints[name])
     return dataclasses.replace(defaults, **given)
@@ -85,16 +98,16 @@ def _parse(location: Location, name: str, text: str, hint: object) -> object:
         if text in choices:
             return text
         expected = " or ".join(repr(choice) for choice in choices)
-        raise ConfigurationError(f"{name}={text!r} in {location.url!r}: expected {expected}")
+        raise ConfigurationError(f"{name}={text!r} in {location.shown!r}: expected {expected}")
     if hint is bool:
         if text in ("true", "false"):
             return text == "true"
-        raise ConfigurationError(f"{name}={text!r} in {location.url!r}: expected true or false")
+        raise ConfigurationError(f"{name}={text!r} in {location.shown!r}: expected true or false")
     if hint in (int, float):
         try:
             return int(text) if hint is int else float(text)
         except ValueError:
             raise ConfigurationError(
-                f"{name}={text!r} in {location.url!r}: expected a number"
+                f"{name}={text!r} in {location.shown!r}: expected a number"
             ) from None
     return text

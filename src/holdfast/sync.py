@@ -1,14 +1,18 @@
-"""The public names, blocking: `from holdfast.sync import open_store, open_bucket`."""
+"""The public names, blocking: `from holdfast.sync import open_store, open_bucket, open_cache`."""
 
+from holdfast.cache.sync import Cache, CachedRepository, open_cache
 from holdfast.objects.sync import Bucket, ObjectReader, open_bucket
 from holdfast.records.sync import Repository, Store, Transaction, open_store
 
 __all__ = [
     "Bucket",
+    "Cache",
+    "CachedRepository",
     "ObjectReader",
     "Repository",
     "Store",
     "Transaction",
     "open_bucket",
+    "open_cache",
     "open_store",
 ]

@@ -3,6 +3,10 @@
     python tests/cache/coherence.py --minutes 10             ends with the number of stale reads
     python tests/cache/coherence.py --plant unfenced         a bug, to see that it is found
     python tests/cache/coherence.py --plant forgetful
+    python tests/cache/coherence.py --near 0.05              with copies in the clients
+    python tests/cache/coherence.py --near 0.05 --plant deaf
+    python tests/cache/coherence.py --near 0.05 --plant hasty
+    python tests/cache/coherence.py --cluster                on six nodes that die and are succeeded
     python tests/cache/coherence.py --cashews                the same of cashews, without faults
 
 The truth is a version per key. A writer raises it, then invalidates the key, or its tag, or a
@@ -21,14 +25,20 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from hiredis import PushNotification
 
-from cache.servers import RedisServer
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from cache.servers import RedisCluster, RedisServer
 from holdfast.cache import CacheOptions, Outcome, State, open_cache
 from holdfast.cache.drivers.redis import RedisDriver
+from holdfast.cache.drivers.redis.wire import _Ear
 from holdfast.cache.journal import Journal
+from holdfast.cache.near import NearDriver
 
 KEYS = [f"key:{number}" for number in range(6)]
 OPTIONS = CacheOptions(fallback=0, timeout=0.25, load_timeout=1.0)
@@ -153,17 +163,46 @@ async def hurt(server, record, dice, until):
             await asyncio.to_thread(server.start)
 
 
-async def run(seconds, *, seed=0, faults=True, opening=None, kind=Client):
-    """Return the record of *seconds*, or of less once a stale read was seen."""
+async def hurt_cluster(cluster, record, dice, until):
+    """The same to any node: a death outlasts its primary's office, a freeze does not."""
+    while not until():
+        await asyncio.sleep(dice.uniform(0.05, 0.5))
+        node = dice.choice(cluster.nodes)
+        fault = dice.choice(("freeze", "crash", "flush", "cut"))
+        record.counts[fault] += 1
+        if fault == "freeze":
+            node.freeze()
+            await asyncio.sleep(dice.uniform(0, 0.6))
+            node.thaw()
+        elif fault == "flush":
+            await asyncio.to_thread(node.ask, "FLUSHALL")
+        elif fault == "cut":
+            await asyncio.to_thread(node.ask, "CLIENT", "KILL", "TYPE", "normal")
+        else:
+            node.kill()
+            await asyncio.sleep(dice.uniform(0, 4.0))
+            await asyncio.to_thread(node.start)
+            await asyncio.to_thread(cluster.wait_until_whole)
+
+
+async def run(seconds, *, seed=0, faults=True, near=0.0, place=RedisServer, **peer):
+    """Return the record of *seconds*, or of less once a stale read was seen.
+
+    *place* is what is hurt, a server or a cluster; *peer* says how another library is opened and
+    used.
+    """
+    options = replace(OPTIONS, near=near)
+    opening, kind = peer.get("opening"), peer.get("kind", Client)
     record, dice = Record(), random.Random(seed)
+    hurting = hurt if place is RedisServer else hurt_cluster
     end = time.monotonic() + seconds
 
     def until():
         return time.monotonic() >= end or bool(record.stale)
 
-    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
+    with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as server:
         async with AsyncExitStack() as stack:
-            open_one = opening or (lambda url: open_cache(url, options=OPTIONS))
+            open_one = opening or (lambda url: open_cache(url, options=options))
             caches = [await stack.enter_async_context(open_one(server.url)) for _ in range(2)]
             clients = [kind(cache, record, dice) for cache in caches]
             async with asyncio.TaskGroup() as group:
@@ -171,7 +210,9 @@ async def run(seconds, *, seed=0, faults=True, opening=None, kind=Client):
                     for _ in range(8):
                         group.create_task(work(client, until))
                 if faults:
-                    group.create_task(hurt(server, record, dice, until))
+                    group.create_task(hurting(server, record, dice, until))
+            if near:
+                record.counts["near hits"] = sum(cache.statistics.near_hits for cache in caches)
     return record
 
 
@@ -188,6 +229,31 @@ def plant(bug):
 
         RedisDriver.swap = swap
         return lambda: setattr(RedisDriver, "swap", honest)
+    if bug == "deaf":
+        honest_told = NearDriver.told
+        NearDriver.told = lambda *_: None
+        return lambda: setattr(NearDriver, "told", honest_told)
+    if bug == "hasty":
+
+        async def patient_of_none(self, commands):
+            return await self._link.ask(commands)
+
+        honest_write, RedisDriver._write = RedisDriver._write, patient_of_none
+        honest_ear = _Ear.takes
+
+        def late(self, reply):
+            if isinstance(reply, PushNotification):
+                asyncio.get_running_loop().call_later(0.03, self._told, reply)
+                return True
+            return honest_ear(self, reply)
+
+        _Ear.takes = late
+
+        def mend():
+            RedisDriver._write = honest_write
+            _Ear.takes = honest_ear
+
+        return mend
     honest_add = Journal.add
     Journal.add = lambda *_: None
     return lambda: setattr(Journal, "add", honest_add)
@@ -208,13 +274,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plant", choices=["unfenced", "forgetful"])
+    parser.add_argument("--plant", choices=["unfenced", "forgetful", "deaf", "hasty"])
+    parser.add_argument("--near", type=float, default=0.0)
+    parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--cashews", action="store_true")
     arguments = parser.parse_args()
     if arguments.plant:
         plant(arguments.plant)
     peer = {"faults": False, "opening": cashews, "kind": CashewsClient} if arguments.cashews else {}
-    record = asyncio.run(run(arguments.minutes * 60, seed=arguments.seed, **peer))
+    place = RedisCluster if arguments.cluster else RedisServer
+    how = {"seed": arguments.seed, "near": arguments.near, "place": place}
+    record = asyncio.run(run(arguments.minutes * 60, **how, **peer))
     print(dict(record.counts))
     print(f"{len(record.stale)} stale reads {record.stale[:3]}")
     return bool(record.stale)

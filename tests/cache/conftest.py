@@ -1,6 +1,6 @@
 import pytest
 
-from cache.servers import RedisServer, require
+from cache.servers import RedisCluster, RedisServer, Toxic, require, toxiproxy
 
 pytest.register_assert_rewrite("holdfast.cache.conformance")
 
@@ -24,3 +24,26 @@ def redis(tmp_path):
     require("redis-server")
     with RedisServer(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory):
+    """A cluster that nobody hurts."""
+    require("redis-server")
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A cluster of the test's own."""
+    require("redis-server")
+    with RedisCluster(tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def toxic(redis):
+    """A proxy before the test's own server."""
+    with Toxic(toxiproxy(), redis) as proxy:
+        yield proxy

@@ -25,4 +25,4 @@ def test_every_example_runs(tmp_path, example):
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3

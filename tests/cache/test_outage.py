@@ -304,7 +304,7 @@ async def test_a_wrong_password_is_said_at_the_opening_and_never_shown(redis):
 
 async def test_a_user_with_the_documented_rights_and_no_more_is_enough(redis):
     rights = "~app:* -@all +get +mget +set +mset +getrange +unlink +del +exists +incrby +persist"
-    more = "+pexpire +pttl +scan +evalsha +eval +select +info +client|id +client|kill"
+    more = "+pexpire +pttl +scan +evalsha +eval +multi +exec +select +info +client|id +client|kill"
     redis.ask("ACL", "SETUSER", "app", "on", ">pw", *rights.split(), *more.split())
     url = redis.url.replace("//", "//app:pw@") + "?prefix=app"
     async with open_cache(url) as cache:

@@ -81,6 +81,9 @@ async def test_sentinels_name_the_primary_also_after_a_failover(tmp_path):
                 assert await cache.get("k") is None
                 assert await cache.set("k", "new") is Outcome.APPLIED
                 assert replica.ask("GET", "holdfast:k:k") == "$4"
+            async with open_cache(f"{url}?near=0.2", options=QUICK) as cache:
+                assert [await cache.get("k") for _ in range(9)] == ["new"] * 9
+                assert cache.statistics.near_hits > 0
             with sync.open_cache(url, options=QUICK) as cache:
                 assert cache.get("k") == "new"
             with sync.open_cache(url.replace("/main", "/other"), options=QUICK) as cache:

@@ -8,7 +8,18 @@ from uuid import UUID
 
 import pytest
 
-from holdfast import Entity, Field, created_at, field, key, open_store, updated_at, uuid7, version
+from holdfast import (
+    Entity,
+    Field,
+    created_at,
+    field,
+    generated_key,
+    key,
+    open_store,
+    updated_at,
+    uuid7,
+    version,
+)
 from holdfast.cache import CachedRepository, open_cache
 from holdfast.errors import ConflictError, InvalidValueError, NotFoundError
 
@@ -104,12 +115,18 @@ async def test_that_there_is_none_is_cached_until_there_is_one(things, cache):
     assert await things.get(thing.id) is None
 
 
-async def test_many_come_by_position(things):
+async def test_many_come_by_position_and_stay_cached(things, cache):
     ids = [(await things.add(Thing(name=str(number)))).id for number in range(4)]
     await things.get(ids[1])
     missing = uuid7()
     found = await things.get_many([ids[3], missing, ids[1], ids[3]])
     assert [entity and entity.name for entity in found] == ["3", None, "1", "3"]
+    again = cache.statistics.loads
+    assert [entity and entity.name for entity in await things.get_many([ids[3], missing])] == [
+        "3",
+        None,
+    ]
+    assert cache.statistics.loads == again
     assert await things.delete_many(ids[:2]) == 2
     assert [entity is None for entity in await things.get_many(ids)] == [True, True, False, False]
 
@@ -192,3 +209,65 @@ async def test_what_is_no_key_or_time_is_refused(things, store, cache):
         await things.get("no uuid")
     with pytest.raises(InvalidValueError, match="ttl"):
         CachedRepository(store.repository(Thing), cache, ttl=0)
+
+
+async def test_many_that_were_read_before_a_commit_are_not_cached_after_it(store, cache):
+    things = CachedRepository(store.repository(Thing), cache)
+    ids = [(await things.add(Thing(name=name))).id for name in ("one", "two")]
+    honest = things.repository.get_many
+
+    async def slow(keys):
+        found = await honest(keys)
+        await things.patch(ids[0], Thing.name.to("new"))
+        return found
+
+    things.repository.get_many = slow
+    assert [entity.name for entity in await things.get_many(ids)] == ["one", "two"]
+    things.repository.get_many = honest
+    assert [entity.name for entity in await things.get_many(ids)] == ["new", "two"]
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_warming_reads_in_batches_and_answers_from_the_cache(store, cache, at_once):
+    things = CachedRepository(store.repository(Thing), cache)
+    ids = [(await things.add(Thing(name=str(number)))).id for number in range(25)]
+    sizes, running, most = [], 0, 0
+    honest = things.repository.get_many
+
+    async def watched(keys):
+        nonlocal running, most
+        keys = list(keys)
+        sizes.append(len(keys))
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        found = await honest(keys)
+        running -= 1
+        return found
+
+    things.repository.get_many = watched
+    assert await things.warm(iter(ids), batch=10, at_once=at_once) == 25
+    assert sorted(sizes) == [5, 10, 10]
+    assert most == at_once
+    loads = cache.statistics.loads
+    assert [entity.name for entity in await things.get_many(ids)] == [str(n) for n in range(25)]
+    assert (await things.get_one(ids[7])).name == "7"
+    assert cache.statistics.loads == loads
+    with pytest.raises(InvalidValueError, match="warm"):
+        await things.warm(ids, batch=0)
+
+
+class Counted(Entity, table="counted"):
+    id: Field[int] = generated_key()
+    name: Field[str] = field()
+
+
+async def test_a_key_that_the_store_gives_is_no_longer_cached_as_absent(tmp_path, cache):
+    async with open_store(f"sqlite:///{tmp_path}/c.db", [Counted]) as opened:
+        await opened.create_schema()
+        counted = CachedRepository(opened.repository(Counted), cache)
+        assert await counted.get_many([1, 2, 3]) == [None, None, None]
+        first = await counted.add(Counted(name="one"))
+        assert (await counted.get_one(first.id)).name == "one"
+        await counted.add_many([Counted(name="two"), Counted(name="three")])
+        assert [entity.name for entity in await counted.get_many([2, 3])] == ["two", "three"]

@@ -8,16 +8,20 @@ from holdfast.jobs import Job, JobStatus
 from holdfast.media import ENTITIES, Clip, Project, Video
 from holdfast.objects.drivers.disk.record import decode
 from holdfast.settings import Settings
-from holdfast.sync import open_store
+from holdfast.sync import open_bucket, open_store
 
 RESULTS = ("detections.jsonl.zst", "detections.parquet", "summary.json", "tracks.parquet")
 
 
 def disagreements(data):
-    """What is wrong in *data* when every ingest is over and every job is done: lines of text."""
+    """What is wrong in *data* when every ingest is over and every job is done: lines of text.
+
+    Records and objects are looked for where the environment's settings say.
+    """
     data = Path(data)
+    settings = Settings(data=data)
     found = []
-    with open_store(Settings(data=data).store_url, [*ENTITIES, Job]) as store:
+    with open_store(settings.store_url, [*ENTITIES, Job]) as store:
         videos = store.repository(Video).find()
         clips = store.repository(Clip).find()
         jobs = {job.id: job for job in store.repository(Job).find()}
@@ -34,7 +38,7 @@ def disagreements(data):
     known = {(video.project_id, video.sha256) for video in videos}
     if len(known) != len(videos):
         found.append("a file is there twice")
-    stored, files = _objects(data / "objects")
+    stored, files = _in_bucket(settings.bucket) if settings.bucket else _objects(data / "objects")
     found += [f"missing: {key}" for key in sorted(expected - stored.keys())]
     found += [f"stray: {key}" for key in sorted(stored.keys() - expected)]
     found += [f"file of no object: {path}" for path in sorted(files)]
@@ -54,6 +58,11 @@ def keys_of(video, clips):
         | {f"frames/{video.id}/track-{number}.jpg" for number in range(1, tracks + 1)}
         | {clip.key for clip in clips}
     )
+
+
+def _in_bucket(url):
+    with open_bucket(url) as bucket:
+        return {info.key: bucket.head(info.key) for info in bucket.list()}, set()
 
 
 def _objects(root):

@@ -133,7 +133,7 @@ def test_an_empty_installation_says_what_to_do_next(data):
         ((), 2, "Usage: holdfast"),
         (("frob",), 2, "No such command 'frob'"),
         (("videos", "--frob"), 2, "No such option: --frob"),
-        (("ingest",), 2, "Missing argument 'FILE...'"),
+        (("ingest",), 2, "Missing argument 'FILE'"),
         (("show",), 2, "Missing argument 'VIDEO'"),
         (("show", "nothing"), 3, "no such key: 'nothing'; `holdfast videos` lists what is there"),
         (("show", "ffff"), 3, "no such key: 'ffff'"),

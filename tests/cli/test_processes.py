@@ -148,7 +148,9 @@ def test_a_reader_that_leaves_is_no_error(films, data, options):
 
 def test_bars_are_for_terminals(films, data):
     bar = "━"
-    assert here("ingest", films / "long.mp4", "--data", data).code == 0  # seconds of work: it is seen
+    assert (
+        here("ingest", films / "long.mp4", "--data", data).code == 0
+    )  # seconds of work: it is seen
     controller, terminal = pty.openpty()
     env = environment(TERM="xterm-256color", COLUMNS="100")
     worker = subprocess.Popen(

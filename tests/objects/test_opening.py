@@ -66,6 +66,7 @@ async def test_every_memory_bucket_is_a_new_one():
         ("s3://ab", r"'ab' is no name of a bucket"),
         ("s3://bucket/key", r"expected s3://bucket and no path"),
         ("s3://key:secret@bucket", r"keys don't belong into an s3:// URL"),
+        ("s3://bucket?access_key_id=x", r"keys don't belong into an s3:// URL"),
         ("s3://bucket?credentials=x", r"keys don't belong into an s3:// URL"),
         ("s3://bucket?endpoint_url=ftp://x", r"expected an endpoint like https://host:port"),
         ("s3://bucket?part=1", r"part: expected 5242880 to"),

@@ -8,7 +8,18 @@ from uuid import UUID
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from holdfast import Entity, Field, created_at, field, generated_key, key, ref, uuid7, version
+from holdfast import (
+    Entity,
+    Field,
+    created_at,
+    field,
+    generated_key,
+    key,
+    open_store,
+    ref,
+    uuid7,
+    version,
+)
 from holdfast.errors import ConfigurationError, NotLoadedError
 from holdfast.records.conformance.entities import Author, Specimen
 
@@ -98,6 +109,72 @@ def test_set_null_on_a_field_that_can_not_be_null_is_refused():
         class Wrong(Entity, table="wrong"):
             id: Field[int] = key()
             author: Field[UUID] = ref(Author, on_delete="set null")
+
+
+def declared(hint, specifier, **options):
+    table = options.pop("table", "things")
+    body = {"__annotations__": {"id": Field[int], "x": Field[hint]}, "id": generated_key()}
+    body["x"] = specifier
+    return type(Entity)("Thing", (Entity,), {**body, "__module__": __name__}, table=table)
+
+
+@pytest.mark.parametrize(
+    ("hint", "specifier", "reason"),
+    [
+        (int, field(default="7"), r"Thing\.x: default='7': expected int"),
+        (int, field(default=None), r"default=None: expected int"),
+        (str, field(default="four", max_length=3), "4 characters, at most 3"),
+        (str, field(max_length=-1), r"max_length=-1: expected 1 or more"),
+        (str, field(max_length=0), r"max_length=0: expected 1 or more"),
+        (int, field(max_length=3), "max_length bounds str and bytes"),
+        (float, field(digits=(3, 2)), "digits are for a Decimal"),
+    ],
+)
+def test_a_specifier_that_does_not_fit_its_type_is_refused(hint, specifier, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        declared(hint, specifier)
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("", "expected a name"),
+        ("a\0b", "expected a name"),
+        ("ä" * 32, "64 bytes; PostgreSQL keeps 63"),
+        ("SQLite_things", "to itself"),
+    ],
+)
+def test_a_table_that_not_every_backend_can_have_is_refused(table, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        declared(int, field(), table=table)
+
+
+def test_fields_that_differ_by_case_alone_are_refused():
+    with pytest.raises(ConfigurationError, match="'title' and 'Title' apart"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = generated_key()
+            title: Field[str] = field()
+            Title: Field[str] = field()
+
+
+def test_a_field_may_be_called_self():
+    class Odd(Entity, table="odd"):
+        id: Field[int] = generated_key()
+        self: Field[str] = field()
+
+    assert Odd(self="x").self == "x"
+
+
+def test_tables_that_differ_by_case_alone_do_not_live_in_one_store():
+    class One(Entity, table="things"):
+        id: Field[int] = generated_key()
+
+    class Other(Entity, table="Things"):
+        id: Field[int] = generated_key()
+
+    with pytest.raises(ConfigurationError, match="Other and One both live"):
+        open_store("memory://", [One, Other])
 
 
 def test_reading_a_field_goes_through_no_descriptor():

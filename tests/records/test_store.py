@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from holdfast import Entity, Field, field, key, open_store, uuid7
+from holdfast import Entity, Field, field, key, open_store, ref, uuid7
 from holdfast.errors import (
     ConfigurationError,
     DuplicateError,
@@ -137,6 +137,7 @@ def test_a_folder_that_may_not_be_written_is_a_storage_error(tmp_path):
         "from holdfast.sync import open_store\n"
         "from holdfast.errors import StorageError\n"
         "class Note(Entity, table='notes'):\n    id: Field[int] = generated_key()\n"
+        "open_store('sqlite:///x.db', [Note])\n"
         "os.setgid(65534)\nos.setuid(65534)\n"  # after the imports, which lie in root's folders
         "try:\n"
         f"    with open_store('sqlite:///{tmp_path}/x.db', [Note]) as store:\n"
@@ -148,3 +149,17 @@ def test_a_folder_that_may_not_be_written_is_a_storage_error(tmp_path):
     )
     assert done.stdout.startswith("refused:"), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+class Level(Entity, table="levels"):
+    id: Field[int] = key()
+    above: Field[int | None] = ref("Level", default=None, on_delete="cascade")
+
+
+def test_a_cascade_in_memory_may_be_deeper_than_calls_can_be():
+    with open_blocking("memory://", [Level]) as store:
+        store.create_schema()
+        levels = store.repository(Level)
+        levels.add_many([Level(id=n + 1, above=n or None) for n in range(3000)])
+        assert levels.delete(1)
+        assert levels.count() == 0

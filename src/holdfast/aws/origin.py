@@ -7,6 +7,7 @@ from urllib import request
 from urllib.parse import urlsplit
 
 from holdfast.errors import ConfigurationError
+from holdfast.locate import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def origin_of(url: str) -> Origin:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"{url!r} is no URL of an endpoint: {error}") from None
+        raise ConfigurationError(f"{shown(url)!r} is no URL of an endpoint: {error}") from None
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
@@ -43,7 +44,9 @@ def origin_of(url: str) -> Origin:
         or parts.fragment
         or "@" in parts.netloc
     ):
-        raise ConfigurationError(f"{url!r}: expected an endpoint like https://host:port, no more")
+        raise ConfigurationError(
+            f"{shown(url)!r}: expected an endpoint like https://host:port, no more"
+        )
     secure = parts.scheme == "https"
     return Origin(secure, parts.hostname, port or (443 if secure else 80))
 

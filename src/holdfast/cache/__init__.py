@@ -5,14 +5,17 @@ from holdfast.cache.driver import Outcome
 from holdfast.cache.health import Health, State, Statistics
 from holdfast.cache.opening import open_cache
 from holdfast.cache.options import CacheOptions
+from holdfast.cache.relay import CacheInvalidation, Relay
 from holdfast.cache.repository import CachedRepository
 
 __all__ = [
     "Cache",
+    "CacheInvalidation",
     "CacheOptions",
     "CachedRepository",
     "Health",
     "Outcome",
+    "Relay",
     "State",
     "Statistics",
     "open_cache",

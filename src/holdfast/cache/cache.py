@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.cache import entries, entry
+from holdfast.cache.batch import Batch
 from holdfast.cache.codec import Unreadable, codec_of
 from holdfast.cache.driver import Outcome
 from holdfast.cache.filling import Wanted
@@ -21,7 +23,7 @@ from holdfast.cache.pattern import compile_pattern
 from holdfast.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from holdfast.cache.codec import Coder
     from holdfast.cache.driver import Driver
@@ -76,7 +78,7 @@ class Cache(Generic[T]):
 
     def health(self) -> Health:
         """Return how the store is, since when, and how many invalidations wait for it. No I/O."""
-        return self._health()
+        return replace(self._health(), hit_rate=self._statistics.hit_rate)
 
     @overload
     async def get(self, key: str) -> T | None: ...
@@ -131,7 +133,7 @@ class Cache(Generic[T]):
     async def set_many(
         self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
     ) -> Outcome:
-        """Store all of *values* in one step; see `set`."""
+        """Store all of *values* in one step, in a Redis Cluster one for each node; see `set`."""
         life, names = milliseconds("ttl", ttl), entry_tags(tags)
         encode = self._codec.encode
         items = [(name_of(key), encode(key, value)) for key, value in values.items()]
@@ -263,6 +265,30 @@ class Cache(Generic[T]):
             tags=entry_tags(tags),
         )
         return await self._filler.find_or_load(wanted)  # type: ignore[return-value] # None if T may
+
+    async def get_or_set_many(
+        self,
+        keys: Iterable[str],
+        load: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+    ) -> dict[str, T | None]:
+        """Return the values of *keys*; *load* is given those that have none, and gives theirs.
+
+        What it leaves out is left out of the answer, and not stored. A write or invalidation of a
+        key during the load makes its value void, as in `get_or_set`; a key that another call is
+        loading meanwhile is loaded here, too, and not stored. What *load* raises escapes.
+        """
+        asked = tuple(dict.fromkeys(keys)) if not isinstance(keys, str) else names_of(keys)
+        batch = Batch(
+            names=dict(zip(asked, names_of(asked), strict=True)),
+            load=load,
+            codec=self._codec,
+            ttl=milliseconds("ttl", ttl),
+            tags=entry_tags(tags),
+        )
+        return await self._filler.batches.find_or_load(batch)
 
     async def _counts(self, name: str) -> bool:
         (raw,) = await entries.valid(self._driver, await self._driver.get_many((name,)))

@@ -1,13 +1,14 @@
 """The contract that a backend of caches implements, and the values that cross it.
 
 The cache checks names and values, and decides what stored bytes mean; a driver stores bytes under
-names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being refreshed.
+names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being refreshed; `life` and
+`near` are the namespace's own.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 LEASE = b"\xc1L"
 """What stands under a name while its value is loaded starts with this; it is no value."""
+
+NEAR = "near"
+"""The name under which a namespace is marked as one that processes keep copies of; see `near`."""
 
 HEAD = 4096
 """Bytes of a value that a scan brings along; all that is known about an entry fits in them."""
@@ -30,6 +34,17 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"
     PENDING = "pending"
+
+
+class Swap(NamedTuple):
+    """One exchange: *value*, or None for nothing, in the place of what is as expected.
+
+    *over* None expects nothing there, else bytes that start with *over*.
+    """
+
+    name: str
+    value: bytes | None
+    over: bytes | None
 
 
 class Driver(Protocol):
@@ -60,6 +75,10 @@ class Driver(Protocol):
         *over* None expects nothing there, else bytes that start with *over*. With *shared*, raises
         UnavailableError rather than answer for this process alone.
         """
+        ...
+
+    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
+        """Do each of *swaps* by itself, and tell of each whether it was done."""
         ...
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:

@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from holdfast.cache.driver import Driver, Outcome
+from holdfast.cache.driver import NEAR, Driver, Outcome, Swap
 from holdfast.cache.drivers.memory import MemoryDriver
 from holdfast.cache.health import Health, State
 from holdfast.cache.journal import Journal
@@ -74,6 +74,7 @@ class FallbackDriver:
         self._since = now()
         self._reason: str | None = "not connected yet"
         self._round = 0
+        self._era = 0  # how often the namespace was emptied because of its store
         self._mutex = threading.RLock()
         self._recovering = threading.Lock()
 
@@ -117,9 +118,13 @@ class FallbackDriver:
 
     async def _recover(self) -> None:
         life = await self._remote.connect()
-        (known,) = await self._remote.get_many([_LIFE])
-        if known != life.encode():
+        (note,) = await self._remote.get_many([_LIFE])
+        known, era = _read_note(note)
+        if known != life or era < self._era:  # a primary of old that is back knows its own life
+            self._era = max(era, self._era) + 1
             await self._clear(life)
+        else:
+            self._era = era
         while True:
             with self._mutex:  # between the last look at the journal and the change, nobody adds
                 if not len(self._journal):
@@ -143,11 +148,11 @@ class FallbackDriver:
                 raise
 
     async def _clear(self, life: str) -> None:
-        """Remove the whole namespace, and say of which life of the store's data the next one is."""
+        """Remove the whole namespace, and note of which life and era the next one is."""
         async for batch in self._remote.scan(""):
-            await self._remote.delete_many([name for name, _ in batch])
+            await self._remote.delete_many([name for name, _ in batch if name != NEAR])
         with suppress(StorageError):  # a full store; without the note it is cleared again, no more
-            await self._remote.set_many([(_LIFE, life.encode())], ttl=None)
+            await self._remote.set_many([(_LIFE, b"%s %d" % (life.encode(), self._era))], ttl=None)
 
     async def close(self) -> None:
         await self._remote.close()
@@ -191,24 +196,28 @@ class FallbackDriver:
         ttl: int | None = None,
         shared: bool = False,
     ) -> bool:
+        if shared:
+            return await self._strict(
+                lambda: self._remote.swap(name, value, over=over, ttl=ttl, shared=True)
+            )
+        (done,) = await self.swap_many((Swap(name, value, over),), ttl=ttl)
+        return done
+
+    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
         if not self.down or await self._retried():
             used = self._round
             try:
-                return await self._remote.swap(name, value, over=over, ttl=ttl)
+                return await self._remote.swap_many(swaps, ttl=ttl)
             except UnavailableError as error:
                 self._lose(used, error)
-                if shared:
-                    raise
                 # Carried out or not: what it may have left must go before the store is used, or a
                 # lease that came to be later than its load began would admit that load's value.
-                if not await self._write_down([name]):
-                    return False
-        elif shared:
-            raise self._unavailable()
+                if not await self._write_down([swap.name for swap in swaps]):
+                    return [False] * len(swaps)
         with self._mutex:
             if not self.down:
-                return False  # what is in this process does not count any more
-            return await self._local.swap(name, value, over=over, ttl=self._shorter(ttl))
+                return [False] * len(swaps)  # what is in this process does not count any more
+            return await self._local.swap_many(swaps, ttl=self._shorter(ttl))
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         while True:
@@ -294,3 +303,8 @@ class FallbackDriver:
             f"the cache's store can't be reached since {self._since:%Y-%m-%d %H:%M:%S} UTC "
             f"({self._reason}); an answer from this process alone would be invented"
         )
+
+
+def _read_note(note: bytes | None) -> tuple[str, int]:
+    life, _, era = (note or b"").partition(b" ")
+    return life.decode(errors="replace"), int(era) if era.isdigit() else 0

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.cache import entries, entry
+from holdfast.cache.batch import BatchFiller
 from holdfast.cache.codec import Unreadable
 from holdfast.cache.naming import refreshing
 from holdfast.errors import StorageError
@@ -85,6 +86,7 @@ class Filler:
         self._pause = pause
         self._tasks = tasks
         self._lease_life = math.ceil(options.load_timeout * 1000)
+        self.batches = BatchFiller(driver, options, statistics, clock)
         self._calls = itertools.count()
         self._flights: dict[str, _Flight] = {}
         self._running: set[asyncio.Task[bytes | None]] = set()

@@ -22,7 +22,8 @@ class Health:
     """How a cache's store is.
 
     *since* is when that began, *pending* how many invalidations wait for the store; when they
-    *overflowed*, one of them stands for all keys. *reason* says why it is down.
+    *overflowed*, one of them stands for all keys. *reason* says why it is down. *hit_rate* is the
+    part of this process's reads that were hits, None before the first.
     """
 
     state: State
@@ -30,6 +31,7 @@ class Health:
     pending: int = 0
     reason: str | None = None
     overflowed: bool = False
+    hit_rate: float | None = None
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Statistics:
 
     A read is a hit or a miss. *loads* ran, *failed_loads* raised, *void_fills* were overtaken by an
     invalidation and not stored, *unreadable* values were of another type and taken for misses.
+    *near_hits* counts what a near cache saved asking the store for, tags included.
     """
 
     hits: int = 0
@@ -46,6 +49,7 @@ class Statistics:
     failed_loads: int = 0
     void_fills: int = 0
     unreadable: int = 0
+    near_hits: int = 0
 
     @property
     def hit_rate(self) -> float | None:

@@ -38,8 +38,9 @@ def open_cache(
     """Return a context manager that opens the cache at *url*.
 
     ``memory://`` is a new cache in this process. ``redis://[user:password@]host[:port][/database]``
-    is a Redis or Valkey server, ``rediss://`` the same over TLS, and
-    ``redis+sentinel://host:port,host:port/name[/database]`` the primary that Sentinels call *name*.
+    is a Redis or Valkey server, ``rediss://`` the same over TLS,
+    ``redis+sentinel://host:port,host:port/name[/database]`` the primary that Sentinels call *name*,
+    ``redis+cluster://host:port,host:port`` a Redis Cluster.
     What *options* sets may be a query parameter of the same name. A server that is away does not
     keep the cache from opening: see `Cache.health`. Raises ConfigurationError for what can't be
     opened, on entry also for a server that refuses the login.
@@ -55,13 +56,16 @@ async def _opened(place: Place) -> AsyncIterator[Cache[object]]:
             yield cache
         return
     lost = asyncio.Event()
-    driver = fallback_driver(place, blocking=False, lost=lost.set, due=lambda: False)
+    statistics = Statistics()
+    driver = fallback_driver(place, statistics, blocking=False, lost=lost.set, due=lambda: False)
     try:
         if not await driver.recover():
             lost.set()
         returning = asyncio.get_running_loop().create_task(_return(driver, lost))
         try:
-            async with running_cache(driver, place.options, asyncio.sleep, tasks=True) as cache:
+            async with running_cache(
+                driver, place.options, asyncio.sleep, tasks=True, counted=statistics
+            ) as cache:
                 yield cache
         finally:
             returning.cancel()
@@ -111,11 +115,12 @@ async def running_cache(
     pause: Callable[[float], Awaitable[None]],
     *,
     tasks: bool,
+    counted: Statistics | None = None,
 ) -> AsyncIterator[Cache[object]]:
     """Run a cache over *driver*; the loads under way end with it."""
     opened = Health(State.UP, utc_now())
     health = driver.health if isinstance(driver, FallbackDriver) else lambda: opened
-    statistics = Statistics()
+    statistics = Statistics() if counted is None else counted
     filler = Filler(driver, options, statistics, clock=time.time, pause=pause, tasks=tasks)
     try:
         yield Cache(driver, filler, statistics, health, codec_of(object))
@@ -125,6 +130,7 @@ async def running_cache(
 
 def fallback_driver(
     place: Place,
+    statistics: Statistics,
     *,
     blocking: bool,
     lost: Callable[[], None],
@@ -132,13 +138,20 @@ def fallback_driver(
 ) -> FallbackDriver:
     """Return the driver of *place*, not connected yet."""
     return FallbackDriver(
-        redis_driver(place, blocking=blocking),
+        redis_driver(
+            place, statistics, blocking=blocking, pause=wait_here if blocking else asyncio.sleep
+        ),
         keep=round(place.options.fallback * 1000),
         journal_limit=place.options.journal,
         now=utc_now,
         lost=lost,
         due=due,
     )
+
+
+async def wait_here(seconds: float) -> None:
+    """Hold up the thread for *seconds*: for coroutines that are stepped by hand."""
+    time.sleep(seconds)  # noqa: ASYNC251 - there is no loop to hold up
 
 
 def utc_now() -> datetime:

@@ -20,6 +20,10 @@ class CacheOptions:
     remembered meanwhile, before one that empties the namespace stands for them. *max_entries* and
     *max_bytes* are the limits of a cache in memory. *ca* is a file with the certificates that a
     server's is checked against, empty for the system's.
+
+    *near* over 0, at most 1: reads are answered from copies in this process, for as long after the
+    last word from the store; every write in the namespace, by whatever process, then takes as much
+    longer. *near_entries*, *near_bytes*, and *near_largest* for one value, are the copies' limits.
     """
 
     prefix: str = "holdfast"
@@ -32,6 +36,10 @@ class CacheOptions:
     max_entries: int = 100_000
     max_bytes: int = 256 * 1024 * 1024
     ca: str = ""
+    near: float = 0.0
+    near_entries: int = 10_000
+    near_bytes: int = 64 * 1024 * 1024
+    near_largest: int = 64 * 1024
 
     def __post_init__(self) -> None:
         if not self.prefix or len(self.prefix) > 100 or not self.prefix.isprintable():
@@ -42,9 +50,14 @@ class CacheOptions:
             _check(name, getattr(self, name), positive=True)
         for name in ("negative_ttl", "early", "fallback"):
             _check(name, getattr(self, name), positive=False)
-        for name in ("journal", "max_entries", "max_bytes"):
+        if not 0 <= self.near <= 1:
+            raise ConfigurationError(f"near: expected a number from 0 to 1, got {self.near}")
+        for name in ("journal", "max_entries", "max_bytes", *_NEAR_LIMITS):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+
+
+_NEAR_LIMITS = ("near_entries", "near_bytes", "near_largest")
 
 
 def _check(name: str, value: float, *, positive: bool) -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from holdfast.cache.near import NearDriver
+from holdfast.cache.nearstore import NearStore
 from holdfast.errors import ConfigurationError
 from holdfast.locate import locate, options_from
 
 if TYPE_CHECKING:
-    from holdfast.cache.drivers.redis import Endpoint, RedisDriver
+    from collections.abc import Awaitable, Callable
+
+    from holdfast.cache.drivers.redis import Endpoint
+    from holdfast.cache.fallback import Remote
+    from holdfast.cache.health import Statistics
+    from holdfast.cache.near import Telling
     from holdfast.cache.options import CacheOptions
 
-_SCHEMES = ("memory", "redis", "rediss", "redis+sentinel")
+_SCHEMES = ("memory", "redis", "rediss", "redis+sentinel", "redis+cluster")
 _PORT, _SENTINEL_PORT = 6379, 26379
 
 
@@ -46,6 +54,11 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
     options = options_from(location, defaults)
     if parts.fragment:
         raise ConfigurationError(f"{shown!r}: write '#' as %23")
+    if options.near and location.scheme in {"memory", "redis+cluster"}:
+        raise ConfigurationError(
+            f"{shown!r}: near copies are kept of one Redis server, directly or by Sentinel; "
+            f"{location.scheme}:// has none"
+        )
     if location.scheme == "memory":
         if parts.netloc or parts.path:
             raise ConfigurationError(
@@ -61,18 +74,22 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
             )
         primary = segments.pop(0)
     user, password = _credentials(parts)
-    return Place(
-        location.scheme,
-        options,
-        _hosts(public, shown, several=bool(primary)),
-        user,
-        password,
-        _database(segments, shown),
-        primary,
-    )
+    database = _database(segments, shown)
+    several = location.scheme in {"redis+sentinel", "redis+cluster"}
+    if location.scheme == "redis+cluster" and database:
+        raise ConfigurationError(f"{shown!r}: a Redis Cluster has database 0 alone")
+    port = _SENTINEL_PORT if primary else _PORT
+    hosts = _hosts(public, shown, port=port, several=several)
+    return Place(location.scheme, options, hosts, user, password, database, primary)
 
 
-def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
+def redis_driver(
+    place: Place,
+    statistics: Statistics,
+    *,
+    blocking: bool,
+    pause: Callable[[float], Awaitable[None]],
+) -> Remote:
     """Return the driver of *place*, not connected yet. Raises ConfigurationError."""
     try:
         from holdfast.cache.drivers import redis  # noqa: PLC0415 - an extra
@@ -85,14 +102,36 @@ def redis_driver(place: Place, *, blocking: bool) -> RedisDriver:
     tls = _tls(place.options.ca) if place.scheme == "rediss" else None
     servers = tuple(redis.Endpoint(host, port, tls, timeout) for host, port in place.hosts)
 
+    login = redis.Login(place.user, place.password, place.database)
+    prefix = place.options.prefix
+    if place.scheme == "redis+cluster":
+        together = redis.in_turn if blocking else redis.at_once
+        cluster = redis.ClusterLink(servers, dial, login=login, together=together)
+        return redis.RedisDriver(cluster, prefix=prefix, pause=pause)
+
     async def find() -> Endpoint:
         if not place.primary:
             return servers[0]
         host, port = await redis.primary_by_sentinel(servers, place.primary, dial)
         return redis.Endpoint(host, port, tls, timeout)
 
-    login = redis.Login(place.user, place.password, place.database)
-    return redis.RedisDriver(find, dial, login=login, prefix=place.options.prefix)
+    link = redis.PrimaryLink(find, dial, login=login)
+    if not place.options.near:
+        return redis.RedisDriver(link, prefix=prefix, pause=pause)
+    tracked = redis.TrackedRedisDriver(link, prefix=prefix, pause=pause)
+    near = _near(tracked, place.options, statistics)
+    tracked.watch(near.told)
+    return near
+
+
+def _near(remote: Telling, options: CacheOptions, statistics: Statistics) -> NearDriver:
+    store = NearStore(
+        entries=options.near_entries,
+        size=options.near_bytes,
+        largest=options.near_largest,
+        clock=time.monotonic,
+    )
+    return NearDriver(remote, store, statistics, lease=options.near, clock=time.monotonic)
 
 
 def _tls(ca: str) -> ssl.SSLContext:
@@ -113,7 +152,9 @@ def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
     return user, password
 
 
-def _hosts(parts: SplitResult, shown: str, *, several: bool) -> tuple[tuple[str, int], ...]:
+def _hosts(
+    parts: SplitResult, shown: str, *, port: int, several: bool
+) -> tuple[tuple[str, int], ...]:
     pieces = parts.netloc.split(",") if parts.netloc else ["localhost"]
     if len(pieces) > 1 and not several:
         raise ConfigurationError(f"{shown!r}: expected one host")
@@ -121,12 +162,12 @@ def _hosts(parts: SplitResult, shown: str, *, several: bool) -> tuple[tuple[str,
     for piece in pieces:
         try:
             one = urlsplit(f"//{piece}")
-            port = one.port
+            given = one.port
         except ValueError as error:
             raise ConfigurationError(f"{shown!r}: {error}") from None
         if not one.hostname:
             raise ConfigurationError(f"{shown!r}: expected host or host:port, got {piece!r}")
-        hosts.append((one.hostname, port or (_SENTINEL_PORT if several else _PORT)))
+        hosts.append((one.hostname, given or port))
     return tuple(hosts)
 
 

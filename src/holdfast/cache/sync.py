@@ -7,20 +7,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.blocking import run
-from holdfast.cache.opening import fallback_driver, memory_cache, running_cache
+from holdfast.cache.health import Statistics
+from holdfast.cache.opening import fallback_driver, memory_cache, running_cache, wait_here
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import place_of
+from holdfast.cache.syncrepository import CachedRepository, Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from holdfast.cache import cache
     from holdfast.cache.driver import Outcome
-    from holdfast.cache.health import Health, Statistics
+    from holdfast.cache.health import Health
     from holdfast.cache.place import Place
 
-__all__ = ["Cache", "CacheOptions", "open_cache"]
+__all__ = ["Cache", "CacheOptions", "CachedRepository", "Relay", "open_cache"]
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -42,14 +44,18 @@ def open_cache(
 @contextmanager
 def _opened(place: Place) -> Iterator[Cache[object]]:
     if place.scheme == "memory":
-        with _entered(memory_cache(place.options, _sleep, tasks=False)) as opened:
+        with _entered(memory_cache(place.options, wait_here, tasks=False)) as opened:
             yield Cache(opened)
         return
     attempts = _Attempts()
-    driver = fallback_driver(place, blocking=True, lost=attempts.begin, due=attempts.due)
+    statistics = Statistics()
+    driver = fallback_driver(
+        place, statistics, blocking=True, lost=attempts.begin, due=attempts.due
+    )
     try:
         run(driver.recover())
-        with _entered(running_cache(driver, place.options, _sleep, tasks=False)) as opened:
+        running = running_cache(driver, place.options, wait_here, tasks=False, counted=statistics)
+        with _entered(running) as opened:
             yield Cache(opened)
         if driver.health().pending:
             run(driver.recover())
@@ -76,10 +82,6 @@ class _Attempts:
         return True
 
 
-async def _sleep(seconds: float) -> None:
-    time.sleep(seconds)  # noqa: ASYNC251 - stepped by hand, with no loop to hold up
-
-
 @contextmanager
 def _entered(
     manager: AbstractAsyncContextManager[cache.Cache[object]],
@@ -102,60 +104,61 @@ class Cache(Generic[T]):
     """
 
     def __init__(self, opened: cache.Cache[T]) -> None:
-        self._cache = opened
+        self.asynchronous = opened
+        """The async API over the same blocking I/O, for coroutines that are stepped by hand."""
 
     def typed(self, kind: type[U]) -> Cache[U]:
-        return Cache(self._cache.typed(kind))
+        return Cache(self.asynchronous.typed(kind))
 
     @property
     def statistics(self) -> Statistics:
-        return self._cache.statistics
+        return self.asynchronous.statistics
 
     def health(self) -> Health:
-        return self._cache.health()
+        return self.asynchronous.health()
 
     @overload
     def get(self, key: str) -> T | None: ...
     @overload
     def get(self, key: str, default: D) -> T | D | None: ...
     def get(self, key: str, default: object = None) -> object:
-        return run(self._cache.get(key, default))
+        return run(self.asynchronous.get(key, default))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
-        return run(self._cache.get_many(keys))
+        return run(self.asynchronous.get_many(keys))
 
     def set(
         self, key: str, value: T, *, ttl: float | None = None, tags: Iterable[str] = ()
     ) -> Outcome:
-        return run(self._cache.set(key, value, ttl=ttl, tags=tags))
+        return run(self.asynchronous.set(key, value, ttl=ttl, tags=tags))
 
     def set_many(
         self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
     ) -> Outcome:
-        return run(self._cache.set_many(values, ttl=ttl, tags=tags))
+        return run(self.asynchronous.set_many(values, ttl=ttl, tags=tags))
 
     def add(self, key: str, value: T, *, ttl: float | None = None) -> bool:
-        return run(self._cache.add(key, value, ttl=ttl))
+        return run(self.asynchronous.add(key, value, ttl=ttl))
 
     def delete(self, key: str) -> Outcome:
-        return run(self._cache.delete(key))
+        return run(self.asynchronous.delete(key))
 
     def increment(self, key: str, by: int = 1, *, ttl: float | None = None) -> int:
-        return run(self._cache.increment(key, by, ttl=ttl))
+        return run(self.asynchronous.increment(key, by, ttl=ttl))
 
     def expire(self, key: str, ttl: float | None) -> bool:
-        return run(self._cache.expire(key, ttl))
+        return run(self.asynchronous.expire(key, ttl))
 
     def ttl(self, key: str) -> float | None:
-        return run(self._cache.ttl(key))
+        return run(self.asynchronous.ttl(key))
 
     def keys(self, pattern: str = "*") -> list[str]:
-        return run(self._cache.keys(pattern))
+        return run(self.asynchronous.keys(pattern))
 
     def invalidate(
         self, *, keys: Iterable[str] = (), tags: Iterable[str] = (), pattern: str | None = None
     ) -> Outcome:
-        return run(self._cache.invalidate(keys=keys, tags=tags, pattern=pattern))
+        return run(self.asynchronous.invalidate(keys=keys, tags=tags, pattern=pattern))
 
     def get_or_set(
         self,
@@ -169,4 +172,17 @@ class Cache(Generic[T]):
         async def loading() -> T:
             return load()
 
-        return run(self._cache.get_or_set(key, loading, ttl=ttl, stale=stale, tags=tags))
+        return run(self.asynchronous.get_or_set(key, loading, ttl=ttl, stale=stale, tags=tags))
+
+    def get_or_set_many(
+        self,
+        keys: Iterable[str],
+        load: Callable[[Sequence[str]], Mapping[str, T]],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+    ) -> dict[str, T | None]:
+        async def loading(missing: Sequence[str]) -> Mapping[str, T]:
+            return load(missing)
+
+        return run(self.asynchronous.get_or_set_many(keys, loading, ttl=ttl, tags=tags))

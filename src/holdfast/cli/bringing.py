@@ -31,7 +31,7 @@ _POLL = timedelta(seconds=0.5)
 
 def ingest(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", show_default=False, readable=False)
+        list[Path], typer.Argument(metavar="FILE", show_default=False, readable=False)
     ],
     project: Annotated[str, typer.Option(metavar="NAME", help="Where they belong.")] = "default",
     data: Data = None,

@@ -18,11 +18,13 @@ from holdfast.cli.options import Data, Traceback
 from holdfast.cli.progress import storing
 from holdfast.cli.running import run
 from holdfast.cli.show import console, note, plain, short
+from holdfast.locate import shown
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
     from holdfast.media import Video
     from holdfast.platform import Platform
+    from holdfast.settings import Settings
 
 PROJECT = "demo"
 
@@ -44,13 +46,20 @@ def demo(
         code = await run_worker(platform, once=True)
         console().print(f"Done in {time.monotonic() - began:.0f} s.\n")
         await show_video(platform, found, as_json=False)
-        console().print(f"\nEverything lies in {plain(platform.settings.data)}\n")
+        console().print(f"\n{_where(platform.settings)}\n")
         _suggest(found, given=data)
         return code
 
     code = run(data, work)
     if code:
         raise typer.Exit(code)
+
+
+def _where(settings: Settings) -> str:
+    if not settings.store and not settings.bucket:
+        return f"Everything lies in {plain(settings.data)}"
+    places = (("records", settings.store_url), ("objects", settings.bucket_url))
+    return "\n".join(f"The {name} lie in {plain(shown(url))}" for name, url in places)
 
 
 async def _bring(platform: Platform, given: Path | None) -> Video:

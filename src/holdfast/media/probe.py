@@ -164,7 +164,7 @@ def _jpeg(frame: VideoFrame, width: int) -> bytes:
 def _frame_rate(stream: VideoStream) -> Fraction:
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and 0 < rate <= _FASTEST:
-            return Fraction(rate)
+            return Fraction(rate.numerator, rate.denominator)
     return Fraction(25)
 
 

@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import av
 import av.error
@@ -34,6 +34,10 @@ DEMUXERS = (
 NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
 MAX_PIXELS = 64_000_000
 READ_AHEAD = 1 << 18
+# A title in no encoding is no reason to refuse a film; from 19 on PyAV sees it so by itself.
+_TOLERANT: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
+)
 
 
 class Source:
@@ -108,7 +112,7 @@ class Source:
                 window,
                 "r",
                 container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": "none"},
-                metadata_errors="replace",
+                **_TOLERANT,
                 buffer_size=READ_AHEAD,
                 io_open=_refuse,
             )

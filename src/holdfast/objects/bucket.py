@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, overload
 
-from holdfast.errors import InvalidValueError
+from holdfast.errors import InvalidValueError, PreconditionFailedError
 from holdfast.objects.abilities import (
     BulkDeleter,
     Historian,
-    Lender,
     Tagger,
 )
 from holdfast.objects.driver import Capability
 from holdfast.objects.erasure import Erasure, erase
-from holdfast.objects.fetching import fetch, fetch_on
+from holdfast.objects.fetching import fetch, fetch_on, lent
 from holdfast.objects.filtering import Filter, filtered
-from holdfast.objects.keys import check_key, check_prefix, file_name
+from holdfast.objects.keys import check_key, check_prefix
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
 from holdfast.objects.mirroring import SyncReport, pull, push
 from holdfast.objects.reader import ObjectReader
@@ -83,19 +81,26 @@ class Bucket(Upkeep):
         start: int | None = None,
         end: int | None = None,
         version: str | None = None,
+        if_match: str | None = None,
     ) -> bytes:
         """Return the bytes of *key* from offset *start* up to but not including *end*.
 
         Without them, from the first and to the last byte; the whole is checked against its
         checksum (IntegrityError). A range of a compressed object costs what lies before it too.
-        Raises ObjectNotFoundError, and InvalidValueError unless ``0 <= start <= end <= size``.
+        Raises ObjectNotFoundError, InvalidValueError unless ``0 <= start <= end <= size``, and
+        PreconditionFailedError unless the object has the etag *if_match*, so that pieces got one
+        by one are of one object.
         """
-        call = self._got(self._reading(key, version), start, end)
+        call = self._got(self._reading(key, version), start, end, if_match)
         return await self._watch.reading("get", call, len)
 
-    async def _got(self, reading: Reading, start: int | None, end: int | None) -> bytes:
+    async def _got(
+        self, reading: Reading, start: int | None, end: int | None, if_match: str | None
+    ) -> bytes:
         try:
             info = await reading.open(start, end)
+            if if_match not in (None, info.etag):
+                raise PreconditionFailedError("object", info.key)
             first, last = _checked_range(info, start, end)
             content = await plain(info, reading, self._offload).read(first, last - first)
         finally:
@@ -266,22 +271,8 @@ class Bucket(Upkeep):
         Raises ObjectNotFoundError.
         """
         check_key(key)
-        if isinstance(self._driver, Lender):
-            lending = self._driver.lend(key)
-            try:
-                info, lent = await lending.open()
-                if info.encoding is None:
-                    yield lent
-                    return
-            finally:
-                await lending.close()
-        folder = tempfile.TemporaryDirectory(prefix="holdfast-")
-        try:
-            path = Path(folder.name) / file_name(key.rpartition("/")[2])
-            await self.download(key, path)
+        async with lent(self._driver, self._offload, key) as path:
             yield path
-        finally:
-            await self._offload.run(folder.cleanup)
 
     async def tags(self, key: str) -> dict[str, str]:
         """Return the tags of *key*. Raises ObjectNotFoundError."""

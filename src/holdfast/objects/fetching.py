@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.errors import StorageError
-from holdfast.objects.abilities import ParallelReading
+from holdfast.objects.abilities import Lender, ParallelReading
 from holdfast.objects.keys import file_name
 from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.reader import ObjectReader
@@ -15,10 +18,9 @@ from holdfast.objects.resuming import check_file, resume
 from holdfast.objects.transfer import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable
 
-    from holdfast.objects.driver import ObjectInfo, Reading
+    from holdfast.objects.driver import Driver, ObjectInfo, Reading
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
 
@@ -64,6 +66,27 @@ async def fetch(
     finally:
         await reading.close()
     return info
+
+
+@asynccontextmanager
+async def lent(driver: Driver, offload: Offload, key: str) -> AsyncIterator[Path]:
+    """Hold *key* as a local file: the stored one where that is its content, else a download."""
+    if isinstance(driver, Lender):
+        lending = driver.lend(key)
+        try:
+            info, path = await lending.open()
+            if info.encoding is None:
+                yield path
+                return
+        finally:
+            await lending.close()
+    folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+    try:
+        path = Path(folder.name) / file_name(key.rpartition("/")[2])
+        await fetch(driver.read(key), path, offload, None)
+        yield path
+    finally:
+        await offload.run(folder.cleanup)
 
 
 async def _in_parallel(

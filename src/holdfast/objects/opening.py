@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from holdfast.aws.streams import StreamNetwork
 from holdfast.aws.tls import verifying
 from holdfast.errors import ConfigurationError
-from holdfast.locate import Location, locate, options_from
+from holdfast.locate import Location, locate, options_from, shown
 from holdfast.objects.bucket import Bucket
 from holdfast.objects.drivers.disk import DiskDriver
 from holdfast.objects.drivers.memory import MemoryDriver
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Networking = Callable[[Callable[[], ssl.SSLContext]], Network]
 
 O = TypeVar("O")  # noqa: E741 - options
+_SECRET = re.compile("credential|secret|token|access_?key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +113,9 @@ def plan_of(url: str | Path, options: Options | None) -> Plan:
         return _disk_plan(url.absolute(), _chosen("a folder", DiskOptions(), options))
     location = locate(url, tuple(sorted(_PLANS)))
     if "#" in url:
-        raise ConfigurationError(f"{url!r}: write '#' as %23")
+        raise ConfigurationError(f"{shown(url)!r}: write '#' as %23")
     if options is not None and location.query:
-        raise ConfigurationError(f"{url!r}: parameters and options exclude each other")
+        raise ConfigurationError(f"{shown(url)!r}: parameters and options exclude each other")
     return _PLANS[location.scheme](location, options)
 
 
@@ -121,10 +123,10 @@ def _plan_memory(location: Location, options: Options | None) -> Plan:
     if options is not None:
         raise ConfigurationError("memory:// takes no options")
     if location.query:
-        raise ConfigurationError(f"{location.url!r}: memory:// knows no parameters")
+        raise ConfigurationError(f"{location.shown!r}: memory:// knows no parameters")
     if location.host or location.path:
         raise ConfigurationError(
-            f"{location.url!r}: expected memory:// alone; each opening is a new bucket"
+            f"{location.shown!r}: expected memory:// alone; each opening is a new bucket"
         )
 
     @asynccontextmanager
@@ -137,10 +139,10 @@ def _plan_memory(location: Location, options: Options | None) -> Plan:
 def _plan_file(location: Location, options: Options | None) -> Plan:
     path = urlsplit(location.url).path  # a folder's name may be bytes that are no UTF-8
     if location.host not in {"", "localhost"} or not path.startswith("/"):
-        raise ConfigurationError(f"{location.url!r}: expected file:///absolute/folder")
+        raise ConfigurationError(f"{location.shown!r}: expected file:///absolute/folder")
     folder = os.fsdecode(unquote_to_bytes(path))
     if "\0" in folder:
-        raise ConfigurationError(f"{location.url!r}: a path holds no NUL")
+        raise ConfigurationError(f"{location.shown!r}: a path holds no NUL")
     given = options_from(location, DiskOptions())
     return _disk_plan(Path(folder), _chosen("file://", given, options))
 
@@ -157,8 +159,8 @@ def _disk_plan(folder: Path, options: DiskOptions) -> Plan:
 
 def _plan_s3(location: Location, options: Options | None) -> Plan:
     if location.path not in ("", "/"):
-        raise ConfigurationError(f"{location.url!r}: expected s3://bucket and no path")
-    if "credentials" in location.query or "@" in location.host:
+        raise ConfigurationError(f"{location.shown!r}: expected s3://bucket and no path")
+    if "@" in location.host or any(_SECRET.search(name) for name in location.query):
         raise ConfigurationError("keys don't belong into an s3:// URL: use S3Options.credentials")
     given = _chosen("s3://", options_from(location, S3Options()), options)
     settled = with_environment(given, os.environ)

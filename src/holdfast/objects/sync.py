@@ -137,8 +137,9 @@ class Bucket:
         start: int | None = None,
         end: int | None = None,
         version: str | None = None,
+        if_match: str | None = None,
     ) -> bytes:
-        return run(self._bucket.get(key, start=start, end=end, version=version))
+        return run(self._bucket.get(key, start=start, end=end, version=version, if_match=if_match))
 
     @contextmanager
     def open(self, key: str, *, version: str | None = None) -> Iterator[ObjectReader]:

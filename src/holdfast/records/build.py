@@ -11,13 +11,16 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.declaration import MISSING, Declaration
 from holdfast.records.field import Field
 from holdfast.records.model import INDEXED_TEXT_LENGTH, FieldSpec, Model, Reference
+from holdfast.records.naming import check_fields, check_table
 from holdfast.records.relation import Many, One, Relation
-from holdfast.records.value import Bounds, Kind, value_type
+from holdfast.records.text import Unfit
+from holdfast.records.value import Bounds, Kind, ValueType, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _KEY_KINDS = (Kind.UUID, Kind.STR, Kind.INT)
+_BOUNDED = (Kind.STR, Kind.BYTES)
 _ROLE_KINDS = {"version": Kind.INT, "created_at": Kind.DATETIME, "updated_at": Kind.DATETIME}
 
 
@@ -73,6 +76,8 @@ def build_model(
     uniques: Sequence[tuple[str, ...]],
 ) -> Model[Any]:
     """Return the model of *cls*. Raises ConfigurationError for a declaration that can't be kept."""
+    check_table(cls.__name__, table)
+    check_fields(cls.__name__, members)
     specs: list[FieldSpec] = []
     relations: dict[str, Relation] = {}
     indexed = {name for names in (*indexes, *uniques) for name in names}
@@ -141,11 +146,28 @@ def _field_spec(
         bounds = Bounds(INDEXED_TEXT_LENGTH, bounds.precision, bounds.scale)
     try:
         found = value_type(typing.get_args(resolved)[0], bounds)
+        _check_declared(declaration, found)
     except ConfigurationError as error:
         raise ConfigurationError(f"{of}: {error}") from None
     if reference is not None and declaration.on_delete == "set null" and not found.nullable:
         raise ConfigurationError(f'{of}: on_delete="set null" needs a field that may be None')
     return FieldSpec(name, position, found, declaration, reference)
+
+
+def _check_declared(declaration: Declaration, found: ValueType) -> None:
+    bounds, default = declaration.bounds, declaration.default
+    if bounds.max_length is not None and found.kind not in _BOUNDED:
+        raise ConfigurationError("max_length bounds str and bytes")
+    if bounds.max_length is not None and bounds.max_length < 1:
+        raise ConfigurationError(f"max_length={bounds.max_length}: expected 1 or more")
+    if bounds.precision is not None and found.kind is not Kind.DECIMAL:
+        raise ConfigurationError("digits are for a Decimal")
+    if default is MISSING or (default is None and found.nullable):
+        return
+    try:
+        found.check(default)
+    except Unfit as unfit:
+        raise ConfigurationError(f"default={default!r}: {unfit}") from None
 
 
 def _target(scope: Scope, hint: object, of: str) -> Callable[[], type]:
@@ -200,15 +222,15 @@ def constructor(model: Model[Any]) -> Callable[..., None]:
         if declaration.default_factory is not None:
             scope[f"_make_{name}"] = declaration.default_factory
             parameters.append(f"{name}=_missing")
-            lines.append(f"self.{name} = _make_{name}() if {name} is _missing else {name}")
+            lines.append(f"_entity.{name} = _make_{name}() if {name} is _missing else {name}")
         else:
             if declaration.default is not MISSING:
                 scope[f"_default_{name}"] = declaration.default
                 parameters.append(f"{name}=_default_{name}")
             else:
                 parameters.append(name)
-            lines.append(f"self.{name} = {name}")
-    header = f"def __init__(self{', *, ' if parameters else ''}{', '.join(parameters)}):"
+            lines.append(f"_entity.{name} = {name}")
+    header = f"def __init__(_entity, /{', *, ' if parameters else ''}{', '.join(parameters)}):"
     exec("\n    ".join([header, *lines, "return None"]), scope)  # noqa: S102 - as dataclasses do
     made = typing.cast("Callable[..., None]", scope["__init__"])
     made.__qualname__ = f"{model.entity.__qualname__}.__init__"

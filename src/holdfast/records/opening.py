@@ -1,4 +1,7 @@
-"""From a URL to a store: the table of backends."""
+"""From a URL to a store: the table of backends.
+
+What is SQL is imported when the first store of it is opened: SQLAlchemy takes half a second.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,6 @@ from holdfast.locate import Location, file_path, locate, options_from
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.drivers.memory import MemoryDriver
 from holdfast.records.drivers.memory.driver import MemoryOptions
-from holdfast.records.drivers.sql.mariadb_server import MariaDBOptions, MariaDBServer
-from holdfast.records.drivers.sql.place import place_of
-from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
-from holdfast.records.drivers.sql.postgresql_server import PostgreSQLServer
-from holdfast.records.drivers.sql.server import ServerDriver
-from holdfast.records.drivers.sql.sqlite import SQLiteDriver, SQLiteOptions
 from holdfast.records.store import Store, utc_now
 
 if TYPE_CHECKING:
@@ -31,9 +28,10 @@ def open_store(
 ) -> Store:
     """Return a store of *entities* at *url*; enter it with `async with` to connect.
 
-    `memory://`, or `sqlite:///relative.db` and `sqlite:////absolute.db`, with `?name=value` for
-    the backend's options. *clock* gives the time of writing, aware. Raises ConfigurationError for
-    an unknown scheme or parameter, and for entities that don't fit together.
+    `memory://`, `sqlite:///relative.db` or `sqlite:////absolute.db`, `postgresql://` or
+    `mariadb://user:password@host:port/database`, with `?name=value` for the backend's options.
+    *clock* gives the time of writing, aware. Raises ConfigurationError for an unknown scheme or
+    parameter, and for entities that don't fit together.
     """
     return Store(_driver(url, _ASYNC), entities, clock=clock)
 
@@ -64,11 +62,13 @@ _BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
 
 def _memory(location: Location, how: Concurrency) -> Driver:
     if location.host or location.path:
-        raise ConfigurationError(f"{location.url!r}: memory:// names no place")
+        raise ConfigurationError(f"{location.shown!r}: memory:// names no place")
     return MemoryDriver(how.lock, options_from(location, MemoryOptions()))
 
 
 def _sqlite(location: Location, how: Concurrency) -> Driver:
+    from holdfast.records.drivers.sql.sqlite import SQLiteDriver, SQLiteOptions
+
     path = file_path(location)
     if str(path) == ":memory:":
         raise ConfigurationError("for records in memory use memory://")
@@ -76,12 +76,21 @@ def _sqlite(location: Location, how: Concurrency) -> Driver:
 
 
 def _postgresql(location: Location, how: Concurrency) -> Driver:
+    from holdfast.records.drivers.sql.place import place_of
+    from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
+    from holdfast.records.drivers.sql.postgresql_server import PostgreSQLServer
+    from holdfast.records.drivers.sql.server import ServerDriver
+
     place = place_of(location, port=5432, user="postgres")
     options = options_from(location, PostgreSQLOptions())
     return ServerDriver(PostgreSQLServer(place, options, blocking=how.blocking))
 
 
 def _mariadb(location: Location, how: Concurrency) -> Driver:
+    from holdfast.records.drivers.sql.mariadb_server import MariaDBOptions, MariaDBServer
+    from holdfast.records.drivers.sql.place import place_of
+    from holdfast.records.drivers.sql.server import ServerDriver
+
     place = place_of(location, port=3306, user="root")
     options = options_from(location, MariaDBOptions())
     return ServerDriver(MariaDBServer(place, options, blocking=how.blocking))
@@ -90,7 +99,7 @@ def _mariadb(location: Location, how: Concurrency) -> Driver:
 _BACKENDS: dict[str, Callable[[Location, Concurrency], Driver]] = {
     "memory": _memory,
     "mariadb": _mariadb,
-    "mysql": _mariadb,
+    "mysql": _mariadb,  # as MariaDB's servers are often named; MySQL's own are refused
     "postgresql": _postgresql,
     "sqlite": _sqlite,
 }

@@ -150,11 +150,12 @@ class Store:
 def _check_models(models: tuple[Model[object], ...]) -> None:
     tables: dict[str, str] = {}
     for model in models:
-        if model.table in tables:
+        table = model.table.lower()  # SQLite and MariaDB can't tell Foo and foo apart
+        if table in tables:
             raise ConfigurationError(
-                f"{model.name} and {tables[model.table]} both live in the table {model.table!r}"
+                f"{model.name} and {tables[table]} both live in the table {model.table!r}"
             )
-        tables[model.table] = model.name
+        tables[table] = model.name
     for model in models:
         for spec in model.references:
             assert spec.reference is not None

@@ -31,6 +31,11 @@ def mariadb_server():
 
 
 @pytest.fixture(scope="session")
+def toxiproxy_server():
+    return _server("toxiproxy")
+
+
+@pytest.fixture(scope="session")
 def postgresql_url(postgresql_server):
     psycopg = pytest.importorskip("psycopg")
     name = f"sql_{uuid4().hex}"

@@ -20,8 +20,8 @@ SHORT = 0.03  # seconds
 
 
 async def becomes(look: Callable[[], Awaitable[object]], expected: object) -> None:
-    """Look until *expected* is seen; fail after five seconds."""
-    deadline = time.monotonic() + 5
+    """Look until *expected* is seen; fail after three seconds."""
+    deadline = time.monotonic() + 3
     while (seen := await look()) != expected:
         assert time.monotonic() < deadline, f"still {seen!r}, expected {expected!r}"
         await asyncio.sleep(0)  # a cache in memory never lets others run by itself

@@ -11,6 +11,8 @@ from holdfast.cache.conformance.expiry import SHORT, becomes
 from holdfast.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.cache.cache import Cache
 
 
@@ -169,3 +171,61 @@ class FillingCases:
 
         assert await cache.typed(list[int]).get_or_set("k", load) == [1]
         assert await cache.get("k") == [1]
+
+    async def test_many_are_loaded_in_one_go(self, cache: Cache[object]) -> None:
+        asked: list[list[str]] = []
+
+        async def load(missing: Sequence[str]) -> dict[str, object]:
+            asked.append(list(missing))
+            return {key: None if key == "none" else key * 2 for key in missing if key != "left"}
+
+        await cache.set("there", 1)
+        keys = ["a", "there", "none", "a", "left"]
+        expected = {"a": "aa", "there": 1, "none": None}
+        assert await cache.get_or_set_many(keys, load, ttl=60, tags=["t"]) == expected
+        assert asked == [["a", "none", "left"]]
+        assert await cache.get_or_set_many(["a", "none"], load) == {"a": "aa", "none": None}
+        assert len(asked) == 1
+        assert (await cache.ttl("a") or math.inf) <= 60
+        assert await cache.keys() == ["a", "none", "there"]
+        assert await cache.get_or_set("left", Source().load) == 1
+        await cache.invalidate(tags=["t"])
+        assert await cache.keys() == ["left", "there"]
+        assert await cache.get_or_set_many([], load) == {}
+
+    async def test_what_changes_while_many_are_loaded_is_not_stored(
+        self, cache: Cache[object]
+    ) -> None:
+        async def load(missing: Sequence[str]) -> dict[str, object]:
+            await cache.delete("a")
+            await cache.set("b", "new")
+            return dict.fromkeys(missing, "old")
+
+        found = await cache.get_or_set_many(["a", "b", "c"], load)
+        assert found == {"a": "old", "b": "old", "c": "old"}
+        assert await cache.get_many(["a", "b", "c"]) == {"b": "new", "c": "old"}
+
+        async def tagged(missing: Sequence[str]) -> dict[str, object]:
+            await cache.invalidate(tags=["t"])
+            return dict.fromkeys(missing, "old")
+
+        await cache.get_or_set_many(["d"], tagged, tags=["t"])
+        assert await cache.get("d") is None
+
+    async def test_what_a_load_of_many_raises_escapes_and_nothing_stays(
+        self, cache: Cache[object]
+    ) -> None:
+        async def fail(_: Sequence[str]) -> dict[str, object]:
+            raise KeyError("mine")
+
+        async def unfit(missing: Sequence[str]) -> dict[str, object]:
+            return dict.fromkeys(missing, object())
+
+        with pytest.raises(KeyError, match="mine"):
+            await cache.get_or_set_many(["a", "b"], fail)
+        with pytest.raises(InvalidValueError):
+            await cache.get_or_set_many(["a", "b"], unfit)
+        with pytest.raises(InvalidValueError, match="one text"):
+            await cache.get_or_set_many("ab", fail)
+        assert await cache.keys() == []
+        assert await cache.get_or_set("a", Source().load) == 1

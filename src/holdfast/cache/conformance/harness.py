@@ -10,7 +10,15 @@ from holdfast.blocking import run
 from holdfast.cache.cache import Cache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
     from contextlib import AbstractContextManager
 
     from holdfast.cache import sync
@@ -110,3 +118,18 @@ class _BlockingCache(Cache[T]):
             return run(coroutine)
 
         return self._blocking.get_or_set(key, stepped, ttl=ttl, stale=stale, tags=tags)
+
+    async def get_or_set_many(
+        self,
+        keys: Iterable[str],
+        load: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+    ) -> dict[str, T | None]:
+        async def loading(missing: Sequence[str]) -> Mapping[str, T]:
+            return await load(missing)
+
+        return self._blocking.get_or_set_many(
+            keys, lambda missing: run(loading(missing)), ttl=ttl, tags=tags
+        )

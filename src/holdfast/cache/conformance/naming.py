@@ -135,6 +135,14 @@ class NamingCases:
         assert await cache.invalidate() is Outcome.APPLIED
         assert await cache.keys() == ["b1", "t2"]
 
+    async def test_a_pattern_removes_what_it_fits_and_no_more(self, cache: Cache[object]) -> None:
+        keys = ["page:1", "page:12", "page:1:old", "pages", "Page:3", "page:"]
+        await cache.set_many(dict.fromkeys(keys, 1))
+        await cache.invalidate(pattern="page:[0-9]")
+        assert await cache.keys() == sorted(set(keys) - {"page:1"})
+        await cache.invalidate(pattern="page:?*")
+        assert await cache.keys() == ["Page:3", "page:", "pages"]
+
     async def test_any_of_its_tags_removes_an_entry_everywhere(self, cache: Cache[object]) -> None:
         tags = [f"tag {number}" for number in range(16)]
         await cache.set_many({"a": 1, "b": 2}, tags=tags)

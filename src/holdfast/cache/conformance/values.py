@@ -133,6 +133,10 @@ class ValueCases:
         assert await cache.get_many(["k1", "k2", "k3"]) == {"k1": "x", "k2": None, "k3": 3}
         assert await cache.set_many({}) is Outcome.APPLIED
 
+    async def test_many_come_by_key_in_any_order(self, cache: Cache[object]) -> None:
+        await cache.set_many({"a": 1, "b": 2, "d": 4})
+        assert await cache.get_many(["d", "c", "a", "b"]) == {"a": 1, "b": 2, "d": 4}
+
     async def test_add_stores_only_where_nothing_is(self, cache: Cache[object]) -> None:
         assert await cache.add("k", "first") is True
         assert await cache.add("k", "second") is False

@@ -14,6 +14,7 @@ from holdfast.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
+    from holdfast.cache.driver import Swap
     from holdfast.cache.pattern import Pattern
 
 _OVERHEAD = 200  # bytes that Python takes for an entry beside its name and value, about
@@ -101,6 +102,12 @@ class MemoryDriver:
                 self._put(name, value, self._end(ttl))
                 self._make_room()
             return True
+
+    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
+        with self._mutex:
+            return [
+                await self.swap(swap.name, swap.value, over=swap.over, ttl=ttl) for swap in swaps
+            ]
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         with self._mutex:

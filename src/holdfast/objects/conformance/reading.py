@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.errors import IntegrityError, InvalidValueError, ObjectNotFoundError
+from holdfast.errors import (
+    IntegrityError,
+    InvalidValueError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+)
 from holdfast.objects.conformance.writing import LARGE
 from holdfast.objects.driver import Capability
 
@@ -58,6 +63,14 @@ class ReadingCases:
         await bucket.put("k", b"01234")
         with pytest.raises(InvalidValueError, match="has 5 bytes"):
             await bucket.get("k", start=start, end=end)
+
+    async def test_pieces_of_another_object_are_refused(self, bucket: Bucket) -> None:
+        first = await bucket.put("k", b"01234")
+        assert await bucket.get("k", start=0, end=2, if_match=first.etag) == b"01"
+        await bucket.put("k", b"56789")
+        for start, end in ((2, 5), (None, None)):
+            with pytest.raises(PreconditionFailedError):
+                await bucket.get("k", start=start, end=end, if_match=first.etag)
 
     async def test_a_range_of_an_empty_object_is_empty(self, bucket: Bucket) -> None:
         await bucket.put("k", b"")

@@ -7,7 +7,15 @@ how; `docs/semantics.md` holds the rules that the cases cite.
 """
 
 from holdfast.records.conformance.case import Capability, Case
-from holdfast.records.conformance.harness import StoreHarness
+from holdfast.records.conformance.harness import KeepingHarness, StoreHarness
 from holdfast.records.conformance.suite import CASES, StoreConformance, run_case
 
-__all__ = ["CASES", "Capability", "Case", "StoreConformance", "StoreHarness", "run_case"]
+__all__ = [
+    "CASES",
+    "Capability",
+    "Case",
+    "KeepingHarness",
+    "StoreConformance",
+    "StoreHarness",
+    "run_case",
+]

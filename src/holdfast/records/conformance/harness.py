@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.records.conformance.case import Capability
+from holdfast.records.conformance.entities import ENTITIES
 from holdfast.records.opening import open_blocking, open_store
+from holdfast.records.query import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,3 +34,15 @@ class StoreHarness:
     def open_blocking(self, entities: Iterable[type], clock: Callable[[], datetime]) -> Store:
         """Return a store, not yet entered, whose I/O blocks and never suspends."""
         return open_blocking(self.url, entities, clock=clock)
+
+    async def clear(self, store: Store) -> None:
+        """Leave nothing in *store*, on which a case went well; awaited or not, as it is."""
+        await store.drop_schema()
+
+
+class KeepingHarness(StoreHarness):
+    """A harness for a place where tables are dear to make: they stay, and their rows go."""
+
+    async def clear(self, store: Store) -> None:
+        for entity in reversed(ENTITIES):  # who points stands after what is pointed at
+            await store.repository(entity).delete_where(everything())

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, settings
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from holdfast.records.conformance.harness import StoreHarness
     from holdfast.records.query import Change
 
+T = TypeVar("T")
 KEYS = st.sampled_from(["a", "A", "b", "b ", "\u00e9", "\U0001f3a5"])
 NUMBERS = st.sampled_from([-1, 0, 1, 2, 2**53 + 1])
 TEXTS = st.text(st.sampled_from("aA%_\\*b \u00e4\u00df\uffff\U0001f3a5"), max_size=3)
@@ -115,19 +117,28 @@ class RandomWork(RuleBasedStateMachine):
     """Does the same to a store and to `rows`, and compares what both answer."""
 
     harness: ClassVar[StoreHarness]
+    blocking: ClassVar[bool]
 
     @initialize()
     def start(self) -> None:
         self.rows: dict[str, Row] = {}
-        self.store = self.harness.open_blocking(ENTITIES, Clock())
-        run(self.store.__aenter__())
-        run(self.store.create_schema())
+        self.runner = None if self.blocking else asyncio.Runner()
+        opened = self.harness.open_blocking if self.blocking else self.harness.open
+        self.store = opened(ENTITIES, Clock())
+        self.do(self.store.__aenter__())
+        self.do(self.store.create_schema())
         self.repository = self.store.repository(Sample)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
-            run(self.store.drop_schema())
-            run(self.store.close())
+            self.do(self.harness.clear(self.store))
+            self.do(self.store.close())
+            if self.runner is not None:
+                self.runner.close()
+
+    def do(self, work: Coroutine[object, None, T]) -> T:
+        """Return what *work* returns, awaited or blocking."""
+        return run(work) if self.runner is None else self.runner.run(work)
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -148,12 +159,12 @@ class RandomWork(RuleBasedStateMachine):
         if atomic and DuplicateError in expected:
             self.rows = before
             try:
-                run(self.repository.add_many(batch))
+                self.do(self.repository.add_many(batch))
             except DuplicateError as error:
                 assert error.index == expected.index(DuplicateError)
                 return
             raise AssertionError("an atomic batch took a duplicate")
-        result = run(self.repository.add_many(batch, atomic=atomic))
+        result = self.do(self.repository.add_many(batch, atomic=atomic))
         got = [
             type(each) if isinstance(each, HoldfastError) else vars(each) for each in result.results
         ]
@@ -214,19 +225,21 @@ class RandomWork(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def delete(self, key: str) -> None:
-        assert run(self.repository.delete(key)) is (self.rows.pop(key, None) is not None)
+        assert self.do(self.repository.delete(key)) is (self.rows.pop(key, None) is not None)
 
     @rule(where=CONDITIONS)
     def delete_where(self, where: Condition) -> None:
         gone = [key for key, row in self.rows.items() if holds(where, row)]
-        assert run(self.repository.delete_where(predicate_of(where))) == len(gone)
+        assert self.do(self.repository.delete_where(predicate_of(where))) == len(gone)
         for key in gone:
             del self.rows[key]
 
     @rule(where=CONDITIONS, change=CHANGES.filter(lambda each: each != ("name", "n")))
     def update_where(self, where: Condition, change: tuple[str, object]) -> None:
         fitting = [row for row in self.rows.values() if holds(where, row)]
-        changed = run(self.repository.update_where(predicate_of(where), changes=[_change(change)]))
+        changed = self.do(
+            self.repository.update_where(predicate_of(where), changes=[_change(change)])
+        )
         assert changed == len(fitting)
         for row in fitting:
             self._put(_changed(row, change))
@@ -246,7 +259,7 @@ class RandomWork(RuleBasedStateMachine):
                 raise _Undone
 
         try:
-            run(work())
+            self.do(work())
         except _Undone:
             return
         raise AssertionError("the transaction swallowed an exception")
@@ -258,7 +271,7 @@ class RandomWork(RuleBasedStateMachine):
     def find(
         self, where: Condition, order: list[Direction], limit: int | None, offset: int
     ) -> None:
-        found = run(
+        found = self.do(
             self.repository.find(
                 predicate_of(where), order_by=orders_of(order), limit=limit, offset=offset
             )
@@ -273,7 +286,7 @@ class RandomWork(RuleBasedStateMachine):
         cursor: str | None = None
         previous: str | None = None
         while True:
-            page = run(
+            page = self.do(
                 self.repository.page(
                     predicate_of(where),
                     order_by=orders_of(order),
@@ -284,7 +297,7 @@ class RandomWork(RuleBasedStateMachine):
             )
             assert page.total == len(expected)
             if page.previous is not None:
-                back = run(
+                back = self.do(
                     self.repository.page(
                         predicate_of(where),
                         order_by=orders_of(order),
@@ -304,14 +317,14 @@ class RandomWork(RuleBasedStateMachine):
     @rule(where=CONDITIONS)
     def count(self, where: Condition) -> None:
         fitting = len(self._ordered(where, []))
-        assert run(self.repository.count(predicate_of(where))) == fitting
-        assert run(self.repository.count(~predicate_of(where))) == len(self.rows) - fitting
-        assert run(self.repository.exists(predicate_of(where))) is bool(fitting)
+        assert self.do(self.repository.count(predicate_of(where))) == fitting
+        assert self.do(self.repository.count(~predicate_of(where))) == len(self.rows) - fitting
+        assert self.do(self.repository.exists(predicate_of(where))) is bool(fitting)
 
     @invariant()
     def holds_the_same(self) -> None:
         if hasattr(self, "rows"):
-            found = [vars(each) for each in run(self.repository.find())]
+            found = [vars(each) for each in self.do(self.repository.find())]
             assert found == ordered(list(self.rows.values()), [])
 
     # --- the model --------------------------------------------------------------------------
@@ -326,7 +339,7 @@ class RandomWork(RuleBasedStateMachine):
             expected = type(error)
         got: object
         try:
-            got = vars(run(work))
+            got = vars(self.do(work))
         except HoldfastError as error:
             got = type(error)
         assert got == expected
@@ -369,13 +382,13 @@ def _changed(row: Row, change: tuple[str, object]) -> Row:
     return {**row, name: value, "version": cast("int", row["version"]) + 1}
 
 
-def compare_with_model(harness: StoreHarness) -> None:
-    """Do random work on *harness*'s blocking store and on the model; raise where they differ."""
+def compare_with_model(harness: StoreHarness, *, blocking: bool = True) -> None:
+    """Do random work on a store of *harness* and on the model; raise where they differ."""
 
     class Work(RandomWork):
         pass
 
-    Work.harness = harness
+    Work.harness, Work.blocking = harness, blocking
     run_state_machine_as_test(
         Work,
         settings=settings(

@@ -86,8 +86,9 @@ class StoreConformance:
             return  # the cases that need it have proved it
         asyncio.run(_prove(harness, REFUSALS[capability], blocking=False))
 
-    def test_random_work_agrees_with_a_naive_model(self, harness: StoreHarness) -> None:
-        compare_with_model(harness)
+    @pytest.mark.parametrize("how", ["awaited", "blocking"])
+    def test_random_work_agrees_with_a_naive_model(self, harness: StoreHarness, how: str) -> None:
+        compare_with_model(harness, blocking=how == "blocking")
 
 
 def run_case(harness: StoreHarness, case: Case, *, blocking: bool) -> None:
@@ -113,5 +114,7 @@ async def _prove(harness: StoreHarness, case: Case, *, blocking: bool) -> None:
         await store.create_schema()
         try:
             await case.prove(Lab(store, clock, blocking=blocking))
-        finally:
+        except BaseException:
             await store.drop_schema()
+            raise
+        await harness.clear(store)

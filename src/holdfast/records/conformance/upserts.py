@@ -40,6 +40,23 @@ async def an_upsert_adds_or_overwrites(lab: Lab) -> None:
     assert caught.error.fields == ("id",)
 
 
+@case("UPSERT-1", "UNIQUE-2")
+async def a_null_is_never_the_same(lab: Lab) -> None:
+    repository = lab.repository(Author)
+    first = await repository.add(Author(name="a"))
+    async with lab.refused(DuplicateError) as caught:
+        await repository.upsert(Author(id=first.id, name="b"), on=[Author.email])
+    assert caught.error.fields == ("id",)
+    async with lab.refused(DuplicateError) as caught:
+        await repository.upsert_many(
+            [Author(name="c"), Author(id=first.id, name="b")], on=[Author.email]
+        )
+    assert (caught.error.fields, caught.error.index) == (("id",), 1)
+    second = await repository.upsert(Author(name="b"), on=[Author.email])
+    assert second.created
+    assert await repository.count(Author.email.is_null()) == 2
+
+
 @case("UPSERT-1", "REF-1", needs=(Capability.GENERATED_KEYS,))
 async def an_upsert_keeps_references(lab: Lab) -> None:
     author = await lab.repository(Author).add(Author(name="a"))

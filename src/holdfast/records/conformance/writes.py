@@ -406,3 +406,28 @@ async def the_store_numbers_upwards_and_never_twice(lab: Lab) -> None:
     fresh = Book(title="6", author_id=author.id)
     await repository.add(fresh)
     assert "id" not in vars(fresh), "what was given stays as it was"
+
+
+@case("KEY-1", needs=(Capability.GENERATED_KEYS,))
+async def a_key_that_was_given_is_not_numbered_anew(lab: Lab) -> None:
+    author = await lab.repository(Author).add(Author(name="a"))
+    books = lab.repository(Book)
+
+    def book(number: int | None) -> Book:
+        made = Book(title="t", author_id=author.id)
+        if number is not None:
+            vars(made)["id"] = number
+        return made
+
+    first = await books.add(book(None))
+    given = [
+        await books.add(book(first.id + 1)),
+        *(await books.add_many([book(first.id + 5)])).entities,
+    ]
+    upserted = await books.upsert(book(first.id + 9))
+    assert upserted.created
+    batch = await books.add_many([book(None), book(None)])
+    later = [*batch.entities, await books.add(book(None))]
+    assert [each.id for each in given] == [first.id + 1, first.id + 5]
+    assert later[0].id > first.id + 9
+    assert len({each.id for each in later}) == 3

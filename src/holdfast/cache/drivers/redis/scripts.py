@@ -27,12 +27,6 @@ return 1
 """)
 """name; bytes that it must start with, its new value or nothing, milliseconds or nothing"""
 
-SET_MANY = _script("""
-for i, name in ipairs(KEYS) do redis.call('SET', name, ARGV[i + 1], 'PX', ARGV[1]) end
-return 1
-""")
-"""names; milliseconds, then a value for each"""
-
 INCREMENT = _script("""
 local new = redis.call('EXISTS', KEYS[1]) == 0
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
@@ -41,6 +35,13 @@ if new then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return redis.call('GET', KEYS[1])
 """)
 """name; number to add, milliseconds that a new one lives. The sum is text: Lua's numbers round."""
+
+MARK = _script("""
+local there = tonumber(redis.call('GET', KEYS[1]) or 0)
+redis.call('SET', KEYS[1], math.max(there, tonumber(ARGV[1])), 'PX', ARGV[2])
+return 1
+""")
+"""name; milliseconds of a lease, of which the longest stays, milliseconds that the mark lives"""
 
 EXPIRE = _script("""
 local head = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)

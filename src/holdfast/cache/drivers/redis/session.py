@@ -55,8 +55,13 @@ def refusal(error: hiredis.ReplyError) -> Exception:
     return error
 
 
-async def log_in(wire: Wire, endpoint: Endpoint, login: Login) -> Session:
-    """Make *wire* ready and return it. Raises ConfigurationError and UnavailableError."""
+async def log_in(
+    wire: Wire, endpoint: Endpoint, login: Login, *, any_role: bool = False
+) -> Session:
+    """Make *wire* ready and return it. Raises ConfigurationError and UnavailableError.
+
+    Unless *any_role*, a replica is refused.
+    """
     commands: list[Command] = []
     if login.password is not None:
         who = (login.user,) if login.user else ()
@@ -74,7 +79,7 @@ async def log_in(wire: Wire, endpoint: Endpoint, login: Login) -> Session:
     number, server, replication = replies[-3:]
     if not isinstance(number, int):
         raise UnavailableError(f"redis {endpoint}: no sense in what it answers ({number!r})")
-    if _line(replication, "role") != "master":
+    if not any_role and _line(replication, "role") != "master":
         raise UnavailableError(f"redis {endpoint}: it is a replica; caches live on the primary")
     return Session(wire, _line(server, "run_id"), number)
 

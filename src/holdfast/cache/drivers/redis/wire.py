@@ -45,6 +45,28 @@ class Endpoint:
         return f"{self.host}:{self.port}"
 
 
+class Listener(Protocol):
+    def __call__(self, message: Sequence[Reply], /) -> None: ...
+
+
+class _Ear:
+    """Tells what a server says unasked from its answers."""
+
+    __slots__ = ("_messages", "_told")
+
+    def __init__(self, told: Listener, *, messages: bool) -> None:
+        self._told = told
+        self._messages = messages
+
+    def takes(self, reply: Reply) -> bool:
+        pushed = isinstance(reply, hiredis.PushNotification)
+        if self._messages and not pushed:
+            pushed = isinstance(reply, list) and reply[:1] == [b"message"]
+        if pushed:
+            self._told(cast("list[Reply]", reply))
+        return pushed
+
+
 class Wire(Protocol):
     """A connection that answers commands in order."""
 
@@ -56,6 +78,13 @@ class Wire(Protocol):
 
         Raises UnavailableError when the connection is lost first, or silent for *timeout*; then
         each command was carried out or not.
+        """
+        ...
+
+    def listen(self, told: Listener, *, messages: bool) -> None:
+        """Hand what the server says unasked to *told*, before any answer that comes after it.
+
+        With *messages*, that is what was subscribed to in RESP2, else what RESP3 pushes.
         """
         ...
 
@@ -118,6 +147,7 @@ class AsyncWire(asyncio.BufferedProtocol):
         self._lost: str | None = None
         self._heard = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
+        self._ear: _Ear | None = None
 
     @property
     def alive(self) -> bool:
@@ -146,6 +176,9 @@ class AsyncWire(asyncio.BufferedProtocol):
         self._waiting.append(_Request(future, len(commands)))
         return await future
 
+    def listen(self, told: Listener, *, messages: bool) -> None:
+        self._ear = _Ear(told, messages=messages)
+
     def close(self) -> None:
         self._end(f"redis {self._endpoint}: the connection was closed")
 
@@ -165,6 +198,8 @@ class AsyncWire(asyncio.BufferedProtocol):
         reader.feed(cast("bytes", self._window), 0, nbytes)  # any buffer is taken
         try:
             while (reply := reader.gets()) is not False:
+                if self._ear is not None and self._ear.takes(reply):
+                    continue
                 request = waiting[0]
                 request.replies.append(reply)
                 request.missing -= 1
@@ -228,6 +263,7 @@ class BlockingWire:
         self._window = bytearray(_WINDOW)
         self._turn = threading.Lock()
         self._lost: str | None = None
+        self._ear: _Ear | None = None
 
     @property
     def alive(self) -> bool:
@@ -250,6 +286,9 @@ class BlockingWire:
         finally:
             self._turn.release()
 
+    def listen(self, told: Listener, *, messages: bool) -> None:
+        self._ear = _Ear(told, messages=messages)
+
     def close(self) -> None:
         with self._turn:
             self._lost = self._lost or f"redis {self._endpoint}: the connection was closed"
@@ -266,7 +305,8 @@ class BlockingWire:
             while len(replies) < count:
                 reply = self._reader.gets()
                 if reply is not False:
-                    replies.append(reply)
+                    if self._ear is None or not self._ear.takes(reply):
+                        replies.append(reply)
                     continue
                 size = self._socket.recv_into(self._window)
                 if not size:

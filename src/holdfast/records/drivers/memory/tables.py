@@ -234,17 +234,19 @@ class Tables:
     def _remove(self, model: Model[E], rows: Sequence[Row]) -> list[tuple[Model[object], object]]:
         """Delete *rows* and what goes with them; return what is gone, for `_check_gone`."""
         gone: list[tuple[Model[object], object]] = []
-        for row in rows:
-            key = row[model.key.position]
-            if self.view.get(self._table(model), key) is None:
+        waiting = [(cast("Model[object]", model), row) for row in rows]
+        while waiting:  # a chain of rows may be longer than calls can be deep
+            owner, row = waiting.pop()
+            key = row[owner.key.position]
+            if self.view.get(self._table(owner), key) is None:
                 continue  # gone with another one already
-            self.view.write(self._table(model), key, None)
-            gone.append((cast("Model[object]", model), key))
-            for child, spec in self._pointing_at(model):
+            self.view.write(self._table(owner), key, None)
+            gone.append((owner, key))
+            for child, spec in self._pointing_at(owner):
                 assert spec.reference is not None
                 pointing = self.view.lookup(self._table(child), (spec.position,), (key,))
                 if spec.reference.on_delete == "cascade":
-                    gone += self._remove(child, pointing)
+                    waiting += [(child, other) for other in pointing]
                 elif spec.reference.on_delete == "set null":
                     for other in pointing:
                         nulled = (*other[: spec.position], None, *other[spec.position + 1 :])

@@ -9,10 +9,11 @@ import asyncmy.errors
 from asyncmy.constants import CLIENT
 
 from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.errno import LOST, REFUSED
+from holdfast.records.drivers.sql.errno import LOST, REFUSED, UNREACHED, check_version
 from holdfast.records.drivers.sql.link import Fault
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.place import Place
@@ -35,8 +36,21 @@ class AsyncmyConnection:
         return count
 
     async def command(self, sql: str) -> str:
-        await self._raw.query(sql)
+        await self.several(sql, ())
         return ""
+
+    async def several(
+        self, sql: str, values: Sequence[object]
+    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
+        """Run the statements of one text; return of each how many rows it found, and the rows."""
+        cursor = self._cursor
+        await cursor.execute(sql, tuple(values) or None)
+        found: list[tuple[int, Sequence[Sequence[object]]]] = []
+        while True:
+            rows = await cursor.fetchall() if cursor.description else ()
+            found.append((cursor.rowcount, rows))
+            if not await cursor.nextset():
+                return found
 
     def fault(self, error: Exception) -> Fault | None:
         if isinstance(error, asyncmy.errors.MySQLError):
@@ -61,8 +75,13 @@ class AsyncmyConnection:
         self._raw.close()
 
 
-async def connect(place: Place, *, patience: float, greeting: str) -> AsyncmyConnection:
-    """Return a new connection on which the statement *greeting* was run."""
+async def connect(
+    place: Place, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+) -> AsyncmyConnection:
+    """Return a new connection on which the statement *greeting* was run.
+
+    Raises ConfigurationError for a server that is no MariaDB, or too old.
+    """
     raw = await asyncmy.connect(
         host=place.host,
         port=place.port,
@@ -73,9 +92,11 @@ async def connect(place: Place, *, patience: float, greeting: str) -> AsyncmyCon
         autocommit=True,
         connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS,
+        ssl=tls,
     )
     connection = AsyncmyConnection(raw)
     try:
+        check_version(raw.get_server_info())
         await connection.command(greeting)
     except BaseException:
         connection.abandon()
@@ -90,8 +111,11 @@ def unreachable(error: Exception, place: Place) -> Exception:
         code = error.args[0] if error.args else None
         if code in REFUSED:
             return ConfigurationError(
-                f"{where} refuses user {place.user!r} or database {place.database!r} ({code})"
+                f"{where} refuses user {place.user!r}, the password given, or database "
+                f"{place.database!r} ({code})"
             )
+        if code in UNREACHED:
+            return UnavailableError(f"{where} can't be reached: {error.args[-1]}")
         return UnavailableError(f"{where} does not take connections now ({code})")
     if isinstance(error, (OSError, EOFError)):
         return UnavailableError(f"{where} can't be reached: {error}")

@@ -10,9 +10,11 @@ import orjson
 
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
@@ -41,11 +43,15 @@ class AsyncpgConnection:
         if isinstance(error, asyncpg.PostgresError):
             code = str(getattr(error, "sqlstate", ""))
             constraint = getattr(error, "constraint_name", None)
-            return Fault(code, constraint, lost=self._raw.is_closed() or code.startswith("08"))
+            return Fault(code, constraint, lost=self._raw.is_closed() or code.startswith(ENDED))
         if isinstance(error, OSError) or (
             isinstance(error, asyncpg.InterfaceError) and self._raw.is_closed()
         ):
             return Fault("08006", lost=True)
+        if isinstance(error, asyncpg.InternalClientError):
+            # What a dying server says between two steps of a statement puts the protocol out of
+            # step; what the connection would do next nobody knows.
+            return Fault("08P01", lost=True)
         return None
 
     def stale(self) -> bool:
@@ -62,7 +68,12 @@ class AsyncpgConnection:
 
 
 async def connect(
-    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: str
+    place: Place,
+    *,
+    settings: dict[str, str],
+    patience: float,
+    prepared: bool,
+    tls: ssl.SSLContext | str,
 ) -> AsyncpgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     raw = await asyncpg.connect(
@@ -73,7 +84,7 @@ async def connect(
         database=place.database,
         timeout=max(1, round(patience)),
         ssl=tls,
-        server_settings=settings,
+        server_settings={**settings, "application_name": "holdfast"},
         statement_cache_size=500 if prepared else 0,
     )
     try:
@@ -92,9 +103,10 @@ def unreachable(error: Exception, place: Place) -> Exception:
     where = f"PostgreSQL at {place.host}:{place.port}"
     if isinstance(error, asyncpg.PostgresError):
         code = str(getattr(error, "sqlstate", ""))
-        if code.startswith("28") or code == "3D000":
+        if code in REFUSED:
             return ConfigurationError(
-                f"{where} refuses user {place.user!r} or database {place.database!r} ({code})"
+                f"{where} refuses user {place.user!r}, the password given, or database "
+                f"{place.database!r} ({code})"
             )
         return UnavailableError(f"{where} does not take connections now ({code})")
     if isinstance(error, (OSError, asyncpg.InterfaceError)):  # a TimeoutError is an OSError

@@ -43,6 +43,8 @@ class Dialect(Protocol):
     compares_rows: bool
     """An index serves (a, b) > (x, y)."""
 
+    def __hash__(self) -> int: ...
+
     @property
     def compiler(self) -> Compiler:
         """SQLAlchemy's dialect, which turns expressions into text."""

@@ -19,7 +19,7 @@ from holdfast.records.drivers.sql.dialect import literal
 from holdfast.records.text import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from holdfast.records.drivers.sql.dialect import Expression
 
@@ -57,6 +57,18 @@ def exceptions(lowered: str | None) -> tuple[tuple[str, str], ...] | None:
         if wanted != got
     )
     return found if len(found) <= _MOST else None
+
+
+_learned: dict[str, tuple[tuple[str, str], ...] | None] = {}
+
+
+async def learned(
+    server: str, lower: Callable[[str], Awaitable[object]]
+) -> tuple[tuple[str, str], ...] | None:
+    """Return the `exceptions` of *server*, its place and version: each is asked to *lower* once."""
+    if server not in _learned:
+        _learned[server] = exceptions(str(await lower(every_character())))
+    return _learned[server]
 
 
 @dataclass(frozen=True, slots=True)

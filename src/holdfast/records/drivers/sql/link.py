@@ -48,3 +48,16 @@ class Connection(Protocol):
     def abandon(self) -> None:
         """Let go of it at once."""
         ...
+
+
+class SeveralAtOnce(Protocol):
+    """A connection that takes several statements in one message."""
+
+    async def several(
+        self, sql: str, values: Sequence[object]
+    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
+        """Run the statements of one text; return of each how many rows it found, and the rows.
+
+        The first one that fails is the last one that is run.
+        """
+        ...

@@ -16,10 +16,10 @@ from holdfast.records.model import model_of
 from holdfast.records.query import And, Compare, Everything, Operator, SetTo, node
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.link import Fault
+    from holdfast.records.drivers.sql.link import Fault, SeveralAtOnce
     from holdfast.records.drivers.sql.statements import Statement
     from holdfast.records.model import FieldSpec, Model, Row
     from holdfast.records.query import Predicate
@@ -92,36 +92,59 @@ class MariaDBRows(ServerRows):
         ]
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        prepared = self.catalogue.writes(model)
-        values = prepared.replace.bind([*prepared.encode(row), expected])
+        replace = self.catalogue.writes(model).replace
+        change = replace.sql, replace.bind([*self.catalogue.writes(model).encode(row), expected])
 
-        async def work() -> E | None:
-            try:
-                count = await self._execute(prepared.replace.sql, values)
-            except Exception as error:
-                raise await self.refused_row(model, error, row, None, stored=True) from error
-            if not count:
-                return None
-            stored: E | None = await self.get(model, row[model.key.position])
-            return stored
+        async def refused(error: Exception) -> Exception:
+            return await self.refused_row(model, error, row, None, stored=True)
 
-        return await self.written(work, several=True)
+        return await self._changed(model, row[model.key.position], change, refused)
 
     async def patch(self, update: Update[E]) -> E | None:
-        sql, values = self.catalogue.statements.update(update, returning=False)
+        change = self.catalogue.statements.update(update, returning=False)
         key = _key_of(update.model, update.where)
 
-        async def work() -> E | None:
-            try:
-                count = await self._execute(sql, values)
-            except Exception as error:
-                raise await self.refused_update(update, error) from error
-            if not count:
-                return None
-            stored: E | None = await self.get(update.model, key)
-            return stored
+        async def refused(error: Exception) -> Exception:
+            return await self.refused_update(update, error)
 
-        return await self.written(work, several=True)
+        return await self._changed(update.model, key, change, refused)
+
+    async def _changed(
+        self,
+        model: Model[E],
+        key: object,
+        change: tuple[str, Sequence[object]],
+        refused: Callable[[Exception], Awaitable[Exception]],
+    ) -> E | None:
+        """Run *change*, of one row, and return the row as it then is, None when it found none.
+
+        UPDATE has no RETURNING here. So the change, the read and the transaction around them go
+        there in one message and their answers come back in one.
+        """
+        prepared = self.catalogue.writes(model)
+        sql, values = change
+        texts: tuple[str, ...] = (sql, prepared.get.sql)
+        alone = not self.in_transaction
+        if alone:
+            texts = ("START TRANSACTION", *texts, "COMMIT")
+        try:
+            found = await self._several("; ".join(texts), (*values, prepared.key(key)))
+        except Exception as error:
+            wrong = await refused(error)
+            if alone and not self.lost:
+                await self.rollback()
+            raise wrong from error
+        (count, _), (_, rows) = found[1:3] if alone else found
+        return prepared.hydrate(rows)[0] if count else None
+
+    async def _several(
+        self, sql: str, values: Sequence[object]
+    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
+        connection = cast("SeveralAtOnce", self.connection)
+        return await self.watched(sql, connection.several(sql, values))
+
+    def batched(self, statements: Sequence[str]) -> Sequence[str]:
+        return ["; ".join(statements)]
 
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]

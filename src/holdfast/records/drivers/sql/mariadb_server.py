@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
-from holdfast.records.drivers.sql.folding import every_character, exceptions
+from holdfast.records.drivers.sql.folding import learned
 from holdfast.records.drivers.sql.mariadb import MariaDBRows
 from holdfast.records.drivers.sql.pool import PoolOptions
+from holdfast.records.drivers.sql.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +28,17 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statements import Statements
     from holdfast.records.drivers.sql.verbs import Catalogue
 
-OLDEST = (10, 10)  # MariaDB 10.10, the first that knows today's letters
 _FOREVER = 31_536_000  # seconds
 _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+_dialect = cache(MariaDBDialect)
 
 
 @dataclass(frozen=True, slots=True)
 class MariaDBOptions(PoolOptions):
-    """What tunes MariaDB; see `PoolOptions`."""
+    """What tunes MariaDB; see `PoolOptions`, and `tls_context` for *sslmode*."""
+
+    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
+    sslrootcert: str = ""
 
 
 class MariaDBServer:
@@ -45,6 +51,7 @@ class MariaDBServer:
         self.blocking = blocking
         self.shielded = not blocking
         self._place = place
+        self._tls = tls_context(options.sslmode, options.sslrootcert)
         self._driver = _driver("pymysql" if blocking else "asyncmy")
 
     async def connect(self) -> Connection:
@@ -54,7 +61,8 @@ class MariaDBServer:
             "time_zone": "'+00:00'",
             "collation_connection": COLLATION,
             "tx_isolation": "'READ-COMMITTED'",
-            "innodb_lock_wait_timeout": str(max(1, round(options.lock_timeout)) or _FOREVER),
+            "innodb_lock_wait_timeout": str(math.ceil(options.lock_timeout)),
+            "lock_wait_timeout": str(math.ceil(options.lock_timeout)),  # of tables
             "max_statement_time": str(options.statement_timeout),
             "@holdfast_created": "1",
         }
@@ -64,6 +72,7 @@ class MariaDBServer:
                 self._place,
                 patience=options.connect_timeout or _FOREVER,
                 greeting=f"SET {greeting}",
+                tls=self._tls,
             )
         except Exception as error:
             raise self._driver.unreachable(error, self._place) from error
@@ -71,16 +80,14 @@ class MariaDBServer:
 
     async def dialect(self, connection: Connection) -> MariaDBDialect:
         ((version,),) = await connection.fetch("SELECT VERSION()", ())
-        number = tuple(map(int, str(version).partition("-")[0].split(".")[:2]))
-        if "MariaDB" not in str(version) or number < OLDEST:
-            raise ConfigurationError(
-                f"the server is {version}: expected MariaDB {'.'.join(map(str, OLDEST))} or newer"
+
+        async def lower(text: str) -> object:
+            found = await connection.fetch(
+                "SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE uca1400_nopad_as_cs)", (text,)
             )
-        lowered = await connection.fetch(
-            "SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE uca1400_nopad_as_cs)",
-            (every_character(),),
-        )
-        return MariaDBDialect(exceptions(str(lowered[0][0])))
+            return found[0][0]
+
+        return _dialect(await learned(f"{self._place.host}:{self._place.port} {version}", lower))
 
     def rows(self, connection: Connection, catalogue: Catalogue) -> MariaDBRows:
         return MariaDBRows(connection, catalogue)

@@ -26,12 +26,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """What tunes the connections to a server. Times are in seconds, 0 is no limit.
+    """What tunes the connections to a server. Times are in seconds; 0 is no limit, but for two.
 
     *pool_size* connections are kept and up to *max_overflow* more are opened when those are in
-    use; who finds none waits *pool_timeout*. A connection is replaced when it is older than
-    *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs each statement;
-    those slower than *slow_statement* are logged as warnings, without their values.
+    use; who finds none waits *pool_timeout*, 0 not at all. A connection is replaced when it is
+    older than *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs each
+    statement; those slower than *slow_statement* are logged as warnings, without their values.
+    A statement waits *lock_timeout* for a lock, 0 not at all, and is stopped after
+    *statement_timeout*.
     """
 
     pool_size: int = 5
@@ -72,7 +74,7 @@ class TaskSlots:
 
     def __init__(self, count: int, timeout: float) -> None:
         self._semaphore = asyncio.Semaphore(count)
-        self._timeout = timeout or None
+        self._timeout = timeout
 
     async def acquire(self) -> bool:
         if not self._semaphore.locked():
@@ -92,7 +94,7 @@ class ThreadSlots:
 
     def __init__(self, count: int, timeout: float) -> None:
         self._semaphore = threading.Semaphore(count)
-        self._timeout = timeout or None
+        self._timeout = timeout
 
     async def acquire(self) -> bool:
         return self._semaphore.acquire(timeout=self._timeout)
@@ -143,7 +145,7 @@ class Pool:
             raise TransactionError("the store is not open: use it in `async with`")
         try:
             if fresh:
-                await self._let_go_of_idle()
+                self._abandon_idle()
             while self._idle:
                 rows = self._idle.pop()
                 if await self._usable(rows):
@@ -194,12 +196,15 @@ class Pool:
         """Let go of all connections that are not in use; the others follow when they come back."""
         self._closed = True
         await self.decided()
-        await self._let_go_of_idle()
-
-    async def _let_go_of_idle(self) -> None:
         idle, self._idle = self._idle, []
         for rows in idle:
             await rows.connection.close()
+
+    def _abandon_idle(self) -> None:
+        """Where one connection was dead the others are not trusted either."""
+        idle, self._idle = self._idle, []
+        for rows in idle:
+            rows.connection.abandon()
 
     async def _usable(self, rows: ServerRows) -> bool:
         recycle = self._options.pool_recycle

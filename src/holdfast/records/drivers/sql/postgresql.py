@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
 
-from holdfast.errors import ConflictError, SerializationError
+from holdfast.errors import ConfigurationError, ConflictError, SerializationError
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.pool import PoolOptions
+from holdfast.records.drivers.sql.sqlstate import MEANINGS
 from holdfast.records.drivers.sql.tables import named
 from holdfast.records.drivers.sql.verbs import ServerRows, conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import sqlalchemy as sa
 
@@ -26,30 +27,10 @@ if TYPE_CHECKING:
     from holdfast.records.query import Predicate
 
 E = TypeVar("E")
+T = TypeVar("T")
 
-_MEANINGS = {
-    "23505": "duplicate",
-    "23503": "foreign key",
-    "22003": "overflow",
-    "42P01": "no table",
-    "40001": "clash",
-    "40P01": "clash",
-    "55P03": "lock timeout",
-    "57014": "statement timeout",
-    "25006": "read only",
-    "25P02": "aborted",
-    "53100": "storage",
-    "58030": "storage",
-    "28000": "refused",
-    "28P01": "refused",
-    "3D000": "refused",
-    "57P01": "unavailable",
-    "57P02": "unavailable",
-    "57P03": "unavailable",
-    "53300": "unavailable",
-    "53200": "unavailable",
-    "53400": "unavailable",
-}
+_SEQUENCE = "pg_get_serial_sequence($1::text, $2::text)::regclass"
+_LAST_NUMBER = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
 _CONFLICTS = ("duplicate", "foreign key")
 
 
@@ -58,11 +39,23 @@ class PostgreSQLOptions(PoolOptions):
     """What tunes PostgreSQL; see `PoolOptions`.
 
     *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
-    transaction on the server, and the timeouts are to be set there.
+    transaction on the server, and the timeouts are to be set there. *sslrootcert* is a file of
+    authorities, for "verify-ca" and "verify-full".
     """
 
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslrootcert: str = ""
     pgbouncer: bool = False
+
+    def check(self) -> None:
+        PoolOptions.check(self)
+        timeouts = ("lock_timeout", "statement_timeout")
+        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
+        if self.pgbouncer and changed:
+            raise ConfigurationError(
+                f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
+                "set it for the role, as in ALTER ROLE app SET lock_timeout = '5s'"
+            )
 
 
 class PostgreSQLRows(ServerRows):
@@ -71,6 +64,47 @@ class PostgreSQLRows(ServerRows):
     guards_each_write = True
 
     async def insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        return await self._numbering_on(
+            model, rows, lambda: self._insert(model, rows, atomic=atomic)
+        )
+
+    async def upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        return await self._numbering_on(model, rows, lambda: self._upsert(model, rows, on))
+
+    async def _numbering_on(
+        self, model: Model[E], rows: Sequence[Row], work: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Do *work*, which stores *rows*; keys given there count as numbered by the store."""
+        key = model.key
+        given = [cast("int", row[key.position]) for row in rows if row[key.position] is not None]
+        if key.role != "generated" or not given:
+            return await work()
+
+        async def both() -> T:
+            result = await work()
+            await self._number_after(model, max(given))
+            return result
+
+        return await self.written(both, several=True)
+
+    async def _number_after(self, model: Model[E], given: int) -> None:
+        """See to it that the store numbers no key up to *given* anew.
+
+        A sequence only goes up, so one that is past it already needs nothing. Else the table is
+        locked, as between looking and setting nobody else may take a number.
+        """
+        place = (f'"{model.table}"', model.key.name)
+        found = await self.fetch(model, f"SELECT {_LAST_NUMBER}", place)
+        if cast("int", found[0][0]) < given:
+            await self.command(f'LOCK TABLE "{model.table}" IN SHARE ROW EXCLUSIVE MODE')
+            highest = f"greatest($3::bigint, {_LAST_NUMBER})"
+            await self.fetch(model, f"SELECT setval({_SEQUENCE}, {highest})", (*place, given))
+
+    async def _insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
         if len(rows) == 1:
@@ -189,7 +223,7 @@ class PostgreSQLRows(ServerRows):
             raise await self.refused_update(update, error) from error
         return self.catalogue.writes(update.model).hydrate(found)[0] if found else None
 
-    async def upsert(
+    async def _upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
         if len(rows) == 1:
@@ -263,7 +297,7 @@ class PostgreSQLRows(ServerRows):
     # --- what went wrong --------------------------------------------------------------------
 
     def meaning(self, fault: Fault) -> str:
-        return _MEANINGS.get(fault.code, "")
+        return MEANINGS.get(fault.code, "")
 
     async def refused_row(
         self,

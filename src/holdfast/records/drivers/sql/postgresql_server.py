@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-from holdfast.records.drivers.sql.folding import every_character, exceptions
+from holdfast.records.drivers.sql.folding import learned
 from holdfast.records.drivers.sql.postgresql import PostgreSQLRows
+from holdfast.records.drivers.sql.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 OLDEST = 130000  # PostgreSQL 13
 _FOREVER = 3600.0  # seconds
 _SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops tables
+_dialect = cache(PostgreSQLDialect)
 
 
 class PostgreSQLServer:
@@ -39,21 +43,29 @@ class PostgreSQLServer:
         self.options = options
         self.blocking = blocking
         self._place = place
+        verified = options.sslmode.startswith("verify")
+        self._tls = tls_context(options.sslmode, options.sslrootcert) if verified else None
         self._driver = _driver("psycopg" if blocking else "asyncpg")
 
     async def connect(self) -> Connection:
         options = self.options
-        settings = {"timezone": "UTC", "application_name": "holdfast"}
+        settings: dict[str, str] = {}
         if not options.pgbouncer:
-            settings["lock_timeout"] = f"{round(options.lock_timeout * 1000)}"
-            settings["statement_timeout"] = f"{round(options.statement_timeout * 1000)}"
+            settings = {
+                "timezone": "UTC",
+                "datestyle": "ISO",
+                "lock_timeout": f"{max(1, round(options.lock_timeout * 1000))}",
+                "statement_timeout": f"{math.ceil(options.statement_timeout * 1000)}",
+            }
         try:
             connection: Connection = await self._driver.connect(
                 self._place,
                 settings=settings,
                 patience=options.connect_timeout or _FOREVER,
                 prepared=not options.pgbouncer,
-                tls=options.sslmode,
+                tls=(options.sslmode, options.sslrootcert)
+                if self.blocking
+                else self._tls or options.sslmode,
             )
         except Exception as error:
             raise self._driver.unreachable(error, self._place) from error
@@ -63,20 +75,22 @@ class PostgreSQLServer:
         found = await connection.fetch(
             "SELECT current_setting('server_version_num')::int, "
             "current_setting('server_encoding'), EXISTS "
-            "(SELECT FROM pg_collation WHERE collname = 'C.utf8')",
+            "(SELECT FROM pg_collation WHERE collname = 'C.utf8'), version()",
             (),
         )
-        version, encoding, folds = found[0]
+        version, encoding, folds, full = found[0]
         if not isinstance(version, int) or version < OLDEST or encoding != "UTF8":
             raise ConfigurationError(
                 f"PostgreSQL {version} with encoding {encoding}: expected 13 or newer with UTF8"
             )
         if not folds:
-            return PostgreSQLDialect(None)
-        lowered = await connection.fetch(
-            'SELECT lower($1::text COLLATE "C.utf8")', (every_character(),)
-        )
-        return PostgreSQLDialect(exceptions(str(lowered[0][0])))
+            return _dialect(None)
+
+        async def lower(text: str) -> object:
+            found = await connection.fetch('SELECT lower($1::text COLLATE "C.utf8")', (text,))
+            return found[0][0]
+
+        return _dialect(await learned(f"{self._place.host}:{self._place.port} {full}", lower))
 
     def rows(self, connection: Connection, catalogue: Catalogue) -> PostgreSQLRows:
         return PostgreSQLRows(connection, catalogue)

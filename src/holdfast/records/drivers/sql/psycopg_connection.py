@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,13 +11,17 @@ import psycopg
 from psycopg.adapt import Loader
 from psycopg.types.json import set_json_loads
 
-from holdfast.errors import UnavailableError
+from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
+from holdfast.records.drivers.sql.startup import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.place import Place
+
+_PATIENCE = 5  # seconds to find out why a connection was refused
 
 
 class PsycopgConnection:
@@ -44,7 +48,7 @@ class PsycopgConnection:
             return None
         if error.sqlstate is None:
             return Fault("08006", lost=True) if self._raw.closed else None
-        lost = self._raw.closed or error.sqlstate.startswith("08")
+        lost = self._raw.closed or error.sqlstate.startswith(ENDED)
         return Fault(error.sqlstate, error.diag.constraint_name, lost=lost)
 
     def stale(self) -> bool:
@@ -63,7 +67,7 @@ class PsycopgConnection:
 
 
 async def connect(
-    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: str
+    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: tuple[str, str]
 ) -> PsycopgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     raw = psycopg.connect(
@@ -74,10 +78,18 @@ async def connect(
         dbname=place.database,
         autocommit=True,
         connect_timeout=max(1, round(patience)),
-        sslmode=tls,
+        sslmode=tls[0],
+        sslrootcert=tls[1] or ("system" if tls[0] == "verify-full" else None),
         prepare_threshold=2 if prepared else None,
-        options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+        application_name="holdfast",
+        # PgBouncer takes no options, and needs none: what a session holds is not ours there.
+        options=" ".join(f"-c {name}={value}" for name, value in settings.items()) or None,
     )
+    if not str(raw.info.parameter_status("DateStyle")).startswith("ISO"):
+        raw.close()
+        raise ConfigurationError(
+            "PostgreSQL's DateStyle is not ISO for this role: ALTER ROLE ... RESET DateStyle"
+        )
     raw.prepared_max = 500
     raw.adapters.register_loader("timestamptz", _MomentLoader)
     set_json_loads(orjson.loads, raw)
@@ -89,15 +101,22 @@ def unreachable(error: Exception, place: Place) -> Exception:
     where = f"PostgreSQL at {place.host}:{place.port}"
     if not isinstance(error, psycopg.OperationalError):
         return error
-    # libpq keeps the SQLSTATE of a refused connection to itself.
-    return UnavailableError(
-        f"{where} does not take connections for user {place.user!r} "
-        f"and database {place.database!r} now: {error}"
-    )
+    link = error.pgconn
+    asked = link is not None and (link.used_password or link.needs_password)
+    code = refusal(place, _PATIENCE)
+    if code in REFUSED or (asked and not code):
+        return ConfigurationError(
+            f"{where} refuses user {place.user!r}, the password given, or database "
+            f"{place.database!r}{code and f' ({code})'}"
+        )
+    if code:
+        return UnavailableError(f"{where} does not take connections now ({code})")
+    return UnavailableError(f"{where} can't be reached: {error}")
 
 
 class _MomentLoader(Loader):
-    """Instants in UTC, the zone of the session, as `datetime.UTC`, not as a ZoneInfo."""
+    """Instants as those of `datetime.UTC`, which is the session's zone but behind PgBouncer."""
 
     def load(self, data: Any) -> datetime:
-        return datetime.fromisoformat(str(data, "ascii"))
+        found = datetime.fromisoformat(str(data, "ascii"))
+        return found if found.tzinfo is UTC else found.astimezone(UTC)

@@ -9,10 +9,11 @@ import pymysql
 from pymysql.constants import CLIENT
 
 from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.errno import LOST, REFUSED
+from holdfast.records.drivers.sql.errno import LOST, REFUSED, UNREACHED, check_version
 from holdfast.records.drivers.sql.link import Fault
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.place import Place
@@ -35,8 +36,21 @@ class PyMySQLConnection:
         return count
 
     async def command(self, sql: str) -> str:
-        self._raw.query(sql)
+        await self.several(sql, ())
         return ""
+
+    async def several(
+        self, sql: str, values: Sequence[object]
+    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
+        """Run the statements of one text; return of each how many rows it found, and the rows."""
+        cursor = self._cursor
+        cursor.execute(sql, tuple(values) or None)
+        found: list[tuple[int, Sequence[Sequence[object]]]] = []
+        while True:
+            rows = cursor.fetchall() if cursor.description else ()
+            found.append((cursor.rowcount, rows))
+            if not cursor.nextset():
+                return found
 
     def fault(self, error: Exception) -> Fault | None:
         if isinstance(error, pymysql.MySQLError):
@@ -65,9 +79,14 @@ class PyMySQLConnection:
         self._raw._force_close()  # noqa: SLF001 - `close` speaks, and may wait for an answer
 
 
-async def connect(place: Place, *, patience: float, greeting: str) -> PyMySQLConnection:
-    """Return a new connection on which the statement *greeting* was run."""
-    raw = pymysql.connect(
+async def connect(
+    place: Place, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+) -> PyMySQLConnection:
+    """Return a new connection on which the statement *greeting* was run.
+
+    Raises ConfigurationError for a server that is no MariaDB, or too old.
+    """
+    raw: Any = pymysql.connect(
         host=place.host,
         port=place.port,
         user=place.user,
@@ -76,10 +95,13 @@ async def connect(place: Place, *, patience: float, greeting: str) -> PyMySQLCon
         charset="utf8mb4",
         autocommit=True,
         connect_timeout=max(1, round(patience)),
-        client_flag=CLIENT.FOUND_ROWS,
+        client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
+        ssl=tls,
+        ssl_disabled=tls is None,
     )
     connection = PyMySQLConnection(raw)
     try:
+        check_version(raw.server_version)
         await connection.command(greeting)
     except BaseException:
         connection.abandon()
@@ -94,8 +116,11 @@ def unreachable(error: Exception, place: Place) -> Exception:
         code = error.args[0] if error.args else None
         if code in REFUSED:
             return ConfigurationError(
-                f"{where} refuses user {place.user!r} or database {place.database!r} ({code})"
+                f"{where} refuses user {place.user!r}, the password given, or database "
+                f"{place.database!r} ({code})"
             )
+        if code in UNREACHED:
+            return UnavailableError(f"{where} can't be reached: {error.args[-1]}")
         return UnavailableError(f"{where} does not take connections now ({code})")
     if isinstance(error, OSError):
         return UnavailableError(f"{where} can't be reached: {error}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from holdfast.errors import (
     ConfigurationError,
@@ -18,7 +18,6 @@ from holdfast.errors import (
 )
 from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.codecs import decoder, figure_decoder
-from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.model import Model, model_of
 from holdfast.records.query import (
     Column,
@@ -47,13 +46,12 @@ class Rows:
         self,
         connection: sqlite3.Connection,
         statements: Statements,
-        models: Sequence[Model[object]],
     ) -> None:
         self.connection = connection
         self._statements = statements
-        self._models = models
+        self._models = statements.models
+        self._writes = statements.writes
         self._execute = connection.execute
-        self._prepared: dict[int, Writes[object]] = {}
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -215,13 +213,6 @@ class Rows:
                 self._execute("RELEASE holdfast_batch")
             raise
         self._execute("RELEASE holdfast_batch")
-
-    def _writes(self, model: Model[E]) -> Writes[E]:
-        prepared = self._prepared.get(id(model))
-        if prepared is None:
-            prepared = cast("Writes[object]", Writes(model, self._statements))
-            self._prepared[id(model)] = prepared
-        return cast("Writes[E]", prepared)
 
     def _any(self, statement: Statement, encoded: Sequence[object]) -> bool:
         return self._execute(statement.sql, statement.bind(encoded)).fetchone() is not None

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError, UnavailableError
 from holdfast.records.drivers.sql.pool import Pool
-from holdfast.records.drivers.sql.statements import Statements
-from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.drivers.sql.statements import statements_of
 from holdfast.records.drivers.sql.verbs import Catalogue
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.link import Connection
     from holdfast.records.drivers.sql.pool import PoolOptions
+    from holdfast.records.drivers.sql.statements import Statements
     from holdfast.records.drivers.sql.verbs import ServerRows
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
@@ -85,8 +85,7 @@ class ServerDriver:
         connection = await server.connect()
         try:
             dialect = await server.dialect(connection)
-            statements = Statements(build_tables(models, dialect), dialect)
-            catalogue = Catalogue(models, statements, server.name)
+            catalogue = Catalogue(statements_of(tuple(models), dialect), server.name)
             catalogue.echo, catalogue.slow = server.options.echo, server.options.slow_statement
         except BaseException:
             connection.abandon()

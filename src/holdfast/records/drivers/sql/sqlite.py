@@ -17,8 +17,7 @@ from holdfast.errors import ConfigurationError, ConflictError, TransactionError
 from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.rows import Rows, classified
-from holdfast.records.drivers.sql.statements import Statements
-from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.drivers.sql.statements import statements_of
 from holdfast.records.session import VerbSession
 
 if TYPE_CHECKING:
@@ -52,15 +51,13 @@ class SQLiteDriver:
         self._path = path
         self._options = options
         self._offload = offload
-        self._models: tuple[Model[object], ...] = ()
-        self._statements = Statements({}, _DIALECT)
+        self._statements = statements_of((), _DIALECT)
         self._members: list[Member] = []
         self._idle: list[Member] = []
         self._session: SQLiteSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
-        self._models = tuple(models)
-        self._statements = Statements(build_tables(models, _DIALECT), _DIALECT)
+        self._statements = statements_of(tuple(models), _DIALECT)
         writer = await self._member("writer", read_only=False)
         reader = await self._member("reader", read_only=True)
         writing = writer.offload.lock(self._options.lock_timeout)
@@ -133,7 +130,7 @@ class SQLiteDriver:
 
         def start() -> Rows:
             connection = connect(self._path, self._options, read_only=read_only)
-            return Rows(connection, self._statements, self._models)
+            return Rows(connection, self._statements)
 
         member.rows = await member.offload.run(start)
         return member

@@ -8,11 +8,14 @@ the walk met them; on a miss a second walk builds the SQL with parameters number
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.dialect import Parameters
+from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.query import (
     After,
     And,
@@ -67,12 +70,23 @@ class Statement:
         return [values[place] for place in self.places]
 
 
-class Statements:
-    """The statements of one store in one dialect, compiled at their first use."""
+@lru_cache(maxsize=8)
+def statements_of(models: tuple[Model[object], ...], dialect: Dialect) -> Statements:
+    """Return the statements for *models*: the same ones for each store of the same entities."""
+    return Statements(models, dialect)
 
-    def __init__(self, tables: dict[str, sa.Table], dialect: Dialect) -> None:
-        self.tables = tables
+
+class Statements:
+    """The statements for some models in one dialect, compiled at their first use.
+
+    Any number of stores and threads may share them.
+    """
+
+    def __init__(self, models: tuple[Model[object], ...], dialect: Dialect) -> None:
+        self.models = models
+        self.tables = build_tables(models, dialect)
         self.dialect = dialect
+        self._writes: dict[int, Writes[object]] = {}
         self._compiled: dict[Shape, Statement] = {}
         self._encoders: dict[FieldSpec, Codec] = {}
 
@@ -176,6 +190,14 @@ class Statements:
             return sa.delete(table).where(self._condition(table, where, parameters))
 
         return self._statement(shape, model, build, values)
+
+    def writes(self, model: Model[E]) -> Writes[E]:
+        """Return what is prepared for *model*, which is one of the models."""
+        prepared = self._writes.get(id(model))
+        if prepared is None:
+            prepared = cast("Writes[object]", Writes(model, self))
+            self._writes[id(model)] = prepared
+        return cast("Writes[E]", prepared)
 
     def compile(self, built: sa.ClauseElement) -> Statement:
         compiled = built.compile(dialect=self.dialect.compiler)

@@ -70,7 +70,7 @@ def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
     )
-    if dialect.name != "sqlite":  # which numbers keys only where the constraint has no name
+    if dialect.name == "postgresql":  # SQLite numbers keys only without, and MariaDB warns of it
         table.primary_key.name = named("pk", model.table, [model.key.name])
     declared = {index[0] for index in model.indexes} | {unique[0] for unique in model.uniques}
     wanted = [

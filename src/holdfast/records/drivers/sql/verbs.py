@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import (
     ConfigurationError,
@@ -18,12 +18,11 @@ from holdfast.errors import (
     TransactionError,
     UnavailableError,
 )
-from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.query import Increment
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from holdfast.errors import ConflictError
     from holdfast.records.driver import Figures, Select, Update, Values
@@ -41,24 +40,15 @@ log = logging.getLogger("holdfast.records.sql")
 
 
 class Catalogue:
-    """What all connections of a store share: its models and their statements."""
+    """What all connections of a store share."""
 
-    def __init__(
-        self, models: Sequence[Model[object]], statements: Statements, backend: str
-    ) -> None:
-        self.models = tuple(models)
+    def __init__(self, statements: Statements, backend: str) -> None:
+        self.models = statements.models
         self.statements = statements
+        self.writes = statements.writes
         self.backend = backend
         self.echo = False
         self.slow = 0.0
-        self._writes: dict[int, Writes[object]] = {}
-
-    def writes(self, model: Model[E]) -> Writes[E]:
-        prepared = self._writes.get(id(model))
-        if prepared is None:
-            prepared = cast("Writes[object]", Writes(model, self.statements))
-            self._writes[id(model)] = prepared
-        return cast("Writes[E]", prepared)
 
 
 class ServerRows:
@@ -146,8 +136,7 @@ class ServerRows:
     # --- transactions -----------------------------------------------------------------------
 
     async def begin(self, statements: Sequence[str]) -> None:
-        for statement in statements:
-            await self.command(statement)
+        await self.command(*statements)
         self.in_transaction = True
         self.undone = False
         self._guard_open = False
@@ -258,11 +247,9 @@ class ServerRows:
     async def command(self, *statements: str) -> str:
         """Run statements without parameters; a failure is raised as Holdfast's error."""
         answer = ""
-        if self.undone:
-            raise self._gone()
         try:
             for statement in self.batched(statements):
-                answer = await self.connection.command(statement)
+                answer = await self.watched(statement, self.connection.command(statement))
         except Exception as error:
             raise self.classified(error) from error
         return answer
@@ -279,22 +266,22 @@ class ServerRows:
             raise self._gone()
         if not self._watched:
             return await self.connection.fetch(sql, values)
-        start = time.perf_counter()
-        try:
-            return await self.connection.fetch(sql, values)
-        finally:
-            self._log(sql, time.perf_counter() - start)
+        return await self.watched(sql, self.connection.fetch(sql, values))
 
     async def _execute(self, sql: str, values: Sequence[object]) -> int:
+        return await self.watched(sql, self.connection.execute(sql, values))
+
+    async def watched(self, sql: str, run: Coroutine[object, None, T]) -> T:
+        """Return what *run*, which runs *sql*, returns, and log it where that is asked for."""
         if self.undone:
+            run.close()
             raise self._gone()
-        if not self._watched:
-            return await self.connection.execute(sql, values)
         start = time.perf_counter()
         try:
-            return await self.connection.execute(sql, values)
+            return await run
         finally:
-            self._log(sql, time.perf_counter() - start)
+            if self._watched:
+                self._log(sql, time.perf_counter() - start)
 
     def _gone(self) -> SerializationError:
         # MariaDB would take what comes next as statements of their own.
@@ -366,7 +353,7 @@ _ERRORS: dict[str, Callable[[str], HoldfastError]] = {
     "unavailable": UnavailableError,
     "clash": SerializationError,
     "lock timeout": LockTimeoutError,
-    "statement timeout": LockTimeoutError,
+    "stopped": UnavailableError,
     "read only": TransactionError,
     "aborted": TransactionError,
     "storage": StorageError,
@@ -377,7 +364,7 @@ _WORDS = {
     "unavailable": "the server can't take more work now",
     "clash": "the transaction clashed with another one and was undone",
     "lock timeout": "a lock was not granted in time",
-    "statement timeout": "the statement took longer than statement_timeout",
+    "stopped": "the statement was stopped, by statement_timeout or by who runs the server",
     "read only": "a write in a read-only transaction",
     "aborted": "an earlier failure ended the transaction; roll it back",
     "storage": "the server's disk is full or failed",

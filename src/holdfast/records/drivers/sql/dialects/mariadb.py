@@ -204,7 +204,7 @@ class MariaDBDialect:
         values[key] = getattr(sa.func, "if")(anew, values[key], sa.null())
         insert = mysql.insert(table).values(values)
         same = sa.and_(
-            *(table.c[name].op("<=>")(insert.inserted[name]) for name in on),
+            *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
             sa.literal_column("(@holdfast_created := 0)") == sa.literal_column("0"),
         )
         changes = overwriting(model, table, on, insert.inserted)

@@ -1,0 +1,85 @@
+"""Invalidations that are written down in the transaction itself, to be done even after a crash.
+
+A process may die between its commit and the removal from the cache. Where that must not leave an
+old value behind, the removal is a row of the same transaction; who carries it out removes the row,
+and a relay does so for those that died. Carrying one out twice harms nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from holdfast.cache.driver import Outcome
+from holdfast.errors import UnavailableError
+from holdfast.records import Entity, Field, created_at, field, key
+from holdfast.uuid7 import uuid7
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.cache.cache import Cache
+    from holdfast.records import Store
+
+_log = logging.getLogger("holdfast.cache")
+
+
+class CacheInvalidation(Entity, table="cache_invalidations"):
+    """Keys and tags to remove from a cache: open the store with this entity, too.
+
+    Their order is that of *id*, which begins with the time.
+    """
+
+    id: Field[UUID] = key(default_factory=uuid7)
+    keys: Field[list[str]] = field(default_factory=list)
+    tags: Field[list[str]] = field(default_factory=list)
+    created_at: Field[datetime] = created_at()
+
+
+class Relay:
+    """Carries out the invalidations that *store* holds, in *cache*, oldest first.
+
+    Each is carried out at least once. Any number of relays may run at once. Rows of one store are
+    those of one cache: give each cache a store, or a schema, of its own.
+    """
+
+    def __init__(self, store: Store, cache: Cache[object], *, batch: int = 500) -> None:
+        self._recorded = store.repository(CacheInvalidation)
+        self._cache = cache
+        self._batch = batch
+
+    async def drain(self) -> int:
+        """Carry out what is recorded now; return how many were.
+
+        Stops where the cache's store is away: what it could not reach stays recorded.
+        """
+        done = 0
+        while rows := await self._recorded.find(
+            order_by=[CacheInvalidation.id.asc()], limit=self._batch
+        ):
+            if await self._carry_out(rows) is Outcome.PENDING:
+                break
+            done += len(rows)
+            if len(rows) < self._batch:
+                break
+        return done
+
+    async def run(self, *, every: float = 1.0) -> None:
+        """`drain` every so many seconds, until cancelled; a store that is away is tried again."""
+        while True:
+            try:
+                await self.drain()
+            except UnavailableError:
+                _log.warning("recorded invalidations wait for their store", exc_info=True)
+            await asyncio.sleep(every)
+
+    async def _carry_out(self, rows: Sequence[CacheInvalidation]) -> Outcome:
+        keys = dict.fromkeys(name for row in rows for name in row.keys)
+        tags = dict.fromkeys(tag for row in rows for tag in row.tags)
+        outcome = await self._cache.invalidate(keys=keys, tags=tags)
+        if outcome is Outcome.APPLIED:
+            await self._recorded.delete_many([row.id for row in rows])
+        return outcome

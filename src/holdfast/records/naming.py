@@ -1,0 +1,44 @@
+"""Names that every backend can keep: of tables and of fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONGEST = 63  # bytes; PostgreSQL silently cuts what is longer
+_RESERVED = "sqlite_"
+
+
+def check_table(entity: str, table: str) -> None:
+    """Raise ConfigurationError unless *table* is a name that every backend can keep."""
+    if not table or "\0" in table:
+        raise ConfigurationError(f"{entity}: table={table!r}: expected a name")
+    if len(table.encode(errors="replace")) > LONGEST:
+        raise ConfigurationError(
+            f"{entity}: the table's name has {len(table.encode(errors='replace'))} bytes; "
+            f"PostgreSQL keeps {LONGEST}"
+        )
+    if table.lower().startswith(_RESERVED):
+        raise ConfigurationError(
+            f"{entity}: table={table!r}: SQLite keeps {_RESERVED}... to itself"
+        )
+
+
+def check_fields(entity: str, names: Iterable[str]) -> None:
+    """Raise ConfigurationError when databases could not tell two of *names* apart, or keep one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if len(name.encode()) > LONGEST:
+            raise ConfigurationError(
+                f"{entity}.{name}: the name has {len(name.encode())} bytes; "
+                f"PostgreSQL keeps {LONGEST}"
+            )
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise ConfigurationError(
+                f"{entity}: databases can't tell the fields {other!r} and {name!r} apart"
+            )

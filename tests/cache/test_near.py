@@ -1,0 +1,292 @@
+"""Copies in this process: what they save, what ends them, and what they never serve."""
+
+import asyncio
+import time
+
+import pytest
+
+from cache.servers import RedisServer, require
+from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
+from holdfast.cache.nearstore import NearStore
+from holdfast.errors import ConfigurationError
+
+pytestmark = pytest.mark.anyio
+
+LEASE = 0.2
+NEAR = CacheOptions(timeout=0.4, early=0, fallback=0, near=LEASE)
+
+
+@pytest.fixture(params=["RESP3", "RESP2"])
+def server(request, tmp_path):
+    """A server of the test's own, that speaks RESP3 or refuses to."""
+    require("redis-server")
+    with RedisServer(tmp_path) as running:
+        refuse_resp3(running, request.param)
+        yield running
+
+
+def refuse_resp3(server, protocol):
+    if protocol == "RESP2":
+        assert server.ask("ACL", "SETUSER", "default", "-hello") == "+OK"
+
+
+def reads(server):
+    """How many GET and MGET the server has answered."""
+    lines = server.say("INFO", "commandstats").splitlines()
+    wanted = ("cmdstat_get:", "cmdstat_mget:")
+    return sum(
+        int(line.partition("calls=")[2].partition(",")[0])
+        for line in lines
+        if line.startswith(wanted)
+    )
+
+
+async def becomes(look, expected):
+    async with asyncio.timeout(10):
+        while look() != expected:  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.002)
+
+
+async def never():
+    raise AssertionError("it was there")
+
+
+async def test_reads_within_the_lease_ask_nobody(server):
+    async with open_cache(server.url, options=NEAR) as cache:
+        await cache.set("k", {"a": [1]}, tags=["t"])
+        assert await cache.get("k") == {"a": [1]}
+        before, hits = reads(server), cache.statistics.near_hits
+        until = time.monotonic() + LEASE / 3
+        count = 0
+        while time.monotonic() < until:
+            assert await cache.get("k") == {"a": [1]}
+            assert await cache.get_or_set("k", never, tags=["t"]) == {"a": [1]}
+            count += 2
+        assert count > 100
+        assert reads(server) - before <= 6
+        assert cache.statistics.near_hits - hits > count
+        got = await cache.get("k")
+        got["a"].append(2)
+        assert await cache.get("k") == {"a": [1]}
+
+
+async def test_what_another_process_changed_is_not_read_once_it_was_told_applied(server):
+    async with (
+        open_cache(server.url, options=NEAR) as cache,
+        open_cache(server.url, options=CacheOptions(timeout=0.4)) as other,
+    ):
+        for change in (
+            lambda: other.invalidate(keys=["k"]),
+            lambda: other.invalidate(tags=["t"]),
+            lambda: other.invalidate(pattern="k*"),
+            lambda: other.delete("k"),
+            lambda: other.set("k", "new"),
+            lambda: other.set_many({"k": "new", "l": "new"}),
+            lambda: other.set_many({"k": "new", "l": "new"}, ttl=60),
+        ):
+            await cache.set("k", "old", tags=["t"])
+            assert await cache.get("k") == "old"
+            assert await change() is Outcome.APPLIED
+            assert await cache.get("k") != "old"
+
+
+async def test_who_changes_something_waits_for_the_leases_of_others(server):
+    """A process whose loop is busy hears of nothing; its lease must be over by then."""
+    async with open_cache(server.url, options=NEAR) as cache:
+        await cache.set("k", "old")
+        with sync.open_cache(server.url) as other:
+            assert await cache.get("k") == "old"
+            asked = time.monotonic()
+            assert other.delete("k") is Outcome.APPLIED
+            assert time.monotonic() - asked >= LEASE
+            assert await cache.get("k") is None  # and nothing ran in this loop meanwhile
+
+
+async def test_nobody_waits_where_nobody_keeps_copies(redis):
+    async with open_cache(redis.url, options=CacheOptions(timeout=0.4)) as cache:
+        start = time.monotonic()
+        for number in range(20):
+            await cache.set(f"k{number}", 1)
+            await cache.delete(f"k{number}")
+        assert time.monotonic() - start < LEASE
+
+
+async def test_a_change_is_heard_of_at_once(server):
+    async with (
+        open_cache(server.url, options=NEAR) as cache,
+        open_cache(server.url, options=CacheOptions(timeout=0.4)) as other,
+    ):
+        store = cache._driver._remote._store
+        await cache.set_many({"a": "x", "b": "x"})
+        await cache.get_many(["a", "b"])
+        assert store.entries == 2
+        changing = asyncio.create_task(other.delete("a"))
+        start = time.monotonic()
+        await becomes(lambda: store.entries, 1)
+        assert time.monotonic() - start < LEASE
+        await changing
+        await cache.get("b")
+        server.ask("FLUSHALL")
+        await becomes(lambda: store.entries, 0)
+
+
+async def test_a_value_is_gone_after_its_time_also_here(server):
+    async with open_cache(server.url, options=NEAR) as cache:
+        start = time.monotonic()
+        await cache.set("k", "v", ttl=2 * LEASE)  # and half of it passes in the waiting
+        assert await cache.get("k") == "v"
+        async with asyncio.timeout(5):
+            while await cache.get("k") is not None:  # noqa: ASYNC110 - time must pass
+                await asyncio.sleep(0)
+        assert time.monotonic() - start < 2 * LEASE + 0.05
+
+
+async def test_numbers_that_others_add_to_are_always_asked_for(server):
+    async with open_cache(server.url, options=NEAR) as cache, open_cache(server.url) as other:
+        await cache.increment("n")
+        for expected in range(2, 20):
+            assert await cache.get("n") == expected - 1
+            start = time.monotonic()
+            assert await other.increment("n") == expected
+            assert time.monotonic() - start < LEASE
+            assert await cache.get("n") == expected
+
+
+async def test_a_read_that_a_change_overtook_is_not_kept(redis):
+    """The answer is on its way when the change is told."""
+    async with open_cache(redis.url, options=NEAR) as cache, open_cache(redis.url) as other:
+        near = cache._driver._remote
+        honest = near._remote.read
+        await cache.set("k", "old")
+
+        async def slow(names, *, lease):
+            found = await honest(names, lease=lease)
+            if names == ("k:k",):
+                await other.delete("k")
+            return found
+
+        near._remote.read = slow
+        assert await cache.get("k") == "old"
+        near._remote.read = honest
+        assert await cache.get("k") is None
+
+
+async def test_a_lost_connection_ends_every_copy_until_changes_are_told_again(server):
+    async with open_cache(server.url, options=NEAR) as cache, open_cache(server.url) as other:
+        await cache.set_many({"a": "old", "b": "old"})
+        for kind in ("normal", "pubsub"):
+            assert await cache.get("a") == "old"
+            server.ask("CLIENT", "KILL", "TYPE", kind)
+            await other.get("anything")
+            await becomes(lambda: other.health().state, State.UP)
+            await other.set("a", "new")
+            async with asyncio.timeout(5):
+                while cache.health().state is State.DOWN or await cache.get("a") is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            assert await cache.get("a") == "new"
+            await cache.set("a", "old")
+            assert await other.delete("b") is Outcome.APPLIED
+            assert await cache.get("b") is None
+
+
+async def test_a_frozen_server_ends_the_lease(server):
+    async with open_cache(server.url, options=NEAR) as cache:
+        await cache.set("k", "old")
+        assert await cache.get("k") == "old"
+        server.freeze()
+        start = time.monotonic()
+        async with asyncio.timeout(5):
+            while await cache.get("k") == "old":  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert time.monotonic() - start < LEASE + NEAR.timeout + 0.2
+        assert cache.health().state is State.DOWN
+        server.thaw()
+        await becomes(lambda: cache.health().state, State.UP)
+        assert await cache.get("k") == "old"
+
+
+async def test_without_its_mark_in_the_store_nothing_is_served_from_here(redis):
+    async with open_cache(redis.url, options=NEAR) as cache, open_cache(redis.url) as other:
+        await cache.set("k", "old")
+        await cache.get("k")
+        await cache.get("k")
+        assert cache._driver._remote._store.entries == 1
+        redis.ask("DEL", "holdfast:near")
+        await becomes(lambda: cache._driver._remote._store.entries, 0)
+        assert await cache.get("k") == "old"
+        await cache.get("k")
+        assert redis.ask("EXISTS", "holdfast:near") == ":1"
+        start = time.monotonic()
+        await other.delete("k")
+        assert time.monotonic() - start >= LEASE
+        assert await cache.get("k") is None
+
+
+def test_blocking_code_keeps_copies_under_the_same_lease(server):
+    with sync.open_cache(server.url, options=NEAR) as cache, sync.open_cache(server.url) as other:
+        cache.set("k", "old")
+        assert cache.get("k") == "old"
+        before = reads(server)
+        until = time.monotonic() + LEASE / 3
+        while time.monotonic() < until:
+            assert cache.get("k") == "old"
+        assert reads(server) - before <= 3
+        assert other.delete("k") is Outcome.APPLIED
+        assert cache.get("k") is None
+        assert cache.set("k", "new") is Outcome.APPLIED
+        assert cache.get("k") == other.get("k") == "new"
+
+
+def test_the_copies_are_bounded():
+    now = [0.0]
+    store = NearStore(entries=3, size=2000, largest=500, clock=lambda: now[0])
+
+    def put(name, value, end=None):
+        store.keep(store.fetching([name]), [(name, value, end)])
+
+    for name in "abcd":
+        put(name, b"x")
+    assert store.find("abcd") == [None, b"x", b"x", b"x"]
+    put("large", b"x" * 501)
+    assert store.find(["large"]) == [None]
+    for name in "efg":
+        put(name, b"x" * 490)
+    assert store.entries == 2
+    assert store.size <= 2000
+    put("h", b"x", end=5.0)
+    assert store.find("h") == [b"x"]
+    now[0] = 5.0
+    assert store.find("h") == [None]
+    store.clear()
+    assert (store.entries, store.size) == (0, 0)
+
+
+def test_what_changes_while_it_is_read_is_not_kept():
+    store = NearStore(entries=3, size=2000, largest=500, clock=time.monotonic)
+    overtaken = store.fetching(["a", "b"])
+    store.drop(["a"])
+    later = store.fetching(["b"])
+    store.keep(overtaken, [("a", b"old", None), ("b", b"old", None)])
+    assert store.find("ab") == [None, None]
+    store.keep(later, [("b", b"new", None)])
+    assert store.find("b") == [b"new"]
+    given_up = store.fetching(["c"])
+    store.give_up(given_up, ["c"])
+    store.keep(given_up, [("c", b"x", None)])
+    assert store.find("c") == [None]
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("memory://?near=0.1", "near copies"),
+        ("redis+cluster://h?near=0.1", "near copies"),
+        ("redis://h?near=1.5", "from 0 to 1"),
+        ("redis://h?near=-1", "from 0 to 1"),
+        ("redis://h?near_largest=0", "1 or more"),
+    ],
+)
+def test_near_copies_of_what_tells_nothing_are_refused(url, reason):
+    for opening in (open_cache, sync.open_cache):
+        with pytest.raises(ConfigurationError, match=reason):
+            opening(url)

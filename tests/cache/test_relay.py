@@ -1,0 +1,236 @@
+"""Invalidations that are rows of the transaction, and the relay that carries them out."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from uuid import UUID
+
+import pytest
+
+from holdfast import Entity, Field, field, key, open_store, uuid7
+from holdfast import sync as blocking
+from holdfast.cache import (
+    CachedRepository,
+    CacheInvalidation,
+    CacheOptions,
+    Relay,
+    State,
+    open_cache,
+    sync,
+)
+from holdfast.errors import ConfigurationError, DuplicateError
+
+pytestmark = pytest.mark.anyio
+
+
+class Page(Entity, table="pages"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    name: Field[str] = field(max_length=100, unique=True)
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/pages.db"
+
+
+@pytest.fixture
+async def store(url):
+    async with open_store(url, [Page, CacheInvalidation]) as opened:
+        await opened.create_schema()
+        yield opened
+
+
+@pytest.fixture
+async def cache(redis):
+    async with open_cache(redis.url, options=CacheOptions(timeout=0.3, fallback=0)) as opened:
+        yield opened
+
+
+async def recorded(store):
+    return await store.repository(CacheInvalidation).count()
+
+
+DIES = """
+import asyncio, os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from test_relay import Page
+from holdfast import open_store
+from holdfast.cache import CachedRepository, CacheInvalidation, open_cache
+
+async def main():
+    async with open_store(sys.argv[2], [Page, CacheInvalidation]) as store:
+        async with open_cache(sys.argv[3]) as cache:
+            pages = CachedRepository(store.repository(Page), cache, recorded=True)
+            first = await store.repository(Page).first()
+            async def die(**_):
+                os.kill(os.getpid(), signal.SIGKILL)
+            pages._cache.invalidate = die
+            {change}
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "await pages.patch(first.id, Page.name.to('new'))",
+        "await pages.update_where(Page.name == 'old', changes=[Page.name.to('new')])",
+        (
+            "async with store.transaction():\n"
+            "                await pages.patch(first.id, Page.name.to('newer'))\n"
+            "                await pages.patch(first.id, Page.name.to('new'))"
+        ),
+    ],
+    ids=["one", "all of the kind", "in a transaction"],
+)
+async def test_a_process_killed_after_its_commit_leaves_the_removal_to_the_relay(
+    store, cache, redis, url, change
+):
+    pages = CachedRepository(store.repository(Page), cache, recorded=True)
+    page = await pages.add(Page(name="old"))
+    assert (await pages.get_one(page.id)).name == "old"
+    here = __file__.rpartition("/")[0]
+    script = DIES.replace("{change}", change)
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", script, here, url, redis.url],
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert (await pages.repository.get_one(page.id)).name == "new"
+    assert (await pages.get_one(page.id)).name == "old"  # what the relay is for
+    left = await recorded(store)
+    assert left >= 1
+    relay = Relay(store, cache)
+    assert await relay.drain() == left
+    assert (await pages.get_one(page.id)).name == "new"
+    assert await recorded(store) == 0
+    assert await relay.drain() == 0
+
+
+async def test_a_process_that_lives_leaves_no_record(store, cache):
+    pages = CachedRepository(store.repository(Page), cache, recorded=True)
+    page = await pages.add(Page(name="a"))
+    await pages.get(page.id)
+    await pages.patch(page.id, Page.name.to("b"))
+    assert (await pages.get_one(page.id)).name == "b"
+    async with store.transaction() as tx:
+        await pages.patch(page.id, Page.name.to("c"))
+        assert await recorded(store) == 1
+        with pytest.raises(KeyError):
+            async with tx.savepoint():
+                await pages.patch(page.id, Page.name.to("d"))
+                raise KeyError
+        assert await recorded(store) == 1
+    assert (await pages.get_one(page.id)).name == "c"
+    await pages.forget()
+    await pages.forget([page.id])
+    await pages.update_where(Page.name == "c", changes=[Page.name.to("e")])
+    assert (await pages.get_one(page.id)).name == "e"
+    assert await pages.delete(page.id) is True
+    assert await pages.get(page.id) is None
+    assert await recorded(store) == 0
+
+
+async def test_what_is_rolled_back_is_not_recorded(store, cache):
+    pages = CachedRepository(store.repository(Page), cache, recorded=True)
+    await pages.add_many([Page(name="a"), Page(name="b")])
+    with pytest.raises(DuplicateError):
+        await pages.add(Page(name="a"))
+    with pytest.raises(KeyError):
+        async with store.transaction():
+            await pages.update_where(Page.name == "a", changes=[Page.name.to("c")])
+            raise KeyError
+    assert await recorded(store) == 0
+    assert await pages.repository.count(Page.name == "a") == 1
+
+
+async def test_what_the_store_of_the_cache_does_not_hear_of_stays_recorded(store, cache, redis):
+    pages = CachedRepository(store.repository(Page), cache, recorded=True)
+    page = await pages.add(Page(name="old"))
+    await pages.get(page.id)
+    redis.freeze()
+    await pages.patch(page.id, Page.name.to("new"))
+    assert await recorded(store) == 1
+    relay = Relay(store, cache)
+    assert await relay.drain() == 0
+    assert await recorded(store) == 1
+    redis.thaw()
+    running = asyncio.create_task(relay.run(every=0.01))
+    try:
+        async with asyncio.timeout(10):
+            while cache.health().state is State.DOWN or await recorded(store):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+    assert (await pages.get_one(page.id)).name == "new"
+
+
+async def test_records_are_carried_out_in_batches_oldest_first(store, cache, monkeypatch):
+    records = store.repository(CacheInvalidation)
+    added = [CacheInvalidation(keys=[f"k{number}"], tags=["t"]) for number in range(25)]
+    await records.add_many(reversed(added))
+    await cache.set_many({f"k{number}": 1 for number in range(30)})
+    done = []
+    honest = cache.invalidate
+
+    async def watched(*, keys, tags):
+        done.append(list(keys))
+        return await honest(keys=keys, tags=tags)
+
+    monkeypatch.setattr(cache, "invalidate", watched)
+    assert await Relay(store, cache, batch=10).drain() == 25
+    assert [name for names in done for name in names] == [f"k{number}" for number in range(25)]
+    assert [len(names) for names in done] == [10, 10, 5]
+    assert len(await cache.keys()) == 5
+
+
+async def test_a_store_without_the_entity_is_refused(url, cache):
+    async with open_store(url, [Page]) as bare:
+        with pytest.raises(ConfigurationError, match="CacheInvalidation does not live"):
+            CachedRepository(bare.repository(Page), cache, recorded=True)
+        with pytest.raises(ConfigurationError, match="CacheInvalidation does not live"):
+            Relay(bare, cache)
+
+
+def test_blocking_code_has_the_same_repository_and_relay(url):
+    with (
+        blocking.open_store(url, [Page, CacheInvalidation]) as store,
+        sync.open_cache("memory://") as cache,
+    ):
+        store.create_schema()
+        for how in ({}, {"recorded": True}, {"write_through": True}):
+            pages = sync.CachedRepository(store.repository(Page), cache, **how)
+            page = pages.add(Page(name="a"))
+            assert pages.get(page.id) == pages.get_one(page.id) == page
+            hits = cache.statistics.hits
+            assert pages.get(page.id) == page
+            assert cache.statistics.hits == hits + 1
+            assert pages.patch(page.id, Page.name.to("b")).name == "b"
+            with store.transaction():
+                pages.patch(page.id, Page.name.to("c"))
+                assert pages.get_one(page.id).name == "c"
+            with pytest.raises(KeyError), store.transaction():
+                pages.patch(page.id, Page.name.to("d"))
+                raise KeyError
+            found = pages.get_one(page.id)
+            assert found.name == "c"
+            assert pages.update(found).name == "c"
+            assert pages.upsert(found).created is False
+            assert pages.get_many([page.id, uuid7()]) == [found, None]
+            assert pages.update_where(Page.name == "c", changes=[Page.name.to("e")]) == 1
+            assert pages.get_one(page.id).name == "e"
+            pages.forget()
+            assert pages.warm([page.id]) == 1
+            more = pages.add_many([Page(name="x"), Page(name="y")]).entities
+            assert pages.delete_many([entity.id for entity in more]) == 2
+            assert pages.delete(page.id) is True
+            assert pages.delete_where(Page.name == "e") == 0
+            assert pages.get(page.id) is None
+        store.repository(CacheInvalidation).add(CacheInvalidation(keys=["k"]))
+        cache.set("k", 1)
+        assert sync.Relay(store, cache).drain() == 1
+        assert cache.get("k") is None

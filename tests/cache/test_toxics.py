@@ -1,0 +1,254 @@
+"""Faults of the network at each step, through a proxy that makes them."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from cache.servers import RedisServer, wait_until
+from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
+from holdfast.errors import UnavailableError
+
+pytestmark = pytest.mark.anyio
+
+QUICK = CacheOptions(timeout=0.25, early=0, fallback=0)
+
+FAULTS = {
+    "cut": lambda toxic: toxic.cut(),
+    "reset": lambda toxic: toxic.add("reset_peer", timeout=0),
+    "frozen questions": lambda toxic: toxic.add("timeout", "upstream", timeout=0),
+    "frozen answers": lambda toxic: toxic.add("timeout", timeout=0),
+    "late questions": lambda toxic: toxic.add("latency", "upstream", latency=700),
+    "late answers": lambda toxic: toxic.add("latency", latency=700),
+    "half a question": lambda toxic: toxic.add("limit_data", "upstream", bytes=20),
+    "half an answer": lambda toxic: toxic.add("limit_data", bytes=3),
+    "lost after one question": lambda toxic: toxic.add("limit_data", "upstream", bytes=60),
+}
+
+
+@pytest.fixture(params=FAULTS)
+def fault(request):
+    return FAULTS[request.param]
+
+
+async def up(*caches):
+    async with asyncio.timeout(10):
+        while any(cache.health().state is State.DOWN for cache in caches):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def once_well(toxic, *caches):
+    toxic.heal()
+    for cache in caches:
+        await cache.get("anything")  # a fault that nobody met yet is met now
+    await up(*caches)
+
+
+async def answer(value):
+    return value
+
+
+async def test_a_read_is_right_or_a_miss(redis, toxic, fault):
+    async with open_cache(toxic.url, options=QUICK) as cache, open_cache(redis.url) as other:
+        await cache.set_many({"k": "v" * 100, "l": "w"})
+        fault(toxic)
+        assert await cache.get("k") in {"v" * 100, None}
+        found = await cache.get_many(["k", "l"])
+        assert found.items() <= {"k": "v" * 100, "l": "w"}.items()
+        await once_well(toxic, cache)
+        assert await cache.get_many(["k", "l"]) == {"k": "v" * 100, "l": "w"}
+        assert await other.get("l") == "w"
+
+
+async def test_an_invalidation_is_applied_or_pending_and_then_applied(redis, toxic, fault):
+    async with open_cache(toxic.url, options=QUICK) as cache, open_cache(redis.url) as other:
+        await cache.set_many({"key": 1, "p1": 1, "p2": 1, "stays": 1})
+        await cache.set("tagged", 1, tags=["tag"])
+        fault(toxic)
+        told = await cache.invalidate(keys=["key"], tags=["tag"], pattern="p*")
+        gone = ["key", "p1", "p2", "tagged"]
+        if told is Outcome.APPLIED:
+            assert await other.get_many(gone) == {}
+        assert await cache.get_many(gone) == {}
+        await once_well(toxic, cache)
+        assert cache.health().pending == 0
+        assert await cache.get_many(gone) == await other.get_many(gone) == {}
+        assert await other.get("stays") == 1
+
+
+async def test_a_set_is_seen_by_all_or_in_the_end_by_none(redis, toxic, fault):
+    async with open_cache(toxic.url, options=QUICK) as cache, open_cache(redis.url) as other:
+        await cache.set("k", "old")
+        fault(toxic)
+        told = await cache.set("k", "new", tags=["tag"])
+        if told is Outcome.APPLIED:
+            assert await other.get("k") == "new"
+        await once_well(toxic, cache)
+        expected = "new" if told is Outcome.APPLIED else None
+        assert await cache.get("k") == await other.get("k") == expected
+
+
+async def test_a_load_counts_and_what_was_invalidated_meanwhile_is_not_stored(redis, toxic, fault):
+    async with open_cache(toxic.url, options=QUICK) as cache, open_cache(redis.url) as other:
+
+        async def load():
+            fault(toxic)
+            assert await other.invalidate(keys=["k"]) is Outcome.APPLIED
+            return "old"
+
+        assert await cache.get_or_set("k", load) == "old"
+        assert await cache.get_or_set("k", lambda: answer("new")) == "new"
+        await once_well(toxic, cache)
+        for each in (cache, other):
+            assert await each.get_or_set("k", lambda: answer("new")) == "new"
+
+
+async def test_a_number_is_added_once_or_the_caller_is_told(redis, toxic, fault):
+    async with open_cache(toxic.url, options=QUICK) as cache, open_cache(redis.url) as other:
+        await cache.set("n", 0)
+        told = 0
+        fault(toxic)
+        lost = 0
+        for _ in range(3):
+            try:
+                told = await cache.increment("n")
+            except UnavailableError:
+                lost += 1
+        await once_well(toxic, cache)
+        there = await other.get("n")
+        assert there is not None
+        assert told <= there <= 3
+        assert there - told <= lost
+        assert await cache.increment("n") == there + 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "after"),
+    [
+        *(("upstream", after) for after in (30, 120, 180, 500, 870, 1000, 1130)),
+        *(("downstream", after) for after in (3, 900, 957, 1005, 1012, 1100, 1243)),
+    ],
+)
+async def test_a_replay_that_is_cut_anywhere_is_done_before_the_first_read(
+    redis, toxic, stream, after
+):
+    async with open_cache(toxic.url, options=QUICK) as cache, open_cache(redis.url) as other:
+        names = [f"k{number}" for number in range(40)]
+        await cache.set_many(dict.fromkeys(names, 1))
+        redis.freeze()
+        assert await cache.invalidate(keys=names[:30], pattern="k3*") is Outcome.PENDING
+        toxic.add("limit_data", stream, bytes=after)
+        redis.thaw()
+        deadline = asyncio.get_running_loop().time() + 0.3
+        while asyncio.get_running_loop().time() < deadline:  # several attempts end half way
+            assert await cache.get_many(names) == {}
+            await asyncio.sleep(0)
+        await once_well(toxic, cache)
+        assert await cache.get_many(names) == await other.get_many(names) == {}
+        assert cache.health().pending == 0
+
+
+async def test_answers_in_slices_are_answers(toxic):
+    for stream in ("upstream", "downstream"):
+        toxic.add("slicer", stream, average_size=3, size_variation=2, delay=0)
+    async with open_cache(toxic.url) as cache:
+        values = {f"k{number}": ["x" * number, number, None] for number in range(200)}
+        assert await cache.set_many(values, ttl=60, tags=["t"]) is Outcome.APPLIED
+        assert await cache.get_many(values) == values
+        assert await cache.get_or_set("big", lambda: answer("y" * 20_000)) == "y" * 20_000
+        assert await cache.get("big") == "y" * 20_000
+        assert await cache.invalidate(pattern="k*") is Outcome.APPLIED
+        assert await cache.keys() == ["big"]
+        assert cache.health().state is State.UP
+    with sync.open_cache(toxic.url) as cache:
+        assert cache.get("big") == "y" * 20_000
+        assert cache.health().state is State.UP
+
+
+@pytest.mark.parametrize("fault", ["cut", "frozen answers", "half a question"])
+def test_blocking_code_meets_the_same_faults(redis, toxic, fault):
+    with sync.open_cache(toxic.url, options=QUICK) as cache, sync.open_cache(redis.url) as other:
+        cache.set_many({"a": 1, "b": 1, "c": 1})
+        FAULTS[fault](toxic)
+        assert cache.get("a") in {1, None}
+        told = [cache.delete("a"), cache.invalidate(pattern="b*")]
+        assert told[-1] is Outcome.PENDING
+        assert cache.get_or_set("c", lambda: 1) == 1
+        toxic.heal()
+        wait_until(lambda: cache.get("x") or cache.health().state is State.UP, "it stays away")
+        assert cache.get_many(["a", "b"]) == other.get_many(["a", "b"]) == {}
+
+
+async def test_a_server_that_comes_back_empty_is_an_empty_one(redis, toxic):
+    async with open_cache(toxic.url, options=QUICK) as cache:
+        await cache.set("k", 1, tags=["t"])
+        redis.kill()
+        assert await cache.get("k") is None
+        redis.start()
+        await up(cache)
+        assert await cache.get("k") is None
+        assert await cache.set("k", 2, tags=["t"]) is Outcome.APPLIED
+        assert await cache.get("k") == 2
+
+
+async def test_a_replica_that_lags_and_a_primary_that_was_deposed_are_not_believed(
+    tmp_path, redis, toxic
+):
+    """The address leads to a replica without the last invalidation, and then back again."""
+    (tmp_path / "replica").mkdir()
+    replicaof = ("--replicaof", "127.0.0.1", str(redis.port))
+    with RedisServer(tmp_path / "replica", *replicaof) as replica:
+        async with (
+            open_cache(toxic.url, options=QUICK) as cache,
+            open_cache(toxic.url, options=QUICK) as other,
+        ):
+            await cache.set("k", "old")
+            wait_until(lambda: replica.ask("EXISTS", "holdfast:k:k") == ":1", "it never follows")
+            replica.freeze()
+            assert await cache.invalidate(keys=["k"]) is Outcome.APPLIED
+            await cache.set("gone", "old")
+            lead(toxic, replica)
+            replica.thaw()
+            assert replica.ask("REPLICAOF", "NO", "ONE") == "+OK"
+            if replica.ask("EXISTS", "holdfast:k:k") == ":0":  # what lay in its buffer came in time
+                replica.ask("SET", "holdfast:k:k", "\xa3old")
+            for each in (cache, other):
+                assert await each.get("k") is None
+            await up(cache, other)
+            assert await cache.get("k") is None
+            assert await other.get("k") is None
+            assert await cache.invalidate(keys=["gone"]) is Outcome.APPLIED
+            assert redis.ask("EXISTS", "holdfast:k:gone") == ":1"
+            lead(toxic, redis)
+            for each in (cache, other):
+                await each.get("anything")
+            await up(cache, other)
+            assert await cache.get("gone") is None
+            assert await other.get("gone") is None
+
+
+def lead(toxic, server):
+    toxic.cut()
+    toxic._call("POST", f"/proxies/{toxic.name}", upstream=f"127.0.0.1:{server.port}", enabled=True)
+
+
+async def test_health_says_state_since_pending_and_hit_rate(redis, toxic):
+    async with open_cache(toxic.url, options=QUICK) as cache:
+        begun = cache.health()
+        assert (begun.state, begun.pending, begun.hit_rate) == (State.UP, 0, None)
+        await cache.set("k", 1)
+        for key in ("k", "k", "k", "none"):
+            await cache.get(key)
+        toxic.cut()
+        for number in itertools.count(1):
+            await cache.delete(f"k{number}")
+            if cache.health().pending == 2:
+                break
+        health = cache.health()
+        assert health.state is State.DOWN
+        assert health.since > begun.since
+        assert health.reason
+        assert health.hit_rate == 0.75
+        await once_well(toxic, cache)
+        assert cache.health().since > health.since
+        assert cache.health().reason is None

@@ -1,0 +1,94 @@
+"""The main job, unchanged, with nothing but the URLs pointing at real servers."""
+
+from __future__ import annotations
+
+import random
+from urllib.parse import urlsplit
+
+import pytest
+
+from cli.agreement import disagreements
+from cli.program import apart, environment, finish, here, start
+from cli.test_crashes import KILLS, SEED, STARTED, kill_after
+from objects.s3_servers import new_name, options_of, remove
+from servers import database_on
+
+PLACES = [("postgresql", "minio"), ("mariadb", "versity")]
+
+
+@pytest.fixture(params=PLACES, ids="+".join)
+def served(request, monkeypatch):
+    """The environment of a platform whose records and objects lie on servers."""
+    database, objects = request.param
+    options = options_of(objects)
+    bucket = new_name()
+    with database_on(database) as store:
+        settings = {
+            "HOLDFAST_STORE": store,
+            "HOLDFAST_BUCKET": f"{bucket}?endpoint_url={options.endpoint_url}&create=true",
+            "HOLDFAST_LEASE": "1",
+            "AWS_ACCESS_KEY_ID": options.credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": options.credentials.secret_key,
+            "AWS_REGION": "us-east-1",
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        yield environment(**settings)
+        remove(bucket, options)
+
+
+def found_in(data):
+    """What people look at, without what differs from run to run."""
+    videos = here("videos", "--json", "--data", data).json
+    clips = here("clips", "--json", "--data", data).json
+    return (
+        sorted((video["filename"], video["sha256"], str(video["summary"])) for video in videos),
+        sorted((clip["start_frame"], clip["end_frame"], clip["tracks"]) for clip in clips),
+    )
+
+
+def test_the_main_job_finds_on_servers_what_it_finds_in_a_folder(
+    films, tmp_path, served, monkeypatch
+):
+    files = [films / "a.mp4", films / "c.avi", films / "long.mp4"]
+    assert here("ingest", *files, "--data", tmp_path / "served").code == 0
+    workers = [
+        start("worker", "--once", "--data", tmp_path / f"w{n}", env=served) for n in range(2)
+    ]
+    assert [finish(worker).code for worker in workers] == [0, 0]
+    assert disagreements(tmp_path / "served") == []
+    there = found_in(tmp_path / "served")
+    report = tmp_path / "report.html"
+    assert here("report", "a.mp4", "-o", report, "--data", tmp_path / "other").code == 0
+    assert report.stat().st_size > 10_000
+    for name in ("HOLDFAST_STORE", "HOLDFAST_BUCKET"):
+        monkeypatch.delenv(name)
+    assert here("ingest", *files, "--data", tmp_path / "folder").code == 0
+    assert here("worker", "--once", "--data", tmp_path / "folder").code == 0
+    assert found_in(tmp_path / "folder") == there
+
+
+def test_killed_at_random_moments_and_repeated_it_leaves_one_of_everything(films, tmp_path, served):
+    chance = random.Random(SEED)
+    killed = 0
+    for command in (("ingest", films / "long.mp4"), ("worker", "--once")):
+        for _ in range(KILLS):
+            moment = STARTED + chance.random()
+            killed += kill_after(start(*command, "--data", tmp_path, env=served), moment)
+        assert here(*command, "--data", tmp_path).code == 0
+    assert killed
+    assert disagreements(tmp_path) == []
+
+
+def test_a_server_that_is_not_there_is_one_line(tmp_path, served):
+    nowhere = urlsplit(served["HOLDFAST_STORE"])._replace(netloc="user:secret@127.0.0.1:9")
+    ran = apart(
+        "videos",
+        "--data",
+        tmp_path,
+        env={**served, "HOLDFAST_STORE": nowhere.geturl()},
+    )
+    assert ran.code == 6, ran.err
+    assert ran.err.count("\n") == 1
+    assert "127.0.0.1:9" in ran.err
+    assert "secret" not in ran.err

@@ -1,0 +1,73 @@
+"""What the tests of servers store, and how they reach servers past Holdfast."""
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import psycopg
+import pymysql
+
+from holdfast import Entity, Field, created_at, field, generated_key, key, version
+
+
+class Note(Entity, table="notes"):
+    id: Field[str] = key()
+    batch: Field[int] = field(default=0)
+    text: Field[str] = field(default="")
+    created_at: Field[datetime] = created_at()
+    version: Field[int] = version()
+
+
+class Counter(Entity, table="counters"):
+    id: Field[int] = key()
+    total: Field[int] = field(default=0)
+
+
+class Ticket(Entity, table="tickets"):
+    id: Field[int] = generated_key()
+    text: Field[str] = field(default="")
+
+
+ENTITIES = [Note, Counter, Ticket]
+
+
+def admin(url):
+    """Return a plain connection to the server, past Holdfast, that commits each statement."""
+    parts = urlsplit(url)
+    if parts.scheme == "postgresql":
+        return psycopg.connect(url.partition("?")[0], autocommit=True)
+    return pymysql.connect(
+        host=parts.hostname,
+        port=parts.port,
+        user=parts.username,
+        password=parts.password or "",
+        database=parts.path[1:],
+        autocommit=True,
+    )
+
+
+def sessions(url):
+    """Return the ids of the sessions that others have in the database of *url*."""
+    with admin(url) as connection, connection.cursor() as cursor:
+        if url.startswith("postgresql"):
+            cursor.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        else:
+            cursor.execute(
+                "SELECT id FROM information_schema.processlist "
+                "WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+            )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def end_sessions(url):
+    """End the sessions of all others in the database of *url*; return how many they were."""
+    found = sessions(url)
+    with admin(url) as connection, connection.cursor() as cursor:
+        for each in found:
+            if url.startswith("postgresql"):
+                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (each,))
+            else:
+                cursor.execute(f"KILL HARD CONNECTION {each}")
+    return len(found)

@@ -1,0 +1,117 @@
+"""A server of a test's own, to be killed, restarted and stopped."""
+
+import contextlib
+import dataclasses
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from tools.services import source
+from tools.services.failure import NotReadyError
+from tools.services.process import Owner, environment
+from tools.services.server import Site
+
+PATIENCE = 30.0
+
+
+def free_port():
+    """Return a port below those of outgoing connections, which could else connect to themselves."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return port
+
+
+class OwnServer:
+    """One process of *server*, with *extra* arguments; a context manager.
+
+    *ports* are those of servers it needs, *files* is added to the files it reads at its start.
+    """
+
+    def __init__(self, server, *extra, ports=None, files=""):
+        programs = source.find(server.source)
+        if programs is None:
+            if os.environ.get("HOLDFAST_REQUIRE_SERVERS") == "1":
+                pytest.fail(f"{server.name} is not installed, and HOLDFAST_REQUIRE_SERVERS=1")
+            pytest.skip(f"{server.name} is not installed")
+        self.server = server
+        self.extra = extra
+        self.files = files
+        # Not below pytest's own folder, which root keeps closed to the server's user.
+        self.folder = Path(tempfile.mkdtemp(prefix="holdfast-test-", dir="/var/tmp"))
+        self.folder.chmod(0o755)
+        self.owner = Owner(server.user if os.geteuid() == 0 else None)
+        self.owner.give(self.folder)
+        chosen = {name: free_port() for name in server.ports} | (ports or {})
+        self.site = Site(self.folder, chosen, programs, self.owner)
+        self.process = None
+
+    @property
+    def url(self):
+        return self.server.urls(self.site)[self.server.name]
+
+    @property
+    def port(self):
+        return self.site.ports[self.server.name]
+
+    def __enter__(self):
+        try:
+            self.server.prepare(self.site)
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        shutil.rmtree(self.folder)
+
+    def start(self):
+        (launch,) = self.server.plan(self.site)
+        launch = dataclasses.replace(launch, command=(*launch.command, *self.extra))
+        for name, text in launch.files.items():
+            (launch.folder / name).write_text(text + self.files)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                launch.command,
+                cwd=launch.folder,
+                env=environment(launch.folder, {}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self.owner.options(),
+            )
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.server.ping(self.url)
+                return
+            except (NotReadyError, OSError):
+                ended = self.process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    pytest.fail((self.folder / "log").read_text()[-2000:])
+                time.sleep(0.02)
+
+    def kill(self):
+        """As the loss of power does: the server and the processes it made, at once."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def restart(self):
+        """End it in good order, and start it again."""
+        self.process.send_signal(self.server.stop_with)
+        self.process.wait(PATIENCE)
+        self.start()

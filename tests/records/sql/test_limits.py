@@ -1,0 +1,232 @@
+"""Timeouts, the pool's limits, and what is logged, on both servers."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+
+import pytest
+
+from holdfast import open_store, sync
+from holdfast.errors import (
+    ConfigurationError,
+    DuplicateError,
+    LockTimeoutError,
+    UnavailableError,
+)
+from records.sql.notes import ENTITIES, Counter, Note, Ticket, admin, end_sessions, sessions
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def url(request):
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+async def store(url):
+    async with open_store(url, ENTITIES) as opened:
+        await opened.create_schema()
+        yield opened
+        await opened.drop_schema()
+
+
+def opened(url, **options):
+    return open_store(f"{url}?{'&'.join(f'{n}={v}' for n, v in options.items())}", ENTITIES)
+
+
+# --- timeouts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("lock_timeout", "least", "most"), [(0, 0, 0.9), (1, 0.9, 10)])
+async def test_a_lock_is_waited_for_as_long_as_was_said(store, url, lock_timeout, least, most):
+    await store.repository(Counter).add(Counter(id=1))
+    async with opened(url, lock_timeout=lock_timeout) as other:
+        async with store.transaction():
+            await store.repository(Counter).patch(1, Counter.total.increment(1))
+
+            async def elsewhere():
+                began = time.monotonic()
+                with pytest.raises(LockTimeoutError):
+                    await other.repository(Counter).patch(1, Counter.total.increment(1))
+                return time.monotonic() - began
+
+            assert least <= await asyncio.create_task(elsewhere()) < most
+    assert (await store.repository(Counter).get_one(1)).total == 1
+
+
+def slowly(url):
+    """Return SQL that takes five seconds, past what Holdfast itself would run."""
+    return "SELECT pg_sleep(5)" if url.startswith("postgresql") else "SELECT SLEEP(5) FROM DUAL"
+
+
+async def test_a_statement_that_takes_too_long_is_stopped(store, url):
+    async with opened(url, statement_timeout=0.2, pool_size=1) as quick:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match="stopped"):
+            await quick.driver.session().read(lambda rows: rows.fetch(None, slowly(url), ()))
+        assert time.monotonic() - began < 4
+        assert await quick.repository(Note).count() == 0, "the connection is of use again"
+
+
+# --- the pool -------------------------------------------------------------------------------
+
+
+async def test_no_more_connections_are_opened_than_were_said(store, url):
+    async with opened(url, pool_size=2, max_overflow=1, pool_timeout=30) as small:
+        notes = small.repository(Note)
+        await asyncio.gather(*(notes.add(Note(id=f"{each}")) for each in range(50)))
+        assert await notes.count() == 50
+        # one of `store`; what was over is closed again, which a server may notice a bit later
+        await until(lambda: len(sessions(url)) <= 3)
+
+
+async def test_who_finds_no_connection_in_time_is_told_which_option_to_change(store, url):
+    async with opened(url, pool_size=1, max_overflow=0, pool_timeout=0.1) as small:
+        async with small.transaction():
+            await small.repository(Note).count()
+            with pytest.raises(UnavailableError, match="pool_timeout"):
+                await asyncio.create_task(outside(small))
+        assert await small.repository(Note).count() == 0
+
+
+async def test_without_pool_timeout_nobody_waits(store, url):
+    async with opened(url, pool_size=1, max_overflow=0, pool_timeout=0) as small:
+        async with small.transaction():
+            with pytest.raises(UnavailableError, match="pool_timeout"):
+                await asyncio.create_task(outside(small))
+
+
+async def outside(store):
+    """A call beside the transaction that the task was started in."""
+    return await store.driver.session().read(lambda rows: rows.fetch(None, "SELECT 1", ()))
+
+
+async def test_a_connection_is_replaced_when_it_is_old(store, url):
+    async with opened(url, pool_size=1, pool_recycle=0.05) as short:
+        await short.repository(Note).count()
+        before = set(sessions(url))
+        await asyncio.to_thread(threading.Event().wait, 0.1)
+        await short.repository(Note).count()
+        await until(lambda: len(before - set(sessions(url))) == 1)
+
+
+async def test_a_write_on_a_connection_that_is_dead_works_with_pre_ping(store, url):
+    async with opened(url, pool_pre_ping="true") as careful:
+        notes = careful.repository(Note)
+        for each in range(5):
+            await notes.add(Note(id=f"{each}"))
+            end_sessions(url)
+        assert await notes.count() == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("pool_size=0", "pool_size=0: expected 1 or more"),
+        ("lock_timeout=-1", "lock_timeout=-1.0: expected 0 or more"),
+        ("pool_sise=1", "unknown parameter 'pool_sise'"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_at_once(url, options, said):
+    with pytest.raises(ConfigurationError, match=said.replace("?", ".")):
+        open_store(f"{url}?{options}", ENTITIES)
+
+
+# --- keys -----------------------------------------------------------------------------------
+
+
+async def test_numbers_given_and_numbers_made_at_once_never_meet(store, url):
+    tickets = store.repository(Ticket)
+
+    def ticket(number):
+        made = Ticket(text="given")
+        vars(made)["id"] = number
+        return made
+
+    async def given(number):
+        with contextlib.suppress(DuplicateError):  # a number that was made before it was given
+            await tickets.add(ticket(number))
+
+    made = [tickets.add(Ticket(text="made")) for _ in range(60)]
+    await asyncio.gather(*made, *(given(number) for number in range(5, 200, 10)))
+    assert await tickets.count(Ticket.text == "made") == 60
+    last = (await tickets.add(Ticket())).id
+    assert last == max(each[0] for each in await tickets.select(Ticket.id))
+
+
+# --- logs -----------------------------------------------------------------------------------
+
+
+async def test_slow_statements_are_logged_without_their_values(store, url, caplog):
+    async with opened(url, slow_statement=0.000001) as watched:
+        await watched.repository(Note).add(Note(id="secret"))
+    slow = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert any("slow statement" in each.getMessage() for each in slow)
+    assert any("INSERT INTO notes" in each.getMessage() for each in slow)
+    assert "secret" not in caplog.text
+
+
+async def test_echo_logs_each_statement(store, url, caplog):
+    caplog.set_level(logging.INFO, "holdfast.records.sql")
+    async with opened(url, echo="true") as watched:
+        async with watched.transaction():
+            await watched.repository(Note).add(Note(id="secret"))
+    said = [each.getMessage() for each in caplog.records if each.name == "holdfast.records.sql"]
+    for wanted in ("INSERT INTO notes", "COMMIT"):
+        assert any(wanted in each for each in said), wanted
+    assert "secret" not in "".join(said)
+
+
+async def test_nothing_is_logged_unasked(store, url, caplog):
+    caplog.set_level(logging.INFO, "holdfast.records.sql")
+    await store.repository(Note).add(Note(id="a"))
+    assert not [each for each in caplog.records if each.name == "holdfast.records.sql"]
+
+
+# --- blocking -------------------------------------------------------------------------------
+
+
+def test_threads_share_the_pool_and_its_limits(url):
+    with sync.open_store(f"{url}?pool_size=1&max_overflow=0&pool_timeout=0.1", ENTITIES) as small:
+        small.create_schema()
+        holding, done = threading.Event(), threading.Event()
+
+        def hold():
+            with small.transaction():
+                small.repository(Note).add(Note(id="a"))
+                holding.set()
+                done.wait(10)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert holding.wait(10)
+        with pytest.raises(UnavailableError, match="pool_timeout"):
+            small.repository(Note).count()
+        done.set()
+        thread.join()
+        assert small.repository(Note).count() == 1
+        small.drop_schema()
+
+
+async def until(condition):
+    def look():
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline
+
+    await asyncio.to_thread(look)
+
+
+async def test_what_another_program_locks_is_waited_for_and_told(store, url):
+    """The lock of a whole table, as a migration takes it."""
+    locked = "BEGIN; LOCK TABLE notes IN ACCESS EXCLUSIVE MODE"
+    if url.startswith("mariadb"):
+        locked = "LOCK TABLES notes WRITE"
+    async with opened(url, lock_timeout=0) as other:
+        with admin(url) as connection, connection.cursor() as cursor:
+            cursor.execute(locked)
+            with pytest.raises(LockTimeoutError):
+                await other.repository(Note).count()
+            cursor.execute("ROLLBACK" if url.startswith("postgresql") else "UNLOCK TABLES")
+        assert await other.repository(Note).count() == 0

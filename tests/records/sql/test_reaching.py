@@ -1,0 +1,178 @@
+"""What is said when a server can't be reached, refuses us, or is not the one it should be."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from tools.services.mariadb import MARIADB
+from tools.services.postgresql import POSTGRESQL
+
+from holdfast import open_store, sync
+from holdfast.errors import ConfigurationError, UnavailableError
+from records.sql.notes import ENTITIES, Note, admin
+from records.sql.own_server import OwnServer, free_port
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def url(request):
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+async def reach(url, how):
+    """Open and use a store at *url*, awaited or blocking."""
+    if how == "blocking":
+        with sync.open_store(url, ENTITIES) as store:
+            store.create_schema()
+            return store.repository(Note).count()
+    async with open_store(url, ENTITIES) as store:
+        await store.create_schema()
+        return await store.repository(Note).count()
+
+
+pytestmark = pytest.mark.parametrize("how", ["awaited", "blocking"])
+
+
+async def test_an_unknown_database_is_named(url, how):
+    with pytest.raises(ConfigurationError, match="'nowhere'"):
+        await reach(f"{url.rpartition('/')[0]}/nowhere", how)
+
+
+async def test_an_unknown_user_is_named(url, how):
+    place = url.partition("@")[2]
+    with pytest.raises(ConfigurationError, match="'nobody'"):
+        await reach(f"{url.partition('://')[0]}://nobody:wrong@{place}", how)
+
+
+async def test_a_server_that_is_not_there_is_unavailable(url, how):
+    database = url.rpartition("/")[2]
+    with pytest.raises(UnavailableError, match="can't be reached"):
+        await reach(f"{url.partition('://')[0]}://a@127.0.0.1:{free_port()}/{database}", how)
+
+
+async def test_a_host_that_does_not_exist_is_unavailable(url, how):
+    with pytest.raises(UnavailableError, match="can't be reached"):
+        await reach(f"{url.partition('://')[0]}://a@host.invalid/{url.rpartition('/')[2]}", how)
+
+
+async def test_what_is_asked_to_be_encrypted_never_goes_plain(url, how):
+    """The servers of the tests have no certificates."""
+    with pytest.raises(UnavailableError):
+        await reach(f"{url}?sslmode=require", how)
+
+
+async def test_authorities_that_are_not_there_are_named(url, how):
+    with pytest.raises(ConfigurationError, match="nothing-here"):
+        await reach(f"{url}?sslmode=verify-ca&sslrootcert=/nothing-here", how)
+
+
+@pytest.mark.parametrize("place", ["", "127.0.0.1/", "127.0.0.1/a/b"])
+async def test_a_url_names_one_database(url, how, place):
+    with pytest.raises(ConfigurationError, match="name one database"):
+        await reach(f"{url.partition('://')[0]}://{place}", how)
+
+
+def test_a_missing_driver_names_the_extra(url, how):
+    scheme = url.partition("://")[0]
+    drivers = {"postgresql": ("asyncpg", "psycopg"), "mariadb": ("asyncmy", "pymysql")}
+    extra = {"postgresql": "postgresql", "mariadb": "mysql"}[scheme]
+    name = drivers[scheme][how == "blocking"]
+    program = (
+        "import sys\n"
+        f"sys.modules[{name!r}] = None\n"
+        f"from holdfast{'.sync' if how == 'blocking' else ''} import open_store\n"
+        "from holdfast.errors import ConfigurationError\n"
+        f"try:\n    open_store({url!r}, [])\n"
+        "except ConfigurationError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert f"needs {name}: install holdfast with the extra '{extra}'" in done.stdout, done.stderr
+
+
+@pytest.fixture
+def guarded(mariadb_url):
+    with admin(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE OR REPLACE USER guarded IDENTIFIED BY 'p@ss/w:rd'")
+        cursor.execute("GRANT ALL ON *.* TO guarded")
+        yield mariadb_url.replace("root@", "guarded:{}@")
+        cursor.execute("DROP USER guarded")
+
+
+async def test_a_password_may_hold_any_character_and_must_be_right(guarded, how):
+    assert await reach(guarded.format("p%40ss%2Fw%3Ard"), how) == 0
+    with pytest.raises(ConfigurationError, match="the password given") as caught:
+        await reach(guarded.format("other"), how)
+    assert "other" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def guarded_postgresql():
+    """One that asks everybody for a password."""
+    with OwnServer(POSTGRESQL) as server:
+        with admin(server.url) as connection:
+            connection.execute("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'p@ss/w:rd'")
+        (server.folder / "data" / "pg_hba.conf").write_text(
+            "host all all 127.0.0.1/32 scram-sha-256"
+        )
+        server.process.send_signal(signal.SIGHUP)
+        yield server.url.replace("postgres@", "guarded:{}@")
+
+
+async def test_postgresql_says_so_too(guarded_postgresql, how):
+    assert await reach(guarded_postgresql.format("p%40ss%2Fw%3Ard"), how) == 0
+    for url in (guarded_postgresql.format("other"), guarded_postgresql.replace(":{}", "")):
+        with pytest.raises(ConfigurationError, match="the password given") as caught:
+            await reach(url, how)
+        assert "other" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory):
+    """A MariaDB that takes no plain connections, and the certificate it shows."""
+    folder = tmp_path_factory.mktemp("tls")
+    for parent in (folder, *folder.parents):
+        if "pytest" in str(parent):
+            parent.chmod(0o755)
+    key, certificate = folder / "server.key", folder / "server.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    key.chmod(0o644)
+    with OwnServer(MARIADB, f"--ssl-cert={certificate}", f"--ssl-key={key}") as server:
+        with admin(server.url) as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL require_secure_transport = ON")
+        yield server.url, certificate
+
+
+async def test_tls_is_used_and_the_certificate_checked_as_asked(encrypted, how):
+    url, certificate = encrypted
+    named = url.replace("127.0.0.1", "localhost")
+    assert await reach(f"{url}?sslmode=require", how) == 0
+    assert await reach(f"{named}?sslmode=verify-full&sslrootcert={certificate}", how) == 0
+    assert await reach(f"{url}?sslmode=verify-ca&sslrootcert={certificate}", how) == 0
+    for refused in (
+        f"{url}?sslmode=verify-full&sslrootcert={certificate}",  # in another name
+        f"{named}?sslmode=verify-ca",  # signed by nobody that the system knows
+    ):
+        with pytest.raises(UnavailableError):
+            await reach(refused, how)
+    with pytest.raises(ConfigurationError, match="refuses"):
+        await reach(url, how)  # plain
+
+
+@pytest.fixture(scope="module", params=["8.0.40", "10.6.20-MariaDB"])
+def other(request):
+    with OwnServer(MARIADB, f"--version={request.param}") as server:
+        yield server.url.replace("mariadb://", "mysql://"), request.param
+
+
+async def test_mysql_and_an_old_mariadb_are_refused_by_name(other, how):
+    url, version = other
+    with pytest.raises(ConfigurationError, match=version) as caught:
+        await reach(url, how)
+    assert "expected MariaDB 10.10 or newer" in str(caught.value)
