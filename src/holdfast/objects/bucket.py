@@ -310,6 +310,7 @@ class Bucket(Upkeep):
         """Remove *key* for good: every version, delete marker and upload under way.
 
         What a lock holds stays and is reported: look at `held` before you say that it is gone.
+        Raises UnsupportedError where the backend may hide what lies inside another key.
         """
         check_key(key)
         call = erase(self._driver, key, lambda found: found == key)

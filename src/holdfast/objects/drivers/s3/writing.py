@@ -172,6 +172,7 @@ class Publisher:
     async def _put(
         self, key: str, spool: Spool | FileSpool, draft: Draft, headers: dict[str, str]
     ) -> Reply:
+        await spool.check()
         headers[CRC32] = base64.b64encode(spool.crc32.to_bytes(4, "big")).decode()
         body = (
             await spool.read(0, spool.size) if spool.size <= WINDOW else spool.slice(0, spool.size)
