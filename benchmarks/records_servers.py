@@ -169,8 +169,8 @@ def main():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", type=lambda text: text.split("/"), default=[])
     asked = parser.parse_args()
-    asked.rounds = asked.rounds or (3 if asked.quick else 15)
-    asked.scale = 0.2 if asked.quick else 1.0
+    asked.rounds = asked.rounds or (1 if asked.quick else 15)
+    asked.scale = 0.1 if asked.quick else 1.0
     if asked.url:
         for url in asked.url:
             report(url, asked)

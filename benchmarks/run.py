@@ -55,11 +55,29 @@ def records(asked) -> str:
     return printed("records.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
+def servers(asked) -> str:
+    rounds = ["--rounds", str(asked.rounds)] if asked.rounds else []
+    return printed("records_servers.py", *rounds, *(["--quick"] if asked.quick else []))
+
+
 def objects(asked) -> str:
     return printed("objects.py", *(["--quick"] if asked.quick else []))
 
 
-PROGRAMS = {"records": records, "objects": objects, "detection": detection}
+def cache(asked) -> str:
+    table = printed("cache.py", *(["--rounds", "2"] if asked.quick else []))
+    return f"## Cache
+
+{table}"
+
+
+PROGRAMS = {
+    "records": records,
+    "servers": servers,
+    "objects": objects,
+    "cache": cache,
+    "detection": detection,
+}
 
 
 def main():

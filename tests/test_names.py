@@ -5,6 +5,8 @@ import inspect
 
 import pytest
 
+import holdfast
+import holdfast.sync
 from holdfast.cache import Cache, CachedRepository
 from holdfast.cache import sync as cache_sync
 from holdfast.records import sync as blocking
@@ -15,6 +17,7 @@ PACKAGES = [
     "holdfast",
     "holdfast.sync",
     "holdfast.records",
+    "holdfast.records.migrations",
     "holdfast.objects",
     "holdfast.cache",
     "holdfast.cache.sync",
@@ -38,6 +41,7 @@ def test_the_public_names_are_sorted_and_there(package):
     [
         (Repository, blocking.Repository),
         (Store, blocking.Store),
+        (holdfast.Migrations, holdfast.sync.Migrations),
         (Cache, cache_sync.Cache),
         (CachedRepository, cache_sync.CachedRepository),
     ],

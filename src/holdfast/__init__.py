@@ -34,6 +34,7 @@ from holdfast.records import (
     updated_at,
     version,
 )
+from holdfast.records.migrations import Migrations
 from holdfast.uuid7 import uuid7
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Isolation",
     "JsonPath",
     "Many",
+    "Migrations",
     "ObjectInfo",
     "ObjectReader",
     "One",

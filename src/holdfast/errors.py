@@ -2,6 +2,8 @@
 
 HoldfastError
 ├── ConfigurationError          a URL, option or environment that can't be used
+│   └── SchemaMismatchError     the database's tables are not those of the entities
+├── MigrationError              a migration failed; where the database stands now
 ├── UnsupportedError            this backend can't do it, and says so
 ├── InvalidValueError           a value that no backend may store
 ├── InvalidQueryError           a query that can't mean anything
@@ -42,6 +44,47 @@ class HoldfastError(Exception):
 
 class ConfigurationError(HoldfastError):
     """A URL, option, environment or declaration that can't be used."""
+
+
+class SchemaMismatchError(ConfigurationError):
+    """The tables at *place* are not those of the entities; nothing was read or written.
+
+    *differences* says of each what is missing or different, in words for people.
+    """
+
+    def __init__(self, place: str, differences: tuple[str, ...]) -> None:
+        super().__init__(
+            f"the schema of {place} does not fit the entities: {'; '.join(differences)}. "
+            "`holdfast migrate upgrade` brings it up to date; store.create_schema() makes what a "
+            "database in development lacks"
+        )
+        self.place = place
+        self.differences = differences
+
+
+class MigrationError(HoldfastError):
+    """The migration *revision* failed, and the database stands at *reached* (None: at none).
+
+    When *partial*, the database can't undo changes of structure, and the part of the migration
+    that was done before the failure is still there.
+    """
+
+    def __init__(
+        self, revision: str, reason: str, *, reached: str | None, partial: bool = False
+    ) -> None:
+        where = "no revision" if reached is None else f"revision {reached}"
+        left = (
+            "this database can't undo changes of structure, so what the migration did before the "
+            "failure is still there: undo it, or do the rest, by hand"
+            if partial
+            else "everything was undone"
+        )
+        super().__init__(
+            f"the migration {revision} failed: {reason}. The database stands at {where}; {left}"
+        )
+        self.revision = revision
+        self.reached = reached
+        self.partial = partial
 
 
 class UnsupportedError(HoldfastError):

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from holdfast.jobs import Handler
 
 
+RECORDS: tuple[type[Entity], ...] = (*ENTITIES, Job)
+"""The entities of a platform's store."""
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """One open installation: records, objects, and the domains over them."""
@@ -57,8 +61,7 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
         raise StorageError(
             f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"
         ) from error
-    entities: tuple[type[Entity], ...] = (*ENTITIES, Job)
-    async with open_store(settings.store_url, entities) as store:
+    async with open_store(settings.store_url, RECORDS) as store:
         await store.create_schema()
         async with open_bucket(settings.bucket_url) as bucket:
             jobs = Jobs(store)

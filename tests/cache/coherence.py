@@ -140,10 +140,10 @@ async def work(client, until):
         await asyncio.sleep(client.dice.uniform(0, 0.002))
 
 
-async def hurt(server, record, dice, until):
-    """Do something to the server now and then; leave it well."""
+async def hurt(server, record, dice, until, calm):
+    """Do something to the server every *calm* seconds at the most; leave it well."""
     while not until():
-        await asyncio.sleep(dice.uniform(0.05, 0.5))
+        await asyncio.sleep(dice.uniform(0.05, calm))
         fault = dice.choice(("freeze", "crash", "flush", "cut", "old data"))
         record.counts[fault] += 1
         if fault == "freeze":
@@ -163,10 +163,10 @@ async def hurt(server, record, dice, until):
             await asyncio.to_thread(server.start)
 
 
-async def hurt_cluster(cluster, record, dice, until):
+async def hurt_cluster(cluster, record, dice, until, calm):
     """The same to any node: a death outlasts its primary's office, a freeze does not."""
     while not until():
-        await asyncio.sleep(dice.uniform(0.05, 0.5))
+        await asyncio.sleep(dice.uniform(0.05, calm))
         node = dice.choice(cluster.nodes)
         fault = dice.choice(("freeze", "crash", "flush", "cut"))
         record.counts[fault] += 1
@@ -210,7 +210,8 @@ async def run(seconds, *, seed=0, faults=True, near=0.0, place=RedisServer, **pe
                     for _ in range(8):
                         group.create_task(work(client, until))
                 if faults:
-                    group.create_task(hurting(server, record, dice, until))
+                    calm = 2.0 if near else 0.5  # copies come to be in quiet times
+                    group.create_task(hurting(server, record, dice, until, calm))
             if near:
                 record.counts["near hits"] = sum(cache.statistics.near_hits for cache in caches)
     return record
@@ -219,16 +220,16 @@ async def run(seconds, *, seed=0, faults=True, near=0.0, place=RedisServer, **pe
 def plant(bug):
     """Break the cache in this process; return what mends it."""
     if bug == "unfenced":
-        honest = RedisDriver.swap
+        honest = RedisDriver.swap_many
 
-        async def swap(self, name, value, *, over, ttl=None, shared=False):
-            if over is not None and value is not None:
-                await self.set_many([(name, value)], ttl=ttl)
-                return True
-            return await honest(self, name, value, over=over, ttl=ttl, shared=shared)
+        async def swap_many(self, swaps, *, ttl):
+            forced = [swap for swap in swaps if swap.over is not None and swap.value is not None]
+            await self.set_many([(swap.name, swap.value) for swap in forced], ttl=ttl)
+            others = [swap for swap in swaps if swap not in forced]
+            return [True] * len(forced) + await honest(self, others, ttl=ttl)
 
-        RedisDriver.swap = swap
-        return lambda: setattr(RedisDriver, "swap", honest)
+        RedisDriver.swap_many = swap_many
+        return lambda: setattr(RedisDriver, "swap_many", honest)
     if bug == "deaf":
         honest_told = NearDriver.told
         NearDriver.told = lambda *_: None

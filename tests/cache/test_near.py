@@ -12,8 +12,8 @@ from holdfast.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
 
-LEASE = 0.2
-NEAR = CacheOptions(timeout=0.4, early=0, fallback=0, near=LEASE)
+LEASE = 0.1
+NEAR = CacheOptions(timeout=0.3, early=0, fallback=0, near=LEASE)
 
 
 @pytest.fixture(params=["RESP3", "RESP2"])
@@ -189,6 +189,33 @@ async def test_a_lost_connection_ends_every_copy_until_changes_are_told_again(se
             assert await cache.get("b") is None
 
 
+async def test_a_store_comes_back_into_use_while_much_is_written(redis):
+    """Each write that is replayed must not wait for the leases by itself."""
+    async with open_cache(redis.url, options=NEAR) as cache, open_cache(redis.url) as other:
+        await cache.set("k", "old")
+        await other.get("k")
+        redis.freeze()
+        writing = True
+
+        async def write():
+            number = 0
+            while writing:
+                number += 1
+                await cache.delete(f"k{number}")
+                await asyncio.sleep(0.001)
+
+        task = asyncio.create_task(write())
+        await becomes(lambda: cache.health().state, State.DOWN)
+        assert await cache.delete("k") is Outcome.PENDING
+        redis.thaw()
+        async with asyncio.timeout(4):
+            await becomes(lambda: cache.health().state, State.UP)
+        writing = False
+        await becomes(lambda: cache.health().pending, 0)
+        assert await other.get("k") is None
+        await task
+
+
 async def test_a_frozen_server_ends_the_lease(server):
     async with open_cache(server.url, options=NEAR) as cache:
         await cache.set("k", "old")
@@ -210,12 +237,21 @@ async def test_without_its_mark_in_the_store_nothing_is_served_from_here(redis):
         await cache.set("k", "old")
         await cache.get("k")
         await cache.get("k")
-        assert cache._driver._remote._store.entries == 1
+        near = cache._driver._remote
         redis.ask("DEL", "holdfast:near")
-        await becomes(lambda: cache._driver._remote._store.entries, 0)
-        assert await cache.get("k") == "old"
+        await becomes(lambda: near._until, 0)
+        before = reads(redis)
+        for _ in range(3):  # no lease until the mark is there again
+            near._remote._mark_again = time.monotonic() + 60
+            assert await cache.get("k") == "old"
+        assert reads(redis) - before >= 3
+        near._remote._mark_again = 0
         await cache.get("k")
         assert redis.ask("EXISTS", "holdfast:near") == ":1"
+        before = reads(redis)
+        for _ in range(20):
+            await cache.get("k")
+        assert reads(redis) - before < 10
         start = time.monotonic()
         await other.delete("k")
         assert time.monotonic() - start >= LEASE
@@ -264,16 +300,28 @@ def test_the_copies_are_bounded():
 def test_what_changes_while_it_is_read_is_not_kept():
     store = NearStore(entries=3, size=2000, largest=500, clock=time.monotonic)
     overtaken = store.fetching(["a", "b"])
+    beside = store.fetching(["a"])
     store.drop(["a"])
-    later = store.fetching(["b"])
-    store.keep(overtaken, [("a", b"old", None), ("b", b"old", None)])
-    assert store.find("ab") == [None, None]
-    store.keep(later, [("b", b"new", None)])
-    assert store.find("b") == [b"new"]
+    later = store.fetching(["a"])
+    store.keep(overtaken, [("a", b"old", None), ("b", b"b", None)])
+    store.keep(beside, [("a", b"old", None)])
+    assert store.find("ab") == [None, b"b"]
+    store.keep(later, [("a", b"new", None)])
+    assert store.find("a") == [b"new"]
     given_up = store.fetching(["c"])
-    store.give_up(given_up, ["c"])
+    store.give_up(given_up)
     store.keep(given_up, [("c", b"x", None)])
     assert store.find("c") == [None]
+    assert store._fetching == {}
+
+
+def test_of_many_who_read_a_name_at_once_the_first_keeps_it():
+    store = NearStore(entries=3, size=2000, largest=500, clock=time.monotonic)
+    one, two = store.fetching(["a", "a"]), store.fetching(["a"])
+    store.keep(one, [("a", b"x", None), ("a", b"x", None)])
+    assert store.find("a") == [b"x"]
+    store.keep(two, [("a", b"x", None)])
+    assert store._fetching == {}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,12 @@ async def until(look):
             await asyncio.sleep(0.005)
 
 
+def away(health):
+    return health.state is State.DOWN or health.pending
+
+
 async def up(*caches):
-    await until(lambda: all(cache.health().state is State.UP for cache in caches))
+    await until(lambda: not any(away(cache.health()) for cache in caches))
 
 
 async def noticed(cache):

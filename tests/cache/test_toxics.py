@@ -6,20 +6,20 @@ import itertools
 import pytest
 
 from cache.servers import RedisServer, wait_until
-from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
+from holdfast.cache import CacheOptions, Outcome, State, exposition, open_cache, sync
 from holdfast.errors import UnavailableError
 
 pytestmark = pytest.mark.anyio
 
-QUICK = CacheOptions(timeout=0.25, early=0, fallback=0)
+QUICK = CacheOptions(timeout=0.15, early=0, fallback=0)
 
 FAULTS = {
     "cut": lambda toxic: toxic.cut(),
     "reset": lambda toxic: toxic.add("reset_peer", timeout=0),
     "frozen questions": lambda toxic: toxic.add("timeout", "upstream", timeout=0),
     "frozen answers": lambda toxic: toxic.add("timeout", timeout=0),
-    "late questions": lambda toxic: toxic.add("latency", "upstream", latency=700),
-    "late answers": lambda toxic: toxic.add("latency", latency=700),
+    "late questions": lambda toxic: toxic.add("latency", "upstream", latency=500),
+    "late answers": lambda toxic: toxic.add("latency", latency=500),
     "half a question": lambda toxic: toxic.add("limit_data", "upstream", bytes=20),
     "half an answer": lambda toxic: toxic.add("limit_data", bytes=3),
     "lost after one question": lambda toxic: toxic.add("limit_data", "upstream", bytes=60),
@@ -31,9 +31,13 @@ def fault(request):
     return FAULTS[request.param]
 
 
+def away(health):
+    return health.state is State.DOWN or health.pending
+
+
 async def up(*caches):
     async with asyncio.timeout(10):
-        while any(cache.health().state is State.DOWN for cache in caches):  # noqa: ASYNC110
+        while any(away(cache.health()) for cache in caches):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -252,3 +256,28 @@ async def test_health_says_state_since_pending_and_hit_rate(redis, toxic):
         await once_well(toxic, cache)
         assert cache.health().since > health.since
         assert cache.health().reason is None
+
+
+async def test_metrics_tell_what_each_cache_did_in_prometheus_text(toxic):
+    async with open_cache(toxic.url, options=QUICK) as one, open_cache("memory://") as two:
+        await one.set("k", 1)
+        await one.get("k")
+        await one.get("none")
+        await one.get_or_set("l", lambda: asyncio.sleep(0.01, "loaded"))
+        toxic.cut()
+        assert await one.delete("k") is Outcome.PENDING
+        text = exposition({"one": one, 'two "of" 2': two})
+        samples = dict(
+            line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")
+        )
+        assert samples['holdfast_cache_hits_total{cache="one"}'] == "1"
+        assert samples['holdfast_cache_misses_total{cache="one"}'] == "2"
+        assert float(samples['holdfast_cache_load_seconds_total{cache="one"}']) >= 0.01
+        assert samples['holdfast_cache_outages_total{cache="one"}'] == "1"
+        assert samples['holdfast_cache_pending_answers_total{cache="one"}'] == "1"
+        assert samples['holdfast_cache_pending{cache="one"}'] == "1"
+        assert samples['holdfast_cache_up{cache="one"}'] == "0"
+        assert samples['holdfast_cache_up{cache="two \\"of\\" 2"}'] == "1"
+        types = [line for line in text.splitlines() if line.startswith("# TYPE")]
+        assert len(samples) == 2 * len(types)
+        assert text.endswith("\n")

@@ -83,7 +83,9 @@ class BatchFiller:
             self.statistics.failed_loads += 1
             await self._give_back(batch, missing, fence)
             raise
-        cost = max(0.0, self.clock() - start) / len(missing)
+        took = max(0.0, self.clock() - start)
+        self.statistics.load_seconds += took
+        cost = took / len(missing)
         lives: dict[int | None, list[Swap]] = {}
         for key, payload in payloads.items():
             life = batch.ttl

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from holdfast.cache.health import Statistics
+    from holdfast.cache.options import CacheOptions
     from holdfast.cache.pattern import Pattern
 
 T = TypeVar("T")
@@ -41,32 +43,42 @@ class Remote(Driver, Protocol):
         """
         ...
 
+    async def discard(self, names: Sequence[str], *, pattern: Pattern | None = None) -> None:
+        """Remove as `delete_many` does; some process may serve a copy until `outlast` returns."""
+        ...
+
+    async def outlast(self) -> None:
+        """Return when no process serves what was discarded before."""
+        ...
+
     async def close(self) -> None: ...
 
 
 class FallbackDriver:
     """A driver over *remote* that goes on without it.
 
-    *keep* is for how many milliseconds a value lives in this process while the store is away; 0
-    keeps none. *lost* is called when the store goes away: whoever made this driver then calls
-    `recover` until it returns True. Where nobody does, as in blocking code, *due* tells a call
-    that finds the store away whether to try it first.
+    *lost* is called when the store goes away: whoever made this driver then calls `recover` until
+    it returns True. Where nobody does, as in blocking code, *due* tells a call that finds the store
+    away whether to try it first.
     """
 
     def __init__(
         self,
         remote: Remote,
+        options: CacheOptions,
+        statistics: Statistics,
         *,
-        keep: int,
-        journal_limit: int,
         now: Callable[[], datetime],
         lost: Callable[[], None],
         due: Callable[[], bool],
     ) -> None:
         self._remote = remote
-        self._keep = keep
-        self._local = MemoryDriver(max_entries=10_000 if keep else 0, max_bytes=64 * 1024 * 1024)
-        self._journal = Journal(journal_limit)
+        self._statistics = statistics
+        self._keep = round(options.fallback * 1000)  # milliseconds
+        self._local = MemoryDriver(
+            max_entries=10_000 if self._keep else 0, max_bytes=64 * 1024 * 1024
+        )
+        self._journal = Journal(options.journal)
         self._now = now
         self._told = lost
         self._due = due
@@ -74,6 +86,7 @@ class FallbackDriver:
         self._since = now()
         self._reason: str | None = "not connected yet"
         self._round = 0
+        self._settling = 0  # replayed invalidations whose copies elsewhere are not outlasted yet
         self._era = 0  # how often the namespace was emptied because of its store
         self._mutex = threading.RLock()
         self._recovering = threading.Lock()
@@ -88,7 +101,7 @@ class FallbackDriver:
             return Health(
                 self._state,
                 self._since,
-                len(self._journal),
+                len(self._journal) + self._settling,
                 self._reason,
                 overflowed=self._journal.overflowed,
             )
@@ -117,6 +130,7 @@ class FallbackDriver:
             self._recovering.release()
 
     async def _recover(self) -> None:
+        self._settling = 0
         life = await self._remote.connect()
         (note,) = await self._remote.get_many([_LIFE])
         known, era = _read_note(note)
@@ -133,24 +147,29 @@ class FallbackDriver:
                     self._since = self._now()
                     self._reason = None
                     self._round += 1
-                    return
+                    break
                 backlog = self._journal.take()
+                self._settling += len(backlog.names) + len(backlog.patterns) + backlog.overflowed
             try:
                 if backlog.overflowed:
                     await self._clear(life)
                 for start in range(0, len(backlog.names), _BATCH):
-                    await self._remote.delete_many(backlog.names[start : start + _BATCH])
+                    await self._remote.discard(backlog.names[start : start + _BATCH])
                 for pattern in backlog.patterns:
-                    await self._remote.delete_many((), pattern=pattern)
+                    await self._remote.discard((), pattern=pattern)
             except BaseException:
                 with self._mutex:
                     self._journal.put_back(backlog)
                 raise
+        # Copies elsewhere are outlasted once and at the end: who waited for them before each look
+        # at the journal would never find it empty where much is written.
+        await self._remote.outlast()
+        self._settling = 0
 
     async def _clear(self, life: str) -> None:
         """Remove the whole namespace, and note of which life and era the next one is."""
         async for batch in self._remote.scan(""):
-            await self._remote.delete_many([name for name, _ in batch if name != NEAR])
+            await self._remote.discard([name for name, _ in batch if name != NEAR])
         with suppress(StorageError):  # a full store; without the note it is cleared again, no more
             await self._remote.set_many([(_LIFE, b"%s %d" % (life.encode(), self._era))], ttl=None)
 
@@ -179,6 +198,7 @@ class FallbackDriver:
         while True:
             if self.down and not await self._retried():
                 if await self._write_down([name for name, _ in items], items=items, ttl=ttl):
+                    self._statistics.pending_answers += 1
                     return Outcome.PENDING
                 continue
             used = self._round
@@ -223,6 +243,7 @@ class FallbackDriver:
         while True:
             if self.down and not await self._retried():
                 if await self._write_down(names, pattern):
+                    self._statistics.pending_answers += 1
                     return Outcome.PENDING
                 continue
             used = self._round
@@ -291,6 +312,7 @@ class FallbackDriver:
             self._state = State.DOWN
             self._since = self._now()
             self._reason = str(error)
+            self._statistics.outages += 1
             self._local.clear()
         self._told()
 

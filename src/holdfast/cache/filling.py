@@ -233,6 +233,7 @@ class Filler:
             raise
         payload = wanted.codec.encode(wanted.key, value)
         now = self._clock()
+        self._statistics.load_seconds += max(0.0, now - start)
         ttl, stale = wanted.ttl, wanted.stale
         if value is None and self._options.negative_ttl:
             ttl, stale = math.ceil(self._options.negative_ttl * 1000), 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,13 +34,24 @@ class Health:
     hit_rate: float | None = None
 
 
+class Measured(Protocol):
+    """A cache, async or blocking, as those see it who watch it."""
+
+    @property
+    def statistics(self) -> Statistics: ...
+
+    def health(self) -> Health: ...
+
+
 @dataclass(slots=True)
 class Statistics:
     """What a cache did since it was opened.
 
     A read is a hit or a miss. *loads* ran, *failed_loads* raised, *void_fills* were overtaken by an
     invalidation and not stored, *unreadable* values were of another type and taken for misses.
-    *near_hits* counts what a near cache saved asking the store for, tags included.
+    *near_hits* counts what copies in this process saved asking the store for, tags included.
+    *outages* is how often the store went away, *pending_answers* how many writes and invalidations
+    returned before it had heard of them.
     """
 
     hits: int = 0
@@ -50,6 +61,9 @@ class Statistics:
     void_fills: int = 0
     unreadable: int = 0
     near_hits: int = 0
+    load_seconds: float = 0.0
+    outages: int = 0
+    pending_answers: int = 0
 
     @property
     def hit_rate(self) -> float | None:

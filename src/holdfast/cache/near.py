@@ -78,10 +78,12 @@ class NearDriver:
 
     def told(self, names: Sequence[str] | None) -> None:
         """Forget *names*, or everything: the store says that they changed."""
-        if names is None or NEAR in names:
+        if names is None:
             self._forget_all()
-        else:
-            self._store.drop(names)
+            return
+        self._store.drop(names)
+        if NEAR in names:  # renewed or lost: the next answer says which
+            self._until = 0.0
 
     async def connect(self) -> str:
         self._forget_all()
@@ -139,6 +141,15 @@ class NearDriver:
         finally:
             self._store.drop(names, pattern)
 
+    async def discard(self, names: Sequence[str], *, pattern: Pattern | None = None) -> None:
+        try:
+            await self._remote.discard(names, pattern=pattern)
+        finally:
+            self._store.drop(names, pattern)
+
+    async def outlast(self) -> None:
+        await self._remote.outlast()
+
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
         try:
             return await self._remote.increment(name, by, ttl=ttl)
@@ -170,10 +181,13 @@ class NearDriver:
         try:
             values, lefts, marked = await self._remote.read(names, lease=round(self._lease * 1000))
         except BaseException:
-            self._store.give_up(fetch, names)
+            self._store.give_up(fetch)
             raise
-        if not marked:
-            self._forget_all()
+        if (
+            not marked
+        ):  # whoever writes may not wait now, so there is no lease; copies stay heard of
+            self._until = 0.0
+            self._store.give_up(fetch)
             return values
         self._store.keep(
             fetch,

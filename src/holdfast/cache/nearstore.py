@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 _OVERHEAD = 200  # bytes that Python takes for an entry beside its name and value, about
 
 
-class Fetch:
-    """One reading of names from the store; what is dropped meanwhile is not kept from it."""
+class _Reading:
+    """That a name is being read by so many; dropping the name ends it for all of them."""
 
-    __slots__ = ()
+    __slots__ = ("readers",)
+
+    def __init__(self) -> None:
+        self.readers = 0
+
+
+Fetch = dict[str, _Reading]
+"""One reading of names from the store; what is dropped meanwhile is not kept from it."""
 
 
 class NearStore:
@@ -35,7 +42,7 @@ class NearStore:
         self._clock = clock
         self._entries: OrderedDict[str, tuple[bytes, float | None]] = OrderedDict()
         self._size = 0
-        self._fetching: dict[str, Fetch] = {}
+        self._fetching: Fetch = {}
         self._mutex = threading.Lock()
 
     @property
@@ -55,32 +62,32 @@ class NearStore:
 
     def fetching(self, names: Sequence[str]) -> Fetch:
         """Say that *names* are about to be read; `keep` or `give_up` follows."""
-        fetch = Fetch()
+        fetch: Fetch = {}
         with self._mutex:
             for name in names:
-                self._fetching[name] = fetch
+                if name not in fetch:
+                    fetch[name] = self._fetching.setdefault(name, _Reading())
+                    fetch[name].readers += 1
         return fetch
 
     def keep(self, fetch: Fetch, found: Iterable[tuple[str, bytes | None, float | None]]) -> None:
         """Keep what *fetch* read, with the time at which each ends, unless it changed since."""
         with self._mutex:
             for name, value, end in found:
-                if self._fetching.get(name) is not fetch:
+                if not self._ended(fetch, name):
                     continue
-                del self._fetching[name]
+                self._remove(name)
                 if value is not None and len(value) <= self._largest:
-                    self._remove(name)
                     self._entries[name] = (value, end)
                     self._size += len(name) + len(value) + _OVERHEAD
             while len(self._entries) > self._entries_limit or self._size > self._size_limit:
                 self._remove(next(iter(self._entries)))
 
-    def give_up(self, fetch: Fetch, names: Sequence[str]) -> None:
+    def give_up(self, fetch: Fetch) -> None:
         """Keep nothing of *fetch*."""
         with self._mutex:
-            for name in names:
-                if self._fetching.get(name) is fetch:
-                    del self._fetching[name]
+            for name in tuple(fetch):
+                self._ended(fetch, name)
 
     def drop(self, names: Iterable[str], pattern: Pattern | None = None) -> None:
         """Forget *names* and what *pattern* fits, also where they are being read."""
@@ -99,6 +106,16 @@ class NearStore:
             self._entries.clear()
             self._fetching.clear()
             self._size = 0
+
+    def _ended(self, fetch: Fetch, name: str) -> bool:
+        """Take *name* out of *fetch*; tell whether it was in it, and not dropped since."""
+        reading = fetch.pop(name, None)
+        if reading is None or self._fetching.get(name) is not reading:
+            return False
+        reading.readers -= 1
+        if not reading.readers:
+            del self._fetching[name]
+        return True
 
     def _find(self, name: str) -> bytes | None:
         entry = self._entries.get(name)

@@ -141,8 +141,8 @@ def fallback_driver(
         redis_driver(
             place, statistics, blocking=blocking, pause=wait_here if blocking else asyncio.sleep
         ),
-        keep=round(place.options.fallback * 1000),
-        journal_limit=place.options.journal,
+        place.options,
+        statistics,
         now=utc_now,
         lost=lost,
         due=due,

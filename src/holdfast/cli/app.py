@@ -16,6 +16,7 @@ from holdfast.cli.demonstrating import demo
 from holdfast.cli.doctor import doctor
 from holdfast.cli.exits import Exit, exit_of
 from holdfast.cli.listing import clips, jobs, show, videos
+from holdfast.cli.migrating import migrate
 from holdfast.cli.options import Session
 from holdfast.cli.reporting import report
 from holdfast.cli.show import ReaderLeftError, complain
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 for command in (demo, ingest, worker, videos, show, clips, jobs, report, doctor):
     app.command()(command)
+app.add_typer(migrate)
 
 
 def _say_version(wanted: bool) -> None:

@@ -12,9 +12,12 @@ from holdfast.errors import (
     IntegrityError,
     InvalidValueError,
     MediaError,
+    MigrationError,
     NotFoundError,
+    SchemaMismatchError,
     StorageError,
     UnavailableError,
+    UnsupportedError,
 )
 
 
@@ -29,12 +32,16 @@ class Exit(enum.IntEnum):
     CONFLICT = 5
     UNAVAILABLE = 6  # the disk or a service refuses, or what it stored is damaged
     JOB_FAILED = 7  # the command went well, a job that it ran did not
+    SCHEMA_DIFFERS = 8  # the database's tables are not those of the entities
     INTERRUPTED = 130  # by Ctrl-C, as shells say it
     TERMINATED = 143  # by SIGTERM, likewise
 
 
 _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
+    (SchemaMismatchError, Exit.SCHEMA_DIFFERS),
     (ConfigurationError, Exit.USAGE),
+    (UnsupportedError, Exit.USAGE),
+    (MigrationError, Exit.CONFLICT),
     (NotFoundError, Exit.NOT_FOUND),
     (AmbiguousNameError, Exit.NOT_FOUND),
     (MediaError, Exit.BAD_INPUT),

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.records.driver import Driver
+    from holdfast.records.structure import Verify
 
 
 def open_store(
-    url: str, entities: Iterable[type], *, clock: Callable[[], datetime] = utc_now
+    url: str,
+    entities: Iterable[type],
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    verify: Verify = "exact",
 ) -> Store:
     """Return a store of *entities* at *url*; enter it with `async with` to connect.
 
@@ -32,15 +37,22 @@ def open_store(
     `mariadb://user:password@host:port/database`, with `?name=value` for the backend's options.
     *clock* gives the time of writing, aware. Raises ConfigurationError for an unknown scheme or
     parameter, and for entities that don't fit together.
+
+    Entering it raises SchemaMismatchError when a table that is there lacks a column, or has one
+    of another type or nullability; *verify* says how closely it looks (see `Verify`).
     """
-    return Store(_driver(url, _ASYNC), entities, clock=clock)
+    return Store(_driver(url, _ASYNC), entities, clock=clock, verify=verify)
 
 
 def open_blocking(
-    url: str, entities: Iterable[type], *, clock: Callable[[], datetime] = utc_now
+    url: str,
+    entities: Iterable[type],
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    verify: Verify = "exact",
 ) -> Store:
     """Return a store like `open_store`'s whose I/O blocks: what `holdfast.sync` is made of."""
-    return Store(_driver(url, _BLOCKING), entities, clock=clock, pause=_sleep)
+    return Store(_driver(url, _BLOCKING), entities, clock=clock, pause=_sleep, verify=verify)
 
 
 async def _sleep(seconds: float) -> None:

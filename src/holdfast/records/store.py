@@ -19,6 +19,7 @@ from holdfast.records.loading import reference
 from holdfast.records.model import Model, model_of
 from holdfast.records.relation import Many
 from holdfast.records.repository import Repository
+from holdfast.records.structure import checked_verify, verify_structure
 from holdfast.records.transaction import Savepoint, Transaction, current
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from holdfast.records.driver import Driver, Isolation
+    from holdfast.records.structure import Verify
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -49,19 +51,19 @@ class Store:
         *,
         clock: Callable[[], datetime] = utc_now,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        verify: Verify = "exact",
     ) -> None:
         self.driver = driver
+        self._verify: Verify = checked_verify(verify)
         self.now = clock
         self._pause = pause
-        self.models: tuple[Model[object], ...] = tuple(
-            dict.fromkeys(model_of(entity) for entity in entities)
-        )
-        _check_models(self.models)
+        self.models = models_of(entities)
         self._known = {id(model) for model in self.models}
 
     async def __aenter__(self) -> Self:
         try:
             await self.driver.open(self.models)
+            await verify_structure(self.driver, self.driver.name, self._verify)
         except BaseException:
             await self.driver.close()
             raise
@@ -145,6 +147,18 @@ class Store:
     async def drop_schema(self) -> None:
         """Remove the entities' structure with all rows in it."""
         await self.driver.drop_schema()
+
+
+def models_of(entities: Iterable[type]) -> tuple[Model[object], ...]:
+    """Return the models of *entities*, each once.
+
+    Raises ConfigurationError when they don't fit together in one store.
+    """
+    models: tuple[Model[object], ...] = tuple(
+        dict.fromkeys(model_of(entity) for entity in entities)
+    )
+    _check_models(models)
+    return models
 
 
 def _check_models(models: tuple[Model[object], ...]) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holdfast.records.query import Aggregate, Change, Order, Predicate
     from holdfast.records.relation import Relation
     from holdfast.records.store import Store as AsyncStore
+    from holdfast.records.structure import Verify
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
     from holdfast.records.transaction import Transaction as AsyncTransaction
 
@@ -36,10 +37,14 @@ T = TypeVar("T")
 
 
 def open_store(
-    url: str, entities: Iterable[type], *, clock: Callable[[], datetime] = utc_now
+    url: str,
+    entities: Iterable[type],
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    verify: Verify = "exact",
 ) -> Store:
     """Return a blocking store of *entities* at *url*; see `holdfast.open_store`."""
-    return Store(open_blocking(url, entities, clock=clock))
+    return Store(open_blocking(url, entities, clock=clock, verify=verify))
 
 
 class Store:

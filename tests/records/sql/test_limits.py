@@ -14,6 +14,7 @@ from holdfast.errors import (
     DuplicateError,
     LockTimeoutError,
     UnavailableError,
+    UnsupportedError,
 )
 from records.sql.notes import ENTITIES, Counter, Note, Ticket, admin, end_sessions, sessions
 
@@ -230,3 +231,33 @@ async def test_what_another_program_locks_is_waited_for_and_told(store, url):
                 await other.repository(Note).count()
             cursor.execute("ROLLBACK" if url.startswith("postgresql") else "UNLOCK TABLES")
         assert await other.repository(Note).count() == 0
+
+
+async def test_a_batch_larger_than_a_packet_is_stored_whole(store, url):
+    notes = store.repository(Note)
+    rows = [Note(id=f"{each}", text="'" * 1_000_000) for each in range(9)]
+    await notes.add_many(rows)
+    upserted = await notes.upsert_many(rows)
+    assert [each.created for each in upserted] == [False] * 9
+    assert await notes.count(Note.text == "'" * 1_000_000) == 9
+
+
+@pytest.mark.parametrize(
+    ("letter", "count"), [("x", 17_000_000), ("'", 8_500_000), ("\u00e9", 20_000_000)]
+)
+async def test_a_row_too_large_for_mariadb_is_refused_and_the_connection_lives(
+    mariadb_url, letter, count
+):
+    async with open_store(mariadb_url, ENTITIES) as store:
+        await store.create_schema()
+        notes = store.repository(Note)
+        made = Note(id="a", text=letter * count)
+        with pytest.raises(UnsupportedError):
+            await notes.add(made)
+        with pytest.raises(UnsupportedError):
+            await notes.add_many([made, Note(id="b")])
+        small = await notes.add(Note(id="a"))
+        with pytest.raises(UnsupportedError):
+            await notes.patch("a", Note.text.to(made.text))
+        assert await notes.find() == [small]
+        await store.drop_schema()

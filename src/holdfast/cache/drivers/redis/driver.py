@@ -117,14 +117,23 @@ class RedisDriver:
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         if pattern is not None:
-            await self._link.ask(self._unlinking(names))
-            async for found in self._find_names(pattern.prefix):
-                fitting = [name for name in found if pattern.fits(name)]
-                await self._link.ask(self._unlinking(fitting))
-            await self._write(())
+            await self.discard(names, pattern=pattern)
+            await self.outlast()
         elif names:
             await self._write(self._unlinking(names))
         return Outcome.APPLIED
+
+    async def discard(self, names: Sequence[str], *, pattern: Pattern | None = None) -> None:
+        """Remove as `delete_many` does, without waiting for those who keep copies."""
+        await self._link.ask(self._unlinking(names))
+        if pattern is not None:
+            async for found in self._find_names(pattern.prefix):
+                fitting = [name for name in found if pattern.fits(name)]
+                await self._link.ask(self._unlinking(fitting))
+
+    async def outlast(self) -> None:
+        """Return when no process serves what was discarded before."""
+        await self._write(())
 
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
         full = self._prefix + name

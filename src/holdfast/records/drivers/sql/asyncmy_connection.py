@@ -55,7 +55,8 @@ class AsyncmyConnection:
     def fault(self, error: Exception) -> Fault | None:
         if isinstance(error, asyncmy.errors.MySQLError):
             code = error.args[0] if error.args else None
-            lost = code in LOST or not self._raw.connected
+            desynced = isinstance(error, asyncmy.errors.InternalError) and not isinstance(code, int)
+            lost = desynced or code in LOST or not self._raw.connected
             return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
         if isinstance(error, (OSError, EOFError)):
             return Fault("2013", lost=True)

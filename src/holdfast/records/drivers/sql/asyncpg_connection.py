@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,19 @@ class AsyncpgConnection:
     async def command(self, sql: str) -> str:
         tag: str = await self._raw.execute(sql)
         return tag
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        try:
+            await self._raw.copy_records_to_table(table, records=rows, columns=columns)
+        except asyncpg.InternalClientError:
+            # asyncpg had asked for an answer before it failed, and leaves it to nobody: when the
+            # connection ends, asyncio would complain of a failure that no one looked at.
+            for waiter in gc.get_referents(self._raw._protocol):  # noqa: SLF001 - the only way
+                if isinstance(waiter, asyncio.Future):
+                    waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
 
     def fault(self, error: Exception) -> Fault | None:
         if isinstance(error, asyncpg.PostgresError):

@@ -61,3 +61,13 @@ class SeveralAtOnce(Protocol):
         The first one that fails is the last one that is run.
         """
         ...
+
+
+class Copying(Protocol):
+    """A connection that can pour rows into a table."""
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Add all *rows*, or none when one of them is refused."""
+        ...

@@ -6,44 +6,57 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConflictError
-from holdfast.records.driver import Select
+from holdfast.errors import ConflictError, UnsupportedError
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.errno import MEANINGS
 from holdfast.records.drivers.sql.overwriting import overwriting
-from holdfast.records.drivers.sql.verbs import ServerRows, conflict
-from holdfast.records.model import model_of
-from holdfast.records.query import And, Compare, Everything, Operator, SetTo, node
+from holdfast.records.drivers.sql.probing import (
+    conflict,
+    pointers,
+    same_rows,
+    taken_values,
+    targets_of_row,
+    targets_of_update,
+    touched,
+)
+from holdfast.records.drivers.sql.verbs import ServerRows
+from holdfast.records.query import And, Compare, Operator, node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.link import Fault, SeveralAtOnce
-    from holdfast.records.drivers.sql.statements import Statement
-    from holdfast.records.model import FieldSpec, Model, Row
+    from holdfast.records.drivers.sql.link import Connection, Fault, SeveralAtOnce
+    from holdfast.records.drivers.sql.probing import Question
+    from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.drivers.sql.verbs import Catalogue
+    from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 
 _CONFLICTS = ("duplicate", "foreign key", "other row")
 _ROWS = 500  # of one statement
+_LONG = 10_000  # characters from which on a text's bytes are counted and not guessed
+_SHARE = 4  # the part of a packet that a batch fills, as quoting makes values longer
 
 
 class MariaDBRows(ServerRows):
-    """See `ServerRows`."""
+    """See `ServerRows`. A statement has *packet* bytes at the most."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue, packet: int) -> None:
+        super().__init__(connection, catalogue)
+        self._packet = packet
 
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
         if len(rows) == 1:
             return [await self._insert_one(model, rows[0], None, atomic=atomic)]
+        parts = self._parts(model, rows)
 
         async def at_once() -> list[Row | ConflictError]:
-            stored: list[Row | ConflictError] = []
-            for start in range(0, len(rows), _ROWS):
-                stored += await self._insert_many(model, rows[start : start + _ROWS])
-            return stored
+            return [row for part in parts for row in await self._insert_many(model, part)]
 
         async def one_by_one() -> list[Row | ConflictError]:
             return [
@@ -54,7 +67,7 @@ class MariaDBRows(ServerRows):
         at = model.key.position
         if len({row[at] is None for row in rows}) == 1:
             try:
-                return await self.written(at_once, several=len(rows) > _ROWS)
+                return await self.written(at_once, several=len(parts) > 1)
             except Exception as error:
                 if self.kind(error) not in _CONFLICTS:
                     raise self.classified(error, model) from error
@@ -140,8 +153,39 @@ class MariaDBRows(ServerRows):
     async def _several(
         self, sql: str, values: Sequence[object]
     ) -> list[tuple[int, Sequence[Sequence[object]]]]:
+        self._check_size(values)
         connection = cast("SeveralAtOnce", self.connection)
         return await self.watched(sql, connection.several(sql, values))
+
+    async def _fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        self._check_size(values)
+        return await super()._fetch(sql, values)
+
+    async def _execute(self, sql: str, values: Sequence[object]) -> int:
+        self._check_size(values)
+        return await super()._execute(sql, values)
+
+    def _check_size(self, values: Sequence[object]) -> None:
+        """Raise UnsupportedError for what the server would answer by hanging up."""
+        if _size(values) > self._packet:
+            raise UnsupportedError(
+                f"a statement of more than {self._packet} bytes (max_allowed_packet)", "mariadb"
+            )
+
+    def _parts(self, model: Model[E], rows: Sequence[Row]) -> list[list[Row]]:
+        """Return *rows* in parts of which each fits into a statement."""
+        encode = self.catalogue.writes(model).encode
+        parts: list[list[Row]] = []
+        left = count = 0
+        for row in rows:
+            size = _size(encode(row))
+            if size > left or count == _ROWS:
+                parts.append([])
+                left, count = self._packet // _SHARE, 0
+            parts[-1].append(row)
+            left -= size
+            count += 1
+        return parts
 
     def batched(self, statements: Sequence[str]) -> Sequence[str]:
         return ["; ".join(statements)]
@@ -151,18 +195,16 @@ class MariaDBRows(ServerRows):
     ) -> list[tuple[E, bool]]:
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
+        parts = self._parts(model, rows)
 
         async def at_once() -> list[tuple[E, bool]]:
-            stored: list[tuple[E, bool]] = []
-            for start in range(0, len(rows), _ROWS):
-                stored += await self._upsert_many(model, rows[start : start + _ROWS], on)
-            return stored
+            return [each for part in parts for each in await self._upsert_many(model, part, on)]
 
         async def one_by_one() -> list[tuple[E, bool]]:
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
         try:
-            return await self.written(at_once, several=True)
+            return await self.written(at_once, several=len(parts) > 1)
         except Exception as error:
             if self.kind(error) not in _CONFLICTS:
                 raise self.classified(error, model) from error
@@ -234,78 +276,58 @@ class MariaDBRows(ServerRows):
         on: tuple[str, ...] = (),
     ) -> Exception:
         """Return what kept *row* out; *stored* when it replaces one under its key."""
-        prepared = self.catalogue.writes(model)
-        encoded = prepared.encode(row)
-        kind = self.kind(error)
+        encoded = self.catalogue.writes(model).encode(row)
+        kind, statements = self.kind(error), self.catalogue.statements
         if kind in ("duplicate", "other row"):
-            uniques = model.uniques if stored else ((model.key.name,), *model.uniques)
-            for unique in uniques:
-                same = prepared.same(unique, but_key=stored)
-                if unique != on and await self._any(same.sql, same.bind(encoded)):
+            for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
+                if await self._any(question):
                     return conflict("duplicate", model, unique, index)
             return conflict("duplicate", model, (), index)
         if kind == "foreign key":
-            for spec in model.references:
-                value = encoded[spec.position]
-                if value is not None and not await self._has_target(spec, value):
-                    return conflict(kind, model, (spec.name,), index)
+            for reference, question in targets_of_row(statements, model, encoded):
+                if not await self._any(question):
+                    return conflict(kind, model, reference, index)
             return conflict(kind, model, (), index)
         return self.classified(error, model)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
-        model, kind = update.model, self.kind(error)
+        kind, statements = self.kind(error), self.catalogue.statements
         if kind == "duplicate":
-            changed = {change.column.name for change in update.changes}
-            touched = [unique for unique in model.uniques if changed & set(unique)]
-            if len(touched) != 1:
-                touched = [unique for unique in touched if await self._is_taken(update, unique)]
-            return conflict(kind, model, touched[0] if touched else ())
+            unique = touched(update)
+            if len(unique) != 1:
+                asked = taken_values(statements, update)
+                unique = [each for each, question in asked if await self._any(question)]
+            return conflict(kind, update.model, unique[0] if unique else ())
         if kind == "foreign key":
-            for change in update.changes:
-                spec = change.column.spec
-                if isinstance(change, SetTo) and spec.reference and change.value is not None:
-                    value = self.catalogue.statements.encode(spec, change.value)
-                    if not await self._has_target(spec, value):
-                        return conflict(kind, model, (spec.name,))
-            return conflict(kind, model, ())
-        return self.classified(error, model)
+            for reference, question in targets_of_update(statements, update):
+                if not await self._any(question):
+                    return conflict(kind, update.model, reference)
+            return conflict(kind, update.model, ())
+        return self.classified(error, update.model)
 
     async def refused_deletion(
         self, model: Model[E], where: Predicate, error: Exception
     ) -> Exception:
         if self.kind(error) != "foreign key":
             return self.classified(error, model)
-        sql, values = self.catalogue.statements.delete(model, where)
-        condition = sql.partition(" WHERE ")[2] or "1"
-        for child in self.catalogue.models:
-            for spec in child.references:
-                assert spec.reference is not None
-                if model_of(spec.reference.target()) is not model:
-                    continue
-                if spec.reference.on_delete == "restrict" and await self._any(
-                    f"SELECT 1 FROM `{child.table}` WHERE `{spec.name}` IN "  # noqa: S608 - names of the model
-                    f"(SELECT `{model.key.name}` FROM `{model.table}` WHERE {condition}) LIMIT 1",
-                    values,
-                ):
-                    return conflict("foreign key", child, (spec.name,))
+        for child, reference, question in pointers(self.catalogue.statements, model, where):
+            if await self._any(question):
+                return conflict("foreign key", child, reference)
         return conflict("foreign key", model, ())
 
-    async def _is_taken(self, update: Update[E], unique: tuple[str, ...]) -> bool:
-        """Tell whether a row that *update* leaves alone holds what it would give *unique*."""
-        same: Predicate = Everything()
-        for change in update.changes:
-            if change.column.name in unique and isinstance(change, SetTo):
-                same &= Compare(change.column, Operator.EQ, change.value)
-        select = Select(update.model, same & ~update.where, (), 1)
-        return await self._any(*self.catalogue.statements.select(select))
+    async def _any(self, question: Question) -> bool:
+        return bool(await self._fetch(*question))
 
-    async def _has_target(self, spec: FieldSpec, value: object) -> bool:
-        assert spec.reference is not None
-        target: Model[object] = model_of(spec.reference.target())
-        return await self._any(self.catalogue.writes(target).get.sql, (value,))
 
-    async def _any(self, sql: str, values: Sequence[object]) -> bool:
-        return bool(await self._fetch(sql, values))
+def _size(values: Sequence[object]) -> int:
+    """Return how many bytes the texts and bytes among *values* have, before they are quoted."""
+    found = 0
+    for value in values:
+        if isinstance(value, str):
+            found += len(value) if len(value) < _LONG else len(value.encode())
+        elif isinstance(value, bytes):
+            found += len(value)
+    return found
 
 
 def _repeated(statement: Statement, rows: Sequence[Sequence[object]]) -> tuple[str, list[object]]:

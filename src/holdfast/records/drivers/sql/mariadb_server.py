@@ -8,7 +8,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import sqlalchemy as sa
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.verbs import Catalogue
 
 _FOREVER = 31_536_000  # seconds
-_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 _dialect = cache(MariaDBDialect)
 
 
@@ -51,13 +51,14 @@ class MariaDBServer:
         self.blocking = blocking
         self.shielded = not blocking
         self._place = place
+        self._packet = 0  # as the server says at the first connection
         self._tls = tls_context(options.sslmode, options.sslrootcert)
         self._driver = _driver("pymysql" if blocking else "asyncmy")
 
     async def connect(self) -> Connection:
         options = self.options
         settings = {
-            "sql_mode": f"'{_MODE}'",
+            "sql_mode": f"'{MODE}'",
             "time_zone": "'+00:00'",
             "collation_connection": COLLATION,
             "tx_isolation": "'READ-COMMITTED'",
@@ -79,7 +80,9 @@ class MariaDBServer:
         return connection
 
     async def dialect(self, connection: Connection) -> MariaDBDialect:
-        ((version,),) = await connection.fetch("SELECT VERSION()", ())
+        found = await connection.fetch("SELECT VERSION(), @@max_allowed_packet", ())
+        version, packet = found[0]
+        self._packet = cast("int", packet)
 
         async def lower(text: str) -> object:
             found = await connection.fetch(
@@ -90,7 +93,7 @@ class MariaDBServer:
         return _dialect(await learned(f"{self._place.host}:{self._place.port} {version}", lower))
 
     def rows(self, connection: Connection, catalogue: Catalogue) -> MariaDBRows:
-        return MariaDBRows(connection, catalogue)
+        return MariaDBRows(connection, catalogue, self._packet)
 
     def begin(self, options: TransactionOptions) -> Sequence[str]:
         isolation = options.isolation

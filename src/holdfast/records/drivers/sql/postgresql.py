@@ -10,9 +10,10 @@ from sqlalchemy.dialects import postgresql
 from holdfast.errors import ConfigurationError, ConflictError, SerializationError
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.pool import PoolOptions
+from holdfast.records.drivers.sql.probing import conflict
 from holdfast.records.drivers.sql.sqlstate import MEANINGS
 from holdfast.records.drivers.sql.tables import named
-from holdfast.records.drivers.sql.verbs import ServerRows, conflict
+from holdfast.records.drivers.sql.verbs import ServerRows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-    from holdfast.records.drivers.sql.link import Fault
-    from holdfast.records.drivers.sql.statements import Statement
+    from holdfast.records.drivers.sql.link import Copying, Fault
+    from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
@@ -155,12 +156,14 @@ class PostgreSQLRows(ServerRows):
 
     async def _insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
         prepared, key = self.catalogue.writes(model), model.key
-        numbered = rows[0][key.position] is None
-        statement = self._unnested(model, numbered=numbered)
-        columns = _columns(prepared.encoders, rows, key.position if numbered else None)
-        if not numbered:
-            await self._execute(statement.sql, columns)
+        if rows[0][key.position] is not None:
+            names = [spec.name for spec in model.fields]
+            copying = cast("Copying", self.connection)
+            given = [prepared.encode(row) for row in rows]
+            await self.watched(f"COPY {model.table}", copying.copy(model.table, names, given))
             return list(rows)
+        statement = self._numbered_many(model)
+        columns = _columns(prepared.encoders, rows, key.position)
         found = sorted(cast("int", row[0]) for row in await self._fetch(statement.sql, columns))
         at = key.position
         return [
@@ -186,17 +189,16 @@ class PostgreSQLRows(ServerRows):
 
         return self.catalogue.writes(model).other(("numbered", on), build)
 
-    def _unnested(self, model: Model[E], *, numbered: bool) -> Statement:
+    def _numbered_many(self, model: Model[E]) -> Statement:
         prepared, statements = self.catalogue.writes(model), self.catalogue.statements
-        name = "insert many, numbered" if numbered else "insert many"
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
             dialect = cast("PostgreSQLDialect", statements.dialect)
-            insert = dialect.unnested(model, table, numbered=numbered)
-            return insert.returning(table.c[model.key.name]) if numbered else insert
+            insert = dialect.unnested(model, table, numbered=True)
+            return insert.returning(table.c[model.key.name])
 
-        return prepared.other(name, build)
+        return prepared.other("insert many, numbered", build)
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         prepared = self.catalogue.writes(model)

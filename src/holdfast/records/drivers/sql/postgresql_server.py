@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OLDEST = 130000  # PostgreSQL 13
 _FOREVER = 3600.0  # seconds
-_SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops tables
+SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops tables
 _dialect = cache(PostgreSQLDialect)
 
 
@@ -107,7 +107,7 @@ class PostgreSQLServer:
     def creation(self, statements: Statements) -> Sequence[str]:
         tables = list(statements.tables.values())
         sort: Any = sa.schema.sort_tables_and_constraints
-        wanted = [f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"]
+        wanted = [f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"]
         late: list[sa.ForeignKeyConstraint] = []
         for table, constraints in sort(tables):
             if table is None:
@@ -130,7 +130,7 @@ class PostgreSQLServer:
         quote = statements.dialect.compiler.identifier_preparer.format_table
         names = ", ".join(quote(table) for table in statements.tables.values())
         return (
-            f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})",
+            f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})",
             f"DROP TABLE IF EXISTS {names}",
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import psycopg
 from psycopg.adapt import Loader
+from psycopg.sql import SQL, Identifier
 from psycopg.types.json import set_json_loads
 
 from holdfast.errors import ConfigurationError, UnavailableError
@@ -42,6 +43,16 @@ class PsycopgConnection:
 
     async def command(self, sql: str) -> str:
         return self._cursor.execute(sql.encode()).statusmessage or ""
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        into = SQL("COPY {} ({}) FROM STDIN").format(
+            Identifier(table), SQL(", ").join(map(Identifier, columns))
+        )
+        with self._raw.cursor().copy(into) as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def fault(self, error: Exception) -> Fault | None:
         if not isinstance(error, psycopg.Error):

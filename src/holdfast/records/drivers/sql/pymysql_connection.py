@@ -55,7 +55,8 @@ class PyMySQLConnection:
     def fault(self, error: Exception) -> Fault | None:
         if isinstance(error, pymysql.MySQLError):
             code = error.args[0] if error.args else None
-            lost = code in LOST or not self._raw.open
+            desynced = isinstance(error, pymysql.InternalError) and not isinstance(code, int)
+            lost = desynced or code in LOST or not self._raw.open
             return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
         if isinstance(error, OSError):
             return Fault("2013", lost=True)

@@ -7,34 +7,34 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from holdfast.errors import (
-    ConfigurationError,
     ConflictError,
     DuplicateError,
     ForeignKeyError,
-    InvalidValueError,
     LockTimeoutError,
+    SchemaMismatchError,
     StorageError,
     TransactionError,
 )
-from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.codecs import decoder, figure_decoder
-from holdfast.records.model import Model, model_of
-from holdfast.records.query import (
-    Column,
-    Compare,
-    Everything,
-    Increment,
-    Operator,
-    Predicate,
-    SetTo,
+from holdfast.records.drivers.sql.probing import (
+    overflow,
+    pointers,
+    same_rows,
+    taken_values,
+    targets_of_row,
+    targets_of_update,
+    touched,
 )
+from holdfast.records.structure import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from holdfast.records.driver import Figures, Update, Values
-    from holdfast.records.drivers.sql.statements import Statement, Statements
-    from holdfast.records.model import FieldSpec, Row
+    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.drivers.sql.probing import Question
+    from holdfast.records.drivers.sql.statements import Statements
+    from holdfast.records.model import Model, Row
+    from holdfast.records.query import Column, Predicate
 
 E = TypeVar("E")
 
@@ -49,7 +49,6 @@ class Rows:
     ) -> None:
         self.connection = connection
         self._statements = statements
-        self._models = statements.models
         self._writes = statements.writes
         self._execute = connection.execute
 
@@ -98,6 +97,13 @@ class Rows:
             )
             for row in found
         ]
+
+    def fetched(self, sql: str) -> list[tuple[object, ...]]:
+        """Return the rows of a query about the database itself."""
+        try:
+            return self._execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise classified(error) from error
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -180,7 +186,8 @@ class Rows:
                 encoded = prepared.encode(row)
                 try:
                     if unversioned is not None:
-                        created.append(not self._any(unversioned, encoded))
+                        same = unversioned.sql, unversioned.bind(encoded)
+                        created.append(not self._any(same))
                     found += self._execute(statement.sql, statement.bind(encoded)).fetchall()
                 except sqlite3.Error as error:
                     at = index if len(rows) > 1 else None
@@ -214,23 +221,29 @@ class Rows:
             raise
         self._execute("RELEASE holdfast_batch")
 
-    def _any(self, statement: Statement, encoded: Sequence[object]) -> bool:
-        return self._execute(statement.sql, statement.bind(encoded)).fetchone() is not None
+    def _any(self, question: Question) -> bool:
+        return self._execute(*question).fetchone() is not None
 
     # --- what went wrong --------------------------------------------------------------------
 
     def _fail(self, model: Model[E], error: sqlite3.Error) -> NoReturn:
         """Raise the error of Holdfast's that *error* is; a bug's is raised as it is."""
         code = getattr(error, "sqlite_errorcode", None)
-        if code == sqlite3.SQLITE_ERROR and not self._has_table(model):
-            raise ConfigurationError(
-                f"{model.name} has no table {model.table!r} yet: call store.create_schema()"
-            ) from error
+        if code == sqlite3.SQLITE_ERROR and (lacking := self._lacking(model)):
+            raise SchemaMismatchError("the sqlite database", tuple(map(str, lacking))) from error
         raise classified(error) from error
 
-    def _has_table(self, model: Model[E]) -> bool:
-        found = self._execute("SELECT 1 FROM sqlite_master WHERE name = ?", (model.table,))
-        return found.fetchone() is not None
+    def _lacking(self, model: Model[E]) -> list[Difference]:
+        """Return what the statements about *model* name and the database has not."""
+        found = self._execute("SELECT name FROM pragma_table_xinfo(?)", (model.table,))
+        names = {name for (name,) in found}
+        if not names:
+            return [Difference("missing table", model.table)]
+        return [
+            Difference("missing column", model.table, spec.name, spec.type.kind.value)
+            for spec in model.fields
+            if spec.name not in names
+        ]
 
     def _conflict_of_row(
         self,
@@ -245,76 +258,40 @@ class Rows:
         """Return what kept the row *encoded* out; *stored* when it replaces one under its key."""
         code = getattr(error, "sqlite_errorcode", None)
         if code in _DUPLICATES:
-            prepared = self._writes(model)
-            uniques = model.uniques if stored else ((model.key.name,), *model.uniques)
-            for unique in uniques:
-                if unique != on and self._any(prepared.same(unique, but_key=stored), encoded):
+            for unique, question in same_rows(
+                self._statements, model, encoded, stored=stored, on=on
+            ):
+                if self._any(question):
                     return DuplicateError(model.name, unique, index)
             return DuplicateError(model.name, (), index)
         if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-            for spec in model.references:
-                value = encoded[spec.position]
-                if value is not None and not self._has_target(spec, value):
-                    return ForeignKeyError(model.name, (spec.name,), index)
+            for reference, question in targets_of_row(self._statements, model, encoded):
+                if not self._any(question):
+                    return ForeignKeyError(model.name, reference, index)
         return self._fail(model, error)
 
     def _conflict_of_update(self, update: Update[E], error: sqlite3.Error) -> Exception:
         code = getattr(error, "sqlite_errorcode", None)
-        model = update.model
-        changed = {change.column.name for change in update.changes}
+        name = update.model.name
         if code in _DUPLICATES:
-            touched = [unique for unique in model.uniques if changed & set(unique)]
-            taken = (unique for unique in touched if self._is_taken(update, unique))
-            return DuplicateError(model.name, touched[0] if len(touched) == 1 else next(taken, ()))
+            unique = touched(update)
+            if len(unique) != 1:
+                asked = taken_values(self._statements, update)
+                unique = [each for each, question in asked if self._any(question)]
+            return DuplicateError(name, unique[0] if unique else ())
         if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-            for change in update.changes:
-                spec = change.column.spec
-                if isinstance(change, SetTo) and spec.reference and change.value is not None:
-                    value = self._statements.encode(spec, change.value)
-                    if not self._has_target(spec, value):
-                        return ForeignKeyError(model.name, (spec.name,))
+            for reference, question in targets_of_update(self._statements, update):
+                if not self._any(question):
+                    return ForeignKeyError(name, reference)
         if code in _OVERFLOWS:
-            sums = [each.column for each in update.changes if isinstance(each, Increment)]
-            names = [column.name for column in sums if column.spec.role == "plain"]
-            return InvalidValueError(
-                model.name, ", ".join(names), "the sum is too large for the field"
-            )
-        return self._fail(model, error)
-
-    def _is_taken(self, update: Update[E], unique: tuple[str, ...]) -> bool:
-        """Tell whether a row that *update* leaves alone holds what it would give *unique*."""
-        same: Predicate = Everything()
-        for change in update.changes:
-            if change.column.name in unique and isinstance(change, SetTo):
-                same &= Compare(change.column, Operator.EQ, change.value)
-        sql, values = self._statements.select(Select(update.model, same & ~update.where, (), 1))
-        return self._execute(sql, values).fetchone() is not None
-
-    def _has_target(self, spec: FieldSpec, value: object) -> bool:
-        assert spec.reference is not None
-        target: Model[object] = model_of(spec.reference.target())
-        statement = self._writes(target).get
-        return self._execute(statement.sql, (value,)).fetchone() is not None
+            return overflow(update)
+        return self._fail(update.model, error)
 
     def _still_pointed_at(self, model: Model[E], where: Predicate) -> ForeignKeyError:
         """Return which reference keeps the rows of *where* from being deleted."""
-        table = self._statements.tables[model.table]
-        sql, values = self._statements.delete(model, where)
-        condition = sql.partition(" WHERE ")[2] or "1"
-        for child in self._models:
-            for spec in child.references:
-                assert spec.reference is not None
-                if model_of(spec.reference.target()) is not model:
-                    continue
-                if spec.reference.on_delete != "restrict":
-                    continue
-                found = self._execute(
-                    f'SELECT 1 FROM "{child.table}" WHERE "{spec.name}" IN '  # noqa: S608 - names of the model
-                    f'(SELECT "{model.key.name}" FROM "{table.name}" WHERE {condition}) LIMIT 1',
-                    values,
-                )
-                if found.fetchone() is not None:
-                    return ForeignKeyError(child.name, (spec.name,))
+        for child, reference, question in pointers(self._statements, model, where):
+            if self._any(question):
+                return ForeignKeyError(child.name, reference)
         return ForeignKeyError(model.name, ())
 
 

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from holdfast.errors import HoldfastError, SerializationError, TransactionError, UnavailableError
 from holdfast.records.drivers.sql.pool import Pool
 from holdfast.records.drivers.sql.statements import statements_of
+from holdfast.records.drivers.sql.structure import (
+    found_structure,
+    structure_differences,
+    structure_query,
+)
 from holdfast.records.drivers.sql.verbs import Catalogue
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.verbs import ServerRows
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
+    from holdfast.records.structure import Difference
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -126,6 +132,13 @@ class ServerDriver:
             else:
                 return ServerTransaction(pool, rows, blocking=self.server.blocking)
         raise AssertionError("unreachable: a fresh connection begins or raises")
+
+    async def differences(self) -> list[Difference]:
+        """See `Verifiable`."""
+        statements = self._statements
+        query = structure_query(self.name, statements.tables)
+        found = found_structure(await self.session().read(lambda rows: rows.asked(query)))
+        return structure_differences(statements.tables, statements.dialect, found)
 
     async def create_schema(self) -> None:
         await self._define(self.server.creation(self._statements))

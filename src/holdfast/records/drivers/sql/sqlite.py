@@ -18,6 +18,11 @@ from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.rows import Rows, classified
 from holdfast.records.drivers.sql.statements import statements_of
+from holdfast.records.drivers.sql.structure import (
+    found_structure,
+    structure_differences,
+    structure_query,
+)
 from holdfast.records.session import VerbSession
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.offload import Lock, Offload
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.model import Model
+    from holdfast.records.structure import Difference
 
 __all__ = ["SQLiteDriver", "SQLiteOptions"]
 
@@ -97,6 +103,13 @@ class SQLiteDriver:
             self._idle.append(member)
             raise
         return SQLiteTransaction(member, end)
+
+    async def differences(self) -> list[Difference]:
+        """See `Verifiable`."""
+        tables = self._statements.tables
+        query = structure_query(_DIALECT.name, tables)
+        rows = await self.session().read(lambda rows: rows.fetched(query))
+        return structure_differences(tables, _DIALECT, found_structure(rows))
 
     async def create_schema(self) -> None:
         tables = self._statements.tables.values()

@@ -7,6 +7,7 @@ MEANINGS = {
     "23503": "foreign key",
     "22003": "overflow",
     "42P01": "no table",
+    "42703": "no column",
     "40001": "clash",
     "40P01": "clash",
     "55P03": "lock timeout",

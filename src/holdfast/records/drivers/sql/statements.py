@@ -7,13 +7,13 @@ the walk met them; on a miss a second walk builds the SQL with parameters number
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.dialect import Parameters
+from holdfast.records.drivers.sql.statement import Statement
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.query import (
@@ -50,24 +50,6 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 _SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL text, and which of the walk's values stands at each of its parameters."""
-
-    sql: str
-    places: tuple[int, ...]
-    _in_order: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        in_order = self.places == tuple(range(len(self.places)))
-        object.__setattr__(self, "_in_order", in_order)
-
-    def bind(self, values: Sequence[object]) -> Sequence[object]:
-        if self._in_order and len(values) == len(self.places):
-            return values
-        return [values[place] for place in self.places]
 
 
 @lru_cache(maxsize=8)

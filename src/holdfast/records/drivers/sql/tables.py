@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _ON_DELETE = {"restrict": None, "cascade": "CASCADE", "set null": "SET NULL"}
 
 
+TABLE_OPTIONS: dict[str, Any] = {
+    "sqlite_strict": True,
+    "sqlite_autoincrement": True,
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
 _LONGEST_NAME = 63  # characters, in PostgreSQL; MariaDB takes one more
 _DIGEST = 8
 
@@ -57,18 +64,14 @@ def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.
     constraints += [
         sa.CheckConstraint(limit, name=named("ck", model.table, [spec.name]))
         for spec in model.fields
-        if dialect.name == "sqlite" and (limit := _limit(spec)) is not None
+        if dialect.name == "sqlite" and (limit := limit_of(spec)) is not None
     ]
     table = sa.Table(
         model.table,
         metadata,
         *columns,
         *constraints,
-        sqlite_strict=True,
-        sqlite_autoincrement=True,
-        mariadb_engine="InnoDB",
-        mariadb_charset="utf8mb4",
-        mariadb_collate="utf8mb4_nopad_bin",
+        **TABLE_OPTIONS,
     )
     if dialect.name == "postgresql":  # SQLite numbers keys only without, and MariaDB warns of it
         table.primary_key.name = named("pk", model.table, [model.key.name])
@@ -97,7 +100,7 @@ def _foreign_key(model: Model[object], spec: FieldSpec) -> list[sa.ForeignKey]:
     ]
 
 
-def _limit(spec: FieldSpec) -> str | None:
+def limit_of(spec: FieldSpec) -> str | None:
     """Return what a number must satisfy even after increments made by the database."""
     if spec.type.kind is Kind.DECIMAL and spec.type.bounds.precision is not None:
         most = 10**spec.type.bounds.precision - 1

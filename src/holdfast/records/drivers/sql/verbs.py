@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import (
     ConfigurationError,
-    DuplicateError,
-    ForeignKeyError,
     HoldfastError,
-    InvalidValueError,
     LockTimeoutError,
+    SchemaMismatchError,
     SerializationError,
     StorageError,
     TransactionError,
     UnavailableError,
+    UnsupportedError,
 )
-from holdfast.records.query import Increment
+from holdfast.records.drivers.sql.probing import overflow
 
 if TYPE_CHECKING:
     import asyncio
@@ -193,7 +192,8 @@ class ServerRows:
             await self.begin(("BEGIN",))
             try:
                 result = await work()
-            except Exception:
+            except Exception as error:
+                self.kind(error)  # which finds out whether it was lost
                 if not self.lost:
                     await self.rollback()
                 self.in_transaction = False
@@ -231,7 +231,8 @@ class ServerRows:
 
     def _can_go_on(self, error: Exception) -> bool:
         """Tell whether the transaction is still there after *error*."""
-        return not self.lost and not isinstance(error, SerializationError)
+        gone = self.kind(error) == "clash" or isinstance(error, SerializationError)
+        return not gone and not self.lost
 
     # --- running ----------------------------------------------------------------------------
 
@@ -243,6 +244,13 @@ class ServerRows:
             return await self._fetch(sql, values)
         except Exception as error:
             raise self.classified(error, model) from error
+
+    async def asked(self, sql: str) -> Sequence[Sequence[object]]:
+        """Run a query about the database itself; a failure is raised as Holdfast's error."""
+        try:
+            return await self._fetch(sql, ())
+        except Exception as error:
+            raise self.classified(error) from error
 
     async def command(self, *statements: str) -> str:
         """Run statements without parameters; a failure is raised as Holdfast's error."""
@@ -307,7 +315,9 @@ class ServerRows:
         if fault.lost:
             self.lost = True
             return "lost"
-        return self.meaning(fault)
+        found = self.meaning(fault)
+        self.lost |= found == "too large"  # the server hangs up after this
+        return found
 
     def classified(self, error: Exception, model: Model[Any] | None = None) -> Exception:
         """Return Holdfast's error for a driver's; a bug's error as it is."""
@@ -316,10 +326,15 @@ class ServerRows:
         found = self.kind(error)
         if found == "clash":
             self.undone = self.in_transaction
-        if found == "no table" and model is not None:
-            return ConfigurationError(
-                f"{model.name} has no table {model.table!r} yet: call store.create_schema()"
+        if found in ("no table", "no column") and model is not None:
+            missing = (
+                f"the table {model.table} is missing"
+                if found == "no table"
+                else f"the table {model.table} lacks a column of {model.name}"
             )
+            return SchemaMismatchError(f"the {self.catalogue.backend} database", (missing,))
+        if found == "too large":
+            return UnsupportedError("a statement of this size", self.catalogue.backend)
         made = _ERRORS.get(found)
         return error if made is None else made(f"{self.catalogue.backend}: {_WORDS[found]}")
 
@@ -330,13 +345,8 @@ class ServerRows:
         raise NotImplementedError
 
     async def refused_update(self, update: Update[E], error: Exception) -> Exception:
-        model = update.model
         if self.kind(error) == "overflow":
-            sums = [each.column for each in update.changes if isinstance(each, Increment)]
-            names = [column.name for column in sums if column.spec.role == "plain"]
-            return InvalidValueError(
-                model.name, ", ".join(names), "the sum is too large for the field"
-            )
+            return overflow(update)
         return await self.refused_change(update, error)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
@@ -370,13 +380,6 @@ _WORDS = {
     "storage": "the server's disk is full or failed",
     "refused": "the server refuses this user, password or database",
 }
-
-
-def conflict(
-    kind: str, model: Model[Any], fields: tuple[str, ...], index: int | None = None
-) -> ConflictError:
-    made = DuplicateError if kind == "duplicate" else ForeignKeyError
-    return made(model.name, fields, index)
 
 
 def _decoded(found: Sequence[Sequence[object]], decoders: Sequence[Codec]) -> list[Values]:

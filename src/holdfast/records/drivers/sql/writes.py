@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.records.drivers.sql.dialect import Codec
-    from holdfast.records.drivers.sql.statements import Statement, Statements
+    from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.drivers.sql.statements import Statements
     from holdfast.records.model import Model, Row
 
 E = TypeVar("E")

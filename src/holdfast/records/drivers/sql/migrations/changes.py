@@ -1,0 +1,77 @@
+"""Alembic's operations as differences that people and programs can read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from alembic.operations import ops
+
+from holdfast.records.drivers.sql.migrations.kept import Kept
+from holdfast.records.structure import Difference, DifferenceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from holdfast.records.drivers.sql.dialect import Dialect
+
+_NULLS = ("required", "nullable")
+_PARTS: tuple[tuple[type[ops.MigrateOperation], DifferenceKind, str], ...] = (
+    (ops.CreateIndexOp, "index", "missing"),
+    (ops.DropIndexOp, "index", "of no entity"),
+    (ops.AddConstraintOp, "constraint", "missing"),
+    (ops.DropConstraintOp, "constraint", "of no entity"),
+)
+
+
+def differences_of(
+    changes: Iterable[ops.MigrateOperation], dialect: Dialect
+) -> Iterator[Difference]:
+    """Yield what *changes* would put right."""
+    for change in changes:
+        match change:
+            case ops.OpContainer():
+                yield from differences_of(change.ops, dialect)
+            case ops.CreateTableOp():
+                yield Difference("missing table", change.table_name)
+            case ops.DropTableOp():
+                yield Difference("extra table", change.table_name)
+            case ops.AddColumnOp():
+                kind = change.column.type.compile(dialect.compiler)
+                name = change.column.name
+                yield Difference("missing column", change.table_name, name, kind)
+            case ops.DropColumnOp():
+                yield Difference(
+                    "extra column", change.table_name, change.column_name, found="extra"
+                )
+            case ops.AlterColumnOp():
+                yield from _altered(change, dialect)
+            case _:
+                yield _part(change)
+
+
+def _altered(change: ops.AlterColumnOp, dialect: Dialect) -> Iterator[Difference]:
+    table, column = change.table_name, change.column_name
+    if change.modify_type is not None:
+        there: Any = change.existing_type
+        found = there.compile(dialect.compiler)
+        wanted = change.modify_type.compile(dialect.compiler)
+        if isinstance(there, Kept) and isinstance(change.modify_type, Kept):
+            found, wanted = f"{found} by {there.source}", f"{wanted} by {change.modify_type.source}"
+        yield Difference("type", table, column, wanted, found)
+    if change.modify_nullable is not None:
+        wanted, found = _NULLS[change.modify_nullable], _NULLS[not change.modify_nullable]
+        yield Difference("nullability", table, column, wanted, found)
+
+
+def _part(change: ops.MigrateOperation) -> Difference:
+    for kind, name, found in _PARTS:
+        if isinstance(change, kind):
+            made: Any = change
+            part = getattr(made, "index_name", None) or made.constraint_name or "without a name"
+            return Difference(name, _table_of(made), str(part), found=found)
+    raise AssertionError(f"nothing else is compared: {change!r}")
+
+
+def _table_of(change: Any) -> str:
+    table = getattr(change, "table_name", None) or getattr(change, "source_table", None)
+    return str(table)

@@ -1,0 +1,302 @@
+"""The databases as migrations reach them: by SQLAlchemy's engine, one migration at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from holdfast.errors import (
+    ConfigurationError,
+    LockTimeoutError,
+    StorageError,
+    UnavailableError,
+    UnsupportedError,
+)
+from holdfast.locate import Location, file_path, locate, options_from
+from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
+from holdfast.records.drivers.sql.errno import LOST, MEANINGS, REFUSED
+from holdfast.records.drivers.sql.mariadb_server import MODE, MariaDBOptions
+from holdfast.records.drivers.sql.migrations.kept import DIALECTS
+from holdfast.records.drivers.sql.place import Place, place_of
+from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
+from holdfast.records.drivers.sql.postgresql_server import SCHEMA_LOCK
+from holdfast.records.drivers.sql.rows import classified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from holdfast.records.drivers.sql.dialect import Dialect
+
+_FOREVER = 31_536_000  # seconds
+
+
+class Database(Protocol):
+    """One database whose structure migrations change."""
+
+    undoes_structure: bool
+    """A rollback undoes changes of structure too."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def engine(self, *, writing: bool) -> sa.Engine:
+        """Return an engine whose connections are opened anew; *writing* is for migrations."""
+        ...
+
+    def alone(self, wait: float) -> AbstractContextManager[None]:
+        """Keep other processes' migrations out, waiting *wait* seconds at the most for theirs.
+
+        Raises LockTimeoutError, UnavailableError.
+        """
+        ...
+
+    def before(self, connection: sa.Connection) -> Callable[[], None]:
+        """Begin; return what is to be called before the migrations are committed."""
+        ...
+
+    def meaning(self, error: Exception) -> Exception | None:
+        """Return Holdfast's error for a driver's that says nothing about the migration."""
+        ...
+
+
+def database_at(url: str) -> Database:
+    """Return the database at *url*. Raises ConfigurationError, UnsupportedError for memory://."""
+    location = locate(url, ("mariadb", "memory", "mysql", "postgresql", "sqlite"))
+    match location.scheme:
+        case "sqlite":
+            return SQLiteDatabase(file_path(location), options_from(location, SQLiteOptions()))
+        case "postgresql":
+            options = options_from(location, PostgreSQLOptions())
+            return PostgreSQLDatabase(place_of(location, port=5432, user="postgres"), options)
+        case "memory":
+            raise UnsupportedError("migrations", "memory")
+        case _:
+            return MariaDBDatabase(*_mariadb(location))
+
+
+def _mariadb(location: Location) -> tuple[Place, MariaDBOptions]:
+    place = place_of(location, port=3306, user="root")
+    return place, options_from(location, MariaDBOptions())
+
+
+class SQLiteDatabase:
+    """See `Database`. Its one lock for writers keeps other migrations out as well."""
+
+    undoes_structure = True
+    dialect = DIALECTS["sqlite"]
+
+    def __init__(self, path: Path, options: SQLiteOptions) -> None:
+        self._path = path
+        self._options = options
+        self._wait = options.lock_timeout
+
+    def engine(self, *, writing: bool) -> sa.Engine:
+        options = SQLiteOptions(max(self._wait, self._options.lock_timeout))
+
+        def opened() -> sqlite3.Connection:
+            connection = connect(self._path, options, read_only=not writing)
+            # A table that is copied is dropped, which must not reach the rows that point at it.
+            # It can't be turned off inside a transaction; `before` looks at all references.
+            connection.execute("PRAGMA foreign_keys = OFF")
+            return connection
+
+        engine = sa.create_engine("sqlite://", creator=opened, poolclass=NullPool)
+        begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+
+    @contextmanager
+    def alone(self, wait: float) -> Iterator[None]:
+        self._wait = wait
+        yield
+
+    def before(self, connection: sa.Connection) -> Callable[[], None]:
+        numbers = _sequences(connection)
+
+        def look() -> None:
+            # A copied table has forgotten the keys of rows that were deleted.
+            for table, number in numbers.items():
+                connection.exec_driver_sql(
+                    "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (number, table)
+                )
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(1)
+            for table, _row, target, _number in broken:
+                raise DanglingError(f"rows of {table} would point at no row of {target}")
+
+        return look
+
+    def meaning(self, error: Exception) -> Exception | None:
+        if not isinstance(error, sqlite3.Error):
+            return None
+        known = classified(error)
+        return known if isinstance(known, (UnavailableError, StorageError)) else None
+
+
+class DanglingError(Exception):
+    """After the migrations, references would point at no row."""
+
+
+def _sequences(connection: sa.Connection) -> dict[str, int]:
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
+    if connection.exec_driver_sql(query).scalar() is None:
+        return {}
+    rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").all()
+    return {str(name): int(number or 0) for name, number in rows}
+
+
+class _ServerDatabase:
+    """What PostgreSQL and MariaDB share."""
+
+    def __init__(self, place: Place, options: PostgreSQLOptions | MariaDBOptions) -> None:
+        options.check()
+        self._place = place
+        self._options = options
+
+    def _engine(self, driver: str, arguments: dict[str, object]) -> sa.Engine:
+        place = self._place
+        url = sa.URL.create(
+            driver,
+            username=place.user,
+            password=place.password,
+            host=place.host,
+            port=place.port,
+            database=place.database,
+        )
+        try:
+            return sa.create_engine(url, poolclass=NullPool, connect_args=arguments)
+        except ModuleNotFoundError as error:
+            extra = driver.partition("+")[0].replace("mariadb", "mysql")
+            raise ConfigurationError(
+                f"migrations need {error.name}: install holdfast with the extra {extra!r}"
+            ) from error
+
+    def before(self, connection: sa.Connection) -> Callable[[], None]:  # noqa: ARG002
+        return lambda: None
+
+
+class PostgreSQLDatabase(_ServerDatabase):
+    """See `Database`."""
+
+    undoes_structure = True
+    dialect = DIALECTS["postgresql"]
+
+    def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
+        options = cast("PostgreSQLOptions", self._options)
+        engine = self._engine(
+            "postgresql+psycopg",
+            {
+                "sslmode": options.sslmode,
+                "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
+                "prepare_threshold": None,
+                "application_name": "holdfast migrate",
+            },
+        )
+        limit = round(options.lock_timeout * 1000)
+
+        @event.listens_for(engine, "begin")
+        def _begun(connection: sa.Connection) -> None:
+            # For the transaction alone, as PgBouncer may give the session to somebody else.
+            for setting in (f"lock_timeout = {limit}", "statement_timeout = 0", "TIME ZONE 'UTC'"):
+                connection.exec_driver_sql(f"SET LOCAL {setting}")
+
+        return engine
+
+    @contextmanager
+    def alone(self, wait: float) -> Iterator[None]:
+        engine = self.engine(writing=True)
+        # Held by a transaction of its own, so that a migration may commit in between.
+        with engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, round(wait * 1000))}")
+            try:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != "55P03":
+                    raise
+                raise _busy(wait) from error
+            yield
+
+    def meaning(self, error: Exception) -> Exception | None:
+        code = getattr(error, "sqlstate", "")
+        if code == "55P03":
+            return LockTimeoutError("postgresql: a lock was not granted in time")
+        if code is None or str(code).startswith(("08", "57P", "53")):
+            return UnavailableError(f"PostgreSQL at {self._place.host}:{self._place.port}: {error}")
+        return None
+
+
+class MariaDBDatabase(_ServerDatabase):
+    """See `Database`."""
+
+    undoes_structure = False
+    dialect = DIALECTS["mariadb"]
+
+    def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
+        options = self._options
+        patience = max(1, round(options.lock_timeout)) if options.lock_timeout else _FOREVER
+        settings = {
+            "sql_mode": f"'{MODE}'",
+            "time_zone": "'+00:00'",
+            "tx_isolation": "'READ-COMMITTED'",
+            "innodb_lock_wait_timeout": patience,
+            "lock_wait_timeout": patience,
+        }
+        greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
+        return self._engine(
+            "mariadb+pymysql",
+            {
+                "charset": "utf8mb4",
+                "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
+                "init_command": f"SET {greeting}",
+            },
+        )
+
+    @contextmanager
+    def alone(self, wait: float) -> Iterator[None]:
+        with self.engine(writing=True).connect() as connection:
+            name = sa.text("SELECT GET_LOCK(CONCAT('holdfast ', MD5(DATABASE())), :wait)")
+            if connection.scalar(name, {"wait": wait}) != 1:
+                raise _busy(wait)
+            yield  # the lock goes with the connection
+
+    def meaning(self, error: Exception) -> Exception | None:
+        code = error.args[0] if error.args else None
+        if code == 1205:
+            return LockTimeoutError("mariadb: a lock was not granted in time")
+        where = f"MariaDB at {self._place.host}:{self._place.port}"
+        if code in REFUSED:
+            return ConfigurationError(f"{where}: {error}")
+        if code in LOST or MEANINGS.get(str(code)) == "unavailable":
+            return UnavailableError(f"{where}: {error}")
+        return None
+
+
+def _busy(wait: float) -> LockTimeoutError:
+    return LockTimeoutError(f"another migration is under way; waited {wait} s, nothing was done")
+
+
+@contextmanager
+def reached(database: Database) -> Iterator[None]:
+    """Raise what is wrong with the way to the database, and not with what was asked of it."""
+    try:
+        yield
+    except DBAPIError as error:
+        original: Any = error.orig
+        known = database.meaning(original)
+        raise (known or error) from error
+
+
+def refusal(error: Exception) -> str:
+    """Return what the database said, in one line."""
+    if isinstance(error, DBAPIError):
+        said = " ".join(str(error.orig).split())
+        return f"{said} in {' '.join(str(error.statement).split())}"
+    return str(error)

@@ -1,0 +1,125 @@
+"""What the files of migrations are written with, beside Alembic's `op` and SQLAlchemy's `sa`.
+
+Each name here gives what the database at hand needs, so that one file runs on all of them. Files
+that were written once must run for ever: what is here is added to, and never changes its meaning.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic import op
+
+from holdfast.errors import ConfigurationError, ConflictError
+from holdfast.records.drivers.sql.migrations.kept import DIALECTS, Kept
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from alembic.operations import BatchOperations
+
+__all__ = ["add_limit", "drop_limit", "initially", "kept", "key", "limit", "refuse_rows"]
+
+
+def kept(kind: str, *, digits: tuple[int, int] | None = None, indexed: int | None = None) -> Kept:
+    """Return the column type for values of *kind*, such as "uuid", "datetime" or "str".
+
+    *digits* is (precision, scale) of a "decimal"; *indexed* the most that a "str" or "bytes" in a
+    key, a reference or an index may be long. Raises ConfigurationError for an unknown kind.
+    """
+    made = Kept(kind, digits=digits, indexed=indexed)
+    made.spec()
+    return made
+
+
+def key(*columns: str, name: str | None = None) -> sa.PrimaryKeyConstraint:
+    """Return the primary key; without its name on SQLite, which else would not number keys."""
+    return sa.PrimaryKeyConstraint(*columns, name=None if _dialect() == "sqlite" else name)
+
+
+def limit(condition: str, *, name: str) -> sa.CheckConstraint:
+    """Return what SQLite has to be told to keep a number in bounds; other databases know."""
+    return sa.CheckConstraint(condition, name=name).ddl_if(dialect="sqlite")
+
+
+def add_limit(batch: BatchOperations, condition: str, *, name: str) -> None:
+    """Add to the table of *batch* what `limit` is in a new one."""
+    if _dialect() == "sqlite":
+        batch.create_check_constraint(name, sa.text(condition))
+
+
+def drop_limit(batch: BatchOperations, name: str) -> None:
+    """Drop what `limit` or `add_limit` made."""
+    if _dialect() == "sqlite":
+        batch.drop_constraint(name, type_="check")
+
+
+def initially(
+    kind: str, value: object, *, digits: tuple[int, int] | None = None
+) -> str | sa.TextClause:
+    """Return the default by which rows that are there get *value* in a new column.
+
+    It also lets a program write that does not know the column yet. Values that Python has no
+    literal for are given as text: a decimal, a datetime and a UUID as `str` writes them, bytes in
+    hexadecimal, a timedelta in microseconds. The datetime "now" is the time of the migration.
+    """
+    spec = kept(kind, digits=digits).spec()
+    dialect = DIALECTS[_dialect()]
+    encode = dialect.encoder(spec)
+    row_value = _row_value(spec.type.kind, value, digits)
+    stored = row_value if encode is None else encode(row_value)
+    match stored:
+        case bytes():
+            bare = stored.hex()
+            return sa.text(f"'\\x{bare}'" if dialect.name == "postgresql" else f"X'{bare}'")
+        case bool():
+            return "1" if stored else "0"
+        case float():
+            return repr(stored)
+        case _:
+            return str(stored)
+
+
+def refuse_rows(table: str, column: str) -> None:
+    """Raise ConflictError when *table* has rows, which *column* would need a value for."""
+    context = op.get_context()
+    if context.as_sql:
+        context.impl.static_output(f"-- {table} must have no rows: {column} has no default")
+        return
+    found = sa.select(sa.exists(sa.select(sa.literal(1)).select_from(sa.table(table))))
+    if op.get_bind().scalar(found):
+        raise ConflictError(
+            f"{table} has rows, and its new column {column} is required and has no default: in "
+            "this migration's file add it as nullable, give the rows a value, then make it required"
+        )
+
+
+def _dialect() -> str:
+    name: str = op.get_context().dialect.name
+    if name not in DIALECTS:
+        raise ConfigurationError(f"migrations on {name}: known are {', '.join(DIALECTS)}")
+    return name
+
+
+def _row_value(kind: Kind, value: object, digits: tuple[int, int] | None) -> object:
+    match kind:
+        case Kind.DECIMAL:
+            assert digits is not None
+            return Decimal(str(value)).quantize(Decimal(1).scaleb(-digits[1]))
+        case Kind.DATETIME:
+            return datetime.now(UTC) if value == "now" else datetime.fromisoformat(str(value))
+        case Kind.DATE:
+            return date.fromisoformat(str(value))
+        case Kind.TIME:
+            return time.fromisoformat(str(value))
+        case Kind.TIMEDELTA:
+            return timedelta(microseconds=cast("int", value))
+        case Kind.UUID:
+            return UUID(str(value))
+        case Kind.BYTES:
+            return bytes.fromhex(str(value))
+        case Kind.BOOL | Kind.INT | Kind.FLOAT | Kind.STR | Kind.JSON:
+            return value

@@ -1,0 +1,104 @@
+"""The structure that the entities ask for, as Alembic compares and writes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+
+from holdfast.records.drivers.sql.migrations.kept import Kept, from_source, kept_as
+from holdfast.records.drivers.sql.structure import expected_type, same_type
+from holdfast.records.drivers.sql.tables import build_tables, limit_of, named
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.migrations.declared import Declared
+    from holdfast.records.drivers.sql.structure import Found
+    from holdfast.records.model import FieldSpec, Model
+
+
+class Target:
+    """The tables of *models* in *dialect*; types stand in words that all databases know."""
+
+    def __init__(self, models: Sequence[Model[object]], dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.concrete = build_tables(models, dialect)
+        self.tables = build_tables(models, dialect)
+        self.specs: dict[tuple[str, str], FieldSpec] = {}
+        for model in models:
+            table = self.tables[model.table]
+            for spec in model.fields:
+                column = table.c.get(spec.name)
+                kept = kept_as(model, spec)
+                wanted = self.concrete[model.table].c.get(spec.name)
+                if column is None or wanted is None:
+                    continue
+                if kept is not None and _same(kept, wanted.type, dialect):
+                    column.type = kept
+                    if spec is not model.key or spec.type.kind is not Kind.INT:
+                        column.autoincrement = "auto"  # the default, which no file need say
+                    self.specs[model.table, spec.name] = spec
+                    _add_limit(table, spec)
+            if (model.table, model.key.name) in self.specs:
+                table.primary_key.name = named("pk", model.table, [model.key.name])
+        self._mark_circles()
+
+    @property
+    def metadata(self) -> sa.MetaData:
+        """The collection that the tables are in."""
+        return next(iter(self.tables.values())).metadata if self.tables else sa.MetaData()
+
+    def compare(self, found: Found, declared: Declared) -> Callable[..., bool]:
+        """Return what tells Alembic whether a column's type differs from the one in *found*.
+
+        It differs too when the files *declared* it otherwise, which is another type on another
+        database though the one at hand has a single type for both.
+        """
+
+        def differs(
+            _context: object, _inspected: object, column: sa.Column[Any], *_types: object
+        ) -> bool:
+            said = declared.get(column.table.name, {}).get(column.name)
+            made = None if said is None else from_source(said.type)
+            kept = column.type
+            if isinstance(made, Kept) and isinstance(kept, Kept) and made.source != kept.source:
+                return True
+            there = found[column.table.name][column.name]
+            wanted = cast("sa.Column[object]", self.concrete[column.table.name].c[column.name])
+            return not same_type(self.dialect.name, there, expected_type(wanted, self.dialect))
+
+        return differs
+
+    def _mark_circles(self) -> None:
+        """Mark the references of tables that point at each other: they come after the tables."""
+        sort: Any = sa.schema.sort_tables_and_constraints
+        for table, constraints in sort(list(self.tables.values())):
+            if table is None:
+                for constraint in constraints:
+                    constraint.use_alter = True
+
+
+def _same(kept: Any, concrete: Any, dialect: Dialect) -> bool:
+    written: str = kept.compile(dialect.compiler)
+    wanted: str = concrete.compile(dialect.compiler)
+    return written == wanted
+
+
+def _add_limit(table: sa.Table, spec: FieldSpec) -> None:
+    """Add the limit that SQLite needs wherever the file is written: it may be run on SQLite."""
+    condition = limit_of(spec)
+    if condition is None:
+        return
+    name = limit_name(table.name, spec.name)
+    for constraint in table.constraints:
+        if constraint.name == name:
+            constraint.info["limit"] = True
+            return
+    table.append_constraint(sa.CheckConstraint(condition, name=name, info={"limit": True}))
+
+
+def limit_name(table: str, column: str) -> str:
+    return named("ck", table, [column])

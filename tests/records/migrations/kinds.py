@@ -1,0 +1,10 @@
+"""Entities with a field of every kind, those of the conformance suite."""
+
+from holdfast import Entity
+from holdfast.records.conformance import entities
+
+EVERY_KIND = [
+    each
+    for each in vars(entities).values()
+    if isinstance(each, type) and issubclass(each, Entity) and each is not Entity
+]

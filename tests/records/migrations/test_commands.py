@@ -1,0 +1,142 @@
+"""`holdfast migrate`: what it prints, and the codes it ends with."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast import Entity, Field, generated_key
+from holdfast.cli import main
+from holdfast.sync import Migrations, open_store
+
+ENTITIES = """
+from holdfast import Entity, Field, field, generated_key
+
+class Task(Entity, table="tasks"):
+    id: Field[int] = generated_key()
+    title: Field[str] = field(max_length=100)
+
+ALL = [Task]
+NOTHING = 3
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the program in a folder of its own; return its code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOLDFAST_STORE", "HOLDFAST_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    Path("shop.py").write_text(ENTITIES)
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
+
+    def ran(*arguments):
+        monkeypatch.setattr(sys, "argv", ["holdfast", "migrate", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    yield ran
+    sys.modules.pop("shop", None)
+
+
+SHOP = ("--url", "sqlite:///shop.db", "--entities", "shop:ALL")
+
+
+def test_a_first_migration_from_writing_to_undoing(run):
+    code, out, _ = run("create", "-m", "first tables", *SHOP)
+    assert code == 0
+    assert Path(out.strip()).is_file()
+    assert run("check", *SHOP)[0] == 8
+    code, out, err = run("upgrade", *SHOP)
+    assert (code, "(first tables)" in out) == (0, True)
+    assert "the database stands at" in err
+    assert run("check", *SHOP)[:2] == (0, "")
+    code, out, err = run("create", "-m", "more", *SHOP)
+    assert (code, out) == (0, "")
+    assert "no file was written" in err
+    code, out, _ = run("history", *SHOP)
+    assert "here" in out
+    code, out, _ = run("history", "--json", *SHOP)
+    (revision,) = json.loads(out)
+    assert revision["current"] is True
+    assert revision["message"] == "first tables"
+    assert run("downgrade", "base", *SHOP)[0] == 0
+    code, out, _ = run("check", "--json", *SHOP)
+    assert code == 8
+    assert [each["kind"] for each in json.loads(out)] == ["revision", "missing table"]
+    assert run("stamp", *SHOP)[0] == 0
+    assert "tasks is missing" in run("check", *SHOP)[1]
+
+
+def test_sql_is_printed_and_nothing_is_done(run):
+    run("create", "-m", "first", *SHOP)
+    code, out, _ = run("upgrade", "--sql", *SHOP)
+    assert code == 0
+    assert "CREATE TABLE tasks" in out
+    assert run("history", *SHOP)[1].count("here") == 0
+    code, out, _ = run("downgrade", "head:base", "--sql", *SHOP)
+    assert (code, "DROP TABLE tasks" in out) == (0, True)
+    code, _, err = run("downgrade", "base", "--sql", *SHOP)
+    assert (code, "expected FROM:TO" in err) == (2, True)
+
+
+def test_the_platforms_own_entities_and_store_are_the_default(run):
+    assert run("create", "-m", "first")[0] == 0
+    assert run("upgrade")[0] == 0
+    assert run("check")[0] == 0
+    assert Path("holdfast-data/holdfast.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("shop", "expected MODULE:NAME"),
+        ("nowhere:ALL", "there is no module 'nowhere'"),
+        ("shop:NONE", "has no 'NONE'"),
+        ("shop:NOTHING", "expected an entity or a list"),
+        ("shop:Task", ""),
+    ],
+)
+def test_entities_that_are_none_are_named(run, name, said):
+    code, _, err = run("check", "--url", "sqlite:///shop.db", "--entities", name)
+    assert code == (2 if said else 8)
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("upgrade", "nowhere"), 2),
+        (("upgrade", "--url", "memory://"), 2),
+        (("upgrade", "--url", "postgresql://x@127.0.0.1:1/x"), 6),
+    ],
+)
+def test_refusals_have_codes(run, arguments, code):
+    given = arguments if "--url" in arguments else (*arguments, "--url", "sqlite:///shop.db")
+    ended, _, err = run(*given, "--entities", "shop:ALL")
+    assert ended == code
+    assert err.startswith("holdfast: ")
+
+
+def test_a_migration_that_fails_is_a_conflict(run):
+    run("create", "-m", "bad", "--empty", *SHOP)
+    (path,) = Path("migrations/versions").glob("*.py")
+    path.write_text(path.read_text().replace("    pass", "    op.execute('NONSENSE')", 1))
+    code, _, err = run("upgrade", *SHOP)
+    assert code == 5
+    assert "everything was undone" in err
+
+
+def test_the_python_api_does_the_same(run, tmp_path):
+    class Row(Entity, table="tasks"):
+        id: Field[int] = generated_key()
+
+    migrations = Migrations("sqlite:///own.db", [Row])
+    assert migrations.create("first").parent == Path("migrations/versions").absolute()
+    assert migrations.upgrade().before == ()
+    assert migrations.check() == ()
+    with open_store("sqlite:///own.db", [Row]) as store:
+        assert store.repository(Row).count() == 0
