@@ -1,5 +1,7 @@
 """Where access keys come from, and how long they are held."""
 
+import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -69,3 +71,40 @@ def test_keys_that_are_expired_are_refused():
     stale = Credentials("key", "s", expires=NOW - timedelta(seconds=1))
     with pytest.raises(ConfigurationError, match="expired"):
         run(Wallet(lambda: stale, lambda: NOW).current(Inline()))
+
+
+def test_what_only_botocores_chain_knows_comes_through_it(tmp_path, monkeypatch):
+    ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    told = {
+        "Version": 1,
+        "AccessKeyId": "of-a-process",
+        "SecretAccessKey": "secret",
+        "SessionToken": "token",
+        "Expiration": ends,
+    }
+    (tmp_path / "told.json").write_text(json.dumps(told))
+    (tmp_path / "config").write_text(
+        f"[profile chained]\ncredential_process = cat {tmp_path / 'told.json'}\n"
+    )
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "chained")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    found = find_credentials(os.environ)()
+    assert (found.access_key, found.secret_key, found.session_token) == (
+        "of-a-process",
+        "secret",
+        "token",
+    )
+    # The chain renews by itself, so it is asked again in a while.
+    assert found.expires is not None
+    assert found.expires < datetime.now(UTC) + timedelta(minutes=11)
+
+
+def test_a_profile_that_botocore_does_not_know_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match="missing"):
+        find_credentials(os.environ)()

@@ -178,6 +178,16 @@ class FaultyS3:
         body = f"<CompleteMultipartUploadResult><ETag>{stored.etag}</ETag>"
         return Answer(body=f"{body}</CompleteMultipartUploadResult>".encode())
 
+    def do_ListParts(self, request):
+        if request.query["uploadId"] not in self.uploads:
+            return refusal(404, "NoSuchUpload")
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><Size>{len(body)}</Size>"
+            f'<ETag>"{hashlib.md5(body).hexdigest()}"</ETag></Part>'
+            for number, body in self.uploads[request.query["uploadId"]][2].items()
+        )
+        return Answer(body=f"<ListPartsResult>{parts}</ListPartsResult>".encode())
+
     def do_AbortMultipartUpload(self, request):
         self.aborted.append(request.query["uploadId"])
         self.uploads.pop(request.query["uploadId"], None)
@@ -280,6 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return "ListObjectsV2"
             case "HEAD", *_:
                 return "HeadObject"
+            case "GET", _, *_ if "uploadId" in self.query:
+                return "ListParts"
             case "GET", *_:
                 return "GetObject"
             case "POST", _, "uploads":

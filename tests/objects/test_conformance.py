@@ -20,6 +20,7 @@ SERVERS_ONLY = {
     Capability.PRESIGN,
     Capability.PRESIGN_POST,
     Capability.PUBLIC_ACCESS_BLOCK,
+    Capability.RESUMABLE_UPLOADS,
     Capability.UPLOADS,
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast import objects
 from holdfast.errors import ConfigurationError
-from holdfast.objects import Bucket, DiskOptions, PutOptions, open_bucket, sync
+from holdfast.objects import DiskOptions, PutOptions, open_bucket, sync
 
 
 @pytest.mark.parametrize("way", ["url", "localhost", "path", "query"])
@@ -104,10 +104,3 @@ def test_public_names_are_sorted_and_there():
         assert all(hasattr(module, name) for name in module.__all__)
     with sync.open_bucket("memory://") as bucket:
         assert isinstance(bucket, sync.Bucket)
-
-
-def test_the_blocking_bucket_has_the_names_of_the_async_one():
-    def public(kind):
-        return {name for name in vars(kind) if not name.startswith("_")}
-
-    assert public(sync.Bucket) == public(Bucket)

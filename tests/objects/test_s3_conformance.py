@@ -14,6 +14,7 @@ USUAL = {
     Capability.OBJECT_LOCK,
     Capability.PRESIGN,
     Capability.PRESIGN_POST,
+    Capability.RESUMABLE_UPLOADS,
     Capability.TAGS,
     Capability.UPLOADS,
     Capability.VERSIONS,

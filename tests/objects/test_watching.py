@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from holdfast.cache import open_cache
+from holdfast.cache import CachedMetadata, open_cache
 from holdfast.errors import (
     IntegrityError,
     ObjectNotFoundError,
     PreconditionFailedError,
 )
-from holdfast.objects import Hooks, ObjectInfo, PutOptions, open_bucket, sync
+from holdfast.objects import Hooks, PutOptions, open_bucket, sync
 from holdfast.objects.watching import Watch
 from objects.faulty_s3 import BUCKET, FaultyS3, refusal
 
@@ -74,7 +74,7 @@ def test_the_blocking_bucket_tells_too():
 
 async def test_metadata_comes_from_the_cache_until_a_write(tmp_path):
     async with open_cache("memory://") as cache:
-        hooks = Hooks(metadata=cache.typed(ObjectInfo | None))
+        hooks = Hooks(metadata=CachedMetadata(cache, "b"))
         async with open_bucket(tmp_path / "b", hooks=hooks) as bucket:
             assert await bucket.head("k") is None
             assert await bucket.head("k") is None  # that there is nothing is known too

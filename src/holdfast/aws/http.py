@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import httptools
@@ -105,7 +106,7 @@ class Incoming:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.has_head:
             return  # a trailer
-        lower = name.decode("latin-1").lower()
+        lower = _lower(name)
         text = value.decode("utf-8", "surrogateescape")
         known = self.headers.get(lower)
         self.headers[lower] = text if known is None else f"{known}, {text}"
@@ -202,6 +203,11 @@ async def _send(pipe: Pipe, request: Request, incoming: Incoming, patience: Pati
         await windows.aclose()
     assert sent == body.size, "a content yields as many bytes as it says"
     return True
+
+
+@lru_cache(maxsize=512)
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 def _encoded(request: Request) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from holdfast.objects.driver import Lending, ObjectInfo, Reading
     from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
@@ -29,10 +30,28 @@ class Lender(Protocol):
 class ParallelReading(Protocol):
     """A reading that is faster in several pieces at once."""
 
-    async def read_all(self, sink: Callable[[int, bytes], Awaitable[None]]) -> None:
-        """Hand every byte to *sink* once, with its offset, in any order and from several tasks.
+    async def read_all(
+        self,
+        sink: Callable[[int, bytes], Awaitable[None]],
+        missing: Callable[[int, int], bool] | None = None,
+    ) -> None:
+        """Hand every byte to *sink*, with its offset, in any order and from several tasks.
 
+        They come in windows that start at multiples of 256 KiB. Pieces that are not *missing*, by
+        start and end, may be left out.
         Raises IntegrityError rather than bytes of two objects.
+        """
+        ...
+
+
+@runtime_checkable
+class FileBorrower(Protocol):
+    """A writing that can read a local file again, and needs no copy of what it is told."""
+
+    def borrow(self, path: Path) -> None:
+        """Take the bytes from *path*, of which `write` is told all the same. No I/O.
+
+        The commit raises IntegrityError when the file is not what it was.
         """
         ...
 

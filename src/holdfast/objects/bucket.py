@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +11,13 @@ from holdfast.errors import InvalidValueError, PreconditionFailedError
 from holdfast.objects.abilities import (
     BulkDeleter,
     Historian,
-    Lender,
     Tagger,
 )
 from holdfast.objects.driver import Capability
 from holdfast.objects.erasure import Erasure, erase
-from holdfast.objects.fetching import fetch
+from holdfast.objects.fetching import fetch, fetch_on, lent
 from holdfast.objects.filtering import Filter, filtered
-from holdfast.objects.keys import check_key, check_prefix, file_name
+from holdfast.objects.keys import check_key, check_prefix
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
 from holdfast.objects.mirroring import SyncReport, pull, push
 from holdfast.objects.reader import ObjectReader
@@ -152,13 +150,20 @@ class Bucket(Upkeep):
         *,
         version: str | None = None,
         progress: Progress | None = None,
+        resume: bool = False,
     ) -> ObjectInfo:
         """Write *key* to the local file *path*, replacing it, and return what was downloaded.
 
-        The file appears complete, checked against its checksum and durable, or not at all.
+        The file appears complete, checked against its checksum and durable, or not at all. With
+        *resume*, what came before it broke off is kept hidden beside it, and another call goes on
+        from there, as long as the object is the same; progress then starts with what is there.
         Raises ObjectNotFoundError, IntegrityError, StorageError.
         """
-        call = fetch(self._reading(key, version), Path(path), self._offload, progress)
+        reading, target = self._reading(key, version), Path(path)
+        if resume:
+            call = fetch_on(reading, target, version, offload=self._offload, progress=progress)
+        else:
+            call = fetch(reading, target, self._offload, progress)
         return await self._watch.reading("download", call, _size)
 
     async def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
@@ -266,22 +271,8 @@ class Bucket(Upkeep):
         Raises ObjectNotFoundError.
         """
         check_key(key)
-        if isinstance(self._driver, Lender):
-            lending = self._driver.lend(key)
-            try:
-                info, lent = await lending.open()
-                if info.encoding is None:
-                    yield lent
-                    return
-            finally:
-                await lending.close()
-        folder = tempfile.TemporaryDirectory(prefix="holdfast-")
-        try:
-            path = Path(folder.name) / file_name(key.rpartition("/")[2])
-            await self.download(key, path)
+        async with lent(self._driver, self._offload, key) as path:
             yield path
-        finally:
-            await self._offload.run(folder.cleanup)
 
     async def tags(self, key: str) -> dict[str, str]:
         """Return the tags of *key*. Raises ObjectNotFoundError."""
@@ -319,6 +310,7 @@ class Bucket(Upkeep):
         """Remove *key* for good: every version, delete marker and upload under way.
 
         What a lock holds stays and is reported: look at `held` before you say that it is gone.
+        Raises UnsupportedError where the backend may hide what lies inside another key.
         """
         check_key(key)
         call = erase(self._driver, key, lambda found: found == key)
@@ -381,6 +373,7 @@ class Bucket(Upkeep):
             (options.if_absent, Capability.CONDITIONAL_CREATE),
             (options.if_match is not None, Capability.CONDITIONAL_REPLACE),
             (options.tags, Capability.TAGS),
+            (options.resume is not None, Capability.RESUMABLE_UPLOADS),
         ):
             if asked:
                 self._need(capability)

@@ -37,6 +37,7 @@ class Capability(StrEnum):
     PRESIGN = "presigned URLs"
     PRESIGN_POST = "presigned forms (POST policies)"
     PUBLIC_ACCESS_BLOCK = "a public access block"
+    RESUMABLE_UPLOADS = "uploads that go on where they broke off"
     STABLE_READS = "reading on in an object that was replaced or deleted"
     TAGS = "tags on objects"
     UPLOADS = "listing and aborting uploads in parts"
@@ -89,7 +90,8 @@ class Draft:
 
     With *if_absent* no object may be there; with *if_match* one of exactly that etag must be.
     *size* and *sha256* are of the content; with an *encoding*, what was written is that content
-    compressed, in *stored* bytes.
+    compressed, in *stored* bytes. With *notes*, what is sent before it breaks off stays with the
+    service, and that file says which upload it is.
     """
 
     size: int
@@ -101,6 +103,7 @@ class Draft:
     tags: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
     stored: int | None = None
+    notes: Path | None = None
 
 
 def draft_of(info: ObjectInfo) -> Draft:
@@ -118,7 +121,9 @@ def draft_of(info: ObjectInfo) -> Draft:
     )
 
 
-def info_of(key: str, draft: Draft, *, etag: str, modified: datetime) -> ObjectInfo:
+def info_of(
+    key: str, draft: Draft, *, etag: str, modified: datetime, version: str | None = None
+) -> ObjectInfo:
     """Return what *draft* says of the object that it became."""
     return ObjectInfo(
         key=key,
@@ -128,6 +133,7 @@ def info_of(key: str, draft: Draft, *, etag: str, modified: datetime) -> ObjectI
         etag=etag,
         modified=modified,
         sha256=draft.sha256,
+        version=version,
         encoding=draft.encoding,
         stored=draft.stored,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from holdfast.errors import ObjectLockedError, UnavailableError
+from holdfast.errors import ObjectLockedError, UnavailableError, UnsupportedError
 from holdfast.objects.abilities import BulkDeleter, BulkEraser, Historian, UploadKeeper
 from holdfast.objects.driver import Capability, ObjectInfo
 
@@ -35,8 +35,10 @@ class Erasure:
 async def erase(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> Erasure:
     """Remove all under *prefix* whose key *belongs*, until nothing is left but what is held.
 
-    Raises UnavailableError when others write faster than this removes.
+    Raises UnavailableError when others write faster than this removes, and UnsupportedError where
+    the backend may hide what is there.
     """
+    await _check_visible(driver, prefix)
     uploads = await _drop_uploads(driver, prefix, belongs)
     if Capability.VERSIONS not in driver.capabilities:
         objects = await _erase_objects(driver, prefix, belongs)
@@ -50,6 +52,24 @@ async def erase(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> 
         if not removed:
             return Erasure(objects, markers, uploads, tuple(held))
     raise UnavailableError(f"{prefix!r} is written faster than it can be erased")
+
+
+async def _check_visible(driver: Driver, prefix: str) -> None:
+    """Raise UnsupportedError when an object stands where the prefix has a folder.
+
+    Some servers then keep what is below, and leave it out of every listing.
+    """
+    if Capability.KEY_INSIDE_KEY in driver.capabilities:
+        return
+    parts = prefix.split("/")
+    for count in range(1, len(parts)):
+        above = "/".join(parts[:count])
+        if above and await driver.head(above) is not None:
+            raise UnsupportedError(
+                f"{Capability.KEY_INSIDE_KEY}, so it can't show what to erase below {above!r}; "
+                "erase that too",
+                driver.name,
+            )
 
 
 async def _erase_objects(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> int:

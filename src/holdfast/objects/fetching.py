@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import tempfile
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.errors import StorageError
-from holdfast.objects.abilities import ParallelReading
+from holdfast.objects.abilities import Lender, ParallelReading
 from holdfast.objects.keys import file_name
 from holdfast.objects.localfile import NewFile, refusals, sync_folder
 from holdfast.objects.reader import ObjectReader
-from holdfast.objects.sources import source_of
-from holdfast.objects.transfer import Digest, Meter
+from holdfast.objects.resuming import check_file, resume
+from holdfast.objects.transfer import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable
 
-    from holdfast.objects.driver import ObjectInfo, Reading
+    from holdfast.objects.driver import Driver, ObjectInfo, Reading
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
 
 FIRST_PIECE = 8 * 1024 * 1024  # what a download asks for before it knows the size
+
+
+async def fetch_on(
+    reading: Reading,
+    target: Path,
+    version: str | None,
+    *,
+    offload: Offload,
+    progress: Progress | None,
+) -> ObjectInfo:
+    """Do as `fetch`, going on where a try before broke off."""
+    place = partial(_place, target)
+    return await resume(reading, target, version, offload=offload, progress=progress, place=place)
 
 
 async def fetch(
@@ -54,6 +68,27 @@ async def fetch(
     return info
 
 
+@asynccontextmanager
+async def lent(driver: Driver, offload: Offload, key: str) -> AsyncIterator[Path]:
+    """Hold *key* as a local file: the stored one where that is its content, else a download."""
+    if isinstance(driver, Lender):
+        lending = driver.lend(key)
+        try:
+            info, path = await lending.open()
+            if info.encoding is None:
+                yield path
+                return
+        finally:
+            await lending.close()
+    folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+    try:
+        path = Path(folder.name) / file_name(key.rpartition("/")[2])
+        await fetch(driver.read(key), path, offload, None)
+        yield path
+    finally:
+        await offload.run(folder.cleanup)
+
+
 async def _in_parallel(
     info: ObjectInfo, reading: ParallelReading, file: NewFile, meter: Meter, offload: Offload
 ) -> None:
@@ -62,12 +97,7 @@ async def _in_parallel(
         meter.advance(len(chunk))
 
     await reading.read_all(sink)
-    digest = Digest(offload)
-    source = await source_of(file.temporary, offload)
-    async with aclosing(source.chunks) as chunks:
-        async for chunk in chunks:
-            await digest.add(chunk)
-    digest.check(info)
+    await check_file(info, file.temporary, offload)
 
 
 async def _local(offload: Offload, path: Path, step: Callable[[], object]) -> None:

@@ -59,6 +59,17 @@ class NewFile:
         self._handle: int | None = None
         self._ended = False
 
+    def open(self) -> None:
+        """Open the file before there is something to write."""
+        with self._lock:
+            self._opened()
+
+    def leave(self) -> None:
+        """Let go of the file as it is, under its temporary name. Idempotent."""
+        with self._lock:
+            if not self._ended:
+                self._end()
+
     def write(self, chunk: bytes) -> None:
         """Append *chunk*."""
         with self._lock:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WINDOW = 256 * 1024
 
+FileState = tuple[int, int, int, int]
+
 
 @runtime_checkable
 class Readable(Protocol):
@@ -80,7 +82,7 @@ async def _windows_of_path(path: Path, size: int, offload: Offload) -> AsyncGene
     file = OpenFile()
     try:
         with refusals(path):
-            before = await offload.run(file.open, partial(_open_regular, path))
+            before = await offload.run(file.open, partial(open_regular, path))
         if before.st_size != size:
             raise _changed(path)
         for offset in range(0, size, WINDOW):
@@ -91,7 +93,7 @@ async def _windows_of_path(path: Path, size: int, offload: Offload) -> AsyncGene
             after = await offload.run(os.stat, path)
         except FileNotFoundError:
             raise IntegrityError(f"{path}: the file vanished while it was read") from None
-        if _state(after) != _state(before):
+        if state_of(after) != state_of(before):
             raise _changed(path)
     finally:
         await offload.run(file.close)
@@ -111,7 +113,8 @@ def _regular(path: Path) -> os.stat_result:
     return state
 
 
-def _open_regular(path: Path) -> tuple[os.stat_result, int]:
+def open_regular(path: Path) -> tuple[os.stat_result, int]:
+    """Return the state and a descriptor of the regular file *path*. Raises StorageError."""
     # O_NONBLOCK: a named pipe that took the file's place must not hang the reader.
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     state = os.fstat(handle)
@@ -121,7 +124,8 @@ def _open_regular(path: Path) -> tuple[os.stat_result, int]:
     return state, handle
 
 
-def _state(state: os.stat_result) -> tuple[int, int, int, int]:
+def state_of(state: os.stat_result) -> FileState:
+    """Return what tells one state of a file from another."""
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 

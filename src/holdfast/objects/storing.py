@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidValueError
+from holdfast.objects.abilities import FileBorrower
 from holdfast.objects.compression import check_compression, is_worth_it, packer_of
 from holdfast.objects.driver import Draft
 from holdfast.objects.sources import WINDOW, source_of
@@ -29,7 +31,9 @@ class PutOptions:
     *if_absent*: only where no object is. *if_match*: only over the object of exactly this etag.
     *progress*: called with bytes done and bytes in all; what it raises stops the put and escapes.
     *compression*: how content that shrinks is kept; media and archives never are compressed, and
-    readers of the bucket see the content alone. *tags*: what the object is tagged with.
+    readers of the bucket see the content alone. *tags*: what the object is tagged with. *resume*: a
+    local file for notes; when an upload in parts breaks off, its parts stay, and another put of the
+    same content with the same notes sends the others alone. A success removes the notes.
     """
 
     if_absent: bool = False
@@ -37,6 +41,7 @@ class PutOptions:
     progress: Progress | None = None
     compression: Compression | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    resume: Path | None = None
 
     def __post_init__(self) -> None:
         if self.if_absent and self.if_match is not None:
@@ -64,6 +69,9 @@ async def store(
     digest = Digest(offload)
     writing = driver.write(label.key)
     try:
+        file = body if isinstance(body, Path) and options.compression is None else None
+        if file is not None and isinstance(writing, FileBorrower):
+            writing.borrow(file)
         source = await source_of(body, offload)
         meter = Meter(options.progress, source.total)
         async with aclosing(source.chunks) as chunks:
@@ -88,6 +96,7 @@ async def store(
             tags=label.tags,
             encoding=encoding,
             stored=stored,
+            notes=options.resume,
         )
         return await writing.commit(draft)
     except BaseException:

@@ -174,8 +174,11 @@ class Bucket:
         *,
         version: str | None = None,
         progress: Progress | None = None,
+        resume: bool = False,
     ) -> ObjectInfo:
-        return run(self._bucket.download(key, path, version=version, progress=progress))
+        return run(
+            self._bucket.download(key, path, version=version, progress=progress, resume=resume)
+        )
 
     def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
         return run(self._bucket.head(key, version=version))

@@ -46,7 +46,7 @@ Audit = Callable[[WriteEvent], Awaitable[None] | None]
 
 
 class MetadataCache(Protocol):
-    """Where `head` looks first; a `holdfast.cache.Cache` of ``ObjectInfo | None`` is one."""
+    """Where `head` looks first; `holdfast.cache.CachedMetadata` is one."""
 
     async def get_or_set(
         self, key: str, load: Callable[[], Awaitable[ObjectInfo | None]]

@@ -72,6 +72,26 @@ class MirroringCases:
             await bucket.erase("")
         assert await _keys(bucket) == ["ab", "b"]
 
+    async def test_what_lies_inside_another_key_is_erased_or_refused_but_never_missed(
+        self, bucket: Bucket, harness: BucketHarness
+    ) -> None:
+        await bucket.put("a", b"1")
+        try:
+            await bucket.put("a/b", b"2")
+        except ObjectKeyError:
+            return  # such keys can't be here
+        if Capability.KEY_INSIDE_KEY not in harness.capabilities:
+            for call in (bucket.erase("a/b"), bucket.erase_prefix("a/")):
+                with pytest.raises(UnsupportedError, match="behind a slash"):
+                    await call
+            assert await bucket.exists("a/b")
+            assert (await bucket.erase_prefix("a")).objects >= 2
+        else:
+            assert (await bucket.erase("a/b")).objects == 1
+            assert (await bucket.erase("a")).objects == 1
+        assert not await bucket.exists("a")
+        assert not await bucket.exists("a/b")
+
     async def test_a_filter_chooses_by_type_size_and_time(self, bucket: Bucket) -> None:
         for key, size in (("a.mp4", 5), ("b.mkv", 50), ("c.txt", 500), ("d/e.mp4", 5000)):
             await bucket.put(key, b"x" * size)

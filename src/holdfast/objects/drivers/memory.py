@@ -51,6 +51,7 @@ class MemoryDriver:
         Capability.PRESIGN,
         Capability.PRESIGN_POST,
         Capability.PUBLIC_ACCESS_BLOCK,
+        Capability.RESUMABLE_UPLOADS,
         Capability.UPLOADS,
     }
 

@@ -51,6 +51,7 @@ class DiskDriver:
         Capability.PRESIGN,
         Capability.PRESIGN_POST,
         Capability.PUBLIC_ACCESS_BLOCK,
+        Capability.RESUMABLE_UPLOADS,
         Capability.UPLOADS,
         Capability.VERSIONS,
     }

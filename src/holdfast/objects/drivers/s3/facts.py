@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, InvalidValueError
@@ -100,6 +101,7 @@ def range_of(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
     return first, last, size
 
 
+@lru_cache(maxsize=256)  # the answers of one second all say the same
 def http_time(text: str) -> datetime:
     """Return the time in an HTTP header. Raises ServiceError for nonsense."""
     try:

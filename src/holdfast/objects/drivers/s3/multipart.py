@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, ServiceError
 from holdfast.objects.drivers.s3.document import write, write_text
-from holdfast.objects.drivers.s3.facts import CRC32
+from holdfast.objects.drivers.s3.facts import CRC32, WRITE
 from holdfast.objects.drivers.s3.options import MIB
 from holdfast.objects.drivers.s3.service import Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from holdfast.objects.drivers.s3.options import S3Options
     from holdfast.objects.drivers.s3.service import Reply, Service
-    from holdfast.objects.drivers.s3.spool import Slice, Spool
+    from holdfast.objects.drivers.s3.spool import FileSpool, Slice, Spool
 
 COPIED_PART = 512 * MIB  # the service moves them by itself
 _MOST_PARTS = 10_000
@@ -36,8 +36,9 @@ class Multipart:
         self._options = options
         self._key = key
         self._headers = headers
+        self.mark = headers.get(WRITE, "")
 
-    async def send(self, spool: Spool, condition: Mapping[str, str]) -> Reply:
+    async def send(self, spool: Spool | FileSpool, condition: Mapping[str, str]) -> Reply:
         """Upload what *spool* holds, a few parts at once, and complete it under *condition*.
 
         The answer has the headers of the first and the last request. Whatever goes wrong, also a
@@ -52,24 +53,25 @@ class Multipart:
             ]
 
         headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
-        return await self._finished(headers, parts, condition)
+        return await self._finished(headers, parts, condition, spool.check)
 
     async def _finished(
         self,
         headers: Mapping[str, str],
         parts: Callable[[str], list[Callable[[], Coroutine[object, None, str]]]],
         condition: Mapping[str, str],
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
         created = await self._service.call(
             Ask("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
         )
         upload = created.document().need("UploadId")
         try:
-            done = await self._complete(
-                upload,
-                await self._service.network.all_of(parts(upload), at_once=self._options.parallel),
-                condition,
-            )
+            calls = parts(upload)
+            named = await self._service.network.all_of(calls, at_once=self._options.parallel)
+            if check is not None:
+                await check()
+            done = await self._complete(upload, named, condition)
         except BaseException as error:
             if not (isinstance(error, ServiceError) and error.code == "NoSuchUpload"):
                 await self._service.network.shielded(self._abort(upload))

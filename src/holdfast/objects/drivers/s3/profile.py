@@ -52,6 +52,7 @@ _USUAL = _LEAST | {
     Capability.CONDITIONAL_REPLACE,
     Capability.OBJECT_LOCK,
     Capability.PRESIGN_POST,
+    Capability.RESUMABLE_UPLOADS,
     Capability.TAGS,
     Capability.VERSIONS,
 }

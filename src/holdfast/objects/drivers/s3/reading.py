@@ -102,21 +102,32 @@ class S3Reading:
             wanted -= len(piece)
         return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
 
-    async def read_all(self, sink: Callable[[int, bytes], Awaitable[None]]) -> None:
+    async def read_all(
+        self,
+        sink: Callable[[int, bytes], Awaitable[None]],
+        missing: Callable[[int, int], bool] | None = None,
+    ) -> None:
         info = self._known
         step = part_size(info.size, self._options.part)
         pieces = [
-            partial(self._piece, start, min(step, info.size - start), sink)
+            partial(self._piece, start, min(step, info.size - start), sink, missing)
             for start in range(0, info.size, step)
+            if missing is None or missing(start, min(start + step, info.size))
         ]
         await self._service.network.all_of(pieces, at_once=self._options.parallel)
 
     async def _piece(
-        self, start: int, size: int, sink: Callable[[int, bytes], Awaitable[None]]
+        self,
+        start: int,
+        size: int,
+        sink: Callable[[int, bytes], Awaitable[None]],
+        missing: Callable[[int, int], bool] | None,
     ) -> None:
         piece = self if start == 0 else self._pinned(start + size)
         try:
             for offset in range(start, start + size, WINDOW):
+                if missing is not None and not missing(offset, min(offset + WINDOW, start + size)):
+                    continue
                 await sink(offset, await piece.read(offset, min(WINDOW, start + size - offset)))
         finally:
             await piece.close()

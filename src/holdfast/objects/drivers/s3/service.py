@@ -134,6 +134,11 @@ class Service:
         return self._client.origin.secure
 
     @property
+    def address(self) -> str:
+        """What tells this bucket from those of other servers."""
+        return f"{self._client.origin.authority}/{self._place.bucket}"
+
+    @property
     def bucket(self) -> str:
         return self._place.bucket
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,9 +32,9 @@ from holdfast.objects.drivers.s3.facts import (
     quoted_etag,
     size_of,
 )
-from holdfast.objects.drivers.s3.multipart import Multipart
+from holdfast.objects.drivers.s3.resuming import ResumableUpload
 from holdfast.objects.drivers.s3.service import Ask, Reply
-from holdfast.objects.drivers.s3.spool import WINDOW, Spool
+from holdfast.objects.drivers.s3.spool import WINDOW, FileSpool, Spool
 from holdfast.objects.drivers.s3.tagging import tagging_header
 from holdfast.objects.localfile import refusals
 from holdfast.objects.metadata import UNKNOWN_CONTENT
@@ -100,20 +100,24 @@ class Publisher:
             headers[_KMS_KEY] = self._options.kms_key
         return headers
 
-    async def publish(self, key: str, spool: Spool, draft: Draft) -> ObjectInfo:
+    async def publish(self, key: str, spool: Spool | FileSpool, draft: Draft) -> ObjectInfo:
         """Store what *spool* holds as *key*, in one request or in parts."""
         headers = {**self.headers(draft), **tagging_header(draft.tags)}
         condition = _condition(draft)
+        upload = ResumableUpload(self._service, self._options, key, headers)
         try:
-            if spool.size >= self._options.multipart:
-                upload = Multipart(self._service, self._options, key, headers)
+            if spool.size < self._options.multipart:
+                reply = await self._put(key, spool, draft, {**headers, **condition})
+            elif draft.notes is None:
                 reply = await upload.send(spool, condition)
             else:
-                reply = await self._put(key, spool, draft, {**headers, **condition})
+                reply = await upload.resume(spool, condition, draft.notes)
         except ServiceError as error:
-            found = await self.after_refusal(key, headers[WRITE], error)
+            found = await self.after_refusal(key, upload.mark, error)
             if found is not None:
                 return found
+            if draft.notes is not None and error.code == "NoSuchUpload":
+                return await self.publish(key, spool, draft)  # the notes are gone: from the start
             if condition and (error.status in (404, 412) or error.code == "PreconditionFailed"):
                 raise PreconditionFailedError("object", key) from error
             raise naming(key, error) from error
@@ -125,8 +129,8 @@ class Publisher:
                 return now.info
         date = reply.headers.get("date")
         modified = http_time(date) if date else datetime.now(UTC).replace(microsecond=0)
-        info = drafted(key, draft, etag=plain_etag(etag or ""), modified=modified)
-        return replace(info, version=reply.headers.get(VERSION))
+        version = reply.headers.get(VERSION)
+        return drafted(key, draft, etag=plain_etag(etag or ""), modified=modified, version=version)
 
     async def head(self, key: str, version: str | None = None) -> Found | None:
         """Return what stands under *key*, None when nothing does."""
@@ -165,7 +169,10 @@ class Publisher:
         await self._service.network.shielded(self._service.call(Ask("DeleteObject", "DELETE", key)))
         raise UnsupportedError(f"encryption {asked} (it stored plain text; removed)", "s3")
 
-    async def _put(self, key: str, spool: Spool, draft: Draft, headers: dict[str, str]) -> Reply:
+    async def _put(
+        self, key: str, spool: Spool | FileSpool, draft: Draft, headers: dict[str, str]
+    ) -> Reply:
+        await spool.check()
         headers[CRC32] = base64.b64encode(spool.crc32.to_bytes(4, "big")).decode()
         body = (
             await spool.read(0, spool.size) if spool.size <= WINDOW else spool.slice(0, spool.size)
@@ -183,15 +190,20 @@ class S3Writing:
 
     def __init__(self, publisher: Publisher, spool: Spool, key: str, refusal: str | None) -> None:
         self._publisher = publisher
-        self._spool = spool
+        self._spool: Spool | FileSpool = spool
         self._key = key
         self._refusal = refusal
 
     async def write(self, chunk: bytes) -> None:
         if self._refusal is not None:
             raise ObjectKeyError(self._key, self._refusal)
-        with refusals(Path(tempfile.gettempdir())):
-            await self._spool.add(chunk)
+        if not self._spool.add_small(chunk):
+            with refusals(Path(tempfile.gettempdir())):
+                await self._spool.add(chunk)
+
+    def borrow(self, path: Path) -> None:
+        self._spool.close()
+        self._spool = FileSpool(self._spool.offload, path)
 
     async def commit(self, draft: Draft) -> ObjectInfo:
         if self._refusal is not None:
