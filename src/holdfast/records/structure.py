@@ -48,7 +48,8 @@ class Difference:
             case "extra table":
                 return f"no entity has the table {self.table} any more"
             case "missing column":
-                return f"{self.table}.{self.part} is missing, expected {self.expected}"
+                kind = f", expected {self.expected}" if self.expected else ""
+                return f"{self.table}.{self.part} is missing{kind}"
             case "type":
                 return f"{self.table}.{self.part} is {self.found}, expected {self.expected}"
             case "nullability":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -12,13 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from holdfast import everything, field_of, open_store, sync
+from holdfast import Migrations, everything, field_of, open_store, sync
 from holdfast.errors import (
     ConfigurationError,
     DuplicateError,
     InvalidQueryError,
     InvalidValueError,
     NotFoundError,
+    SchemaMismatchError,
     StaleVersionError,
     UnsupportedError,
     UntranslatableError,
@@ -345,3 +348,21 @@ async def test_mariadb_refuses_mapped_classes_by_name(mariadb_url):
     with pytest.raises(UnsupportedError, match="mapped classes"):
         async with open_store(mariadb_url, [User, Team]):
             pass
+
+
+async def test_a_database_that_lacks_a_column_is_refused_when_the_store_opens(tmp_path):
+    place = f"sqlite:///{tmp_path}/old.db"
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.execute("CREATE TABLE teams (id INTEGER PRIMARY KEY)")
+    with pytest.raises(SchemaMismatchError, match=r"teams\.name is missing"):
+        async with open_store(place, [Team, User]):
+            pass
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.execute("ALTER TABLE teams ADD COLUMN name BLOB")
+    async with open_store(place, [Team, User]):
+        pass  # the type of teams.name is between the user and the database
+
+
+def test_migrations_leave_mapped_classes_to_alembic(tmp_path):
+    with pytest.raises(ConfigurationError, match="Team was mapped by SQLAlchemy"):
+        Migrations(f"sqlite:///{tmp_path}/a.db", [Team, User])

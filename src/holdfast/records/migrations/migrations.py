@@ -46,7 +46,14 @@ class Migrations:
     ) -> None:
         """Raises ConfigurationError for a bad URL, entities that don't fit, a missing extra."""
         self._runner: Runner = Hop() if runner is None else runner
-        self._migrator = _migrator()(url, models_of(entities), Path(folder), wait=wait)
+        models = models_of(entities)
+        for model in models:
+            if model.origin is not None:
+                raise ConfigurationError(
+                    f"{model.name} was mapped by SQLAlchemy, and its table is its own: migrate it "
+                    "with Alembic itself, and leave it out here"
+                )
+        self._migrator = _migrator()(url, models, Path(folder), wait=wait)
 
     async def create(self, message: str, *, empty: bool = False) -> Path | None:
         """Write a file for what the entities have and the database has not; None if nothing.

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.records.drivers.sql.declared.tables import MAPPED
 from holdfast.records.structure import Difference
 
 if TYPE_CHECKING:
@@ -95,19 +96,23 @@ def _of_table(
     table: sa.Table, found: dict[str, FoundColumn], dialect: Dialect
 ) -> Iterable[Difference]:
     name = table.name
+    theirs = MAPPED in table.info  # of a class that SQLAlchemy mapped: its types are its own
     for column in table.columns:
-        expected = expected_type(column, dialect)
+        expected = "" if theirs else expected_type(column, dialect)
         there = found.get(column.name)
         if there is None:
             yield Difference("missing column", name, column.name, expected)
+            continue
+        if theirs:
             continue
         if not has_room(dialect.name, there, expected):
             yield Difference("type", name, column.name, expected, described(there, expected))
         if not column.primary_key and there.nullable != bool(column.nullable):
             wanted, has = _NULLS[bool(column.nullable)], _NULLS[there.nullable]
             yield Difference("nullability", name, column.name, wanted, has)
+    names = {column.name for column in table.columns}
     for extra, there in found.items():
-        if extra not in table.columns and not there.nullable and not there.filled:
+        if extra not in names and not there.nullable and not there.filled:
             yield Difference("extra column", name, extra, found="required, without a default")
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from holdfast.records.model import FieldSpec, Model
 
 
+MAPPED = "mapped"
+"""Marks a table in whose types and nulls its class has the say."""
+
+
 def column_of(spec: FieldSpec) -> sa.Column[Any] | None:
     """Return the mapped column that *spec* was made from, None for a field of an `Entity`."""
     return cast("sa.Column[Any] | None", spec.source)
@@ -48,4 +52,4 @@ def declared_table(model: Model[Any], metadata: sa.MetaData, dialect: Dialect) -
                 nullable=spec.type.nullable,
             )
         )
-    return sa.Table(theirs.name, metadata, *columns, schema=theirs.schema)
+    return sa.Table(theirs.name, metadata, *columns, schema=theirs.schema, info={MAPPED: True})
