@@ -131,7 +131,8 @@ async def test_a_pattern_misses_nothing_that_moves_behind_its_back(shared_cluste
     async with open_cache(cluster.url, options=QUICK) as cache:
         link = cache._driver._remote._link
         first = int(next(iter(link._nodes.sessions)).rpartition(":")[2])
-        tag = next(tag for tag in "abcdefgh" if cluster.owner(f"{{{tag}}}").port != first)
+        tags = (f"moving{number}" for number in range(100))  # nobody else's keys are in its slot
+        tag = next(tag for tag in tags if cluster.owner(f"{{{tag}}}").port != first)
         names = [f"{{{tag}}}{number}" for number in range(50)]
         await cache.set_many(dict.fromkeys(names, 1))
         move = Move(cluster, f"{{{tag}}}", to=first)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
+    import sqlalchemy as sa
+
     from holdfast.records.drivers.sql.place import Place
 
 
@@ -44,10 +46,12 @@ class AsyncpgConnection:
         return tag
 
     async def copy(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         try:
-            await self.raw.copy_records_to_table(table, records=rows, columns=columns)
+            await self.raw.copy_records_to_table(
+                table.name, schema_name=table.schema, records=rows, columns=columns
+            )
         except asyncpg.InternalClientError:
             # asyncpg had asked for an answer before it failed, and leaves it to nobody: when the
             # connection ends, asyncio would complain of a failure that no one looked at.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import sqlalchemy as sa
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -72,7 +74,7 @@ class Copying(Protocol):
     """A connection that can pour rows into a table."""
 
     async def copy(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         """Add all *rows*, or none when one of them is refused."""
         ...

@@ -158,10 +158,11 @@ class PostgreSQLRows(ServerRows):
     async def _insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
         prepared, key = self.catalogue.writes(model), model.key
         if rows[0][key.position] is not None:
-            names = [spec.name for spec in model.fields]
+            table = self.catalogue.statements.tables[model.table]
+            names = [table.c[spec.name].name for spec in model.fields]
             copying = cast("Copying", self.connection)
             given = [prepared.encode(row) for row in rows]
-            await self.watched(f"COPY {model.table}", copying.copy(model.table, names, given))
+            await self.watched(f"COPY {table.name}", copying.copy(table, names, given))
             return list(rows)
         statement = self._numbered_many(model)
         columns = _columns(prepared.encoders, rows, key.position)

@@ -20,6 +20,8 @@ from holdfast.records.drivers.sql.startup import refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import sqlalchemy as sa
+
     from holdfast.records.drivers.sql.place import Place
 
 _PATIENCE = 5  # seconds to find out why a connection was refused
@@ -47,10 +49,11 @@ class PsycopgConnection:
         return self._cursor.execute(sql.encode()).statusmessage or ""
 
     async def copy(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         into = SQL("COPY {} ({}) FROM STDIN").format(
-            Identifier(table), SQL(", ").join(map(Identifier, columns))
+            Identifier(*filter(None, (table.schema, table.name))),
+            SQL(", ").join(map(Identifier, columns)),
         )
         with self.raw.cursor().copy(into) as copy:
             for row in rows:
