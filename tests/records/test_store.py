@@ -15,6 +15,7 @@ from holdfast.errors import (
     LockTimeoutError,
     SerializationError,
     TransactionError,
+    UnsupportedError,
 )
 from holdfast.sync import open_store as open_blocking
 
@@ -163,3 +164,15 @@ def test_a_cascade_in_memory_may_be_deeper_than_calls_can_be():
         levels.add_many([Level(id=n + 1, above=n or None) for n in range(3000)])
         assert levels.delete(1)
         assert levels.count() == 0
+
+
+def test_a_cascade_deeper_than_sqlite_follows_is_refused_and_changes_nothing(tmp_path):
+    with open_blocking(f"sqlite:///{tmp_path}/deep.db", [Level]) as store:
+        store.create_schema()
+        levels = store.repository(Level)
+        levels.add_many([Level(id=n + 1, above=n or None) for n in range(1200)])
+        with pytest.raises(UnsupportedError, match="1,000 levels"):
+            levels.delete(1)
+        assert levels.count() == 1200
+        assert levels.delete(601)
+        assert levels.delete(1)

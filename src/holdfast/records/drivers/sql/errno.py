@@ -29,6 +29,7 @@ MEANINGS = {
     "1021": "storage",
     "1114": "storage",
     "1153": "too large",
+    "1296": "too deep",  # InnoDB's own word for more than 15 levels of cascades
     "1040": "unavailable",
     "1203": "unavailable",
     "1041": "unavailable",

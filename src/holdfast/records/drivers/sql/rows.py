@@ -14,6 +14,7 @@ from holdfast.errors import (
     SchemaMismatchError,
     StorageError,
     TransactionError,
+    UnsupportedError,
 )
 from holdfast.records.drivers.sql.codecs import decoder, figure_decoder
 from holdfast.records.drivers.sql.probing import (
@@ -25,6 +26,7 @@ from holdfast.records.drivers.sql.probing import (
     targets_of_update,
     touched,
 )
+from holdfast.records.model import model_of
 from holdfast.records.structure import Difference
 
 if TYPE_CHECKING:
@@ -203,7 +205,21 @@ class Rows:
         except sqlite3.Error as error:
             if error.sqlite_errorcode in _POINTED_AT:
                 raise self._still_pointed_at(model, where) from error
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR and self._cascades(model):
+                raise UnsupportedError("a cascade of more than 1,000 levels", "sqlite") from error
             self._fail(model, error)
+
+    def _cascades(self, model: Model[E]) -> bool:
+        """Whether rows go with those of *model*; not where the failure has another reason."""
+        pointing = (
+            spec.reference for child in self._statements.models for spec in child.references
+        )
+        return not self._lacking(model) and any(
+            reference is not None
+            and reference.on_delete == "cascade"
+            and model_of(reference.target()) is model
+            for reference in pointing
+        )
 
     @contextmanager
     def _undone_together(self, count: int) -> Iterator[None]:
@@ -240,9 +256,9 @@ class Rows:
         if not names:
             return [Difference("missing table", model.table)]
         return [
-            Difference("missing column", model.table, spec.name, spec.type.kind.value)
-            for spec in model.fields
-            if spec.name not in names
+            Difference("missing column", model.table, column.name)
+            for column in self._statements.tables[model.table].columns
+            if column.name not in names
         ]
 
     def _conflict_of_row(

@@ -15,6 +15,7 @@ MEANINGS = {
     "57014": "stopped",
     "25006": "read only",
     "25P02": "aborted",
+    "54001": "too deep",
     "53100": "storage",
     "58030": "storage",
     "28000": "refused",

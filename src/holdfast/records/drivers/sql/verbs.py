@@ -342,6 +342,8 @@ class ServerRows:
                 else f"the table {model.table} lacks a column of {model.name}"
             )
             return SchemaMismatchError(f"the {self.catalogue.backend} database", (missing,))
+        if found == "too deep":
+            return UnsupportedError("a cascade of that many levels", self.catalogue.backend)
         if found == "too large":
             return UnsupportedError("a statement of this size", self.catalogue.backend)
         made = _ERRORS.get(found)
