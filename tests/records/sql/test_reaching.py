@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from tools.services.mariadb import MARIADB
@@ -129,24 +131,24 @@ async def test_postgresql_says_so_too(guarded_postgresql, how):
 
 
 @pytest.fixture(scope="module")
-def encrypted(tmp_path_factory):
+def encrypted():
     """A MariaDB that takes no plain connections, and the certificate it shows."""
-    folder = tmp_path_factory.mktemp("tls")
-    for parent in (folder, *folder.parents):
-        if "pytest" in str(parent):
-            parent.chmod(0o755)
-    key, certificate = folder / "server.key", folder / "server.crt"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-         "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    key.chmod(0o644)
-    with OwnServer(MARIADB, f"--ssl-cert={certificate}", f"--ssl-key={key}") as server:
-        with admin(server.url) as connection, connection.cursor() as cursor:
-            cursor.execute("SET GLOBAL require_secure_transport = ON")
-        yield server.url, certificate
+    # Not in pytest's folder, which each other run of pytest takes back from the server's user.
+    with tempfile.TemporaryDirectory(prefix="holdfast-tls-") as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        key, certificate = folder / "server.key", folder / "server.crt"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+             "-keyout", str(key), "-out", str(certificate)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        key.chmod(0o644)
+        with OwnServer(MARIADB, f"--ssl-cert={certificate}", f"--ssl-key={key}") as server:
+            with admin(server.url) as connection, connection.cursor() as cursor:
+                cursor.execute("SET GLOBAL require_secure_transport = ON")
+            yield server.url, certificate
 
 
 async def test_tls_is_used_and_the_certificate_checked_as_asked(encrypted, how):
