@@ -21,7 +21,7 @@ from holdfast.settings import read_settings
 from holdfast.sync import Migrations
 
 if TYPE_CHECKING:
-    from typer import Context
+    from typer._click.core import Context
 
     from holdfast.records.revision import Moved
 

@@ -268,8 +268,9 @@ def _change(table: str, part: ops.AlterColumnOp) -> list[str]:
         f"# See that the values of {table}.{name} survive:",
         "# each database converts them in its own way, or refuses.",
     ]
-    kinds = isinstance(was, Kept) and isinstance(becomes, Kept)
-    if kinds and (was.kind, was.digits) != (becomes.kind, becomes.digits):
+    if not (isinstance(was, Kept) and isinstance(becomes, Kept)):
+        return lines
+    if (was.kind, was.digits) != (becomes.kind, becomes.digits):
         words = f"{table!r}, {name!r}, {was.source}, {becomes.source}"
         lines.append(f"parts.refuse_changed({words})")
     return lines
