@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from typer.core import TyperCommand
 
 from holdfast.cli.exits import Exit
 from holdfast.cli.options import AsJson, Traceback
@@ -20,6 +21,8 @@ from holdfast.settings import read_settings
 from holdfast.sync import Migrations
 
 if TYPE_CHECKING:
+    from typer import Context
+
     from holdfast.records.revision import Moved
 
 migrate = typer.Typer(
@@ -102,11 +105,24 @@ def upgrade(  # noqa: PLR0913
         _say(migrations.upgrade(revision), as_json=as_json)
 
 
-@migrate.command()
+class BackCommand(TyperCommand):
+    """A command that takes -1, -2 and so on for its argument, not for an option."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        steps = [each for each in args if each[:1] == "-" and each[1:].isdecimal()]
+        if steps and "--" not in args:
+            args = [*(each for each in args if each not in steps), "--", *steps]
+        return super().parse_args(ctx, args)
+
+
+@migrate.command(cls=BackCommand)
 def downgrade(  # noqa: PLR0913
     *,
     revision: Annotated[
-        str, typer.Argument(metavar="REVISION", help="Where to, or base; with --sql FROM:TO.")
+        str,
+        typer.Argument(
+            metavar="REVISION", help="Where to, base, or -1 for one back; with --sql FROM:TO."
+        ),
     ],
     as_sql: AsSql = False,
     url: Url = "",

@@ -71,6 +71,28 @@ def test_a_first_migration_from_writing_to_undoing(run):
     assert "tasks is missing" in run("check", *SHOP)[1]
 
 
+def test_one_step_back_is_written_as_minus_one(run):
+    for message in ("one", "two", "three"):
+        run("create", "-m", message, "--empty", *SHOP)
+        run("upgrade", *SHOP)
+    code, out, err = run("downgrade", "-1", *SHOP)
+    assert (code, "(three)" in out, "(two)" in out) == (0, True, False), err
+    code, out, err = run("downgrade", *SHOP, "-2")
+    assert (code, "(two)" in out, "(one)" in out) == (0, True, True), err
+    assert run("downgrade", "-1", *SHOP)[0] == 2
+    run("upgrade", *SHOP)
+    assert "(three)" in run("downgrade", *SHOP, "--", "-1")[1]
+
+
+def test_an_option_that_downgrade_has_not_is_named(run):
+    for arguments in (("--folde", "x"), ("base", "--folde", "x"), ("-1", "--folde", "x")):
+        code, _, err = run("downgrade", *arguments, "--url", "sqlite:///shop.db")
+        assert code == 2
+        assert "--folde" in err
+    code, _, err = run("downgrade", "-1", "-2", "--url", "sqlite:///shop.db")
+    assert (code, "-2" in err) == (2, True)
+
+
 def test_sql_is_printed_and_nothing_is_done(run):
     run("create", "-m", "first", *SHOP)
     code, out, _ = run("upgrade", "--sql", *SHOP)

@@ -117,6 +117,50 @@ async def test_a_file_that_is_no_python_is_named(migrations):
         await migrations.upgrade()
 
 
+async def test_a_file_that_follows_one_that_is_not_there_is_named(migrations):
+    path = await handwritten(migrations, "    pass")
+    text = path.read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("down_revision")]
+    for broken in (
+        text.replace(line, "down_revision = 'lost'"),
+        text.replace("depends_on = None", "depends_on = ('lost',)"),
+    ):
+        path.write_text(broken)
+        for call in (migrations.upgrade(), migrations.check(), migrations.create("more")):
+            with pytest.raises(ConfigurationError, match=rf"{path.name}: its \w+ is 'lost'"):
+                await call
+
+
+async def test_a_file_twice_is_named(migrations):
+    path = await handwritten(migrations, "    pass")
+    path.with_name("copy.py").write_text(path.read_text())
+    with pytest.raises(ConfigurationError, match=r"\.py: another file is '\w+' as well"):
+        await migrations.upgrade()
+
+
+async def test_files_that_follow_each_other_in_a_ring_are_named(migrations):
+    (first,) = await migrations.history()
+    path = await handwritten(migrations, "    pass")
+    own = path.name.partition("_")[0]
+    text = first.path.read_text()
+    first.path.write_text(text.replace("down_revision = None", f"down_revision = {own!r}"))
+    with pytest.raises(ConfigurationError, match=own):
+        await migrations.upgrade()
+
+
+async def test_a_file_without_its_functions_is_named(migrations):
+    path = await handwritten(migrations, "    pass")
+    await migrations.upgrade()
+    text = path.read_text()
+    path.write_text(text.replace("def downgrade", "def undo"))
+    assert await migrations.check() == ()
+    with pytest.raises(ConfigurationError, match=rf"{path.name} has no function downgrade\(\)"):
+        await migrations.downgrade("-1")
+    path.write_text(text.replace("def upgrade", "def redo"))
+    with pytest.raises(ConfigurationError, match=rf"{path.name} has no function upgrade\(\)"):
+        await migrations.upgrade()
+
+
 async def test_references_that_a_migration_breaks_undo_it(make_database, tmp_path):
     database = make_database("sqlite")
     migrations = Migrations(database.url, BOTH, folder=tmp_path)
@@ -366,6 +410,17 @@ async def test_check_finds_a_planted_drift(database, migrations, kind):
     assert {each.kind for each in found} <= {kind, "index"}
     assert kind in {each.kind for each in found}
     assert all(str(each) for each in found)
+
+
+async def test_of_a_table_that_is_missing_nothing_else_is_said(database, migrations):
+    database.execute("DROP TABLE notes_too")
+    assert [str(each) for each in await migrations.check()] == ["the table notes_too is missing"]
+
+
+async def test_of_a_table_that_no_entity_has_nothing_else_is_said(database, tmp_path, migrations):
+    fewer = Migrations(database.url, [Note], folder=tmp_path)
+    (found,) = await fewer.check()
+    assert (found.kind, found.table) == ("extra table", "notes_too")
 
 
 # --- what files say -------------------------------------------------------------------------

@@ -3,11 +3,25 @@
 from holdfast.records.drivers.sql.migrations.parts import (
     add_limit,
     drop_limit,
+    fill_nulls,
     initially,
     kept,
     key,
     limit,
+    refuse_changed,
+    refuse_nulls,
     refuse_rows,
 )
 
-__all__ = ["add_limit", "drop_limit", "initially", "kept", "key", "limit", "refuse_rows"]
+__all__ = [
+    "add_limit",
+    "drop_limit",
+    "fill_nulls",
+    "initially",
+    "kept",
+    "key",
+    "limit",
+    "refuse_changed",
+    "refuse_nulls",
+    "refuse_rows",
+]

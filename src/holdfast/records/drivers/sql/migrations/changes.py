@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.dialect import Dialect
 
+_WHOLE = (ops.CreateTableOp, ops.DropTableOp)
 _NULLS = ("required", "nullable")
 _PARTS: tuple[tuple[type[ops.MigrateOperation], DifferenceKind, str], ...] = (
     (ops.CreateIndexOp, "index", "missing"),
@@ -26,11 +27,13 @@ _PARTS: tuple[tuple[type[ops.MigrateOperation], DifferenceKind, str], ...] = (
 def differences_of(
     changes: Iterable[ops.MigrateOperation], dialect: Dialect
 ) -> Iterator[Difference]:
-    """Yield what *changes* would put right."""
-    for change in changes:
+    """Yield what *changes* would put right; of a table that is missing or extra, nothing else."""
+    flat = list(_flat(changes))
+    whole = {each.table_name for each in flat if isinstance(each, _WHOLE)}
+    for change in flat:
+        if not isinstance(change, _WHOLE) and _table_of(change) in whole:
+            continue
         match change:
-            case ops.OpContainer():
-                yield from differences_of(change.ops, dialect)
             case ops.CreateTableOp():
                 yield Difference("missing table", change.table_name)
             case ops.DropTableOp():
@@ -47,6 +50,14 @@ def differences_of(
                 yield from _altered(change, dialect)
             case _:
                 yield _part(change)
+
+
+def _flat(changes: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
+    for change in changes:
+        if isinstance(change, ops.OpContainer):
+            yield from _flat(change.ops)
+        else:
+            yield change
 
 
 def _altered(change: ops.AlterColumnOp, dialect: Dialect) -> Iterator[Difference]:

@@ -12,7 +12,6 @@ from alembic.autogenerate import produce_migrations
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError, rev_id
 from sqlalchemy.exc import DBAPIError
 
@@ -25,6 +24,7 @@ from holdfast.records.drivers.sql.migrations.database import (
     refusal,
 )
 from holdfast.records.drivers.sql.migrations.declared import declared_columns, of_entities
+from holdfast.records.drivers.sql.migrations.files import Files
 from holdfast.records.drivers.sql.migrations.target import Target
 from holdfast.records.drivers.sql.migrations.writing import Writing
 from holdfast.records.drivers.sql.structure import (
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from alembic.operations import ops
     from alembic.runtime.migration import MigrationInfo, MigrationStep
+    from alembic.script import ScriptDirectory
 
     from holdfast.records.drivers.sql.migrations.database import Database
     from holdfast.records.model import Model
@@ -262,7 +263,7 @@ class Migrator:
     def _prepared(self) -> Iterator[ScriptDirectory]:
         with _ONE_AT_A_TIME:
             try:
-                yield ScriptDirectory(
+                yield Files(
                     _TEMPLATES, version_locations=[self._versions], messaging_opts={"quiet": True}
                 )
             except CommandError as error:

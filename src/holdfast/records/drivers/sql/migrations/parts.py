@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,12 +16,24 @@ from alembic import op
 
 from holdfast.errors import ConfigurationError, ConflictError
 from holdfast.records.drivers.sql.migrations.kept import DIALECTS, Kept
+from holdfast.records.drivers.sql.migrations.surviving import survives
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from alembic.operations import BatchOperations
 
-__all__ = ["add_limit", "drop_limit", "initially", "kept", "key", "limit", "refuse_rows"]
+__all__ = [
+    "add_limit",
+    "drop_limit",
+    "fill_nulls",
+    "initially",
+    "kept",
+    "key",
+    "limit",
+    "refuse_changed",
+    "refuse_nulls",
+    "refuse_rows",
+]
 
 
 def kept(kind: str, *, digits: tuple[int, int] | None = None, indexed: int | None = None) -> Kept:
@@ -83,11 +95,19 @@ def initially(
             return str(stored)
 
 
+def fill_nulls(table: str, column: str, value: str | sa.TextClause) -> None:
+    """Give the rows of *table* without a value in *column* the *value* of an `initially`."""
+    given: Any = value
+    if isinstance(value, str):
+        # In the text, as a default is: the database makes of it what the column is.
+        given = sa.bindparam(None, value, type_=sa.String(), literal_execute=True)
+    place: sa.ColumnClause[Any] = sa.column(column)
+    op.execute(sa.update(sa.table(table, place)).where(place.is_(None)).values({column: given}))
+
+
 def refuse_rows(table: str, column: str) -> None:
     """Raise ConflictError when *table* has rows, which *column* would need a value for."""
-    context = op.get_context()
-    if context.as_sql:
-        context.impl.static_output(f"-- {table} must have no rows: {column} has no default")
+    if _told(f"{table} must have no rows: {column} has no default"):
         return
     found = sa.select(sa.exists(sa.select(sa.literal(1)).select_from(sa.table(table))))
     if op.get_bind().scalar(found):
@@ -95,6 +115,44 @@ def refuse_rows(table: str, column: str) -> None:
             f"{table} has rows, and its new column {column} is required and has no default: in "
             "this migration's file add it as nullable, give the rows a value, then make it required"
         )
+
+
+def refuse_nulls(table: str, column: str) -> None:
+    """Raise ConflictError when rows of *table* have no value in *column*, which is required."""
+    if _told(f"{table}.{column} must have no nulls: it becomes required and has no default"):
+        return
+    place: sa.ColumnClause[Any] = sa.column(column)
+    nulls = sa.select(sa.func.count()).select_from(sa.table(table, place)).where(place.is_(None))
+    count = op.get_bind().scalar(nulls)
+    if count:
+        raise ConflictError(
+            f"{table} has {count} {'row' if count == 1 else 'rows'} where {column} is null, and it "
+            "becomes required and has no default: give them a value, or do so in this migration's "
+            f"file, with parts.fill_nulls({table!r}, {column!r}, parts.initially(...)) here"
+        )
+
+
+def refuse_changed(table: str, column: str, was: Kept, becomes: Kept) -> None:
+    """Raise ConflictError when a value of *column* would not stay what it is as *becomes*."""
+    change = f"{was.source} to {becomes.source}"
+    if _told(f"the values of {table}.{column} must survive the change from {change}"):
+        return
+    place: sa.ColumnClause[Any] = sa.column(column)
+    kept_as_is = survives(_dialect(), place, was, becomes)
+    lost = sa.select(place).select_from(sa.table(table)).where(place.is_not(None), ~kept_as_is)
+    for (value,) in op.get_bind().execute(lost.limit(1)):
+        raise ConflictError(
+            f"{table} has rows whose {column} does not survive the change from {change}, as "
+            f"{value!r:.80}: change them first, or fill a new column beside the old one"
+        )
+
+
+def _told(wanted: str) -> bool:
+    """Say in the SQL text, where rows can't be looked at, what they must be."""
+    context = op.get_context()
+    if context.as_sql:
+        context.impl.static_output(f"-- {wanted}")
+    return context.as_sql
 
 
 def _dialect() -> str:

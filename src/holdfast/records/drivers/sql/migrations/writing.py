@@ -108,7 +108,10 @@ class Writing:
                 lines += self._new_table(operation, late)
             else:
                 lines += self._render(operation)
-        return "\n    ".join([*lines, *late])
+        # Before anything is changed, as MariaDB can't undo it.
+        refusals = [line for line in lines if line.startswith("parts.refuse_")]
+        rest = [line for line in lines if line not in refusals]
+        return "\n    ".join([*refusals, *rest, *late])
 
     def _new_table(self, operation: ops.CreateTableOp, late: list[str]) -> list[str]:
         for part in list(operation.columns):
@@ -154,10 +157,10 @@ class Writing:
                 case ops.DropColumnOp():
                     gone_type = part.to_column(self._context).type
                     body += [*_no_limit(table, part.column_name, gone_type), *rendered]
-                case ops.AlterColumnOp() if part.modify_type is not None:
-                    before.append(f"# See that the values of {table}.{part.column_name} survive:")
-                    before.append("# each database converts them in its own way, or refuses.")
-                    body += _no_limit(table, part.column_name, part.existing_type)
+                case ops.AlterColumnOp():
+                    before += [*self._require(table, part), *_change(table, part)]
+                    if part.modify_type is not None:
+                        body += _no_limit(table, part.column_name, part.existing_type)
                     body += [*rendered, *_limit(table, part.column_name, part.modify_type)]
                 case _:
                     body += rendered
@@ -176,6 +179,22 @@ class Writing:
             return [f"parts.refuse_rows({table!r}, {column.name!r})"]
         column.server_default = Initial(source)
         return []
+
+    def _require(self, table: str, part: ops.AlterColumnOp) -> list[str]:
+        """Give the nulls of a column that takes none any more a value, or refuse them."""
+        if part.modify_nullable is not False:
+            return []
+        name = part.column_name
+        spec = self._target.specs.get((table, name))
+        source = None
+        if spec is not None and not spec.type.nullable and part.modify_type is None:
+            source = _initial(spec)
+        if source is None:
+            return [f"parts.refuse_nulls({table!r}, {name!r})"]
+        return [
+            f"# Rows where {table}.{name} is null get its default.",
+            f"parts.fill_nulls({table!r}, {name!r}, {source})",
+        ]
 
     def _in_batch(self, table: str, part: ops.MigrateOperation) -> list[str]:
         """Return the lines of *part* as they stand inside `with op.batch_alter_table(...)`."""
@@ -239,6 +258,21 @@ def _written(kind: Kind, value: Any) -> object:
             return value
         case _:
             assert_never(kind)
+
+
+def _change(table: str, part: ops.AlterColumnOp) -> list[str]:
+    name, was, becomes = part.column_name, part.existing_type, part.modify_type
+    if becomes is None:
+        return []
+    lines = [
+        f"# See that the values of {table}.{name} survive:",
+        "# each database converts them in its own way, or refuses.",
+    ]
+    kinds = isinstance(was, Kept) and isinstance(becomes, Kept)
+    if kinds and (was.kind, was.digits) != (becomes.kind, becomes.digits):
+        words = f"{table!r}, {name!r}, {was.source}, {becomes.source}"
+        lines.append(f"parts.refuse_changed({words})")
+    return lines
 
 
 def _limit(table: str, column: str, kind: object) -> list[str]:
