@@ -14,6 +14,7 @@ from holdfast.records import field
 class Note(Entity, table="lent_notes"):
     id: Field[int] = generated_key()
     text: Field[str] = field(max_length=50, unique=True)
+    place: Field[int] = field(default=0, index=True)
 
 
 class Base(DeclarativeBase):
@@ -26,6 +27,7 @@ class Row(Base):
     __tablename__ = "lent_notes"
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str] = mapped_column(sa.String(50))
+    place: Mapped[int] = mapped_column(default=0)
 
 
 TEXTS = sa.select(Row.text).order_by(Row.text)
@@ -195,3 +197,11 @@ async def test_what_is_no_sql_refuses_by_name():
         async with store.transaction() as tx:
             with pytest.raises(UnsupportedError, match="memory"):
                 await tx.execute(TEXTS)
+
+
+async def test_a_schema_made_or_dropped_twice_says_nothing(store, caplog):
+    await store.create_schema()
+    await store.drop_schema()
+    await store.drop_schema()
+    await store.create_schema()
+    assert not caplog.records
