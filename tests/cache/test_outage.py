@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from cache.servers import wait_until
 from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
 from holdfast.errors import ConfigurationError, StorageError, UnavailableError
 
@@ -276,8 +277,7 @@ def test_blocking_code_goes_on_without_redis_and_returns_to_it(redis):
         with pytest.raises(UnavailableError):
             cache.increment("n")
         redis.thaw()
-        while cache.get("anything", "nothing") and cache.health().state is State.DOWN:
-            pass
+        wait_until(lambda: not away(cache.health()), "it stays away")
         assert cache.get("k") is None
         assert cache.health().pending == 0
         assert cache.set("k", "new") is Outcome.APPLIED
@@ -286,8 +286,7 @@ def test_blocking_code_goes_on_without_redis_and_returns_to_it(redis):
         assert cache.get_or_set("k", lambda: "loaded") == "loaded"
         assert cache.get("k") == "loaded"
         redis.start()
-        while cache.get("anything", "nothing") and cache.health().state is State.DOWN:
-            pass
+        wait_until(lambda: not away(cache.health()), "it stays away")
         assert cache.get("k") is None
 
 

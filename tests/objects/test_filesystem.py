@@ -19,7 +19,7 @@ from fsspec.tests.abstract.put import AbstractPutTests
 
 from holdfast.errors import ConfigurationError
 from holdfast.objects.filesystem import HoldfastFileSystem
-from holdfast.objects.sync import open_bucket
+from holdfast.objects.sync import PutOptions, open_bucket
 from objects.s3_servers import new_name, options_of, remove
 
 BACKENDS = ["memory", "file", "minio", "versity"]
@@ -45,6 +45,15 @@ def storage(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def filesystem(storage):
     return fsspec.filesystem("holdfast", **storage, skip_instance_cache=True)
+
+
+def test_a_packed_file_has_the_size_of_its_content(filesystem):
+    filesystem.bucket.put("packed/a.txt", bytes(50_000), options=PutOptions(compression="gzip"))
+    assert filesystem.info("packed/a.txt")["size"] == 50_000
+    assert [found["size"] for found in filesystem.ls("packed/a.txt")] == [50_000]
+    with filesystem.open("packed/a.txt", block_size=1024) as file:
+        assert (file.size, file.read()) == (50_000, bytes(50_000))
+    filesystem.rm("packed/a.txt")
 
 
 ON_TWO = pytest.mark.parametrize("storage", ["memory", "minio"], indirect=True, scope="module")

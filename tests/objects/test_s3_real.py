@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from botocore.config import Config
 from botocore.session import Session
 
+from holdfast.errors import ConfigurationError
 from holdfast.objects import PutOptions, open_bucket, sync
 from objects.s3_servers import SERVERS, new_name, options_of, remove
 
@@ -36,6 +38,21 @@ def foreign(options):
         aws_secret_access_key=options.credentials.secret_key,
         config=Config(s3={"addressing_style": "path"}),
     )
+
+
+@pytest.mark.parametrize("way", ["async", "blocking"])
+async def test_a_wrong_secret_is_named_for_what_it_is(place, way):
+    url, options = place
+    with sync.open_bucket(url, options=options):
+        pass  # the bucket is there
+    wrong = replace(options, credentials=replace(options.credentials, secret_key="wrong"))
+    with pytest.raises(ConfigurationError, match="403: the keys are refused, or may not see"):
+        if way == "async":
+            async with open_bucket(url, options=wrong):
+                pass
+        else:
+            with sync.open_bucket(url, options=wrong):
+                pass
 
 
 async def test_objects_of_another_program_are_read_and_ours_are_read_by_it(place):

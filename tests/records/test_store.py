@@ -12,6 +12,7 @@ from holdfast.errors import (
     ConfigurationError,
     DuplicateError,
     InvalidQueryError,
+    InvalidValueError,
     LockTimeoutError,
     SerializationError,
     TransactionError,
@@ -176,3 +177,24 @@ def test_a_cascade_deeper_than_sqlite_follows_is_refused_and_changes_nothing(tmp
         assert levels.count() == 1200
         assert levels.delete(601)
         assert levels.delete(1)
+
+
+class Weight(Entity, table="weights"):
+    id: Field[int] = key()
+    kilos: Field[float]
+    about: Field[dict[str, object]] = field(default_factory=dict)
+
+
+def test_a_sum_that_no_float_can_hold_is_refused(url):
+    with open_blocking(url, [Weight]) as store:
+        store.create_schema()
+        weights = store.repository(Weight)
+        weights.add_many([Weight(id=number, kilos=1e308) for number in range(3)])
+        assert weights.aggregate(Weight.kilos.max()) == [(1e308,)]
+        with pytest.raises(InvalidValueError, match="too large for a float"):
+            weights.aggregate(Weight.kilos.sum())
+
+
+def test_a_position_in_json_that_no_list_has_is_refused():
+    with pytest.raises(InvalidQueryError, match="at most"):
+        Weight.about["x"][10**30]

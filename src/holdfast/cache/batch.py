@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from holdfast.cache import entries, entry
+from holdfast.cache import calls, entries, entry
 from holdfast.cache.codec import Unreadable
 from holdfast.cache.driver import Swap
 from holdfast.errors import StorageError
@@ -76,7 +76,8 @@ class BatchFiller:
         self.statistics.loads += 1
         start = self.clock()
         try:
-            values = await batch.load(tuple(missing))
+            values = await calls.loaded(batch.load, tuple(missing))
+            calls.check_mapping("load", values)
             given = {key: values[key] for key in missing if key in values}
             payloads = {key: batch.codec.encode(key, value) for key, value in given.items()}
         except BaseException:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.cache import entries, entry
 from holdfast.cache.batch import Batch
+from holdfast.cache.calls import check_load, check_mapping
 from holdfast.cache.codec import Unreadable, codec_of
 from holdfast.cache.driver import Outcome
 from holdfast.cache.filling import Wanted
 from holdfast.cache.naming import (
     KEYS,
+    distinct,
     entry_tags,
     milliseconds,
     name_of,
@@ -102,7 +104,7 @@ class Cache(Generic[T]):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
         """Return the values of those *keys* that have one."""
-        asked = list(dict.fromkeys(keys)) if not isinstance(keys, str) else names_of(keys)
+        asked = distinct(keys)
         raws = await self._driver.get_many(names_of(asked))
         found: dict[str, T | None] = {}
         for key, raw in zip(asked, await entries.valid(self._driver, raws), strict=True):
@@ -135,6 +137,7 @@ class Cache(Generic[T]):
     ) -> Outcome:
         """Store all of *values* in one step, in a Redis Cluster one for each node; see `set`."""
         life, names = milliseconds("ttl", ttl), entry_tags(tags)
+        check_mapping("values", values)
         encode = self._codec.encode
         items = [(name_of(key), encode(key, value)) for key, value in values.items()]
         if not items:
@@ -253,8 +256,10 @@ class Cache(Generic[T]):
         the option load_timeout. What *load* raises goes to all who wait, and nothing is stored. A
         write or invalidation of the key or a tag during the load makes it void: it is returned and
         not stored. For *stale* seconds after its end a value is still returned, while it is loaded
-        anew in the background. Cancelling one who waits cancels nobody else.
+        anew in the background. Cancelling one who waits cancels nobody else. A *load* that asks
+        for its own key raises RuntimeError, for it would wait for itself.
         """
+        check_load(load)
         wanted = Wanted(
             key=key,
             name=name_of(key),
@@ -280,7 +285,8 @@ class Cache(Generic[T]):
         key during the load makes its value void, as in `get_or_set`; a key that another call is
         loading meanwhile is loaded here, too, and not stored. What *load* raises escapes.
         """
-        asked = tuple(dict.fromkeys(keys)) if not isinstance(keys, str) else names_of(keys)
+        check_load(load)
+        asked = distinct(keys)
         batch = Batch(
             names=dict(zip(asked, names_of(asked), strict=True)),
             load=load,
@@ -292,4 +298,4 @@ class Cache(Generic[T]):
 
     async def _counts(self, name: str) -> bool:
         (raw,) = await entries.valid(self._driver, await self._driver.get_many((name,)))
-        return raw is not None
+        return bool(raw)  # what is foreign is empty, and no value

@@ -36,6 +36,11 @@ class Outcome(StrEnum):
     PENDING = "pending"
 
 
+def closed() -> RuntimeError:
+    """Return what to raise for the use of a cache that is closed."""
+    return RuntimeError("the cache is closed; use it inside the block that opened it")
+
+
 class Swap(NamedTuple):
     """One exchange: *value*, or None for nothing, in the place of what is as expected.
 
@@ -54,7 +59,10 @@ class Driver(Protocol):
     """
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
-        """Return what is stored under *names*, by position."""
+        """Return what is stored under *names*, by position.
+
+        Something foreign, which no cache put there, is empty bytes or None.
+        """
         ...
 
     async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
@@ -72,7 +80,8 @@ class Driver(Protocol):
     ) -> bool:
         """Store *value*, or remove with None, if what is there is as expected; tell whether it was.
 
-        *over* None expects nothing there, else bytes that start with *over*. With *shared*, raises
+        *over* None expects nothing there, or something foreign; empty bytes something foreign;
+        else bytes that start with *over*. With *shared*, raises
         UnavailableError rather than answer for this process alone.
         """
         ...

@@ -55,7 +55,7 @@ def wrapped(payload: bytes, facts: Facts) -> bytes:
 
 
 def is_plain(raw: bytes) -> bool:
-    return raw[0] != 0xC1
+    return raw[:1] != b"\xc1"
 
 
 def is_lease(raw: bytes) -> bool:
@@ -68,8 +68,11 @@ def fence(raw: bytes) -> bytes:
 
 
 def facts(raw: bytes) -> Facts:
-    """Return what is known about an entry that is not plain."""
-    return _decode(raw[_START : _START + int.from_bytes(raw[FENCE:_START], "big")])
+    """Return what is known about an entry that is not plain; nothing of one we did not make."""
+    try:
+        return _decode(raw[_START : _START + int.from_bytes(raw[FENCE:_START], "big")])
+    except msgspec.DecodeError:
+        return Facts()
 
 
 def payload(raw: bytes) -> bytes:

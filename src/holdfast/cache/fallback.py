@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from holdfast.cache.driver import NEAR, Driver, Outcome, Swap
+from holdfast.cache.driver import NEAR, Driver, Outcome, Swap, closed
 from holdfast.cache.drivers.memory import MemoryDriver
 from holdfast.cache.health import Health, State
 from holdfast.cache.journal import Journal
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _LIFE = "life"
 _BATCH = 1000
+_CLOSED = "closed"
 
 
 class Remote(Driver, Protocol):
@@ -58,8 +59,8 @@ class FallbackDriver:
     """A driver over *remote* that goes on without it.
 
     *lost* is called when the store goes away: whoever made this driver then calls `recover` until
-    it returns True. Where nobody does, as in blocking code, *due* tells a call that finds the store
-    away whether to try it first.
+    it returns True. *due* is asked by a call that finds the store away, and tells whether to try
+    it first. After `close` every call raises RuntimeError.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class FallbackDriver:
         self._reason: str | None = "not connected yet"
         self._round = 0
         self._settling = 0  # replayed invalidations whose copies elsewhere are not outlasted yet
+        self._closed = False
         self._era = 0  # how often the namespace was emptied because of its store
         self._mutex = threading.RLock()
         self._recovering = threading.Lock()
@@ -113,7 +115,7 @@ class FallbackDriver:
         """
         if not self.down:
             return True
-        if not self._recovering.acquire(blocking=False):
+        if self._closed or not self._recovering.acquire(blocking=False):
             return False
         try:
             await self._recover()
@@ -121,6 +123,8 @@ class FallbackDriver:
         except UnavailableError as error:
             with self._mutex:
                 self._reason = str(error)
+            if not self.down:  # it was in use already when it went away once more
+                self._lose(self._round, error)
             return False
         except HoldfastError as error:
             with self._mutex:
@@ -132,6 +136,9 @@ class FallbackDriver:
     async def _recover(self) -> None:
         self._settling = 0
         life = await self._remote.connect()
+        if self._closed:
+            await self._remote.close()
+            raise UnavailableError(_CLOSED)
         (note,) = await self._remote.get_many([_LIFE])
         known, era = _read_note(note)
         if known != life or era < self._era:  # a primary of old that is back knows its own life
@@ -142,6 +149,8 @@ class FallbackDriver:
         while True:
             with self._mutex:  # between the last look at the journal and the change, nobody adds
                 if not len(self._journal):
+                    if self._closed:
+                        break
                     self._local.clear()
                     self._state = State.UP
                     self._since = self._now()
@@ -174,6 +183,12 @@ class FallbackDriver:
             await self._remote.set_many([(_LIFE, b"%s %d" % (life.encode(), self._era))], ttl=None)
 
     async def close(self) -> None:
+        """Let go of the store; what is asked after this raises RuntimeError. Idempotent."""
+        with self._mutex:
+            self._closed = True
+            self._state = State.DOWN
+            self._reason = _CLOSED
+            self._local.clear()
         await self._remote.close()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
@@ -285,6 +300,8 @@ class FallbackDriver:
             raise
 
     async def _retried(self) -> bool:
+        if self._closed:
+            raise closed()
         return self._due() and await self.recover()
 
     async def _write_down(

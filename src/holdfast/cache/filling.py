@@ -13,10 +13,12 @@ import itertools
 import logging
 import math
 import random
+import threading
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from holdfast.cache import entries, entry
+from holdfast.cache import calls, entries, entry
 from holdfast.cache.batch import BatchFiller
 from holdfast.cache.codec import Unreadable
 from holdfast.cache.naming import refreshing
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from holdfast.cache.options import CacheOptions
 
 T = TypeVar("T")
+
+_Loads = tuple[object, tuple[tuple[object, str], ...]]
+
+_loads: ContextVar[_Loads] = ContextVar("holdfast_cache_loads", default=(None, ()))
+"""The task or thread that loads here, and the filler and name of each load that waits for it."""
 
 _log = logging.getLogger("holdfast.cache")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1  # seconds between looks at another process's lease
@@ -55,8 +62,10 @@ class _Flight:
 
     *began* orders the start of the load among the calls: whoever called before may take its value.
     So may whoever finds its lease, which starts with *fence*, for then nothing has made it void.
+    Nobody waits for it beyond *overdue*, on the loop's clock.
     """
 
+    overdue: float
     began: float = math.inf
     fence: bytes = b"never"
     task: asyncio.Task[bytes | None] = field(init=False)
@@ -102,15 +111,18 @@ class Filler:
                     return await self._hit(wanted, raw)
                 except Unreadable:
                     self._statistics.unreadable += 1
-            flight = self._flights.get(wanted.name)
-            if flight is not None and flight.task.done():
-                flight = None  # about to be forgotten; what it had to give is in the store
+            if (self, wanted.name) in self._above():
+                raise RuntimeError(
+                    f"the load of {wanted.key!r} asks the cache for {wanted.key!r} itself, and "
+                    "would wait for itself"
+                )
+            flight = self._flight(wanted.name)
             leased = raw is not None and counts and entry.is_lease(raw)
             ours = (
                 leased and flight is not None and raw is not None and raw.startswith(flight.fence)
             )
             if flight is not None and (ours or flight.began > began):
-                payload = await self._join(wanted.name, flight)
+                payload = await self._join(wanted.name, flight, until=flight.overdue)
             elif leased and self._clock() < overdue:
                 await self._pause(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -151,8 +163,8 @@ class Filler:
             if not self._tasks:
                 payload = await self._refresh(wanted, raw)
                 return value if payload is None else wanted.codec.decode(payload)
-            if name not in self._flights:
-                flight = _Flight()
+            if self._flight(name) is None:
+                flight = self._new_flight()
                 flight.waiting = 1  # the cache itself: nobody else waits for it
                 self._start(name, flight, self._refresh(wanted, raw))
         return value
@@ -175,9 +187,9 @@ class Filler:
         over = None if raw is None else entry.fence(raw)
         if not self._tasks:
             return await self._fill(wanted, over, versions, None)
-        flight = _Flight()
+        flight = self._new_flight()
         self._start(wanted.name, flight, self._fill(wanted, over, versions, flight))
-        return await self._join(wanted.name, flight)
+        return await self._join(wanted.name, flight, until=None)
 
     async def _fill(
         self,
@@ -226,11 +238,14 @@ class Filler:
         """Load, and store over *fence*; the value counts for the caller even when that fails."""
         self._statistics.loads += 1
         start = self._clock()
+        mark = _loads.set((self._here(), (*self._above(), (self, wanted.name))))
         try:
-            value = await wanted.load()
+            value = await calls.loaded(wanted.load)
         except BaseException:
             self._statistics.failed_loads += 1
             raise
+        finally:
+            _loads.reset(mark)
         payload = wanted.codec.encode(wanted.key, value)
         now = self._clock()
         self._statistics.load_seconds += max(0.0, now - start)
@@ -248,8 +263,29 @@ class Filler:
         self._statistics.void_fills += not stored
         return payload
 
+    def _here(self) -> object:
+        return asyncio.current_task() if self._tasks else threading.get_ident()
+
+    def _above(self) -> tuple[tuple[object, str], ...]:
+        """Return the loads that wait for what runs here; a task that one began waits on its own."""
+        where, loads = _loads.get()
+        return loads if loads and where == self._here() else ()
+
+    def _flight(self, name: str) -> _Flight | None:
+        """Return the flight for *name* that is worth waiting for."""
+        flight = self._flights.get(name)
+        if flight is None or flight.task.done():
+            return None  # about to be forgotten; what it had to give is in the store
+        return flight if asyncio.get_running_loop().time() < flight.overdue else None
+
+    def _new_flight(self) -> _Flight:
+        return _Flight(asyncio.get_running_loop().time() + self._options.load_timeout)
+
     def _start(self, name: str, flight: _Flight, work: Awaitable[bytes | None]) -> None:
+        above = self._above()
+
         async def run() -> bytes | None:
+            _loads.set((self._here(), above))  # of this task alone
             return await work
 
         flight.task = asyncio.get_running_loop().create_task(run())
@@ -267,10 +303,14 @@ class Filler:
         if self._flights.get(name) is flight:
             del self._flights[name]
 
-    async def _join(self, name: str, flight: _Flight) -> bytes | None:
+    async def _join(self, name: str, flight: _Flight, *, until: float | None) -> bytes | None:
+        """Return what *flight* brings; None when it brings nothing *until* then."""
+        loop = asyncio.get_running_loop()
+        left = None if until is None else max(0.0, until - loop.time())
         flight.waiting += 1
         try:
-            return await asyncio.shield(flight.task)
+            landed, _ = await asyncio.wait((flight.task,), timeout=left)
+            return flight.task.result() if landed else None
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():

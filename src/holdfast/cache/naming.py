@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from holdfast.errors import InvalidValueError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 KEYS = "k:"
 LONGEST_KEY = 1024
@@ -28,9 +25,17 @@ def name_of(key: str) -> str:
 
 def names_of(keys: Iterable[str]) -> list[str]:
     """Return the driver's names of *keys*. Raises InvalidValueError, also for one lone text."""
-    if isinstance(keys, str):
-        raise InvalidValueError("cache", "keys", f"expected several keys, got one text: {keys!r}")
+    _check_several("keys", keys)
     return [name_of(key) for key in keys]
+
+
+def distinct(keys: Iterable[str]) -> list[str]:
+    """Return *keys* each once, in their order. Raises InvalidValueError for what can't be keys."""
+    _check_several("keys", keys)
+    asked = list(keys)
+    for key in asked:
+        name_of(key)
+    return list(dict.fromkeys(asked))
 
 
 def refreshing(name: str) -> str:
@@ -40,14 +45,13 @@ def refreshing(name: str) -> str:
 
 def tags_of(tags: Iterable[str]) -> tuple[str, ...]:
     """Return the driver's names of *tags*, each once. Raises InvalidValueError."""
-    if isinstance(tags, str):
-        raise InvalidValueError("cache", "tags", f"expected several tags, got one text: {tags!r}")
-    distinct = tuple(dict.fromkeys(tags))
-    for tag in distinct:
+    _check_several("tags", tags)
+    given = tuple(tags)
+    for tag in given:
         if not isinstance(tag, str):
             raise InvalidValueError("cache", "tags", f"expected text, got {tag!r}")
         _check_text("tags", tag, LONGEST_TAG)
-    return tuple("t:" + tag for tag in distinct)
+    return tuple("t:" + tag for tag in dict.fromkeys(given))
 
 
 def entry_tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -72,6 +76,15 @@ def milliseconds(field: str, seconds: float | None) -> int | None:
             "cache", field, f"expected seconds above 0 and at most ten years, got {seconds!r}"
         )
     return max(1, math.ceil(seconds * 1000))
+
+
+def _check_several(field: str, several: object) -> None:
+    if isinstance(several, str):
+        raise InvalidValueError(
+            "cache", field, f"expected several {field}, got one text: {several!r}"
+        )
+    if not isinstance(several, Iterable):
+        raise InvalidValueError("cache", field, f"expected several {field}, got {several!r}")
 
 
 def _check_text(field: str, text: str, longest: int) -> None:

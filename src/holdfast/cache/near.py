@@ -207,7 +207,7 @@ class NearDriver:
 
 def _keeps(name: str, value: bytes | None) -> bool:
     """Tell whether *value* may be kept: no lease of a load, and no number that others add to."""
-    if value is None or entry.is_lease(value):
+    if not value or entry.is_lease(value):
         return False
     return value[0] not in _DIGITS or not name.startswith(KEYS)
 

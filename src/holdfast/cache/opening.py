@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from holdfast.cache.cache import Cache
 from holdfast.cache.codec import codec_of
 from holdfast.cache.drivers.memory import MemoryDriver
+from holdfast.cache.entering import AsyncOpening
 from holdfast.cache.fallback import FallbackDriver
 from holdfast.cache.filling import Filler
 from holdfast.cache.health import Health, State, Statistics
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("holdfast.cache")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts to reach a store again
-_FAREWELL = 1.0  # seconds that closing spends on invalidations that wait
+FAREWELL = 1.0  # seconds that closing spends on invalidations that wait
 
 
 def open_cache(
@@ -46,7 +47,7 @@ def open_cache(
     opened, on entry also for a server that refuses the login.
     """
     place = place_of(url, options or CacheOptions())
-    return _opened(place)
+    return AsyncOpening(_opened(place))
 
 
 @asynccontextmanager
@@ -71,7 +72,7 @@ async def _opened(place: Place) -> AsyncIterator[Cache[object]]:
             returning.cancel()
             await asyncio.gather(returning, return_exceptions=True)
             if driver.health().pending:
-                async with asyncio.timeout(_FAREWELL):
+                async with asyncio.timeout(FAREWELL):
                     await driver.recover()
     except TimeoutError:
         _log.warning("closed with invalidations that the store never heard of")
@@ -104,8 +105,11 @@ async def memory_cache(
     options: CacheOptions, pause: Callable[[float], Awaitable[None]], *, tasks: bool
 ) -> AsyncIterator[Cache[object]]:
     driver = MemoryDriver(max_entries=options.max_entries, max_bytes=options.max_bytes)
-    async with running_cache(driver, options, pause, tasks=tasks) as cache:
-        yield cache
+    try:
+        async with running_cache(driver, options, pause, tasks=tasks) as cache:
+            yield cache
+    finally:
+        driver.close()
 
 
 @asynccontextmanager

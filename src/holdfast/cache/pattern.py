@@ -27,9 +27,15 @@ class Pattern:
         return self.expression.fullmatch(name) is not None
 
 
-@lru_cache(maxsize=256)
 def compile_pattern(text: str, scope: str) -> Pattern:
     """Return the glob *text* over the names that begin with *scope*. Raises InvalidValueError."""
+    if not isinstance(text, str):
+        raise InvalidValueError("cache", "pattern", f"expected a glob as text, got {text!r}")
+    return _compiled(text, scope)
+
+
+@lru_cache(maxsize=256)
+def _compiled(text: str, scope: str) -> Pattern:
     if len(text) > LONGEST:
         raise InvalidValueError("cache", "pattern", f"expected at most {LONGEST} characters")
     literal: list[str] = []

@@ -44,6 +44,8 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
 
     No error shows the password.
     """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"the cache's URL: expected text, got {type(url).__name__}")
     try:
         parts = urlsplit(url)
         public = parts._replace(netloc=parts.netloc.rpartition("@")[2])

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.blocking import run
+from holdfast.cache.calls import check_load, given
+from holdfast.cache.entering import Opening
 from holdfast.cache.health import Statistics
-from holdfast.cache.opening import fallback_driver, memory_cache, running_cache, wait_here
+from holdfast.cache.opening import (
+    FAREWELL,
+    fallback_driver,
+    memory_cache,
+    running_cache,
+    wait_here,
+)
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import place_of
+from holdfast.cache.returning import Returning
 from holdfast.cache.syncrepository import CachedRepository, Relay
 
 if TYPE_CHECKING:
@@ -28,7 +37,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 U = TypeVar("U")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts to reach a store again
+_log = logging.getLogger("holdfast.cache")
 
 
 def open_cache(
@@ -36,9 +45,9 @@ def open_cache(
 ) -> AbstractContextManager[Cache[object]]:
     """Return a context manager that opens the cache at *url*, as `holdfast.cache` does.
 
-    A store that is away is tried again by the calls that need it, now and then.
+    A store that is away is tried again now and then, by a thread that lives only so long.
     """
-    return _opened(place_of(url, options or CacheOptions()))
+    return Opening(_opened(place_of(url, options or CacheOptions())))
 
 
 @contextmanager
@@ -47,39 +56,30 @@ def _opened(place: Place) -> Iterator[Cache[object]]:
         with _entered(memory_cache(place.options, wait_here, tasks=False)) as opened:
             yield Cache(opened)
         return
-    attempts = _Attempts()
     statistics = Statistics()
-    driver = fallback_driver(
-        place, statistics, blocking=True, lost=attempts.begin, due=attempts.due
-    )
+
+    def away() -> None:
+        returning.begin()
+
+    def due() -> bool:  # a call leaves the attempts to the thread, and does not wait for them
+        returning.begin()
+        return False
+
+    driver = fallback_driver(place, statistics, blocking=True, lost=away, due=due)
+    returning = Returning(driver.recover, lambda: driver.down)
     try:
-        run(driver.recover())
+        if not run(driver.recover()):
+            returning.begin()
         running = running_cache(driver, place.options, wait_here, tasks=False, counted=statistics)
-        with _entered(running) as opened:
-            yield Cache(opened)
-        if driver.health().pending:
-            run(driver.recover())
+        try:
+            with _entered(running) as opened:
+                yield Cache(opened)
+        finally:
+            returning.end(FAREWELL)
+            if driver.health().pending and not run(driver.recover()):
+                _log.warning("closed with invalidations that the store never heard of")
     finally:
         run(driver.close())
-
-
-class _Attempts:
-    """Says when a store that is away is worth another attempt: less and less often."""
-
-    def __init__(self) -> None:
-        self.begin()
-
-    def begin(self) -> None:
-        self._pause = _FIRST_PAUSE
-        self._next = time.monotonic()
-
-    def due(self) -> bool:
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        return True
 
 
 @contextmanager
@@ -169,8 +169,10 @@ class Cache(Generic[T]):
         stale: float = 0.0,
         tags: Iterable[str] = (),
     ) -> T:
+        check_load(load)
+
         async def loading() -> T:
-            return load()
+            return given(load)
 
         return run(self.asynchronous.get_or_set(key, loading, ttl=ttl, stale=stale, tags=tags))
 
@@ -182,7 +184,9 @@ class Cache(Generic[T]):
         ttl: float | None = None,
         tags: Iterable[str] = (),
     ) -> dict[str, T | None]:
+        check_load(load)
+
         async def loading(missing: Sequence[str]) -> Mapping[str, T]:
-            return load(missing)
+            return given(load, missing)
 
         return run(self.asynchronous.get_or_set_many(keys, loading, ttl=ttl, tags=tags))

@@ -20,6 +20,7 @@ from holdfast.objects.filtering import Filter, filtered
 from holdfast.objects.keys import check_key, check_prefix
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
 from holdfast.objects.mirroring import SyncReport, pull, push
+from holdfast.objects.ranges import check_count, span_of
 from holdfast.objects.reader import ObjectReader
 from holdfast.objects.storing import Label, PutOptions, store
 from holdfast.objects.tags import check_tags
@@ -69,7 +70,8 @@ class Bucket(Upkeep):
         """
         check_key(key)
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
-        label = Label(key, kind, check_metadata(metadata or {}), check_tags(options.tags))
+        carried = check_metadata({} if metadata is None else metadata)
+        label = Label(key, kind, carried, check_tags(options.tags))
         self._check_options(options)
         call = store(self._driver, self._offload, label, body, options)
         return await self._watch.writing("put", (key,), call, actor=self._actor, made=_same)
@@ -91,7 +93,9 @@ class Bucket(Upkeep):
         PreconditionFailedError unless the object has the etag *if_match*, so that pieces got one
         by one are of one object.
         """
-        call = self._got(self._reading(key, version), start, end, if_match)
+        first = check_count(start, of="object", field="start")
+        last = check_count(end, of="object", field="end")
+        call = self._got(self._reading(key, version), first, last, if_match)
         return await self._watch.reading("get", call, len)
 
     async def _got(
@@ -101,7 +105,7 @@ class Bucket(Upkeep):
             info = await reading.open(start, end)
             if if_match not in (None, info.etag):
                 raise PreconditionFailedError("object", info.key)
-            first, last = _checked_range(info, start, end)
+            first, last = span_of(info, start, end)
             content = await plain(info, reading, self._offload).read(first, last - first)
         finally:
             await reading.close()
@@ -338,7 +342,8 @@ class Bucket(Upkeep):
 
         Same is what has the same size and time, else the same SHA-256; so a run that broke off is
         continued by another. With *delete*, objects under *prefix* without a file go, last of all.
-        Links and what is no regular file are left out. Each object appears as a whole.
+        Links and what is no regular file are left out; the report names them. Each object appears
+        as a whole.
         """
         check_prefix(prefix)
         return await push(self, self._offload, Path(folder), prefix, delete=delete)
@@ -377,19 +382,6 @@ class Bucket(Upkeep):
         ):
             if asked:
                 self._need(capability)
-
-
-def _checked_range(info: ObjectInfo, start: int | None, end: int | None) -> tuple[int, int]:
-    first = 0 if start is None else start
-    last = info.size if end is None else end
-    if not 0 <= first <= last <= info.size:
-        raise InvalidValueError(
-            "object",
-            "range",
-            f"{info.key!r} has {info.size} bytes, expected 0 <= start <= end <= {info.size}, "
-            f"got start={start}, end={end}",
-        )
-    return first, last
 
 
 def _same(info: ObjectInfo) -> ObjectInfo:

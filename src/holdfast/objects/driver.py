@@ -29,7 +29,7 @@ class Capability(StrEnum):
     DEFAULT_ENCRYPTION = "default encryption of the bucket"
     ETAG_PER_WRITE = "an etag of its own for each write of the same bytes"
     EXACT_TIMES = "the exact time of a write in its answer"
-    FULL_LISTINGS = "content type, metadata and checksum in listings"
+    FULL_LISTINGS = "content type, metadata, checksum and unpacked size in listings"
     FULL_METADATA = "2048 bytes of metadata"
     KEY_INSIDE_KEY = "keys that continue another key behind a slash"
     LIFECYCLE = "lifecycle rules"

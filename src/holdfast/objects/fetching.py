@@ -45,23 +45,34 @@ async def fetch(
 ) -> ObjectInfo:
     """Write what *reading* reads to *target*: complete, checked and durable, or not at all."""
     file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
+
+    async def local(step: Callable[[], object]) -> None:
+        with refusals(target, hidden=file.temporary):
+            await offload.run(step)
+
     try:
         info = await reading.open(0, FIRST_PIECE)
         meter = Meter(progress, info.size)
+
+        async def sink(offset: int, chunk: bytes) -> None:
+            await local(partial(file.write_at, offset, chunk))
+            meter.advance(len(chunk))
+
         if (
             isinstance(reading, ParallelReading)
             and info.encoding is None
             and info.size > FIRST_PIECE
         ):
-            await _in_parallel(info, reading, file, meter, offload)
+            await reading.read_all(sink)
+            await check_file(info, file.temporary, offload)
         else:
             async for chunk in ObjectReader(info, reading, offload):
-                await _local(offload, target, partial(file.write, chunk))
+                await local(partial(file.write, chunk))
                 meter.advance(len(chunk))
         meter.finish()
-        await _local(offload, target, partial(file.publish, partial(_place, target)))
+        await local(partial(file.publish, partial(_place, target)))
     except BaseException:
-        await _local(offload, target, file.discard)
+        await local(file.discard)
         raise
     finally:
         await reading.close()
@@ -87,22 +98,6 @@ async def lent(driver: Driver, offload: Offload, key: str) -> AsyncIterator[Path
         yield path
     finally:
         await offload.run(folder.cleanup)
-
-
-async def _in_parallel(
-    info: ObjectInfo, reading: ParallelReading, file: NewFile, meter: Meter, offload: Offload
-) -> None:
-    async def sink(offset: int, chunk: bytes) -> None:
-        await _local(offload, file.temporary, partial(file.write_at, offset, chunk))
-        meter.advance(len(chunk))
-
-    await reading.read_all(sink)
-    await check_file(info, file.temporary, offload)
-
-
-async def _local(offload: Offload, path: Path, step: Callable[[], object]) -> None:
-    with refusals(path):
-        await offload.run(step)
 
 
 def _place(target: Path, temporary: Path) -> None:

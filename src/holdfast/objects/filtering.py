@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import InvalidValueError, UnsupportedError
 from holdfast.objects.abilities import Describer
 from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
+from holdfast.objects.ranges import check_count
 from holdfast.objects.tags import check_tags
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
-    from datetime import datetime
 
     from holdfast.objects.abilities import Tagger
     from holdfast.objects.driver import Driver
@@ -27,8 +28,8 @@ class Filter:
     """What an object has to be, in all respects that are given.
 
     *types*: one of these content types, where ``video/*`` stands for all of its kind and
-    parameters don't matter. *least* and *most*: bytes as the listing tells them. *since* and
-    *before*: aware times of the last write, the second exclusive. *tags*: all of these.
+    parameters don't matter. *least* and *most*: bytes of the content. *since* and *before*: aware
+    times of the last write, the second exclusive. *tags*: all of these.
     """
 
     types: tuple[str, ...] = ()
@@ -39,27 +40,38 @@ class Filter:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.types, str) or not all("/" in kind for kind in self.types):
+        if not isinstance(self.types, tuple | list | set | frozenset) or not all(
+            isinstance(kind, str) and "/" in kind for kind in self.types
+        ):
             raise InvalidValueError("filter", "types", "expected a tuple like ('video/*',)")
+        for name in ("least", "most"):
+            check_count(getattr(self, name), of="filter", field=name)
         for name in ("since", "before"):
             time = getattr(self, name)
-            if time is not None and time.tzinfo is None:
-                raise InvalidValueError("filter", name, "expected an aware time")
+            if time is not None and not (isinstance(time, datetime) and time.tzinfo is not None):
+                raise InvalidValueError("filter", name, f"expected an aware time, got {time!r}")
         check_tags(self.tags, of="filter")
 
-    def fits_listed(self, info: ObjectInfo) -> bool:
-        """Return whether what every listing tells of *info* fits."""
-        return (
-            (self.least is None or info.size >= self.least)
-            and (self.most is None or info.size <= self.most)
-            and (self.since is None or info.modified >= self.since)
-            and (self.before is None or info.modified < self.before)
+    @property
+    def asks_for_more(self) -> bool:
+        """Whether it takes what some listings don't tell: the type, or the size of the content."""
+        return bool(self.types) or self.least is not None or self.most is not None
+
+    def fits_time(self, info: ObjectInfo) -> bool:
+        """Return whether the time of *info* fits."""
+        return (self.since is None or info.modified >= self.since) and (
+            self.before is None or info.modified < self.before
         )
 
-    def fits_type(self, content_type: str | None) -> bool:
-        """Return whether an object of that type fits."""
-        kind = (content_type or "").partition(";")[0].strip().lower()
-        return not self.types or any(fnmatchcase(kind, wanted.lower()) for wanted in self.types)
+    def fits(self, info: ObjectInfo) -> bool:
+        """Return whether all that is known of *info* fits: anything but the tags."""
+        kind = (info.content_type or "").partition(";")[0].strip().lower()
+        return (
+            self.fits_time(info)
+            and (self.least is None or info.size >= self.least)
+            and (self.most is None or info.size <= self.most)
+            and (not self.types or any(fnmatchcase(kind, wanted.lower()) for wanted in self.types))
+        )
 
 
 async def filtered(
@@ -67,7 +79,8 @@ async def filtered(
 ) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
     """Yield the entries of a listing that fit, common prefixes always, in its order.
 
-    Types cost a look at each object where listings don't tell them, tags always.
+    Where listings don't tell them, types and sizes cost a look at each object, which then is told
+    as `head` does: what is listed may be the size of compressed bytes. Tags always cost one.
     """
     if where.tags and Capability.TAGS not in driver.capabilities:
         raise UnsupportedError(Capability.TAGS, driver.name)
@@ -78,7 +91,7 @@ async def filtered(
     )
     async with aclosing(listing) as entries:
         async for entry in entries:
-            if isinstance(entry, CommonPrefix) or where.fits_listed(entry):
+            if isinstance(entry, CommonPrefix) or where.fits_time(entry):
                 batch.append(entry)
             if len(batch) >= _BATCH:
                 for found in await _fitting(driver, where, batch):
@@ -91,21 +104,27 @@ async def filtered(
 async def _fitting(
     driver: Driver, where: Filter, batch: list[ObjectInfo | CommonPrefix]
 ) -> list[ObjectInfo | CommonPrefix]:
-    """Return those of *batch* whose type and tags fit too; what vanished meanwhile does not."""
+    """Return those of *batch* that fit in the rest too; what vanished meanwhile does not."""
     left = {entry.key: entry for entry in batch if isinstance(entry, ObjectInfo)}
-    if where.types:
+    if where.asks_for_more:
         unknown = [key for key, info in left.items() if info.content_type is None]
-        kinds = {key: info.content_type for key, info in left.items()}
         for key, info in zip(unknown, await _described(driver, unknown), strict=True):
-            kinds[key] = None if info is None else info.content_type
-        left = {key: info for key, info in left.items() if where.fits_type(kinds[key])}
+            if info is None:
+                del left[key]
+            else:
+                left[key] = replace(info, version=None)
+        left = {key: info for key, info in left.items() if where.fits(info)}
     if where.tags:
         keys = list(left)
         tagged = dict(zip(keys, await _tagged(driver, keys), strict=True))
         left = {
             key: info for key, info in left.items() if where.tags.items() <= tagged[key].items()
         }
-    return [entry for entry in batch if isinstance(entry, CommonPrefix) or entry.key in left]
+    return [
+        entry if isinstance(entry, CommonPrefix) else left[entry.key]
+        for entry in batch
+        if isinstance(entry, CommonPrefix) or entry.key in left
+    ]
 
 
 async def _described(driver: Driver, keys: list[str]) -> Sequence[ObjectInfo | None]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from holdfast.errors import InvalidValueError
+from holdfast.objects.ranges import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,12 @@ class Grant:
         if self.method not in ("GET", "PUT"):
             raise InvalidValueError("grant", "method", f"expected GET or PUT, got {self.method!r}")
         _check_expiry("grant", self.expires)
-        if self.filename is not None and (self.method != "GET" or not self.filename.isprintable()):
+        _check_type("grant", self.content_type)
+        if self.filename is not None and (
+            self.method != "GET"
+            or not isinstance(self.filename, str)
+            or not self.filename.isprintable()
+        ):
             raise InvalidValueError("grant", "filename", "expected printable text, with GET alone")
 
 
@@ -62,6 +68,9 @@ class PostGrant:
 
     def __post_init__(self) -> None:
         _check_expiry("post", self.expires)
+        _check_type("post", self.content_type)
+        check_count(self.least, of="post", field="least")
+        check_count(self.most, of="post", field="most")
         if not 0 <= self.least <= self.most <= _MOST_POSTED:
             raise InvalidValueError(
                 "post",
@@ -83,5 +92,12 @@ class PresignedPost:
 
 
 def _check_expiry(what: str, expires: timedelta) -> None:
+    if not isinstance(expires, timedelta):
+        raise InvalidValueError(what, "expires", f"expected a timedelta, got {expires!r}")
     if not timedelta(seconds=1) <= expires <= _LONGEST:
         raise InvalidValueError(what, "expires", f"expected a second to 7 days, got {expires}")
+
+
+def _check_type(what: str, content_type: str | None) -> None:
+    if content_type is not None and not isinstance(content_type, str):
+        raise InvalidValueError(what, "content_type", f"expected text, got {content_type!r}")

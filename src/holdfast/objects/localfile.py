@@ -23,14 +23,19 @@ T = TypeVar("T")
 
 
 @contextmanager
-def refusals(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into StorageError with path and reason."""
+def refusals(path: Path, *, hidden: Path | None = None) -> Iterator[None]:
+    """Turn what the operating system refuses into StorageError with path and reason.
+
+    Names that start as *hidden* does are not told: people know *path* alone.
+    """
     try:
         yield
     except OSError as error:
         if error.errno == errno.EBADF:  # no disk refuses so: a descriptor was mixed up
             raise
         named = [name for name in (error.filename, error.filename2) if isinstance(name, str | Path)]
+        if hidden is not None:
+            named = [name for name in named if not str(name).startswith(str(hidden))]
         where = " -> ".join(map(str, named or [path]))
         raise StorageError(f"{where}: {error.strerror or error}") from error
 

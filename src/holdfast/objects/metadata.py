@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from mimetypes import MimeTypes
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidValueError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 UNKNOWN_CONTENT = "application/octet-stream"
 MOST_METADATA = 2048
@@ -55,7 +52,11 @@ def check_content_type(content_type: str) -> str:
 
     Raises InvalidValueError.
     """
-    if len(content_type) > 255 or not _CONTENT_TYPE.fullmatch(content_type):
+    if (
+        not isinstance(content_type, str)
+        or len(content_type) > 255
+        or not _CONTENT_TYPE.fullmatch(content_type)
+    ):
         raise InvalidValueError(
             "object", "content_type", f"expected type/subtype, got {content_type!r}"
         )
@@ -68,6 +69,8 @@ def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     Names are ASCII tokens, equal in any case; values are printable text; together at most 2048
     bytes of UTF-8. Raises InvalidValueError.
     """
+    if not isinstance(metadata, Mapping):
+        raise _refused(f"expected a mapping of names to values, got {metadata!r}")
     checked: dict[str, str] = {}
     for name, value in metadata.items():
         lower = _checked_name(name)

@@ -25,11 +25,17 @@ MTIME = "mtime"  # nanoseconds since 1970, in the metadata of what came from a f
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """The keys that were *transferred* and *deleted*, and how many were *unchanged*."""
+    """The keys that were *transferred* and *deleted*, and how many were *unchanged*.
+
+    *skipped* is what was left out: on the way up, the names below the folder of links, pipes and
+    whatever else is no regular file, and of what looks like a download that broke off (``.…~…``);
+    on the way down, keys that end in a slash.
+    """
 
     transferred: tuple[str, ...]
     deleted: tuple[str, ...]
     unchanged: int
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ async def push(
 ) -> SyncReport:
     """Make what is under *prefix* the files of *folder*; remove other objects if *delete*."""
     with refusals(folder):
-        files = await offload.run(_walk, folder)
+        files, skipped = await offload.run(_walk, folder)
     local = {check_key(prefix + name): file for name, file in files.items()}
     stale: list[str] = []
     same: set[str] = set()
@@ -59,7 +65,7 @@ async def push(
         await bucket.upload(local[key].path, key, metadata={MTIME: str(local[key].mtime)})
     if delete:
         await bucket.delete_many(stale)
-    return SyncReport(tuple(changed), tuple(stale) if delete else (), len(same))
+    return SyncReport(tuple(changed), tuple(stale) if delete else (), len(same), tuple(skipped))
 
 
 async def pull(
@@ -69,11 +75,13 @@ async def pull(
 
     All names are checked before the first file is written.
     """
-    found = {info.key: info async for info in bucket.list(prefix) if not info.key.endswith("/")}
+    found = {info.key: info async for info in bucket.list(prefix)}
+    skipped = tuple(key for key in found if key.endswith("/"))
+    found = {key: info for key, info in found.items() if not key.endswith("/")}
     places = {key: _place(folder, key, key[len(prefix) :]) for key in found}
     with refusals(folder):
         await offload.run(partial(folder.mkdir, parents=True, exist_ok=True))
-        files = await offload.run(_walk, folder)
+        files, _ = await offload.run(_walk, folder)
     changed: list[str] = []
     for key, info in found.items():
         file = files.get(places[key].relative_to(folder).as_posix())
@@ -90,7 +98,7 @@ async def pull(
     for name in stale:
         with refusals(folder / name):
             await offload.run(_remove, folder, files[name].path)
-    return SyncReport(tuple(changed), tuple(stale), len(found) - len(changed))
+    return SyncReport(tuple(changed), tuple(stale), len(found) - len(changed), skipped)
 
 
 async def _is_same(bucket: Bucket, offload: Offload, listed: ObjectInfo, file: _File) -> bool:
@@ -106,20 +114,26 @@ async def _is_same(bucket: Bucket, offload: Offload, listed: ObjectInfo, file: _
         return info.sha256 is not None and await offload.run(_sha256, file.path) == info.sha256
 
 
-def _walk(folder: Path) -> dict[str, _File]:
-    """Return the regular files below *folder* by relative name. Links are not followed."""
+def _walk(folder: Path) -> tuple[dict[str, _File], list[str]]:
+    """Return the regular files below *folder* by relative name, and the names of what is none.
+
+    Links are not followed.
+    """
     if not folder.is_dir():
         raise StorageError(f"{folder}: expected a folder")
     files: dict[str, _File] = {}
+    skipped: list[str] = []
     for above, folders, names in os.walk(folder, onerror=_raise):
         folders.sort()
-        for name in names:
+        for name in (*folders, *names):
             path = Path(above) / name
             state = path.lstat()
+            relative = path.relative_to(folder).as_posix()
             if stat.S_ISREG(state.st_mode) and not _is_temporary(name):
-                relative = path.relative_to(folder).as_posix()
                 files[relative] = _File(path, state.st_size, state.st_mtime_ns)
-    return files
+            elif not stat.S_ISDIR(state.st_mode):
+                skipped.append(relative)
+    return files, sorted(skipped)
 
 
 def _raise(error: OSError) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import threading
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +37,11 @@ class Partial:
     file: Path
     notes: Path
 
+    @property
+    def next_notes(self) -> Path:
+        """Where notes are written before they replace the others."""
+        return self.notes.with_name(f"{self.notes.name}~")
+
 
 def partial_of(target: Path, key: str, version: str | None) -> Partial:
     """Return the places that belong to the download of that version of *key* to *target*."""
@@ -45,7 +51,11 @@ def partial_of(target: Path, key: str, version: str | None) -> Partial:
 
 
 class ResumableDownload:
-    """The windows of one object that are on disk already, and those to come."""
+    """The windows of one object that are on disk already, and those to come.
+
+    Pieces come from several threads, and one that was cancelled goes on for a while: so each step
+    holds a lock, and a window and the notes on it are one step.
+    """
 
     def __init__(self, partial_: Partial, info: ObjectInfo, meter: Meter) -> None:
         self.file = NewFile(partial_.file, _open_alone)
@@ -54,11 +64,14 @@ class ResumableDownload:
         self._meter = meter
         self._have = bytearray(-(-info.size // WINDOW))
         self._unnoted = 0
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Open the file and read the notes of another try, if they are on this very object."""
         self.file.open()
         found = _read_notes(self._places.notes)
+        if self._places.file.stat().st_size == 0:  # what the notes are on was published, or removed
+            found = None
         if found is not None and found[:2] == (self._info.etag, self._info.size):
             self._have[:] = found[2][: len(self._have)].ljust(len(self._have), b"\0")
         self._meter.advance(sum(self._size(n) for n, had in enumerate(self._have) if had))
@@ -69,26 +82,32 @@ class ResumableDownload:
 
     def take(self, offset: int, chunk: bytes) -> None:
         """Write the window at *offset*."""
-        self.file.write_at(offset, chunk)
-        number = offset // WINDOW
-        if not self._have[number]:
-            self._have[number] = 1
-            self._meter.advance(len(chunk))
-        self._unnoted += 1
-        if self._unnoted >= _NOTED_EACH:
-            self.note()
+        with self._lock:
+            self.file.write_at(offset, chunk)
+            number = offset // WINDOW
+            if not self._have[number]:
+                self._have[number] = 1
+                self._meter.advance(len(chunk))
+            self._unnoted += 1
+            if self._unnoted >= _NOTED_EACH:
+                self._note()
 
     def note(self) -> None:
         """Write down what is there, in one step."""
-        content = json.dumps([self._info.etag, self._info.size, self._have.hex()])
-        temporary = self._places.notes.with_name(f"{self._places.notes.name}~")
-        temporary.write_text(content)
-        temporary.replace(self._places.notes)
-        self._unnoted = 0
+        with self._lock:
+            self._note()
 
     def forget(self) -> None:
         """Remove the notes; the file is done, or no good."""
-        self._places.notes.unlink(missing_ok=True)
+        with self._lock:
+            self._places.notes.unlink(missing_ok=True)
+            self._places.next_notes.unlink(missing_ok=True)
+
+    def _note(self) -> None:
+        content = json.dumps([self._info.etag, self._info.size, self._have.hex()])
+        self._places.next_notes.write_text(content)
+        self._places.next_notes.replace(self._places.notes)
+        self._unnoted = 0
 
     def _size(self, number: int) -> int:
         return min(WINDOW, self._info.size - number * WINDOW)
@@ -109,7 +128,7 @@ async def resume(
         places = partial_of(target, info.key, version)
         meter = Meter(progress, info.size)
         download = ResumableDownload(places, info, meter)
-        with refusals(target):
+        with refusals(target, hidden=places.file):
             await offload.run(download.begin)
             try:
                 await _rest(reading, info, download, offload)
@@ -159,13 +178,26 @@ async def check_file(info: ObjectInfo, path: Path, offload: Offload) -> None:
 
 
 def _open_alone(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, handle):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise StorageError(f"{path}: another download of the same is under way") from None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # published between the two steps: it is somebody's file now
+
+
+def _is_at(path: Path, handle: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise StorageError(f"{path}: another download of the same is under way") from None
-    return handle
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _read_notes(path: Path) -> tuple[str, int, bytes] | None:

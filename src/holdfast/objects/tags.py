@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from holdfast.errors import InvalidValueError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MOST_TAGS = 10
 MOST_BUCKET_TAGS = 50
@@ -25,6 +22,8 @@ def check_tags(
     Characters are ASCII letters, digits, spaces and ``+ - = . _ : / @``; a name doesn't start with
     ``aws:``. An object has at most 10 tags, a bucket 50. Raises InvalidValueError.
     """
+    if not isinstance(tags, Mapping):
+        raise InvalidValueError(of, "tags", f"expected a mapping of names to values, got {tags!r}")
     if len(tags) > most:
         raise InvalidValueError(of, "tags", f"{len(tags)} tags, expected at most {most}")
     for name, value in tags.items():

@@ -221,6 +221,9 @@ def count() -> Aggregate:
     return Aggregate("count")
 
 
+_LONGEST_LIST = 2**31 - 1
+
+
 class JsonPath:
     """A place inside a JSON field, such as `Video.attributes["provider"]`."""
 
@@ -232,6 +235,8 @@ class JsonPath:
             raise InvalidQueryError(f"a JSON path goes by str or int, got {step!r}")
         if isinstance(step, int) and step < 0:
             raise InvalidQueryError(f"a position in a JSON list starts at 0, got {step}")
+        if isinstance(step, int) and step > _LONGEST_LIST:
+            raise InvalidQueryError(f"a position in a JSON list is at most {_LONGEST_LIST}")
         if isinstance(step, str):
             self._json(step)
         return JsonPath(self.operand.column, (*self.operand.steps, step))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from holdfast.records.model import FieldSpec
 
+DEEPEST = 250  # levels of predicates within one another
+WIDEST = 10_000  # comparisons in one predicate
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -178,22 +181,35 @@ def all_of(predicates: tuple[Predicate, ...]) -> Predicate:
 
 
 def columns_of(predicate: Predicate) -> Iterator[Column]:
-    """Yield the columns that *predicate* reads."""
-    match leaf := node(predicate):
-        case And(parts) | Or(parts):
-            for part in parts:
-                yield from columns_of(part)
-        case Not(part):
-            yield from columns_of(part)
-        case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-            yield operand if isinstance(operand, Column) else operand.column
-        case After(order):
-            for by in order:
-                yield by.operand if isinstance(by.operand, Column) else by.operand.column
-        case Everything():
-            return
-        case _:
-            assert_never(leaf)
+    """Yield the columns that *predicate* reads.
+
+    Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
+    """
+    waiting = [(predicate, 1)]
+    compared = 0
+    while waiting:
+        each, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise InvalidQueryError(f"the predicates are nested more than {DEEPEST} deep")
+        match leaf := node(each):
+            case And(parts) | Or(parts):
+                waiting += [(part, depth + 1) for part in reversed(parts)]
+                continue
+            case Not(part):
+                waiting.append((part, depth + 1))
+                continue
+            case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
+                yield operand if isinstance(operand, Column) else operand.column
+            case After(order):
+                for by in order:
+                    yield by.operand if isinstance(by.operand, Column) else by.operand.column
+            case Everything():
+                pass
+            case _:
+                assert_never(leaf)
+        compared += 1
+        if compared > WIDEST:
+            raise InvalidQueryError(f"more than {WIDEST} predicates in one: in_() takes a list")
 
 
 def expanded(after: After) -> Predicate:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import deepcopy
+from itertools import chain
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from holdfast.errors import (
     InvalidQueryError,
+    InvalidValueError,
     MultipleFoundError,
     NotFoundError,
 )
@@ -149,7 +152,7 @@ class Reading(Generic[E]):
         The order is total, ties break by key, so that nothing is shown twice or left out when rows
         are added or deleted between pages. Raises InvalidQueryError for another query's cursor.
         """
-        if not 1 <= size <= PAGE_LIMIT:
+        if not checked.count("size", size) or size > PAGE_LIMIT:
             raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")
         predicate, order = (
             checked.condition(self.model, where),
@@ -287,7 +290,8 @@ class Reading(Generic[E]):
 
         A row for each value of *by* that is there, in the order of these values, nulls last: first
         the values, then the figures. Without *by* one row. Nulls don't count; a figure of no
-        values is None, a count 0. Sums and means of integers, decimals and durations are exact.
+        values is None, a count 0. Sums and means of integers, decimals and durations are exact; a
+        sum of floats that no float can hold raises InvalidValueError (MariaDB can't tell).
         """
         groups = checked.columns(self.model, by if isinstance(by, (list, tuple)) else (by,))
         query = Figures(
@@ -297,6 +301,9 @@ class Reading(Generic[E]):
             groups,
         )
         rows = await self._session.figures(query)
+        for figure in chain.from_iterable(rows):
+            if isinstance(figure, float) and not isfinite(figure):
+                raise InvalidValueError(self.model.name, "sum", "it is too large for a float")
         kinds = [column.spec for column in groups] + [
             figure.operand.spec
             if figure.operand is not None and figure.function in ("min", "max")

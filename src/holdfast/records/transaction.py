@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 from holdfast.errors import TransactionError, UnsupportedError
 from holdfast.records.driver import Lends
@@ -49,6 +49,15 @@ def session_of(driver: Driver) -> Session:
     return driver.session() if transaction is None else transaction.work
 
 
+@runtime_checkable
+class Watchful(Protocol):
+    """A loan that sees when a statement of the borrower's ends the transaction."""
+
+    def check(self) -> None:
+        """Raises TransactionError when one has."""
+        ...
+
+
 class Transaction:
     """One unit of work on a store: all of it happens, or nothing.
 
@@ -66,6 +75,7 @@ class Transaction:
         self._token: Token[tuple[Transaction, ...]] | None = None
         self._afterwards: list[Callback] = []
         self._loan: Loan | None = None
+        self._watch: Watchful | None = None
 
     def after_commit(self, callback: Callback) -> None:
         """Await *callback* once the whole transaction is committed; never when it is not.
@@ -81,7 +91,16 @@ class Transaction:
 
     @property
     def work(self) -> DriverTransaction:
-        """Where to read and write. Raises TransactionError before the start and after the end."""
+        """Where to read and write. Raises TransactionError before the start and after the end.
+
+        A statement given to `execute` and its like may have been the end.
+        """
+        work = self._begun()
+        if self._watch is not None:
+            self._watch.check()
+        return work
+
+    def _begun(self) -> DriverTransaction:
         if self._over:
             raise TransactionError(
                 "the transaction that this code was started in is over; a task that outlives its "
@@ -101,6 +120,8 @@ class Transaction:
         It sees what the transaction has written, and is committed or undone with it. One that
         fails is undone by itself, with SQLAlchemy's own error; but SerializationError,
         LockTimeoutError and the like are raised for what trying again may help with.
+        Raises TransactionError when the statement ended the transaction, and so does the block's
+        end then: COMMIT, ROLLBACK, and on MariaDB CREATE and the like, which commit by themselves.
         Raises UnsupportedError where the backend is no SQL database.
         """
         return await (await self.lent()).execute(statement, parameters)
@@ -131,6 +152,7 @@ class Transaction:
             loan = work.lend()
             await loan.open()
             self._loan = loan
+            self._watch = loan if isinstance(loan, Watchful) else None
         return self._loan
 
     def savepoint(self) -> Savepoint:
@@ -150,13 +172,16 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        work = self.work
+        work = self._begun()
         self._over = True
         if self._token is not None:
             _open.reset(self._token)
         try:
             if self._loan is not None:
                 await self._loan.close()
+            known = error is not None and not isinstance(error, Exception)  # cancelled
+            if self._watch is not None and not known and not isinstance(error, TransactionError):
+                self._watch.check()
         except BaseException:
             await work.rollback()
             raise

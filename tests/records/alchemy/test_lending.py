@@ -7,13 +7,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from holdfast import Entity, Field, generated_key, open_store, sync
-from holdfast.errors import UnsupportedError
+from holdfast.errors import TransactionError, UnsupportedError
 from holdfast.records import field
 
 
-class Note(Entity, table="lent_notes"):
+class Note(Entity, table="lent_notes", indexes=[("place",)]):
     id: Field[int] = generated_key()
     text: Field[str] = field(max_length=50, unique=True)
+    place: Field[int] = field(default=0)
 
 
 class Base(DeclarativeBase):
@@ -26,6 +27,7 @@ class Row(Base):
     __tablename__ = "lent_notes"
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str] = mapped_column(sa.String(50))
+    place: Mapped[int] = mapped_column(default=0)
 
 
 TEXTS = sa.select(Row.text).order_by(Row.text)
@@ -195,3 +197,131 @@ async def test_what_is_no_sql_refuses_by_name():
         async with store.transaction() as tx:
             with pytest.raises(UnsupportedError, match="memory"):
                 await tx.execute(TEXTS)
+
+
+async def test_a_schema_made_or_dropped_twice_says_nothing(store, caplog):
+    await store.create_schema()
+    await store.drop_schema()
+    await store.drop_schema()
+    await store.create_schema()
+    assert not caplog.records
+
+
+ENDINGS = {
+    "commit": [sa.text("COMMIT")],
+    "rollback": [sa.text("ROLLBACK")],
+    "another begun": [sa.text("COMMIT"), sa.text("BEGIN")],
+}
+
+
+def ended():
+    return pytest.raises(TransactionError, match="ended before its block did")
+
+
+@pytest.fixture(params=ENDINGS)
+def ending(request):
+    return ENDINGS[request.param]
+
+
+async def test_a_statement_that_ends_the_transaction_is_told_at_once_and_at_the_end(store, ending):
+    notes, called = store.repository(Note), []
+
+    async def callback():
+        called.append(True)
+
+    with ended():
+        async with store.transaction() as tx:
+            tx.after_commit(callback)
+            for statement in ending:
+                with ended():
+                    await tx.execute(statement)
+            for refused in (
+                notes.add(Note(text="after")),
+                notes.find(),
+                tx.execute(sa.insert(Row).values(text="after")),
+                tx.run_sync(lambda connection: connection.execute(TEXTS)),
+            ):
+                with ended():
+                    await refused
+    assert not called
+    assert await texts(store) == []
+    async with store.transaction() as tx:
+        await tx.execute(sa.insert(Row).values(text="the connection serves on"))
+    assert await texts(store) == ["the connection serves on"]
+
+
+async def test_plain_code_that_ends_the_transaction_by_the_drivers_own_cursor_is_told(store):
+    def work(connection):
+        cursor = connection.connection.cursor()
+        for text in ("COMMIT", "BEGIN"):
+            cursor.execute(text)
+        cursor.close()
+
+    with ended():
+        async with store.transaction() as tx:
+            with ended():
+                await tx.run_sync(work)
+    assert await texts(store) == []
+
+
+async def test_a_session_that_ends_the_transaction_is_told(store, ending):
+    with ended():
+        async with store.transaction() as tx, tx.savepoint(), tx.session() as session:
+            for statement in ending:
+                with ended():
+                    await session.execute(statement)
+    await store.repository(Note).add(Note(text="alive"))
+    assert await texts(store) == ["alive"]
+
+
+async def test_another_error_of_the_block_does_not_hide_that_the_transaction_ended(store):
+    with ended() as info:
+        async with store.transaction() as tx:
+            with ended():
+                await tx.execute(sa.text("COMMIT"))
+            raise KeyError
+    assert isinstance(info.value.__context__, KeyError)
+
+
+async def test_a_cancelled_block_stays_cancelled_when_its_transaction_ended(store):
+    with pytest.raises(asyncio.CancelledError):
+        async with store.transaction() as tx:
+            with ended():
+                await tx.execute(sa.text("COMMIT"))
+            raise asyncio.CancelledError
+    await store.repository(Note).add(Note(text="alive"))
+
+
+@pytest.mark.parametrize(
+    "text", ["CREATE TABLE lent_more (id INT)", "CREATE TABLE lent_notes (id INT)"]
+)
+async def test_what_commits_by_itself_on_mariadb_is_told_even_when_it_fails(mariadb_url, text):
+    async with open_store(mariadb_url, [Note]) as store:
+        await store.drop_schema()
+        await store.create_schema()
+        with ended():
+            async with store.transaction() as tx:
+                await tx.execute(sa.insert(Row).values(text="kept"))
+                with ended():
+                    await tx.execute(sa.text(text))
+                with ended():
+                    await store.repository(Note).add(Note(text="refused"))
+        assert await texts(store) == ["kept"]
+        with ended():
+            async with store.transaction() as tx:
+                await tx.execute(sa.text("DROP TABLE IF EXISTS lent_more"))
+
+
+def test_the_blocking_twin_tells_the_same(blocking, ending):
+    with ended():
+        with blocking.transaction() as tx:
+            for statement in ending:
+                with ended():
+                    tx.execute(statement)
+            with ended():
+                blocking.repository(Note).add(Note(text="after"))
+    with ended():
+        with blocking.transaction() as tx, tx.session() as session:
+            session.execute(ending[0])
+    blocking.repository(Note).add(Note(text="alive"))
+    assert [each.text for each in blocking.repository(Note).find()] == ["alive"]

@@ -5,7 +5,7 @@ from sqlalchemy.orm import selectinload
 from sqlmodel import Field, Relationship, SQLModel, col
 
 from holdfast import open_store
-from holdfast.errors import ConfigurationError, DuplicateError
+from holdfast.errors import ConfigurationError, DuplicateError, InvalidValueError
 
 
 class Squad(SQLModel, table=True):
@@ -65,3 +65,29 @@ async def test_a_sqlmodel_lives_in_a_repository(url):
 def test_a_sqlmodel_without_a_table_is_refused():
     with pytest.raises(ConfigurationError, match="table=True"):
         open_store("memory://", [HeroPublic])
+
+
+class Short(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=5)
+
+
+async def test_the_field_that_is_wrong_is_named_and_not_the_key_to_be_numbered():
+    async with open_store("memory://", [Short]) as store:
+        await store.create_schema()
+        shorts = store.repository(Short)
+        wrong = Short(name="toolong")
+        for refused in (
+            shorts.add(wrong),
+            shorts.add_many([Short(name="fits"), wrong]),
+            shorts.upsert_many([wrong]),
+            shorts.add(Short()),
+        ):
+            with pytest.raises(InvalidValueError, match=r"^Short\.name: ") as info:
+                await refused
+            assert info.value.field == "name"
+        stored = await shorts.add(Short(name="fits"))
+        stored.id = None
+        with pytest.raises(InvalidValueError, match=r"^Short\.id: "):
+            await shorts.update(stored)
+        assert await shorts.count() == 1

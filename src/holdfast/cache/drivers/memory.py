@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from holdfast.cache.driver import HEAD, LEASE, Outcome
+from holdfast.cache.driver import HEAD, LEASE, Outcome, closed
 from holdfast.errors import StorageError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class MemoryDriver:
         self._ends: list[tuple[float, str]] = []
         self._bytes = 0
         self._mutex = threading.RLock()
+        self._open = True
 
     @property
     def entries(self) -> int:
@@ -63,12 +64,19 @@ class MemoryDriver:
             self._ends.clear()
             self._bytes = 0
 
+    def close(self) -> None:
+        """Forget everything; what is asked after this raises RuntimeError."""
+        with self._mutex:
+            self._open = False
+            self.clear()
+
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         with self._mutex:
             return [self._get(name) for name in names]
 
     async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
         with self._mutex:
+            self._check()
             for name, value in items:
                 if len(name) + len(value) + _OVERHEAD > self._max_bytes:
                     raise StorageError(
@@ -111,6 +119,7 @@ class MemoryDriver:
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         with self._mutex:
+            self._check()
             self._remove_all(names)
             if pattern is not None:
                 self._remove_all([name for name in self._entries if pattern.fits(name)])
@@ -148,6 +157,7 @@ class MemoryDriver:
 
     async def scan(self, prefix: str) -> AsyncIterator[list[tuple[str, bytes]]]:
         with self._mutex:
+            self._check()
             names = [name for name in self._entries if name.startswith(prefix)]
         for start in range(0, len(names), _BATCH):
             with self._mutex:
@@ -161,10 +171,15 @@ class MemoryDriver:
     def _end(self, ttl: int | None) -> float | None:
         return None if ttl is None else self._clock() + ttl / 1000
 
+    def _check(self) -> None:
+        if not self._open:
+            raise closed()
+
     def _lives(self, entry: _Entry) -> bool:
         return entry[1] is None or entry[1] > self._clock()
 
     def _get(self, name: str) -> bytes | None:
+        self._check()
         entry = self._entries.get(name)
         if entry is None:
             return None

@@ -102,9 +102,9 @@ class HistoryCases:
         assert info.version is not None
         for key, version in (("other", info.version), ("k", "nonsense"), ("none", info.version)):
             assert await versioned.head(key, version=version) is None
-            with pytest.raises(ObjectNotFoundError):
+            with pytest.raises(ObjectNotFoundError, match=f"no such version.*{version}"):
                 await versioned.get(key, version=version)
-            with pytest.raises(ObjectNotFoundError):
+            with pytest.raises(ObjectNotFoundError, match=f"no such version.*{version}"):
                 await versioned.restore(key, version)
             assert await versioned.delete(key, version=version) is False
         assert await versioned.get("k") == b"1"

@@ -110,6 +110,15 @@ class MirroringCases:
         names = [e.prefix if isinstance(e, CommonPrefix) else e.key async for e in level]
         assert names == ["c.txt", "d/"]
 
+    async def test_a_filter_chooses_by_the_size_of_the_content(self, bucket: Bucket) -> None:
+        packed = PutOptions(compression="gzip")
+        await bucket.put("packed.txt", bytes(100_000), options=packed)
+        await bucket.put("plain.txt", bytes(100))
+        (found,) = [info async for info in bucket.list(where=Filter(least=50_000))]
+        assert (found.key, found.size, found.encoding) == ("packed.txt", 100_000, "gzip")
+        assert found.stored_size < 1000
+        assert await _keys(bucket, Filter(most=50_000)) == ["plain.txt"]
+
     async def test_a_filter_looks_beyond_its_first_batch(self, bucket: Bucket) -> None:
         for number in range(70):
             kind = "text/css" if number % 10 == 0 else "text/plain"
@@ -134,6 +143,13 @@ class MirroringCases:
             {"types": "video/*"},
             {"types": ("video",)},
             {"since": naive},
+            {"since": "2020"},
+            {"before": 5},
+            {"types": 5},
+            {"types": (5,)},
+            {"least": "a"},
+            {"most": 1.5},
+            {"tags": "a"},
             {"tags": {"": ""}},
         )
         for wrong in wrongs:
@@ -148,12 +164,14 @@ class MirroringCases:
         for name in ("a.txt", "sub/b.txt", "sub/ü c"):
             (folder / name).write_bytes(name.encode())
         (folder / "link").symlink_to("a.txt")
+        (folder / "alias").symlink_to("sub")
         os.mkfifo(folder / "pipe")
         await bucket.put("up/stale", b"x")
         await bucket.put("other", b"x")
         first = await bucket.sync_up(folder, "up/")
         assert first.transferred == ("up/a.txt", "up/sub/b.txt", "up/sub/ü c")
         assert (first.deleted, first.unchanged) == ((), 0)
+        assert first.skipped == ("alias", "link", "pipe")
         assert await bucket.get("up/sub/ü c") == "sub/ü c".encode()
         os.utime(folder / "a.txt")  # another time, the same bytes
         (folder / "sub/b.txt").write_bytes(b"SUB/B.TXT")  # the same size, other bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,6 +63,15 @@ class ReadingCases:
         await bucket.put("k", b"01234")
         with pytest.raises(InvalidValueError, match="has 5 bytes"):
             await bucket.get("k", start=start, end=end)
+
+    async def test_an_offset_that_is_no_whole_number_is_refused(self, bucket: Bucket) -> None:
+        await bucket.put("k", b"01234")
+        wrongs: tuple[Any, ...] = (1.5, "1", b"1")
+        for wrong in wrongs:
+            with pytest.raises(InvalidValueError, match=r"object\.start"):
+                await bucket.get("k", start=wrong)
+            with pytest.raises(InvalidValueError, match=r"object\.end"):
+                await bucket.get("k", end=wrong)
 
     async def test_pieces_of_another_object_are_refused(self, bucket: Bucket) -> None:
         first = await bucket.put("k", b"01234")

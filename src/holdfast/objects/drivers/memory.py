@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from holdfast.errors import ObjectNotFoundError, PreconditionFailedError, UnsupportedError
+from holdfast.errors import PreconditionFailedError, UnsupportedError
 from holdfast.objects.driver import Capability, ObjectInfo, draft_of, info_of
-from holdfast.objects.history import ObjectVersion
+from holdfast.objects.history import ObjectVersion, absent
 from holdfast.objects.listing import entries
 from holdfast.objects.settings import BucketTags, S, Setting, Versioning
 
@@ -172,7 +172,7 @@ class MemoryDriver:
         """Return that version of *key*, the newest when None. Raises ObjectNotFoundError."""
         stored = self.newest(key) if version is None else self._version(key, version)
         if stored is None or stored.info is None:
-            raise ObjectNotFoundError(key)
+            raise absent(key, version)
         return stored
 
     def describe(self, stored: Stored) -> ObjectInfo:

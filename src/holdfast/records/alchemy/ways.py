@@ -42,6 +42,7 @@ class MappedOrigin:
         self._entity = entity
         self._names = [spec.name for spec in specs if spec.in_constructor]
         self._key = next(spec.name for spec in specs if spec.role in ("key", "generated"))
+        self._numbered = any(spec.role == "generated" for spec in specs)
         self._specs = {spec.name: spec for spec in specs}
         self._defaults = defaults
         self._words = Words(entity.__name__, specs)
@@ -52,12 +53,15 @@ class MappedOrigin:
     # --- instances --------------------------------------------------------------------------
 
     def values(self, entity: object, *, now: datetime, fresh: bool) -> Mapping[str, object]:
-        held = vars(entity)
+        held: Mapping[str, object] = vars(entity)
+        if self._numbered and self._key in held and held[self._key] is None:
+            # SQLModel says None of a key that is still to be numbered.
+            held = {name: value for name, value in held.items() if name != self._key}
         changed = self._defaults.changed
         if not changed and all(name in held for name in self._names):
             return held
         values = dict(held)
-        state = held[_STATE]
+        state = vars(entity)[_STATE]
         if not fresh:
             for name, make in changed.items():
                 if name not in state.committed_state:  # else the caller has set it

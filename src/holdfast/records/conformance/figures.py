@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from holdfast.errors import DuplicateError, InvalidQueryError, InvalidValueError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Author, Setting, Specimen, Tally
+from holdfast.records.conformance.entities import Author, Level, Setting, Specimen, Tally
 from holdfast.records.conformance.lab import same
 from holdfast.records.field import count
 
@@ -106,3 +108,23 @@ async def many_are_deleted_by_key(lab: Lab) -> None:
     async with lab.refused(InvalidValueError):
         await repository.delete_many(["b", ""])
     assert [each.name for each in await repository.find()] == ["b", "d"]
+
+
+@case("FIGURE-1", "ORDER-3")
+async def the_least_and_the_greatest_of_every_kind_that_has_an_order(lab: Lab) -> None:
+    repository = lab.repository(Specimen)
+    small = Specimen(text="a", number=1)
+    large = Specimen(
+        flag=True, number=2, ratio=1.5, text="b", data=b"\xff", amount=Decimal("0.01"),
+        token=UUID(int=2**128 - 1), span=timedelta(1), level=Level.HIGH,
+    )  # fmt: skip
+    await repository.add_many([large, small])
+    for field in (
+        Specimen.number, Specimen.ratio, Specimen.text, Specimen.data,
+        Specimen.amount, Specimen.token, Specimen.span, Specimen.level,
+    ):  # fmt: skip
+        rows = await repository.select(field, order_by=Specimen.number.asc())
+        found = await repository.aggregate(field.min(), field.max())
+        assert same(list(found[0]), [value for (value,) in rows]), field
+        grouped = await repository.aggregate(field.max(), by=Specimen.number)
+        assert same([value for _, value in grouped], [value for (value,) in rows]), field

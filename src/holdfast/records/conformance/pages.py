@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.conformance.case import case
@@ -164,6 +164,9 @@ async def a_cursor_of_another_query_is_refused(lab: Lab) -> None:
             await repository.page(query, order_by=order, size=2, cursor=page.next)
     async with lab.refused(InvalidQueryError):
         await lab.repository(Setting).page(cursor=page.next)
+    for size in (0, 2.5, True, "3"):
+        async with lab.refused(InvalidQueryError):
+            await repository.page(size=cast("int", size))
     again = await repository.page(where, order_by=Tally.total.asc(), size=3, cursor=page.next)
     assert "".join(each.id for each in again) == "cde"
 

@@ -138,9 +138,13 @@ async def predicates_combine(lab: Lab) -> None:
         deep = ~(deep & two) | three
     assert await repository.count(deep) + await repository.count(~deep) == 5
     wide = one
-    for value in range(300):
+    for value in range(2000):
         wide = wide | (number == value)
     assert await _found(lab, wide) == [1, 2, 3, 4]
+    for _ in range(45):
+        deep = ~deep | two
+    async with lab.refused(InvalidQueryError):
+        await repository.count(deep)
 
 
 @case("QUERY-1", "ORDER-1", "FIND-1")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import hiredis
 
-from holdfast.cache.drivers.redis.link import BATCH, unknown_script
+from holdfast.cache.drivers.redis.link import BATCH, expected
 from holdfast.cache.drivers.redis.session import kill, log_in, refusal
 from holdfast.cache.drivers.redis.slots import View, slot_of, view_of
 from holdfast.cache.drivers.redis.wire import Endpoint
@@ -224,7 +224,7 @@ class ClusterLink:
         """Return the answer to *command* from where its slot is now; who redirects did nothing."""
         reply: Reply = refused
         for _ in range(_MOST_HOPS):
-            if not isinstance(reply, hiredis.ReplyError) or unknown_script(reply):
+            if not isinstance(reply, hiredis.ReplyError) or expected(reply):
                 return reply
             kind, *where = str(reply).split()
             if kind not in {"MOVED", "ASK"} or len(where) != 2:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import hiredis
 
 from holdfast.cache.driver import HEAD, LEASE, NEAR, Outcome, Swap
-from holdfast.cache.drivers.redis.link import unknown_script
+from holdfast.cache.drivers.redis.link import foreign, unknown_script
 from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ class RedisDriver:
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         prefix = self._prefix
         if len(names) == 1:
-            return cast("list[bytes | None]", await self._link.ask([("GET", prefix + names[0])]))
+            return read_values(await self._link.ask([("GET", prefix + names[0])]))
         if not names:
             return []
         if not self._link.one_place:
             gets: list[Command] = [("GET", prefix + name) for name in names]
-            return cast("list[bytes | None]", await self._link.ask(gets))
+            return read_values(await self._link.ask(gets))
         (values,) = await self._link.ask([("MGET", *[prefix + name for name in names])])
         return cast("list[bytes | None]", values)
 
@@ -92,8 +92,20 @@ class RedisDriver:
         return done
 
     async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
-        commands = [self._swapping(swap, ttl, SWAP.digest) for swap in swaps]
-        replies = await self._link.ask(commands)
+        done = await self._swapped(swaps, ttl)
+        refused = [
+            number
+            for number, swap in enumerate(swaps)
+            if not done[number] and swap.over is None and swap.value is not None
+        ]
+        if refused:  # by a value, or by something foreign, which counts as nothing
+            again = [swaps[number]._replace(over=b"") for number in refused]
+            for number, outcome in zip(refused, await self._swapped(again, ttl), strict=True):
+                done[number] = outcome
+        return done
+
+    async def _swapped(self, swaps: Sequence[Swap], ttl: int | None) -> list[bool]:
+        replies = await self._link.ask([self._swapping(swap, ttl, SWAP.digest) for swap in swaps])
         unknown = [number for number, reply in enumerate(replies) if unknown_script(reply)]
         if unknown:
             again = [self._swapping(swaps[number], ttl, None) for number in unknown]
@@ -148,7 +160,7 @@ class RedisDriver:
             if "not an integer" in str(error):
                 return None
             raise
-        return int(cast("int | bytes", total))
+        return None if foreign(total) else int(cast("int | bytes", total))
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         arguments = (LEASE, ttl or b"")
@@ -165,8 +177,8 @@ class RedisDriver:
             )
             yield [
                 (name, head)
-                for name, head in zip(names, cast("list[bytes]", heads), strict=True)
-                if head  # gone since
+                for name, head in zip(names, read_values(heads), strict=True)
+                if head  # else gone since, or foreign
             ]
 
     async def _find_names(self, prefix: str) -> AsyncIterator[list[str]]:
@@ -190,7 +202,7 @@ class RedisDriver:
             return await self._link.ask(commands)
         *replies, mark = await self._link.ask((*commands, ("GET", self._prefix + NEAR)))
         now = time.monotonic()
-        if isinstance(mark, bytes):
+        if isinstance(mark, bytes) and mark.isdigit():
             self._copied_until = now + MARK_LIFE / 1000
             self._copied_for = int(mark) / 1000
         if now < self._copied_until:
@@ -206,3 +218,8 @@ class RedisDriver:
         if unknown_script(reply):
             (reply,) = await ask([("EVAL", script.source, *rest)])
         return reply
+
+
+def read_values(replies: Sequence[Reply]) -> list[bytes | None]:
+    """Return *replies* with empty bytes for what is foreign."""
+    return [b"" if foreign(reply) else cast("bytes | None", reply) for reply in replies]

@@ -31,10 +31,11 @@ class Link(Protocol):
         ...
 
     async def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        """Return the answers by position; a script that a server does not know, as NOSCRIPT.
+        """Return the answers by position.
 
-        Raises what another refusal means, and UnavailableError; any of the commands was carried
-        out then, or none.
+        Two refusals are answers: NOSCRIPT for a script that a server does not know, WRONGTYPE for
+        something of another type than the command is for. Raises what another refusal means, and
+        UnavailableError; any of the commands was carried out then, or none.
         """
         ...
 
@@ -117,7 +118,7 @@ class PrimaryLink:
             raise UnavailableError("redis: not connected")
         replies = await session.wire.ask(commands)
         for reply in replies:
-            if type(reply) is hiredis.ReplyError and not unknown_script(reply):
+            if type(reply) is hiredis.ReplyError and not expected(reply):
                 raise self._meaning(session, reply)
         return replies
 
@@ -137,5 +138,15 @@ class PrimaryLink:
         return error
 
 
+def expected(reply: Reply) -> bool:
+    """Tell whether *reply* is a refusal that whoever asked makes sense of."""
+    return unknown_script(reply) or foreign(reply)
+
+
 def unknown_script(reply: Reply) -> bool:
     return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")
+
+
+def foreign(reply: Reply) -> bool:
+    """Tell whether *reply* says that what is there is of a type that no cache stores."""
+    return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE")

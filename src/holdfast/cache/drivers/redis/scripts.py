@@ -19,13 +19,20 @@ def _script(source: str) -> Script:
 
 
 SWAP = _script("""
-if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+local head = redis.pcall('GETRANGE', KEYS[1], 0, math.max(0, #ARGV[1] - 1))
+local other = type(head) == 'table'
+if other and not string.find(head.err, 'WRONGTYPE', 1, true) then return head end
+if ARGV[1] == '' then
+    if head == '' then other = redis.call('EXISTS', KEYS[1]) == 1 end
+    if not other then return 0 end
+elseif head ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1])
 elseif ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2])
 else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1
 """)
-"""name; bytes that it must start with, its new value or nothing, milliseconds or nothing"""
+"""name; bytes that it must start with, nothing for what no cache put there (another type, or an
+empty string), its new value or nothing, milliseconds or nothing"""
 
 INCREMENT = _script("""
 local new = redis.call('EXISTS', KEYS[1]) == 0
@@ -44,7 +51,8 @@ return 1
 """name; milliseconds of a lease, of which the longest stays, milliseconds that the mark lives"""
 
 EXPIRE = _script("""
-local head = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)
+local head = redis.pcall('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)
+if type(head) == 'table' then return head end
 if head == '' or head == ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('PERSIST', KEYS[1])
 else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from holdfast.cache.driver import NEAR
-from holdfast.cache.drivers.redis.driver import MARK_LIFE, RedisDriver
+from holdfast.cache.drivers.redis.driver import MARK_LIFE, RedisDriver, read_values
 from holdfast.cache.drivers.redis.scripts import MARK
 
 if TYPE_CHECKING:
@@ -55,10 +55,13 @@ class TrackedRedisDriver(RedisDriver):
             await self._run(MARK, [self._prefix + NEAR], (lease, MARK_LIFE))
             self._mark_again = now + MARK_LIFE / 2000
         full = [self._prefix + name for name in names]
-        commands: list[Command] = [("MGET", *full), *[("PTTL", name) for name in full]]
+        one = len(full) == 1  # GET tells what is foreign
+        commands: list[Command] = [("GET" if one else "MGET", *full)]
+        commands += [("PTTL", name) for name in full]
         commands.append(("GET", self._prefix + NEAR))
-        values, *lefts, mark = await self._link.ask(commands)
-        marked = isinstance(mark, bytes) and int(mark) >= lease
+        found, *lefts, mark = await self._link.ask(commands)
+        values = read_values([found]) if one else cast("list[bytes | None]", found)
+        marked = isinstance(mark, bytes) and mark.isdigit() and int(mark) >= lease
         if not marked:
             self._mark_again = -math.inf
-        return cast("list[bytes | None]", values), cast("list[int]", lefts), marked
+        return values, cast("list[int]", lefts), marked

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
     from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
     from holdfast.objects.drivers.s3.options import Place, S3Options
-    from holdfast.objects.drivers.s3.service import Service
+    from holdfast.objects.drivers.s3.service import Reply, Service
     from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
     from holdfast.objects.history import ObjectVersion, Upload
     from holdfast.objects.settings import ObjectLock, Retention, S, Setting
 
 
 _LOOKS_AT_ONCE = 16
+_KEYS_REFUSED = frozenset({401, 403})
 
 
 class S3Driver:
@@ -61,7 +62,7 @@ class S3Driver:
         Raises ConfigurationError when the bucket is not there.
         """
         try:
-            reply = await self._service.call(Ask("HeadBucket", "HEAD"))
+            reply = await self._look()
         except ServiceError as error:
             if error.status != 404:
                 raise
@@ -70,7 +71,7 @@ class S3Driver:
                     f"there is no bucket {self._service.bucket!r}; ?create=true makes it"
                 ) from error
             await self._create()
-            reply = await self._service.call(Ask("HeadBucket", "HEAD"))
+            reply = await self._look()
         self._profile = profile_of(reply.headers.get("server", ""))
 
     def write(self, key: str) -> S3Writing:
@@ -192,7 +193,7 @@ class S3Driver:
         return self._service.retries
 
     async def probe(self) -> None:
-        await self._service.call(Ask("HeadBucket", "HEAD"))
+        await self._look()
 
     async def sweep(self) -> int:
         """Nothing: what a dead writer leaves, only its age tells from others."""
@@ -234,6 +235,21 @@ class S3Driver:
     def _refuse_absent(self, key: str) -> None:
         if self._profile.refusal(key) is not None:
             raise ObjectNotFoundError(key)
+
+    async def _look(self) -> Reply:
+        """Ask after the bucket. Such an answer has no body: its status has to say it all.
+
+        Raises ConfigurationError when the service doesn't take these keys.
+        """
+        try:
+            return await self._service.call(Ask("HeadBucket", "HEAD"))
+        except ServiceError as error:
+            if error.status not in _KEYS_REFUSED:
+                raise
+            raise ConfigurationError(
+                f"the bucket {self._service.bucket!r} answers {error.status}: "
+                "the keys are refused, or may not see this bucket"
+            ) from error
 
     async def _create(self) -> None:
         body = b""

@@ -9,6 +9,7 @@ from holdfast.errors import ObjectLockedError, ObjectNotFoundError, ServiceError
 from holdfast.objects.drivers.s3.document import unreadable, write, write_text
 from holdfast.objects.drivers.s3.service import Ask, sending
 from holdfast.objects.drivers.s3.settings import read
+from holdfast.objects.history import absent
 from holdfast.objects.settings import DefaultRetention, Mode, ObjectLock, Retention
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ _REFUSALS = frozenset({400, 403, 409})
 
 async def lock_of(service: Service, key: str, version: str | None) -> ObjectLock:
     """Return what holds that version. Raises ObjectNotFoundError."""
-    retained = await _asked(service, "GetObjectRetention", key, _query("retention", version))
-    held = await _asked(service, "GetObjectLegalHold", key, _query("legal-hold", version))
+    retained = await _asked(service, "GetObjectRetention", "retention", key, version)
+    held = await _asked(service, "GetObjectLegalHold", "legal-hold", key, version)
     retention = None
     if retained is not None and retained.get("Mode"):
         mode: Mode = "COMPLIANCE" if retained.need("Mode") == "COMPLIANCE" else "GOVERNANCE"
@@ -54,7 +55,7 @@ async def refused(
 ) -> Exception:
     """Return ObjectLockedError when *error* comes from a lock that stands, else *error*."""
     if error.status in (404, 405):
-        return ObjectNotFoundError(key)
+        return absent(key, version)
     if error.status not in _REFUSALS:
         return error
     try:
@@ -75,15 +76,15 @@ async def _done(service: Service, ask: Ask, key: str, version: str | None) -> No
 
 
 async def _asked(
-    service: Service, operation: str, key: str, query: tuple[tuple[str, str], ...]
+    service: Service, operation: str, name: str, key: str, version: str | None
 ) -> Element | None:
     try:
-        reply = await service.call(Ask(operation, "GET", key, query))
+        reply = await service.call(Ask(operation, "GET", key, _query(name, version)))
     except ServiceError as error:
         if error.code in _NONE:
             return None
         if error.status in (404, 405):
-            raise ObjectNotFoundError(key) from error
+            raise absent(key, version) from error
         raise
     return reply.document() if reply.body.strip() else None
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-_CONFLICTS = ("duplicate", "foreign key", "other row")
+_OTHER_ROW = ("other row", "overflow")  # how an upsert fails that met another row than it named
+_CONFLICTS = ("duplicate", "foreign key", *_OTHER_ROW)
 _ROWS = 500  # of one statement
 _LONG = 10_000  # characters from which on a text's bytes are counted and not guessed
 _SHARE = 4  # the part of a packet that a batch fills, as quoting makes values longer
@@ -226,7 +227,7 @@ class MariaDBRows(ServerRows):
         try:
             return (await self._upsert_many(model, (row,), on))[0]
         except Exception as error:
-            if self.kind(error) == "other row":
+            if self.kind(error) in _OTHER_ROW:
                 found = await self._overwrite(model, row, on)
                 if found is not None:
                     return found, False
@@ -278,10 +279,12 @@ class MariaDBRows(ServerRows):
         """Return what kept *row* out; *stored* when it replaces one under its key."""
         encoded = self.catalogue.writes(model).encode(row)
         kind, statements = self.kind(error), self.catalogue.statements
-        if kind in ("duplicate", "other row"):
+        if kind in ("duplicate", *_OTHER_ROW):
             for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
                 if await self._any(question):
                     return conflict("duplicate", model, unique, index)
+            if kind == "overflow":
+                return self.classified(error, model)
             return conflict("duplicate", model, (), index)
         if kind == "foreign key":
             for reference, question in targets_of_row(statements, model, encoded):

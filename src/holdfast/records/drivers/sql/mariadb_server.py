@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _FOREVER = 31_536_000  # seconds
 MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+_QUIETLY = "SET STATEMENT sql_notes = 0"
+"""Begins a statement that makes no note of what is there, or gone, already: asyncmy logs notes."""
 _dialect = cache(MariaDBDialect)
 
 
@@ -112,9 +114,10 @@ class MariaDBServer:
         for table in statements.tables.values():
             made = statements.compile(sa.schema.CreateTable(table, if_not_exists=True)).sql
             # Tables may point at ones that come later, or at each other.
-            wanted.append(f"SET STATEMENT foreign_key_checks = 0 FOR {made.strip()}")
+            wanted.append(f"{_QUIETLY}, foreign_key_checks = 0 FOR {made.strip()}")
             wanted += [
-                statements.compile(sa.schema.CreateIndex(index, if_not_exists=True)).sql
+                f"{_QUIETLY} FOR "
+                + statements.compile(sa.schema.CreateIndex(index, if_not_exists=True)).sql.strip()
                 for index in sorted(table.indexes, key=lambda index: str(index.name))
             ]
         return wanted
@@ -122,7 +125,7 @@ class MariaDBServer:
     def removal(self, statements: Statements) -> Sequence[str]:
         quote = statements.dialect.compiler.identifier_preparer.format_table
         names = ", ".join(quote(table) for table in statements.tables.values())
-        return (f"SET STATEMENT foreign_key_checks = 0 FOR DROP TABLE IF EXISTS {names}",)
+        return (f"{_QUIETLY}, foreign_key_checks = 0 FOR DROP TABLE IF EXISTS {names}",)
 
     async def pause(self, seconds: float) -> None:
         if self.blocking:

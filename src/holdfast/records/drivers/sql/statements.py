@@ -58,6 +58,9 @@ def statements_of(models: tuple[Model[object], ...], dialect: Dialect) -> Statem
     return Statements(models, dialect)
 
 
+_GROUP = 400
+
+
 class Statements:
     """The statements for some models in one dialect, compiled at their first use.
 
@@ -265,7 +268,7 @@ class Statements:
                 return sa.false() if negate else sa.true()
             case And(parts) | Or(parts):
                 built = [self._condition(table, part, parameters, negate=negate) for part in parts]
-                return sa.and_(*built) if isinstance(leaf, And) is not negate else sa.or_(*built)
+                return _joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
             case Not(part):
                 return self._condition(table, part, parameters, negate=not negate)
             case After():
@@ -393,3 +396,14 @@ def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Ex
         return columns[0] < values[0] if descending else columns[0] > values[0]
     row, place = sa.tuple_(*columns), sa.tuple_(*values)
     return row < place if descending else row > place
+
+
+def _joined(how: Callable[..., Expression], parts: list[Expression]) -> Expression:
+    """Return *parts* as one, in groups of groups: SQLite takes no list longer than 1000.
+
+    `IS TRUE` keeps a group apart, whose parentheses SQLAlchemy would leave out.
+    """
+    while len(parts) > _GROUP:
+        groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
+        parts = [how(*group).is_(sa.true()) for group in groups]
+    return how(*parts)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from holdfast.errors import (
     ConfigurationError,
     HoldfastError,
+    InvalidValueError,
     LockTimeoutError,
     SchemaMismatchError,
     SerializationError,
@@ -342,6 +343,8 @@ class ServerRows:
                 else f"the table {model.table} lacks a column of {model.name}"
             )
             return SchemaMismatchError(f"the {self.catalogue.backend} database", (missing,))
+        if found == "overflow" and model is not None:
+            return InvalidValueError(model.name, "sum", "it is too large for its type")
         if found == "too deep":
             return UnsupportedError("a cascade of that many levels", self.catalogue.backend)
         if found == "too large":

@@ -196,7 +196,8 @@ class MariaDBDialect:
         """The last column tells whether the row was created.
 
         MariaDB overwrites whichever row is in the way. Is that not the one with the same *on*, the
-        key becomes NULL, which it can't be: the statement fails as a whole.
+        key becomes what it can't be, and the statement fails as a whole: NULL, or a number too
+        large where MariaDB would take NULL for 0, since it gives the numbers.
         """
         key = model.key.name
         values: dict[str, Expression] = {
@@ -212,10 +213,12 @@ class MariaDBDialect:
         )
         changes = overwriting(model, table, on, insert.inserted)
         changes.pop(key, None)
-        kept = {key: getattr(sa.func, "if")(same, table.c[key], sa.null())}
+        impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
+        kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}
         return insert.on_duplicate_key_update({**kept, **changes}).returning(*table.c, created)
 
 
+_TOO_LARGE: Expression = sa.literal_column("99999999999999999999")
 _FALSE: Expression = sa.literal_column("0")
 _COMPARED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
     Operator.EQ: lambda found, wanted: found == wanted,

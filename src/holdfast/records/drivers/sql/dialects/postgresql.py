@@ -107,7 +107,7 @@ class PostgreSQLDialect:
                 ordered = column.asc() if figure.function == "min" else column.desc()
                 values = sa.func.array_agg(postgresql.aggregate_order_by(column, ordered))
                 present = values.filter(column.is_not(None))
-                return sa.type_coerce(present, sa.ARRAY(sa.Text()))[1]
+                return sa.type_coerce(present, sa.ARRAY(sa.Text()))[sa.literal_column("1")]
             function = getattr(sa.func, figure.function)
             found: Expression = function(column)
             return found

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 class Lent:
     """What makes a dialect of SQLAlchemy's leave the connection's life to its owner."""
 
+    undo_is_strict = False
+    """A ROLLBACK outside of a transaction is an error."""
+
+    @staticmethod
+    def within(raw: Any) -> bool:
+        """Tell, without asking, whether the driver's connection *raw* is in a transaction."""
+        raise NotImplementedError
+
     def on_connect(self) -> Callable[[Any], None] | None:
         return None
 
@@ -81,12 +89,22 @@ def _engine(dialect: Any, connection: Any, url: str) -> sa.Engine:
 class _SQLite(Lent, SQLiteDialect_pysqlite):  # type: ignore[misc]  # pyright: ignore[reportIncompatibleMethodOverride]
     supports_statement_cache = True
 
+    undo_is_strict = True
+
+    @staticmethod
+    def within(raw: Any) -> bool:
+        return bool(raw.in_transaction)
+
 
 def _asyncpg(raw: Any, whole: Whole | None) -> sa.Engine:
     asyncpg: Any = import_module("sqlalchemy.dialects.postgresql.asyncpg")
 
     class Dialect(Lent, asyncpg.PGDialect_asyncpg):  # type: ignore[misc]
         supports_statement_cache = True
+
+        @staticmethod
+        def within(raw: Any) -> bool:
+            return bool(raw.is_in_transaction())
 
     dbapi = Dialect.import_dbapi()
     adapted = asyncpg.AsyncAdapt_asyncpg_connection(dbapi, InTurn(raw, whole))
@@ -101,6 +119,10 @@ def _psycopg(raw: Any, _whole: Whole | None) -> sa.Engine:
     class Dialect(Lent, psycopg.PGDialect_psycopg):  # type: ignore[misc]
         supports_statement_cache = True
 
+        @staticmethod
+        def within(raw: Any) -> bool:
+            return bool(raw.pgconn.transaction_status)  # 0: idle
+
     dialect: Any = Dialect
     made = dialect(dbapi=Dialect.import_dbapi(), use_native_hstore=False)
     return _engine(made, raw, "postgresql+psycopg://")
@@ -111,6 +133,10 @@ def _asyncmy(raw: Any, whole: Whole | None) -> sa.Engine:
 
     class Dialect(Lent, asyncmy.MySQLDialect_asyncmy):  # type: ignore[misc]
         supports_statement_cache = True
+
+        @staticmethod
+        def within(raw: Any) -> bool:
+            return bool(raw.get_transaction_status())
 
     dbapi = Dialect.import_dbapi()
     adapted = asyncmy.AsyncAdapt_asyncmy_connection(dbapi, InTurn(raw, whole))
@@ -123,6 +149,10 @@ def _pymysql(raw: Any, _whole: Whole | None) -> sa.Engine:
 
     class Dialect(Lent, pymysql.MySQLDialect_pymysql):  # type: ignore[misc]
         supports_statement_cache = True
+
+        @staticmethod
+        def within(raw: Any) -> bool:
+            return bool(raw.server_status & 1)  # SERVER_STATUS_IN_TRANS
 
     dialect: Any = Dialect
     return _engine(dialect(dbapi=Dialect.import_dbapi()), raw, "mysql+pymysql://")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
+from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, TransactionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 T = TypeVar("T")
+
+_LEAVING = (ReleaseSavepointClause, RollbackToSavepointClause)
 
 
 class Loan:
@@ -31,6 +34,9 @@ class Loan:
         self._before = before
         self._meaning = meaning
         self._connection: sa.Connection | None = None
+        self._raw: Any = None
+        self._driver_connection: Any = None
+        self._ended = False
 
     @property
     def awaited(self) -> bool:
@@ -41,22 +47,48 @@ class Loan:
             connection = self._engine.connect()
             self._engine.dialect.initialize(connection)
             event.listen(self._engine, "before_cursor_execute", self._each)
+            event.listen(self._engine, "after_cursor_execute", self._look)
             event.listen(self._engine, "handle_error", self._named)
             if not connection.in_transaction():
                 connection.begin()
             self._connection = connection
+            self._raw = connection.connection.dbapi_connection
+            self._driver_connection = connection.connection.driver_connection
 
         await self.step(start)
 
     def _each(self, *_about: object) -> None:
         self._before()
+        self.check()
+
+    def check(self) -> None:
+        """Raise TransactionError when a statement that was lent the connection ended it all."""
+        if self._ended:
+            raise TransactionError(
+                "the transaction ended before its block did, by a statement that was given to it: "
+                "COMMIT, ROLLBACK, what commits by itself (on MariaDB: CREATE, ALTER, DROP and the "
+                "like), or one whose failure undid it; what came before was kept or undone by it"
+            )
+
+    def _look(self, *_about: object) -> None:
+        dialect: Any = self._engine.dialect
+        if not dialect.within(self._driver_connection):
+            self._ended = True
+            self.check()
 
     def _named(self, context: sa.engine.ExceptionContext) -> None:
         """Let what trying again may help with be known by Holdfast's names."""
         original = context.original_exception
+        if isinstance(original, HoldfastError):
+            return
         found = self._meaning(original.__cause__ or original)
         if isinstance(found, HoldfastError):
             raise found from original
+        compiled = getattr(context.execution_context, "compiled", None)
+        ours = isinstance(getattr(compiled, "statement", None), _LEAVING)
+        if ours and context.sqlalchemy_exception is not None:
+            self._ended = True  # its savepoint is gone, and the transaction that had it
+            self.check()
 
     async def step(self, work: Callable[[], T]) -> T:
         """Do *work*, plain code whose I/O waits as this loan's driver does."""
@@ -111,4 +143,13 @@ class Loan:
     async def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            await self.step(connection.close)
+
+            def end() -> None:
+                dialect: Any = self._engine.dialect
+                if dialect.undo_is_strict and not dialect.within(self._driver_connection):
+                    cursor = self._raw.cursor()
+                    cursor.execute("BEGIN")  # that the owner has one to undo
+                    cursor.close()
+                connection.close()
+
+            await self.step(end)

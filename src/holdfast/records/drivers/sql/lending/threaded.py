@@ -16,16 +16,25 @@ if TYPE_CHECKING:
 def adapted(raw: sqlite3.Connection, offload: Offload) -> Any:
     """Return a DB-API connection whose calls run on *offload*, awaited through greenlets."""
     connection: Any = _Connection(raw, offload)
-    return AsyncAdapt_dbapi_connection(sqlite3, connection)
+    return _Adapted(sqlite3, connection)
+
+
+class _Adapted(AsyncAdapt_dbapi_connection):
+    __slots__ = ()
+
+    @property
+    def in_transaction(self) -> bool:
+        connection: Any = self._connection
+        return bool(connection.raw.in_transaction)
 
 
 class _Connection:
     def __init__(self, raw: sqlite3.Connection, offload: Offload) -> None:
-        self._raw = raw
+        self.raw = raw
         self._offload = offload
 
     def cursor(self) -> _Cursor:
-        return _Cursor(self._raw, self._offload)
+        return _Cursor(self.raw, self._offload)
 
 
 class _Cursor:

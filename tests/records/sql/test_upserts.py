@@ -1,0 +1,51 @@
+"""Upserts of rows whose keys the store gives: what meets another row than the one it names."""
+
+import pytest
+
+from holdfast import Entity, Field, field, generated_key, open_store, version
+from holdfast.errors import DuplicateError
+
+
+class Seat(Entity, table="upserted_seats"):
+    id: Field[int] = generated_key()
+    code: Field[str] = field(max_length=20, unique=True)
+    place: Field[str | None] = field(default=None, max_length=20, unique=True)
+    price: Field[int] = field(default=0)
+    version: Field[int] = version()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
+async def seats(request, tmp_path):
+    if request.param in ("postgresql", "mariadb"):
+        url = request.getfixturevalue(f"{request.param}_url")
+    else:
+        url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/seats.db"
+    async with open_store(url, [Seat]) as store:
+        await store.create_schema()
+        yield store.repository(Seat)
+        await store.drop_schema()
+
+
+@pytest.mark.parametrize("on", [[], [Seat.code]])
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_clash_in_another_field_overwrites_nobody(seats, on, many):
+    first = await seats.add(Seat(code="a", place="front", price=1))
+    clashing = Seat(code="b" if on else "a", place="front", price=9)
+    with pytest.raises(DuplicateError):
+        if many:
+            await seats.upsert_many([Seat(code="c"), clashing], on=on)
+        else:
+            await seats.upsert(clashing, on=on)
+    assert await seats.find() == [first]
+
+
+async def test_without_a_key_it_is_an_addition(seats):
+    added = await seats.upsert(Seat(code="a"))
+    assert added.created
+    assert added.entity.id > 0
+    again = await seats.upsert(Seat(code="a", price=3), on=[Seat.code])
+    assert (again.created, again.entity.id, again.entity.price) == (False, added.entity.id, 3)
+    changed = added.entity
+    changed.price = 5
+    by_key = await seats.upsert(changed)
+    assert (by_key.created, by_key.entity.price) == (False, 5)
