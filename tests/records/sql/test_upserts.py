@@ -14,13 +14,18 @@ class Seat(Entity, table="upserted_seats"):
     version: Field[int] = version()
 
 
+class Blank(Entity, table="blank_rows"):
+    id: Field[int] = generated_key()
+    text: Field[str | None] = field(default=None)
+
+
 @pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
 async def seats(request, tmp_path):
     if request.param in ("postgresql", "mariadb"):
         url = request.getfixturevalue(f"{request.param}_url")
     else:
         url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/seats.db"
-    async with open_store(url, [Seat]) as store:
+    async with open_store(url, [Seat, Blank]) as store:
         await store.create_schema()
         yield store.repository(Seat)
         await store.drop_schema()
@@ -49,3 +54,9 @@ async def test_without_a_key_it_is_an_addition(seats):
     changed.price = 5
     by_key = await seats.upsert(changed)
     assert (by_key.created, by_key.entity.price) == (False, 5)
+
+
+async def test_rows_of_nothing_but_nulls_are_added(seats):
+    blanks = seats.store.repository(Blank)
+    await blanks.add_many([Blank(), Blank()])
+    assert [each.text for each in await blanks.find()] == [None, None]

@@ -180,7 +180,7 @@ class MariaDBRows(ServerRows):
         left = count = 0
         for row in rows:
             size = _size(encode(row))
-            if size > left or count == _ROWS:
+            if not parts or size > left or count == _ROWS:
                 parts.append([])
                 left, count = self._packet // _SHARE, 0
             parts[-1].append(row)
