@@ -1,6 +1,7 @@
 import pytest
 
-from cache.servers import RedisCluster, RedisServer, Toxic, require, toxiproxy
+from cache.servers import RedisCluster, RedisServer, Toxic
+from servers import require, url_of
 
 pytest.register_assert_rewrite("holdfast.cache.conformance")
 
@@ -45,5 +46,5 @@ def cluster(tmp_path):
 @pytest.fixture
 def toxic(redis):
     """A proxy before the test's own server."""
-    with Toxic(toxiproxy(), redis) as proxy:
+    with Toxic(url_of("toxiproxy"), redis) as proxy:
         yield proxy

@@ -3,33 +3,13 @@
 import contextlib
 import json
 import os
-import random
-import shutil
 import signal
 import socket
 import subprocess
 import time
 import urllib.request
 
-import pytest
-from tools.services.endpoints import endpoints
-
-
-def require(binary):
-    if shutil.which(binary) is None:
-        if os.environ.get("HOLDFAST_REQUIRE_SERVERS") == "1":
-            pytest.fail(f"{binary} is not installed, and HOLDFAST_REQUIRE_SERVERS=1")
-        pytest.skip(f"{binary} is not installed")
-
-
-def free_port():
-    """Return a port below those of outgoing connections: one of them to a server that is down
-    could else be given the server's own port, and connect to itself."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with socket.socket() as taken, contextlib.suppress(OSError):
-            taken.bind(("127.0.0.1", port))
-            return port
+from servers import free_port
 
 
 class RedisServer:
@@ -242,13 +222,3 @@ class Toxic:
         with urllib.request.urlopen(request, timeout=5) as answer:
             text = answer.read()
         return json.loads(text) if text else None
-
-
-def toxiproxy():
-    """Return the address of the control API, or skip."""
-    found = endpoints().get("toxiproxy")
-    if found is None:
-        if os.environ.get("HOLDFAST_REQUIRE_SERVERS") == "1":
-            pytest.fail("toxiproxy does not answer, and HOLDFAST_REQUIRE_SERVERS=1")
-        pytest.skip("toxiproxy does not answer; make services starts it")
-    return found.url

@@ -3,7 +3,7 @@
 import pytest
 
 from cache.coherence import plant, run
-from cache.servers import require
+from servers import require
 
 pytestmark = pytest.mark.anyio
 

@@ -5,10 +5,11 @@ import time
 
 import pytest
 
-from cache.servers import RedisServer, require
+from cache.servers import RedisServer
 from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
 from holdfast.cache.nearstore import NearStore
 from holdfast.errors import ConfigurationError
+from servers import require
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from cache.servers import RedisServer, free_port, require
+from cache.servers import RedisServer
 from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
+from servers import free_port, require
 
 pytestmark = pytest.mark.anyio
 

@@ -1,8 +1,3 @@
-from records.sql.conftest import (
-    mariadb_server,
-    mariadb_url,
-    postgresql_server,
-    postgresql_url,
-)
+from records.sql.conftest import mariadb_url, postgresql_url
 
-__all__ = ["mariadb_server", "mariadb_url", "postgresql_server", "postgresql_url"]
+__all__ = ["mariadb_url", "postgresql_url"]

@@ -1,12 +1,9 @@
-"""What the tests of servers store, and how they reach servers past Holdfast."""
+"""What the tests of servers store, and the sessions that they have there."""
 
 from datetime import datetime
-from urllib.parse import urlsplit
-
-import psycopg
-import pymysql
 
 from holdfast import Entity, Field, created_at, field, generated_key, key, version
+from servers import connected
 
 
 class Note(Entity, table="notes"):
@@ -30,24 +27,9 @@ class Ticket(Entity, table="tickets"):
 ENTITIES = [Note, Counter, Ticket]
 
 
-def admin(url):
-    """Return a plain connection to the server, past Holdfast, that commits each statement."""
-    parts = urlsplit(url)
-    if parts.scheme == "postgresql":
-        return psycopg.connect(url.partition("?")[0], autocommit=True)
-    return pymysql.connect(
-        host=parts.hostname,
-        port=parts.port,
-        user=parts.username,
-        password=parts.password or "",
-        database=parts.path[1:],
-        autocommit=True,
-    )
-
-
 def sessions(url):
     """Return the ids of the sessions that others have in the database of *url*."""
-    with admin(url) as connection, connection.cursor() as cursor:
+    with connected(url) as connection, connection.cursor() as cursor:
         if url.startswith("postgresql"):
             cursor.execute(
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -64,7 +46,7 @@ def sessions(url):
 def end_sessions(url):
     """End the sessions of all others in the database of *url*; return how many they were."""
     found = sessions(url)
-    with admin(url) as connection, connection.cursor() as cursor:
+    with connected(url) as connection, connection.cursor() as cursor:
         for each in found:
             if url.startswith("postgresql"):
                 cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (each,))

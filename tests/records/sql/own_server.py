@@ -3,10 +3,8 @@
 import contextlib
 import dataclasses
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,16 +16,9 @@ from tools.services.failure import NotReadyError
 from tools.services.process import Owner, environment
 from tools.services.server import Site
 
+from servers import absent, free_port
+
 PATIENCE = 30.0
-
-
-def free_port():
-    """Return a port below those of outgoing connections, which could else connect to themselves."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with socket.socket() as taken, contextlib.suppress(OSError):
-            taken.bind(("127.0.0.1", port))
-            return port
 
 
 class OwnServer:
@@ -39,9 +30,7 @@ class OwnServer:
     def __init__(self, server, *extra, ports=None, files=""):
         programs = source.find(server.source)
         if programs is None:
-            if os.environ.get("HOLDFAST_REQUIRE_SERVERS") == "1":
-                pytest.fail(f"{server.name} is not installed, and HOLDFAST_REQUIRE_SERVERS=1")
-            pytest.skip(f"{server.name} is not installed")
+            absent(f"{server.name} is not installed")
         self.server = server
         self.extra = extra
         self.files = files

@@ -16,7 +16,8 @@ from holdfast.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from records.sql.notes import ENTITIES, Counter, Note, Ticket, admin, end_sessions, sessions
+from records.sql.notes import ENTITIES, Counter, Note, Ticket, end_sessions, sessions
+from servers import connected
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -225,7 +226,7 @@ async def test_what_another_program_locks_is_waited_for_and_told(store, url):
     if url.startswith("mariadb"):
         locked = "LOCK TABLES notes WRITE"
     async with opened(url, lock_timeout=0) as other:
-        with admin(url) as connection, connection.cursor() as cursor:
+        with connected(url) as connection, connection.cursor() as cursor:
             cursor.execute(locked)
             with pytest.raises(LockTimeoutError):
                 await other.repository(Note).count()

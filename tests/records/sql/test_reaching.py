@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tools.services.mariadb import MARIADB
@@ -12,8 +13,9 @@ from tools.services.postgresql import POSTGRESQL
 
 from holdfast import open_store, sync
 from holdfast.errors import ConfigurationError, UnavailableError
-from records.sql.notes import ENTITIES, Note, admin
-from records.sql.own_server import OwnServer, free_port
+from records.sql.notes import ENTITIES, Note
+from records.sql.own_server import OwnServer
+from servers import connected, execute, free_port
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -95,11 +97,11 @@ def test_a_missing_driver_names_the_extra(url, how):
 
 @pytest.fixture
 def guarded(mariadb_url):
-    with admin(mariadb_url) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE OR REPLACE USER guarded IDENTIFIED BY 'p@ss/w:rd'")
-        cursor.execute("GRANT ALL ON *.* TO guarded")
-        yield mariadb_url.replace("root@", "guarded:{}@")
-        cursor.execute("DROP USER guarded")
+    user = f"guarded_{uuid4().hex[:16]}"
+    execute(mariadb_url, f"CREATE USER {user} IDENTIFIED BY 'p@ss/w:rd'")
+    execute(mariadb_url, f"GRANT ALL ON *.* TO {user}")
+    yield mariadb_url.replace("root@", f"{user}:{{}}@")
+    execute(mariadb_url, f"DROP USER {user}")
 
 
 async def test_a_password_may_hold_any_character_and_must_be_right(guarded, how):
@@ -113,7 +115,7 @@ async def test_a_password_may_hold_any_character_and_must_be_right(guarded, how)
 def guarded_postgresql():
     """One that asks everybody for a password."""
     with OwnServer(POSTGRESQL) as server:
-        with admin(server.url) as connection:
+        with connected(server.url) as connection:
             connection.execute("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'p@ss/w:rd'")
         (server.folder / "data" / "pg_hba.conf").write_text(
             "host all all 127.0.0.1/32 scram-sha-256"
@@ -146,7 +148,7 @@ def encrypted():
         )  # fmt: skip
         key.chmod(0o644)
         with OwnServer(MARIADB, f"--ssl-cert={certificate}", f"--ssl-key={key}") as server:
-            with admin(server.url) as connection, connection.cursor() as cursor:
+            with connected(server.url) as connection, connection.cursor() as cursor:
                 cursor.execute("SET GLOBAL require_secure_transport = ON")
             yield server.url, certificate
 
