@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import subprocess
+import sys
 
 import pytest
 
@@ -67,3 +69,19 @@ def vars_of(cls):
 
 def parameters(function):
     return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize("package", ["holdfast", "holdfast.sync", "holdfast.jobs"])
+def test_what_is_slow_to_import_waits_until_it_is_used(package):
+    program = f"import sys, {package}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    slow = {
+        b"pydantic",
+        b"sqlalchemy",
+        b"alembic",
+        b"botocore",
+        b"httptools",
+        b"hiredis",
+        b"fsspec",
+    }
+    assert not slow & set(done.stdout.split())

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +19,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal, InvalidOperation
 from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter
-
 from holdfast.errors import ConfigurationError
 from holdfast.records.document import INT_MAX, INT_MIN, copy_json
 from holdfast.records.text import Unfit, check_text
+
+if typing.TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 DECIMAL_DIGITS = 18
 EXACT = Context(prec=60)  # the caller's own context must not round what is stored
@@ -315,7 +318,7 @@ def _structured_type(
 ) -> tuple[Kind, Callable[[object], object], Callable[[object], object]]:
     """Return the type of a dataclass, pydantic model or typed container that is kept as JSON."""
     structured = isinstance(declared, type) and (
-        dataclasses.is_dataclass(declared) or issubclass(declared, BaseModel)
+        dataclasses.is_dataclass(declared) or _is_pydantic_model(declared)
     )
     if not structured and typing.get_origin(declared) not in (list, dict, tuple):
         raise ConfigurationError(
@@ -323,18 +326,38 @@ def _structured_type(
             f"{', '.join(sorted(kind.__name__ for kind in _PLAIN))}, an Enum, dict, list, "
             "a dataclass or a pydantic model, each or None"
         )
-    adapter: TypeAdapter[object] = TypeAdapter(typing.cast("type[object]", declared))
+    adapter = functools.cache(functools.partial(_adapter, declared))
+    if not _holds_plain_values(declared):
+        adapter()  # what pydantic can't keep is refused where it is declared
     name = declared.__name__ if isinstance(declared, type) else str(declared)
 
     def check(value: object) -> object:
         if isinstance(declared, type) and not isinstance(value, declared):
             raise _wrong(name, value)
         try:
-            return copy_json(adapter.dump_python(value, mode="json", warnings="error"))
+            return copy_json(adapter().dump_python(value, mode="json", warnings="error"))
         except ValueError as error:  # pydantic's serialization errors are ValueErrors
             raise Unfit(f"is no valid {name}: {error}") from None
 
-    return Kind.JSON, check, adapter.validate_python
+    return Kind.JSON, check, lambda value: adapter().validate_python(value)
+
+
+def _adapter(declared: object) -> TypeAdapter[object]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import
+
+    return TypeAdapter(typing.cast("type[object]", declared))
+
+
+def _holds_plain_values(hint: object) -> bool:
+    """Tell whether *hint* is one of list, dict and tuple that any adapter takes."""
+    if typing.get_origin(hint) in (list, dict, tuple):
+        return all(map(_holds_plain_values, typing.get_args(hint)))
+    return hint in (str, int, float, bool, ...)
+
+
+def _is_pydantic_model(declared: type) -> bool:
+    pydantic = sys.modules.get("pydantic")  # slow to import, and needed by no class but its own
+    return pydantic is not None and issubclass(declared, pydantic.BaseModel)
 
 
 def _wrong(expected: str, value: object) -> Unfit:

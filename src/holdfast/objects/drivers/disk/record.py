@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - msgspec asks
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
 
 from holdfast.errors import IntegrityError
 from holdfast.objects.driver import ObjectInfo, draft_of
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     format: int
     key: str
     data: str
@@ -30,10 +28,12 @@ class _Written(BaseModel):
     sha256: str
     encoding: str | None = None
     stored: int | None = None
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 _FORMAT = 1
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,15 @@ def encode(record: Record) -> bytes:
         stored=draft.stored,
         tags=dict(record.tags),
     )
-    return written.model_dump_json(indent=1, exclude_defaults=True).encode()
+    return msgspec.json.format(_encoder.encode(written), indent=1)
 
 
 def decode(content: bytes, path: str) -> Record:
     """Return the record in *content*, which lies at *path*. Raises IntegrityError."""
     try:
-        written = _Written.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "JSON"
-        raise IntegrityError(f"{path}: no record of an object: {where}: {first['msg']}") from None
+        written = _decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{path}: no record of an object: {error}") from None
     if written.format != _FORMAT:
         raise IntegrityError(f"{path}: format {written.format}, this version reads {_FORMAT}")
     if not is_data_path(written.data):
