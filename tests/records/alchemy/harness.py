@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import make_transient_to_detached
 
 from holdfast.records import BatchResult, Page, Repository, Store, Upserted
-from holdfast.records.conformance import StoreHarness
+from holdfast.records.conformance import KeepingHarness, StoreHarness
 from holdfast.records.model import model_of
 from holdfast.records.opening import open_blocking, open_store
 from records.alchemy import saying
@@ -24,6 +24,10 @@ class TwinHarness(StoreHarness):
     def _twin(self, store, entities, clock):
         twins = [TWINS.get(entity, entity) for entity in entities]
         return TwinStore(store.driver, twins, clock=clock, pause=store._pause)
+
+
+class KeepingTwinHarness(TwinHarness, KeepingHarness):
+    """Twins whose tables stay, since they are dear to make."""
 
 
 class TwinStore(Store):

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.records.conformance import StoreConformance
-from records.alchemy.harness import TwinHarness
+from records.alchemy.harness import KeepingTwinHarness, TwinHarness
 
 
 class TestMemory(StoreConformance):
@@ -21,4 +21,4 @@ class TestSQLite(StoreConformance):
 class TestPostgreSQL(StoreConformance):
     @pytest.fixture
     def harness(self, postgresql_url):
-        return TwinHarness(postgresql_url)
+        return KeepingTwinHarness(postgresql_url)
