@@ -11,12 +11,12 @@ from holdfast.jobs import Job, Jobs
 from holdfast.media import ENTITIES, MediaLibrary
 from holdfast.objects import Bucket, open_bucket
 from holdfast.records import Entity, Store, open_store
-from holdfast.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from holdfast.jobs import Handler
+    from holdfast.settings import Settings
 
 
 RECORDS: tuple[type[Entity], ...] = (*ENTITIES, Job)

@@ -4,7 +4,6 @@ import threading
 from datetime import UTC, datetime
 
 import fsspec
-import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
@@ -99,6 +98,8 @@ class TestPipe(AbstractPipeTests, Fixtures):
 
 
 def test_pandas_and_pyarrow_write_and_read(storage):
+    import pandas as pd  # noqa: PLC0415 - slow to import, and all workers would
+
     frame = pd.DataFrame({"track": [1, 2, 3], "score": [0.5, None, 1.0]})
     path = "holdfast://results/tracks"
     frame.to_parquet(f"{path}.parquet", storage_options=storage)

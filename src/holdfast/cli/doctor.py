@@ -15,15 +15,17 @@ import typer
 
 from holdfast.cli.exits import Exit
 from holdfast.cli.options import AsJson, Data, Traceback
+from holdfast.cli.running import settings_of
 from holdfast.cli.show import print_json, print_table
 from holdfast.errors import HoldfastError
 from holdfast.media import ENTITIES
 from holdfast.objects import open_bucket
 from holdfast.records import open_store
-from holdfast.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from holdfast.settings import Settings
 
 _LIBRARIES = ("sqlalchemy", "av", "opencv-python-headless", "pyarrow", "typer")
 _SCARCE = 1 << 30  # bytes free below which a word is due
@@ -41,7 +43,7 @@ class Finding:
 
 def doctor(data: Data = None, as_json: AsJson = False, traceback: Traceback = False) -> None:
     """Say what works here, what is missing, and how to get it."""
-    settings = read_settings(data=data)
+    settings = settings_of(data)
     findings = [*_versions(), _space(settings.data), *asyncio.run(_parts(settings)), *_servers()]
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -14,10 +14,10 @@ from typer.core import TyperCommand
 
 from holdfast.cli.exits import Exit
 from holdfast.cli.options import AsJson, Traceback
+from holdfast.cli.running import settings_of
 from holdfast.cli.show import console, note, plain, print_json, print_table
 from holdfast.errors import ConfigurationError, StorageError
 from holdfast.platform import RECORDS
-from holdfast.settings import read_settings
 from holdfast.sync import Migrations
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _migrations(url: str, names: list[str] | None, folder: Path) -> Migrations:
 
 
 def _store_url() -> str:
-    settings = read_settings()
+    settings = settings_of(None)
     if not settings.store:
         try:
             settings.data.mkdir(parents=True, exist_ok=True)

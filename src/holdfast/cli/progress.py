@@ -1,4 +1,7 @@
-"""Progress bars on standard error; none where nobody looks."""
+"""Progress bars on standard error; none where nobody looks.
+
+Rich's are slow to import, and only terminals need them.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
 from holdfast.cli.show import notes, plain
 from holdfast.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from rich.progress import Progress, TaskID
 
     from holdfast.platform import Platform
 
@@ -23,13 +26,17 @@ _LOOK = 0.1  # seconds between looks at the jobs
 def storing(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Yield what takes bytes done and bytes in all, and shows them as a bar."""
     console = notes()
+    if quiet or not console.is_terminal:
+        yield lambda _done, _total: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         console=console,
         transient=True,
-        disable=quiet or not console.is_terminal,
     )
     with bar:
         task = bar.add_task(plain(name), total=None)
@@ -47,6 +54,13 @@ async def watching(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
     if quiet or not console.is_terminal:
         yield
         return
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
