@@ -24,7 +24,7 @@ demo: $(STAMP) ## a made traffic scene, or VIDEO=path: ingested, detected, repor
 	@$(BIN)/holdfast demo $(if $(VIDEO),"$(VIDEO)")
 
 test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they compute
-	@$(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadscope
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder
 
 crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q

@@ -78,12 +78,15 @@ def apart(*args, cwd=None, env=None, wrapper=()):
     return finish(start(*args, cwd=cwd, env=env, wrapper=wrapper))
 
 
-def wait_until(condition, what, *, timeout=30):
-    """Wait for *condition* to hold; the test fails when it never does."""
+def wait_until(condition, what, *, timeout=30, pause=0.005):
+    """Wait for *condition* to hold; the test fails when it never does.
+
+    One that is dear to ask takes a longer *pause*, or it starves whom it waits for.
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
-        time.sleep(0.005)
+        time.sleep(pause)
 
 
 def data_files(data):

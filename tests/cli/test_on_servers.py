@@ -47,25 +47,35 @@ def found_in(data):
     )
 
 
+@pytest.fixture(scope="module")
+def files(films):
+    return [films / "a.mp4", films / "c.avi", films / "long.mp4"]
+
+
+@pytest.fixture(scope="module")
+def found_in_a_folder(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folder")
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("HOLDFAST_STORE", "HOLDFAST_BUCKET"):
+            patched.delenv(name, raising=False)
+        assert here("ingest", *files, "--data", folder).code == 0
+        assert here("worker", "--once", "--data", folder).code == 0
+        return found_in(folder)
+
+
 def test_the_main_job_finds_on_servers_what_it_finds_in_a_folder(
-    films, tmp_path, served, monkeypatch
+    files, found_in_a_folder, tmp_path, served
 ):
-    files = [films / "a.mp4", films / "c.avi", films / "long.mp4"]
     assert here("ingest", *files, "--data", tmp_path / "served").code == 0
     workers = [
         start("worker", "--once", "--data", tmp_path / f"w{n}", env=served) for n in range(2)
     ]
     assert [finish(worker).code for worker in workers] == [0, 0]
     assert disagreements(tmp_path / "served") == []
-    there = found_in(tmp_path / "served")
+    assert found_in(tmp_path / "served") == found_in_a_folder
     report = tmp_path / "report.html"
     assert here("report", "a.mp4", "-o", report, "--data", tmp_path / "other").code == 0
     assert report.stat().st_size > 10_000
-    for name in ("HOLDFAST_STORE", "HOLDFAST_BUCKET"):
-        monkeypatch.delenv(name)
-    assert here("ingest", *files, "--data", tmp_path / "folder").code == 0
-    assert here("worker", "--once", "--data", tmp_path / "folder").code == 0
-    assert found_in(tmp_path / "folder") == there
 
 
 def test_killed_at_random_moments_and_repeated_it_leaves_one_of_everything(films, tmp_path, served):

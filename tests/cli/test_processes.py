@@ -62,7 +62,7 @@ def test_two_workers_share_the_jobs_and_do_none_twice(films, data, tmp_path):
 def test_a_signal_lets_the_worker_finish_the_job_at_hand(films, data, kind):
     assert here("ingest", films / "long.mp4", films / "a.mp4", "--data", data).code == 0
     worker = start("worker", "--data", data)
-    wait_until(lambda: "running" in here("jobs", "--data", data).out, "a job to run")
+    wait_until(lambda: "running" in here("jobs", "--data", data).out, "a job to run", pause=0.1)
     worker.send_signal(kind)
     ran = finish(worker)
     assert ran.code == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli.agreement import disagreements
-from cli.program import PROGRAM, apart, data_files, environment, here
+from cli.program import PROGRAM, apart, data_files, environment, here, wait_until
 
 NOBODY = 65534
 
@@ -81,12 +81,16 @@ def test_a_worker_on_a_full_disk_tries_the_job_again_once_there_is_room(
         stderr=subprocess.PIPE,
     )
     try:
-        while here("videos", "--data", data, "--json").json[0]["state"] != "done":
-            assert worker.poll() is None
+        wait_until(lambda: _done(data) or worker.poll() is not None, "the work", pause=0.2)
+        assert worker.poll() is None
     finally:
         worker.terminate()
         worker.communicate(timeout=30)
     assert disagreements(data) == []
+
+
+def _done(data):
+    return here("videos", "--data", data, "--json").json[0]["state"] == "done"
 
 
 @pytest.fixture

@@ -76,23 +76,29 @@ async def test_a_url_names_one_database(url, how, place):
         await reach(f"{url.partition('://')[0]}://{place}", how)
 
 
-def test_a_missing_driver_names_the_extra(url, how):
-    scheme = url.partition("://")[0]
-    drivers = {"postgresql": ("asyncpg", "psycopg"), "mariadb": ("asyncmy", "pymysql")}
-    extra = {"postgresql": "postgresql", "mariadb": "mysql"}[scheme]
-    name = drivers[scheme][how == "blocking"]
+DRIVERS = {
+    "awaited": {"asyncpg": "postgresql", "asyncmy": "mariadb"},
+    "blocking": {"psycopg": "postgresql", "pymysql": "mariadb"},
+}
+
+
+def test_a_missing_driver_names_the_extra(how):
     program = (
         "import sys\n"
-        f"sys.modules[{name!r}] = None\n"
         f"from holdfast{'.sync' if how == 'blocking' else ''} import open_store\n"
         "from holdfast.errors import ConfigurationError\n"
-        f"try:\n    open_store({url!r}, [])\n"
-        "except ConfigurationError as error:\n    print(error)\n"
+        f"for driver, scheme in {DRIVERS[how]!r}.items():\n"
+        "    sys.modules[driver] = None\n"
+        "    try:\n        open_store(f'{scheme}://nobody@127.0.0.1/none', [])\n"
+        "    except ConfigurationError as error:\n        print(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert f"needs {name}: install holdfast with the extra '{extra}'" in done.stdout, done.stderr
+    extras = {"postgresql": "postgresql", "mariadb": "mysql"}
+    for driver, scheme in DRIVERS[how].items():
+        needed = f"needs {driver}: install holdfast with the extra '{extras[scheme]}'"
+        assert needed in done.stdout, done.stderr
 
 
 @pytest.fixture

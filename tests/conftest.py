@@ -1,0 +1,24 @@
+"""The order of the tests, for the workers among whom they are dealt out module by module."""
+
+from pathlib import Path
+
+LONG = (
+    "cli/test_processes.py",
+    "cli/test_crashes.py",
+    "test_docs.py",
+    "cli/test_on_servers.py",
+    "cli/test_refusals.py",
+    "records/migrations/test_refusing.py",
+    "records/migrations/test_moving.py",
+    "objects/test_bounded_memory.py",
+    "objects/test_foreign_tools.py",
+)
+"""Few tests that take long, longest first: begun last, they would keep one worker alone."""
+for _name in LONG:
+    assert (Path(__file__).parent / _name).is_file(), f"{_name} is no longer there: {__file__}"
+
+
+def pytest_collection_modifyitems(items):
+    """Put the modules of LONG before all others; within a module nothing moves."""
+    places = {f"tests/{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
