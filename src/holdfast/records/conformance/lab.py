@@ -61,6 +61,7 @@ class Lab:
         self.store = store
         self.clock = clock
         self.blocking = blocking
+        self._held = False
 
     def repository(self, entity: type[E]) -> Repository[E]:
         return self.store.repository(entity)
@@ -73,9 +74,26 @@ class Lab:
         }
 
     @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Hold that the block leaves the store as it was.
+
+        It is looked at once, not at each of the refusals in the block.
+        """
+        before = await self.contents()
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        assert await self.contents() == before, "what was refused has changed the store"
+
+    @asynccontextmanager
     async def refused(self, kind: type[X]) -> AsyncIterator[Caught[X]]:
         """Hold that the block raises *kind* itself, and leaves the store as it was."""
-        before = await self.contents()
+        if not self._held:
+            async with self.unchanged(), self.refused(kind) as caught:
+                yield caught
+            return
         caught = Caught(kind)
         try:
             yield caught
@@ -84,7 +102,6 @@ class Lab:
             caught.found.append(error)
         else:
             raise AssertionError(f"expected {kind.__name__}, nothing was raised")
-        assert await self.contents() == before, "what was refused has changed the store"
 
     async def together(
         self, calls: list[Callable[[], Coroutine[object, None, E]]]
