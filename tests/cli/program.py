@@ -68,8 +68,14 @@ def start(*args, cwd=None, env=None, wrapper=()):
     )
 
 
-def finish(process, *, timeout=60):
-    out, err = process.communicate(timeout=timeout)
+def finish(process, *, timeout=240):
+    """Wait for its end; it is killed where it takes longer than even a busy machine explains."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     return Ran(process.returncode, out.decode(), err.decode())
 
 
@@ -78,7 +84,7 @@ def apart(*args, cwd=None, env=None, wrapper=()):
     return finish(start(*args, cwd=cwd, env=env, wrapper=wrapper))
 
 
-def wait_until(condition, what, *, timeout=30, pause=0.005):
+def wait_until(condition, what, *, timeout=120, pause=0.005):
     """Wait for *condition* to hold; the test fails when it never does.
 
     One that is dear to ask takes a longer *pause*, or it starves whom it waits for.
