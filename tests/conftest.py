@@ -1,5 +1,6 @@
 """The order of the tests, for the workers among whom they are dealt out module by module."""
 
+import gc
 from pathlib import Path
 
 LONG = (
@@ -22,3 +23,13 @@ def pytest_collection_modifyitems(items):
     """Put the modules of LONG before all others; within a module nothing moves."""
     places = {f"tests/{name}": place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+def pytest_sessionstart():
+    """Collect tests without collecting garbage: all that is made then stays to the end."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()

@@ -1,5 +1,6 @@
 import pytest
 
+from cli.program import end_all
 from media.films import cut, film, sound
 
 
@@ -9,6 +10,12 @@ def _settings_of_nobody(monkeypatch, tmp_path):
         monkeypatch.delenv(f"HOLDFAST_{name}", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left():
+    yield
+    end_all()
 
 
 @pytest.fixture(scope="session")

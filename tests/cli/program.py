@@ -56,9 +56,12 @@ def environment(**more):
     return {**kept, **more}
 
 
+_started = []
+
+
 def start(*args, cwd=None, env=None, wrapper=()):
-    """Start the program in a process group of its own."""
-    return subprocess.Popen(
+    """Start the program as a process, which ends with the test at the latest."""
+    process = subprocess.Popen(
         [*wrapper, *PROGRAM, *map(str, args)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -66,6 +69,17 @@ def start(*args, cwd=None, env=None, wrapper=()):
         cwd=cwd,
         env=env or environment(),
     )
+    _started.append(process)
+    return process
+
+
+def end_all():
+    """Kill what a failed test left running: it would hold up those that follow."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def finish(process, *, timeout=240):
