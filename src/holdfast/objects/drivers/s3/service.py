@@ -64,7 +64,7 @@ _MISCONFIGURED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """One request as S3 knows it: *operation* is its name there, *key* None for the bucket.
 
@@ -94,7 +94,7 @@ def sending(
     return Ask(operation, method, key, query, headers, body, hashlib.sha256(body).hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A whole answer, and the server's word for success."""
 
