@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-WORTH_A_THREAD = 64 * 1024
+WORTH_A_THREAD = 128 * 1024  # less is summed up sooner than a thread is woken
 
 
 class Digest:

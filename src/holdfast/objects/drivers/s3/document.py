@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from holdfast.errors import ServiceError
@@ -17,7 +17,7 @@ class Element:
 
     __slots__ = ("_node", "_space")
 
-    def __init__(self, node: ElementTree.Element) -> None:
+    def __init__(self, node: ET.Element) -> None:
         self._node = node
         self._space = node.tag[: node.tag.find("}") + 1]
 
@@ -55,8 +55,8 @@ def parse(content: bytes) -> Element:
     if b"<!DOCTYPE" in content or b"\0" in content:  # no service declares types, or sends UTF-16
         raise unreadable("it declares a document type")
     try:
-        return Element(ElementTree.fromstring(content))  # noqa: S314 - it declares no entities
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        return Element(ET.fromstring(content))  # noqa: S314 - it declares no entities
+    except (ET.ParseError, LookupError, ValueError) as error:
         raise unreadable(f"it is no XML: {error}") from None
 
 

@@ -128,7 +128,8 @@ class Multipart:
 
     async def sums(self, content: Slice) -> Sums:
         """Return the checksums that a part goes up with."""
-        return await content.sums(signed=not self._service.secure)
+        signed = self._options.signs_payload(secure=self._service.secure)
+        return await content.sums(signed=signed)
 
     async def _complete(self, upload: str, parts: list[str], condition: Mapping[str, str]) -> Reply:
         body = write("CompleteMultipartUpload", *parts).encode()

@@ -223,7 +223,7 @@ class Service:
         credentials = await self._wallet.current(self.offload)
         path = self._place.prefix
         path = path.rstrip("/") or "/" if ask.key is None else path + quote(ask.key, safe="-_.~/")
-        query = query_string(ask.query)
+        query = query_string(ask.query) if ask.query else ""
         headers = {"host": self._client.origin.authority, **ask.headers}
         headers["x-amz-content-sha256"] = ask.sha256 or UNSIGNED
         self._signer.sign(

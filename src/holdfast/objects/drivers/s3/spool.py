@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING
 from holdfast.errors import IntegrityError
 from holdfast.objects.localfile import OpenFile, refusals
 from holdfast.objects.sources import open_regular, state_of
+from holdfast.objects.transfer import WORTH_A_THREAD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 WINDOW = 256 * 1024
 _IN_MEMORY = 4 * 1024 * 1024
-_QUICK = 64 * 1024  # so little is summed up at once, more where blocking work runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class Slice:
         spool, start, end = self._spool, self._offset, self._offset + self.size
         if (start, end) in spool.noted:
             return spool.noted[start, end]
-        if self.size <= _QUICK:
+        if self.size < WORTH_A_THREAD:
             return spool.sums(start, end, signed=signed)
         return await spool.offload.run(partial(spool.sums, start, end, signed=signed))
 

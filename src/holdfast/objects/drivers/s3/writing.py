@@ -173,6 +173,11 @@ class Publisher:
         await self._service.network.shielded(self._service.call(Ask("DeleteObject", "DELETE", key)))
         raise UnsupportedError(f"encryption {asked} (it stored plain text; removed)", "s3")
 
+    @property
+    def signs_payload(self) -> bool:
+        """Whether bodies go up with their SHA-256."""
+        return self._options.signs_payload(secure=self._service.secure)
+
     def part_of(self, size: int) -> int:
         """Return the bytes of a part of what has *size* bytes: all, unless it is large."""
         if size < self._options.multipart:
@@ -181,8 +186,7 @@ class Publisher:
 
     async def _put(self, key: str, body: Slice, draft: Draft, headers: dict[str, str]) -> Reply:
         known = draft.sha256 if draft.encoding is None else None
-        secure = self._service.secure
-        sums = await body.sums(signed=not secure and known is None)
+        sums = await body.sums(signed=self.signs_payload and known is None)
         headers[CRC32] = sums.crc32
         return await self._service.call(
             Ask(
@@ -191,7 +195,7 @@ class Publisher:
                 key,
                 headers=headers,
                 body=await body.whole() if body.size <= WINDOW else body,
-                sha256=None if secure else known or sums.sha256,
+                sha256=known or sums.sha256 if self.signs_payload else None,
             )
         )
 
@@ -221,7 +225,7 @@ class S3Writing:
         file = self._spool = LocalFile(self._service.offload, path)
         await file.open()
         part = self._publisher.part_of(file.size)
-        signed = not self._service.secure and part < file.size
+        signed = self._publisher.signs_payload and part < file.size
         return file.size, await file.take(part, signed=signed)
 
     def report_to(self, advance: Callable[[int], None]) -> None:
