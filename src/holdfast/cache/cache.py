@@ -55,12 +55,15 @@ class Cache(Generic[T]):
         statistics: Statistics,
         health: Callable[[], Health],
         codec: Coder[T],
+        *,
+        namespace: str,
     ) -> None:
         self._driver = driver
         self._filler = filler
         self._statistics = statistics
         self._health = health
         self._codec = codec
+        self._namespace = namespace
 
     def typed(self, kind: type[U]) -> Cache[U]:
         """Return the same cache for values of type *kind*.
@@ -71,7 +74,19 @@ class Cache(Generic[T]):
 
     def coded(self, codec: Coder[U]) -> Cache[U]:
         """Return the same cache with values encoded by *codec*."""
-        return Cache(self._driver, self._filler, self._statistics, self._health, codec)
+        return Cache(
+            self._driver,
+            self._filler,
+            self._statistics,
+            self._health,
+            codec,
+            namespace=self._namespace,
+        )
+
+    @property
+    def namespace(self) -> str:
+        """What keeps its names apart from those of other caches: the option *prefix*."""
+        return self._namespace
 
     @property
     def statistics(self) -> Statistics:

@@ -127,7 +127,7 @@ async def running_cache(
     statistics = Statistics() if counted is None else counted
     filler = Filler(driver, options, statistics, clock=time.time, pause=pause, tasks=tasks)
     try:
-        yield Cache(driver, filler, statistics, health, codec_of(object))
+        yield Cache(driver, filler, statistics, health, codec_of(object), namespace=options.prefix)
     finally:
         await filler.close()
 

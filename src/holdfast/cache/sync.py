@@ -111,6 +111,10 @@ class Cache(Generic[T]):
         return Cache(self.asynchronous.typed(kind))
 
     @property
+    def namespace(self) -> str:
+        return self.asynchronous.namespace
+
+    @property
     def statistics(self) -> Statistics:
         return self.asynchronous.statistics
 
