@@ -70,9 +70,13 @@ class Line:
 
         return release
 
-    def cut(self):
-        """End every connection, and take no other until `mend`."""
+    def refuse(self):
+        """Take no new connection until `mend`."""
         self._open = False
+
+    def cut(self):
+        """End every connection, and `refuse`."""
+        self.refuse()
         for pipe in self._pipes:
             pipe.cut()
 

@@ -107,9 +107,11 @@ class BatchFiller:
 
         Returns the versions of the tags, and the lease's fence.
         """
+        nowhere = fence = entry.version()
         try:
             tags = await entries.current(self.driver, batch.tags)
             lease = entry.lease(tags)
+            fence = entry.fence(lease)
             swaps = [
                 Swap(batch.names[key], lease, None if raw is None else entry.fence(raw))
                 for key, raw in missing.items()
@@ -118,8 +120,12 @@ class BatchFiller:
             await self.driver.swap_many(swaps, ttl=math.ceil(self.options.load_timeout * 1000))
         except StorageError as error:
             _log.warning("%d keys are loaded without a lease: %s", len(missing), error)
-            return {}, entry.version()  # which is nowhere, so nothing is stored over it
-        return tags, entry.fence(lease)
+            await self._give_back(batch, missing, fence)
+            return {}, nowhere  # so nothing is stored over it
+        except BaseException:
+            await self._give_back(batch, missing, fence)
+            raise
+        return tags, fence
 
     async def _store(self, swaps: Sequence[Swap], life: int | None) -> int:
         """Store over the leases that are still there; return how many were."""
