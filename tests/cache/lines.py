@@ -40,7 +40,7 @@ class Line:
 
     def __init__(self, port):
         self._to = port
-        self._pipes = set()
+        self._pipes = []
         self._tasks = set()
         self._open = True
         self._server = None
@@ -58,9 +58,13 @@ class Line:
         self.cut()
         await asyncio.gather(*self._tasks)
 
-    def hold(self, direction):
-        """Hold back the *asks* or *answers* of the connections there are; return what ends that."""
-        gates = [getattr(pipe, direction) for pipe in self._pipes]
+    def hold(self, direction, number=None):
+        """Hold back the *asks* or *answers* of the connections there are; return what ends that.
+
+        *number* is that of one connection alone, the oldest being 0.
+        """
+        held = self._pipes if number is None else self._pipes[number : number + 1]
+        gates = [getattr(pipe, direction) for pipe in held]
         for gate in gates:
             gate.clear()
 
@@ -92,7 +96,7 @@ class Line:
                 return
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
             pipe.ends = [writer, far_writer]
-            self._pipes.add(pipe)
+            self._pipes.append(pipe)
             await asyncio.gather(
                 pipe.carry(reader, far_writer, pipe.asks),
                 pipe.carry(far_reader, writer, pipe.answers),
@@ -100,7 +104,8 @@ class Line:
         except OSError:  # the server is away, and so is its line
             return
         finally:
-            self._pipes.discard(pipe)
+            if pipe in self._pipes:
+                self._pipes.remove(pipe)
             self._tasks.discard(task)
             for end in (writer, *pipe.ends):
                 end.close()

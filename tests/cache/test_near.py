@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from cache.lines import Line
 from cache.servers import RedisServer, require
 from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
 from holdfast.cache.nearstore import NearStore
@@ -19,16 +21,23 @@ NEAR = CacheOptions(timeout=0.3, early=0, fallback=0, near=LEASE)
 
 @pytest.fixture(params=["RESP3", "RESP2"])
 def server(request, tmp_path):
-    """A server of the test's own, that speaks RESP3 or refuses to."""
+    """A server of the test's own, that speaks RESP3 or knows of none."""
     require("redis-server")
-    with RedisServer(tmp_path) as running:
-        refuse_resp3(running, request.param)
+    if request.param == "RESP2":
+        with without_resp3(tmp_path) as running:
+            yield running
+    else:
+        with RedisServer(tmp_path) as running:
+            assert running.ask("HELLO", "3").startswith("%")
+            yield running
+
+
+@contextmanager
+def without_resp3(folder):
+    require("redis-server")
+    with RedisServer(folder, "--rename-command", "HELLO", "") as running:  # no ACL takes it away
+        assert running.ask("HELLO", "3").startswith("-ERR unknown command")
         yield running
-
-
-def refuse_resp3(server, protocol):
-    if protocol == "RESP2":
-        assert server.ask("ACL", "SETUSER", "default", "-hello") == "+OK"
 
 
 def reads(server):
@@ -101,6 +110,67 @@ async def test_who_changes_something_waits_for_the_leases_of_others(server):
             assert other.delete("k") is Outcome.APPLIED
             assert time.monotonic() - asked >= LEASE
             assert await cache.get("k") is None  # and nothing ran in this loop meanwhile
+
+
+@pytest.fixture
+def split(tmp_path):
+    """A server that tells of changes on a connection of their own."""
+    with without_resp3(tmp_path) as running:
+        yield running
+
+
+async def test_a_lease_begins_with_the_question_and_not_with_its_answer(split):
+    """The answer comes late, and what is told of changes later still."""
+    near = replace(NEAR, near=0.3, timeout=5.0)
+    async with (
+        Line(split.port) as line,
+        open_cache(line.url, options=near) as cache,
+        open_cache(split.url) as other,
+    ):
+        await other.set("k", "old")
+        await cache.get("anything")  # so that the namespace is marked
+        driver = cache._driver._remote
+        await becomes(lambda: time.monotonic() > driver._until, expected=True)
+        answer = line.hold("answers", 0)
+        before = reads(split)
+        reading = asyncio.create_task(cache.get("k"))
+        await becomes(lambda: reads(split) > before, expected=True)
+        messages = line.hold("answers", 1)
+        assert await other.delete("k") is Outcome.APPLIED
+        answer()
+        assert await reading == "old"
+        again = asyncio.create_task(cache.get("k"))
+        await asyncio.sleep(0)
+        messages()
+        assert await again is None
+
+
+async def test_answers_alone_prolong_no_lease_where_changes_are_told_apart(split):
+    near = replace(NEAR, near=0.3, timeout=5.0)
+    async with (
+        Line(split.port) as line,
+        open_cache(line.url, options=near) as cache,
+        open_cache(split.url) as other,
+    ):
+        await other.set("k", "old")
+        assert await cache.get("k") == "old"
+        stop = False
+
+        async def read_others():
+            number = 0
+            while not stop:
+                number += 1
+                await cache.get(f"other{number}")
+
+        messages = line.hold("answers", 1)
+        reading = asyncio.create_task(read_others())
+        assert await other.delete("k") is Outcome.APPLIED
+        again = asyncio.create_task(cache.get("k"))
+        await asyncio.wait({again}, timeout=0.05)
+        stop = True
+        messages()
+        assert await again is None
+        await reading
 
 
 async def test_nobody_waits_where_nobody_keeps_copies(redis):
@@ -177,10 +247,17 @@ async def test_a_read_that_a_change_overtook_is_not_kept(redis):
 
 async def test_a_lost_connection_ends_every_copy_until_changes_are_told_again(server):
     async with open_cache(server.url, options=NEAR) as cache, open_cache(server.url) as other:
+        near = cache._driver._remote
         await cache.set_many({"a": "old", "b": "old"})
         for kind in ("normal", "pubsub"):
             assert await cache.get("a") == "old"
+            told_apart = near._remote.tells_apart
             server.ask("CLIENT", "KILL", "TYPE", kind)
+            if kind == "normal" or told_apart:
+                await becomes(lambda: near._remote.alive, expected=False)
+                hits = cache.statistics.near_hits
+                await cache.get("a")
+                assert cache.statistics.near_hits == hits
             await other.get("anything")
             await becomes(lambda: other.health().state, State.UP)
             await other.set("a", "new")

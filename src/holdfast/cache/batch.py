@@ -53,12 +53,12 @@ class BatchFiller:
         """Return what is there of *batch*, and what its load gives of the rest, now stored."""
         names = batch.names
         raws = dict(zip(names, await self.driver.get_many([*names.values()]), strict=True))
-        counted = await entries.valid(self.driver, [*raws.values()])
+        payloads = await entries.payloads(self.driver, [*raws.values()])
         found: dict[str, T | None] = {}
-        for key, raw in zip(names, counted, strict=True):
-            if raw is not None:
+        for key, payload in zip(names, payloads, strict=True):
+            if payload is not None:
                 try:
-                    found[key] = batch.codec.decode(entry.payload(raw))
+                    found[key] = batch.codec.decode(payload)
                 except Unreadable:
                     self.statistics.unreadable += 1
         missing = {key: raws[key] for key in names if key not in found}

@@ -14,10 +14,10 @@ from holdfast.cache.driver import Outcome
 from holdfast.cache.filling import Wanted
 from holdfast.cache.naming import (
     KEYS,
-    distinct,
     entry_tags,
     milliseconds,
     name_of,
+    names_by_key,
     names_of,
     tags_of,
 )
@@ -119,17 +119,18 @@ class Cache(Generic[T]):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
         """Return the values of those *keys* that have one."""
-        asked = distinct(keys)
-        raws = await self._driver.get_many(names_of(asked))
+        names = names_by_key(keys)
+        raws = await self._driver.get_many([*names.values()])
+        decode = self._codec.decode
         found: dict[str, T | None] = {}
-        for key, raw in zip(asked, await entries.valid(self._driver, raws), strict=True):
-            if raw is not None:
+        for key, payload in zip(names, await entries.payloads(self._driver, raws), strict=True):
+            if payload is not None:
                 try:
-                    found[key] = self._codec.decode(entry.payload(raw))
+                    found[key] = decode(payload)
                 except Unreadable:
                     self._statistics.unreadable += 1
         self._statistics.hits += len(found)
-        self._statistics.misses += len(asked) - len(found)
+        self._statistics.misses += len(names) - len(found)
         return found
 
     async def set(
@@ -301,9 +302,8 @@ class Cache(Generic[T]):
         loading meanwhile is loaded here, too, and not stored. What *load* raises escapes.
         """
         check_load(load)
-        asked = distinct(keys)
         batch = Batch(
-            names=dict(zip(asked, names_of(asked), strict=True)),
+            names=names_by_key(keys),
             load=load,
             codec=self._codec,
             ttl=milliseconds("ttl", ttl),
