@@ -120,11 +120,12 @@ async def test_a_long_replay_is_done_before_the_first_read_whatever_is_added_to_
         assert await cache.invalidate(keys=names) is Outcome.PENDING
         line.mend()
         added = 0
-        while cache.health().state is State.DOWN or cache.health().pending:
-            assert await cache.get_many([names[0], names[-1]]) == {}
-            await cache.invalidate(keys=[f"late{added}"])
-            added += 1
-            await asyncio.sleep(0.0005)
+        async with asyncio.timeout(20):
+            while cache.health().state is State.DOWN or cache.health().pending:
+                assert await cache.get_many([names[0], names[-1]]) == {}
+                await cache.invalidate(keys=[f"late{added}"])
+                added += 1
+                await asyncio.sleep(0.0005)
         assert added > 3
         assert await other.get_many(names) == {}
         assert await other.get_many([f"late{number}" for number in range(added)]) == {}
