@@ -174,3 +174,22 @@ async def test_a_load_that_is_cancelled_on_its_way_to_a_lease_leaves_none(redis,
             await task
         async with asyncio.timeout(5):
             assert await other.get_or_set("k", lambda: loaded("loaded")) == "loaded"
+
+
+async def test_a_lease_ends_with_the_time_that_a_load_may_take(redis):
+    """So that the lease of a process that died is no key for ever."""
+    async with open_cache(redis.url, options=replace(QUICK, load_timeout=7.0)) as cache:
+        left = {}
+
+        async def load():
+            left["one"] = redis.ask("PTTL", "holdfast:k:one")
+            return 1
+
+        async def load_many(keys):
+            left["many"] = redis.ask("PTTL", "holdfast:k:many")
+            return dict.fromkeys(keys, 1)
+
+        await cache.get_or_set("one", load)
+        await cache.get_or_set_many(["many"], load_many)
+        assert all(0 < int(said.removeprefix(":")) <= 7000 for said in left.values())
+        assert len(left) == 2

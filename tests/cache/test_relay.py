@@ -171,6 +171,26 @@ async def test_what_the_store_of_the_cache_does_not_hear_of_stays_recorded(store
     assert (await pages.get_one(page.id)).name == "new"
 
 
+async def test_a_relay_outlives_the_absence_of_its_records(url, cache, caplog):
+    async with open_store(f"{url}?lock_timeout=0.05", [CacheInvalidation]) as store:
+        await store.create_schema()
+        await store.repository(CacheInvalidation).add(CacheInvalidation(keys=["k"]))
+        await cache.set("k", 1)
+        locked = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        locked.execute("BEGIN IMMEDIATE")
+        running = asyncio.create_task(Relay(store, cache).run(every=0.01))
+        async with asyncio.timeout(10):
+            while "wait for their store" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            locked.execute("ROLLBACK")
+            locked.close()
+            while await recorded(store):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert await cache.get("k") is None
+        assert not running.done()
+        running.cancel()
+
+
 async def test_records_are_carried_out_in_batches_oldest_first(store, cache, monkeypatch):
     records = store.repository(CacheInvalidation)
     added = [CacheInvalidation(keys=[f"k{number}"], tags=["t"]) for number in range(25)]
