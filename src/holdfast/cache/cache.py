@@ -251,7 +251,7 @@ class Cache(Generic[T]):
 
         A load that is under way for any of them is not stored. APPLIED: no process reads an older
         value from now on. PENDING: not this process; the others once the store is back in its
-        reach. Cancelled or interrupted, it was done or not: do it again.
+        reach. Cancelled or interrupted, it is still carried out, soon; do it again to know when.
         """
         names = [*names_of(keys), *tags_of(tags)]
         compiled = None if pattern is None else compile_pattern(pattern, KEYS)
