@@ -87,6 +87,10 @@ class Line:
     def mend(self):
         self._open = True
 
+    def lead_to(self, port):
+        """Lead new connections to *port*."""
+        self._to = port
+
     async def _enter(self, reader, writer):
         task = asyncio.current_task()
         self._tasks.add(task)

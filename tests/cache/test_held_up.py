@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from cache.lines import Line
+from cache.servers import RedisServer
 from holdfast.cache import CacheOptions, Outcome, State, open_cache
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +94,52 @@ async def test_what_was_loaded_while_the_store_was_away_is_not_promoted(line):
 
 async def loaded(value):
     return value
+
+
+async def test_an_old_primary_that_is_back_is_not_believed(redis, line, tmp_path):
+    """It knows its own life; how often the namespace was emptied since, it does not."""
+    (tmp_path / "promoted").mkdir()
+    async with open_cache(line.url, options=QUICK) as cache:
+        await cache.set("k", "old")
+        with RedisServer(tmp_path / "promoted") as promoted:
+            line.lead_to(promoted.port)
+            line.cut()
+            line.mend()
+            assert await cache.get("k") is None
+            await up(cache)
+            assert await cache.invalidate(keys=["k"]) is Outcome.APPLIED
+            assert redis.ask("EXISTS", "holdfast:k:k") == ":1"
+            line.lead_to(redis.port)
+            line.cut()
+            line.mend()
+            assert await cache.get("k") is None
+            await up(cache)
+            assert await cache.get("k") is None
+            assert redis.ask("EXISTS", "holdfast:k:k") == ":0"
+
+
+async def test_an_overflowed_journal_whose_replay_fails_still_empties_the_namespace(redis, line):
+    async with open_cache(line.url, options=replace(QUICK, journal=3)) as cache:
+        await cache.set_many({f"k{number}": 1 for number in range(10)})
+        line.cut()
+        for number in range(5):
+            assert await cache.delete(f"k{number}") is Outcome.PENDING
+        assert cache.health().overflowed
+        line.mend()
+        await cut_in_the_replay(cache, line)
+        assert cache.health().overflowed
+        line.mend()
+        await up(cache)
+        assert await cache.keys() == []
+
+
+async def cut_in_the_replay(cache, line):
+    """Cut *line* when the journal was taken, and return when *cache* has noticed."""
+    async with asyncio.timeout(10):
+        while not cache._driver._settling:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    line.cut()
+    await becomes(lambda: not cache._driver._recovering.locked())
 
 
 async def test_what_one_outage_left_here_is_not_read_in_the_next(line):
