@@ -213,7 +213,7 @@ async def test_nobody_waits_where_nobody_keeps_copies(redis):
         for number in range(20):
             await cache.set(f"k{number}", 1)
             await cache.delete(f"k{number}")
-        assert time.monotonic() - start < LEASE
+        assert time.monotonic() - start < 20 * LEASE  # half of what the waits would be
 
 
 async def test_a_change_is_heard_of_at_once(server):
@@ -226,9 +226,8 @@ async def test_a_change_is_heard_of_at_once(server):
         await cache.get_many(["a", "b"])
         assert store.entries == 2
         changing = asyncio.create_task(other.delete("a"))
-        start = time.monotonic()
         await becomes(lambda: store.entries, 1)
-        assert time.monotonic() - start < LEASE
+        assert not changing.done()  # it waits for the lease of who might not have heard
         await changing
         await cache.get("b")
         server.ask("FLUSHALL")
@@ -253,12 +252,12 @@ async def test_numbers_that_others_add_to_are_always_asked_for(server):
     async with open_cache(server.url, options=NEAR) as cache:
         with sync.open_cache(server.url) as other:  # while it works, this loop hears of nothing
             await cache.increment("n")
+            start = time.monotonic()
             for expected in range(2, 20):
                 assert await cache.get("n") == expected - 1
-                start = time.monotonic()
                 assert other.increment("n") == expected
-                assert time.monotonic() - start < LEASE
                 assert await cache.get("n") == expected
+            assert time.monotonic() - start < 9 * LEASE  # half of what the waits would be
 
 
 async def test_a_read_that_a_change_overtook_is_not_kept(redis):
@@ -337,11 +336,11 @@ async def test_a_frozen_server_ends_the_lease(server):
         await cache.set("k", "old")
         assert await cache.get("k") == "old"
         server.freeze()
-        start = time.monotonic()
-        async with asyncio.timeout(5):
-            while await cache.get("k") == "old":  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
-        assert time.monotonic() - start < LEASE + NEAR.timeout + 0.2
+        asked = frozen = time.monotonic()
+        while await cache.get("k") == "old":
+            assert asked < frozen + LEASE
+            asked = time.monotonic()
+            await asyncio.sleep(0.001)
         assert cache.health().state is State.DOWN
         server.thaw()
         await becomes(lambda: cache.health().state, State.UP)
