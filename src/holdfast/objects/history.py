@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+NULL = "null"  # the version of what is written while none are kept
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
     """One version of a key, or the marker of its deletion.

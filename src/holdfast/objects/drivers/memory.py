@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from holdfast.errors import PreconditionFailedError, UnsupportedError
 from holdfast.objects.driver import Capability, ObjectInfo, draft_of, info_of
-from holdfast.objects.history import ObjectVersion, absent
+from holdfast.objects.history import NULL, ObjectVersion, absent
 from holdfast.objects.listing import entries
 from holdfast.objects.settings import BucketTags, S, Setting, Versioning
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from holdfast.objects.driver import CommonPrefix, Draft
-
-
-NULL = "null"  # the version of what is written while none are kept
 
 
 @dataclass(frozen=True, slots=True)
