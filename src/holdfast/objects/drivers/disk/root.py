@@ -203,8 +203,8 @@ class Root:
                 return 0
             asked = {version for version in versions if is_version(version)}
             found = [self.catalogue.older(key, version) for version in asked - {newest.version}]
-            older = [entry for entry in found if entry is not None]
-            for share in journal.shares(key, [_note(entry) for entry in older]):
+            older = [Note(entry.version, _data(entry)) for entry in found if entry is not None]
+            for share in journal.shares(key, older):
                 self._remove_older(lock, key, share)
             if newest.version not in asked:
                 return len(older)
@@ -363,9 +363,12 @@ class Root:
 
 
 def _note(entry: Entry) -> Note:
-    """Return what is left of *entry* when no record is."""
-    version = None if _never_kept(entry) else entry.version
-    return Note(version, entry.data if isinstance(entry, Record) else None)
+    """Return what may be left of *entry*, when it is the newest of its key."""
+    return Note(None if _never_kept(entry) else entry.version, _data(entry))
+
+
+def _data(entry: Entry) -> str | None:
+    return entry.data if isinstance(entry, Record) else None
 
 
 def _never_kept(entry: Entry) -> bool:
