@@ -326,10 +326,10 @@ class Bucket(Upkeep):
             raise InvalidValueError(
                 "erasure", "prefix", "it is empty, which means the whole bucket"
             )
-        gone: list[str] = []
+        gone: dict[str, None] = {}  # in order, and each once whatever its versions
 
         def belongs(key: str) -> bool:
-            gone.append(key)
+            gone[key] = None
             return True
 
         call = erase(self._driver, prefix, belongs)
