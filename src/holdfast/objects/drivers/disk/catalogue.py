@@ -98,9 +98,10 @@ class Catalogue:
                 continue
             yield _told(newest, latest=True)
             for version in names:
-                entry = None if version == newest.version else self.version(newest.key, version)
-                if entry is not None and entry.serial < newest.serial:
-                    yield _told(entry, latest=False)
+                if version != newest.version:
+                    entry = self.older(found.key, version) or self.version(found.key, version)
+                    if entry is not None and entry.serial < newest.serial:
+                        yield _told(entry, latest=False)
 
     def _settled(self, found: Entry) -> tuple[Entry | None, list[str]]:
         """Return the newest version of a key, once read as *found*, and those older than it."""
