@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from holdfast.errors import UnsupportedError
 from holdfast.objects.driver import Capability
 from holdfast.objects.keys import check_key, check_prefix
-from holdfast.objects.settings import NEEDS, S, Setting
+from holdfast.objects.settings import NEEDS, S, Setting, Versioning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,11 @@ class Administration:
 
         Raises UnsupportedError for Versioning, which can only be switched off.
         """
-        await self._configurable(kind).unset(kind)
+        configurable = self._configurable(kind)
+        if kind is Versioning:
+            what = "forgetting about versions: switch them off"
+            raise UnsupportedError(what, self._driver.name)
+        await configurable.unset(kind)
 
     def uploads(self, prefix: str = "") -> AsyncIterator[Upload]:
         """Yield uploads in parts that are neither done nor aborted, of whichever program."""

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from holdfast.errors import IntegrityError, ObjectNotFoundError, UnsupportedError
+from holdfast.errors import IntegrityError, ObjectNotFoundError
 from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, draft_of
 from holdfast.objects.drivers.disk.root import Root
 from holdfast.objects.drivers.disk.scan import objects
@@ -144,8 +144,7 @@ class DiskDriver:
         await self.step(self.root.keep_versions, enabled=setting.enabled)
 
     async def unset(self, kind: type[Setting]) -> None:
-        assert kind is Versioning, "the bucket refuses the others by name"
-        raise UnsupportedError("forgetting about versions: switch them off", self.name)
+        """Nothing else than about versions is ever said here."""
 
     async def probe(self) -> None:
         await self.step(self.root.probe)
