@@ -40,7 +40,7 @@ from holdfast.objects.drivers.disk.journal import Note
 from holdfast.objects.drivers.disk.layout import HIDDEN, data_path, is_version, new_version
 from holdfast.objects.drivers.disk.locks import Locks, create_held, remove_abandoned
 from holdfast.objects.drivers.disk.record import Marker, Record, encode
-from holdfast.objects.history import NULL, absent
+from holdfast.objects.history import NULL
 from holdfast.objects.localfile import NewFile
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Root:
         while True:
             record = self.find(key, version)
             if record is None:
-                raise absent(key, version)
+                raise ObjectNotFoundError(key, version)
             path = self.path / record.data
             try:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
