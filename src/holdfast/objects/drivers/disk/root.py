@@ -326,11 +326,11 @@ class Root:
                 older.remove(newest.version)
             if older:
                 following = self.catalogue.older_at(key, older[0])
-                following.replace(path)
+                place(following, path)
                 sync_nearest(following.parent)
             else:
                 path.unlink()
-            sync_nearest(path.parent)
+                sync_nearest(path.parent)
 
     def _remove_older(self, lock: int, key: str, notes: Sequence[Note]) -> None:
         with self._ending(lock, key, notes, removing=True):
