@@ -8,6 +8,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -53,7 +54,7 @@ class Side:
 
 
 @asynccontextmanager
-async def holdfast(place: Place) -> AsyncIterator[Side]:
+async def holdfast(place: Place, payload_signing: str = "auto") -> AsyncIterator[Side]:
     from holdfast.objects import Credentials, S3Options, open_bucket
 
     options = S3Options(
@@ -61,6 +62,7 @@ async def holdfast(place: Place) -> AsyncIterator[Side]:
         region=REGION,
         credentials=Credentials(place.key, place.secret),
         create=True,
+        payload_signing=payload_signing,
     )
     async with open_bucket(f"s3://{place.bucket}", options=options) as bucket:
 
@@ -78,7 +80,7 @@ async def holdfast(place: Place) -> AsyncIterator[Side]:
 
 
 @asynccontextmanager
-async def obstore(place: Place) -> AsyncIterator[Side]:
+async def obstore(place: Place, **config: object) -> AsyncIterator[Side]:
     import obstore as client
     from obstore.store import S3Store
 
@@ -90,6 +92,7 @@ async def obstore(place: Place) -> AsyncIterator[Side]:
         region=REGION,
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
+        **config,
     )
 
     async def get(key):
@@ -284,7 +287,9 @@ def _threaded(pool: ThreadPoolExecutor, **calls: Callable[..., object]) -> Side:
 
 SIDES = {
     "holdfast": holdfast,
+    "holdfast, unsigned": partial(holdfast, payload_signing="never"),
     "obstore": obstore,
+    "obstore, unsigned": partial(obstore, unsigned_payload=True),
     "aiobotocore": aiobotocore,
     "boto3": boto3,
     "minio": minio,
@@ -293,7 +298,11 @@ SIDES = {
 
 
 def installed() -> list[str]:
-    return [name for name in SIDES if find_spec(name)]
+    return [name for name in SIDES if find_spec(library_of(name))]
+
+
+def library_of(name: str) -> str:
+    return name.partition(",")[0]
 
 
 def room_for(size: int, folder: Path) -> bool:

@@ -242,6 +242,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_args):
         pass
 
+    def handle_expect_100(self):
+        going_on = super().handle_expect_100()
+        self.wfile.flush()  # or the client waits its longest second for it
+        return going_on
+
     def setup(self):
         super().setup()
         with self.s3.lock:

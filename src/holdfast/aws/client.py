@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.aws.patience import Limits, Patience
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Idle:
     pipe: Pipe
     since: float

@@ -33,7 +33,7 @@ class Content(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """*target* is path and query as they go over the wire; *headers* have lower-case names.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 
 _RECEIVE = 64 * 1024  # below malloc's mmap threshold, or each receive costs system calls
 _HELD = 512 * 1024
+_SENT_LATER = 64 * 1024  # what a transport keeps it moves about with each send
 
 
 class StreamPipe(asyncio.BufferedProtocol):
@@ -34,13 +36,16 @@ class StreamPipe(asyncio.BufferedProtocol):
         self._receiver: asyncio.Future[bool] | None = None
         self._full = False
         self._sender: asyncio.Future[bool] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._due = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     # The transport's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=_HELD)
+        transport.set_write_buffer_limits(high=_SENT_LATER)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
         return self._view
@@ -64,6 +69,8 @@ class StreamPipe(asyncio.BufferedProtocol):
             self._error = exc
         elif exc is not None:
             self._error = ConnectionError(f"{type(exc).__name__}: {exc}")
+        if self._timer is not None:
+            self._timer.cancel()
         _wake(self._receiver)
         _wake(self._sender)
 
@@ -129,22 +136,35 @@ class StreamPipe(asyncio.BufferedProtocol):
             self._transport = None
 
     async def _woken(self, waiter: asyncio.Future[bool], seconds: float, why: str) -> None:
-        alarm = self._loop.call_later(max(seconds, 0), _ring, waiter)
+        """Wait for *waiter*. One timer serves all waits: most end long before it would ring."""
+        self._waiter = waiter
+        self._due = self._loop.time() + seconds
+        if self._timer is None or self._due < self._timer.when():
+            self._set_timer()
         try:
             if not await waiter:
                 raise TimeoutError(why)
         finally:
-            alarm.cancel()
+            self._due = math.inf
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._due == math.inf:
+            return
+        if self._loop.time() < self._due:
+            self._set_timer()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(False)
 
 
 def _wake(waiter: asyncio.Future[bool] | None) -> None:
     if waiter is not None and not waiter.done():
         waiter.set_result(True)
-
-
-def _ring(waiter: asyncio.Future[bool]) -> None:
-    if not waiter.done():
-        waiter.set_result(False)
 
 
 class TaskGate:

@@ -45,13 +45,21 @@ class ParallelReading(Protocol):
 
 
 @runtime_checkable
-class FileBorrower(Protocol):
-    """A writing that can read a local file again, and needs no copy of what it is told."""
+class LateSending(Protocol):
+    """A writing that sends in its commit what it was given before."""
 
-    def borrow(self, path: Path) -> None:
-        """Take the bytes from *path*, of which `write` is told all the same. No I/O.
+    async def take_file(self, path: Path) -> tuple[int, str]:
+        """Take the local file *path* for what to send; return its size and its SHA-256.
 
-        The commit raises IntegrityError when the file is not what it was.
+        It is read again in the commit, which raises IntegrityError when it is not what it was.
+        Raises StorageError when it can't be read.
+        """
+        ...
+
+    def report_to(self, advance: Callable[[int], None]) -> None:
+        """Have the commit call *advance* with the bytes of each piece, once, before it is sent.
+
+        What *advance* raises ends the commit, with nothing stored.
         """
         ...
 

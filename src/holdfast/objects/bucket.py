@@ -72,7 +72,8 @@ class Bucket(Upkeep):
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
         carried = check_metadata({} if metadata is None else metadata)
         label = Label(key, kind, carried, check_tags(options.tags))
-        self._check_options(options)
+        if options is not _PLAIN:
+            self._check_options(options)
         call = store(self._driver, self._offload, label, body, options)
         return await self._watch.writing("put", (key,), call, actor=self._actor, made=_same)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_WINDOW = 256 * 1024
+
 
 @contextmanager
 def refusals(path: Path, *, hidden: Path | None = None) -> Iterator[None]:
@@ -159,6 +161,24 @@ class OpenFile:
                 offset += len(part)
                 size -= len(part)
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def windows(self, start: int, end: int) -> Iterator[memoryview]:
+        """Yield the bytes from *start* to *end* in pieces, each good until the next is asked for.
+
+        Raises IntegrityError when the file ends before.
+        """
+        buffer = memoryview(bytearray(min(_WINDOW, end - start)))
+        while start < end:
+            with self._lock:
+                if self._handle is None:
+                    raise RuntimeError("the file is closed")
+                count = os.preadv(self._handle, [buffer[: end - start]], start)
+            if not count:
+                raise IntegrityError(
+                    f"the file ends at byte {start}, {end - start} before its size"
+                )
+            yield buffer[:count]
+            start += count
 
     def close(self) -> None:
         """Let go. Idempotent."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from mimetypes import MimeTypes
-from pathlib import PurePosixPath
 
 from holdfast.errors import InvalidValueError
 
@@ -28,7 +27,8 @@ _FURTHER_TYPES = {
 
 def content_type_of(key: str) -> str:
     """Guess the content type from *key*'s extension, the same on every machine."""
-    return _type_of(PurePosixPath(key).suffix.lower())
+    stem, _, extension = key[key.rfind("/") + 1 :].rpartition(".")
+    return _type_of(f".{extension.lower()}" if stem and extension else "")
 
 
 @cache

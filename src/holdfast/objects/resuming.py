@@ -7,15 +7,15 @@ import hashlib
 import json
 import os
 import threading
-from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, StorageError
 from holdfast.objects.abilities import ParallelReading
 from holdfast.objects.keys import file_name
-from holdfast.objects.localfile import NewFile, refusals
-from holdfast.objects.sources import WINDOW, source_of
+from holdfast.objects.localfile import NewFile, OpenFile, refusals
+from holdfast.objects.sources import WINDOW, open_regular
 from holdfast.objects.transfer import Digest, Meter
 from holdfast.objects.unpacking import plain
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
 
+_SUMMED_AT_ONCE = 16 * 1024 * 1024  # a cancelled caller's thread goes on for so long
 _NOTED_EACH = 64  # windows; a process that is killed repeats no more than that
 
 
@@ -167,14 +168,17 @@ async def _rest(
 
 async def check_file(info: ObjectInfo, path: Path, offload: Offload) -> None:
     """Raise IntegrityError unless *path* holds the bytes of *info*."""
-    digest = Digest(offload)
-    source = await source_of(path, offload)
-    async with aclosing(source.chunks) as chunks:
-        async for chunk in chunks:
-            await digest.add(chunk)
-    if digest.size != info.size:
-        raise IntegrityError(f"object {info.key!r}: {digest.size} bytes came of {info.size}")
-    digest.check(info)
+    file = OpenFile()
+    try:
+        opened = await offload.run(file.open, partial(open_regular, path))
+        if opened.st_size != info.size:
+            raise IntegrityError(f"object {info.key!r}: {opened.st_size} bytes came of {info.size}")
+        digest = Digest(offload)
+        for start in range(0, info.size, _SUMMED_AT_ONCE):
+            await digest.add_file(file, start, min(start + _SUMMED_AT_ONCE, info.size))
+        digest.check(info)
+    finally:
+        await offload.run(file.close)
 
 
 def _open_alone(path: Path) -> int:

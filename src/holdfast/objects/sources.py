@@ -42,7 +42,7 @@ BlockingBody = bytes | bytearray | memoryview | Path | Readable | Iterable[bytes
 Body = BlockingBody | AsyncIterable[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Source:
     """Bytes to come. *total* is their number where it is known before."""
 

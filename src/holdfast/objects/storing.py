@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidValueError
-from holdfast.objects.abilities import FileBorrower
+from holdfast.objects.abilities import LateSending
 from holdfast.objects.compression import check_compression, is_worth_it, packer_of
 from holdfast.objects.driver import Draft
 from holdfast.objects.sources import WINDOW, source_of
-from holdfast.objects.transfer import Digest, Meter
+from holdfast.objects.transfer import WORTH_A_THREAD, Digest, Meter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -29,7 +30,8 @@ class PutOptions:
     """How an object is put.
 
     *if_absent*: only where no object is. *if_match*: only over the object of exactly this etag.
-    *progress*: called with bytes done and bytes in all; what it raises stops the put and escapes.
+    *progress*: called with bytes done and bytes in all, as they are handed over to be stored, or
+    compressed; what it raises stops the put and escapes, and nothing is stored.
     *compression*: how content that shrinks is kept; media and archives never are compressed, and
     readers of the bucket see the content alone. *tags*: what the object is tagged with. *resume*: a
     local file for notes; when an upload in parts breaks off, its parts stay, and another put of the
@@ -52,7 +54,7 @@ class PutOptions:
             check_compression(self.compression)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Label:
     """What an object carries beside its bytes, checked."""
 
@@ -66,35 +68,24 @@ async def store(
     driver: Driver, offload: Offload, label: Label, body: Body, options: PutOptions
 ) -> ObjectInfo:
     """Publish *body* under *label*, or raise and leave nothing."""
-    digest = Digest(offload)
     writing = driver.write(label.key)
     try:
-        file = body if isinstance(body, Path) and options.compression is None else None
-        if file is not None and isinstance(writing, FileBorrower):
-            writing.borrow(file)
-        source = await source_of(body, offload)
-        meter = Meter(options.progress, source.total)
-        async with aclosing(source.chunks) as chunks:
-            if options.compression is None:
-                encoding, stored = None, None
-                async for chunk in chunks:
-                    await digest.add(chunk)
-                    await writing.write(chunk)
-                    meter.advance(len(chunk))
-            else:
-                packing = _Packing(writing, offload, digest, meter)
-                stored = await packing.take(chunks, label.content_type, options.compression)
-                encoding = None if stored is None else options.compression
-        meter.finish()
+        meter = Meter(options.progress)
+        stored = None
+        if options.compression is not None:
+            packing = _Packing(writing, offload, meter)
+            size, sha256, stored = await packing.take(body, label.content_type, options.compression)
+        else:
+            size, sha256 = await _take(writing, offload, meter, body)
         draft = Draft(
-            size=digest.size,
-            sha256=digest.hexdigest(),
+            size=size,
+            sha256=sha256,
             content_type=label.content_type,
             metadata=label.metadata,
             if_absent=options.if_absent,
             if_match=options.if_match,
             tags=label.tags,
-            encoding=encoding,
+            encoding=None if stored is None else options.compression,
             stored=stored,
             notes=options.resume,
         )
@@ -104,19 +95,59 @@ async def store(
         raise
 
 
+async def _take(writing: Writing, offload: Offload, meter: Meter, body: Body) -> tuple[int, str]:
+    """Give *writing* all of *body* as it is; return its size and SHA-256."""
+    if isinstance(body, bytes) and len(body) < WORTH_A_THREAD and meter.idle:
+        await writing.write(body)
+        return len(body), hashlib.sha256(body).hexdigest()
+    late = writing if isinstance(writing, LateSending) else None
+    if late is not None and isinstance(body, Path):
+        size, sha256 = await late.take_file(body)
+    else:
+        digest = Digest(offload)
+        source = await source_of(body, offload)
+        meter.total = source.total
+        async with aclosing(source.chunks) as chunks:
+            async for chunk in chunks:
+                await digest.add(chunk)
+                await writing.write(chunk)
+                if late is None:
+                    meter.advance(len(chunk))
+        size, sha256 = digest.size, digest.hexdigest()
+    if late is not None:
+        meter.total = size
+        late.report_to(meter.advance)
+    if late is None or not size:
+        meter.finish()
+    return size, sha256
+
+
 class _Packing:
     """Writes content compressed, if its first window shows that it is worth it."""
 
-    def __init__(self, writing: Writing, offload: Offload, digest: Digest, meter: Meter) -> None:
+    def __init__(self, writing: Writing, offload: Offload, meter: Meter) -> None:
         self._writing = writing
         self._offload = offload
-        self._digest = digest
+        self._digest = Digest(offload)
         self._meter = meter
 
     async def take(
+        self, body: Body, content_type: str, compression: Compression
+    ) -> tuple[int, str, int | None]:
+        """Write all of *body*; return size and SHA-256 of the content, and the bytes it became.
+
+        None where it went as it is.
+        """
+        source = await source_of(body, self._offload)
+        self._meter.total = source.total
+        async with aclosing(source.chunks) as chunks:
+            stored = await self._write(chunks, content_type, compression)
+        self._meter.finish()
+        return self._digest.size, self._digest.hexdigest(), stored
+
+    async def _write(
         self, chunks: AsyncIterator[bytes], content_type: str, compression: Compression
     ) -> int | None:
-        """Write all of *chunks*; return the bytes that made, None when they went as they are."""
         first = await _first_window(chunks)
         if not await self._offload.run(is_worth_it, content_type, first, compression):
             await self._count(first)

@@ -11,11 +11,12 @@ from holdfast.errors import IntegrityError
 
 if TYPE_CHECKING:
     from holdfast.objects.driver import ObjectInfo
+    from holdfast.objects.localfile import OpenFile
     from holdfast.offload import Offload
 
 Progress = Callable[[int, int], None]
 
-WORTH_A_THREAD = 64 * 1024
+WORTH_A_THREAD = 128 * 1024  # less is summed up sooner than a thread is woken
 
 
 class Digest:
@@ -33,6 +34,16 @@ class Digest:
         else:
             await self._offload.run(self._sha256.update, chunk)
         self.size += len(chunk)
+
+    async def add_file(self, file: OpenFile, start: int, end: int) -> None:
+        """Take in the bytes of *file* from *start* to *end*."""
+
+        def update() -> None:
+            for window in file.windows(start, end):
+                self._sha256.update(window)
+
+        await self._offload.run(update)
+        self.size += end - start
 
     def hexdigest(self) -> str:
         """Return the digest of what was seen, in lower-case hexadecimal."""
@@ -54,18 +65,23 @@ class Meter:
     once for an empty transfer. Where the total is not known, what is done so far stands for it.
     """
 
-    def __init__(self, progress: Progress | None, total: int | None) -> None:
+    def __init__(self, progress: Progress | None, total: int | None = None) -> None:
+        self.total = total
         self._progress = progress
-        self._total = total
         self._done = 0
         self._lock = threading.Lock()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody wants to know."""
+        return self._progress is None
 
     def advance(self, count: int) -> None:
         """Report *count* more bytes. Safe among threads, where reports still rise."""
         with self._lock:
             self._done += count
             if self._progress is not None and count:
-                self._progress(self._done, self._done if self._total is None else self._total)
+                self._progress(self._done, self._done if self.total is None else self.total)
 
     def finish(self) -> None:
         """Report the end, if no byte has."""

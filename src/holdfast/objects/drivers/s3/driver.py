@@ -21,7 +21,6 @@ from holdfast.objects.drivers.s3.options import place_of
 from holdfast.objects.drivers.s3.profile import Profile, profile_of
 from holdfast.objects.drivers.s3.reading import S3Reading
 from holdfast.objects.drivers.s3.service import Ask
-from holdfast.objects.drivers.s3.spool import Spool
 from holdfast.objects.drivers.s3.writing import Publisher, S3Writing
 
 if TYPE_CHECKING:
@@ -75,8 +74,7 @@ class S3Driver:
         self._profile = profile_of(reply.headers.get("server", ""))
 
     def write(self, key: str) -> S3Writing:
-        spool = Spool(self._service.offload)
-        return S3Writing(self._publisher, spool, key, self._profile.refusal(key))
+        return S3Writing(self._publisher, self._service, key, self._profile.refusal(key))
 
     def read(self, key: str) -> S3Reading:
         return S3Reading(self._service, self._publisher, key, self._profile.refusal(key))

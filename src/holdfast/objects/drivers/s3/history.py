@@ -26,7 +26,7 @@ async def versions(service: Service, prefix: str) -> AsyncIterator[ObjectVersion
         reply = await service.call(Ask("ListObjectVersions", "GET", query=(*fixed, *place)))
         page = reply.document()
         decoded = decoder(page)
-        items = [item for item in page.children if item.name in ("Version", "DeleteMarker")]
+        items = [item for item in page.children() if item.name in ("Version", "DeleteMarker")]
         # Some services list all markers behind all versions.
         items.sort(key=lambda item: exact_time(item.need("LastModified")), reverse=True)
         items.sort(key=lambda item: (decoded(item.need("Key")), item.get("IsLatest") != "true"))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import zlib
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,11 +14,11 @@ from holdfast.objects.drivers.s3.options import MIB
 from holdfast.objects.drivers.s3.service import Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from holdfast.objects.drivers.s3.options import S3Options
     from holdfast.objects.drivers.s3.service import Reply, Service
-    from holdfast.objects.drivers.s3.spool import FileSpool, Slice, Spool
+    from holdfast.objects.drivers.s3.spool import Slice, Sums
 
 COPIED_PART = 512 * MIB  # the service moves them by itself
 _MOST_PARTS = 10_000
@@ -38,29 +36,27 @@ class Multipart:
         self._headers = headers
         self.mark = headers.get(WRITE, "")
 
-    async def send(self, spool: Spool | FileSpool, condition: Mapping[str, str]) -> Reply:
-        """Upload what *spool* holds, a few parts at once, and complete it under *condition*.
+    async def send(self, parts: Sequence[Slice], condition: Mapping[str, str]) -> Reply:
+        """Upload *parts*, a few at once, and complete it under *condition*.
 
         The answer has the headers of the first and the last request. Whatever goes wrong, also a
         cancellation, aborts the upload; one whose abort fails too is left to a later sweep.
         """
-        size = part_size(spool.size, self._options.part)
 
-        def parts(upload: str) -> list[Callable[[], Coroutine[object, None, str]]]:
+        def calls(upload: str) -> list[Callable[[], Coroutine[object, None, str]]]:
             return [
                 partial(self._part, upload, number, content)
-                for number, content in enumerate(spool.slices(size), 1)
+                for number, content in enumerate(parts, 1)
             ]
 
         headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
-        return await self._finished(headers, parts, condition, spool.check)
+        return await self._finished(headers, calls, condition)
 
     async def _finished(
         self,
         headers: Mapping[str, str],
         parts: Callable[[str], list[Callable[[], Coroutine[object, None, str]]]],
         condition: Mapping[str, str],
-        check: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
         created = await self._service.call(
             Ask("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
@@ -69,8 +65,6 @@ class Multipart:
         try:
             calls = parts(upload)
             named = await self._service.network.all_of(calls, at_once=self._options.parallel)
-            if check is not None:
-                await check()
             done = await self._complete(upload, named, condition)
         except BaseException as error:
             if not (isinstance(error, ServiceError) and error.code == "NoSuchUpload"):
@@ -113,35 +107,29 @@ class Multipart:
         )
 
     async def _part(self, upload: str, number: int, content: Slice) -> str:
-        crc32, sha256 = await self._checksums(content)
+        sums = await self.sums(content)
         reply = await self._service.call(
             Ask(
                 "UploadPart",
                 "PUT",
                 self._key,
                 (("partNumber", str(number)), ("uploadId", upload)),
-                {CRC32: crc32},
+                {CRC32: sums.crc32},
                 content,
-                sha256,
+                sums.sha256,
             )
         )
         return write(
             "Part",
             write_text("PartNumber", str(number)),
             write_text("ETag", reply.headers.get("etag", "")),
-            write_text("ChecksumCRC32", crc32),
+            write_text("ChecksumCRC32", sums.crc32),
         )
 
-    async def _checksums(self, content: Slice) -> tuple[str, str | None]:
-        crc32 = 0
-        sha256 = None if self._service.secure else hashlib.sha256()
-        async with aclosing(content.windows()) as windows:
-            async for window in windows:
-                crc32 = zlib.crc32(window, crc32)
-                if sha256 is not None:
-                    await self._service.offload.run(sha256.update, window)
-        text = base64.b64encode(crc32.to_bytes(4, "big")).decode()
-        return text, None if sha256 is None else sha256.hexdigest()
+    async def sums(self, content: Slice) -> Sums:
+        """Return the checksums that a part goes up with."""
+        signed = self._options.signs_payload(secure=self._service.secure)
+        return await content.sums(signed=signed)
 
     async def _complete(self, upload: str, parts: list[str], condition: Mapping[str, str]) -> Reply:
         body = write("CompleteMultipartUpload", *parts).encode()

@@ -30,12 +30,14 @@ class S3Options:
     certificates, ``AWS_CA_BUNDLE``. *addressing*: where the bucket's name stands, by default in the
     host for AWS and in the path elsewhere. *encryption*: asked for on every write, and the answer
     checked; *kms_key* goes with ``aws:kms``. *create*: make the bucket when it is not there, with
-    *object_lock* as one whose versions can be locked. *multipart*: bytes from which an object goes
-    up in parts; *part*: bytes of a part at the least; *parallel*: parts at once. The rest are
-    seconds and counts, as in aws.Limits. *threads*: how many blocking calls the async bucket has
-    under way at once. *most_copied*: bytes up to which a copy is one request, and beyond which it
-    is made in parts. *credentials*: keys, or what returns them and is asked again before they
-    expire; None for the places that AWS users know.
+    *object_lock* as one whose versions can be locked. *payload_signing*: whether the signature
+    covers the SHA-256 of each body, beside the CRC-32 that the service checks in any case; by
+    default where no TLS protects it. *multipart*: bytes from which an object goes up in parts;
+    *part*: bytes of a part at the least; *parallel*: parts at once. The rest are seconds and
+    counts, as in aws.Limits. *threads*: how many blocking calls the async bucket has under way at
+    once. *most_copied*: bytes up to which a copy is one request, and beyond which it is made in
+    parts. *credentials*: keys, or what returns them and is asked again before they expire; None for
+    the places that AWS users know.
     """
 
     endpoint_url: str = ""
@@ -47,6 +49,7 @@ class S3Options:
     kms_key: str = ""
     create: bool = False
     object_lock: bool = False
+    payload_signing: Literal["auto", "always", "never"] = "auto"
     multipart: int = 64 * MIB
     part: int = 8 * MIB
     parallel: int = 4
@@ -82,6 +85,10 @@ class S3Options:
             raise ConfigurationError(f"region: {self.region!r} is none")
         if self.kms_key and self.encryption != "aws:kms":
             raise ConfigurationError("kms_key: it goes with encryption='aws:kms' alone")
+
+    def signs_payload(self, *, secure: bool) -> bool:
+        """Return whether bodies are signed, on a *secure* wire or another."""
+        return self.payload_signing == "always" or (self.payload_signing == "auto" and not secure)
 
     @property
     def limits(self) -> Limits:

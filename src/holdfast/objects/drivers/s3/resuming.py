@@ -10,16 +10,16 @@ from holdfast.objects.drivers.s3 import notes
 from holdfast.objects.drivers.s3.document import write, write_text
 from holdfast.objects.drivers.s3.facts import WRITE
 from holdfast.objects.drivers.s3.listing import size_in
-from holdfast.objects.drivers.s3.multipart import Multipart, part_size
+from holdfast.objects.drivers.s3.multipart import Multipart
 from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.localfile import refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from holdfast.objects.drivers.s3.service import Reply
-    from holdfast.objects.drivers.s3.spool import FileSpool, Slice, Spool
+    from holdfast.objects.drivers.s3.spool import Slice
 
 # What makes going on useless: the upload is gone, or the content is another by now.
 _GONE = "NoSuchUpload"
@@ -29,22 +29,21 @@ class ResumableUpload(Multipart):
     """One upload whose parts stay when it breaks off. *mark* is that of its first beginning."""
 
     async def resume(
-        self, spool: Spool | FileSpool, condition: Mapping[str, str], path: Path
+        self, parts: Sequence[Slice], condition: Mapping[str, str], path: Path
     ) -> Reply:
-        """Send what is missing of *spool*, and complete it under *condition*.
+        """Send what is missing of *parts*, and complete it under *condition*.
 
         *path* holds the notes; they go when it is done, and when going on is useless.
         """
-        size = part_size(spool.size, self._options.part)
+        size, total = parts[0].size, sum(part.size for part in parts)
         headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
-        created, upload, there = await self._begun(headers, spool.size, size, path)
+        created, upload, there = await self._begun(headers, total, size, path)
         try:
             calls = [
                 partial(self._part_once, upload, number, content, there)
-                for number, content in enumerate(spool.slices(size), 1)
+                for number, content in enumerate(parts, 1)
             ]
             named = await self._service.network.all_of(calls, at_once=self._options.parallel)
-            await spool.check()
             done = await self._complete(upload, named, condition)
         except IntegrityError:
             await self._service.network.shielded(self._abort(upload))
@@ -105,12 +104,13 @@ class ResumableUpload(Multipart):
         if size != content.size:
             return await self._part(upload, number, content)
         # The service checked it when it took it, and the content is the same by its SHA-256.
-        crc32, _ = await self._checksums(content)
+        sums = await self.sums(content)
+        await content.skip()
         return write(
             "Part",
             write_text("PartNumber", str(number)),
             write_text("ETag", etag),
-            write_text("ChecksumCRC32", crc32),
+            write_text("ChecksumCRC32", sums.crc32),
         )
 
     async def _forget(self, path: Path) -> None:

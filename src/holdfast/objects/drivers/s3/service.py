@@ -64,7 +64,7 @@ _MISCONFIGURED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """One request as S3 knows it: *operation* is its name there, *key* None for the bucket.
 
@@ -94,7 +94,7 @@ def sending(
     return Ask(operation, method, key, query, headers, body, hashlib.sha256(body).hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A whole answer, and the server's word for success."""
 
@@ -223,7 +223,7 @@ class Service:
         credentials = await self._wallet.current(self.offload)
         path = self._place.prefix
         path = path.rstrip("/") or "/" if ask.key is None else path + quote(ask.key, safe="-_.~/")
-        query = query_string(ask.query)
+        query = query_string(ask.query) if ask.query else ""
         headers = {"host": self._client.origin.authority, **ask.headers}
         headers["x-amz-content-sha256"] = ask.sha256 or UNSIGNED
         self._signer.sign(

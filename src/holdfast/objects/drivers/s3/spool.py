@@ -6,104 +6,137 @@ is made for that has no name, so nothing of it outlives the process.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import tempfile
 import threading
 import zlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from holdfast.errors import IntegrityError
-from holdfast.objects.localfile import OpenFile
+from holdfast.objects.localfile import OpenFile, refusals
 from holdfast.objects.sources import open_regular, state_of
+from holdfast.objects.transfer import WORTH_A_THREAD
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, Callable, Iterable
+    from hashlib import _Hash as Digest
 
     from holdfast.objects.sources import FileState
     from holdfast.offload import Offload
 
 WINDOW = 256 * 1024
 _IN_MEMORY = 4 * 1024 * 1024
-_QUICK = 16 * 1024  # so little is summed up at once, more where blocking work runs
 
 
-class _Readable(ABC):
-    """Bytes at hand, of which parts become bodies of requests."""
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The checksums of one body. *sha256* is None where the wire's own checks stand for it."""
 
-    offload: Offload
-    size: int
+    crc32: str
+    sha256: str | None
+
+
+class Spool(ABC):
+    """Bytes that can be read again, anywhere. A closed one gives no more."""
+
+    def __init__(self, offload: Offload) -> None:
+        self.offload = offload
+        self.size = 0
+        self.noted: dict[tuple[int, int], Sums] = {}  # by start and end
 
     @abstractmethod
     async def read(self, offset: int, size: int) -> bytes:
         """Return *size* bytes from *offset*."""
 
-    async def sha256(self) -> str:
-        """Return the digest of all of it, in lower-case hexadecimal."""
-        digest = hashlib.sha256()
-        for start in range(0, self.size, WINDOW):
-            window = await self.read(start, min(WINDOW, self.size - start))
-            await self.offload.run(digest.update, window)
-        return digest.hexdigest()
+    @abstractmethod
+    async def check(self) -> None:
+        """Raise IntegrityError unless the bytes are what they were when they were taken."""
 
-    def slice(self, offset: int, size: int) -> Slice:
-        """Return *size* bytes from *offset* as a content."""
-        return Slice(self, offset, size)
+    @abstractmethod
+    def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
+        """Yield the bytes from *start* to *end*, blocking; each piece is good until the next."""
 
-    def slices(self, size: int) -> list[Slice]:
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of memory and file. Idempotent."""
+
+    def sums(self, start: int, end: int, *, signed: bool, whole: Digest | None = None) -> Sums:
+        """Return the checksums from *start* to *end*, blocking; *whole* takes them in, too.
+
+        Only what is *signed* has a SHA-256.
+        """
+        crc32 = 0
+        sha256 = hashlib.sha256() if signed else None
+        for window in self.windows(start, end):
+            crc32 = zlib.crc32(window, crc32)
+            if sha256 is not None:
+                sha256.update(window)
+            if whole is not None:
+                whole.update(window)
+        text = base64.b64encode(crc32.to_bytes(4, "big")).decode()
+        return Sums(text, None if sha256 is None else sha256.hexdigest())
+
+    def slices(self, size: int, advance: Callable[[int], None]) -> list[Slice]:
         """Return all of it in order, in contents of *size* bytes and a last one of the rest."""
         return [
-            Slice(self, start, min(size, self.size - start)) for start in range(0, self.size, size)
+            Slice(self, start, min(size, self.size - start), advance)
+            for start in range(0, self.size, size)
         ]
 
 
-class Spool(_Readable):
-    """Bytes that can be read again, anywhere. A closed one takes and gives no more."""
+class Chunks(Spool):
+    """What a put was given, chunk by chunk."""
 
     def __init__(self, offload: Offload) -> None:
-        self.offload = offload
+        super().__init__(offload)
         self._lock = threading.Lock()
         self._chunks: list[bytes] = []
         self._file: IO[bytes] | None = None
         self._closed = False
-        self.size = 0
-        self.crc32 = 0
-
-    def add_small(self, chunk: bytes) -> bool:
-        """Append *chunk* if there is room in memory; return whether there was."""
-        if self._file is not None or self.size + len(chunk) > _IN_MEMORY or self._closed:
-            return False
-        self._chunks.append(chunk)
-        self.crc32 = zlib.crc32(chunk, self.crc32)
-        self.size += len(chunk)
-        return True
 
     async def add(self, chunk: bytes) -> None:
-        """Append *chunk* to the file. Raises OSError when the disk is full."""
-        await self.offload.run(self._write, chunk)
+        """Append *chunk*. Raises StorageError when the disk is full."""
+        if self._file is None and self.size + len(chunk) <= _IN_MEMORY and not self._closed:
+            self._chunks.append(chunk)
+            self.size += len(chunk)
+        else:
+            with refusals(Path(tempfile.gettempdir())):
+                await self.offload.run(self._write, chunk)
 
     async def check(self) -> None:
-        """Nobody else can change it."""
+        """Nobody else can change them."""
 
     async def read(self, offset: int, size: int) -> bytes:
-        """Return *size* bytes from *offset*."""
         if self._file is not None:
             return await self.offload.run(self._pread, offset, size)
-        if len(self._chunks) != 1:
-            self._chunks = [b"".join(self._chunks)]
-        whole = self._chunks[0]
+        whole = self._joined()
         return whole if size == len(whole) else whole[offset : offset + size]
 
+    def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
+        if self._file is None:
+            yield memoryview(self._joined())[start:end]
+        else:
+            for offset in range(start, end, WINDOW):
+                yield self._pread(offset, min(WINDOW, end - offset))
+
     def close(self) -> None:
-        """Let go of memory and file. Idempotent."""
         with self._lock:
             self._closed = True
             self._chunks = []
             if self._file is not None:
                 self._file.close()
+
+    def _joined(self) -> bytes:
+        chunks = self._chunks
+        if len(chunks) != 1:
+            chunks = self._chunks = [b"".join(chunks)]
+        return chunks[0]
 
     def _write(self, chunk: bytes) -> None:
         with self._lock:
@@ -116,7 +149,6 @@ class Spool(_Readable):
                 self._chunks = []
             self._file.write(chunk)
             self._file.flush()
-            self.crc32 = zlib.crc32(chunk, self.crc32)
             self.size += len(chunk)
 
     def _pread(self, offset: int, size: int) -> bytes:
@@ -126,46 +158,46 @@ class Spool(_Readable):
             return os.pread(self._file.fileno(), size, offset)
 
 
-class FileSpool(_Readable):
-    """A local file that goes up from where it lies, as long as it stays what it is.
-
-    It is told every chunk first, for the checksum; then it is read again, window by window.
-    """
+class LocalFile(Spool):
+    """A local file that goes up from where it lies, as long as it stays what it is."""
 
     def __init__(self, offload: Offload, path: Path) -> None:
-        self.offload = offload
+        super().__init__(offload)
         self._path = path
         self._file = OpenFile()
         self._state: FileState | None = None
-        self.size = 0
-        self.crc32 = 0
 
-    def add_small(self, chunk: bytes) -> bool:
-        """Take note of *chunk*; return whether that was all there is to do."""
-        if self._state is None or len(chunk) > _QUICK:
-            return False
-        self._note(chunk)
-        return True
-
-    async def add(self, chunk: bytes) -> None:
-        """Take note of *chunk*."""
-        if self._state is None:
+    async def open(self) -> None:
+        """Hold it open. Raises StorageError for what can't be read or is no regular file."""
+        with refusals(self._path):
             opened = await self.offload.run(self._file.open, partial(open_regular, self._path))
-            self._state = state_of(opened)
-        await self.offload.run(self._note, chunk)
+        self._state = state_of(opened)
+        self.size = opened.st_size
+
+    async def take(self, part: int, *, signed: bool) -> str:
+        """Read it once and return its SHA-256; what each *part* wants is noted on the way."""
+        whole = hashlib.sha256()
+        for start in range(0, self.size, part):
+            end = min(start + part, self.size)
+            call = partial(self.sums, start, end, signed=signed, whole=whole)
+            self.noted[start, end] = await self.offload.run(call)
+        await self.check()
+        return whole.hexdigest()
 
     async def read(self, offset: int, size: int) -> bytes:
-        if size == 0:  # of an empty file, which was never opened
-            return b""
         try:
             return await self.offload.run(self._file.read, offset, size)
         except IntegrityError:
             raise self._changed() from None
 
+    def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
+        try:
+            with refusals(self._path):
+                yield from self._file.windows(start, end)
+        except IntegrityError:
+            raise self._changed() from None
+
     async def check(self) -> None:
-        """Raise IntegrityError unless the file is what it was before its first byte was read."""
-        if self._state is None:
-            return  # it is empty
         try:
             now = state_of(await self.offload.run(self._path.stat))
         except FileNotFoundError:
@@ -174,12 +206,7 @@ class FileSpool(_Readable):
             raise self._changed()
 
     def close(self) -> None:
-        """Let go of the file. Idempotent."""
         self._file.close()
-
-    def _note(self, chunk: bytes) -> None:
-        self.crc32 = zlib.crc32(chunk, self.crc32)
-        self.size += len(chunk)
 
     def _changed(self) -> IntegrityError:
         return IntegrityError(
@@ -190,11 +217,47 @@ class FileSpool(_Readable):
 class Slice:
     """A part of a spool, as the body of a request."""
 
-    def __init__(self, spool: _Readable, offset: int, size: int) -> None:
+    def __init__(
+        self, spool: Spool, offset: int, size: int, advance: Callable[[int], None]
+    ) -> None:
+        self.size = size
         self._spool = spool
         self._offset = offset
-        self.size = size
+        self._advance = advance
+        self._told = 0
+
+    async def sums(self, *, signed: bool) -> Sums:
+        """Return its checksums; see `Spool.sums`."""
+        spool, start, end = self._spool, self._offset, self._offset + self.size
+        if (start, end) in spool.noted:
+            return spool.noted[start, end]
+        if self.size < WORTH_A_THREAD:
+            return spool.sums(start, end, signed=signed)
+        return await spool.offload.run(partial(spool.sums, start, end, signed=signed))
 
     async def windows(self) -> AsyncGenerator[bytes, None]:
+        """Yield it for one request. The last piece comes only if the bytes are still the same."""
         for start in range(0, self.size, WINDOW):
-            yield await self._spool.read(self._offset + start, min(WINDOW, self.size - start))
+            yield await self._window(start, min(WINDOW, self.size - start))
+
+    async def whole(self) -> bytes:
+        """Return it, if it is small."""
+        return await self._window(0, self.size)
+
+    async def skip(self) -> None:
+        """Do as if it had been sent: the service has it."""
+        await self._spool.check()
+        self._tell(self.size)
+
+    async def _window(self, start: int, size: int) -> bytes:
+        window = await self._spool.read(self._offset + start, size)
+        done = start + size
+        if done == self.size:
+            await self._spool.check()
+        self._tell(done)
+        return window
+
+    def _tell(self, done: int) -> None:
+        if done > self._told:  # else it is sent again
+            advanced, self._told = done - self._told, done
+            self._advance(advanced)

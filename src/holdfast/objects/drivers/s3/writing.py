@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from holdfast.errors import (
     HoldfastError,
@@ -32,15 +29,16 @@ from holdfast.objects.drivers.s3.facts import (
     quoted_etag,
     size_of,
 )
+from holdfast.objects.drivers.s3.multipart import part_size
 from holdfast.objects.drivers.s3.resuming import ResumableUpload
 from holdfast.objects.drivers.s3.service import Ask, Reply
-from holdfast.objects.drivers.s3.spool import WINDOW, FileSpool, Spool
+from holdfast.objects.drivers.s3.spool import WINDOW, Chunks, LocalFile, Slice, Spool
 from holdfast.objects.drivers.s3.tagging import tagging_header
-from holdfast.objects.localfile import refusals
 from holdfast.objects.metadata import UNKNOWN_CONTENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from holdfast.objects.driver import Draft, ObjectInfo
     from holdfast.objects.drivers.s3.options import S3Options
@@ -93,31 +91,37 @@ class Publisher:
         if facts.encoding is not None:
             headers["content-encoding"] = facts.encoding
             headers[SIZE] = str(facts.size)
-        headers[WRITE] = uuid4().hex
+        headers[WRITE] = token_hex(16)
         if self._options.encryption:
             headers[_ENCRYPTION] = self._options.encryption
         if self._options.kms_key:
             headers[_KMS_KEY] = self._options.kms_key
         return headers
 
-    async def publish(self, key: str, spool: Spool | FileSpool, draft: Draft) -> ObjectInfo:
-        """Store what *spool* holds as *key*, in one request or in parts."""
+    async def publish(
+        self, key: str, spool: Spool, draft: Draft, advance: Callable[[int], None]
+    ) -> ObjectInfo:
+        """Store what *spool* holds as *key*, in one request or in parts, telling *advance*."""
+        parts = spool.slices(self.part_of(spool.size), advance)
+        return await self._publish(key, parts or [Slice(spool, 0, 0, advance)], draft)
+
+    async def _publish(self, key: str, parts: Sequence[Slice], draft: Draft) -> ObjectInfo:
         headers = {**self.headers(draft), **tagging_header(draft.tags)}
         condition = _condition(draft)
         upload = ResumableUpload(self._service, self._options, key, headers)
         try:
-            if spool.size < self._options.multipart:
-                reply = await self._put(key, spool, draft, {**headers, **condition})
+            if len(parts) == 1 and parts[0].size < self._options.multipart:
+                reply = await self._put(key, parts[0], draft, {**headers, **condition})
             elif draft.notes is None:
-                reply = await upload.send(spool, condition)
+                reply = await upload.send(parts, condition)
             else:
-                reply = await upload.resume(spool, condition, draft.notes)
+                reply = await upload.resume(parts, condition, draft.notes)
         except ServiceError as error:
             found = await self.after_refusal(key, upload.mark, error)
             if found is not None:
                 return found
             if draft.notes is not None and error.code == "NoSuchUpload":
-                return await self.publish(key, spool, draft)  # the notes are gone: from the start
+                return await self._publish(key, parts, draft)  # the notes are gone: once more
             if condition and (error.status in (404, 412) or error.code == "PreconditionFailed"):
                 raise PreconditionFailedError("object", key) from error
             raise naming(key, error) from error
@@ -169,51 +173,100 @@ class Publisher:
         await self._service.network.shielded(self._service.call(Ask("DeleteObject", "DELETE", key)))
         raise UnsupportedError(f"encryption {asked} (it stored plain text; removed)", "s3")
 
-    async def _put(
-        self, key: str, spool: Spool | FileSpool, draft: Draft, headers: dict[str, str]
-    ) -> Reply:
-        await spool.check()
-        headers[CRC32] = base64.b64encode(spool.crc32.to_bytes(4, "big")).decode()
-        body = (
-            await spool.read(0, spool.size) if spool.size <= WINDOW else spool.slice(0, spool.size)
-        )
-        sha256 = None
-        if not self._service.secure:
-            sha256 = draft.sha256 if draft.encoding is None else await spool.sha256()
+    @property
+    def signs_payload(self) -> bool:
+        """Whether bodies go up with their SHA-256."""
+        return self._options.signs_payload(secure=self._service.secure)
+
+    def part_of(self, size: int) -> int:
+        """Return the bytes of a part of what has *size* bytes: all, unless it is large."""
+        if size < self._options.multipart:
+            return max(size, 1)
+        return part_size(size, self._options.part)
+
+    async def _put(self, key: str, body: Slice, draft: Draft, headers: dict[str, str]) -> Reply:
+        known = draft.sha256 if draft.encoding is None else None
+        sums = await body.sums(signed=self.signs_payload and known is None)
+        headers[CRC32] = sums.crc32
         return await self._service.call(
-            Ask("PutObject", "PUT", key, headers=headers, body=body, sha256=sha256)
+            Ask(
+                "PutObject",
+                "PUT",
+                key,
+                headers=headers,
+                body=await body.whole() if body.size <= WINDOW else body,
+                sha256=known or sums.sha256 if self.signs_payload else None,
+            )
         )
 
 
 class S3Writing:
-    """Chunks that wait in a spool for their commit."""
+    """Bytes that wait for their commit: chunks, or a local file."""
 
-    def __init__(self, publisher: Publisher, spool: Spool, key: str, refusal: str | None) -> None:
+    def __init__(
+        self, publisher: Publisher, service: Service, key: str, refusal: str | None
+    ) -> None:
         self._publisher = publisher
-        self._spool: Spool | FileSpool = spool
+        self._service = service
         self._key = key
         self._refusal = refusal
+        self._spool: Spool | None = None
+        self._advance: Callable[[int], None] = _tell_nobody
 
     async def write(self, chunk: bytes) -> None:
-        if self._refusal is not None:
-            raise ObjectKeyError(self._key, self._refusal)
-        if not self._spool.add_small(chunk):
-            with refusals(Path(tempfile.gettempdir())):
-                await self._spool.add(chunk)
+        if self._spool is None:
+            self._refuse()
+            self._spool = Chunks(self._service.offload)
+        assert isinstance(self._spool, Chunks), "a writing takes chunks or a file"
+        await self._spool.add(chunk)
 
-    def borrow(self, path: Path) -> None:
-        self._spool.close()
-        self._spool = FileSpool(self._spool.offload, path)
+    async def take_file(self, path: Path) -> tuple[int, str]:
+        self._refuse()
+        file = self._spool = LocalFile(self._service.offload, path)
+        await file.open()
+        part = self._publisher.part_of(file.size)
+        signed = self._publisher.signs_payload and part < file.size
+        return file.size, await file.take(part, signed=signed)
+
+    def report_to(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
 
     async def commit(self, draft: Draft) -> ObjectInfo:
-        if self._refusal is not None:
-            raise ObjectKeyError(self._key, self._refusal)
-        info = await self._publisher.publish(self._key, self._spool, draft)
-        self._spool.close()
+        self._refuse()
+        spool = self._spool or Chunks(self._service.offload)
+
+        def tell(count: int) -> None:
+            try:
+                self._advance(count)
+            except Exception as error:
+                raise _Told(error) from error
+
+        try:
+            info = await self._publisher.publish(self._key, spool, draft, tell)
+        except _Told as told:
+            raise told.error from None
+        spool.close()
         return info
 
     async def abort(self) -> None:
-        self._spool.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _refuse(self) -> None:
+        if self._refusal is not None:
+            raise ObjectKeyError(self._key, self._refusal)
+
+
+class _Told(Exception):  # noqa: N818 - it never gets out
+    """Who was told raised *error*, which may look like a failure of the network, but is none."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _tell_nobody(_count: int) -> None:
+    """Send without a word."""
 
 
 def is_absence(error: ServiceError, version: str | None) -> bool:

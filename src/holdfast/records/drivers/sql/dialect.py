@@ -113,6 +113,14 @@ class Dialect(Protocol):
         ...
 
 
+def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+    """Return the order of *column* where SQL has NULLS FIRST and NULLS LAST."""
+    ordered = column.desc() if by.descending else column.asc()
+    if not nullable:
+        return [ordered]
+    return [ordered.nulls_first() if by.first else ordered.nulls_last()]
+
+
 def parameter(position: int) -> sa.BindParameter[Any]:
     # Typed as NULL, so that SQLAlchemy adds no conversion of its own to any value.
     return sa.bindparam(f"p{position}", type_=sa.types.NullType())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConflictError, UnsupportedError
+from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import parameter
 from holdfast.records.drivers.sql.errno import MEANINGS
 from holdfast.records.drivers.sql.overwriting import overwriting
@@ -28,15 +28,14 @@ if TYPE_CHECKING:
     from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.link import Connection, Fault, SeveralAtOnce
     from holdfast.records.drivers.sql.probing import Question
+    from holdfast.records.drivers.sql.session import Catalogue
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.drivers.sql.verbs import Catalogue
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 
 _OTHER_ROW = ("other row", "overflow")  # how an upsert fails that met another row than it named
-_CONFLICTS = ("duplicate", "foreign key", *_OTHER_ROW)
 _ROWS = 500  # of one statement
 _LONG = 10_000  # characters from which on a text's bytes are counted and not guessed
 _SHARE = 4  # the part of a packet that a batch fills, as quoting makes values longer
@@ -45,49 +44,16 @@ _SHARE = 4  # the part of a packet that a batch fills, as quoting makes values l
 class MariaDBRows(ServerRows):
     """See `ServerRows`. A statement has *packet* bytes at the most."""
 
+    conflicts = (*ServerRows.conflicts, *_OTHER_ROW)
+
     def __init__(self, connection: Connection, catalogue: Catalogue, packet: int) -> None:
         super().__init__(connection, catalogue)
         self._packet = packet
 
-    async def insert(
-        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
-    ) -> list[Row | ConflictError]:
-        if len(rows) == 1:
-            return [await self._insert_one(model, rows[0], None, atomic=atomic)]
-        parts = self._parts(model, rows)
+    async def stored_one(self, model: Model[E], row: Row) -> Row:
+        return (await self.insert_many(model, (row,)))[0]
 
-        async def at_once() -> list[Row | ConflictError]:
-            return [row for part in parts for row in await self._insert_many(model, part)]
-
-        async def one_by_one() -> list[Row | ConflictError]:
-            return [
-                await self._insert_one(model, row, index, atomic=atomic)
-                for index, row in enumerate(rows)
-            ]
-
-        at = model.key.position
-        if len({row[at] is None for row in rows}) == 1:
-            try:
-                return await self.written(at_once, several=len(parts) > 1)
-            except Exception as error:
-                if self.kind(error) not in _CONFLICTS:
-                    raise self.classified(error, model) from error
-        # Keys given and keys to number in one batch; or which row it was, the server does not say.
-        return await self.written(one_by_one, several=True)
-
-    async def _insert_one(
-        self, model: Model[E], row: Row, index: int | None, *, atomic: bool
-    ) -> Row | ConflictError:
-        try:
-            ((stored),) = await self._insert_many(model, (row,))
-        except Exception as error:
-            refused = await self.refused_row(model, error, row, index)
-            if atomic or not isinstance(refused, ConflictError):
-                raise refused from error
-            return refused
-        return stored
-
-    async def _insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
+    async def insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
         prepared, at = self.catalogue.writes(model), model.key.position
         encoded = [prepared.insert.bind(prepared.encode(row)) for row in rows]
         if rows[0][at] is not None:
@@ -173,8 +139,7 @@ class MariaDBRows(ServerRows):
                 f"a statement of more than {self._packet} bytes (max_allowed_packet)", "mariadb"
             )
 
-    def _parts(self, model: Model[E], rows: Sequence[Row]) -> list[list[Row]]:
-        """Return *rows* in parts of which each fits into a statement."""
+    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
         encode = self.catalogue.writes(model).encode
         parts: list[list[Row]] = []
         left = count = 0
@@ -196,7 +161,7 @@ class MariaDBRows(ServerRows):
     ) -> list[tuple[E, bool]]:
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
-        parts = self._parts(model, rows)
+        parts = self.parts(model, rows)
 
         async def at_once() -> list[tuple[E, bool]]:
             return [each for part in parts for each in await self._upsert_many(model, part, on)]
@@ -204,12 +169,7 @@ class MariaDBRows(ServerRows):
         async def one_by_one() -> list[tuple[E, bool]]:
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
-        try:
-            return await self.written(at_once, several=len(parts) > 1)
-        except Exception as error:
-            if self.kind(error) not in _CONFLICTS:
-                raise self.classified(error, model) from error
-        return await self.written(one_by_one, several=True)
+        return await self.at_once(model, at_once, one_by_one, several=len(parts) > 1)
 
     async def _upsert_many(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]

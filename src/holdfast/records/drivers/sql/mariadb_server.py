@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.drivers.sql.link import Connection
     from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.session import Catalogue
     from holdfast.records.drivers.sql.statements import Statements
-    from holdfast.records.drivers.sql.verbs import Catalogue
 
 _FOREVER = 31_536_000  # seconds
 MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"

@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 _SEQUENCE = "pg_get_serial_sequence($1::text, $2::text)::regclass"
 _LAST_NUMBER = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
-_CONFLICTS = ("duplicate", "foreign key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,8 @@ class PostgreSQLRows(ServerRows):
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
-        return await self._numbering_on(
-            model, rows, lambda: self._insert(model, rows, atomic=atomic)
-        )
+        insert = super().insert
+        return await self._numbering_on(model, rows, lambda: insert(model, rows, atomic=atomic))
 
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
@@ -106,34 +104,7 @@ class PostgreSQLRows(ServerRows):
             highest = f"greatest($3::bigint, {_LAST_NUMBER})"
             await self.fetch(model, f"SELECT setval({_SEQUENCE}, {highest})", (*place, given))
 
-    async def _insert(
-        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
-    ) -> list[Row | ConflictError]:
-        if len(rows) == 1:
-            return [await self._insert_one(model, rows[0], None, atomic=atomic)]
-
-        async def at_once() -> list[Row | ConflictError]:
-            return [*await self._insert_many(model, rows)]
-
-        async def one_by_one() -> list[Row | ConflictError]:
-            return [
-                await self._insert_one(model, row, index, atomic=atomic)
-                for index, row in enumerate(rows)
-            ]
-
-        at = model.key.position
-        if len({row[at] is None for row in rows}) == 1:
-            try:
-                return await self.written(at_once, several=False)
-            except Exception as error:
-                if self.kind(error) not in _CONFLICTS:
-                    raise self.classified(error, model) from error
-        # Keys given and keys to number in one batch; or which row it was, the server does not say.
-        return await self.written(one_by_one, several=True)
-
-    async def _insert_one(
-        self, model: Model[E], row: Row, index: int | None, *, atomic: bool
-    ) -> Row | ConflictError:
+    async def stored_one(self, model: Model[E], row: Row) -> Row:
         prepared = self.catalogue.writes(model)
         key = model.key
         numbered = key.role == "generated" and row[key.position] is None
@@ -147,15 +118,9 @@ class PostgreSQLRows(ServerRows):
             found = await self._fetch(statement.sql, values)
             return (*row[: key.position], found[0][0], *row[key.position + 1 :])
 
-        try:
-            return await self.written(work, several=False)
-        except Exception as error:
-            refused = await self.refused_row(model, error, row, index)
-            if atomic or not isinstance(refused, ConflictError):
-                raise refused from error
-            return refused
+        return await self.written(work, several=False)
 
-    async def _insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
+    async def insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
         prepared, key = self.catalogue.writes(model), model.key
         if rows[0][key.position] is not None:
             table = self.catalogue.statements.tables[model.table]
@@ -244,11 +209,7 @@ class PostgreSQLRows(ServerRows):
         numbered = model.key.role == "generated"
         distinct = len(set(keys)) == len(keys) and not any(None in key for key in keys)
         if distinct and not numbered:
-            try:
-                return await self.written(at_once, several=False)
-            except Exception as error:
-                if self.kind(error) not in _CONFLICTS:
-                    raise self.classified(error, model) from error
+            return await self.at_once(model, at_once, one_by_one, several=False)
         return await self.written(one_by_one, several=True)
 
     async def _upsert_many(
@@ -325,7 +286,7 @@ class PostgreSQLRows(ServerRows):
 
     def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
         kind = self.kind(error)
-        if kind not in _CONFLICTS:
+        if kind not in self.conflicts:
             return self.classified(error, model)
         fault = self.connection.fault(error)
         assert fault is not None

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.link import Connection
     from holdfast.records.drivers.sql.place import Place
     from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
+    from holdfast.records.drivers.sql.session import Catalogue
     from holdfast.records.drivers.sql.statements import Statements
-    from holdfast.records.drivers.sql.verbs import Catalogue
 
 OLDEST = 130000  # PostgreSQL 13
 _FOREVER = 3600.0  # seconds

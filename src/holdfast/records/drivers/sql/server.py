@@ -13,13 +13,13 @@ from holdfast.records.drivers.sql.declared.tables import declared
 from holdfast.records.drivers.sql.lending.engines import engine_for
 from holdfast.records.drivers.sql.lending.loan import Loan
 from holdfast.records.drivers.sql.pool import Pool
+from holdfast.records.drivers.sql.session import Catalogue
 from holdfast.records.drivers.sql.statements import Statements, statements_of
 from holdfast.records.drivers.sql.structure import (
     found_structure,
     structure_differences,
     structure_query,
 )
-from holdfast.records.drivers.sql.verbs import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from holdfast.records.drivers.sql.dialect import literal, parameter
+from holdfast.records.drivers.sql.dialect import literal, nulls_placed, parameter
 from holdfast.records.drivers.sql.folding import Folding
 from holdfast.records.drivers.sql.overwriting import overwriting
 from holdfast.records.drivers.sql.sums import figure_decoder
@@ -186,10 +186,7 @@ class PostgreSQLDialect:
                 assert_never(part)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
-        ordered = column.desc() if by.descending else column.asc()
-        if not nullable:
-            return [ordered]
-        return [ordered.nulls_first() if by.first else ordered.nulls_last()]
+        return nulls_placed(by, column, nullable=nullable)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         return column + amount

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import codecs
-from holdfast.records.drivers.sql.dialect import literal, parameter
+from holdfast.records.drivers.sql.dialect import literal, nulls_placed, parameter
 from holdfast.records.drivers.sql.overwriting import overwriting
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -121,10 +121,7 @@ class SQLiteDialect:
                 assert_never(part)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
-        ordered = column.desc() if by.descending else column.asc()
-        if not nullable:
-            return [ordered]
-        return [ordered.nulls_first() if by.first else ordered.nulls_last()]
+        return nulls_placed(by, column, nullable=nullable)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         return column + amount
