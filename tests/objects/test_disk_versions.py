@@ -202,7 +202,9 @@ def test_a_bucket_of_a_later_kind_is_refused_by_name(root, bucket):
     assert bucket.get("k") == b"1"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"format": 1}', b'{"format": 1, "enabled": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"format": 1}', b'{"format": 1, "enabled": 1}', b'{"\xff": 1}', b"[]"]
+)
 def test_a_bucket_whose_word_on_versions_is_damaged_is_refused_by_name(root, bucket, content):
     bucket.put("k", b"1")
     path = root / ".holdfast/versioning.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import UnsupportedError
-from holdfast.objects.driver import Capability
+from holdfast.objects.driver import Capability, need
 from holdfast.objects.keys import check_key, check_prefix
 from holdfast.objects.settings import NEEDS, S, Setting, Versioning
 
@@ -83,17 +83,13 @@ class Administration:
         if kind not in NEEDS:
             known = ", ".join(sorted(known.__name__ for known in NEEDS))
             raise TypeError(f"expected a setting ({known}), got {kind!r}")
-        self._need(NEEDS[kind])
+        need(self._driver, NEEDS[kind])
         return cast("Configurable", self._driver)
 
     def _uploads(self) -> UploadKeeper:
-        self._need(Capability.UPLOADS)
+        need(self._driver, Capability.UPLOADS)
         return cast("UploadKeeper", self._driver)
 
     def _locker(self) -> Locker:
-        self._need(Capability.OBJECT_LOCK)
+        need(self._driver, Capability.OBJECT_LOCK)
         return cast("Locker", self._driver)
-
-    def _need(self, capability: Capability) -> None:
-        if capability not in self._driver.capabilities:
-            raise UnsupportedError(capability, self._driver.name)

@@ -29,7 +29,7 @@ def read(path: str) -> bool | None:
         if form != _FORMAT:
             raise IntegrityError(f"{path}: format {form}, this version reads {_FORMAT}")
         return msgspec.json.decode(content, type=_Said).enabled
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise IntegrityError(f"{path}: not what a bucket says of versions: {error}") from None
 
 
