@@ -71,6 +71,13 @@ class Catalogue:
                 return None
         return None  # the text names no version, or the key has none
 
+    def before(self, newest: Entry) -> str | None:
+        """Return the name of the last of the older versions, None when there is none."""
+        previous = newest.previous
+        if previous is None or self.older_at(newest.key, previous).exists():
+            return previous
+        return next(iter(self.older_versions(newest.key)), None)
+
     def older_versions(self, key: str) -> list[str]:
         """Return the names of the older versions of *key*, the last one first."""
         try:

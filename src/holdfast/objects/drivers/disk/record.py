@@ -1,7 +1,7 @@
 """The record of one version of a key: the small JSON file whose rename is the commit.
 
-Format 1 is that of a bucket that never kept versions. Format 2 adds *version* and *serial*; without
-*data* it marks a deletion.
+Format 1 is that of a bucket that never kept versions. Format 2 adds *version*, *serial* and
+*previous*; without *data* it marks a deletion.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class _Written(BaseModel):
     tags: dict[str, str] = Field(default_factory=dict)
     version: str | None = None
     serial: int = 0
+    previous: str | None = None
 
 
 _PLAIN, _VERSIONED = _FORMATS = (1, 2)
@@ -47,14 +48,15 @@ _PLAIN, _VERSIONED = _FORMATS = (1, 2)
 class Record:
     """What an object is, and in which file under the root its bytes lie.
 
-    *serial* grows from each version of the key to the next. The info has no version where the
-    bucket had never kept any.
+    *serial* grows from each version of the key to the next; *previous* is the one over which this
+    was written. The info has no version where the bucket had never kept any.
     """
 
     info: ObjectInfo
     data: str
     tags: Mapping[str, str]
     serial: int = 0
+    previous: str | None = None
 
     @property
     def key(self) -> str:
@@ -77,6 +79,7 @@ class Marker:
     key: str
     version: str
     serial: int
+    previous: str | None
     modified: datetime
 
 
@@ -113,6 +116,7 @@ def encode(entry: Entry) -> bytes:
         tags=dict(record.tags),
         version=info.version,
         serial=record.serial,
+        previous=record.previous,
     )
     return _json(written)
 
@@ -128,10 +132,11 @@ def decode(content: bytes, path: str) -> Entry:
     if written.format not in _FORMATS:
         raise IntegrityError(f"{path}: format {written.format}, this version reads 1 and 2")
     version = written.version
-    if version is not None and not is_version(version):
-        raise IntegrityError(f"{path}: {version!r} is no version")
+    for name in (version, written.previous):
+        if name is not None and not is_version(name):
+            raise IntegrityError(f"{path}: {name!r} is no version")
     if version is not None and not written.data:
-        return Marker(written.key, version, written.serial, written.modified)
+        return Marker(written.key, version, written.serial, written.previous, written.modified)
     if not is_data_path(written.data):
         raise IntegrityError(f"{path}: {written.data!r} is no data file under the root")
     info = ObjectInfo(
@@ -146,7 +151,7 @@ def decode(content: bytes, path: str) -> Entry:
         encoding=written.encoding,
         stored=written.stored,
     )
-    return Record(info, written.data, written.tags, written.serial)
+    return Record(info, written.data, written.tags, written.serial, written.previous)
 
 
 def _marking(marker: Marker) -> _Written:
@@ -162,6 +167,7 @@ def _marking(marker: Marker) -> _Written:
         sha256="",
         version=marker.version,
         serial=marker.serial,
+        previous=marker.previous,
     )
 
 

@@ -162,9 +162,9 @@ class Root:
                 draft.if_match is not None and etag != draft.if_match
             ):
                 raise PreconditionFailedError("object", key)
-            identity, (version, serial) = uuid4().hex, self._next(newest)
+            identity, (version, serial, previous) = uuid4().hex, self._next(newest)
             info = info_of(key, draft, etag=identity, modified=self._clock(), version=version)
-            record = Record(info, data_path(key, identity), dict(draft.tags), serial)
+            record = Record(info, data_path(key, identity), dict(draft.tags), serial, previous)
             temporary.chmod(temporary.stat().st_mode & 0o444)
             with self._ending(lock, key, self._notes(newest, record)):
                 place(temporary, self.path / record.data)
@@ -186,11 +186,11 @@ class Root:
             newest = self.catalogue.newest(key)
             if not isinstance(newest, Record):
                 return False
-            version, serial = self._next(newest)
+            version, serial, previous = self._next(newest)
             if version is None:
                 self._remove_newest(lock, newest)
             else:
-                marker = Marker(key, version, serial, self._clock())
+                marker = Marker(key, version, serial, previous, self._clock())
                 with self._ending(lock, key, self._notes(newest, marker)):
                     self._put_before(newest, marker)
             return True
@@ -281,16 +281,20 @@ class Root:
             return True
         return isinstance(older, Record) and older.data == note.data
 
-    def _next(self, newest: Entry | None) -> tuple[str | None, int]:
-        """Return name and serial of the version behind *newest*.
+    def _next(self, newest: Entry | None) -> tuple[str | None, int, str | None]:
+        """Return name and serial of the version behind *newest*, and the one before it.
 
         There is no name where versions were never kept.
         """
         keeps = self.keeps_versions()
         if keeps is None and (newest is None or _never_kept(newest)):
-            return None, 0
-        serial = 1 if newest is None else newest.serial + 1
-        return new_version(serial) if keeps else NULL, serial
+            return None, 0, None
+        if newest is None:
+            return new_version(1) if keeps else NULL, 1, None
+        serial = newest.serial + 1
+        version = new_version(serial) if keeps else NULL
+        replaced = newest.version == version
+        return version, serial, newest.previous if replaced else newest.version
 
     def _notes(self, newest: Entry | None, entry: Entry) -> list[Note]:
         """Return what may be left when *entry* becomes the newest of its key, or does not."""
@@ -319,18 +323,17 @@ class Root:
 
     def _remove_newest(self, lock: int, newest: Entry) -> None:
         key, path = newest.key, self.catalogue.newest_at(newest.key)
-        older = self.catalogue.older_versions(key) if newest.serial else []
         with self._ending(lock, key, [_note(newest)], removing=True):
-            if newest.version in older:  # a power cut left it
-                remove(self.catalogue.older_at(key, newest.version))
-                older.remove(newest.version)
-            if older:
-                following = self.catalogue.older_at(key, older[0])
-                place(following, path)
-                sync_nearest(following.parent)
-            else:
+            if not _never_kept(newest):
+                remove(self.catalogue.older_at(key, newest.version))  # a power cut may have left it
+            before = self.catalogue.before(newest)
+            if before is None:
                 path.unlink()
                 sync_nearest(path.parent)
+            else:
+                older = self.catalogue.older_at(key, before)
+                place(older, path)
+                sync_nearest(older.parent)
 
     def _remove_older(self, lock: int, key: str, notes: Sequence[Note]) -> None:
         with self._ending(lock, key, notes, removing=True):
