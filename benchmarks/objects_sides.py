@@ -80,6 +80,17 @@ async def holdfast(place: Place, payload_signing: str = "auto") -> AsyncIterator
 
 
 @asynccontextmanager
+async def on_aiohttp(place: Place) -> AsyncIterator[Side]:
+    from objects_aiohttp import AiohttpClient
+
+    from holdfast.objects.drivers.s3 import assembly
+
+    assembly.Client = AiohttpClient  # for this process, which measures nothing else
+    async with holdfast(place) as side:
+        yield side
+
+
+@asynccontextmanager
 async def obstore(place: Place, **config: object) -> AsyncIterator[Side]:
     import obstore as client
     from obstore.store import S3Store
@@ -288,6 +299,7 @@ def _threaded(pool: ThreadPoolExecutor, **calls: Callable[..., object]) -> Side:
 SIDES = {
     "holdfast": holdfast,
     "holdfast, unsigned": partial(holdfast, payload_signing="never"),
+    "holdfast, over aiohttp": on_aiohttp,
     "obstore": obstore,
     "obstore, unsigned": partial(obstore, unsigned_payload=True),
     "aiobotocore": aiobotocore,

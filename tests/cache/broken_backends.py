@@ -103,6 +103,22 @@ class IgnoresTagsInInvalidations(MemoryDriver):
         return await super().delete_many(kept, pattern=pattern)
 
 
+class RevivesTagVersions(MemoryDriver):
+    """An invalidated tag is given the version it had before."""
+
+    def __init__(self):
+        super().__init__()
+        self._first = {}
+
+    async def swap(self, name, value, *, over, ttl=None, shared=False):
+        if name.startswith("t:") and value is not None:
+            first = self._first.setdefault(name, value)
+            if first != value:
+                await super().swap(name, first, over=over, ttl=ttl, shared=shared)
+                return False
+        return await super().swap(name, value, over=over, ttl=ttl, shared=shared)
+
+
 class ForgetsPatternsInInvalidations(MemoryDriver):
     async def delete_many(self, names, *, pattern=None):
         return await super().delete_many(names)
@@ -161,6 +177,7 @@ CAUGHT_BY = {
     CountsFromAnything: "test_increment_of_what_is_no_whole_number_is_refused",
     TakesPatternsForPrefixes: "test_a_pattern_removes_what_it_fits_and_no_more",
     IgnoresTagsInInvalidations: "test_any_of_its_tags_removes_an_entry_everywhere",
+    RevivesTagVersions: "test_what_a_tag_removed_does_not_come_back_with_the_tag",
     ForgetsPatternsInInvalidations: "test_invalidate_removes_keys_tags_and_patterns_together",
     FoldsCase: "test_every_key_is_itself_alone",
     CutsLargeValues: "test_a_large_value_comes_back_whole",

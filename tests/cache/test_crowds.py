@@ -31,6 +31,12 @@ class Gate:
         self.started = asyncio.Event()
         self.open = asyncio.Event()
 
+    @classmethod
+    def opened(cls, value):
+        gate = cls(value)
+        gate.open.set()
+        return gate
+
     async def load(self):
         self.loads += 1
         self.started.set()
@@ -150,6 +156,33 @@ async def test_a_stale_value_is_served_while_one_loads_anew(url):
         again.open.set()
         await becomes(lambda: cache.get("k"), "again")
         assert again.loads == 1
+
+
+async def test_a_stale_value_is_loaded_anew_by_one_process(redis):
+    options = CacheOptions(early=0)
+    async with (
+        open_cache(redis.url, options=options) as one,
+        open_cache(redis.url, options=options) as two,
+    ):
+        how = {"ttl": 0.05, "stale": 60}
+        assert await one.get_or_set("k", Gate.opened("old").load, **how) == "old"
+        until = time.monotonic() + 0.05
+        await becomes(lambda: passed(until), expected=True)
+        gate = Gate("new")
+        assert await one.get_or_set("k", gate.load, **how) == "old"
+        await gate.started.wait()
+        assert await two.get_or_set("k", gate.load, **how) == "old"
+        await becomes(lambda: all_done(two), expected=True)
+        assert gate.loads == 1
+        gate.open.set()
+
+
+async def passed(until):
+    return time.monotonic() > until
+
+
+async def all_done(cache):
+    return not cache._filler._running
 
 
 async def test_an_invalidation_during_a_new_load_of_a_stale_value_makes_it_void(url):

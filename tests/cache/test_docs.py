@@ -3,10 +3,14 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from holdfast.cache import CacheOptions
+
+UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20}
 PAGE = Path(__file__).parents[2] / "docs" / "cache.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
@@ -22,6 +26,23 @@ def test_every_example_runs(tmp_path, example):
         timeout=60,
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_options_are_all_there_with_their_defaults():
+    rows = re.findall(
+        r"^\| (`.+?`) \| (.*?) ?\| .* \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    told = {}
+    for names, defaults in rows:
+        for name, default in zip(re.findall(r"`(\w+)`", names), defaults.split(", "), strict=False):
+            told[name] = default.strip("`")
+    for option in fields(CacheOptions):
+        number, _, unit = told[option.name].partition(" ")
+        expected = option.default
+        if isinstance(expected, str):
+            assert told[option.name] == expected
+        else:
+            assert float(number) * UNITS[unit] == expected
 
 
 def test_there_are_examples():

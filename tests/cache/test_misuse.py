@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from holdfast.cache import CacheOptions, open_cache, sync
+from holdfast.cache import CacheOptions, Outcome, open_cache, sync
 from holdfast.errors import ConfigurationError, InvalidValueError
 
 pytestmark = pytest.mark.anyio
@@ -234,3 +234,39 @@ async def test_arguments_that_mean_nothing_are_named():
         for url in (None, 5, b"memory://"):
             with pytest.raises(ConfigurationError, match="expected text"):
                 opener(url)
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError, KeyError, asyncio.CancelledError, InvalidValueError]
+)
+async def test_what_is_raised_in_the_block_comes_out_of_it(url, error):
+    raised = error("a", "b", "c") if error is InvalidValueError else error()
+    with pytest.raises(error) as caught:
+        async with open_cache(url):
+            raise raised
+    assert caught.value is raised
+    with pytest.raises(error) as caught, sync.open_cache(url):
+        raise raised
+    assert caught.value is raised
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_close_that_its_store_refuses_hides_no_error(redis, caplog, blocking):
+    """The user may not come back in: what waits is lost, and said to be."""
+    options = CacheOptions(timeout=0.3)
+    with pytest.raises(KeyError, match="mine"):
+        if blocking:
+            with sync.open_cache(redis.url, options=options) as cache:
+                refuse(redis)
+                assert cache.delete("k") is Outcome.PENDING
+                raise KeyError("mine")
+        async with open_cache(redis.url, options=options) as cache:
+            refuse(redis)
+            assert await cache.delete("k") is Outcome.PENDING
+            raise KeyError("mine")
+    assert "never heard of" in caplog.text
+
+
+def refuse(server):
+    server.ask("CONFIG", "SET", "requirepass", "changed")
+    server.say("-a", "changed", "CLIENT", "KILL", "TYPE", "normal")

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 
 import pytest
+from tools.services.lifecycle import start, stop
+from tools.services.redis import REDIS
 
 from cache.servers import RedisServer, free_port, require
 from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
@@ -53,6 +55,22 @@ async def test_tls_with_a_certificate_that_nobody_vouches_for_is_not_used(tls_po
         assert "CERTIFICATE_VERIFY_FAILED" in cache.health().reason
     with sync.open_cache(url) as cache:
         assert "CERTIFICATE_VERIFY_FAILED" in cache.health().reason
+
+
+async def test_the_urls_that_make_services_prints_open_a_cache_as_they_are(tmp_path):
+    require("redis-server")
+    require("openssl")
+    folder = tmp_path / "one #1 & 100%"
+    [outcome] = start([REDIS], folder, say=lambda _: None)
+    try:
+        assert outcome.failure is None
+        assert sorted(outcome.urls) == ["redis", "redis-tls"]
+        for url in outcome.urls.values():
+            async with open_cache(url) as cache:
+                assert await cache.set("k", "v") is Outcome.APPLIED
+                assert await cache.get("k") == "v"
+    finally:
+        stop([REDIS], folder)
 
 
 async def test_sentinels_name_the_primary_also_after_a_failover(tmp_path):

@@ -2,13 +2,15 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from uuid import UUID
 
 import pytest
 
-from holdfast import Entity, Field, field, key, open_store, uuid7
+from holdfast import Entity, Field, Migrations, created_at, field, key, open_store, uuid7
 from holdfast import sync as blocking
 from holdfast.cache import (
     CachedRepository,
@@ -19,7 +21,7 @@ from holdfast.cache import (
     open_cache,
     sync,
 )
-from holdfast.errors import ConfigurationError, DuplicateError
+from holdfast.errors import ConfigurationError, DuplicateError, InvalidValueError
 
 pytestmark = pytest.mark.anyio
 
@@ -169,6 +171,26 @@ async def test_what_the_store_of_the_cache_does_not_hear_of_stays_recorded(store
     assert (await pages.get_one(page.id)).name == "new"
 
 
+async def test_a_relay_outlives_the_absence_of_its_records(url, cache, caplog):
+    async with open_store(f"{url}?lock_timeout=0.05", [CacheInvalidation]) as store:
+        await store.create_schema()
+        await store.repository(CacheInvalidation).add(CacheInvalidation(keys=["k"]))
+        await cache.set("k", 1)
+        locked = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        locked.execute("BEGIN IMMEDIATE")
+        running = asyncio.create_task(Relay(store, cache).run(every=0.01))
+        async with asyncio.timeout(10):
+            while "wait for their store" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            locked.execute("ROLLBACK")
+            locked.close()
+            while await recorded(store):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert await cache.get("k") is None
+        assert not running.done()
+        running.cancel()
+
+
 async def test_records_are_carried_out_in_batches_oldest_first(store, cache, monkeypatch):
     records = store.repository(CacheInvalidation)
     added = [CacheInvalidation(keys=[f"k{number}"], tags=["t"]) for number in range(25)]
@@ -186,6 +208,81 @@ async def test_records_are_carried_out_in_batches_oldest_first(store, cache, mon
     assert [name for names in done for name in names] == [f"k{number}" for number in range(25)]
     assert [len(names) for names in done] == [10, 10, 5]
     assert len(await cache.keys()) == 5
+
+
+async def test_two_caches_over_one_store_carry_out_their_own_removals_alone(store, redis):
+    shop, blog = f"{redis.url}?prefix=shop", f"{redis.url}?prefix=blog"
+    async with open_cache(shop) as ours, open_cache(blog) as theirs:
+        page = await store.repository(Page).add(Page(name="a"))
+        for cache in (ours, theirs):
+            await cache.set("k", 1)
+            pages = CachedRepository(store.repository(Page), cache, recorded=True)
+            async with store.transaction():
+                await pages.forget([page.id])
+                row = await store.repository(CacheInvalidation).one()
+                assert row.namespace == cache.namespace == ("shop" if cache is ours else "blog")
+        rows = [CacheInvalidation(namespace=name, keys=["k"]) for name in ("blog", "shop")]
+        await store.repository(CacheInvalidation).add_many(rows)
+        assert await Relay(store, ours, batch=1).drain() == 1
+        assert (await ours.get("k"), await theirs.get("k")) == (None, 1)
+        assert (await store.repository(CacheInvalidation).one()).namespace == "blog"
+        assert await Relay(store, theirs.typed(int)).drain() == 1
+        assert await theirs.get("k") is None
+        assert await recorded(store) == 0
+
+
+async def test_a_relay_finds_its_rows_by_an_index(url, cache, monkeypatch):
+    said = []
+    connect = sqlite3.connect
+
+    def watched(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(said.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    async with open_store(url, [CacheInvalidation]) as store:
+        await store.create_schema()
+        said.clear()
+        await Relay(store, cache).drain()
+        (statement,) = (text for text in said if text.startswith("SELECT"))
+    plain = connect(url.removeprefix("sqlite:///"))
+    steps = [row[-1] for row in plain.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    plain.close()
+    assert len(steps) == 1  # so nothing is sorted
+    assert "USING INDEX" in steps[0]
+    assert "namespace=?" in steps[0]
+
+
+class OlderInvalidation(Entity, table="cache_invalidations"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    keys: Field[list[str]] = field(default_factory=list)
+    tags: Field[list[str]] = field(default_factory=list)
+    created_at: Field[datetime] = created_at()
+
+
+async def test_rows_of_an_older_table_belong_to_the_default_namespace(url, tmp_path, cache):
+    """Also those that an older program adds while the new one runs."""
+    folder = tmp_path / "migrations"
+    before = Migrations(url, [OlderInvalidation], folder=folder)
+    await before.create("before")
+    await before.upgrade()
+    async with open_store(url, [OlderInvalidation]) as older:
+        await older.repository(OlderInvalidation).add(OlderInvalidation(keys=["a"]))
+        after = Migrations(url, [CacheInvalidation], folder=folder)
+        await after.create("after")
+        await after.upgrade()
+        await older.repository(OlderInvalidation).add(OlderInvalidation(keys=["b"]))
+    await cache.set_many({"a": 1, "b": 1, "c": 1})
+    async with open_store(url, [CacheInvalidation]) as store:
+        assert await Relay(store, cache).drain() == 2
+        assert await recorded(store) == 0
+    assert await cache.keys() == ["c"]
+
+
+async def test_a_batch_of_none_is_refused(store, cache):
+    with pytest.raises(InvalidValueError, match="1 or more, got 0"):
+        Relay(store, cache, batch=0)
 
 
 async def test_a_store_without_the_entity_is_refused(url, cache):

@@ -11,6 +11,7 @@ import pytest
 from holdfast import (
     Entity,
     Field,
+    Repository,
     created_at,
     field,
     generated_key,
@@ -21,7 +22,7 @@ from holdfast import (
     version,
 )
 from holdfast.cache import CachedRepository, open_cache
-from holdfast.errors import ConflictError, InvalidValueError, NotFoundError
+from holdfast.errors import ConflictError, InvalidValueError, NotFoundError, UnavailableError
 
 pytestmark = pytest.mark.anyio
 
@@ -271,3 +272,20 @@ async def test_a_key_that_the_store_gives_is_no_longer_cached_as_absent(tmp_path
         assert (await counted.get_one(first.id)).name == "one"
         await counted.add_many([Counted(name="two"), Counted(name="three")])
         assert [entity.name for entity in await counted.get_many([2, 3])] == ["two", "three"]
+
+
+class LosesItsAnswers(Repository[Thing]):
+    """What it changes is committed, and the connection is lost before anybody hears of it."""
+
+    async def patch(self, key, *changes, when=None):
+        await super().patch(key, *changes, when=when)
+        raise UnavailableError("the connection was lost")
+
+
+async def test_a_write_whose_answer_was_lost_is_taken_for_done(store, cache):
+    things = CachedRepository(LosesItsAnswers(Thing, store), cache)
+    thing = await things.add(Thing(name="old"))
+    assert (await things.get_one(thing.id)).name == "old"
+    with pytest.raises(UnavailableError):
+        await things.patch(thing.id, Thing.name.to("new"))
+    assert (await things.get_one(thing.id)).name == "new"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from tools.services import certificate
 from tools.services.address import parse
@@ -73,14 +74,14 @@ def _prepare(site: Site) -> None:
 
 
 def _plan(site: Site) -> tuple[Launch, ...]:
-    lines = f"port {site.ports['redis']}\ndir {site.folder}\n{KEEPS_NOTHING}"
+    lines = f"port {site.ports['redis']}\ndir {_quoted(site.folder)}\n{KEEPS_NOTHING}"
     certificates = site.folder / CERTIFICATES
     if _has_tls(site):
         lines += (
             f"tls-port {site.ports['redis-tls']}\n"
-            f"tls-cert-file {certificates}/server.crt\n"
-            f"tls-key-file {certificates}/server.key\n"
-            f"tls-ca-cert-file {certificates}/ca.crt\n"
+            f"tls-cert-file {_quoted(certificates / 'server.crt')}\n"
+            f"tls-key-file {_quoted(certificates / 'server.key')}\n"
+            f"tls-ca-cert-file {_quoted(certificates / 'ca.crt')}\n"
             "tls-auth-clients no\n"
         )
     return (_launch(site, "redis", site.folder, lines),)
@@ -91,7 +92,7 @@ def _urls(site: Site) -> dict[str, str]:
     if _has_tls(site):
         trusted = site.folder / CERTIFICATES / "ca.crt"
         place = f"127.0.0.1:{site.ports['redis-tls']}"
-        urls["redis-tls"] = f"rediss://{place}/0?ssl_ca_certs={trusted}"
+        urls["redis-tls"] = f"rediss://{place}/0?ca={quote(str(trusted))}"
     return urls
 
 
@@ -103,6 +104,12 @@ def _launch(site: Site, name: str, folder: Path, lines: str, *flags: str) -> Lau
     path = folder / "redis.conf"
     command = (site.program("redis-server"), str(path), *flags)
     return Launch(name, command, folder, files={path.name: COMMON + lines})
+
+
+def _quoted(path: Path) -> str:
+    """As Redis's configuration takes a path that may hold spaces."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 # A cluster of six: three primaries, a replica for each
@@ -123,7 +130,7 @@ def _plan_cluster(site: Site) -> tuple[Launch, ...]:
             "cluster-enabled yes\n"
             "cluster-config-file nodes.conf\n"
             "cluster-node-timeout 3000\n"
-            f"dir {site.folder / f'node-{number}'}\n{KEEPS_NOTHING}",
+            f"dir {_quoted(site.folder / f'node-{number}')}\n{KEEPS_NOTHING}",
         )
         for number in range(1, NODES + 1)
     )
@@ -190,13 +197,13 @@ def _plan_sentinel(site: Site) -> tuple[Launch, ...]:
             site,
             "redis-primary",
             places["primary"],
-            f"port {primary}\ndir {places['primary']}\n{KEEPS_NOTHING}",
+            f"port {primary}\ndir {_quoted(places['primary'])}\n{KEEPS_NOTHING}",
         ),
         _launch(
             site,
             "redis-replica",
             places["replica"],
-            f"port {replica}\ndir {places['replica']}\n{KEEPS_NOTHING}{follow}",
+            f"port {replica}\ndir {_quoted(places['replica'])}\n{KEEPS_NOTHING}{follow}",
         ),
     )
     return data + tuple(_watcher(site, number, primary) for number in range(1, SENTINELS + 1))
@@ -206,7 +213,7 @@ def _watcher(site: Site, number: int, primary: int) -> Launch:
     folder = site.folder / f"sentinel-{number}"
     lines = (
         f"port {site.ports[f'redis-sentinel-{number}']}\n"
-        f"dir {folder}\n"
+        f"dir {_quoted(folder)}\n"
         f"sentinel monitor {SERVICE} 127.0.0.1 {primary} 2\n"
         f"sentinel down-after-milliseconds {SERVICE} 2000\n"
         f"sentinel failover-timeout {SERVICE} 6000\n"

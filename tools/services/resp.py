@@ -45,10 +45,10 @@ def session(
 
 
 def authority(address: Address) -> ssl.SSLContext | None:
-    """What a `rediss` address is checked against: its own `ssl_ca_certs`, or the system's."""
+    """What a `rediss` address is checked against: its own `ca`, a file, or the system's."""
     if address.scheme != "rediss":
         return None
-    return ssl.create_default_context(cafile=address.options.get("ssl_ca_certs"))
+    return ssl.create_default_context(cafile=address.options.get("ca"))
 
 
 def _read(replies: BinaryIO) -> Reply:

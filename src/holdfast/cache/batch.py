@@ -53,12 +53,12 @@ class BatchFiller:
         """Return what is there of *batch*, and what its load gives of the rest, now stored."""
         names = batch.names
         raws = dict(zip(names, await self.driver.get_many([*names.values()]), strict=True))
-        counted = await entries.valid(self.driver, [*raws.values()])
+        payloads = await entries.payloads(self.driver, [*raws.values()])
         found: dict[str, T | None] = {}
-        for key, raw in zip(names, counted, strict=True):
-            if raw is not None:
+        for key, payload in zip(names, payloads, strict=True):
+            if payload is not None:
                 try:
-                    found[key] = batch.codec.decode(entry.payload(raw))
+                    found[key] = batch.codec.decode(payload)
                 except Unreadable:
                     self.statistics.unreadable += 1
         missing = {key: raws[key] for key in names if key not in found}
@@ -107,9 +107,11 @@ class BatchFiller:
 
         Returns the versions of the tags, and the lease's fence.
         """
+        nowhere = fence = entry.version()
         try:
             tags = await entries.current(self.driver, batch.tags)
             lease = entry.lease(tags)
+            fence = entry.fence(lease)
             swaps = [
                 Swap(batch.names[key], lease, None if raw is None else entry.fence(raw))
                 for key, raw in missing.items()
@@ -118,8 +120,12 @@ class BatchFiller:
             await self.driver.swap_many(swaps, ttl=math.ceil(self.options.load_timeout * 1000))
         except StorageError as error:
             _log.warning("%d keys are loaded without a lease: %s", len(missing), error)
-            return {}, entry.version()  # which is nowhere, so nothing is stored over it
-        return tags, entry.fence(lease)
+            await self._give_back(batch, missing, fence)
+            return {}, nowhere  # so nothing is stored over it
+        except BaseException:
+            await self._give_back(batch, missing, fence)
+            raise
+        return tags, fence
 
     async def _store(self, swaps: Sequence[Swap], life: int | None) -> int:
         """Store over the leases that are still there; return how many were."""

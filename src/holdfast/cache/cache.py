@@ -14,10 +14,10 @@ from holdfast.cache.driver import Outcome
 from holdfast.cache.filling import Wanted
 from holdfast.cache.naming import (
     KEYS,
-    distinct,
     entry_tags,
     milliseconds,
     name_of,
+    names_by_key,
     names_of,
     tags_of,
 )
@@ -55,12 +55,15 @@ class Cache(Generic[T]):
         statistics: Statistics,
         health: Callable[[], Health],
         codec: Coder[T],
+        *,
+        namespace: str,
     ) -> None:
         self._driver = driver
         self._filler = filler
         self._statistics = statistics
         self._health = health
         self._codec = codec
+        self._namespace = namespace
 
     def typed(self, kind: type[U]) -> Cache[U]:
         """Return the same cache for values of type *kind*.
@@ -71,7 +74,19 @@ class Cache(Generic[T]):
 
     def coded(self, codec: Coder[U]) -> Cache[U]:
         """Return the same cache with values encoded by *codec*."""
-        return Cache(self._driver, self._filler, self._statistics, self._health, codec)
+        return Cache(
+            self._driver,
+            self._filler,
+            self._statistics,
+            self._health,
+            codec,
+            namespace=self._namespace,
+        )
+
+    @property
+    def namespace(self) -> str:
+        """What keeps its names apart from those of other caches: the option *prefix*."""
+        return self._namespace
 
     @property
     def statistics(self) -> Statistics:
@@ -104,17 +119,18 @@ class Cache(Generic[T]):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
         """Return the values of those *keys* that have one."""
-        asked = distinct(keys)
-        raws = await self._driver.get_many(names_of(asked))
+        names = names_by_key(keys)
+        raws = await self._driver.get_many([*names.values()])
+        decode = self._codec.decode
         found: dict[str, T | None] = {}
-        for key, raw in zip(asked, await entries.valid(self._driver, raws), strict=True):
-            if raw is not None:
+        for key, payload in zip(names, await entries.payloads(self._driver, raws), strict=True):
+            if payload is not None:
                 try:
-                    found[key] = self._codec.decode(entry.payload(raw))
+                    found[key] = decode(payload)
                 except Unreadable:
                     self._statistics.unreadable += 1
         self._statistics.hits += len(found)
-        self._statistics.misses += len(asked) - len(found)
+        self._statistics.misses += len(names) - len(found)
         return found
 
     async def set(
@@ -235,7 +251,7 @@ class Cache(Generic[T]):
 
         A load that is under way for any of them is not stored. APPLIED: no process reads an older
         value from now on. PENDING: not this process; the others once the store is back in its
-        reach. Cancelled or interrupted, it was done or not: do it again.
+        reach. Cancelled or interrupted, it is still carried out, soon; do it again to know when.
         """
         names = [*names_of(keys), *tags_of(tags)]
         compiled = None if pattern is None else compile_pattern(pattern, KEYS)
@@ -286,9 +302,8 @@ class Cache(Generic[T]):
         loading meanwhile is loaded here, too, and not stored. What *load* raises escapes.
         """
         check_load(load)
-        asked = distinct(keys)
         batch = Batch(
-            names=dict(zip(asked, names_of(asked), strict=True)),
+            names=names_by_key(keys),
             load=load,
             codec=self._codec,
             ttl=milliseconds("ttl", ttl),

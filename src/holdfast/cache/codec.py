@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DIGITS = frozenset(b"-0123456789")
+_NONE = b"\xc0"
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 
@@ -42,7 +43,9 @@ class Codec(Generic[T]):
         adapter = None if _native(self._kind) else _pydantic(kind)
         self._dump: Callable[[T], object] | None = adapter and adapter[0]
         self._load: Callable[[object], T] | None = adapter and adapter[1]
-        self._decoder = msgspec.msgpack.Decoder(Any if adapter else self._kind)
+        self._plain: Callable[[bytes], Any] = msgspec.msgpack.Decoder(
+            Any if adapter else self._kind
+        ).decode
 
     def encode(self, key: str, value: T) -> bytes:
         """Return the bytes of *value*. Raises InvalidValueError for one that has none."""
@@ -59,18 +62,18 @@ class Codec(Generic[T]):
 
     def decode(self, raw: bytes) -> T | None:
         """Return the value in *raw*. Raises Unreadable when it is not of this type."""
-        if raw == b"\xc0":
-            return None
         try:
             if raw[0] in _DIGITS:
                 number = int(raw)
                 if self._load is not None:
                     return self._load(number)
                 return cast("T", number) if self._kind in (int, Any) else self._convert(number)
-            if self._load is not None:
-                return self._load(self._decoder.decode(raw))
-            return cast("T", self._decoder.decode(raw))
+            if self._load is None:
+                return cast("T", self._plain(raw))
+            return None if raw == _NONE else self._load(self._plain(raw))
         except (msgspec.DecodeError, ValueError, IndexError) as error:
+            if raw == _NONE:  # which is a value of every type
+                return None
             raise Unreadable(str(error)) from None
 
     def _convert(self, number: int) -> T:

@@ -33,6 +33,15 @@ async def valid(driver: Driver, raws: Sequence[bytes | None]) -> list[bytes | No
     ]
 
 
+async def payloads(driver: Driver, raws: Sequence[bytes | None]) -> Sequence[bytes | None]:
+    """Return the values' own bytes in *raws*, with None for what `valid` takes out."""
+    envelope = entry.ENVELOPE
+    if not [raw for raw in raws if raw is not None and raw[:1] == envelope]:
+        return raws  # all of them plain: no more to do for each
+    counted = await valid(driver, raws)
+    return [None if raw is None else entry.payload(raw) for raw in counted]
+
+
 def outdated(tags: Mapping[str, bytes], versions: Mapping[str, bytes | None]) -> bool:
     """Tell whether a tag in *tags* has another version now."""
     return any(versions.get(tag) != version for tag, version in tags.items())

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FENCE = 14
-_VALUE = b"\xc1V"
+ENVELOPE = b"\xc1"
+"""What every entry that is not plain starts with."""
+_VALUE = ENVELOPE + b"V"
 _START = FENCE + 2
 
 
@@ -55,7 +57,7 @@ def wrapped(payload: bytes, facts: Facts) -> bytes:
 
 
 def is_plain(raw: bytes) -> bool:
-    return raw[:1] != b"\xc1"
+    return raw[:1] != ENVELOPE
 
 
 def is_lease(raw: bytes) -> bool:

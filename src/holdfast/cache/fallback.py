@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.cache.health import Statistics
+    from holdfast.cache.journal import Backlog
     from holdfast.cache.options import CacheOptions
     from holdfast.cache.pattern import Pattern
 
@@ -58,9 +59,10 @@ class Remote(Driver, Protocol):
 class FallbackDriver:
     """A driver over *remote* that goes on without it.
 
-    *lost* is called when the store goes away: whoever made this driver then calls `recover` until
-    it returns True. *due* is asked by a call that finds the store away, and tells whether to try
-    it first. After `close` every call raises RuntimeError.
+    *lost* is called when the store goes away, and when something is written down for one that is
+    used: whoever made this driver then calls `recover` until it returns True. *due* is asked by a
+    call that finds the store away, and tells whether to try it first. After `close` every call
+    raises RuntimeError.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class FallbackDriver:
         self._round = 0
         self._settling = 0  # replayed invalidations whose copies elsewhere are not outlasted yet
         self._closed = False
+        self._life = ""
         self._era = 0  # how often the namespace was emptied because of its store
         self._mutex = threading.RLock()
         self._recovering = threading.Lock()
@@ -109,17 +112,17 @@ class FallbackDriver:
             )
 
     async def recover(self) -> bool:
-        """Try once to use the store again; tell whether it is used now.
+        """Try once to use the store again, and carry out what is written down.
 
-        Raises ConfigurationError when it refuses for good.
+        Tells whether both is done. Raises ConfigurationError when it refuses for good.
         """
-        if not self.down:
+        if not self.down and not len(self._journal):
             return True
         if self._closed or not self._recovering.acquire(blocking=False):
             return False
         try:
             await self._recover()
-            return True
+            return not self.down
         except UnavailableError as error:
             with self._mutex:
                 self._reason = str(error)
@@ -135,37 +138,12 @@ class FallbackDriver:
 
     async def _recover(self) -> None:
         self._settling = 0
-        life = await self._remote.connect()
-        if self._closed:
-            await self._remote.close()
-            raise UnavailableError(_CLOSED)
-        (note,) = await self._remote.get_many([_LIFE])
-        known, era = _read_note(note)
-        if known != life or era < self._era:  # a primary of old that is back knows its own life
-            self._era = max(era, self._era) + 1
-            await self._clear(life)
-        else:
-            self._era = era
-        while True:
-            with self._mutex:  # between the last look at the journal and the change, nobody adds
-                if not len(self._journal):
-                    if self._closed:
-                        break
-                    self._local.clear()
-                    self._state = State.UP
-                    self._since = self._now()
-                    self._reason = None
-                    self._round += 1
-                    break
-                backlog = self._journal.take()
-                self._settling += len(backlog.names) + len(backlog.patterns) + backlog.overflowed
+        anew = self.down
+        if anew:
+            await self._connect()
+        while (backlog := self._next_backlog(anew=anew)) is not None:
             try:
-                if backlog.overflowed:
-                    await self._clear(life)
-                for start in range(0, len(backlog.names), _BATCH):
-                    await self._remote.discard(backlog.names[start : start + _BATCH])
-                for pattern in backlog.patterns:
-                    await self._remote.discard((), pattern=pattern)
+                await self._carry_out(backlog)
             except BaseException:
                 with self._mutex:
                     self._journal.put_back(backlog)
@@ -175,12 +153,50 @@ class FallbackDriver:
         await self._remote.outlast()
         self._settling = 0
 
-    async def _clear(self, life: str) -> None:
+    async def _connect(self) -> None:
+        """Connect, and remove what an earlier life of the store's data left."""
+        self._life = await self._remote.connect()
+        if self._closed:
+            await self._remote.close()
+            raise UnavailableError(_CLOSED)
+        (note,) = await self._remote.get_many([_LIFE])
+        known, era = _read_note(note)
+        if known != self._life or era < self._era:  # an old primary that is back knows its own life
+            self._era = max(era, self._era) + 1
+            await self._clear()
+        else:
+            self._era = era
+
+    def _next_backlog(self, *, anew: bool) -> Backlog | None:
+        """Return what is written down; when nothing is, use a store that was connected *anew*."""
+        with self._mutex:  # between the look at the journal and the change, nobody adds
+            if len(self._journal):
+                backlog = self._journal.take()
+                self._settling += len(backlog.names) + len(backlog.patterns) + backlog.overflowed
+                return backlog
+            if anew and not self._closed:
+                self._local.clear()
+                self._state = State.UP
+                self._since = self._now()
+                self._reason = None
+                self._round += 1
+            return None
+
+    async def _carry_out(self, backlog: Backlog) -> None:
+        if backlog.overflowed:
+            await self._clear()
+        for start in range(0, len(backlog.names), _BATCH):
+            await self._remote.discard(backlog.names[start : start + _BATCH])
+        for pattern in backlog.patterns:
+            await self._remote.discard((), pattern=pattern)
+
+    async def _clear(self) -> None:
         """Remove the whole namespace, and note of which life and era the next one is."""
         async for batch in self._remote.scan(""):
             await self._remote.discard([name for name, _ in batch if name != NEAR])
         with suppress(StorageError):  # a full store; without the note it is cleared again, no more
-            await self._remote.set_many([(_LIFE, b"%s %d" % (life.encode(), self._era))], ttl=None)
+            note = b"%s %d" % (self._life.encode(), self._era)
+            await self._remote.set_many([(_LIFE, note)], ttl=None)
 
     async def close(self) -> None:
         """Let go of the store; what is asked after this raises RuntimeError. Idempotent."""
@@ -266,8 +282,9 @@ class FallbackDriver:
                 return await self._remote.delete_many(names, pattern=pattern)
             except UnavailableError as error:
                 self._lose(used, error)
-            except BaseException:  # cancelled: on its way, unless the connection is lost now
+            except BaseException:  # cancelled: it may be on its way, so it is done once more
                 self._journal.add(names, pattern)
+                self._told()
                 raise
 
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:

@@ -204,7 +204,7 @@ class Filler:
             fence = entry.fence(lease)
             if flight is not None:
                 flight.fence = fence
-            if not await self._driver.swap(wanted.name, lease, over=over, ttl=self._lease_life):
+            if not await self._leased(wanted.name, lease, over):
                 return None
         except StorageError as error:
             _log.warning("%r is loaded without a lease: %s", wanted.key, error)
@@ -215,6 +215,14 @@ class Filler:
             return await self._load(wanted, fence, tags)
         except BaseException:
             await self._driver.swap(wanted.name, None, over=fence)
+            raise
+
+    async def _leased(self, name: str, lease: bytes, over: bytes | None) -> bool:
+        """Put *lease* in the place of what was seen; cancelled or refused, it leaves none there."""
+        try:
+            return await self._driver.swap(name, lease, over=over, ttl=self._lease_life)
+        except BaseException:
+            await self._driver.swap(name, None, over=entry.fence(lease))
             raise
 
     async def _refresh(self, wanted: Wanted[T], raw: bytes) -> bytes | None:

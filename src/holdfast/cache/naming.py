@@ -29,13 +29,10 @@ def names_of(keys: Iterable[str]) -> list[str]:
     return [name_of(key) for key in keys]
 
 
-def distinct(keys: Iterable[str]) -> list[str]:
-    """Return *keys* each once, in their order. Raises InvalidValueError for what can't be keys."""
+def names_by_key(keys: Iterable[str]) -> dict[str, str]:
+    """Return the driver's name of each of *keys*, in their order. Raises InvalidValueError."""
     _check_several("keys", keys)
-    asked = list(keys)
-    for key in asked:
-        name_of(key)
-    return list(dict.fromkeys(asked))
+    return {key: name_of(key) for key in keys}
 
 
 def refreshing(name: str) -> str:

@@ -19,7 +19,7 @@ from holdfast.cache.filling import Filler
 from holdfast.cache.health import Health, State, Statistics
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import Place, place_of, redis_driver
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, HoldfastError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -72,12 +72,20 @@ async def _opened(place: Place) -> AsyncIterator[Cache[object]]:
             returning.cancel()
             await asyncio.gather(returning, return_exceptions=True)
             if driver.health().pending:
-                async with asyncio.timeout(FAREWELL):
-                    await driver.recover()
-    except TimeoutError:
-        _log.warning("closed with invalidations that the store never heard of")
+                await _say_farewell(driver)
     finally:
         await driver.close()
+
+
+async def _say_farewell(driver: FallbackDriver) -> None:
+    """Carry out what waits, if that can be done now."""
+    try:
+        async with asyncio.timeout(FAREWELL):
+            await driver.recover()
+    except (TimeoutError, HoldfastError):
+        _log.debug("the store can't be reached at the close", exc_info=True)
+    if driver.health().pending:
+        _log.warning("closed with invalidations that the store never heard of")
 
 
 async def _return(driver: FallbackDriver, lost: asyncio.Event) -> None:
@@ -127,7 +135,7 @@ async def running_cache(
     statistics = Statistics() if counted is None else counted
     filler = Filler(driver, options, statistics, clock=time.time, pause=pause, tasks=tasks)
     try:
-        yield Cache(driver, filler, statistics, health, codec_of(object))
+        yield Cache(driver, filler, statistics, health, codec_of(object), namespace=options.prefix)
     finally:
         await filler.close()
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from holdfast.cache.driver import Outcome
-from holdfast.errors import UnavailableError
+from holdfast.cache.options import CacheOptions
+from holdfast.errors import InvalidValueError, UnavailableError
 from holdfast.records import Entity, Field, created_at, field, key
 from holdfast.uuid7 import uuid7
 
@@ -27,38 +28,44 @@ if TYPE_CHECKING:
 _log = logging.getLogger("holdfast.cache")
 
 
-class CacheInvalidation(Entity, table="cache_invalidations"):
-    """Keys and tags to remove from a cache: open the store with this entity, too.
+class CacheInvalidation(Entity, table="cache_invalidations", indexes=[("namespace", "id")]):
+    """Keys and tags to remove from the cache of *namespace*: open the store with this entity, too.
 
-    Their order is that of *id*, which begins with the time.
+    They are carried out in the order of *id*, which begins with the time; *created_at* tells
+    people since when one waits.
     """
 
     id: Field[UUID] = key(default_factory=uuid7)
+    namespace: Field[str] = field(default=CacheOptions().prefix, max_length=100)
     keys: Field[list[str]] = field(default_factory=list)
     tags: Field[list[str]] = field(default_factory=list)
     created_at: Field[datetime] = created_at()
 
 
 class Relay:
-    """Carries out the invalidations that *store* holds, in *cache*, oldest first.
+    """Carries out the invalidations that *store* holds for *cache*, oldest first.
 
-    Each is carried out at least once. Any number of relays may run at once. Rows of one store are
-    those of one cache: give each cache a store, or a schema, of its own.
+    Each is carried out at least once. Those of another namespace are left alone. Any number of
+    relays may run at once.
     """
 
     def __init__(self, store: Store, cache: Cache[object], *, batch: int = 500) -> None:
+        if batch < 1:
+            raise InvalidValueError("cache", "batch", f"expected 1 or more, got {batch}")
         self._recorded = store.repository(CacheInvalidation)
         self._cache = cache
         self._batch = batch
 
     async def drain(self) -> int:
-        """Carry out what is recorded now; return how many were.
+        """Carry out what is recorded now for this cache; return how many were.
 
         Stops where the cache's store is away: what it could not reach stays recorded.
         """
         done = 0
         while rows := await self._recorded.find(
-            order_by=[CacheInvalidation.id.asc()], limit=self._batch
+            CacheInvalidation.namespace == self._cache.namespace,
+            order_by=[CacheInvalidation.id.asc()],
+            limit=self._batch,
         ):
             if await self._carry_out(rows) is Outcome.PENDING:
                 break

@@ -216,7 +216,9 @@ class CachedRepository(Generic[E]):
         else:
             tags = [self._tag] if keys is None else []
             names = [self._name(key) for key in _known(keys)]
-            row = await self._recorded.add(CacheInvalidation(keys=names, tags=tags))
+            row = await self._recorded.add(
+                CacheInvalidation(namespace=self._cache.namespace, keys=names, tags=tags)
+            )
             transaction.after_commit(partial(self._carry_out, self._recorded, row.id, keys))
 
     async def _carry_out(

@@ -21,6 +21,7 @@ from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import place_of
 from holdfast.cache.returning import Returning
 from holdfast.cache.syncrepository import CachedRepository, Relay
+from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache import cache
     from holdfast.cache.driver import Outcome
+    from holdfast.cache.fallback import FallbackDriver
     from holdfast.cache.health import Health
     from holdfast.cache.place import Place
 
@@ -76,10 +78,20 @@ def _opened(place: Place) -> Iterator[Cache[object]]:
                 yield Cache(opened)
         finally:
             returning.end(FAREWELL)
-            if driver.health().pending and not run(driver.recover()):
-                _log.warning("closed with invalidations that the store never heard of")
+            if driver.health().pending:
+                _say_farewell(driver)
     finally:
         run(driver.close())
+
+
+def _say_farewell(driver: FallbackDriver) -> None:
+    """Carry out what waits, if that can be done now."""
+    try:
+        run(driver.recover())
+    except HoldfastError:
+        _log.debug("the store can't be reached at the close", exc_info=True)
+    if driver.health().pending:
+        _log.warning("closed with invalidations that the store never heard of")
 
 
 @contextmanager
@@ -109,6 +121,10 @@ class Cache(Generic[T]):
 
     def typed(self, kind: type[U]) -> Cache[U]:
         return Cache(self.asynchronous.typed(kind))
+
+    @property
+    def namespace(self) -> str:
+        return self.asynchronous.namespace
 
     @property
     def statistics(self) -> Statistics:

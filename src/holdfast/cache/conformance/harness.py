@@ -56,6 +56,10 @@ class _BlockingCache(Cache[T]):
         return _BlockingCache(self._blocking.typed(kind))
 
     @property
+    def namespace(self) -> str:
+        return self._blocking.namespace
+
+    @property
     def statistics(self) -> Statistics:
         return self._blocking.statistics
 

@@ -156,6 +156,15 @@ class NamingCases:
         await cache.set("a", 4, tags=tags)
         assert await cache.get("a") == 4
 
+    async def test_what_a_tag_removed_does_not_come_back_with_the_tag(
+        self, cache: Cache[object]
+    ) -> None:
+        await cache.set_many({"a": 1, "b": 1}, tags=["t"])
+        await cache.invalidate(tags=["t"])
+        await cache.set("b", 2, tags=["t"])
+        assert await cache.get_many(["a", "b"]) == {"b": 2}
+        assert await cache.get("a") is None
+
     async def test_what_is_no_tag_is_refused(self, cache: Cache[object]) -> None:
         for tags in ([""], ["ok", "t" * 129], [5], ["\ud800"], [str(n) for n in range(17)]):
             with pytest.raises(InvalidValueError, match="tags"):
