@@ -218,6 +218,7 @@ def parts(state):
 def main(folder):
     for number, (start, operation) in enumerate(PAIRS):
         at, states = f"{start.__name__} {operation.__name__}", []
+        before = None
         step = 0
         status = None
         while status != 0:
@@ -225,7 +226,8 @@ def main(folder):
             with sync.open_bucket(root) as bucket:
                 bucket.root = root
                 start(bucket)
-                before = None if start is abandoned else state_of(bucket)
+                if step == 0 and start is not abandoned:
+                    before = state_of(bucket)
                 step += 1
                 status = crash(bucket, operation, step)
             assert status in (0, signal.SIGKILL), (at, step, status)

@@ -203,10 +203,10 @@ async def test_more_versions_than_a_page_lists_are_each_erased_and_counted_once(
     url, options = place
     async with open_bucket(url, options=options) as bucket:
         await bucket.admin.set(Versioning(enabled=True))
-        keys = ["k/many"] * 1100 + [f"k/{number}" for number in range(300)]
+        keys = ["k/many"] * 1010 + [f"k/{number}" for number in range(10)]
         await asyncio.gather(*(bucket.put(key, b"x") for key in keys))
         await bucket.delete("k/many")
         await bucket.put("kept", b"x")
         erased = await bucket.erase_prefix("k/")
-        assert (erased.objects, erased.markers, erased.held) == (1400, 1, ())
+        assert (erased.objects, erased.markers, erased.held) == (1020, 1, ())
         assert [found.key async for found in bucket.versions()] == ["kept"]
