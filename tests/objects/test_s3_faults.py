@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from dataclasses import replace
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 

@@ -32,11 +32,15 @@ def make_folders(folder: Path) -> None:
 
 def place(source: Path, target: Path) -> None:
     """Rename *source* to *target*, over what is there; the name survives a power cut."""
-    name(source, target, source.replace)
+    _give(source, target, source.replace)
 
 
-def name(source: Path, target: Path, call: Callable[[Path], object]) -> None:
-    """Make the folder of *target*, give *source* that name by *call*, and sync the folder."""
+def link(source: Path, target: Path) -> None:
+    """Give *source* the second name *target*, which survives a power cut."""
+    _give(source, target, lambda name: name.hardlink_to(source))
+
+
+def _give(source: Path, target: Path, call: Callable[[Path], object]) -> None:
     for _ in range(_RACES):
         try:
             make_folders(target.parent)

@@ -29,8 +29,8 @@ from holdfast.objects.driver import info_of
 from holdfast.objects.drivers.disk import journal, versioning
 from holdfast.objects.drivers.disk.catalogue import Catalogue
 from holdfast.objects.drivers.disk.folders import (
+    link,
     make_folders,
-    name,
     place,
     prune,
     remove,
@@ -79,9 +79,9 @@ class Root:
         finally:
             file.discard()
 
-    def new_file(self, name: str = "") -> NewFile:
+    def new_file(self) -> NewFile:
         """Return a temporary file that the sweep leaves alone while this process holds it."""
-        return NewFile(self.temporary(name), create_held)
+        return NewFile(self.temporary(), create_held)
 
     def temporary(self, name: str = "") -> Path:
         """Return the path of a new temporary file; it ends in *name*."""
@@ -314,7 +314,7 @@ class Root:
             older = self.catalogue.older_at(newest.key, newest.version)
             remove(older)  # a power cut may have left it
             try:
-                name(path, older, partial(os.link, path))
+                link(path, older)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
