@@ -30,6 +30,7 @@ crash: $(STAMP) ## the main job killed at twenty random moments, ingest and work
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q
 
 coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
 	@$(BIN)/python tests/cache/coherence.py --minutes $(or $(MINUTES),10)
 
 check: $(STAMP) ## lint, format, types, layers
