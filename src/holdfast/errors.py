@@ -151,10 +151,19 @@ class NotFoundError(HoldfastError):
 
 
 class ObjectNotFoundError(NotFoundError):
-    """No object under *key*."""
+    """No object under *key*, or no such *version* of it."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__("object", key)
+    def __init__(self, key: str, version: str | None = None) -> None:
+        what = f"no such key: {key!r}"
+        if version is not None:
+            what = (
+                f"no such version of {key!r}: {version!r}; it never was, is gone, or is a delete "
+                "marker"
+            )
+        HoldfastError.__init__(self, f"object: {what}")
+        self.entity = "object"
+        self.key = key
+        self.version = version
 
 
 class MultipleFoundError(HoldfastError):

@@ -36,14 +36,7 @@ class MemoryHarness(BucketHarness):
 
 
 class DiskHarness(BucketHarness):
-    capabilities = (
-        frozenset(Capability)
-        - SERVERS_ONLY
-        - {
-            Capability.BUCKET_TAGS,
-            Capability.VERSIONS,
-        }
-    )
+    capabilities = frozenset(Capability) - SERVERS_ONLY - {Capability.BUCKET_TAGS}
 
     def __init__(self, folder):
         self.url = folder.as_uri()

@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import IntegrityError, LockTimeoutError, StorageError
-from holdfast.objects import DiskOptions, open_bucket, sync
+from holdfast.objects import DiskOptions, Versioning, open_bucket, sync
 from objects.disk_state import files_below, strays
 
 
@@ -58,6 +59,16 @@ def open_folder():
     shutil.rmtree(folder)
 
 
+def fill(disk, spare):
+    """Leave *spare* bytes of *disk*."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(b"x" * 4096)
+    os.truncate(filler, max(filler.stat().st_size - spare, 0))
+    return filler
+
+
 async def test_a_full_disk_is_named_and_keeps_what_it_has(small_disk):
     async with open_bucket(small_disk / "root") as bucket:
         await bucket.put("film.mp4", b"old" * 100_000)
@@ -73,13 +84,9 @@ async def test_a_disk_that_is_full_at_the_commit_keeps_what_it_has(small_disk):
     root = small_disk / "root"
     async with open_bucket(root) as bucket:
         await bucket.put("k", b"old")
-        filler = small_disk / "filler"
         refused = []
         for spare in range(0, 65_536, 4096):  # room for the data, not for all that a commit makes
-            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-                while True:
-                    file.write(b"x" * 4096)
-            os.truncate(filler, max(filler.stat().st_size - spare, 0))
+            filler = fill(small_disk, spare)
             try:
                 await bucket.put("deep/er/k", b"new")
                 break
@@ -92,14 +99,66 @@ async def test_a_disk_that_is_full_at_the_commit_keeps_what_it_has(small_disk):
         assert [info.key async for info in bucket.list()] == ["deep/er/k", "k"]
 
 
+@pytest.mark.parametrize("verb", ["put", "delete", "restore", "configure"])
+def test_a_disk_that_is_full_keeps_the_versions_that_it_has(small_disk, verb):
+    root = small_disk / "root"
+    with sync.open_bucket(root) as bucket:
+        bucket.admin.set(Versioning(enabled=True))
+        bucket.put("deep/er/k", b"first")
+        bucket.put("deep/er/k", b"last")
+        before = list(bucket.versions())
+        write = {
+            "put": lambda: bucket.put("deep/er/k", b"new"),
+            "delete": lambda: bucket.delete("deep/er/k"),
+            "restore": lambda: bucket.restore("deep/er/k", before[1].version),
+            "configure": lambda: bucket.admin.set(Versioning(enabled=False)),
+        }[verb]
+        refused = []
+        for spare in range(0, 65_536, 4096):
+            filler = fill(small_disk, spare)
+            try:
+                write()
+                break
+            except StorageError as error:
+                refused.append(str(error))
+            filler.unlink()
+            assert strays(root) == set()
+            assert list(bucket.versions()) == before
+            assert bucket.get("deep/er/k") == b"last"
+            assert bucket.admin.get(Versioning) == Versioning(enabled=True)
+        assert refused
+        assert all("No space left on device" in reason for reason in refused)
+        done = list(bucket.versions())
+        assert done[-2:] == [replace(before[0], latest=len(done) == 2), before[1]]
+        assert len(done) == 2 + (verb != "configure")
+        assert strays(root) == set()
+
+
+def test_versions_on_a_disk_without_a_free_byte_can_be_removed(small_disk):
+    root = small_disk / "root"
+    with sync.open_bucket(root) as bucket:
+        bucket.admin.set(Versioning(enabled=True))
+        infos = [bucket.put("deep/er/k", b"%d" % number * 50_000) for number in range(6)]
+        fill(small_disk, 0)
+        for number in (5, 0, 3):  # the newest, the oldest, one between
+            assert bucket.delete("deep/er/k", version=infos[number].version)
+            assert strays(root) == set()
+            if number == 5:
+                fill(small_disk, 0)
+        left = [found.version for found in bucket.versions()]
+        assert left == [infos[number].version for number in (4, 2, 1)]
+        assert bucket.get("deep/er/k") == b"4" * 50_000
+        fill(small_disk, 0)
+        assert bucket.erase("deep/er/k").objects == 3
+        assert strays(root) == set()
+        assert list(bucket.versions()) == []
+
+
 async def test_an_object_on_a_disk_without_a_free_byte_can_be_deleted(small_disk):
     root = small_disk / "root"
     async with open_bucket(root) as bucket:
         await bucket.put("deep/er/k", b"x" * 100_000)
-        with (small_disk / "filler").open("wb", buffering=0) as file:
-            with pytest.raises(OSError, match="No space"):
-                while True:
-                    file.write(b"x" * 4096)
+        fill(small_disk, 0)
         assert await bucket.delete("deep/er/k")
         assert not await bucket.exists("deep/er/k")
         assert strays(root) == set()

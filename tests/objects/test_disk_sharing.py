@@ -5,7 +5,7 @@ import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
-from holdfast.objects import sync
+from holdfast.objects import Versioning, sync
 from objects.disk_state import empty_folders, strays
 
 HEAD = textwrap.dedent("""
@@ -73,12 +73,49 @@ COUNT = HEAD + textwrap.indent(
     "    ",
 )
 
+VERSIONS = HEAD + textwrap.indent(
+    textwrap.dedent("""
+    for number in range(25):
+        bucket.put("shared", f"{me} {number}".encode(), metadata={"writer": me})
+        mine = bucket.put("others", f"{me} {number}".encode())
+        if number % 5 == 1:
+            bucket.delete("shared")
+        if number % 5 == 2:
+            bucket.restore("others", mine.version)
+        if number % 5 == 3:
+            assert bucket.delete("others", version=mine.version)
+            assert not bucket.delete("others", version=mine.version)
+        if number % 5 == 4:
+            bucket.sweep()
+    """),
+    "    ",
+)
 
-def run_four(program, root):
+WATCH = HEAD + textwrap.indent(
+    textwrap.dedent("""
+    kept = sys.argv[3:]
+    for number in range(60):
+        if me == "w0":
+            info = bucket.put("k", b"passing")  # what was the newest moves away and comes back
+            bucket.delete("k")
+            (marker, *_) = bucket.versions("k")
+            bucket.delete("k", version=info.version)
+            bucket.delete("k", version=marker.version)
+            continue
+        names = [version.version for version in bucket.versions()]
+        assert len(names) == len(set(names))
+        assert [name for name in names if name in kept] == kept
+        assert all(bucket.get("k", version=name) for name in kept)
+    """),
+    "    ",
+)
+
+
+def run_four(program, root, *more):
     """Start four processes, let them go at once, and return what each printed."""
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", program, str(root), f"w{number}"],
+            [sys.executable, "-c", program, str(root), f"w{number}", *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -136,3 +173,49 @@ def test_folders_that_come_and_go_fail_no_write(tmp_path):
             list(threads.map(come_and_go, range(4)))
     assert strays(tmp_path) == set()
     assert empty_folders(tmp_path) == set()
+
+
+def test_versions_of_one_key_are_all_kept_whoever_writes_them(tmp_path):
+    with sync.open_bucket(tmp_path) as bucket:
+        bucket.admin.set(Versioning(enabled=True))
+        run_four(VERSIONS, tmp_path)
+        chain = list(bucket.versions("shared"))
+        contents = [
+            bucket.get("shared", version=found.version) for found in chain if not found.marker
+        ]
+        for writer in range(4):
+            mine = [
+                content for content in reversed(contents) if content.startswith(b"w%d " % writer)
+            ]
+            assert mine == [b"w%d %d" % (writer, number) for number in range(25)]
+        times = [found.modified for found in chain]
+        assert times == sorted(times, reverse=True)
+        # Of 25, five are restored, five removed.
+        assert len(list(bucket.versions("others"))) == 4 * 25
+    assert strays(tmp_path) == set()
+    assert empty_folders(tmp_path) == set()
+
+
+def test_versions_that_stay_are_listed_once_while_newer_ones_come_and_go(tmp_path):
+    with sync.open_bucket(tmp_path) as bucket:
+        bucket.put("k", b"null")
+        bucket.admin.set(Versioning(enabled=True))
+        for number in range(5):
+            bucket.put("k", b"%d" % number)
+        kept = [found.version for found in bucket.versions()]
+        run_four(WATCH, tmp_path, *kept)
+        assert [found.version for found in bucket.versions()] == kept
+    assert strays(tmp_path) == set()
+
+
+def test_a_process_that_is_open_heeds_what_another_says_of_versions(tmp_path):
+    with sync.open_bucket(tmp_path) as one, sync.open_bucket(tmp_path) as other:
+        other.put("k", b"1")
+        assert other.head("k").version is None
+        one.admin.set(Versioning(enabled=True))
+        assert other.head("k").version == "null"
+        other.put("k", b"2")
+        assert [other.get("k", version=v.version) for v in one.versions()] == [b"2", b"1"]
+        one.admin.set(Versioning(enabled=False))
+        other.put("k", b"3")
+        assert [other.get("k", version=v.version) for v in one.versions()] == [b"3", b"2"]

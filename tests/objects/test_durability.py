@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.objects import sync
+from holdfast.objects import Versioning, sync
 
 
 @pytest.fixture
@@ -44,6 +44,22 @@ def test_a_delete_syncs_the_folder_of_the_record(tmp_path, synced):
         synced.clear()
         bucket.delete("a/k")
     assert synced == [str(tmp_path / ".holdfast" / "records" / "a")]
+
+
+def test_a_version_is_synced_among_the_older_ones_before_another_takes_its_place(tmp_path, synced):
+    hidden = tmp_path / ".holdfast"
+    with sync.open_bucket(tmp_path) as bucket:
+        bucket.admin.set(Versioning(enabled=True))
+        bucket.put("a/k", b"1")
+        synced.clear()
+        last = bucket.put("a/k", b"2")
+        older = hidden / "versions" / "a" / "k.json"
+        place = synced.index(str(older))
+        assert synced[place - 1] == str(older.parent)
+        assert synced[place + 2 :] == [str(hidden / "records" / "a")]  # between: the new record
+        synced.clear()
+        bucket.delete("a/k", version=last.version)
+    assert synced == [str(hidden / "records" / "a"), str(older)]
 
 
 def test_a_download_syncs_the_file_then_its_folder(tmp_path, synced):

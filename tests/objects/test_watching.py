@@ -10,7 +10,7 @@ from holdfast.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
 )
-from holdfast.objects import Hooks, PutOptions, open_bucket, sync
+from holdfast.objects import Hooks, PutOptions, Versioning, open_bucket, sync
 from holdfast.objects.watching import Watch
 from objects.faulty_s3 import BUCKET, FaultyS3, refusal
 
@@ -30,6 +30,8 @@ async def test_every_write_is_told_with_who_what_and_how_it_ended(tmp_path):
         await alice.delete_many(["k", "none"])
         with pytest.raises(ObjectNotFoundError):
             await alice.copy("gone", "c")
+        await bucket.admin.set(Versioning(enabled=True))
+        await alice.put("p/1", b"x")
         await alice.put("p/1", b"x")
         await alice.erase_prefix("p/")
     told = [(e.actor, e.operation, e.keys, e.error, e.size) for e in events]
@@ -41,6 +43,7 @@ async def test_every_write_is_told_with_who_what_and_how_it_ended(tmp_path):
         ("alice", "delete", ("c",), None, 0),
         ("alice", "delete_many", ("k", "none"), None, 0),
         ("alice", "copy", ("c",), "ObjectNotFoundError", 0),
+        ("alice", "put", ("p/1",), None, 1),
         ("alice", "put", ("p/1",), None, 1),
         ("alice", "erase", ("p/1",), None, 0),
     ]

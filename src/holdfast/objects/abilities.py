@@ -202,7 +202,10 @@ class Configurable(Protocol):
         ...
 
     async def unset(self, kind: type[Setting]) -> None:
-        """Remove the setting of that *kind*; nothing happens when there is none."""
+        """Remove the setting of that *kind*; nothing happens when there is none.
+
+        The bucket refuses it for Versioning, which can only be switched off.
+        """
         ...
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import UnsupportedError
-from holdfast.objects.driver import Capability
+from holdfast.objects.driver import Capability, need
 from holdfast.objects.keys import check_key, check_prefix
-from holdfast.objects.settings import NEEDS, S, Setting
+from holdfast.objects.settings import NEEDS, S, Setting, Versioning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,11 @@ class Administration:
 
         Raises UnsupportedError for Versioning, which can only be switched off.
         """
-        await self._configurable(kind).unset(kind)
+        configurable = self._configurable(kind)
+        if kind is Versioning:
+            what = "forgetting about versions: switch them off"
+            raise UnsupportedError(what, self._driver.name)
+        await configurable.unset(kind)
 
     def uploads(self, prefix: str = "") -> AsyncIterator[Upload]:
         """Yield uploads in parts that are neither done nor aborted, of whichever program."""
@@ -79,17 +83,13 @@ class Administration:
         if kind not in NEEDS:
             known = ", ".join(sorted(known.__name__ for known in NEEDS))
             raise TypeError(f"expected a setting ({known}), got {kind!r}")
-        self._need(NEEDS[kind])
+        need(self._driver, NEEDS[kind])
         return cast("Configurable", self._driver)
 
     def _uploads(self) -> UploadKeeper:
-        self._need(Capability.UPLOADS)
+        need(self._driver, Capability.UPLOADS)
         return cast("UploadKeeper", self._driver)
 
     def _locker(self) -> Locker:
-        self._need(Capability.OBJECT_LOCK)
+        need(self._driver, Capability.OBJECT_LOCK)
         return cast("Locker", self._driver)
-
-    def _need(self, capability: Capability) -> None:
-        if capability not in self._driver.capabilities:
-            raise UnsupportedError(capability, self._driver.name)

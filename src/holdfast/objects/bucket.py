@@ -13,7 +13,7 @@ from holdfast.objects.abilities import (
     Historian,
     Tagger,
 )
-from holdfast.objects.driver import Capability
+from holdfast.objects.driver import Capability, need
 from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.fetching import fetch, fetch_on, lent
 from holdfast.objects.filtering import Filter, filtered
@@ -327,10 +327,10 @@ class Bucket(Upkeep):
             raise InvalidValueError(
                 "erasure", "prefix", "it is empty, which means the whole bucket"
             )
-        gone: list[str] = []
+        gone: dict[str, None] = {}  # in order, and each once whatever its versions
 
         def belongs(key: str) -> bool:
-            gone.append(key)
+            gone[key] = None
             return True
 
         call = erase(self._driver, prefix, belongs)
@@ -367,11 +367,11 @@ class Bucket(Upkeep):
         return self._historian().read_version(key, version)
 
     def _tagger(self) -> Tagger:
-        self._need(Capability.TAGS)
+        need(self._driver, Capability.TAGS)
         return cast("Tagger", self._driver)
 
     def _historian(self) -> Historian:
-        self._need(Capability.VERSIONS)
+        need(self._driver, Capability.VERSIONS)
         return cast("Historian", self._driver)
 
     def _check_options(self, options: PutOptions) -> None:
@@ -382,7 +382,7 @@ class Bucket(Upkeep):
             (options.resume is not None, Capability.RESUMABLE_UPLOADS),
         ):
             if asked:
-                self._need(capability)
+                need(self._driver, capability)
 
 
 def _same(info: ObjectInfo) -> ObjectInfo:

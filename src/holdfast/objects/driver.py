@@ -13,6 +13,8 @@ from datetime import datetime  # noqa: TC003 - the same
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from holdfast.errors import UnsupportedError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -240,3 +242,9 @@ class Driver(Protocol):
     async def sweep(self) -> int:
         """Remove what dead writers left behind; return how many files it removed."""
         ...
+
+
+def need(driver: Driver, capability: Capability) -> None:
+    """Raise UnsupportedError, which names *capability*, where *driver* lacks it."""
+    if capability not in driver.capabilities:
+        raise UnsupportedError(capability, driver.name)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import ObjectLockedError, UnavailableError, UnsupportedError
 from holdfast.objects.abilities import BulkDeleter, BulkEraser, Historian, UploadKeeper
 from holdfast.objects.driver import Capability, ObjectInfo
+from holdfast.objects.history import ObjectVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from holdfast.objects.driver import Driver
-    from holdfast.objects.history import ObjectVersion
+
+Listed = TypeVar("Listed", ObjectInfo, ObjectVersion)
 
 _MOST_PASSES = 10
 _BATCH = 1000
@@ -45,12 +47,12 @@ async def erase(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> 
         return Erasure(objects, 0, uploads + await _drop_uploads(driver, prefix, belongs), ())
     objects = markers = 0
     for _ in range(_MOST_PASSES):
-        removed, held = await _erase_versions(driver, prefix, belongs)
+        done = await _erase_versions(driver, prefix, belongs)
         uploads += await _drop_uploads(driver, prefix, belongs)
-        objects += sum(not version.marker for version in removed)
-        markers += sum(version.marker for version in removed)
-        if not removed:
-            return Erasure(objects, markers, uploads, tuple(held))
+        objects += done.objects
+        markers += done.markers
+        if not done.objects + done.markers:
+            return Erasure(objects, markers, uploads, done.held)
     raise UnavailableError(f"{prefix!r} is written faster than it can be erased")
 
 
@@ -75,31 +77,55 @@ async def _check_visible(driver: Driver, prefix: str) -> None:
 async def _erase_objects(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> int:
     total = 0
     for _ in range(_MOST_PASSES):
-        listed = driver.list(prefix, after=None, delimiter=None)
-        infos = [entry async for entry in listed if isinstance(entry, ObjectInfo)]
-        keys = [info.key for info in infos if belongs(info.key)]
-        if not keys:
+        found = 0
+        async for batch in _batches(_infos(driver, prefix), belongs):
+            found += len(batch)
+            keys = [info.key for info in batch]
+            if isinstance(driver, BulkDeleter):
+                await driver.delete_many(keys)
+            else:
+                for key in keys:
+                    await driver.delete(key)
+        if not found:
             return total
-        if isinstance(driver, BulkDeleter):
-            await driver.delete_many(keys)
-        else:
-            for key in keys:
-                await driver.delete(key)
-        total += len(keys)
+        total += found
     raise UnavailableError(f"{prefix!r} is written faster than it can be erased")
 
 
-async def _erase_versions(
-    driver: Driver, prefix: str, belongs: Callable[[str], bool]
-) -> tuple[list[ObjectVersion], list[ObjectVersion]]:
+async def _erase_versions(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> Erasure:
     """Return what one pass removed, and what a lock holds."""
-    historian = cast("Historian", driver)
-    every = [found async for found in historian.versions(prefix) if belongs(found.key)]
+    objects = markers = 0
     held: list[ObjectVersion] = []
-    for start in range(0, len(every), _BATCH):
-        held += await _erase_batch(driver, every[start : start + _BATCH])
-    kept = {(version.key, version.version) for version in held}
-    return [found for found in every if (found.key, found.version) not in kept], held
+    async for batch in _batches(cast("Historian", driver).versions(prefix), belongs):
+        locked = await _erase_batch(driver, batch)
+        kept = {(version.key, version.version) for version in locked}
+        for found in batch:
+            if (found.key, found.version) not in kept:
+                objects += not found.marker
+                markers += found.marker
+        held += locked
+    return Erasure(objects, markers, 0, tuple(held))
+
+
+async def _infos(driver: Driver, prefix: str) -> AsyncIterator[ObjectInfo]:
+    async for entry in driver.list(prefix, after=None, delimiter=None):
+        assert isinstance(entry, ObjectInfo), "without a delimiter nothing is gathered"
+        yield entry
+
+
+async def _batches(
+    listed: AsyncIterator[Listed], belongs: Callable[[str], bool]
+) -> AsyncIterator[list[Listed]]:
+    """Yield what *belongs*, gathered, while it is listed: never all of it at once."""
+    batch: list[Listed] = []
+    async for entry in listed:
+        if belongs(entry.key):
+            batch.append(entry)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 async def _erase_batch(driver: Driver, batch: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.errors import ObjectNotFoundError
-
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+NULL = "null"  # the version of what is written while none are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,3 @@ class Upload:
     key: str
     id: str
     began: datetime
-
-
-def absent(key: str, version: str | None) -> ObjectNotFoundError:
-    """Return the error that says that *key* is not there, or that version of it."""
-    error = ObjectNotFoundError(key)
-    if version is not None:
-        what = f"object: no such version of {key!r}: {version!r}"
-        error.args = (f"{what}; it never was, is gone, or is a delete marker",)
-    return error

@@ -7,10 +7,10 @@ from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self, cast
 
-from holdfast.errors import HoldfastError, InvalidValueError, UnsupportedError
+from holdfast.errors import HoldfastError, InvalidValueError
 from holdfast.objects.abilities import Prober, Retrying, UploadKeeper
 from holdfast.objects.administration import Administration
-from holdfast.objects.driver import Capability
+from holdfast.objects.driver import Capability, need
 from holdfast.objects.grants import Grant, PostGrant
 from holdfast.objects.keys import check_key
 from holdfast.objects.metadata import check_content_type
@@ -85,7 +85,7 @@ class Upkeep:
         check_key(key)
         if grant.content_type is not None:
             check_content_type(grant.content_type)
-        self._need(Capability.PRESIGN)
+        need(self._driver, Capability.PRESIGN)
         return await cast("Presigner", self._driver).presign(key, grant)
 
     async def presign_post(self, key: str, grant: PostGrant = _FORM) -> PresignedPost:
@@ -97,7 +97,7 @@ class Upkeep:
         check_key(key)
         if grant.content_type is not None:
             check_content_type(grant.content_type)
-        self._need(Capability.PRESIGN_POST)
+        need(self._driver, Capability.PRESIGN_POST)
         return await cast("PostPresigner", self._driver).presign_post(key, grant)
 
     async def sweep_incomplete(self, older_than: timedelta) -> int:
@@ -119,7 +119,3 @@ class Upkeep:
         for upload in old:
             await keeper.abort_upload(upload)
         return len(old)
-
-    def _need(self, capability: Capability) -> None:
-        if capability not in self._driver.capabilities:
-            raise UnsupportedError(capability, self._driver.name)

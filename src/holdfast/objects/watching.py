@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -186,7 +186,7 @@ class Watch:
     async def writing(
         self,
         operation: str,
-        keys: Sequence[str],
+        keys: Collection[str],
         call: Awaitable[T],
         *,
         actor: str | None,
@@ -242,7 +242,7 @@ class Watch:
             tally.add(seconds, size, failed=failed)
         return seconds
 
-    async def _forget(self, keys: Sequence[str]) -> None:
+    async def _forget(self, keys: Collection[str]) -> None:
         if self._hooks.metadata is not None and keys:
             await self._hooks.metadata.invalidate(keys=keys)
 
@@ -250,7 +250,7 @@ class Watch:
         self,
         actor: str | None,
         operation: str,
-        keys: Sequence[str],
+        keys: Collection[str],
         seconds: float,
         *,
         info: ObjectInfo | None = None,

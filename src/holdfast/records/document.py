@@ -50,7 +50,15 @@ def _copied(value: typing.Any, path: _Place, depth: int) -> object:
                     check_text(name)
                 except Unfit as unfit:
                     raise Unfit(_at(path, f"the key {name!r} {unfit}")) from None
-            copied[name] = _copied(item, (path, name), depth + 1)
+            kind = type(item)
+            if (
+                kind is bool
+                or item is None
+                or (kind is str and item.isascii() and "\0" not in item)
+            ):
+                copied[name] = item  # most of what documents hold needs no more
+            else:
+                copied[name] = _copied(item, (path, name), depth + 1)
         return copied
     if kind is list:
         return [_copied(item, (path, index), depth + 1) for index, item in enumerate(value)]

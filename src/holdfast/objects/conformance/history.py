@@ -10,6 +10,7 @@ import pytest
 from holdfast.errors import ObjectNotFoundError, UnsupportedError
 from holdfast.objects.driver import Capability
 from holdfast.objects.settings import Versioning
+from holdfast.objects.storing import PutOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,3 +167,29 @@ class HistoryCases:
         assert await bucket.get("k", version="null") == b"after"
         names = [version.version for version in await _history(bucket)]
         assert names == ["null", kept.version]
+
+    async def test_a_deletion_while_they_are_switched_off_leaves_the_other_versions(
+        self, versioned: Bucket
+    ) -> None:
+        kept = await versioned.put("k", b"kept")
+        await versioned.admin.set(Versioning(enabled=False))
+        await versioned.put("k", b"null")
+        assert await versioned.delete("k") is True
+        assert await versioned.delete("k") is False
+        found = [(version.version, version.marker) for version in await _history(versioned)]
+        assert found == [("null", True), (kept.version, False)]
+        assert await versioned.delete("k", version="null") is True
+        assert await versioned.get("k") == b"kept"
+
+    async def test_a_version_comes_back_with_its_tags(
+        self, versioned: Bucket, harness: BucketHarness
+    ) -> None:
+        if Capability.TAGS not in harness.capabilities:
+            return
+        first = await versioned.put("k", b"1", options=PutOptions(tags={"a": "1"}))
+        await versioned.put("k", b"2", options=PutOptions(tags={"a": "2"}))
+        assert first.version is not None
+        await versioned.restore("k", first.version)
+        assert await versioned.tags("k") == {"a": "1"}
+        await versioned.delete("k", version=(await _history(versioned))[0].version)
+        assert await versioned.tags("k") == {"a": "2"}

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from holdfast.errors import PreconditionFailedError, UnsupportedError
+from holdfast.errors import ObjectNotFoundError, PreconditionFailedError
 from holdfast.objects.driver import Capability, ObjectInfo, draft_of, info_of
-from holdfast.objects.history import ObjectVersion, absent
+from holdfast.objects.history import NULL, ObjectVersion
 from holdfast.objects.listing import entries
 from holdfast.objects.settings import BucketTags, S, Setting, Versioning
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from holdfast.objects.driver import CommonPrefix, Draft
-
-
-NULL = "null"  # the version of what is written while none are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +152,6 @@ class MemoryDriver:
             self._settings[type(setting)] = kept
 
     async def unset(self, kind: type[Setting]) -> None:
-        if kind is Versioning:
-            raise UnsupportedError("forgetting about versions: switch them off", self.name)
         self._settings.pop(kind, None)
 
     async def sweep(self) -> int:
@@ -172,7 +167,7 @@ class MemoryDriver:
         """Return that version of *key*, the newest when None. Raises ObjectNotFoundError."""
         stored = self.newest(key) if version is None else self._version(key, version)
         if stored is None or stored.info is None:
-            raise absent(key, version)
+            raise ObjectNotFoundError(key, version)
         return stored
 
     def describe(self, stored: Stored) -> ObjectInfo:

@@ -7,22 +7,24 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from holdfast.errors import IntegrityError, ObjectNotFoundError
 from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, draft_of
 from holdfast.objects.drivers.disk.root import Root
-from holdfast.objects.drivers.disk.scan import scan
+from holdfast.objects.drivers.disk.scan import objects
 from holdfast.objects.keys import file_name
 from holdfast.objects.listing import entries
 from holdfast.objects.localfile import OpenFile, refusals
+from holdfast.objects.settings import S, Setting, Versioning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from holdfast.objects.driver import Draft
+    from holdfast.objects.history import ObjectVersion
     from holdfast.offload import Offload
 
 P = ParamSpec("P")
@@ -53,7 +55,6 @@ class DiskDriver:
         Capability.PUBLIC_ACCESS_BLOCK,
         Capability.RESUMABLE_UPLOADS,
         Capability.UPLOADS,
-        Capability.VERSIONS,
     }
 
     def __init__(
@@ -75,7 +76,10 @@ class DiskDriver:
         return DiskWriting(self, key)
 
     def read(self, key: str) -> DiskReading:
-        return DiskReading(self, key)
+        return DiskReading(self, key, None)
+
+    def read_version(self, key: str, version: str) -> DiskReading:
+        return DiskReading(self, key, version)
 
     def lend(self, key: str) -> DiskLending:
         return DiskLending(self, key)
@@ -84,21 +88,42 @@ class DiskDriver:
         record = await self.step(self.root.find, key)
         return None if record is None else record.info
 
+    async def head_version(self, key: str, version: str) -> ObjectInfo | None:
+        record = await self.step(self.root.find, key, version)
+        return None if record is None else record.info
+
     async def list(
         self, prefix: str, *, after: str | None, delimiter: str | None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
-        every = entries(
-            partial(scan, self.root.records, prefix), prefix, after=after, delimiter=delimiter
-        )
+        found = partial(objects, self.root.catalogue.records, prefix)
+        every = entries(found, prefix, after=after, delimiter=delimiter)
         while batch := await self.step(_batch, every):
             for entry in batch:
                 yield entry
 
+    async def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+        every = self.root.catalogue.history(prefix)
+        while batch := await self.step(_batch, every):
+            for version in batch:
+                yield version
+
     async def delete(self, key: str) -> bool:
         return await self.step(self.root.remove, key)
 
+    async def delete_version(self, key: str, version: str) -> bool:
+        return await self.step(self.root.remove_versions, key, [version]) == 1
+
+    async def erase(self, versions: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
+        for key, found in groupby(versions, lambda version: version.key):
+            names = [version.version for version in found]
+            await self.step(self.root.remove_versions, key, names)
+        return ()
+
     async def copy(self, source: str, target: str) -> ObjectInfo:
-        return await self.step(_copy, self.root, source, target)
+        return await self.step(_copy, self.root, source, None, target)
+
+    async def restore(self, key: str, version: str) -> ObjectInfo:
+        return await self.step(_copy, self.root, key, version, key)
 
     async def tags(self, key: str) -> dict[str, str]:
         record = await self.step(self.root.find, key)
@@ -108,6 +133,18 @@ class DiskDriver:
 
     async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
         await self.step(self.root.tag, key, tags)
+
+    async def setting(self, kind: type[S]) -> S | None:
+        said = await self.step(self.root.keeps_versions)
+        found = None if said is None else Versioning(said)
+        return found if isinstance(found, kind) else None
+
+    async def configure(self, setting: Setting) -> None:
+        assert isinstance(setting, Versioning), "the bucket refuses the others by name"
+        await self.step(self.root.keep_versions, enabled=setting.enabled)
+
+    async def unset(self, kind: type[Setting]) -> None:
+        """Nothing else than about versions is ever said here."""
 
     async def probe(self) -> None:
         await self.step(self.root.probe)
@@ -143,13 +180,14 @@ class DiskWriting:
 class DiskReading:
     """An open descriptor of a data file, which nobody ever changes."""
 
-    def __init__(self, driver: DiskDriver, key: str) -> None:
+    def __init__(self, driver: DiskDriver, key: str, version: str | None) -> None:
         self._driver = driver
         self._key = key
+        self._version = version
         self._file = OpenFile()
 
     async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:  # noqa: ARG002 - nothing to gain
-        opener = partial(self._driver.root.open_data, self._key)
+        opener = partial(self._driver.root.open_data, self._key, self._version)
         return (await self._driver.step(self._file.open, opener)).info
 
     async def read(self, offset: int, size: int) -> bytes:
@@ -180,7 +218,8 @@ class DiskLending:
 
     def _borrow(self) -> ObjectInfo:
         with self._lock:
-            record = self._file.open(partial(self._driver.root.borrow, self._key, self._path))
+            borrowing = partial(self._driver.root.borrow, self._key, None, self._path)
+            record = self._file.open(borrowing)
             if not self._file.is_open:  # closed before it was opened: the caller was cancelled
                 self._path.unlink()
             return record.info
@@ -192,9 +231,9 @@ class DiskLending:
             self._file.close()
 
 
-def _copy(root: Root, source: str, target: str) -> ObjectInfo:
+def _copy(root: Root, source: str, version: str | None, target: str) -> ObjectInfo:
     temporary = root.temporary()
-    record, handle = root.borrow(source, temporary)
+    record, handle = root.borrow(source, version, temporary)
     try:
         draft = replace(draft_of(record.info), tags=record.tags)
         return root.publish(target, draft, temporary)
@@ -203,5 +242,5 @@ def _copy(root: Root, source: str, target: str) -> ObjectInfo:
         os.close(handle)
 
 
-def _batch(every: Iterator[ObjectInfo | CommonPrefix]) -> list[ObjectInfo | CommonPrefix]:
+def _batch(every: Iterator[T]) -> list[T]:
     return list(islice(every, _BATCH))

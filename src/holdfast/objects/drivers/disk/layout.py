@@ -7,6 +7,10 @@ of 80 bytes and more is cut: each 80 bytes are a folder whose name ends in ``%-`
 32nd slash is one component, slashes and all, so that no key makes folders too deep. The record is a
 file ending in ``.json``, which no folder does, so ``a`` and ``a/b`` have room beside one another.
 
+Where versions are kept, the records of a key's older ones lie in a folder that has the name of its
+record, below a folder of their own. Each is called as its version is: twelve digits that count the
+versions of the key, and twenty that make it unlike any other, or ``null``.
+
 Data files lie in folders that mirror the key for people to see; only the record says which file
 belongs to which key.
 """
@@ -16,7 +20,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+from uuid import uuid4
 
+from holdfast.objects.history import NULL
 from holdfast.objects.keys import file_name
 
 HIDDEN = ".holdfast"
@@ -26,6 +32,8 @@ _EMPTY = "%"
 _PIECE = 80
 _DEEPEST = 32
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+_COUNTED = 12
+_VERSION = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _RESERVED_DOT = re.compile(r"^\.|\.(?=json$)")
 
 
@@ -55,6 +63,35 @@ def parse_name(name: str) -> Name:
     if name.endswith(_CUT):
         return Name(_unescaped(name[: -len(_CUT)]), is_record=False)
     return Name(_unescaped(name) + b"/", is_record=False)
+
+
+def new_version(serial: int) -> str:
+    """Return the name of a new version, the *serial*th of its key."""
+    return f"{serial:0{_COUNTED}x}{uuid4().hex[_COUNTED:]}"
+
+
+def is_version(version: str) -> bool:
+    """Return whether a version can have that name."""
+    return version == NULL or _VERSION.fullmatch(version) is not None
+
+
+def serial_of(version: str) -> int:
+    """Return the place that the name of a version tells among those of its key.
+
+    That of ``null`` tells none.
+    """
+    return int(version[:_COUNTED], 16)
+
+
+def version_path(key: str, version: str) -> str:
+    """Return where the record of an older version lies, relative to the versions folder."""
+    return f"{record_path(key)}/{version}{_RECORD}"
+
+
+def version_in(name: str) -> str | None:
+    """Return which version the entry *name* of a key's folder is, None for what is none."""
+    version = name.removesuffix(_RECORD)
+    return version if version != name and is_version(version) else None
 
 
 def data_path(key: str, identity: str) -> str:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast.objects.drivers.disk.layout import Name, parse_name
-from holdfast.objects.drivers.disk.record import decode
+from holdfast.objects.drivers.disk.record import Record, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from holdfast.objects.driver import ObjectInfo
+    from holdfast.objects.drivers.disk.record import Entry
 
 
-def scan(records: Path, prefix: str, start: str) -> Iterator[ObjectInfo]:
-    """Yield the objects under *prefix* whose key is not below *start*, in code-point order.
+def objects(records: Path, prefix: str, start: str) -> Iterator[ObjectInfo]:
+    """Yield, as `scan` does, what stands under its key, without its version."""
+    for entry in scan(records, prefix, start):
+        if isinstance(entry, Record):
+            info = entry.info
+            yield info if info.version is None else replace(info, version=None)
+
+
+def scan(records: Path, prefix: str, start: str) -> Iterator[Entry]:
+    """Yield the newest of each key under *prefix* that is not below *start*, in code-point order.
 
     What disappears meanwhile is left out. Memory is bounded by the largest folders on one path.
     """
@@ -24,28 +34,19 @@ def scan(records: Path, prefix: str, start: str) -> Iterator[ObjectInfo]:
     open_folders = [(os.fspath(records), b"", iter(_sorted_names(os.fspath(records))))]
     while open_folders:
         folder, above, names = open_folders[-1]
-        for name, entry in names:
-            text = above + entry.text
-            if not _may_hold(text, entry, first, least):
+        for name, part in names:
+            text = above + part.text
+            if not _may_hold(text, part, first, least):
                 continue
             path = f"{folder}/{name}"
-            if not entry.is_record:
+            if not part.is_record:
                 open_folders.append((path, text, iter(_sorted_names(path))))
                 break
-            info = _read(path)
-            if info is not None:
-                yield info
+            entry = read(path)
+            if entry is not None:
+                yield entry
         else:
             open_folders.pop()
-
-
-def _read(path: str) -> ObjectInfo | None:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path
-            content = file.read()
-    except FileNotFoundError:
-        return None
-    return decode(content, path).info
 
 
 def _sorted_names(folder: str) -> list[tuple[str, Name]]:
@@ -56,8 +57,8 @@ def _sorted_names(folder: str) -> list[tuple[str, Name]]:
     return sorted(((name, parse_name(name)) for name in names), key=lambda pair: pair[1].text)
 
 
-def _may_hold(text: bytes, entry: Name, prefix: bytes, start: bytes) -> bool:
-    if entry.is_record:
+def _may_hold(text: bytes, part: Name, prefix: bytes, start: bytes) -> bool:
+    if part.is_record:
         return text.startswith(prefix) and text >= start
     inside = text.startswith(prefix) or prefix.startswith(text)
     return inside and (text >= start or start.startswith(text))

@@ -12,7 +12,6 @@ from holdfast.objects.drivers.s3.multipart import Multipart
 from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.drivers.s3.tagging import tagging_header, tags_of
 from holdfast.objects.drivers.s3.writing import naming
-from holdfast.objects.history import absent
 
 if TYPE_CHECKING:
     from holdfast.objects.driver import ObjectInfo
@@ -37,12 +36,12 @@ async def copy(service: Service, publisher: Publisher, origin: Origin, target: s
     for _ in range(_MOST_COPIES):
         found = await publisher.head(origin.key, origin.version)
         if found is None:
-            raise absent(origin.key, origin.version)
+            raise ObjectNotFoundError(origin.key, origin.version)
         try:
             return await _copied(service, publisher, origin, target, found)
         except ServiceError as error:
             if error.status == 404:
-                raise absent(origin.key, origin.version) from error
+                raise ObjectNotFoundError(origin.key, origin.version) from error
             if error.status != 412:  # replaced between the look at it and the copy
                 raise naming(target, error) from error
     raise UnavailableError(f"{origin.key!r} is replaced faster than it can be copied")

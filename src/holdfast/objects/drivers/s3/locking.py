@@ -9,7 +9,6 @@ from holdfast.errors import ObjectLockedError, ObjectNotFoundError, ServiceError
 from holdfast.objects.drivers.s3.document import unreadable, write, write_text
 from holdfast.objects.drivers.s3.service import Ask, sending
 from holdfast.objects.drivers.s3.settings import read
-from holdfast.objects.history import absent
 from holdfast.objects.settings import DefaultRetention, Mode, ObjectLock, Retention
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ async def refused(
 ) -> Exception:
     """Return ObjectLockedError when *error* comes from a lock that stands, else *error*."""
     if error.status in (404, 405):
-        return absent(key, version)
+        return ObjectNotFoundError(key, version)
     if error.status not in _REFUSALS:
         return error
     try:
@@ -84,7 +83,7 @@ async def _asked(
         if error.code in _NONE:
             return None
         if error.status in (404, 405):
-            raise absent(key, version) from error
+            raise ObjectNotFoundError(key, version) from error
         raise
     return reply.document() if reply.body.strip() else None
 

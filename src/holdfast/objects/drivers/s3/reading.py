@@ -7,7 +7,12 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from holdfast.errors import IntegrityError, ServiceError, UnavailableError
+from holdfast.errors import (
+    IntegrityError,
+    ObjectNotFoundError,
+    ServiceError,
+    UnavailableError,
+)
 from holdfast.objects.drivers.s3.facts import (
     CRC32,
     info_of,
@@ -19,7 +24,6 @@ from holdfast.objects.drivers.s3.multipart import part_size
 from holdfast.objects.drivers.s3.service import Ask
 from holdfast.objects.drivers.s3.spool import WINDOW
 from holdfast.objects.drivers.s3.writing import is_absence, naming
-from holdfast.objects.history import absent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,7 +64,7 @@ class S3Reading:
 
     async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:
         if self._refusal is not None:
-            raise absent(self._key, self._version)
+            raise ObjectNotFoundError(self._key, self._version)
         first = start or 0
         if first < 0 or (end is not None and end <= first):
             return await self._look()
@@ -151,7 +155,7 @@ class S3Reading:
     async def _look(self) -> ObjectInfo:
         found = await self._publisher.head(self._key, self._version)
         if found is None:
-            raise absent(self._key, self._version)
+            raise ObjectNotFoundError(self._key, self._version)
         self._info = found.info
         return found.info
 
@@ -250,7 +254,7 @@ class S3Reading:
 
     def _not_found(self, error: ServiceError) -> Exception:
         if is_absence(error, self._version):
-            return absent(self._key, self._version)
+            return ObjectNotFoundError(self._key, self._version)
         return naming(self._key, error)
 
     def _drop(self) -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from holdfast.errors import ServiceError, UnsupportedError
+from holdfast.errors import ServiceError
 from holdfast.objects.drivers.s3.document import Element, parse, unreadable, write, write_text
 from holdfast.objects.drivers.s3.service import Ask, sending
 from holdfast.objects.drivers.s3.tagging import read_tags, write_tags
@@ -85,8 +85,6 @@ async def make(service: Service, setting: Setting) -> None:
 async def remove(service: Service, kind: type[Setting]) -> None:
     """Remove the setting of that *kind*."""
     form = _FORMS[kind]
-    if kind is Versioning:
-        raise UnsupportedError("forgetting about versions: switch them off", "s3")
     if kind is DefaultRetention:
         await service.call(
             sending(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.probing import Question
     from holdfast.records.drivers.sql.session import Catalogue
     from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.drivers.sql.verbs import Part
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
@@ -51,11 +52,13 @@ class MariaDBRows(ServerRows):
         self._packet = packet
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
-        return (await self.insert_many(model, (row,)))[0]
+        encoded = self.catalogue.writes(model).encode(row)
+        return (await self.insert_many(model, (row,), (encoded,)))[0]
 
-    async def insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
+    async def insert_many(
+        self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
+    ) -> list[Row]:
         prepared, at = self.catalogue.writes(model), model.key.position
-        encoded = [prepared.insert.bind(prepared.encode(row)) for row in rows]
         if rows[0][at] is not None:
             await self._execute(*_repeated(prepared.insert, encoded))
             return list(rows)
@@ -139,16 +142,18 @@ class MariaDBRows(ServerRows):
                 f"a statement of more than {self._packet} bytes (max_allowed_packet)", "mariadb"
             )
 
-    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
+    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Part]:
         encode = self.catalogue.writes(model).encode
-        parts: list[list[Row]] = []
+        parts: list[tuple[list[Row], list[Sequence[object]]]] = []
         left = count = 0
         for row in rows:
-            size = _size(encode(row))
+            encoded = encode(row)
+            size = _size(encoded)
             if not parts or size > left or count == _ROWS:
-                parts.append([])
+                parts.append(([], []))
                 left, count = self._packet // _SHARE, 0
-            parts[-1].append(row)
+            parts[-1][0].append(row)
+            parts[-1][1].append(encoded)
             left -= size
             count += 1
         return parts
@@ -164,7 +169,7 @@ class MariaDBRows(ServerRows):
         parts = self.parts(model, rows)
 
         async def at_once() -> list[tuple[E, bool]]:
-            return [each for part in parts for each in await self._upsert_many(model, part, on)]
+            return [each for _, part in parts for each in await self._upsert_many(model, part, on)]
 
         async def one_by_one() -> list[tuple[E, bool]]:
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
@@ -172,12 +177,10 @@ class MariaDBRows(ServerRows):
         return await self.at_once(model, at_once, one_by_one, several=len(parts) > 1)
 
     async def _upsert_many(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+        self, model: Model[E], encoded: Sequence[Sequence[object]], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
         prepared = self.catalogue.writes(model)
-        statement = prepared.upsert(on)
-        encoded = [statement.bind(prepared.encode(row)) for row in rows]
-        found = await self._fetch(*_repeated(statement, encoded))
+        found = await self._fetch(*_repeated(prepared.upsert(on), encoded))
         stored = prepared.hydrate(row[:-1] for row in found)
         return [(entity, row[-1] == 1) for entity, row in zip(stored, found, strict=True)]
 
@@ -185,7 +188,8 @@ class MariaDBRows(ServerRows):
         self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
     ) -> tuple[E, bool]:
         try:
-            return (await self._upsert_many(model, (row,), on))[0]
+            encoded = self.catalogue.writes(model).encode(row)
+            return (await self._upsert_many(model, (encoded,), on))[0]
         except Exception as error:
             if self.kind(error) in _OTHER_ROW:
                 found = await self._overwrite(model, row, on)
@@ -286,22 +290,23 @@ def _size(values: Sequence[object]) -> int:
     """Return how many bytes the texts and bytes among *values* have, before they are quoted."""
     found = 0
     for value in values:
-        if isinstance(value, str):
+        if type(value) is str:
             found += len(value) if len(value) < _LONG else len(value.encode())
-        elif isinstance(value, bytes):
+        elif type(value) is bytes:
             found += len(value)
     return found
 
 
 def _repeated(statement: Statement, rows: Sequence[Sequence[object]]) -> tuple[str, list[object]]:
-    """Return *statement*, an insertion of one row, as one of all of *rows*."""
+    """Return *statement*, an insertion of one row, as one of all of *rows*, which are encoded."""
+    bound = [statement.bind(row) for row in rows]
     if len(rows) == 1:
-        return statement.sql, list(rows[0])
+        return statement.sql, [*bound[0]]
     head, _, rest = statement.sql.partition(" VALUES (")
     end = _closing(rest)
     group = f"({rest[:end]})"
     sql = f"{head} VALUES {', '.join([group] * len(rows))}{rest[end + 1 :]}"
-    return sql, [value for row in rows for value in row]
+    return sql, [value for row in bound for value in row]
 
 
 def _closing(text: str) -> int:

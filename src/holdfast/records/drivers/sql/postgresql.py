@@ -120,19 +120,19 @@ class PostgreSQLRows(ServerRows):
 
         return await self.written(work, several=False)
 
-    async def insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
-        prepared, key = self.catalogue.writes(model), model.key
-        if rows[0][key.position] is not None:
+    async def insert_many(
+        self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
+    ) -> list[Row]:
+        at = model.key.position
+        if rows[0][at] is not None:
             table = self.catalogue.statements.tables[model.table]
             names = [table.c[spec.name].name for spec in model.fields]
             copying = cast("Copying", self.connection)
-            given = [prepared.encode(row) for row in rows]
-            await self.watched(f"COPY {table.name}", copying.copy(table, names, given))
+            await self.watched(f"COPY {table.name}", copying.copy(table, names, encoded))
             return list(rows)
         statement = self._numbered_many(model)
-        columns = _columns(prepared.encoders, rows, key.position)
+        columns = [list(column) for n, column in enumerate(zip(*encoded, strict=True)) if n != at]
         found = sorted(cast("int", row[0]) for row in await self._fetch(statement.sql, columns))
-        at = key.position
         return [
             (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, found, strict=True)
         ]
@@ -223,7 +223,7 @@ class PostgreSQLRows(ServerRows):
             return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=False))
 
         statement = prepared.other(("upsert many", on), build)
-        found = await self._fetch(statement.sql, _columns(prepared.encoders, rows, None))
+        found = await self._fetch(statement.sql, _columns(prepared.encoders, rows))
         places = [model.by_name[name].position for name in on]
         by_fields = {tuple(row[place] for place in places): tuple(row) for row in found}
         encoded = ([prepared.encoders[place] for place in places], places)
@@ -308,14 +308,10 @@ def _constraints(model: Model[object], kind: str) -> list[tuple[tuple[str, ...],
     return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
 
 
-def _columns(
-    encoders: Sequence[Any], rows: Sequence[Row], without: int | None
-) -> list[list[object]]:
-    """Return the encoded values of *rows*, a list for each field but the one at *without*."""
+def _columns(encoders: Sequence[Any], rows: Sequence[Row]) -> list[list[object]]:
+    """Return the encoded values of *rows*, a list for each field."""
     columns: list[list[object]] = []
-    for place, (encode, column) in enumerate(zip(encoders, zip(*rows, strict=True), strict=True)):
-        if place == without:
-            continue
+    for encode, column in zip(encoders, zip(*rows, strict=True), strict=True):
         if encode is None:
             columns.append(list(column))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.errors import ConflictError
 from holdfast.records.drivers.sql.probing import overflow
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 T = TypeVar("T")
+Part: TypeAlias = "tuple[Sequence[Row], Sequence[Sequence[object]]]"
+"""Rows, and the same encoded."""
 
 
 class ServerRows(ServerSession):
@@ -61,7 +63,7 @@ class ServerRows(ServerSession):
         parts = self.parts(model, rows)
 
         async def at_once() -> list[Row | ConflictError]:
-            return [row for part in parts for row in await self.insert_many(model, part)]
+            return [row for part in parts for row in await self.insert_many(model, *part)]
 
         async def one_by_one() -> list[Row | ConflictError]:
             return [
@@ -94,9 +96,10 @@ class ServerRows(ServerSession):
                 raise self.classified(error, model) from error
         return await self.written(one_by_one, several=True)
 
-    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Sequence[Row]]:  # noqa: ARG002
+    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Part]:
         """Return *rows* in parts of which each fits into a statement."""
-        return [rows]
+        encode = self.catalogue.writes(model).encode
+        return [(rows, [encode(row) for row in rows])]
 
     async def insert_one(
         self, model: Model[E], row: Row, index: int | None, *, atomic: bool
@@ -117,8 +120,13 @@ class ServerRows(ServerSession):
         """Store one row and return it with its key; a failure is the driver's."""
         raise NotImplementedError
 
-    async def insert_many(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
-        """Store rows of which all have keys, or none has; a failure is the driver's."""
+    async def insert_many(
+        self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
+    ) -> list[Row]:
+        """Store rows of which all have keys, or none has; a failure is the driver's.
+
+        *encoded* are the same rows as the database takes their values.
+        """
         raise NotImplementedError
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:

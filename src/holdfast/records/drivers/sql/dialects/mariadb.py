@@ -238,8 +238,10 @@ def _is_indexed(model: Model[Any], spec: FieldSpec) -> bool:
 
 
 def _encode_json(value: object) -> str:
-    _check_depth(value, 0)
-    return orjson.dumps(value).decode()
+    text = orjson.dumps(value)
+    if text.count(b"{") + text.count(b"[") > _JSON_DEPTH:  # it might be too deep
+        _check_depth(value, 0)
+    return text.decode()
 
 
 def _check_depth(value: object, depth: int) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
+from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from holdfast.offload import Offload
     from holdfast.records.drivers.sql.link import Connection
@@ -50,6 +52,49 @@ class Lent:
     def do_terminate(self, dbapi_connection: Any) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How SQLAlchemy speaks to one driver: its module, its dialect and what adapts an async one."""
+
+    url: str
+    module: str
+    dialect: str
+    within: Callable[[Any], bool]
+    adapter: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+_KINDS = {
+    "asyncpg": _Kind(
+        "postgresql+asyncpg://",
+        "sqlalchemy.dialects.postgresql.asyncpg",
+        "PGDialect_asyncpg",
+        lambda raw: bool(raw.is_in_transaction()),
+        "AsyncAdapt_asyncpg_connection",
+    ),
+    "psycopg": _Kind(
+        "postgresql+psycopg://",
+        "sqlalchemy.dialects.postgresql.psycopg",
+        "PGDialect_psycopg",
+        lambda raw: bool(raw.pgconn.transaction_status),  # 0: idle
+        settings={"use_native_hstore": False},
+    ),
+    "asyncmy": _Kind(
+        "mysql+asyncmy://",
+        "sqlalchemy.dialects.mysql.asyncmy",
+        "MySQLDialect_asyncmy",
+        lambda raw: bool(raw.get_transaction_status()),
+        "AsyncAdapt_asyncmy_connection",
+    ),
+    "pymysql": _Kind(
+        "mysql+pymysql://",
+        "sqlalchemy.dialects.mysql.pymysql",
+        "MySQLDialect_pymysql",
+        lambda raw: bool(raw.server_status & 1),  # SERVER_STATUS_IN_TRANS
+    ),
+}
+
+
 def engine_for(connection: Connection, whole: Whole | None) -> sa.Engine:
     """Return an engine around *connection*; each of its calls is run by *whole*, if awaited.
 
@@ -57,7 +102,31 @@ def engine_for(connection: Connection, whole: Whole | None) -> sa.Engine:
     """
     if whole is not None:
         _require_greenlet()
-    return _MAKERS[connection.driver](connection.raw, whole)
+    kind = _KINDS[connection.driver]
+    module = import_module(kind.module)
+    dialect = _dialect_of(connection.driver)
+    dbapi = dialect.import_dbapi()
+    lent = connection.raw
+    if kind.adapter:
+        lent = getattr(module, kind.adapter)(dbapi, InTurn(lent, whole))
+        if hasattr(lent, "_isolation_setting"):  # asyncpg's, which would begin
+            lent.isolation_level = lent._isolation_setting = "autocommit"  # noqa: SLF001
+    return _engine(dialect(dbapi=dbapi, **kind.settings), lent, kind.url)
+
+
+@cache
+def _dialect_of(driver: str) -> Any:
+    kind = _KINDS[driver]
+    base: Any = getattr(import_module(kind.module), kind.dialect)
+
+    class Dialect(Lent, base):  # type: ignore[misc]
+        supports_statement_cache = True
+
+        @staticmethod
+        def within(raw: Any) -> bool:
+            return kind.within(raw)
+
+    return Dialect
 
 
 def sqlite_engine(raw: sqlite3.Connection, offload: Offload | None) -> sa.Engine:
@@ -94,76 +163,6 @@ class _SQLite(Lent, SQLiteDialect_pysqlite):  # type: ignore[misc]  # pyright: i
     @staticmethod
     def within(raw: Any) -> bool:
         return bool(raw.in_transaction)
-
-
-def _asyncpg(raw: Any, whole: Whole | None) -> sa.Engine:
-    asyncpg: Any = import_module("sqlalchemy.dialects.postgresql.asyncpg")
-
-    class Dialect(Lent, asyncpg.PGDialect_asyncpg):  # type: ignore[misc]
-        supports_statement_cache = True
-
-        @staticmethod
-        def within(raw: Any) -> bool:
-            return bool(raw.is_in_transaction())
-
-    dbapi = Dialect.import_dbapi()
-    adapted = asyncpg.AsyncAdapt_asyncpg_connection(dbapi, InTurn(raw, whole))
-    adapted.isolation_level = adapted._isolation_setting = "autocommit"  # noqa: SLF001 - it would begin
-    dialect: Any = Dialect
-    return _engine(dialect(dbapi=dbapi), adapted, "postgresql+asyncpg://")
-
-
-def _psycopg(raw: Any, _whole: Whole | None) -> sa.Engine:
-    psycopg: Any = import_module("sqlalchemy.dialects.postgresql.psycopg")
-
-    class Dialect(Lent, psycopg.PGDialect_psycopg):  # type: ignore[misc]
-        supports_statement_cache = True
-
-        @staticmethod
-        def within(raw: Any) -> bool:
-            return bool(raw.pgconn.transaction_status)  # 0: idle
-
-    dialect: Any = Dialect
-    made = dialect(dbapi=Dialect.import_dbapi(), use_native_hstore=False)
-    return _engine(made, raw, "postgresql+psycopg://")
-
-
-def _asyncmy(raw: Any, whole: Whole | None) -> sa.Engine:
-    asyncmy: Any = import_module("sqlalchemy.dialects.mysql.asyncmy")
-
-    class Dialect(Lent, asyncmy.MySQLDialect_asyncmy):  # type: ignore[misc]
-        supports_statement_cache = True
-
-        @staticmethod
-        def within(raw: Any) -> bool:
-            return bool(raw.get_transaction_status())
-
-    dbapi = Dialect.import_dbapi()
-    adapted = asyncmy.AsyncAdapt_asyncmy_connection(dbapi, InTurn(raw, whole))
-    dialect: Any = Dialect
-    return _engine(dialect(dbapi=dbapi), adapted, "mysql+asyncmy://")
-
-
-def _pymysql(raw: Any, _whole: Whole | None) -> sa.Engine:
-    pymysql: Any = import_module("sqlalchemy.dialects.mysql.pymysql")
-
-    class Dialect(Lent, pymysql.MySQLDialect_pymysql):  # type: ignore[misc]
-        supports_statement_cache = True
-
-        @staticmethod
-        def within(raw: Any) -> bool:
-            return bool(raw.server_status & 1)  # SERVER_STATUS_IN_TRANS
-
-    dialect: Any = Dialect
-    return _engine(dialect(dbapi=Dialect.import_dbapi()), raw, "mysql+pymysql://")
-
-
-_MAKERS: dict[str, Callable[[Any, Whole | None], sa.Engine]] = {
-    "asyncpg": _asyncpg,
-    "psycopg": _psycopg,
-    "asyncmy": _asyncmy,
-    "pymysql": _pymysql,
-}
 
 
 _OPENING = ("prepare", "__aenter__")

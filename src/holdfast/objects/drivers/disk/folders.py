@@ -1,0 +1,87 @@
+"""Folders that come and go with what lies in them, while other processes do the same."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from holdfast.errors import LockTimeoutError
+from holdfast.objects.localfile import sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_IN_USE = {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.EACCES, errno.EPERM}
+_RACES = 1000
+
+
+def make_folders(folder: Path) -> None:
+    """Make *folder* and those above it that are not there; each survives a power cut."""
+    missing = [folder]
+    while missing:
+        try:
+            missing[-1].mkdir()
+        except FileExistsError:
+            missing.pop()
+        except FileNotFoundError:
+            missing.append(missing[-1].parent)
+        else:
+            sync_folder(missing.pop().parent)
+
+
+def place(source: Path, target: Path) -> None:
+    """Rename *source* to *target*, over what is there; the name survives a power cut."""
+    _give(source, target, source.replace)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give *source* the second name *target*, which survives a power cut."""
+    _give(source, target, lambda name: name.hardlink_to(source))
+
+
+def _give(source: Path, target: Path, call: Callable[[Path], object]) -> None:
+    for _ in range(_RACES):
+        try:
+            make_folders(target.parent)
+            call(target)
+        except FileNotFoundError:
+            if not source.exists():
+                raise
+            continue  # somebody removed the empty folder meanwhile
+        sync_folder(target.parent)
+        return
+    raise LockTimeoutError(f"{target.parent}: it is removed as often as it is made")
+
+
+def sync_nearest(folder: Path) -> None:
+    """Sync *folder*, or what is above it where somebody removed it, being empty, meanwhile."""
+    while True:
+        try:
+            sync_folder(folder)
+        except FileNotFoundError:
+            folder = folder.parent
+        else:
+            return
+
+
+def remove(path: Path) -> int:
+    """Remove the file *path*; return how many that were: 0 when it was not there."""
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    return 1
+
+
+def prune(folder: Path, end: Path) -> None:
+    """Remove *folder* and those above it, below *end*, as far as they are empty."""
+    while folder != end:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno in _IN_USE:
+                return
+            if error.errno != errno.ENOENT:
+                raise
+        folder = folder.parent
