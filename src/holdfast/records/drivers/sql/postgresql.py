@@ -32,6 +32,7 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 _SEQUENCE = "pg_get_serial_sequence($1::text, $2::text)::regclass"
+_NUMBERS = 100  # that others gave in the moment between a number's making and its row
 _LAST_NUMBER = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
 
 
@@ -85,9 +86,8 @@ class PostgreSQLRows(ServerRows):
             return await work()
 
         async def both() -> T:
-            result = await work()
-            await self._number_after(model, max(given))
-            return result
+            await self._number_after(model, max(given))  # who comes later would meet the row
+            return await work()
 
         return await self.written(both, several=True)
 
@@ -111,13 +111,34 @@ class PostgreSQLRows(ServerRows):
         statement = self._numbered(model, None) if numbered else prepared.insert
         values = statement.bind(prepared.encode(row))
 
-        async def work() -> Row:
-            if not numbered:
+        if not numbered:
+
+            async def work() -> Row:
                 await self._execute(statement.sql, values)
                 return row
-            found = await self._fetch(statement.sql, values)
-            return (*row[: key.position], found[0][0], *row[key.position + 1 :])
 
+            return await self.written(work, several=False)
+        ((number,),) = await self._numbered_anew(model, statement.sql, values)
+        return (*row[: key.position], number, *row[key.position + 1 :])
+
+    async def _numbered_anew(
+        self, model: Model[E], sql: str, values: Sequence[object]
+    ) -> Sequence[Sequence[object]]:
+        """Run *sql*, which numbers a row; again when somebody gave that very number meanwhile."""
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self._fetch(sql, values)
+
+        of_key = [
+            c for fields, c in _constraints(model, "duplicate") if fields == (model.key.name,)
+        ]
+        for _ in range(_NUMBERS):
+            try:
+                return await self.written(work, several=False)
+            except Exception as error:
+                fault = self.connection.fault(error)
+                if fault is None or fault.constraint not in of_key:
+                    raise
         return await self.written(work, several=False)
 
     async def insert_many(
@@ -244,7 +265,10 @@ class PostgreSQLRows(ServerRows):
             return await self._fetch(statement.sql, values)
 
         try:
-            found = await self.written(work, several=False)
+            if numbered:
+                found = await self._numbered_anew(model, statement.sql, values)
+            else:
+                found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_row(model, error, row, index) from error
         ((*stored, created),) = found
@@ -298,7 +322,7 @@ class PostgreSQLRows(ServerRows):
         return conflict(kind, model, (), index)
 
 
-def _constraints(model: Model[object], kind: str) -> list[tuple[tuple[str, ...], str]]:
+def _constraints(model: Model[Any], kind: str) -> list[tuple[tuple[str, ...], str]]:
     """Return the fields and names of a model's constraints."""
     if model.origin is not None:
         return constraint_names(model, kind)
