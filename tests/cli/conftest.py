@@ -25,6 +25,7 @@ def films(tmp_path_factory):
     film(folder / "a.mp4")
     film(folder / "b.mp4", frames=70)
     film(folder / "c.avi", codec="mpeg4", frames=50)
+    film(folder / "middle.mp4", frames=160, size=(320, 240))
     film(folder / "long.mp4", frames=400, size=(320, 240))
     cut(folder / "a.mp4", 0.6, folder / "cut.mp4")
     cut(folder / "c.avi", 0.6, folder / "cut.avi")

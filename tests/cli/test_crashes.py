@@ -52,7 +52,7 @@ def timed(*args):
 
 def test_an_ingest_killed_at_random_moments_and_repeated_leaves_one_of_everything(films, tmp_path):
     data = tmp_path / "data"
-    files = [films / "a.mp4", films / "long.mp4"]
+    files = [films / "a.mp4", films / "middle.mp4"]
     longest = timed("ingest", *files, "--data", tmp_path / "measured")
     killed = 0
     for moment in moments(longest):
@@ -67,7 +67,7 @@ def test_an_ingest_killed_at_random_moments_and_repeated_leaves_one_of_everythin
 def test_a_worker_killed_at_random_moments_and_repeated_leaves_one_set_of_results(films, tmp_path):
     measured, data = tmp_path / "measured", tmp_path / "data"
     for folder in (measured, data):
-        assert here("ingest", films / "long.mp4", "--data", folder).code == 0
+        assert here("ingest", films / "middle.mp4", "--data", folder).code == 0
     longest = timed("worker", "--once", "--data", measured)
     killed = 0
     for moment in moments(longest):

@@ -37,7 +37,7 @@ finally:
 
 
 def test_one_file_brought_in_by_two_processes_at_once_is_there_once(films, data):
-    processes = [start("ingest", films / "long.mp4", "--data", data, "--json") for _ in range(2)]
+    processes = [start("ingest", films / "middle.mp4", "--data", data, "--json") for _ in range(2)]
     outcomes = [finish(process) for process in processes]
     assert [ran.code for ran in outcomes] == [0, 0], outcomes
     assert sorted(ran.json[0]["created"] for ran in outcomes) == [False, True]
@@ -60,7 +60,7 @@ def test_two_workers_share_the_jobs_and_do_none_twice(films, data, tmp_path):
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_worker_finish_the_job_at_hand(films, data, kind):
-    assert here("ingest", films / "long.mp4", films / "a.mp4", "--data", data).code == 0
+    assert here("ingest", films / "middle.mp4", films / "a.mp4", "--data", data).code == 0
     worker = start("worker", "--data", data)
     wait_until(lambda: "running" in here("jobs", "--data", data).out, "a job to run", pause=0.1)
     worker.send_signal(kind)
@@ -149,7 +149,7 @@ def test_a_reader_that_leaves_is_no_error(films, data, options):
 def test_bars_are_for_terminals(films, data):
     bar = "━"
     assert (
-        here("ingest", films / "long.mp4", "--data", data).code == 0
+        here("ingest", films / "middle.mp4", "--data", data).code == 0
     )  # seconds of work: it is seen
     controller, terminal = pty.openpty()
     env = environment(TERM="xterm-256color", COLUMNS="100")
@@ -172,7 +172,7 @@ def test_bars_are_for_terminals(films, data):
     os.close(controller)
     assert worker.wait(30) == 0
     assert bar in seen.decode()
-    assert "long.mp4" in seen.decode()
+    assert "middle.mp4" in seen.decode()
     silent = apart("ingest", films / "c.avi", "--data", data, env=env)
     assert silent.err == ""
     assert not re.search(r"\x1b|━", silent.out)
