@@ -33,8 +33,10 @@ def origin_of(url: str) -> Origin:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{shown(url)!r} is no URL of an endpoint: {error}") from None
+    except ValueError:  # its text may quote a password
+        raise ConfigurationError(
+            f"{shown(url)!r} is no URL of an endpoint: its host or port can't be read"
+        ) from None
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname

@@ -46,16 +46,12 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"the cache's URL: expected text, got {type(url).__name__}")
-    try:
-        parts = urlsplit(url)
-        public = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-    except ValueError as error:
-        raise ConfigurationError(f"the cache's URL can't be read: {error}") from None
-    shown = public.geturl() if public.netloc else url
-    location = locate(shown, _SCHEMES)
+    location = locate(url, _SCHEMES)
+    shown = location.shown
     options = options_from(location, defaults)
-    if parts.fragment:
+    if "#" in url:
         raise ConfigurationError(f"{shown!r}: write '#' as %23")
+    parts = urlsplit(url)
     if options.near and location.scheme in {"memory", "redis+cluster"}:
         raise ConfigurationError(
             f"{shown!r}: near copies are kept of one Redis server, directly or by Sentinel; "
@@ -81,7 +77,7 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
     if location.scheme == "redis+cluster" and database:
         raise ConfigurationError(f"{shown!r}: a Redis Cluster has database 0 alone")
     port = _SENTINEL_PORT if primary else _PORT
-    hosts = _hosts(public, shown, port=port, several=several)
+    hosts = _hosts(parts.netloc.rpartition("@")[2], shown, port=port, several=several)
     return Place(location.scheme, options, hosts, user, password, database, primary)
 
 
@@ -154,10 +150,8 @@ def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
     return user, password
 
 
-def _hosts(
-    parts: SplitResult, shown: str, *, port: int, several: bool
-) -> tuple[tuple[str, int], ...]:
-    pieces = parts.netloc.split(",") if parts.netloc else ["localhost"]
+def _hosts(named: str, shown: str, *, port: int, several: bool) -> tuple[tuple[str, int], ...]:
+    pieces = named.split(",") if named else ["localhost"]
     if len(pieces) > 1 and not several:
         raise ConfigurationError(f"{shown!r}: expected one host")
     hosts: list[tuple[str, int]] = []
@@ -178,6 +172,6 @@ def _database(segments: list[str], shown: str) -> int:
         return 0
     if len(segments) > 1 or not segments[0].isdecimal() or len(segments[0]) > 5:
         raise ConfigurationError(
-            f"{shown!r}: expected the number of a database, got {'/'.join(segments)!r}"
+            f"{shown!r}: expected the number of a database after the host, as in /0"
         )
     return int(segments[0])
