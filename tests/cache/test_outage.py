@@ -343,6 +343,10 @@ async def test_a_user_with_the_documented_rights_and_no_more_is_enough(redis):
         ("redis://h?timeout=0", "timeout"),
         ("redis://h?prefix=", "prefix"),
         ("redis://h#x", "%23"),
+        ("redis://h?ca=/nowhere", "rediss:// alone"),
+        ("redis+sentinel://h/name?ca=/nowhere", "rediss:// alone"),
+        ("redis+cluster://h?ca=/nowhere", "rediss:// alone"),
+        ("memory://?ca=/nowhere", "rediss:// alone"),
     ],
 )
 async def test_a_url_that_means_nothing_is_refused(url, reason):

@@ -44,7 +44,7 @@ def open_cache(
     ``redis+cluster://host:port,host:port`` a Redis Cluster.
     What *options* sets may be a query parameter of the same name. A server that is away does not
     keep the cache from opening: see `Cache.health`. Raises ConfigurationError for what can't be
-    opened, on entry also for a server that refuses the login.
+    opened, on entry also for a server that refuses the login or whose certificate is not trusted.
     """
     place = place_of(url, options or CacheOptions())
     return AsyncOpening(_opened(place))

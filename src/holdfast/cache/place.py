@@ -52,6 +52,10 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
     if "#" in url:
         raise ConfigurationError(f"{shown!r}: write '#' as %23")
     parts = urlsplit(url)
+    if options.ca and location.scheme != "rediss":
+        raise ConfigurationError(
+            f"{shown!r}: ca is for TLS, which rediss:// alone speaks; {location.scheme}:// is plain"
+        )
     if options.near and location.scheme in {"memory", "redis+cluster"}:
         raise ConfigurationError(
             f"{shown!r}: near copies are kept of one Redis server, directly or by Sentinel; "
@@ -135,7 +139,7 @@ def _near(remote: Telling, options: CacheOptions, statistics: Statistics) -> Nea
 def _tls(ca: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca or None)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
         raise ConfigurationError(f"ca={ca!r} holds no certificates: {error}") from None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -16,10 +17,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import hiredis
 
-from holdfast.errors import UnavailableError
+from holdfast.errors import ConfigurationError, HoldfastError, UnavailableError
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
 
 Command = tuple[str | bytes | int, ...]
@@ -94,7 +94,10 @@ class Wire(Protocol):
 
 
 async def connect(endpoint: Endpoint) -> Wire:
-    """Return a connection of the running event loop. Raises UnavailableError."""
+    """Return a connection of the running event loop.
+
+    Raises UnavailableError, and ConfigurationError for a certificate that is not trusted.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(endpoint.timeout):
@@ -102,12 +105,12 @@ async def connect(endpoint: Endpoint) -> Wire:
                 lambda: AsyncWire(endpoint), endpoint.host, endpoint.port, ssl=endpoint.tls
             )
     except OSError as error:  # TimeoutError and ssl.SSLError are such too
-        raise UnavailableError(f"redis {endpoint}: {error or 'no connection in time'}") from error
+        raise _unconnected(endpoint, error) from error
     return wire
 
 
 async def connect_blocking(endpoint: Endpoint) -> Wire:
-    """Return a connection whose answers are waited for in place. Raises UnavailableError."""
+    """Return a connection whose answers are waited for in place. Raises as `connect` does."""
     try:
         place = (endpoint.host, endpoint.port)
         connected = socket.create_connection(place, timeout=endpoint.timeout)
@@ -120,7 +123,21 @@ async def connect_blocking(endpoint: Endpoint) -> Wire:
                 raise
         return BlockingWire(endpoint, connected)
     except OSError as error:
-        raise UnavailableError(f"redis {endpoint}: {error or 'no connection in time'}") from error
+        raise _unconnected(endpoint, error) from error
+
+
+def _unconnected(endpoint: Endpoint, error: OSError) -> HoldfastError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConfigurationError(f"redis {endpoint} is not trusted: {error.verify_message}")
+    late = isinstance(error, TimeoutError)
+    why = f"no connection in {endpoint.timeout} s" if late else _reason(error)
+    how = "by TLS: " if endpoint.tls is not None else ""
+    return UnavailableError(f"redis {endpoint}: {how}{why}")
+
+
+def _reason(error: BaseException) -> str:
+    """Return what *error* is and says, for many say nothing."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 class _Request:
@@ -187,7 +204,8 @@ class AsyncWire(asyncio.BufferedProtocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(f"redis {self._endpoint}: the connection was lost ({exc or 'closed'})")
+        reason = "closed" if exc is None else _reason(exc)
+        self._end(f"redis {self._endpoint}: the connection was lost ({reason})")
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - ours is as large as needed
         return self._window
@@ -280,7 +298,9 @@ class BlockingWire:
             return self._exchange(packed, len(commands))
         except BaseException as error:
             # Also when interrupted: the answers still to come would be taken for later ones.
-            self._lost = self._lost or f"redis {self._endpoint}: the connection was lost ({error})"
+            self._lost = (
+                self._lost or f"redis {self._endpoint}: the connection was lost ({_reason(error)})"
+            )
             self._socket.close()
             raise
         finally:
@@ -317,7 +337,7 @@ class BlockingWire:
                 f"redis {self._endpoint}: no answer in {self._endpoint.timeout} s"
             ) from None
         except (OSError, hiredis.ProtocolError) as error:
-            raise UnavailableError(f"redis {self._endpoint}: {error}") from error
+            raise UnavailableError(f"redis {self._endpoint}: {_reason(error)}") from error
         return replies
 
 
