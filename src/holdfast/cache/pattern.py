@@ -1,7 +1,8 @@
 r"""Glob patterns over keys, meaning the same on every backend: they compare characters, not bytes.
 
 `*` is any run, `?` one character, `[abc]` and `[a-z]` one of them, `[^abc]` one that is none of
-them, `\` takes the next character literally.
+them, `\` takes the next character literally. `[!abc]` is refused: it means the same as `[^abc]` in
+a shell, and `[\!abc]` in Redis.
 """
 
 from __future__ import annotations
@@ -92,6 +93,12 @@ def _lazy(parts: list[str]) -> str:
 
 def _choice(text: str, position: int) -> tuple[str, int]:
     """Return the class that opens before *position* as an expression, and the position after it."""
+    if text[position : position + 1] == "!":
+        raise InvalidValueError(
+            "cache",
+            "pattern",
+            f"{text!r} has a [!: for none of the characters write [^, for the ! itself [\\!",
+        )
     negated = text[position : position + 1] == "^"
     position += negated
     ranges: list[str] = []
