@@ -231,6 +231,39 @@ async def test_two_caches_over_one_store_carry_out_their_own_removals_alone(stor
         assert await recorded(store) == 0
 
 
+async def test_a_change_reaches_the_caches_that_are_told_in_its_transaction_and_no_other(
+    store, redis, shared_redis
+):
+    """As docs/cache.md says of several caches over one store."""
+    shared_redis.say("FLUSHALL")
+    here, there, apart = f"{redis.url}?prefix=a", f"{shared_redis.url}?prefix=b", "?prefix=c"
+    async with open_cache(here) as one, open_cache(there) as two:
+        async with open_cache(shared_redis.url + apart) as three:
+            ours, theirs, others = (
+                CachedRepository(store.repository(Page), cache, recorded=True)
+                for cache in (one, two, three)
+            )
+            page = await ours.add(Page(name="old"))
+            for pages in (ours, theirs, others):
+                assert (await pages.get_one(page.id)).name == "old"
+            async with store.transaction():
+                await ours.patch(page.id, Page.name.to("new"))
+                await theirs.forget([page.id])
+                rows = await store.repository(CacheInvalidation).find()
+                assert {row.namespace for row in rows} == {"a", "b"}
+            assert (await ours.get_one(page.id)).name == "new"
+            assert (await theirs.get_one(page.id)).name == "new"
+            assert (await others.get_one(page.id)).name == "old"
+            assert await recorded(store) == 0
+        async with store.transaction():
+            await ours.patch(page.id, Page.name.to("newer"))
+            await theirs.forget([page.id])
+            redis.kill()
+        assert (await store.repository(CacheInvalidation).one()).namespace == "a"
+        assert (await theirs.get_one(page.id)).name == "newer"
+        assert await Relay(store, two).drain() == 0
+
+
 async def test_a_relay_finds_its_rows_by_an_index(url, cache, monkeypatch):
     said = []
     connect = sqlite3.connect
