@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import UnsupportedError
 from holdfast.objects.driver import Capability, need
+from holdfast.objects.history import check_version
 from holdfast.objects.keys import check_key, check_prefix
 from holdfast.objects.settings import NEEDS, S, Setting, Versioning
 
@@ -62,22 +63,22 @@ class Administration:
 
         Raises ObjectNotFoundError.
         """
-        return await self._locker().lock_of(check_key(key), version)
+        return await self._locker().lock_of(check_key(key), _named(version))
 
     async def retain(self, key: str, retention: Retention, *, version: str | None = None) -> None:
         """Keep that version from being removed until a time; a later time replaces an earlier.
 
         Raises ObjectNotFoundError, ObjectLockedError for what would weaken a lock.
         """
-        await self._locker().retain(check_key(key), version, retention)
+        await self._locker().retain(check_key(key), _named(version), retention)
 
     async def hold(self, key: str, *, version: str | None = None) -> None:
         """Keep that version from being removed until `release`. Raises ObjectNotFoundError."""
-        await self._locker().hold(check_key(key), version, held=True)
+        await self._locker().hold(check_key(key), _named(version), held=True)
 
     async def release(self, key: str, *, version: str | None = None) -> None:
         """Lift what `hold` said; a retention stays. Raises ObjectNotFoundError."""
-        await self._locker().hold(check_key(key), version, held=False)
+        await self._locker().hold(check_key(key), _named(version), held=False)
 
     def _configurable(self, kind: type[Setting]) -> Configurable:
         if kind not in NEEDS:
@@ -93,3 +94,7 @@ class Administration:
     def _locker(self) -> Locker:
         need(self._driver, Capability.OBJECT_LOCK)
         return cast("Locker", self._driver)
+
+
+def _named(version: str | None) -> str | None:
+    return None if version is None else check_version(version)

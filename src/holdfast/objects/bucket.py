@@ -17,6 +17,7 @@ from holdfast.objects.driver import Capability, need
 from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.fetching import fetch, fetch_on, lent
 from holdfast.objects.filtering import Filter, filtered
+from holdfast.objects.history import check_version
 from holdfast.objects.keys import check_key, check_prefix
 from holdfast.objects.metadata import check_content_type, check_metadata, content_type_of
 from holdfast.objects.mirroring import SyncReport, pull, push
@@ -175,7 +176,7 @@ class Bucket(Upkeep):
         """Return what is known of *key*, None when there is no such object."""
         check_key(key)
         if version is not None:
-            call = self._historian().head_version(key, version)
+            call = self._historian().head_version(key, check_version(version))
         else:
             call = self._watch.head(key, lambda: self._driver.head(key))
         return await self._watch.reading("head", call)
@@ -239,7 +240,7 @@ class Bucket(Upkeep):
         if version is None:
             call = self._driver.delete(key)
         else:
-            call = self._historian().delete_version(key, version)
+            call = self._historian().delete_version(key, check_version(version))
         return await self._watch.writing("delete", (key,), call, actor=self._actor)
 
     async def delete_many(self, keys: Iterable[str]) -> int:
@@ -308,7 +309,7 @@ class Bucket(Upkeep):
         The version stays what it is. Raises ObjectNotFoundError, also for a delete marker: what
         that hides is back when `delete` removes the marker by its version.
         """
-        call = self._historian().restore(check_key(key), version)
+        call = self._historian().restore(check_key(key), check_version(version))
         return await self._watch.writing("restore", (key,), call, actor=self._actor, made=_same)
 
     async def erase(self, key: str) -> Erasure:
@@ -364,7 +365,7 @@ class Bucket(Upkeep):
         check_key(key)
         if version is None:
             return self._driver.read(key)
-        return self._historian().read_version(key, version)
+        return self._historian().read_version(key, check_version(version))
 
     def _tagger(self) -> Tagger:
         need(self._driver, Capability.TAGS)

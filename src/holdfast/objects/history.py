@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
 
 NULL = "null"  # the version of what is written while none are kept
+
+
+def check_version(version: str) -> str:
+    """Return *version* if it is a word that could name one. Raises InvalidValueError."""
+    if not isinstance(version, str) or not version or not version.isprintable():
+        raise InvalidValueError(
+            "object", "version", f"expected the name of a version as text, got {version!r}"
+        )
+    return version
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,11 @@ class NewFile:
                 rest = rest[written:]
                 offset += written
 
+    def empty(self) -> None:
+        """Forget what was written so far."""
+        with self._lock:
+            os.ftruncate(self._opened(), 0)
+
     def publish(self, place: Callable[[Path], T]) -> T:
         """Make the bytes durable and return what *place* returns, which renames the file."""
         with self._lock:

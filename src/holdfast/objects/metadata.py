@@ -63,6 +63,19 @@ def check_content_type(content_type: str) -> str:
     return content_type
 
 
+def check_etag(etag: str) -> str:
+    """Return *etag* if an object may have it: ASCII without quotes. Raises InvalidValueError."""
+    if (
+        not isinstance(etag, str)
+        or not etag
+        or not etag.isascii()
+        or not etag.isprintable()
+        or '"' in etag
+    ):
+        raise InvalidValueError("object", "etag", f"{etag!r} is no etag")
+    return etag
+
+
 def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return a copy of *metadata* with lower-case names.
 

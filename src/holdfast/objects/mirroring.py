@@ -28,8 +28,8 @@ class SyncReport:
     """The keys that were *transferred* and *deleted*, and how many were *unchanged*.
 
     *skipped* is what was left out: on the way up, the names below the folder of links, pipes and
-    whatever else is no regular file, and of what looks like a download that broke off (``.…~…``);
-    on the way down, keys that end in a slash.
+    whatever else is no regular file, of names that are no UTF-8, and of what looks like a download
+    that broke off (``.…~…``); on the way down, keys that end in a slash.
     """
 
     transferred: tuple[str, ...]
@@ -129,11 +129,22 @@ def _walk(folder: Path) -> tuple[dict[str, _File], list[str]]:
             path = Path(above) / name
             state = path.lstat()
             relative = path.relative_to(folder).as_posix()
-            if stat.S_ISREG(state.st_mode) and not _is_temporary(name):
+            if not _is_text(relative):
+                skipped.append(relative)
+            elif stat.S_ISREG(state.st_mode) and not _is_temporary(name):
                 files[relative] = _File(path, state.st_size, state.st_mtime_ns)
             elif not stat.S_ISDIR(state.st_mode):
                 skipped.append(relative)
     return files, sorted(skipped)
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a file's name is UTF-8, which keys are."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _raise(error: OSError) -> None:

@@ -75,6 +75,8 @@ class ResumableDownload:
             found = None
         if found is not None and found[:2] == (self._info.etag, self._info.size):
             self._have[:] = found[2][: len(self._have)].ljust(len(self._have), b"\0")
+        else:
+            self.file.empty()  # it may be longer than this object
         self._meter.advance(sum(self._size(n) for n, had in enumerate(self._have) if had))
 
     def missing(self, start: int, end: int) -> bool:

@@ -12,6 +12,7 @@ from holdfast.errors import InvalidValueError
 from holdfast.objects.abilities import LateSending
 from holdfast.objects.compression import check_compression, is_worth_it, packer_of
 from holdfast.objects.driver import Draft
+from holdfast.objects.metadata import check_etag
 from holdfast.objects.sources import WINDOW, source_of
 from holdfast.objects.transfer import WORTH_A_THREAD, Digest, Meter
 
@@ -50,6 +51,8 @@ class PutOptions:
             raise InvalidValueError(
                 "object", "options", "if_absent and if_match exclude each other"
             )
+        if self.if_match is not None:
+            check_etag(self.if_match)
         if self.compression is not None:
             check_compression(self.compression)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING
 
 from holdfast.errors import LockTimeoutError
@@ -17,17 +18,28 @@ _RACES = 1000
 
 
 def make_folders(folder: Path) -> None:
-    """Make *folder* and those above it that are not there; each survives a power cut."""
+    """Make *folder* and those above it that are not there; each survives a power cut.
+
+    Raises OSError where one of them can't be a folder.
+    """
     missing = [folder]
-    while missing:
+    for _ in range(_RACES):  # others may remove what was just made
         try:
             missing[-1].mkdir()
         except FileExistsError:
+            if missing[-1].is_symlink() and not missing[-1].exists():
+                path = os.fspath(missing[-1])
+                raise NotADirectoryError(
+                    errno.ENOTDIR, "it is a link to nothing; expected a folder", path
+                ) from None
             missing.pop()
         except FileNotFoundError:
             missing.append(missing[-1].parent)
         else:
             sync_folder(missing.pop().parent)
+        if not missing:
+            return
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(folder))
 
 
 def place(source: Path, target: Path) -> None:

@@ -72,7 +72,7 @@ async def _copied(
 
 
 async def _told(publisher: Publisher, target: str, info: ObjectInfo, reply: Reply) -> ObjectInfo:
-    copied = reply.document()
+    copied = reply.document("CopyObjectResult", "CompleteMultipartUploadResult")
     written = copied.get("LastModified")
     etag = plain_etag(copied.need("ETag"))
     if written is None:  # of a copy in parts, the service doesn't tell the time

@@ -85,7 +85,7 @@ async def _asked(service: Service, objects: list[str]) -> list[Element]:
     """Return what the service refused of a batch."""
     body = write("Delete", write_text("Quiet", "true"), *objects).encode()
     reply = await service.call(sending("DeleteObjects", "POST", (("delete", ""),), body))
-    return list(reply.document().all("Error")) if reply.body.strip() else []
+    return list(reply.document("DeleteResult").all("Error"))
 
 
 def _refusal(error: Element) -> ServiceError:

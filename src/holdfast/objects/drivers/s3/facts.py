@@ -15,7 +15,7 @@ from holdfast.errors import IntegrityError, InvalidValueError
 from holdfast.objects.compression import ENCODINGS
 from holdfast.objects.driver import ObjectInfo
 from holdfast.objects.drivers.s3.document import unreadable
-from holdfast.objects.metadata import UNKNOWN_CONTENT
+from holdfast.objects.metadata import UNKNOWN_CONTENT, check_etag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,9 +79,7 @@ def plain_etag(text: str) -> str:
 
 def quoted_etag(etag: str) -> str:
     """Return *etag* as a header holds it. Raises InvalidValueError for what is no etag."""
-    if not etag.isascii() or not etag.isprintable() or '"' in etag:
-        raise InvalidValueError("object", "etag", f"{etag!r} is no etag")
-    return f'"{etag}"'
+    return f'"{check_etag(etag)}"'
 
 
 def size_of(key: str, headers: Mapping[str, str]) -> int:

@@ -9,7 +9,7 @@ from holdfast.objects.drivers.s3.facts import exact_time, iso_time, plain_etag
 from holdfast.objects.drivers.s3.listing import decoder, size_in
 from holdfast.objects.drivers.s3.locking import refused
 from holdfast.objects.drivers.s3.service import Ask
-from holdfast.objects.history import ObjectVersion
+from holdfast.objects.history import NULL, ObjectVersion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,7 +24,7 @@ async def versions(service: Service, prefix: str) -> AsyncIterator[ObjectVersion
     place: tuple[tuple[str, str], ...] = ()
     while True:
         reply = await service.call(Ask("ListObjectVersions", "GET", query=(*fixed, *place)))
-        page = reply.document()
+        page = reply.document("ListVersionsResult")
         decoded = decoder(page)
         items = [item for item in page.children() if item.name in ("Version", "DeleteMarker")]
         # Some services list all markers behind all versions.
@@ -36,7 +36,7 @@ async def versions(service: Service, prefix: str) -> AsyncIterator[ObjectVersion
             return
         place = (
             ("key-marker", decoded(page.need("NextKeyMarker"))),
-            ("version-id-marker", page.get("NextVersionIdMarker") or "null"),
+            ("version-id-marker", page.get("NextVersionIdMarker") or NULL),
         )
 
 
@@ -77,7 +77,7 @@ def _version(item: Element, decoded: Callable[[str], str]) -> ObjectVersion:
     marker = item.name == "DeleteMarker"
     return ObjectVersion(
         key=decoded(item.need("Key")),
-        version=item.get("VersionId") or "null",
+        version=item.get("VersionId") or NULL,
         latest=item.get("IsLatest") == "true",
         marker=marker,
         size=0 if marker else size_in(item),

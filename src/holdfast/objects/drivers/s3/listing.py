@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
+from holdfast.errors import ServiceError
 from holdfast.objects.driver import CommonPrefix, ObjectInfo
 from holdfast.objects.drivers.s3.document import unreadable
 from holdfast.objects.drivers.s3.facts import iso_time, plain_etag
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.objects.drivers.s3.document import Element
     from holdfast.objects.drivers.s3.service import Service
 
+_NO_PREFIX = frozenset({"XMinioInvalidObjectName", "XMinioInvalidResourceName"})
 _FOLDERS = "/"  # the delimiter that every server knows
 
 
@@ -30,6 +32,8 @@ async def entries(
     async for page in _pages(service, prefix, after, asked):
         every: list[ObjectInfo | CommonPrefix] = [*_objects(page), *_prefixes(page)]
         for entry in sorted(every, key=_name):
+            if not _name(entry).startswith(prefix):
+                continue  # more was asked for than that: see _pages
             group = None
             if delimiter is not None and isinstance(entry, ObjectInfo):
                 group = group_of(entry.key, prefix, delimiter)
@@ -48,8 +52,17 @@ async def _pages(
         fixed.append(("delimiter", delimiter))
     place = [("start-after", after)] if after else []
     while True:
-        reply = await service.call(Ask("ListObjectsV2", "GET", query=(*fixed, *place)))
-        page = reply.document()
+        try:
+            reply = await service.call(Ask("ListObjectsV2", "GET", query=(*fixed, *place)))
+        except ServiceError as error:
+            if error.code not in _NO_PREFIX or not (prefix or place):
+                raise
+            # MinIO lists no "a/." though it keeps "a/.x": all that the folder above has, then.
+            prefix = prefix[: prefix.rstrip("/").rfind("/") + 1]
+            fixed = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)]
+            place = []
+            continue
+        page = reply.document("ListBucketResult")
         yield page
         if page.get("IsTruncated") != "true":
             return
@@ -62,7 +75,7 @@ async def uploads(service: Service, prefix: str) -> AsyncIterator[Upload]:
     place: tuple[tuple[str, str], ...] = ()
     while True:
         reply = await service.call(Ask("ListMultipartUploads", "GET", query=(*fixed, *place)))
-        page = reply.document()
+        page = reply.document("ListMultipartUploadsResult")
         decoded = decoder(page)
         for item in page.all("Upload"):
             key = decoded(item.need("Key"))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.objects.drivers.s3.document import Element
     from holdfast.objects.drivers.s3.service import Service
 
+_ANSWERS = ("Retention", "LegalHold", "ObjectLockRetention", "ObjectLockLegalHold")
 _NONE = frozenset({"NoSuchObjectLockConfiguration", "InvalidRequest", "NoSuchObjectLockRetention"})
 _REFUSALS = frozenset({400, 403, 409})
 
@@ -85,7 +86,7 @@ async def _asked(
         if error.status in (404, 405):
             raise ObjectNotFoundError(key, version) from error
         raise
-    return reply.document() if reply.body.strip() else None
+    return reply.document(*_ANSWERS) if reply.body.strip() else None
 
 
 def _query(name: str, version: str | None) -> tuple[tuple[str, str], ...]:

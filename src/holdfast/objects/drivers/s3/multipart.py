@@ -61,7 +61,7 @@ class Multipart:
         created = await self._service.call(
             Ask("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
         )
-        upload = created.document().need("UploadId")
+        upload = created.document("InitiateMultipartUploadResult").need("UploadId")
         try:
             calls = parts(upload)
             named = await self._service.network.all_of(calls, at_once=self._options.parallel)
@@ -103,7 +103,7 @@ class Multipart:
         return write(
             "Part",
             write_text("PartNumber", str(number)),
-            write_text("ETag", reply.document().need("ETag")),
+            write_text("ETag", reply.document("CopyPartResult").need("ETag")),
         )
 
     async def _part(self, upload: str, number: int, content: Slice) -> str:

@@ -63,11 +63,23 @@ class S3Options:
     credentials: Credentials | Callable[[], Credentials] | None = None
 
     def __post_init__(self) -> None:
+        for name, known in (
+            ("addressing", ("auto", "path", "virtual")),
+            ("encryption", ("", "AES256", "aws:kms")),
+            ("payload_signing", ("auto", "always", "never")),
+            ("create", (False, True)),
+            ("object_lock", (False, True)),
+        ):
+            if getattr(self, name) not in known:
+                raise ConfigurationError(
+                    f"{name}: expected one of {', '.join(map(repr, known))}, "
+                    f"got {getattr(self, name)!r}"
+                )
         for name in ("connect_timeout", "read_timeout", "total_timeout"):
             seconds = getattr(self, name)
-            if not 0 < seconds < float("inf"):
+            if not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
                 raise ConfigurationError(
-                    f"{name}: expected a positive number of seconds, got {seconds}"
+                    f"{name}: expected a positive number of seconds, got {seconds!r}"
                 )
         for name, least, most in (
             ("attempts", 1, 100),
@@ -79,9 +91,9 @@ class S3Options:
             ("most_copied", 5 * MIB, 5 * 1024 * MIB),
         ):
             number = getattr(self, name)
-            if not least <= number <= most:
-                raise ConfigurationError(f"{name}: expected {least} to {most}, got {number}")
-        if self.region and not _REGION.fullmatch(self.region):
+            if not isinstance(number, int) or not least <= number <= most:
+                raise ConfigurationError(f"{name}: expected {least} to {most}, got {number!r}")
+        if not isinstance(self.region, str) or (self.region and not _REGION.fullmatch(self.region)):
             raise ConfigurationError(f"region: {self.region!r} is none")
         if self.kms_key and self.encryption != "aws:kms":
             raise ConfigurationError("kms_key: it goes with encryption='aws:kms' alone")

@@ -31,6 +31,13 @@ def _no_leading_slash(key: str) -> str | None:
     return "this server loses a leading '/'" if key.startswith("/") else None
 
 
+def _no_dots(key: str) -> str | None:
+    parts = key.removesuffix("/").split("/")
+    if "" in parts or "." in parts or ".." in parts:
+        return "this server keeps no empty part, '.' or '..'"
+    return None
+
+
 def _only_paths(key: str) -> str | None:
     parts = key.split("/")
     if "" in parts or "." in parts or ".." in parts:
@@ -60,7 +67,7 @@ _RULED = _USUAL | {Capability.DEFAULT_ENCRYPTION, Capability.LIFECYCLE}
 _KEYS = frozenset({Capability.ANY_KEY, Capability.KEY_INSIDE_KEY})
 _KNOWN = {
     "AmazonS3": Profile("AWS", _RULED | _KEYS | {Capability.PUBLIC_ACCESS_BLOCK}),
-    "MinIO": Profile("MinIO", _RULED, (_no_leading_slash,)),
+    "MinIO": Profile("MinIO", _RULED, (_no_leading_slash, _no_dots)),
     "VERSITYGW": Profile("Versity", _USUAL, (_only_paths, _only_xml)),
 }
 _UNKNOWN = Profile("S3", _LEAST, (_only_paths, _only_xml))

@@ -79,7 +79,7 @@ class ResumableUpload(Multipart):
         created = await self._service.call(
             Ask("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
         )
-        upload = created.document().need("UploadId")
+        upload = created.document("InitiateMultipartUploadResult").need("UploadId")
         kept = notes.Notes(place, content, size, upload, self.mark)
         with refusals(path):
             await self._service.offload.run(notes.keep, path, kept)
@@ -90,7 +90,8 @@ class ResumableUpload(Multipart):
         marker = "0"
         while True:
             query = (("part-number-marker", marker), ("uploadId", upload))
-            page = (await self._service.call(Ask("ListParts", "GET", self._key, query))).document()
+            reply = await self._service.call(Ask("ListParts", "GET", self._key, query))
+            page = reply.document("ListPartsResult")
             for item in page.all("Part"):
                 there[int(item.need("PartNumber"))] = (size_in(item), item.need("ETag"))
             if page.get("IsTruncated") != "true":

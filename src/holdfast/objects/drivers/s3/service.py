@@ -14,7 +14,7 @@ from holdfast.aws.http import Request
 from holdfast.aws.patience import Budget, Patience, pause, retry_after
 from holdfast.aws.signing import EMPTY_SHA256, UNSIGNED, query_string
 from holdfast.errors import ConfigurationError, IntegrityError, ServiceError, UnavailableError
-from holdfast.objects.drivers.s3.document import Element, parse
+from holdfast.objects.drivers.s3.document import Element, parse, unreadable
 from holdfast.objects.drivers.s3.posting import form
 from holdfast.objects.grants import Presigned
 
@@ -49,7 +49,14 @@ _PASSING_CODES = frozenset(
     }
 )
 # What arrived is not what was sent: once more, and then it is an IntegrityError.
-_DAMAGED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch"})
+_DAMAGED = frozenset(
+    {
+        "BadDigest",
+        "InvalidDigest",
+        "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
+    }
+)
 _STALE_CREDENTIALS = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 _MISCONFIGURED = frozenset(
     {
@@ -101,8 +108,15 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
 
-    def document(self) -> Element:
-        return parse(self.body)
+    def document(self, *names: str) -> Element:
+        """Return the root, which has one of *names*: a page of HTML is no empty listing.
+
+        Raises ServiceError.
+        """
+        root = parse(self.body)
+        if root.name not in names:
+            raise unreadable(f"expected <{'> or <'.join(names)}>, got <{root.name[:50]}>")
+        return root
 
 
 class Service:

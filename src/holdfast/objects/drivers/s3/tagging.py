@@ -28,7 +28,7 @@ async def tags_of(service: Service, key: str) -> dict[str, str]:
         if error.status in (404, 405):
             raise ObjectNotFoundError(key) from error
         raise
-    return read_tags(reply.document())
+    return read_tags(reply.document("Tagging"))
 
 
 async def tag(service: Service, key: str, tags: Mapping[str, str]) -> None:

@@ -126,7 +126,7 @@ class Publisher:
                 raise PreconditionFailedError("object", key) from error
             raise naming(key, error) from error
         await self.check_encryption(key, reply)
-        etag = reply.headers.get("etag") or (reply.document().get("ETag") if reply.body else "")
+        etag = reply.headers.get("etag") or _etag_in(reply)
         if not etag:
             now = await self.head(key)
             if now is not None:
@@ -267,6 +267,10 @@ class _Told(Exception):  # noqa: N818 - it never gets out
 
 def _tell_nobody(_count: int) -> None:
     """Send without a word."""
+
+
+def _etag_in(reply: Reply) -> str | None:
+    return reply.document("CompleteMultipartUploadResult").get("ETag") if reply.body else None
 
 
 def is_absence(error: ServiceError, version: str | None) -> bool:
