@@ -174,7 +174,7 @@ async def aiobotocore(place: Place) -> AsyncIterator[Side]:
         async def count(prefix):
             pages = client.get_paginator("list_objects_v2")
             found = pages.paginate(Bucket=place.bucket, Prefix=prefix)
-            return sum([len(page["Contents"]) async for page in found])
+            return sum([len(page.get("Contents", ())) async for page in found])
 
         yield Side(
             put=lambda key, body: client.put_object(Bucket=place.bucket, Key=key, Body=body),
@@ -205,7 +205,7 @@ async def boto3(place: Place) -> AsyncIterator[Side]:
     def count(prefix):
         pages = client.get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=place.bucket, Prefix=prefix)
-        return sum(len(page["Contents"]) for page in found)
+        return sum(len(page.get("Contents", ())) for page in found)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield _threaded(
