@@ -6,7 +6,8 @@ Needs redis-server and the dependency group `bench`. Every side gets and sets th
 dictionary of twelve fields. What each does with it: Holdfast msgspec to and from typed builtins,
 cashews, aiocache and dogpile pickle, "redis-py, bytes" nothing at all (what was encoded before, and
 what comes is left as bytes), "redis-py, msgspec" what Holdfast does, with nothing else around it.
-Figures are microseconds an operation, medians of rounds in turns; only ratios count. "near" has
+Figures are microseconds an operation, wall and the client's CPU, medians of rounds in turns; only
+ratios within a round count. "near" has
 copies in the process for 50 ms after each word from the server.
 """
 
@@ -25,6 +26,7 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import msgspec
+from timing import table
 
 from holdfast.cache import open_cache, sync
 
@@ -44,6 +46,13 @@ VALUE = {
 }
 MANY = [f"many:{number}" for number in range(100)]
 WAITERS = 1000
+TARGETS = [  # row, and how many times the second the first takes at the least
+    ("get", "redis-py, bytes", "Holdfast", 1 / 1.2),
+    ("get", "cashews", "Holdfast", 1.8),
+    ("get_32_tasks", "redis-py, bytes", "Holdfast", 5),
+    ("get_32_tasks", "aiocache", "Holdfast", 8),
+    ("set_100", "redis-py, bytes", "Holdfast", 5),
+]
 
 
 @contextmanager
@@ -291,9 +300,9 @@ async def get_32_tasks(side):
         for _ in range(30):
             await side.get("k")
 
-    start = time.perf_counter()
+    start = now()
     await asyncio.gather(*[work() for _ in range(32)])
-    return (time.perf_counter() - start) / 960 * 1e6
+    return since(start, 960)
 
 
 async def get_or_set_hit(side):
@@ -307,19 +316,28 @@ async def miss_1000_waiters(side):
     if side.get_or_set is None:
         return None
     key = f"miss:{time.perf_counter_ns()}"
-    start = time.perf_counter()
+    start = now()
     await asyncio.gather(*[side.get_or_set(key, load) for _ in range(WAITERS)])
-    return (time.perf_counter() - start) * 1e6
+    return since(start, 1)
 
 
 ROWS = [get, set, get_100, set_100, get_32_tasks, get_or_set_hit, miss_1000_waiters]
 
 
 async def timed(call, *arguments, times):
-    start = time.perf_counter()
+    start = now()
     for _ in range(times):
         await call(*arguments)
-    return (time.perf_counter() - start) / times * 1e6
+    return since(start, times)
+
+
+def now():
+    return time.perf_counter(), time.process_time()
+
+
+def since(start, times):
+    """Return microseconds for each of *times*: wall, and CPU of this process."""
+    return tuple((here - there) / times * 1e6 for here, there in zip(now(), start, strict=True))
 
 
 def blocking(port, rounds):
@@ -355,10 +373,10 @@ def blocking(port, rounds):
             rows[name] = {"Holdfast": [], "dogpile": []}
             for _ in range(rounds):
                 for side, call in zip(rows[name], pair, strict=True):
-                    start = time.perf_counter()
+                    start = now()
                     for _ in range(200):
                         call()
-                    rows[name][side].append((time.perf_counter() - start) / 200 * 1e6)
+                    rows[name][side].append(since(start, 200))
     return rows
 
 
@@ -369,19 +387,46 @@ def show(rows):
     )
     print(f"Python {platform.python_version()}, {versions}\n")
     names = list(dict.fromkeys(name for sides in rows.values() for name in sides))
-    print("| µs | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 1) + "|")
+    print(table(["µs, wall (CPU)", *names], lines(rows, names, lambda took, _ours: took)))
+    print()
+    others = [name for name in names if name != "Holdfast"]
+    over = lines(
+        rows, others, lambda took, ours: [one / h for one, h in zip(took, ours, strict=True)]
+    )
+    print(table(["ratio to Holdfast, wall (CPU)", *others], over))
+    print()
+    held = []
+    for row, above, below, least in TARGETS:
+        wall, cpu = (
+            statistics.median(
+                one[which] / two[which] for one, two in pairs(rows[row], above, below)
+            )
+            for which in (0, 1)
+        )
+        holds = "yes" if min(wall, cpu) >= least else "no"
+        told = [f"{above} / {below}", f"at least {least:.2g}", f"{wall:.2f}", f"{cpu:.2f}", holds]
+        held.append([row.replace("_", " "), *told])
+    print(table(["operation", "ratio", "target", "wall", "CPU", "holds"], held))
+
+
+def lines(rows, names, figures):
+    """Return a line for each row: the medians of what *figures* says of a round's two figures."""
+    made = []
     for row, sides in rows.items():
-        ours = statistics.median(sides["Holdfast"])
         cells = []
         for name in names:
-            if not sides.get(name):
-                cells.append("")
-            else:
-                median = statistics.median(sides[name])
-                ratio = "" if name == "Holdfast" else f" ({median / ours:.1f}x)"
-                cells.append(f"{median:.0f}{ratio}")
-        print(f"| {row.replace('_', ' ')} | " + " | ".join(cells) + " |")
+            each = [figures(*pair) for pair in pairs(sides, name, "Holdfast")]
+            wall, cpu = (
+                (statistics.median(of) for of in zip(*each, strict=True)) if each else (None, None)
+            )
+            digits = 0 if each and max(wall, cpu) >= 20 else 1
+            cells.append(f"{wall:,.{digits}f} ({cpu:,.{digits}f})" if each else "")
+        made.append([row.replace("_", " "), *cells])
+    return made
+
+
+def pairs(sides, above, below):
+    return list(zip(sides[above], sides[below], strict=True)) if sides.get(above) else []
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def objects(asked) -> str:
 
 def cache(asked) -> str:
     table = printed("cache.py", *(["--rounds", "2"] if asked.quick else []))
-    return f"## Cache\n\n{table}"
+    return f"## Cache\n\nWhat each side does is said in [cache.md](cache.md#speed).\n\n{table}"
 
 
 PROGRAMS = {
