@@ -174,7 +174,7 @@ class MariaDBRows(ServerRows):
         async def one_by_one() -> list[tuple[E, bool]]:
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
-        return await self.at_once(model, at_once, one_by_one, several=len(parts) > 1)
+        return await self.together(model, at_once, one_by_one, several=len(parts) > 1)
 
     async def _upsert_many(
         self, model: Model[E], encoded: Sequence[Sequence[object]], on: tuple[str, ...]

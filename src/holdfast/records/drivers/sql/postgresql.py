@@ -129,15 +129,13 @@ class PostgreSQLRows(ServerRows):
         async def work() -> Sequence[Sequence[object]]:
             return await self._fetch(sql, values)
 
-        of_key = [
-            c for fields, c in _constraints(model, "duplicate") if fields == (model.key.name,)
-        ]
         for _ in range(_NUMBERS):
             try:
                 return await self.written(work, several=False)
             except Exception as error:
                 fault = self.connection.fault(error)
-                if fault is None or fault.constraint not in of_key:
+                of_key = ((model.key.name,), fault and fault.constraint)
+                if of_key not in _constraints(model, "duplicate"):
                     raise
         return await self.written(work, several=False)
 
@@ -230,7 +228,7 @@ class PostgreSQLRows(ServerRows):
         numbered = model.key.role == "generated"
         distinct = len(set(keys)) == len(keys) and not any(None in key for key in keys)
         if distinct and not numbered:
-            return await self.at_once(model, at_once, one_by_one, several=False)
+            return await self.together(model, at_once, one_by_one, several=False)
         return await self.written(one_by_one, several=True)
 
     async def _upsert_many(

@@ -60,10 +60,6 @@ class ServerRows(ServerSession):
     ) -> list[Row | ConflictError]:
         if len(rows) == 1:
             return [await self.insert_one(model, rows[0], None, atomic=atomic)]
-        parts = self.parts(model, rows)
-
-        async def at_once() -> list[Row | ConflictError]:
-            return [row for part in parts for row in await self.insert_many(model, *part)]
 
         async def one_by_one() -> list[Row | ConflictError]:
             return [
@@ -72,12 +68,16 @@ class ServerRows(ServerSession):
             ]
 
         at = model.key.position
-        if len({row[at] is None for row in rows}) == 1:
-            return await self.at_once(model, at_once, one_by_one, several=len(parts) > 1)
-        # Keys given and keys to number in one batch.
-        return await self.written(one_by_one, several=True)
+        if len({row[at] is None for row in rows}) > 1:  # keys given and keys to number
+            return await self.written(one_by_one, several=True)
+        parts = self.parts(model, rows)
 
-    async def at_once(
+        async def at_once() -> list[Row | ConflictError]:
+            return [row for part in parts for row in await self.insert_many(model, *part)]
+
+        return await self.together(model, at_once, one_by_one, several=len(parts) > 1)
+
+    async def together(
         self,
         model: Model[E],
         work: Callable[[], Awaitable[T]],
