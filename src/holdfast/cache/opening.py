@@ -19,6 +19,7 @@ from holdfast.cache.filling import Filler
 from holdfast.cache.health import Health, State, Statistics
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import Place, place_of, redis_driver
+from holdfast.cache.returning import FIRST_PAUSE, LONGEST_PAUSE
 from holdfast.errors import ConfigurationError, HoldfastError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("holdfast.cache")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts to reach a store again
 FAREWELL = 1.0  # seconds that closing spends on invalidations that wait
 
 
@@ -72,15 +72,15 @@ async def _opened(place: Place) -> AsyncIterator[Cache[object]]:
             returning.cancel()
             await asyncio.gather(returning, return_exceptions=True)
             if driver.health().pending:
-                await _say_farewell(driver)
+                await say_farewell(driver, asyncio.timeout(FAREWELL))
     finally:
         await driver.close()
 
 
-async def _say_farewell(driver: FallbackDriver) -> None:
-    """Carry out what waits, if that can be done now."""
+async def say_farewell(driver: FallbackDriver, within: AbstractAsyncContextManager[object]) -> None:
+    """Carry out what waits, if that can be done now, *within* which it is done."""
     try:
-        async with asyncio.timeout(FAREWELL):
+        async with within:
             await driver.recover()
     except (TimeoutError, HoldfastError):
         _log.debug("the store can't be reached at the close", exc_info=True)
@@ -93,19 +93,19 @@ async def _return(driver: FallbackDriver, lost: asyncio.Event) -> None:
     while True:
         await lost.wait()
         lost.clear()
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while True:
             try:
                 if await driver.recover():
                     break
             except ConfigurationError:  # somebody may mend the server's users while we run
                 _log.exception("the cache's store refuses")
-                pause = _LONGEST_PAUSE
+                pause = LONGEST_PAUSE
             except Exception:  # noqa: BLE001 - a bug, to be seen; the cache goes on meanwhile
                 _log.exception("the cache can't go back to its store")
-                pause = _LONGEST_PAUSE
+                pause = LONGEST_PAUSE
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("holdfast.cache")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts to reach a store again
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts to reach a store again
 
 
 class Returning:
@@ -55,16 +55,16 @@ class Returning:
             thread.join(seconds)
 
     def _try_again(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while not self._ended.is_set():
             if self._tried():
                 with self._mutex:  # whoever finds the store lost after this starts another thread
                     if not self._down():
                         self._thread = None
                         return
-                pause = _FIRST_PAUSE
+                pause = FIRST_PAUSE
             self._ended.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _tried(self) -> bool:
         try:

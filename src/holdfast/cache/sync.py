@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.blocking import run
@@ -15,13 +15,13 @@ from holdfast.cache.opening import (
     fallback_driver,
     memory_cache,
     running_cache,
+    say_farewell,
     wait_here,
 )
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import place_of
 from holdfast.cache.returning import Returning
 from holdfast.cache.syncrepository import CachedRepository, Relay
-from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from holdfast.cache import cache
     from holdfast.cache.driver import Outcome
-    from holdfast.cache.fallback import FallbackDriver
     from holdfast.cache.health import Health
     from holdfast.cache.place import Place
 
@@ -79,19 +78,9 @@ def _opened(place: Place) -> Iterator[Cache[object]]:
         finally:
             returning.end(FAREWELL)
             if driver.health().pending:
-                _say_farewell(driver)
+                run(say_farewell(driver, nullcontext()))
     finally:
         run(driver.close())
-
-
-def _say_farewell(driver: FallbackDriver) -> None:
-    """Carry out what waits, if that can be done now."""
-    try:
-        run(driver.recover())
-    except HoldfastError:
-        _log.debug("the store can't be reached at the close", exc_info=True)
-    if driver.health().pending:
-        _log.warning("closed with invalidations that the store never heard of")
 
 
 @contextmanager
