@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable  # noqa: TC003 - options_from reads the annotations
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
 from holdfast.aws.origin import Origin, origin_of
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MIB = 1024 * 1024
+Addressing = Literal["auto", "path", "virtual"]
+Encryption = Literal["", "AES256", "aws:kms"]
+PayloadSigning = Literal["auto", "always", "never"]
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
 
@@ -44,12 +47,12 @@ class S3Options:
     public_endpoint_url: str = ""
     region: str = ""
     ca_bundle: str = ""
-    addressing: Literal["auto", "path", "virtual"] = "auto"
-    encryption: Literal["", "AES256", "aws:kms"] = ""
+    addressing: Addressing = "auto"
+    encryption: Encryption = ""
     kms_key: str = ""
     create: bool = False
     object_lock: bool = False
-    payload_signing: Literal["auto", "always", "never"] = "auto"
+    payload_signing: PayloadSigning = "auto"
     multipart: int = 64 * MIB
     part: int = 8 * MIB
     parallel: int = 4
@@ -64,9 +67,9 @@ class S3Options:
 
     def __post_init__(self) -> None:
         for name, known in (
-            ("addressing", ("auto", "path", "virtual")),
-            ("encryption", ("", "AES256", "aws:kms")),
-            ("payload_signing", ("auto", "always", "never")),
+            ("addressing", get_args(Addressing)),
+            ("encryption", get_args(Encryption)),
+            ("payload_signing", get_args(PayloadSigning)),
             ("create", (False, True)),
             ("object_lock", (False, True)),
         ):
