@@ -51,6 +51,14 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def is_at(handle: int, path: Path) -> bool:
+    """Return whether *path* is, at this moment, a name of the open file *handle*."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
 def create(path: Path) -> int:
     """Open *path* for writing; it must not be there."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import IntegrityError, StorageError
 from holdfast.objects.abilities import ParallelReading
 from holdfast.objects.keys import file_name
-from holdfast.objects.localfile import NewFile, OpenFile, refusals
+from holdfast.objects.localfile import NewFile, OpenFile, is_at, refusals
 from holdfast.objects.sources import WINDOW, open_regular
 from holdfast.objects.transfer import Digest, Meter
 from holdfast.objects.unpacking import plain
@@ -188,7 +188,7 @@ def _open_alone(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(path, handle):
+            if is_at(handle, path):
                 return handle
         except BlockingIOError:
             os.close(handle)
@@ -197,13 +197,6 @@ def _open_alone(path: Path) -> int:
             os.close(handle)
             raise
         os.close(handle)  # published between the two steps: it is somebody's file now
-
-
-def _is_at(path: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
 
 
 def _read_notes(path: Path) -> tuple[str, int, bytes] | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.errors import LockTimeoutError
+from holdfast.objects.localfile import is_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def create_held(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         fcntl.flock(handle, fcntl.LOCK_SH)
-        if _is_at(handle, path):
+        if is_at(handle, path):
             return handle
         os.close(handle)  # a sweep came between the two steps
 
@@ -62,7 +63,7 @@ def remove_abandoned(folder: Path) -> int:
     for path in folder.iterdir():
         try:
             with _descriptor(path, os.O_RDONLY | os.O_NOFOLLOW) as handle:
-                if _try_lock(handle, fcntl.LOCK_EX) and _is_at(handle, path):
+                if _try_lock(handle, fcntl.LOCK_EX) and is_at(handle, path):
                     path.unlink()
                     removed += 1
         except FileNotFoundError:  # its writer has just ended, or another sweep was here
@@ -85,10 +86,3 @@ def _try_lock(handle: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _is_at(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.lstat())
-    except FileNotFoundError:
-        return False
