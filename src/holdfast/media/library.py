@@ -19,10 +19,10 @@ from holdfast.errors import (
     NotFoundError,
     StorageError,
 )
+from holdfast.extras import needs_extra
 from holdfast.jobs import EnqueueOptions
 from holdfast.media.entities import Clip, Project, Video
-from holdfast.media.layout import prefixes, raw_key, thumbnail_key, video_id
-from holdfast.media.probe import probe, thumbnail
+from holdfast.media.object_keys import prefixes, raw_key, thumbnail_key, video_id
 from holdfast.objects import PutOptions
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class MediaLibrary:
         fails, nothing of the file is left. Raises MediaError for a file that is no video or
         changes meanwhile, StorageError for the disk, InvalidValueError for the project's name.
         """
-        info = await asyncio.to_thread(probe, path)
+        info = await asyncio.to_thread(_probed, path)
         sha256 = await asyncio.to_thread(_checksum, path, info.bytes)
         owner = await self.project(project)
         known = await self._known(owner.id, sha256)
@@ -172,7 +172,7 @@ class MediaLibrary:
                 await self.bucket.delete(video.raw_key)
                 raise MediaError(str(path), _CHANGED)
         if not await self.bucket.exists(video.thumbnail_key):
-            picture = await asyncio.to_thread(thumbnail, path)
+            picture = await asyncio.to_thread(_thumbnail, path)
             await self.bucket.put(video.thumbnail_key, picture)
 
     async def _remove_unowned(self, video: UUID) -> None:
@@ -182,6 +182,18 @@ class MediaLibrary:
 
     async def _remove_objects(self, video: UUID) -> None:
         await self.bucket.delete_many([info.key for info in await self.objects(video)])
+
+
+def _probed(path: Path) -> VideoInfo:
+    with needs_extra("media", "reading videos"):
+        from holdfast.media.probe import probe  # noqa: PLC0415 - FFmpeg, for those who ingest
+    return probe(path)
+
+
+def _thumbnail(path: Path) -> bytes:
+    from holdfast.media.probe import thumbnail  # noqa: PLC0415 - probed before
+
+    return thumbnail(path)
 
 
 def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from holdfast.errors import MediaError
-from holdfast.media.vision.picture import jpeg
+from holdfast.media.vision.images import jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
 
-    from holdfast.media.vision.picture import Pixels
+    from holdfast.media.vision.images import Pixels
 
 THUMBNAIL_TALL = 160
 STILL_WIDE = 960

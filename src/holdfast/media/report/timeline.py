@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.media.vision.detection import Direction, Stretch, Track
+    from holdfast.media.vision.detector import Direction, Stretch, Track
 
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600)
 _DAY = 86_400

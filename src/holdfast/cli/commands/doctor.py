@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from holdfast.cli.exits import Exit
+from holdfast.cli.exit_codes import Exit
 from holdfast.cli.options import AsJson, Data, Traceback
-from holdfast.cli.running import settings_of
-from holdfast.cli.show import print_json, print_table
+from holdfast.cli.output import print_json, print_table
+from holdfast.cli.runner import settings_of
 from holdfast.errors import HoldfastError
 from holdfast.media import ENTITIES
 from holdfast.objects import open_bucket
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
     from holdfast.settings import Settings
 
-_LIBRARIES = ("sqlalchemy", "av", "opencv-python-headless", "pyarrow", "typer")
+_LIBRARIES = {
+    "sqlalchemy": "",
+    "typer": "cli",
+    "av": "media",
+    "opencv-python-headless": "media",
+    "pyarrow": "media",
+}
+"""Packages, and the extra that brings each; empty for what every installation has."""
+
 _SCARCE = 1 << 30  # bytes free below which a word is due
 
 
@@ -61,11 +69,12 @@ def _versions() -> list[Finding]:
         Finding("Python", "ok", machine.python_version()),
         Finding("holdfast", "ok", version("holdfast")),
     ]
-    for name in _LIBRARIES:
+    for name, extra in _LIBRARIES.items():
         try:
             found.append(Finding(name, "ok", version(name)))
         except PackageNotFoundError:
-            found.append(Finding(name, "missing", "", "pip install 'holdfast[cli]'"))
+            package = f"holdfast[{extra}]" if extra else "holdfast"
+            found.append(Finding(name, "missing", "", f"pip install '{package}'"))
     return found
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from holdfast.media.vision.detection import Box, Point
+from holdfast.media.vision.detector import Box, Point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.vision.detection import Detection, Track
+    from holdfast.media.vision.detector import Detection, Track
 
 ROWS = 4096  # of a row group: a minute or so of a busy video
 

@@ -1,4 +1,4 @@
-"""Commands that bring videos in and work on them: ingest, worker."""
+"""The command that works on queued jobs: worker."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import asyncio
 import signal
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.exits import Exit, exit_of
+from holdfast.cli.exit_codes import Exit
 from holdfast.cli.options import AsJson, Data, Traceback
-from holdfast.cli.progress import storing, watching
-from holdfast.cli.running import run
-from holdfast.cli.show import complain, console, moment, note, plain, print_json, short
-from holdfast.errors import HoldfastError
+from holdfast.cli.output import moment, note, plain, print_json
+from holdfast.cli.progress import job_bars
+from holdfast.cli.runner import run
 from holdfast.jobs import Job, JobStatus, Worker, WorkerOptions
-from holdfast.media.library import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,60 +24,6 @@ if TYPE_CHECKING:
     from holdfast.platform import Platform
 
 _POLL = timedelta(seconds=0.5)
-
-
-def ingest(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", show_default=False, readable=False)
-    ],
-    project: Annotated[str, typer.Option(metavar="NAME", help="Where they belong.")] = "default",
-    data: Data = None,
-    as_json: AsJson = False,
-    traceback: Traceback = False,
-) -> None:
-    """Bring video files in and queue the detection in them.
-
-    A file that can't be used is named and left out; the others are brought in all the same. A
-    file whose content the project has is recognised by its checksum.
-    """
-
-    async def work(platform: Platform) -> Exit:
-        outcomes: list[dict[str, object]] = []
-        worst = Exit.DONE
-        for path in files:
-            try:
-                outcomes.append(await _ingest_one(platform, path, project, quiet=as_json))
-            except HoldfastError as error:
-                if traceback:
-                    raise
-                worst = worst or exit_of(error)
-                outcomes.append({"file": printable(str(path)), "error": str(error)})
-                complain(error)
-        if as_json:
-            print_json(outcomes)
-        return worst
-
-    code = run(data, work)
-    if code:
-        raise typer.Exit(code)
-
-
-async def _ingest_one(
-    platform: Platform, path: Path, project: str, *, quiet: bool
-) -> dict[str, object]:
-    with storing(path.name, quiet=quiet) as progress:
-        done = await platform.library.ingest(path, project=project, progress=progress)
-    video = done.video
-    if not quiet:
-        name = plain(printable(path.name))
-        known = "" if video.filename == printable(path.name) else f" as {plain(video.filename)}"
-        text = (
-            f"{name}: queued as video {short(video.id)}"
-            if done.created
-            else f"{name}: already there{known} (video {short(video.id)}, same checksum)"
-        )
-        console().print(text)
-    return {"file": printable(str(path)), "video": video.id, "created": done.created}
 
 
 def worker(
@@ -117,7 +60,7 @@ async def run_worker(platform: Platform, *, once: bool, as_json: bool = False) -
         worker.stop()
 
     with _at_signals(stop):
-        async with watching(platform, quiet=as_json):
+        async with job_bars(platform, quiet=as_json):
             count = await worker.run(until="idle" if once else "stopped")
             while once and not stopped.is_set() and await _held_elsewhere(platform):
                 with suppress(TimeoutError):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer.core import TyperCommand
 
-from holdfast.cli.exits import Exit
+from holdfast.cli.exit_codes import Exit
 from holdfast.cli.options import AsJson, Traceback
-from holdfast.cli.running import settings_of
-from holdfast.cli.show import console, note, plain, print_json, print_table
+from holdfast.cli.output import console, note, plain, print_json, print_table
+from holdfast.cli.runner import settings_of
 from holdfast.errors import ConfigurationError, StorageError
 from holdfast.platform import RECORDS
 from holdfast.sync import Migrations

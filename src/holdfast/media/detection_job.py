@@ -11,12 +11,12 @@ from uuid import UUID
 
 from holdfast.errors import ForeignKeyError, MediaError, NotFoundError, ObjectNotFoundError
 from holdfast.jobs import JobCancelledError, PermanentError
-from holdfast.media import layout
+from holdfast.media import object_keys
 from holdfast.media.entities import Clip, Video
-from holdfast.media.layout import ANNOTATED, CLIPS
 from holdfast.media.library import DETECT
+from holdfast.media.object_keys import ANNOTATED, CLIPS
 from holdfast.media.vision.analysis import analyse
-from holdfast.media.vision.clips import write_clips
+from holdfast.media.vision.clip_writer import write_clips
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.jobs import Context
     from holdfast.media.library import MediaLibrary
     from holdfast.media.vision.analysis import Analysis
-    from holdfast.media.vision.detection import Detector
+    from holdfast.media.vision.detector import Detector
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ _ANALYSED = 0.9  # of the job's progress; the rest is storing what was found
 
 
 @dataclass(frozen=True, slots=True)
-class DetectionWork:
+class DetectionHandler:
     """Runs *detector* over videos of *library*, in folders under *root*."""
 
     library: MediaLibrary
@@ -96,7 +96,7 @@ class DetectionWork:
         before = {info.key for info in await self.library.objects(video.id)}
         kept = {video.raw_key, video.thumbnail_key}
         for path in _files(folder):
-            key = layout.result_key(video.id, path.relative_to(folder))
+            key = object_keys.result_key(video.id, path.relative_to(folder))
             await bucket.upload(path, key)
             kept.add(key)
         await bucket.delete_many(sorted(before - kept))
@@ -158,7 +158,7 @@ def _clips(video: Video, found: Analysis) -> list[Clip]:
         Clip(
             video_id=video.id,
             number=number,
-            key=layout.result_key(video.id, PurePath(CLIPS, f"clip-{number}.mp4")),
+            key=object_keys.result_key(video.id, PurePath(CLIPS, f"clip-{number}.mp4")),
             start_frame=stretch.start_frame,
             end_frame=stretch.end_frame,
             start_time=stretch.start_time,

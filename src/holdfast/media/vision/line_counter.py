@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdfast.media.vision.detection import Line, Point, Side
+    from holdfast.media.vision.detector import Line, Point, Side
 
 
 class LineCounter:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from holdfast.media.report import timeline, wording
+from holdfast.media.report import formatting, timeline
 from holdfast.media.report.contents import (
     busiest_second,
     clips_of,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from holdfast.media.report.contents import Report, ReportOptions
-    from holdfast.media.vision.detection import Direction, Line, Track
+    from holdfast.media.vision.detector import Direction, Line, Track
 
 _STILLS = 6
 
@@ -152,14 +152,14 @@ def _template() -> Template:
         undefined=StrictUndefined,
     )
     environment.filters.update(
-        clock=wording.clock,
-        lasting=wording.lasting,
-        moment=wording.moment,
-        number=wording.number,
-        plain=wording.plain,
-        readable=wording.readable,
-        share=wording.share,
-        volume=wording.volume,
+        clock=formatting.clock,
+        lasting=formatting.lasting,
+        moment=formatting.moment,
+        number=formatting.number,
+        plain=formatting.plain,
+        readable=formatting.readable,
+        share=formatting.share,
+        volume=formatting.volume,
     )
     return environment.get_template("page.html")
 

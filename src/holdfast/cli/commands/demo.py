@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.backend_url import redacted
-from holdfast.cli.bringing import run_worker
-from holdfast.cli.exits import Exit
-from holdfast.cli.listing import show_video
+from holdfast.cli.commands.show import show_video
+from holdfast.cli.commands.worker import run_worker
+from holdfast.cli.exit_codes import Exit
 from holdfast.cli.options import Data, Traceback
-from holdfast.cli.progress import storing
-from holdfast.cli.running import run
-from holdfast.cli.show import console, note, plain, short
+from holdfast.cli.output import console, note, plain, short
+from holdfast.cli.progress import upload_bar
+from holdfast.cli.runner import run
+from holdfast.extras import needs_extra
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def demo(
 
     async def work(platform: Platform) -> Exit:
         began = time.monotonic()
-        found = await _bring(platform, video)
+        found = await _ingest(platform, video)
         note("Looking for what moves ...")
         code = await run_worker(platform, once=True)
         console().print(f"Done in {time.monotonic() - began:.0f} s.\n")
@@ -62,12 +63,13 @@ def _where(settings: Settings) -> str:
     return "\n".join(f"The {name} lie in {plain(redacted(url))}" for name, url in places)
 
 
-async def _bring(platform: Platform, given: Path | None) -> Video:
+async def _ingest(platform: Platform, given: Path | None) -> Video:
     if given is not None:
         note(f"Bringing in {plain(given)} ...")
-        with storing(given.name, quiet=False) as progress:
+        with upload_bar(given.name, quiet=False) as progress:
             return (await platform.library.ingest(given, project=PROJECT, progress=progress)).video
-    from holdfast.media.scene import make_scene  # noqa: PLC0415 - only this command draws
+    with needs_extra("media", "the demo"):
+        from holdfast.media.scene import make_scene  # noqa: PLC0415 - only this command draws
 
     note("Making a traffic scene ...")
     with workspace(platform.settings.work_folder) as folder:

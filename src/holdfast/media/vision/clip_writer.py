@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import StorageError
 from holdfast.media.probe import describe
-from holdfast.media.source import Source
-from holdfast.media.vision.encoding import VideoWriter
+from holdfast.media.video_file import VideoFile
 from holdfast.media.vision.frames import Frame, frames
+from holdfast.media.vision.video_writer import VideoWriter
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.vision.detection import Stretch
+    from holdfast.media.vision.detector import Stretch
 
 
 def write_clips(
@@ -38,7 +38,7 @@ def write_clips(
         if after.start_frame < before.end_frame:
             raise ValueError(f"stretches out of order: {after} begins before {before} ends")
     target = Path(folder).absolute()
-    with Source(source) as opened:
+    with VideoFile(source) as opened:
         video = describe(opened)
         try:
             target.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def write_clips(
 
 
 def _cut(
-    source: Source, video: VideoInfo, folder: Path, stretches: Sequence[Stretch]
+    source: VideoFile, video: VideoInfo, folder: Path, stretches: Sequence[Stretch]
 ) -> list[Path]:
     written: list[Path] = []
     shown = frames(source)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.options import AsJson, Data, Traceback, VideoName
-from holdfast.cli.running import look
-from holdfast.cli.show import amount, console, plain, print_json
+from holdfast.cli.output import amount, console, plain, print_json
+from holdfast.cli.runner import look
+from holdfast.extras import needs_extra
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -26,7 +27,8 @@ def report(
 ) -> None:
     """Write what was found in VIDEO as one HTML file that can be sent to anybody."""
     # Templates are a tenth of the start-up, which no other command should pay.
-    from holdfast.media.reporting import report_video  # noqa: PLC0415
+    with needs_extra("media", "a report"):
+        from holdfast.media.report.service import report_video  # noqa: PLC0415
 
     async def work(platform: Platform) -> None:
         found = await platform.library.find(video)

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.media.vision.detection import Box, Detection, Findings, Point
+from holdfast.media.vision.detector import Box, Detection, Findings, Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

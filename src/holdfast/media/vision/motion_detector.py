@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from holdfast.media.vision.detection import Box, Findings
-from holdfast.media.vision.picture import Pixels, planes
-from holdfast.media.vision.tracking import Sighting, Tracker, TrackerOptions
+from holdfast.media.vision.detector import Box, Findings
+from holdfast.media.vision.images import Pixels, planes
+from holdfast.media.vision.tracker import Sighting, Tracker, TrackerOptions
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
@@ -54,11 +54,11 @@ class MotionDetector:
     def __init__(self, options: MotionOptions | None = None) -> None:
         self._options = options or MotionOptions()
 
-    def watch(self, video: VideoInfo) -> MotionWatch:
-        return MotionWatch(self._options, video)
+    def start(self, video: VideoInfo) -> MotionRun:
+        return MotionRun(self._options, video)
 
 
-class MotionWatch:
+class MotionRun:
     """A `MotionDetector` at work on one video."""
 
     def __init__(self, options: MotionOptions, video: VideoInfo) -> None:

@@ -12,12 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from holdfast.errors import IntegrityError, NotFoundError, ObjectNotFoundError
 from holdfast.media.entities import Project
-from holdfast.media.layout import ANNOTATED, FRAMES, SUMMARY, result_key
+from holdfast.media.object_keys import ANNOTATED, FRAMES, SUMMARY, result_key
 from holdfast.media.probe import VideoInfo  # noqa: TC001 - the same
 from holdfast.media.report import Report, ReportOptions, write_report
 from holdfast.media.report.contents import longest_tracks
 from holdfast.media.vision.analysis import Analysis
-from holdfast.media.vision.detection import Line, Stretch, Track  # noqa: TC001 - pydantic asks
+from holdfast.media.vision.detector import Line, Stretch, Track  # noqa: TC001 - pydantic asks
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:

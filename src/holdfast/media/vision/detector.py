@@ -84,7 +84,7 @@ class Findings:
     settled: int
 
 
-class Watch(Protocol):
+class DetectorRun(Protocol):
     """A detector at work on one video. Frames come in order, each once."""
 
     def look(self, frame: Frame) -> Findings:
@@ -102,7 +102,7 @@ class Detector(Protocol):
     The same video gives the same findings. Memory must not grow with the video's length.
     """
 
-    def watch(self, video: VideoInfo) -> Watch:
+    def start(self, video: VideoInfo) -> DetectorRun:
         """Begin on *video*."""
         ...
 

@@ -7,7 +7,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from holdfast.media.source import quarter_turns, shown_size
+from holdfast.media.video_file import quarter_turns, shown_size
 
 Pixels = NDArray[np.uint8]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from holdfast.media.vision.picture import cut_out, jpeg
-from holdfast.media.vision.tracklog import Moment
+from holdfast.media.vision.images import cut_out, jpeg
+from holdfast.media.vision.track_log import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from holdfast.media.vision.detection import Box, Detection
+    from holdfast.media.vision.detector import Box, Detection
     from holdfast.media.vision.frames import Frame
-    from holdfast.media.vision.picture import Pixels
+    from holdfast.media.vision.images import Pixels
 
 MARGIN = 0.35  # of the box's longer side, on each side
 LARGEST = 640  # pixels of a portrait's longer side

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import StorageError
 from holdfast.media.report.contents import ReportOptions
-from holdfast.media.report.page import pieces
+from holdfast.media.report.html import pieces
 
 if TYPE_CHECKING:
     from holdfast.media.report.contents import Report

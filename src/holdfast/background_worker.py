@@ -1,43 +1,34 @@
-"""The second pair of hands: drawing and encoding, on a thread beside the detection."""
+"""Work done in order on a thread of its own, with a bounded queue before it."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
 
-    from holdfast.media.vision.detection import Detection
-    from holdfast.media.vision.frames import Frame
+T = TypeVar("T")
 
 
-class Shown(NamedTuple):
-    """A frame and what is known to be in it."""
-
-    frame: Frame
-    detections: Sequence[Detection]
-
-
-class Beside:
-    """Calls *work* with each item given, in order, on a thread of its own.
+class BackgroundWorker(Generic[T]):
+    """Calls *work* with each item given, in order, on its own thread, called *name*.
 
     At most *waiting* items wait; `give` blocks beyond that. What *work* raises is raised by the
     next `give` or on leaving. Leaving waits for all items, or, with an exception, drops those that
     wait; the thread is gone afterwards.
     """
 
-    def __init__(self, work: Callable[[Shown], None], *, waiting: int) -> None:
+    def __init__(self, work: Callable[[T], None], *, waiting: int, name: str) -> None:
         self._work = work
         self._limit = waiting
-        self._items: deque[Shown] = deque()
+        self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._ending = False
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="holdfast-annotating", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"holdfast-{name}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -58,7 +49,8 @@ class Beside:
         if kind is None and self._failure is not None:
             raise self._failure
 
-    def give(self, item: Shown) -> None:
+    def give(self, item: T) -> None:
+        """Queue *item*, once fewer than the limit wait. Raises what an earlier item's work did."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._items) < self._limit or self._failure)
             if self._failure is not None:
@@ -76,7 +68,7 @@ class Beside:
                     item = self._items.popleft()
                     self._changed.notify_all()
                 self._work(item)
-                del item  # or the last frame lives until the next comes
+                del item  # or the last item lives until the next comes
         except BaseException as error:  # noqa: BLE001 - raised again in the giver's thread
             with self._changed:
                 self._failure = error

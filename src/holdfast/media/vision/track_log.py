@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.media.vision.counting import LineCounter
-from holdfast.media.vision.detection import (
+from holdfast.media.vision.detector import (
     Box,
     Detection,
     Direction,
@@ -17,6 +16,7 @@ from holdfast.media.vision.detection import (
     Stretch,
     Track,
 )
+from holdfast.media.vision.line_counter import LineCounter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -40,7 +40,7 @@ _TOLERANT: dict[str, Any] = (
 )
 
 
-class Source:
+class VideoFile:
     """An open video file. Its size is fixed at opening: bytes added later are not seen.
 
     A context manager; the file is closed on leaving, whatever happens inside.
