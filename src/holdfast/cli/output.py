@@ -1,4 +1,7 @@
-"""What people and programs are shown: tables for the ones, JSON for the others."""
+"""What people and programs are shown: tables for the ones, JSON for the others.
+
+Rich takes a third of the program's start-up, and is imported with the first line that it prints.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     from holdfast.records import Entity
 
@@ -34,19 +38,22 @@ class ReaderLeftError(Exception):
     """Nobody reads standard output any longer; no OSError, which Typer takes for a failure."""
 
 
-class _Results(Console):
-    def on_broken_pipe(self) -> None:
-        raise ReaderLeftError
-
-
 def console() -> Console:
     """Return where results go; lines are broken for a terminal only."""
+    from rich.console import Console
+
+    class Results(Console):
+        def on_broken_pipe(self) -> None:
+            raise ReaderLeftError
+
     width = None if sys.stdout.isatty() else _UNBROKEN
-    return _Results(highlight=False, markup=False, emoji=False, width=width)
+    return Results(highlight=False, markup=False, emoji=False, width=width)
 
 
 def notes() -> Console:
     """Return where progress and remarks go, so that results can be piped."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
@@ -93,6 +100,8 @@ def print_table(
     Those named in *right* are numbers; those in *folded* go on in a further line where the
     terminal is too narrow.
     """
+    from rich.table import Table
+
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
@@ -108,6 +117,8 @@ def print_table(
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print *facts*, a line each."""
+    from rich.table import Table
+
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -118,6 +129,8 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 def _print_trimmed(table: Table) -> None:
     """Print *table* without the spaces that would fill its last column."""
+    from rich.text import Text
+
     out = console()
     for line in out.render_lines(table, pad=False):
         while line and not line[-1].text.strip():
@@ -166,6 +179,8 @@ def short(identity: UUID) -> str:
 
 
 def _cell(value: object) -> Text:
+    from rich.text import Text
+
     text = plain("" if value is None else value)
     return Text(text, style=_STYLES.get(text, ""))
 
