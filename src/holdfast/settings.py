@@ -54,15 +54,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not read
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put `holdfast.toml` behind the environment and `.env`."""
         toml = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
     @property
     def store_url(self) -> str:
+        """The URL of the records, also where none was set."""
         return self.store or f"sqlite:///{quote(str(self.data / 'holdfast.db'))}"
 
     @property
     def bucket_url(self) -> str:
+        """The URL of the objects, also where none was set."""
         return self.bucket or f"file://{quote(str(self.data / 'objects'))}"
 
     @property
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
 
     @property
     def lease_time(self) -> timedelta:
+        """The setting *lease* as a time."""
         return timedelta(seconds=self.lease)
 
 

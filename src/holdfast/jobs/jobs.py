@@ -22,9 +22,8 @@ from holdfast.errors import (
     PreconditionFailedError,
 )
 from holdfast.jobs.claim import Claimed, due, ended, expired, held, requeued, storable
-from holdfast.jobs.job import ERROR_LENGTH, MESSAGE_LENGTH, Job, JobStatus
+from holdfast.jobs.job import ERROR_LENGTH, MESSAGE_LENGTH, Job, JobStatus, QueueStatistics
 from holdfast.jobs.options import Backoff, EnqueueOptions
-from holdfast.jobs.statistics import QueueStatistics
 from holdfast.records import everything
 
 if TYPE_CHECKING:

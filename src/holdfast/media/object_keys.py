@@ -44,6 +44,7 @@ def raw_key(video: UUID, container: str) -> str:
 
 
 def thumbnail_key(video: UUID) -> str:
+    """Return where the picture lies that stands for the video."""
     return f"frames/{video}/thumbnail.jpg"
 
 

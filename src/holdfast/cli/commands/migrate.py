@@ -109,6 +109,7 @@ class BackCommand(TyperCommand):
     """A command that takes -1, -2 and so on for its argument, not for an option."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Let a -1 be an argument."""
         steps = [each for each in args if each[:1] == "-" and each[1:].isdecimal()]
         if steps and "--" not in args:
             args = [*(each for each in args if each not in steps), "--", *steps]

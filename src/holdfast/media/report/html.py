@@ -48,6 +48,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Still:
+    """A picture of the video at *time* seconds, as a data URI."""
+
     time: float
     picture: str
 

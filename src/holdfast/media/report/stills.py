@@ -33,6 +33,7 @@ _PIECE = 3 << 16  # bytes; threes, so that pieces of base64 join without padding
 
 
 def data_uri(picture: bytes) -> str:
+    """Return the JPEG *picture* as a URI that holds it."""
     return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
 
 

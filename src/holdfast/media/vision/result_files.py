@@ -74,6 +74,7 @@ class DetectionWriter:
                 self._text.close()
 
     def write(self, detections: Sequence[Detection]) -> None:
+        """Add *detections*, which come in the order of their frames."""
         self._rows += detections
         if len(self._rows) >= ROWS:
             self._flush()

@@ -68,10 +68,12 @@ class TrackLog:
 
     @property
     def forward(self) -> int:
+        """How many tracks crossed the line forward so far."""
         return self._counter.forward
 
     @property
     def backward(self) -> int:
+        """How many tracks crossed the line backward so far."""
         return self._counter.backward
 
     def add(self, detections: Sequence[Detection]) -> None:
