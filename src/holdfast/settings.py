@@ -1,4 +1,4 @@
-"""What a platform is made of, from the environment, `.env` and `holdfast.toml`."""
+"""Settings of the platform, from the environment, `.env` and `holdfast.toml`."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def read_settings(*, data: Path | None = None) -> Settings:
 
 
 def _check_file(path: Path) -> None:
-    """Raise ConfigurationError unless *path* is no file, or TOML that names known settings."""
+    """Raise ConfigurationError when the file *path* is not TOML or names unknown settings."""
     if not path.is_file():
         return
     try:

@@ -35,7 +35,7 @@ def origin_of(url: str) -> Origin:
         port = parts.port
     except ValueError:  # its text may quote a password
         raise ConfigurationError(
-            f"{redacted(url)!r} is no URL of an endpoint: its host or port can't be read"
+            f"{redacted(url)!r} is not the URL of an endpoint: its host or port can't be read"
         ) from None
     if (
         parts.scheme not in ("http", "https")

@@ -1,4 +1,4 @@
-"""Where everything of a video lies in the bucket. Every key follows from the video's id alone."""
+"""The keys of a video's objects in the bucket; each follows from the video's id alone."""
 
 from __future__ import annotations
 

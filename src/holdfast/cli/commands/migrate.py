@@ -1,4 +1,4 @@
-"""The commands that move a database's structure: migrate create, upgrade, downgrade and so on."""
+"""The commands that move a database's schema: migrate create, upgrade, downgrade ..."""
 
 from __future__ import annotations
 

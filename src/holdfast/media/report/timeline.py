@@ -1,4 +1,4 @@
-"""The geometry of the timeline and of the plot below it; across in percent of the video's length.
+"""Geometry of the timeline and the plot below it, across in percent of the video's length.
 
 Pure arithmetic; the page's template draws it.
 """

@@ -1,4 +1,4 @@
-"""What detectors take and give: the contract, and the values that it speaks in.
+"""The contract of detectors, and the values that they take and give.
 
 Boxes are in pixels of the video as displayed, from its top left corner; times are in seconds from
 its start.

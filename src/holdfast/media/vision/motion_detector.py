@@ -1,4 +1,4 @@
-"""Detection by movement: what differs from the learnt background, followed from frame to frame."""
+"""Detection by movement: what differs from the learnt background, followed over time."""
 
 from __future__ import annotations
 

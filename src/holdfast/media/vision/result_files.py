@@ -1,4 +1,4 @@
-"""Results on disk: Parquet and compressed JSON Lines for machines, one JSON for a report page."""
+"""Result files: Parquet and compressed JSON Lines for programs, one JSON for the report."""
 
 from __future__ import annotations
 

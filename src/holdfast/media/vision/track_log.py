@@ -1,4 +1,4 @@
-"""What becomes of detections: tracks, stretches of movement, counts by second and over the line."""
+"""Tracks, stretches of movement and counts, gathered from detections."""
 
 from __future__ import annotations
 
