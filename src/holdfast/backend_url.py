@@ -50,8 +50,8 @@ def redacted(url: str) -> str:
 def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
     """Return the parts of *url*.
 
-    Raises ConfigurationError for a scheme that is not one of *schemes*, and for an @ behind the host:
-    there it may as well be the end of a password that holds a / # or ?.
+    Raises ConfigurationError for a scheme that is not one of *schemes*, and for an @ behind the
+    host: there it may as well be the end of a password that holds a / # or ?.
     """
     known = ", ".join(f"{scheme}://" for scheme in schemes)
     scheme = _scheme_of(url)

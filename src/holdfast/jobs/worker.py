@@ -42,7 +42,8 @@ class WorkerOptions:
     """What tunes a worker; *queues* are served in the order given.
 
     *concurrency* is how many jobs run at once. An idle worker looks for work every *poll*, give
-    or take a half. *name* stands in each job that it claims; the default is made of host, process and chance.
+    or take a half. *name* stands in each job that it claims; the default is made of host, process
+    and random digits.
     """
 
     queues: tuple[str, ...] = ("default",)

@@ -84,7 +84,8 @@ class MediaLibrary:
         checksum the project has is not brought in twice. *progress* is called with bytes stored
         and bytes in all. Killed at any moment and run again, it ends as if run once; when it
         fails, nothing of the file is left. Raises MediaError for a file that is not a video or
-        that changes while it is read, StorageError for the disk, InvalidValueError for the project's name.
+        that changes while it is read, StorageError for the disk, InvalidValueError for the
+        project's name.
         """
         info = await asyncio.to_thread(_probed, path)
         sha256 = await asyncio.to_thread(_checksum, path, info.bytes)
