@@ -5,6 +5,7 @@ import pytest
 
 from holdfast.errors import ConfigurationError, InvalidValueError, LeaseLostError
 from holdfast.jobs import Backoff, EnqueueOptions, Job, Jobs, JobStatus
+from holdfast.records.conformance.counting import CountingDriver
 
 pytestmark = pytest.mark.anyio
 MINUTE = timedelta(minutes=1)
@@ -258,3 +259,17 @@ async def test_jobs_that_wait_for_a_later_time_are_stepped_over(jobs):
     now = (await jobs.enqueue("now", options=EnqueueOptions(priority=-1))).job
     assert (await jobs.claim("w")).job.id == now.id
     assert await jobs.claim("w") is None
+
+
+async def test_a_queue_that_schedules_at_many_priorities_is_searched_in_few_statements(jobs, store):
+    for priority in range(200):
+        await jobs.enqueue("later", options=EnqueueOptions(priority=priority, delay=MINUTE))
+    with CountingDriver.around(store) as idle:
+        assert await Jobs(store).claim("w") is None
+    low = (await jobs.enqueue("low", options=EnqueueOptions(priority=-2))).job
+    now = (await jobs.enqueue("now", options=EnqueueOptions(priority=-1))).job
+    with CountingDriver.around(store) as busy:
+        assert (await Jobs(store).claim("w")).job.id == now.id
+    assert (await jobs.claim("w")).job.id == low.id
+    assert idle.reads <= 3
+    assert busy.reads <= 25

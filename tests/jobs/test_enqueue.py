@@ -5,6 +5,7 @@ import pytest
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.jobs import EnqueueOptions, JobStatus
+from holdfast.jobs.jobs import PAYLOAD_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -111,3 +112,22 @@ async def test_what_can_not_be_stored_is_refused_by_name(jobs):
     with pytest.raises(InvalidValueError, match="task"):
         await jobs.enqueue("")
     assert len(await jobs.list()) == 0
+
+
+@pytest.mark.parametrize("delay", [timedelta.max, timedelta(days=40_000), timedelta(seconds=-1)])
+def test_a_delay_beyond_all_calendars_is_refused(delay):
+    with pytest.raises(ConfigurationError, match=r"delay=.*expected 0 to"):
+        EnqueueOptions(delay=delay)
+
+
+@pytest.mark.parametrize("payload", [[1, 2], "text", 7, [("a", 1)]])
+async def test_a_payload_that_is_not_a_mapping_is_refused(jobs, payload):
+    with pytest.raises(InvalidValueError, match=r"Job\.payload: expected a mapping"):
+        await jobs.enqueue("a", payload)
+
+
+async def test_a_payload_is_small(jobs):
+    with pytest.raises(InvalidValueError, match=r"Job\.payload: has \d+ bytes as JSON"):
+        await jobs.enqueue("a", {"text": "x" * PAYLOAD_BYTES})
+    fitting = {"text": "x" * (PAYLOAD_BYTES - 20)}
+    assert (await jobs.enqueue("a", fitting)).job.payload == fitting

@@ -119,6 +119,15 @@ async def test_an_unknown_task_fails_and_says_what_is_known(live):
     assert "encode, resize" in job.error
 
 
+class PanicException(BaseException):  # noqa: N818 - what extensions in Rust call theirs
+    pass
+
+
+class UnspeakablePanic(BaseException):  # noqa: N818
+    def __str__(self):
+        raise PanicException
+
+
 class UnspeakableError(Exception):
     def __str__(self):
         raise RuntimeError("never")
@@ -130,6 +139,8 @@ class UnspeakableError(Exception):
     [
         (SystemExit(3), "SystemExit: 3"),
         (asyncio.CancelledError("mine"), "CancelledError: mine"),
+        (PanicException("thread panicked"), "PanicException: thread panicked"),
+        (UnspeakablePanic(), "UnspeakablePanic: (its message raises PanicException)"),
         (UnspeakableError(), "UnspeakableError: (its message raises RuntimeError)"),
         (LeaseLostError("Job", "another's"), 'LeaseLostError: Job "another\'s"'),
         (RuntimeError("\0\ud800" + "x" * 10_000), r"RuntimeError: \0\ud800xxx"),

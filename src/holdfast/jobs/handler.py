@@ -37,7 +37,8 @@ Outcome: TypeAlias = Returned | Raised
 async def call(handler: Handler, context: Context) -> Outcome:
     """Call *handler* and return what came of it: an async function here, another on a thread.
 
-    Whatever it raises is an outcome, SystemExit included; only the cancellation of the caller, and
+    Whatever it raises is an outcome, also what is not an Exception (SystemExit, a panic of an
+    extension in Rust): one handler never ends its worker. Only the cancellation of the caller, and
     Ctrl-C in an async handler, are raised.
     """
     if not is_async(handler):
@@ -49,7 +50,9 @@ async def call(handler: Handler, context: Context) -> Outcome:
         if task is not None and task.cancelling():
             raise
         return Raised(error)  # of something that the handler itself waited for
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - handed on, whatever it is
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
         return Raised(error)
 
 

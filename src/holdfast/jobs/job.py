@@ -39,6 +39,7 @@ class Job(
     table="jobs",
     indexes=[
         ("queue", "status", "priority", "run_at"),  # claims
+        ("queue", "status", "run_at"),  # whether anything is due
         ("status", "leased_until"),  # leases that ran out
         ("finished_at",),  # retention; null for all jobs that live
         ("queue",),

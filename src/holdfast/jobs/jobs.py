@@ -8,10 +8,13 @@ up after its lease can change nothing, on any backend.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+import orjson
 
 from holdfast.errors import (
     ConfigurationError,
@@ -27,7 +30,7 @@ from holdfast.jobs.options import Backoff, EnqueueOptions
 from holdfast.records import everything
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -38,7 +41,10 @@ _PLAIN = EnqueueOptions()
 _BACKOFF = Backoff()
 _EVERYTHING = everything()
 _CANDIDATES = 16  # jobs read at once; claimers that lose one race go on to the next of them
+_PRIORITIES = 8  # looked at one by one before one search over all that is due
 _KEY_ATTEMPTS = 100
+PAYLOAD_BYTES = 1 << 20
+"""The largest payload, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Jobs:
 
         With a unique key that a queued or running job has, return that job instead. Any number
         may try this at once: one job is made. Raises InvalidValueError, say for a payload that is
-        no JSON.
+        not a mapping of JSON, or has more than PAYLOAD_BYTES as JSON.
         """
         if not task:
             raise InvalidValueError("Job", "task", "is empty; a task has a name")
@@ -90,7 +96,7 @@ class Jobs:
         job = Job(
             queue=options.queue,
             task=task,
-            payload=dict(payload or {}),
+            payload=checked_payload(payload),
             priority=options.priority,
             max_attempts=options.max_attempts,
             run_at=options.run_at or now + (options.delay or timedelta(0)),
@@ -304,22 +310,32 @@ class Jobs:
 
         Asked priority by priority, each a search in the index, because an index runs one way only
         while priorities fall and times rise; and so that jobs which wait for a later time are
-        stepped over, however many.
+        stepped over, however many. That ends after a few priorities, or a queue that schedules at
+        a thousand of them would cost a thousand searches: what is left is one search over all that
+        is due. Nothing due at all, the usual case of an idle worker, is one search by time.
         """
+        now = self.now()
         waiting = (Job.queue == queue) & (Job.status == JobStatus.QUEUED)
+        if not await self._jobs.exists(waiting, Job.run_at <= now):
+            return ()
         falling = (Job.priority.desc(), Job.run_at.desc(), Job.id.desc())
         top = await self._jobs.first(waiting, order_by=falling)
-        while top is not None:
+        for _ in range(_PRIORITIES):
+            if top is None:
+                return ()
             found = await self._jobs.find(
                 waiting,
-                (Job.priority == top.priority) & (Job.run_at <= self.now()),
+                (Job.priority == top.priority) & (Job.run_at <= now),
                 order_by=Job.run_at.asc(),
                 limit=_CANDIDATES,
             )
             if found:
                 return found
             top = await self._jobs.first(waiting, Job.priority < top.priority, order_by=falling)
-        return ()
+        best = await self._jobs.first(
+            waiting, Job.run_at <= now, order_by=(Job.priority.desc(), Job.run_at.asc())
+        )
+        return () if best is None else (best,)
 
     async def _claim(self, job_id: UUID, worker: str, lease: timedelta) -> Claimed | None:
         token, now = uuid4(), self.now()
@@ -351,6 +367,32 @@ class Jobs:
                 await self._try(job.id, *_after_expiry(job, now), when=seen)
             except NotFoundError:
                 continue  # removed in between
+
+
+def checked_payload(payload: object) -> dict[str, object]:
+    """Return *payload*, a mapping or None, as a dict of its own. Raises InvalidValueError.
+
+    It must be small: a job that works on much data is given the key of an object.
+    """
+    if payload is None:
+        return {}
+    if not isinstance(payload, Mapping):
+        raise InvalidValueError(
+            "Job", "payload", f"expected a mapping such as a dict, got {type(payload).__name__}"
+        )
+    given = dict(payload)
+    try:
+        size = len(orjson.dumps(given, option=orjson.OPT_PASSTHROUGH_SUBCLASS))
+    except TypeError:
+        return given  # what is not JSON is named by its field's own check
+    if size > PAYLOAD_BYTES:
+        raise InvalidValueError(
+            "Job",
+            "payload",
+            f"has {size} bytes as JSON, expected at most {PAYLOAD_BYTES}; put the data into a "
+            "bucket and its key into the payload",
+        )
+    return given
 
 
 def checked_fraction(fraction: float) -> float:

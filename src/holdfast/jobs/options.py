@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _NOTHING = timedelta(0)
+LONGEST_DELAY = timedelta(days=36_525)
+"""A hundred years: what is later than that is a mistake, and soon beyond what a datetime holds."""
 _MOST_DOUBLINGS = 60  # any delay has met its limit by then, and no float overflows
 
 
@@ -34,8 +36,8 @@ class EnqueueOptions:
     def __post_init__(self) -> None:
         if self.run_at is not None and self.delay is not None:
             raise ConfigurationError("a job takes run_at or delay, not both")
-        if self.delay is not None and self.delay < _NOTHING:
-            raise ConfigurationError(f"delay={self.delay}: expected none or a positive one")
+        if self.delay is not None and not _NOTHING <= self.delay <= LONGEST_DELAY:
+            raise ConfigurationError(f"delay={self.delay}: expected 0 to {LONGEST_DELAY}")
         if self.max_attempts < 1:
             raise ConfigurationError(f"max_attempts={self.max_attempts}: expected 1 or more")
         if not self.queue:

@@ -238,7 +238,9 @@ def describe(error: BaseException) -> str:
     """Return an error's type and message, also when it can't say its message."""
     try:
         message = str(error)
-    except Exception as broken:  # noqa: BLE001 - somebody else's __str__
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # noqa: BLE001 - somebody else's __str__
         message = f"(its message raises {type(broken).__name__})"
     return f"{type(error).__name__}: {message}"
 
