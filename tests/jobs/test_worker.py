@@ -119,11 +119,11 @@ async def test_an_unknown_task_fails_and_says_what_is_known(live):
     assert "encode, resize" in job.error
 
 
-class PanicException(BaseException):  # noqa: N818 - what extensions in Rust call theirs
+class PanicException(BaseException):
     pass
 
 
-class UnspeakablePanic(BaseException):  # noqa: N818
+class UnspeakablePanic(BaseException):
     def __str__(self):
         raise PanicException
 
