@@ -119,6 +119,8 @@ class DetectionHandler:
             await library.videos.patch(
                 video.id,
                 Video.analysed_at.to(library.store.now()),
+                Video.duration.to(found.video.duration),
+                Video.frames.to(found.video.frames),
                 Video.summary.to(figures),
             )
 

@@ -15,6 +15,7 @@ from holdfast.media.video_file import (
     NO_FRAME,
     VideoFile,
     decoded,
+    film_of,
     quarter_turns,
     shown_size,
 )
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 THUMBNAIL_WIDTH = 480
-_FASTEST = 240
+_FASTEST = 1000  # frames a second; what states more states its clock
 _THUMBNAIL_TRIES = 12
 
 
@@ -67,10 +68,10 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
 def describe(source: VideoFile) -> VideoInfo:
     """Describe an open *source*; as `probe`, without the look for changes."""
     with source.container() as container:
-        stream = container.streams.video[0]
+        stream = film_of(container)
         stream.codec_context.thread_count = 1  # for one frame
         rate = _frame_rate(stream)
-        first = next(decoded(container), None)
+        first = next(decoded(container, stream), None)
         if first is None:
             raise MediaError(source.path, NO_FRAME)
         width, height = shown_size(first)
@@ -114,10 +115,10 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
         best: VideoFrame | None = None
         liveliest = -1.0
         with source.container() as container:
-            stream = container.streams.video[0]
+            stream = film_of(container)
             stream.codec_context.thread_count = 1  # a few frames are not worth more memory
             stride = max(1, round(_frame_rate(stream) / 2))
-            for index, frame in enumerate(decoded(container)):
+            for index, frame in enumerate(decoded(container, stream)):
                 if index % stride:
                     continue
                 life = _liveliness(frame)

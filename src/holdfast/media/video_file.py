@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import av
 import av.error
+from av.stream import Disposition
 
 from holdfast.errors import MediaError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,"
@@ -119,9 +121,10 @@ class VideoFile:
         except (av.error.FFmpegError, _ElsewhereError, ValueError) as error:
             raise MediaError(self.path, self._why_unreadable()) from error
         with container:
-            if not container.streams.video:
-                heard = "it holds sound only" if container.streams.audio else "it holds no pictures"
-                raise MediaError(self.path, f"{heard}; expected a file with a video stream")
+            if not _films(container):
+                raise MediaError(
+                    self.path, f"{_held(container)}; expected a file with a video stream"
+                )
             yield container
 
     def _opened(self) -> int:
@@ -133,6 +136,8 @@ class VideoFile:
         head = os.pread(self._opened(), 64, 0).lstrip(b"\xef\xbb\xbf \r\n\t")
         if head.startswith((b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"<smil")):
             return "it is a playlist or a description that points elsewhere; give the video itself"
+        if _is_picture(head):
+            return "it is a single picture; expected a video"
         if b"ftyp" in head[:16]:
             return (
                 "it begins like an MP4 but can't be read: it was cut short before its index, "
@@ -141,9 +146,28 @@ class VideoFile:
         return "it is not a video that can be read, or its beginning is damaged"
 
 
-def decoded(container: InputContainer) -> Iterator[VideoFrame]:
-    """Frames of the first video stream; what does not decode is passed over."""
-    stream = container.streams.video[0]
+def film_of(container: InputContainer) -> VideoStream:
+    """Return the stream that a player would show: the default one, else the first.
+
+    Pictures that are attached to a file, such as the cover of a song or a film, are not films.
+    """
+    films = _films(container)
+    return next((each for each in films if each.disposition & Disposition.default), films[0])
+
+
+def _films(container: InputContainer) -> list[VideoStream]:
+    attached = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return [each for each in container.streams.video if not each.disposition & attached]
+
+
+def _held(container: InputContainer) -> str:
+    if container.streams.audio:
+        return "it holds sound only" + (" and its cover" if container.streams.video else "")
+    return "it holds single pictures only" if container.streams.video else "it holds no pictures"
+
+
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield the frames of *stream* as they come; what does not decode is passed over."""
     packets = container.demux(stream)
     while True:
         try:
@@ -169,6 +193,17 @@ def shown_size(picture: VideoFrame) -> tuple[int, int]:
     if quarter_turns(picture) in (90, 270):
         return picture.height, picture.width
     return picture.width, picture.height
+
+
+def _is_picture(head: bytes) -> bool:
+    """Tell a WebP, PNG, JPEG, BMP, TIFF, JPEG XL, AVIF or HEIC by its first bytes."""
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    if head[4:8] == b"ftyp":
+        return head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+    return head.startswith(
+        (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"\xff\x0a", b"\0\0\0\x0cJXL ")
+    )
 
 
 class _ElsewhereError(Exception):

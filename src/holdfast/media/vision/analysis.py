@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,7 +43,11 @@ _WAITING = 6
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What was found in a video. *frames* decoded; *per_second* counts tracks seen by second."""
+    """What was found in a video. *per_second* counts the tracks seen in each second.
+
+    *video* is what was probed, with the number of frames and the duration that decoding all of
+    them showed.
+    """
 
     video: VideoInfo
     frames: int
@@ -185,9 +189,11 @@ class _AnalysisRun:
         self, frames: int, last: float, best: dict[int, Moment], metadata: dict[str, str]
     ) -> Analysis:
         tracks = self._log.tracks(best)
-        stretches = self._log.stretches(frames, last + 1 / float(self._video.frame_rate))
+        # A stream without a container states neither length nor count, and some containers lie.
+        duration = last + 1 / float(self._video.frame_rate)
+        stretches = self._log.stretches(frames, duration)
         found = Analysis(
-            video=self._video,
+            video=replace(self._video, frames=frames, duration=duration),
             frames=frames,
             detections=self._written,
             tracks=tuple(tracks),

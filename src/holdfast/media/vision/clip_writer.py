@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from holdfast.errors import StorageError
 from holdfast.media.probe import describe
 from holdfast.media.video_file import VideoFile
 from holdfast.media.vision.frames import Frame, frames
-from holdfast.media.vision.video_writer import VideoWriter
+from holdfast.media.vision.video_writer import VideoWriter, steady_rate
 
 if TYPE_CHECKING:
     import os
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
     from holdfast.media.probe import VideoInfo
     from holdfast.media.vision.detector import Stretch
+
+_ROUNDING = 1e-6  # seconds; neighbours may share a moment that was added up in two ways
 
 
 def write_clips(
@@ -30,12 +31,13 @@ def write_clips(
 ) -> list[Path]:
     """Write `clip-<number>.mp4` into *folder* for each of *stretches*, counted from 1.
 
-    Stretches must be in order and must not overlap, as `analyse` gives them; *source* may be the
-    video that was analysed or its annotated copy, if that has the same frames. Cuts are exact to
-    the frame. The clips appear together at the end, or none does. Errors as in `analyse`.
+    Stretches must be in order and must not overlap, as `analyse` gives them. *source* is the
+    video that was analysed or its annotated copy, whose frames may be others: cuts go by time,
+    and are exact to the frame. The clips appear together at the end, or none does. Errors as in
+    `analyse`.
     """
     for before, after in pairwise(stretches):
-        if after.start_frame < before.end_frame:
+        if after.start_time < before.end_time - _ROUNDING:
             raise ValueError(f"stretches out of order: {after} begins before {before} ends")
     target = Path(folder).absolute()
     with VideoFile(source) as opened:
@@ -57,21 +59,22 @@ def _cut(
     source: VideoFile, video: VideoInfo, folder: Path, stretches: Sequence[Stretch]
 ) -> list[Path]:
     written: list[Path] = []
+    early = 0.5 / float(steady_rate(video.frame_rate))  # a frame belongs where most of it is shown
     shown = frames(source)
+    frame = next(shown, None)
     for number, stretch in enumerate(stretches, 1):
+        while frame is not None and frame.time < stretch.start_time - early:
+            frame = next(shown, None)
+        if frame is None:
+            break
         path = folder / f"clip-{number}.mp4"
-        with ExitStack() as stack:
-            writer: VideoWriter | None = None
-            start = 0.0
-            for frame in shown:
-                if frame.index < stretch.start_frame:
-                    continue
-                if writer is None:
-                    writer = stack.enter_context(VideoWriter(path, video))
-                    written.append(path)
-                    start = frame.time
+        written.append(path)
+        start = frame.time
+        with VideoWriter(path, video) as writer:
+            while True:
                 writer.write(Frame(frame.index, frame.time - start, frame.picture))
-                if frame.index + 1 >= stretch.end_frame:
+                frame = next(shown, None)
+                if frame is None or frame.time >= stretch.end_time - early:
                     break
     shown.close()
     return written
