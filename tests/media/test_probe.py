@@ -7,6 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from holdfast.errors import MediaError
 from holdfast.media.probe import probe, thumbnail
@@ -202,3 +203,70 @@ def test_a_thumbnail_shows_something_though_the_film_begins_black(tmp_path):
     picture = cv2.imdecode(np.frombuffer(thumbnail(path), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (360, 480, 3)
     assert picture.std() > 60
+
+
+def wide_pixels(path):
+    """360x288 pixels that are 64/45 as wide as high, with a square of 90x128 of them."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 360, 288, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(64, 45)
+        for number in range(20):
+            picture = np.full((288, 360, 3), 60, np.uint8)
+            picture[80:208, 135:225] = 240
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_video_with_wide_pixels_is_measured_and_read_as_displayed(tmp_path):
+    path = wide_pixels(tmp_path / "a.mp4")
+    info = probe(path)
+    assert (info.width, info.height) == (512, 288)
+    with VideoFile(path) as source:
+        luma = next(frames(source)).luma()
+    assert luma.shape == (288, 512)
+    rows, columns = np.nonzero(luma > 150)
+    assert np.ptp(columns) == pytest.approx(np.ptp(rows), abs=3)
+    picture = cv2.imdecode(np.frombuffer(thumbnail(path), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture.shape == (270, 480)
+
+
+def with_cover(path):
+    """Ten seconds of sound with a cover, as in an mp3 or m4a from a shop."""
+    cover = cv2.imencode(".jpg", np.full((64, 64, 3), 200, np.uint8))[1].tobytes()
+    with av.open(str(path), "w") as container:
+        heard = container.add_stream("aac", rate=48_000)
+        seen = container.add_stream("mjpeg", rate=1)
+        seen.width, seen.height, seen.pix_fmt = 64, 64, "yuvj420p"
+        seen.disposition = Disposition.attached_pic
+        container.start_encoding()
+        packet = av.Packet(cover)
+        packet.stream, packet.pts, packet.dts = seen, 0, 0
+        packet.time_base, packet.is_keyframe = seen.time_base, True
+        container.mux(packet)
+        for number in range(20):
+            sound_frame = av.AudioFrame.from_ndarray(
+                np.zeros((2, 1024), np.float32), format="fltp", layout="stereo"
+            )
+            sound_frame.sample_rate, sound_frame.pts = 48_000, number * 1024
+            container.mux(heard.encode(sound_frame))
+        container.mux(heard.encode())
+    return path
+
+
+def test_a_song_with_a_cover_is_no_film(tmp_path):
+    with pytest.raises(MediaError, match="sound only and its cover"):
+        probe(with_cover(tmp_path / "a.mp4"))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"RIFF\x20\0\0\0WEBPVP8 ", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"\0\0\0\x20ftypavif"],
+)
+def test_a_single_picture_is_called_one(tmp_path, head):
+    (tmp_path / "a.mp4").write_bytes(head + b"\0" * 200)
+    with pytest.raises(MediaError, match="single picture"):
+        probe(tmp_path / "a.mp4")

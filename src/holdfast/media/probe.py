@@ -16,6 +16,7 @@ from holdfast.media.video_file import (
     VideoFile,
     decoded,
     film_of,
+    pixel_aspect,
     quarter_turns,
     shown_size,
 )
@@ -74,7 +75,7 @@ def describe(source: VideoFile) -> VideoInfo:
         first = next(decoded(container, stream), None)
         if first is None:
             raise MediaError(source.path, NO_FRAME)
-        width, height = shown_size(first)
+        width, height = shown_size(first, pixel_aspect(stream))
         if width * height > MAX_PIXELS:
             raise MediaError(
                 source.path,
@@ -117,6 +118,7 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
         with source.container() as container:
             stream = film_of(container)
             stream.codec_context.thread_count = 1  # a few frames are not worth more memory
+            aspect = pixel_aspect(stream)
             stride = max(1, round(_frame_rate(stream) / 2))
             for index, frame in enumerate(decoded(container, stream)):
                 if index % stride:
@@ -132,8 +134,8 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
     if quarter_turns(best):
         from holdfast.media.vision.images import upright  # noqa: PLC0415 - needs OpenCV, is rare
 
-        best = upright(best, None)
-    return _jpeg(best, width)
+        best, aspect = upright(best, None, aspect), Fraction(1)
+    return _jpeg(best, width, aspect)
 
 
 def _liveliness(frame: VideoFrame) -> float:
@@ -149,9 +151,9 @@ def _liveliness(frame: VideoFrame) -> float:
     return sum(value * value for value in seen) / len(seen) - mean * mean
 
 
-def _jpeg(frame: VideoFrame, width: int) -> bytes:
-    """Return *frame* as a JPEG of this *width*, both sides made even."""
-    height = max(2, round(frame.height * width / frame.width / 2) * 2)
+def _jpeg(frame: VideoFrame, width: int, aspect: Fraction) -> bytes:
+    """Return *frame* as a JPEG of this *width*, both sides made even, its pixels square."""
+    height = max(2, round(frame.height * width / (frame.width * aspect) / 2) * 2)
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width & ~1, height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)

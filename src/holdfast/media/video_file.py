@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -35,6 +36,7 @@ DEMUXERS = (
 )
 NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
 MAX_PIXELS = 64_000_000
+_WIDEST_PIXEL = 8
 READ_AHEAD = 1 << 18
 # A title that can't be decoded must not keep a video out; PyAV 19 and later agree by themselves.
 _TOLERANT: dict[str, Any] = (
@@ -188,11 +190,18 @@ def quarter_turns(picture: VideoFrame) -> int:
     return round(picture.rotation / 90) * 90 % 360
 
 
-def shown_size(picture: VideoFrame) -> tuple[int, int]:
-    """Width and height as displayed, once turned."""
-    if quarter_turns(picture) in (90, 270):
-        return picture.height, picture.width
-    return picture.width, picture.height
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Return the width of a shown pixel of *stream* to its height; 1 where it states nonsense."""
+    aspect = stream.sample_aspect_ratio
+    if not aspect or not Fraction(1, _WIDEST_PIXEL) <= aspect <= _WIDEST_PIXEL:
+        return Fraction(1)
+    return Fraction(aspect.numerator, aspect.denominator)
+
+
+def shown_size(picture: VideoFrame, aspect: Fraction) -> tuple[int, int]:
+    """Return width and height as displayed: pixels made square, then turned."""
+    width, height = round(picture.width * aspect), picture.height
+    return (height, width) if quarter_turns(picture) in (90, 270) else (width, height)
 
 
 def _is_picture(head: bytes) -> bool:

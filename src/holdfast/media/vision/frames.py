@@ -9,7 +9,14 @@ import numpy as np
 
 from holdfast.errors import MediaError
 from holdfast.media.frame_clock import FrameClock
-from holdfast.media.video_file import MAX_PIXELS, NO_FRAME, VideoFile, decoded, film_of
+from holdfast.media.video_file import (
+    MAX_PIXELS,
+    NO_FRAME,
+    VideoFile,
+    decoded,
+    film_of,
+    pixel_aspect,
+)
 from holdfast.media.vision.images import Pixels, planes, upright
 
 if TYPE_CHECKING:
@@ -49,6 +56,7 @@ def frames(source: VideoFile) -> Generator[Frame, None, None]:
         stream.thread_type = "AUTO"
         period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
         clock = FrameClock(period)
+        aspect = pixel_aspect(stream)
         size: tuple[int, int] | None = None
         for index, picture in enumerate(decoded(container, stream)):
             if picture.width * picture.height > MAX_PIXELS:
@@ -57,7 +65,7 @@ def frames(source: VideoFile) -> Generator[Frame, None, None]:
                     f"a frame of {picture.width}x{picture.height} pixels; "
                     f"at most {MAX_PIXELS} pixels are accepted",
                 )
-            turned = upright(picture, size)
+            turned = upright(picture, size, aspect)
             size = size or (turned.width, turned.height)
             yield Frame(index, clock.read(picture), turned)
     if size is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from holdfast.media.video_file import quarter_turns, shown_size
 
 Pixels = NDArray[np.uint8]
+_SQUARE = Fraction(1)
 
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
@@ -18,13 +21,16 @@ _TURNS = {
 }
 
 
-def upright(picture: VideoFrame, size: tuple[int, int] | None) -> VideoFrame:
-    """*picture* as displayed, in yuv420p, of *size* or else its own made even.
+def upright(
+    picture: VideoFrame, size: tuple[int, int] | None, aspect: Fraction = _SQUARE
+) -> VideoFrame:
+    """Return *picture* as displayed, in yuv420p, of *size* or else its own made even.
 
-    The same object when nothing is to be done.
+    *aspect* is the width of its pixels to their height. The same object when nothing is to be
+    done.
     """
     turn = quarter_turns(picture)
-    width, height = size or tuple(max(2, side & ~1) for side in shown_size(picture))
+    width, height = size or tuple(max(2, side & ~1) for side in shown_size(picture, aspect))
     if turn in (90, 270):
         width, height = height, width
     wanted = (width, height, "yuv420p")
