@@ -3,9 +3,11 @@ import json
 import resource
 import statistics
 import threading
+from fractions import Fraction
 
 import av
 import cv2
+import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -341,3 +343,30 @@ def test_the_scene_is_the_same_for_the_same_seed(tmp_path):
     one, two, other = ((tmp_path / f"{name}.mp4").read_bytes() for name in "abc")
     assert one == two
     assert one != other
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+def test_the_annotated_video_has_the_colours_of_its_source(tmp_path, turn):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuvj420p"
+        if turn:
+            stream.set_display_rotation(turn)
+        context = stream.codec_context
+        context.colorspace, context.color_range = 1, 2
+        context.color_primaries, context.color_trc = 1, 1
+        for number in range(10):
+            frame = av.VideoFrame(160, 120, "yuvj420p")
+            for plane, value in zip(frame.planes, (250, 100, 150), strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    analyse(path, tmp_path / "out", MotionDetector())
+    with av.open(str(tmp_path / "out" / "annotated.mp4")) as container:
+        shown = next(container.decode(video=0))
+    assert (shown.colorspace, shown.color_range) == (1, 2)
+    assert (shown.color_primaries, shown.color_trc) == (1, 1)
+    corner = shown.to_ndarray(format="bgr24")[110, 20].astype(int)
+    assert np.abs(corner - [198, 244, 255]).max() < 6

@@ -49,8 +49,7 @@ def upright(
     width, height = (height, width) if turn != 180 else (width, height)
     joined = np.concatenate(parts).reshape(height * 3 // 2, width)
     turned = VideoFrame.from_ndarray(joined, format="yuv420p")
-    turned.colorspace = picture.colorspace
-    turned.color_range = picture.color_range
+    _tag(turned, picture)
     return turned
 
 
@@ -70,8 +69,7 @@ def cut_out(picture: VideoFrame, left: int, top: int, right: int, bottom: int) -
     part = VideoFrame.from_ndarray(
         joined.reshape((bottom - top) * 3 // 2, right - left), format="yuv420p"
     )
-    part.colorspace = picture.colorspace
-    part.color_range = picture.color_range
+    _tag(part, picture)
     return np.asarray(part.to_ndarray(format="bgr24"), np.uint8)
 
 
@@ -81,6 +79,12 @@ def jpeg(picture: Pixels, *, quality: int = 88) -> bytes:
     if not done:
         raise ValueError(f"a picture of shape {picture.shape} can't be made a JPEG")
     return data.tobytes()
+
+
+def _tag(made: VideoFrame, picture: VideoFrame) -> None:
+    """Let *made* be of the colours of *picture*, whose values it has."""
+    made.colorspace, made.color_range = picture.colorspace, picture.color_range
+    made.color_primaries, made.color_trc = picture.color_primaries, picture.color_trc
 
 
 def _rows(picture: VideoFrame, number: int) -> Pixels:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from av.video.frame import VideoFrame
+
     from holdfast.media.probe import VideoInfo
     from holdfast.media.vision.frames import Frame
 
@@ -69,14 +71,23 @@ class VideoWriter:
     def write(self, frame: Frame) -> None:
         """Encode *frame*, whose pictures must all be of one size."""
         if not self._opened:
-            self._stream.width, self._stream.height = frame.picture.width, frame.picture.height
-            self._opened = True
+            self._open(frame.picture)
         slot = frame.time * float(self._rate)
         while self._last is not None and self._next <= slot - 1:
             self._encode(self._last)
         if self._last is None or self._next < slot + 1:
             self._encode(frame)
         self._last = frame
+
+    def _open(self, picture: VideoFrame) -> None:
+        """Take size and colours from the first picture; without these tags a player guesses."""
+        self._stream.width, self._stream.height = picture.width, picture.height
+        context = self._stream.codec_context
+        context.colorspace = picture.colorspace
+        context.color_range = picture.color_range
+        context.color_primaries = picture.color_primaries
+        context.color_trc = picture.color_trc
+        self._opened = True
 
     def _encode(self, frame: Frame) -> None:
         picture = frame.picture
