@@ -15,10 +15,11 @@ from yarl import URL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.aws.http import Request
-    from holdfast.aws.network import Network
     from holdfast.aws.origin import Origin
     from holdfast.aws.patience import Limits, Patience
+
+    from holdfast.aws.http import Request
+    from holdfast.aws.network import Network
 
 _MOST_AT_ONCE = 256 * 1024
 

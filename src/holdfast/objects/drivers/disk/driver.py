@@ -1,4 +1,4 @@
-"""The driver of buckets on disk: the root's blocking steps, handed to where blocking work runs."""
+"""The driver of buckets on disk: runs the root's blocking steps where blocking work runs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from holdfast.errors import IntegrityError, ObjectNotFoundError
-from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, draft_of
+from holdfast.objects.bucket_settings import S, Setting, Versioning
+from holdfast.objects.delimiter import grouped
+from holdfast.objects.driver import BucketCapability
+from holdfast.objects.drivers.disk.record_index import scan_objects
 from holdfast.objects.drivers.disk.root import Root
-from holdfast.objects.drivers.disk.scan import objects
-from holdfast.objects.keys import file_name
-from holdfast.objects.listing import entries
-from holdfast.objects.localfile import OpenFile, refusals
-from holdfast.objects.settings import S, Setting, Versioning
+from holdfast.objects.localfile import OpenFile, file_name, refusals
+from holdfast.objects.object_info import CommonPrefix, ObjectInfo, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from holdfast.objects.driver import Draft
-    from holdfast.objects.history import ObjectVersion
+    from holdfast.objects.object_info import CommitSpec, ObjectVersion
     from holdfast.offload import Offload
 
 P = ParamSpec("P")
@@ -44,17 +43,17 @@ class DiskDriver:
     """
 
     name = "disk"
-    capabilities = frozenset(Capability) - {
-        Capability.BUCKET_POLICY,
-        Capability.BUCKET_TAGS,
-        Capability.DEFAULT_ENCRYPTION,
-        Capability.LIFECYCLE,
-        Capability.OBJECT_LOCK,
-        Capability.PRESIGN,
-        Capability.PRESIGN_POST,
-        Capability.PUBLIC_ACCESS_BLOCK,
-        Capability.RESUMABLE_UPLOADS,
-        Capability.UPLOADS,
+    capabilities = frozenset(BucketCapability) - {
+        BucketCapability.BUCKET_POLICY,
+        BucketCapability.BUCKET_TAGS,
+        BucketCapability.DEFAULT_ENCRYPTION,
+        BucketCapability.LIFECYCLE,
+        BucketCapability.OBJECT_LOCK,
+        BucketCapability.PRESIGN,
+        BucketCapability.PRESIGN_POST,
+        BucketCapability.PUBLIC_ACCESS_BLOCK,
+        BucketCapability.RESUMABLE_UPLOADS,
+        BucketCapability.UPLOADS,
     }
 
     def __init__(
@@ -72,17 +71,17 @@ class DiskDriver:
         """Make the folders that are not there."""
         await self.step(self.root.prepare)
 
-    def write(self, key: str) -> DiskWriting:
-        return DiskWriting(self, key)
+    def write(self, key: str) -> DiskObjectWriter:
+        return DiskObjectWriter(self, key)
 
-    def read(self, key: str) -> DiskReading:
-        return DiskReading(self, key, None)
+    def read(self, key: str) -> DiskRangeReader:
+        return DiskRangeReader(self, key, None)
 
-    def read_version(self, key: str, version: str) -> DiskReading:
-        return DiskReading(self, key, version)
+    def read_version(self, key: str, version: str) -> DiskRangeReader:
+        return DiskRangeReader(self, key, version)
 
-    def lend(self, key: str) -> DiskLending:
-        return DiskLending(self, key)
+    def lend(self, key: str) -> DiskBorrowedFile:
+        return DiskBorrowedFile(self, key)
 
     async def head(self, key: str) -> ObjectInfo | None:
         record = await self.step(self.root.find, key)
@@ -95,14 +94,14 @@ class DiskDriver:
     async def list(
         self, prefix: str, *, after: str | None, delimiter: str | None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
-        found = partial(objects, self.root.catalogue.records, prefix)
-        every = entries(found, prefix, after=after, delimiter=delimiter)
+        found = partial(scan_objects, self.root.index.records, prefix)
+        every = grouped(found, prefix, after=after, delimiter=delimiter)
         while batch := await self.step(_batch, every):
             for entry in batch:
                 yield entry
 
     async def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
-        every = self.root.catalogue.history(prefix)
+        every = self.root.index.all_versions(prefix)
         while batch := await self.step(_batch, every):
             for version in batch:
                 yield version
@@ -144,7 +143,7 @@ class DiskDriver:
         await self.step(self.root.keep_versions, enabled=setting.enabled)
 
     async def unset(self, kind: type[Setting]) -> None:
-        """Nothing else than about versions is ever said here."""
+        """Do nothing: Versioning is the only setting here, and the bucket refuses to unset it."""
 
     async def probe(self) -> None:
         await self.step(self.root.probe)
@@ -158,7 +157,7 @@ class DiskDriver:
             return await self._offload.run(call, *args, **kwargs)
 
 
-class DiskWriting:
+class DiskObjectWriter:
     """A temporary file that becomes the data of an object."""
 
     def __init__(self, driver: DiskDriver, key: str) -> None:
@@ -169,15 +168,15 @@ class DiskWriting:
     async def write(self, chunk: bytes) -> None:
         await self._driver.step(self._file.write, chunk)
 
-    async def commit(self, draft: Draft) -> ObjectInfo:
-        place = partial(self._driver.root.publish, self._key, draft)
+    async def commit(self, spec: CommitSpec) -> ObjectInfo:
+        place = partial(self._driver.root.publish, self._key, spec)
         return await self._driver.step(self._file.publish, place)
 
     async def abort(self) -> None:
         await self._driver.step(self._file.discard)
 
 
-class DiskReading:
+class DiskRangeReader:
     """An open descriptor of a data file, which nobody ever changes."""
 
     def __init__(self, driver: DiskDriver, key: str, version: str | None) -> None:
@@ -200,7 +199,7 @@ class DiskReading:
         await self._driver.step(self._file.close)
 
 
-class DiskLending:
+class DiskBorrowedFile:
     """A second name of a data file in the temporary folder, held with flock while it is lent."""
 
     def __init__(self, driver: DiskDriver, key: str) -> None:
@@ -235,8 +234,8 @@ def _copy(root: Root, source: str, version: str | None, target: str) -> ObjectIn
     temporary = root.temporary()
     record, handle = root.borrow(source, version, temporary)
     try:
-        draft = replace(draft_of(record.info), tags=record.tags)
-        return root.publish(target, draft, temporary)
+        spec = replace(spec_of(record.info), tags=record.tags)
+        return root.publish(target, spec, temporary)
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
