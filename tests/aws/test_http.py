@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.aws.asyncio_network import AsyncioNetwork
 from holdfast.aws.client import HTTPClient
-from holdfast.aws.endpoint import Endpoint, endpoint_of, refuse_proxy, verified_tls
+from holdfast.aws.endpoint import HTTPEndpoint, endpoint_of, refuse_proxy, verified_tls
 from holdfast.aws.http import Deadline, HTTPRequest, Limits, ResponseParser
 from holdfast.aws.network import Network
 from holdfast.aws.socket_network import SocketNetwork
@@ -56,7 +56,7 @@ def scripted(*connections):
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with listener:
-        yield Endpoint(False, "127.0.0.1", listener.getsockname()[1]), accepted
+        yield HTTPEndpoint(False, "127.0.0.1", listener.getsockname()[1]), accepted
         thread.join(5)
         assert not thread.is_alive()
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.aws.endpoint import Endpoint
+    from holdfast.aws.endpoint import HTTPEndpoint
 
 T = TypeVar("T")
 
@@ -43,14 +43,17 @@ class AsyncioConnection(asyncio.BufferedProtocol):
     # The transport's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=_SENT_LATER)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
+        """Return where the next bytes go."""
         return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Keep the bytes that came; stop reading when too many wait."""
         self._came.append(bytes(self._view[:nbytes]))
         self._held += nbytes
         if self._held >= _HELD and not self._paused and self._transport is not None:
@@ -59,11 +62,13 @@ class AsyncioConnection(asyncio.BufferedProtocol):
         _wake(self._receiver)
 
     def eof_received(self) -> bool:
+        """Note the end of the stream."""
         self._ended = True
         _wake(self._receiver)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end of the connection, and wake the waiters."""
         self._ended = True
         if isinstance(exc, OSError):
             self._error = exc
@@ -75,9 +80,11 @@ class AsyncioConnection(asyncio.BufferedProtocol):
         _wake(self._sender)
 
     def pause_writing(self) -> None:
+        """Note that the transport takes no more bytes."""
         self._full = True
 
     def resume_writing(self) -> None:
+        """Wake the sender."""
         self._full = False
         _wake(self._sender)
 
@@ -85,9 +92,11 @@ class AsyncioConnection(asyncio.BufferedProtocol):
 
     @property
     def has_input(self) -> bool:
+        """Whether something came that was not received yet: bytes, or the end."""
         return self._ended or self._held > 0
 
     async def send(self, data: bytes, seconds: float) -> None:
+        """Send all of *data*. Raises OSError, TimeoutError."""
         if self._ended or self._transport is None:
             raise self._error or ConnectionResetError("the other side has closed the connection")
         self._transport.write(data)
@@ -101,6 +110,7 @@ class AsyncioConnection(asyncio.BufferedProtocol):
                 raise self._error or ConnectionResetError("the connection was closed")
 
     async def receive(self, seconds: float) -> bytes:
+        """Return the bytes that came, ``b""`` at the end. Raises OSError, TimeoutError."""
         if not self._came and not self._ended:
             waiter = self._receiver = self._loop.create_future()
             try:
@@ -119,6 +129,7 @@ class AsyncioConnection(asyncio.BufferedProtocol):
         return b""
 
     async def wait(self, seconds: float) -> bool:
+        """Return whether something comes within *seconds*."""
         if not self.has_input:
             waiter = self._receiver = self._loop.create_future()
             try:
@@ -130,6 +141,7 @@ class AsyncioConnection(asyncio.BufferedProtocol):
         return True
 
     def close(self) -> None:
+        """Drop the connection at once. Idempotent."""
         self._ended = True
         if self._transport is not None:
             self._transport.abort()
@@ -174,6 +186,7 @@ class TaskSemaphore:
         self._places = asyncio.BoundedSemaphore(places)
 
     async def acquire(self, seconds: float) -> None:
+        """Wait for a place. Raises TimeoutError."""
         if not self._places.locked():
             await self._places.acquire()
             return
@@ -181,6 +194,7 @@ class TaskSemaphore:
             await self._places.acquire()
 
     def release(self) -> None:
+        """Give the place back."""
         self._places.release()
 
 
@@ -190,7 +204,8 @@ class AsyncioNetwork:
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
 
-    async def connect(self, endpoint: Endpoint, seconds: float) -> AsyncioConnection:
+    async def connect(self, endpoint: HTTPEndpoint, seconds: float) -> AsyncioConnection:
+        """Return a connection, with verified TLS if secure. Raises OSError, TimeoutError."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(seconds):
             _, connection = await loop.create_connection(
@@ -202,14 +217,17 @@ class AsyncioNetwork:
         return connection
 
     def semaphore(self, places: int) -> TaskSemaphore:
+        """Return a new semaphore that lets *places* callers through."""
         return TaskSemaphore(places)
 
     async def sleep(self, seconds: float) -> None:
+        """Wait *seconds*."""
         await asyncio.sleep(seconds)
 
     async def all_of(
         self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
     ) -> list[T]:
+        """Return the results of *calls* in order, at most *at_once* of them under way."""
         results: dict[int, T] = {}
         waiting = iter(enumerate(calls))
 
@@ -226,6 +244,7 @@ class AsyncioNetwork:
         return [results[position] for position in range(len(calls))]
 
     async def shielded(self, call: Coroutine[object, None, T]) -> T:
+        """Return what *call* returns; it runs to its end also when the caller is cancelled."""
         task = asyncio.ensure_future(call)
         cancelled: asyncio.CancelledError | None = None
         while not task.done():

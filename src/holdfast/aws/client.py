@@ -12,7 +12,7 @@ from holdfast.aws.http import exchange, more
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from holdfast.aws.endpoint import Endpoint
+    from holdfast.aws.endpoint import HTTPEndpoint
     from holdfast.aws.http import Deadline, HTTPRequest, Limits, ResponseParser
     from holdfast.aws.network import Network, NetworkConnection
 
@@ -97,7 +97,7 @@ class HTTPClient:
     def __init__(
         self,
         network: Network,
-        endpoint: Endpoint,
+        endpoint: HTTPEndpoint,
         limits: Limits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class HTTPEndpoint:
     """Scheme, host and port of a server."""
 
     secure: bool
@@ -29,7 +29,7 @@ class Endpoint:
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
-def endpoint_of(url: str) -> Endpoint:
+def endpoint_of(url: str) -> HTTPEndpoint:
     """Return the endpoint that *url*, ``http://host:port`` or ``https://host``, names.
 
     Raises ConfigurationError for anything else, also for a path, a user or a query.
@@ -54,10 +54,10 @@ def endpoint_of(url: str) -> Endpoint:
             f"{redacted(url)!r}: expected an endpoint like https://host:port, no more"
         )
     secure = parts.scheme == "https"
-    return Endpoint(secure, parts.hostname, port or (443 if secure else 80))
+    return HTTPEndpoint(secure, parts.hostname, port or (443 if secure else 80))
 
 
-def refuse_proxy(endpoint: Endpoint) -> None:
+def refuse_proxy(endpoint: HTTPEndpoint) -> None:
     """Raise ConfigurationError when the environment sends *endpoint* through a proxy.
 
     Holdfast speaks to servers directly; passing a proxy silently would be a surprise.

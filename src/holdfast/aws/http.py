@@ -147,10 +147,12 @@ class ResponseParser:
     # What httptools calls.
 
     def on_message_begin(self) -> None:
+        """Note that another response begins behind a whole one."""
         if self.done:
             self.surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep one header; those of one name are joined by commas."""
         if self.has_head:
             return  # a trailer
         lower = _lower(name)
@@ -159,6 +161,7 @@ class ResponseParser:
         self.headers[lower] = text if known is None else f"{known}, {text}"
 
     def on_headers_complete(self) -> None:
+        """Keep the status, unless the response is an interim one."""
         if self.done:
             return
         self.status = self._parser.get_status_code()
@@ -171,12 +174,14 @@ class ResponseParser:
             self.done = True
 
     def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
         if self.done:
             self.surplus = True
         else:
             self._pieces.append(body)
 
     def on_message_complete(self) -> None:
+        """Note the end of the response, or of an interim one."""
         if self._interim:
             self._interim = False
             self.headers.clear()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.aws.endpoint import Endpoint
+    from holdfast.aws.endpoint import HTTPEndpoint
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Semaphore(Protocol):
 class Network(Protocol):
     """How connections are made, and how callers wait."""
 
-    async def connect(self, endpoint: Endpoint, seconds: float) -> NetworkConnection:
+    async def connect(self, endpoint: HTTPEndpoint, seconds: float) -> NetworkConnection:
         """Return a connection, over TLS with the certificate verified where *endpoint* is secure.
 
         Raises OSError and TimeoutError.

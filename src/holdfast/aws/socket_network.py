@@ -15,7 +15,7 @@ from holdfast.blocking import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.aws.endpoint import Endpoint
+    from holdfast.aws.endpoint import HTTPEndpoint
 
 T = TypeVar("T")
 
@@ -31,16 +31,19 @@ class SocketConnection:
 
     @property
     def has_input(self) -> bool:
+        """Whether something came that was not received yet: bytes, or the end."""
         return self._has_come()
 
     async def send(self, data: bytes, seconds: float) -> None:
-        # sendall alone would bound the whole, not each wait: a slow but steady peer is no failure.
+        """Send all of *data*. Raises OSError, TimeoutError."""
+        # sendall would bound the whole, not each wait: a slow but steady peer is not a failure.
         self._socket.settimeout(max(seconds, 0.001))
         rest = memoryview(data)
         while rest:
             rest = rest[self._socket.send(rest) :]
 
     async def receive(self, seconds: float) -> bytes:
+        """Return the bytes that came, ``b""`` at the end. Raises OSError, TimeoutError."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return ahead
@@ -48,6 +51,7 @@ class SocketConnection:
         return self._socket.recv(_RECEIVE)
 
     async def wait(self, seconds: float) -> bool:
+        """Return whether something comes within *seconds*."""
         ends = time.monotonic() + seconds
         while not self._has_come():
             left = ends - time.monotonic()
@@ -56,6 +60,7 @@ class SocketConnection:
         return True
 
     def close(self) -> None:
+        """Drop the connection at once. Idempotent."""
         self._socket.close()
 
     def _has_come(self) -> bool:
@@ -85,10 +90,12 @@ class ThreadSemaphore:
         self._places = threading.BoundedSemaphore(places)
 
     async def acquire(self, seconds: float) -> None:
+        """Wait for a place. Raises TimeoutError."""
         if not self._places.acquire(timeout=max(seconds, 0)):
             raise TimeoutError("no connection became free")
 
     def release(self) -> None:
+        """Give the place back."""
         self._places.release()
 
 
@@ -98,7 +105,8 @@ class SocketNetwork:
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
 
-    async def connect(self, endpoint: Endpoint, seconds: float) -> SocketConnection:
+    async def connect(self, endpoint: HTTPEndpoint, seconds: float) -> SocketConnection:
+        """Return a connection, with verified TLS if secure. Raises OSError, TimeoutError."""
         connected = socket.create_connection((endpoint.host, endpoint.port), timeout=seconds)
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,14 +118,17 @@ class SocketNetwork:
             raise
 
     def semaphore(self, places: int) -> ThreadSemaphore:
+        """Return a new semaphore that lets *places* callers through."""
         return ThreadSemaphore(places)
 
     async def sleep(self, seconds: float) -> None:
+        """Wait *seconds*."""
         time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
 
     async def all_of(
         self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
     ) -> list[T]:
+        """Return the results of *calls* in order, at most *at_once* of them under way."""
         if len(calls) <= 1 or at_once == 1:
             return [run(call()) for call in calls]
         failed = threading.Event()
@@ -141,4 +152,5 @@ class SocketNetwork:
         return [future.result() for future in futures]  # type: ignore[misc]
 
     async def shielded(self, call: Coroutine[object, None, T]) -> T:
+        """Return what *call* returns; it runs to its end also when the caller is cancelled."""
         return await call

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from holdfast.errors import InvalidValueError, PreconditionFailedError
-from holdfast.objects.capabilities import BulkDeleter, Tagger, VersionStore
+from holdfast.objects.capabilities import BulkDeleter
 from holdfast.objects.checks import (
     check_content_type,
     check_count,
@@ -21,8 +21,6 @@ from holdfast.objects.checks import (
     span_of,
 )
 from holdfast.objects.download import borrowed, download
-from holdfast.objects.driver import BucketCapability
-from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.filter import Filter, filtered
 from holdfast.objects.folder_sync import SyncReport, pull, push
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks
@@ -325,35 +323,6 @@ class Bucket(BucketMaintenance):
         call = self._version_store().restore(check_key(key), check_version(version))
         return await self._written("restore", (key,), call, _size)
 
-    async def erase(self, key: str) -> Erasure:
-        """Remove *key* permanently: every version, delete marker and incomplete upload.
-
-        What a lock holds stays and is reported: look at `held` before you say that it is gone.
-        Not atomic. Raises UnsupportedError where the backend may hide what lies inside another
-        key, UnavailableError when others write faster than this removes.
-        """
-        check_key(key)
-        call = erase(self._driver, key, lambda found: found == key)
-        return await self._written("erase", (key,), call)
-
-    async def erase_prefix(self, prefix: str) -> Erasure:
-        """Remove permanently, as `erase` does, all keys that start with *prefix*.
-
-        Raises InvalidValueError for an empty one, which would mean the whole bucket.
-        """
-        if not check_prefix(prefix):
-            raise InvalidValueError(
-                "erasure", "prefix", "it is empty, which means the whole bucket"
-            )
-        gone: dict[str, None] = {}  # in order, and each once whatever its versions
-
-        def belongs(key: str) -> bool:
-            gone[key] = None
-            return True
-
-        call = erase(self._driver, prefix, belongs)
-        return await self._written("erase", gone, call)
-
     async def sync_up(
         self, folder: str | Path, prefix: str = "", *, delete: bool = False
     ) -> SyncReport:
@@ -399,26 +368,6 @@ class Bucket(BucketMaintenance):
         if version is None:
             return self._driver.read(key)
         return self._version_store().read_version(key, check_version(version))
-
-    def _tagger(self) -> Tagger:
-        self._require(BucketCapability.TAGS)
-        assert isinstance(self._driver, Tagger)
-        return self._driver
-
-    def _version_store(self) -> VersionStore:
-        self._require(BucketCapability.VERSIONS)
-        assert isinstance(self._driver, VersionStore)
-        return self._driver
-
-    def _check_options(self, options: PutOptions) -> None:
-        for asked, capability in (
-            (options.if_absent, BucketCapability.CONDITIONAL_CREATE),
-            (options.if_match is not None, BucketCapability.CONDITIONAL_REPLACE),
-            (options.tags, BucketCapability.TAGS),
-            (options.resume is not None, BucketCapability.RESUMABLE_UPLOADS),
-        ):
-            if asked:
-                self._require(capability)
 
 
 def _size(info: ObjectInfo) -> int:

@@ -9,14 +9,15 @@ import stat
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from holdfast.errors import ObjectKeyError, StorageError
 from holdfast.objects.checks import check_key
 from holdfast.objects.localfile import refusals
 
 if TYPE_CHECKING:
-    from holdfast.objects.bucket import Bucket
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
     from holdfast.objects.object_info import ObjectInfo
     from holdfast.offload import Offload
 
@@ -38,6 +39,30 @@ class SyncReport:
     skipped: tuple[str, ...] = ()
 
 
+class SyncedBucket(Protocol):
+    """What a sync needs of a bucket: `Bucket` has these, with more parameters."""
+
+    def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
+        """Yield the objects under *prefix*."""
+        ...
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """Return the description of *key*."""
+        ...
+
+    async def upload(self, path: Path, key: str, *, metadata: Mapping[str, str]) -> ObjectInfo:
+        """Store a local file."""
+        ...
+
+    async def download(self, key: str, path: Path) -> ObjectInfo:
+        """Write an object to a local file."""
+        ...
+
+    async def delete_many(self, keys: Iterable[str]) -> int:
+        """Remove *keys*."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
@@ -46,7 +71,7 @@ class _File:
 
 
 async def push(
-    bucket: Bucket, offload: Offload, folder: Path, prefix: str, *, delete: bool
+    bucket: SyncedBucket, offload: Offload, folder: Path, prefix: str, *, delete: bool
 ) -> SyncReport:
     """Upload the files of *folder* to *prefix*; remove other objects if *delete*."""
     with refusals(folder):
@@ -69,7 +94,7 @@ async def push(
 
 
 async def pull(
-    bucket: Bucket, offload: Offload, prefix: str, folder: Path, *, delete: bool
+    bucket: SyncedBucket, offload: Offload, prefix: str, folder: Path, *, delete: bool
 ) -> SyncReport:
     """Download the objects under *prefix* to *folder*; remove other files if *delete*.
 
@@ -101,7 +126,7 @@ async def pull(
     return SyncReport(tuple(changed), tuple(stale), len(found) - len(changed), skipped)
 
 
-async def _is_same(bucket: Bucket, offload: Offload, listed: ObjectInfo, file: _File) -> bool:
+async def _is_same(bucket: SyncedBucket, offload: Offload, listed: ObjectInfo, file: _File) -> bool:
     """Return whether *file* has the bytes of the object: by size and time, else by SHA-256."""
     info: ObjectInfo | None = listed
     if (

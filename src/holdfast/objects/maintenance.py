@@ -1,4 +1,4 @@
-"""The part of a bucket that is not about one object's bytes: health, figures, URLs, sweeping."""
+"""The part of a bucket beside reading and writing: health, figures, URLs, erasure, sweeping."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from holdfast.capability import require
 from holdfast.errors import InvalidValueError
 from holdfast.health import Health, probed
 from holdfast.objects.administration import Administration
-from holdfast.objects.capabilities import PostPresigner, Presigner, RetryCounter, UploadStore
-from holdfast.objects.checks import check_content_type, check_key
+from holdfast.objects.capabilities import (
+    PostPresigner,
+    Presigner,
+    RetryCounter,
+    Tagger,
+    UploadStore,
+    VersionStore,
+)
+from holdfast.objects.checks import check_content_type, check_key, check_prefix
 from holdfast.objects.driver import BucketCapability
+from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks, Instrumentation
 from holdfast.objects.presign import PresignOptions, PresignPostOptions
 
 if TYPE_CHECKING:
     from holdfast.objects.driver import BucketDriver
     from holdfast.objects.presign import PresignedPost, PresignedURL
+    from holdfast.objects.upload import PutOptions
     from holdfast.offload import Offload
     from holdfast.stats import Stats
 
@@ -27,7 +36,7 @@ _FORM = PresignPostOptions()
 
 
 class BucketMaintenance:
-    """What a bucket offers besides its objects; `Bucket` inherits it."""
+    """What a bucket does besides reading and writing objects; `Bucket` inherits it."""
 
     def __init__(self, driver: BucketDriver, offload: Offload, hooks: Hooks) -> None:
         self._driver = driver
@@ -126,5 +135,54 @@ class BucketMaintenance:
             await self._driver.abort_upload(upload)
         return len(old)
 
+    async def erase(self, key: str) -> Erasure:
+        """Remove *key* permanently: every version, delete marker and incomplete upload.
+
+        What a lock holds stays and is reported: look at `held` before you say that it is gone.
+        Not atomic. Raises UnsupportedError where the backend may hide what lies inside another
+        key, UnavailableError when others write faster than this removes.
+        """
+        check_key(key)
+        call = erase(self._driver, key, lambda found: found == key)
+        return await self._instrumentation.write("erase", (key,), call, actor=self._actor)
+
+    async def erase_prefix(self, prefix: str) -> Erasure:
+        """Remove permanently, as `erase` does, all keys that start with *prefix*.
+
+        Raises InvalidValueError for an empty one, which would mean the whole bucket.
+        """
+        if not check_prefix(prefix):
+            raise InvalidValueError(
+                "erasure", "prefix", "it is empty, which means the whole bucket"
+            )
+        gone: dict[str, None] = {}  # in order, and each once whatever its versions
+
+        def belongs(key: str) -> bool:
+            gone[key] = None
+            return True
+
+        call = erase(self._driver, prefix, belongs)
+        return await self._instrumentation.write("erase", gone, call, actor=self._actor)
+
     def _require(self, capability: BucketCapability) -> None:
         require(capability, self._driver.capabilities, self._driver.name)
+
+    def _tagger(self) -> Tagger:
+        self._require(BucketCapability.TAGS)
+        assert isinstance(self._driver, Tagger)
+        return self._driver
+
+    def _version_store(self) -> VersionStore:
+        self._require(BucketCapability.VERSIONS)
+        assert isinstance(self._driver, VersionStore)
+        return self._driver
+
+    def _check_options(self, options: PutOptions) -> None:
+        for asked, capability in (
+            (options.if_absent, BucketCapability.CONDITIONAL_CREATE),
+            (options.if_match is not None, BucketCapability.CONDITIONAL_REPLACE),
+            (options.tags, BucketCapability.TAGS),
+            (options.resume is not None, BucketCapability.RESUMABLE_UPLOADS),
+        ):
+            if asked:
+                self._require(capability)

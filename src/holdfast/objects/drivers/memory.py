@@ -67,23 +67,29 @@ class MemoryBucketDriver:
         self._settings: dict[type[Setting], Setting] = {}
 
     def write(self, key: str) -> MemoryObjectWriter:
+        """Return a writer of *key*. No I/O."""
         return MemoryObjectWriter(self, key)
 
     def read(self, key: str) -> MemoryRangeReader:
+        """Return a reader of *key*. No I/O."""
         return MemoryRangeReader(self, key, None)
 
     def read_version(self, key: str, version: str) -> MemoryRangeReader:
+        """Return a reader of one version. No I/O."""
         return MemoryRangeReader(self, key, version)
 
     async def head(self, key: str) -> ObjectInfo | None:
+        """Return the description of *key*, None when there is no such object."""
         return self._described(self.newest(key))
 
     async def head_version(self, key: str, version: str) -> ObjectInfo | None:
+        """Return the description of that version; None for a delete marker and for no version."""
         return self._described(self._version(key, version))
 
     async def list(
         self, prefix: str, *, after: str | None, delimiter: str | None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+        """Yield the entries under *prefix* behind *after*, in code-point order."""
         with self._lock:
             keys = sorted(key for key in self._chains if key.startswith(prefix))
 
@@ -97,6 +103,7 @@ class MemoryBucketDriver:
             yield entry
 
     async def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+        """Yield every version and delete marker of keys that start with *prefix*, in order."""
         with self._lock:
             chains = sorted(item for item in self._chains.items() if item[0].startswith(prefix))
         for key, chain in chains:
@@ -113,6 +120,7 @@ class MemoryBucketDriver:
                 )
 
     async def delete(self, key: str) -> bool:
+        """Remove *key* or hide it behind a delete marker; return whether it was there."""
         with self._lock:
             if self.newest(key) is None:
                 return False
@@ -123,6 +131,7 @@ class MemoryBucketDriver:
             return True
 
     async def delete_version(self, key: str, version: str) -> bool:
+        """Remove one version or delete marker permanently; return whether it was there."""
         with self._lock:
             chain = self._chains.get(key, [])
             left = [stored for stored in chain if stored.version != version]
@@ -133,24 +142,30 @@ class MemoryBucketDriver:
             return len(left) < len(chain)
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
+        """Publish *source* with all that it has as *target*. Raises ObjectNotFoundError."""
         return self._store_again(target, self.find(source))
 
     async def restore(self, key: str, version: str) -> ObjectInfo:
+        """Publish that version again, as the newest. Raises ObjectNotFoundError."""
         return self._store_again(key, self.find(key, version))
 
     async def tags(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*. Raises ObjectNotFoundError."""
         return dict(self.find(key).tags)
 
     async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key*. Raises ObjectNotFoundError."""
         with self._lock:
             tagged = replace(self.find(key), tags=dict(tags))
             self._chains[key] = [*self._chains[key][:-1], tagged]
 
     async def setting(self, kind: type[S]) -> S | None:
+        """Return the setting of that *kind*, None when it was never made."""
         found = self._settings.get(kind)
         return found if isinstance(found, kind) else None
 
     async def configure(self, setting: Setting) -> None:
+        """Replace the setting of this kind."""
         kept = setting
         if isinstance(setting, BucketTags):
             kept = BucketTags(dict(setting.tags))
@@ -158,6 +173,7 @@ class MemoryBucketDriver:
             self._settings[type(setting)] = kept
 
     async def unset(self, kind: type[Setting]) -> None:
+        """Remove the setting of that *kind*, if there is one."""
         self._settings.pop(kind, None)
 
     async def sweep(self) -> int:
@@ -234,15 +250,18 @@ class MemoryObjectWriter:
         self._chunks: list[bytes] = []
 
     async def write(self, chunk: bytes) -> None:
+        """Append *chunk*."""
         self._chunks.append(chunk)
 
     async def commit(self, spec: CommitSpec) -> ObjectInfo:
+        """Publish everything in one step. Raises PreconditionFailedError."""
         content = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         info = self._driver.publish(self._key, content, spec)
         self._chunks.clear()
         return info
 
     async def abort(self) -> None:
+        """Leave nothing behind, unless it is committed. Idempotent."""
         self._chunks.clear()
 
 
@@ -256,14 +275,17 @@ class MemoryRangeReader:
         self._content: bytes | None = None
 
     async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:  # noqa: ARG002 - nothing to gain
+        """Pin the object as it is now. Raises ObjectNotFoundError."""
         stored = self._driver.find(self._key, self._version)
         self._content = stored.content
         return self._driver.describe(stored)
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Return exactly *size* stored bytes from *offset*. Raises IntegrityError."""
         if self._content is None:
             raise RuntimeError("the reader is closed")
         return self._content[offset : offset + size]
 
     async def close(self) -> None:
+        """Release it. Idempotent."""
         self._content = None

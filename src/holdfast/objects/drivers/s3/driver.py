@@ -64,10 +64,12 @@ class S3Driver:
 
     @property
     def name(self) -> str:
+        """The kind of server, for error messages."""
         return f"s3 ({self._profile.name})"
 
     @property
     def capabilities(self) -> frozenset[BucketCapability]:
+        """What this kind of server can do."""
         return self._profile.capabilities
 
     async def prepare(self) -> None:
@@ -89,12 +91,15 @@ class S3Driver:
         self._profile = server_profile_of(response.headers.get("server", ""))
 
     def write(self, key: str) -> S3ObjectWriter:
+        """Return a writer of *key*. No I/O."""
         return S3ObjectWriter(self._uploader, self._service, key, self._refusal(key))
 
     def read(self, key: str) -> S3RangeReader:
+        """Return a reader of *key*. No I/O."""
         return S3RangeReader(self._service, self._uploader, key, self._refusal(key))
 
     async def head(self, key: str) -> ObjectInfo | None:
+        """Return the description of *key*, None when there is no such object."""
         if self._refusal(key) is not None:
             return None  # and never asked for: the server might take it for another key
         found = await self._uploader.head(key)
@@ -103,9 +108,11 @@ class S3Driver:
     def list(
         self, prefix: str, *, after: str | None, delimiter: str | None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
+        """Yield the entries under *prefix* behind *after*, in code-point order."""
         return listing_pages.list_objects(self._service, prefix, after=after, delimiter=delimiter)
 
     async def delete(self, key: str) -> bool:
+        """Remove *key* or hide it behind a delete marker; return whether it was there."""
         there = await self.head(key) is not None
         if there:
             await self._service.call(S3Request("DeleteObject", "DELETE", key))
@@ -125,13 +132,16 @@ class S3Driver:
         return len(there)
 
     async def erase(self, versions: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
+        """Remove each of *versions* permanently; return those that a lock holds. Not atomic."""
         return await batch_delete.erase(self._service, versions)
 
     async def describe(self, keys: Sequence[str]) -> Sequence[ObjectInfo | None]:
+        """Return the description of each of *keys*, by position, None where no object is."""
         calls = [partial(self.head, key) for key in keys]
         return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
 
     async def tagged(self, keys: Sequence[str]) -> Sequence[dict[str, str]]:
+        """Return the tags of each of *keys*, by position; none where no object is."""
         calls = [partial(self._tags_or_none, key) for key in keys]
         return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
 
@@ -142,9 +152,11 @@ class S3Driver:
             return {}
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
+        """Publish *source* with all that it has as *target*. Raises ObjectNotFoundError."""
         return await self._copy_object(source, None, target)
 
     async def restore(self, key: str, version: str) -> ObjectInfo:
+        """Publish that version again, as the newest. Raises ObjectNotFoundError."""
         return await self._copy_object(key, version, key)
 
     async def _copy_object(self, source: str, version: str | None, target: str) -> ObjectInfo:
@@ -157,57 +169,71 @@ class S3Driver:
         return await copy(self._service, self._uploader, CopySource(source, version), target)
 
     async def tags(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
         return await tags_of(self._service, key)
 
     async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key*. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
         await set_tags(self._service, key, tags)
 
     def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+        """Yield every version and delete marker of keys that start with *prefix*, in order."""
         return listing_pages.list_versions(self._service, prefix)
 
     def read_version(self, key: str, version: str) -> S3RangeReader:
+        """Return a reader of one version. No I/O."""
         refusal = self._refusal(key)
         return S3RangeReader(self._service, self._uploader, key, refusal, version)
 
     async def head_version(self, key: str, version: str) -> ObjectInfo | None:
+        """Return the description of that version; None for a delete marker and for no version."""
         if self._refusal(key) is not None:
             return None
         found = await self._uploader.head(key, version)
         return None if found is None else found.info
 
     async def delete_version(self, key: str, version: str) -> bool:
+        """Remove one version or delete marker permanently; return whether it was there."""
         if self._refusal(key) is not None:
             return False
         return await object_lock.remove_version(self._service, key, version)
 
     async def setting(self, kind: type[S]) -> S | None:
+        """Return the setting of that *kind*, None when it was never made."""
         return await setting_documents.read(self._service, kind)
 
     async def configure(self, setting: Setting) -> None:
+        """Replace the setting of this kind."""
         await setting_documents.make(self._service, setting)
 
     async def unset(self, kind: type[Setting]) -> None:
+        """Remove the setting of that *kind*, if there is one."""
         await setting_documents.remove(self._service, kind)
 
     async def lock_of(self, key: str, version: str | None) -> ObjectLock:
+        """Return the lock of that version, of the newest when None. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
         return await object_lock.lock_of(self._service, key, version)
 
     async def retain(self, key: str, version: str | None, retention: Retention) -> None:
+        """Keep that version until a time. Raises ObjectNotFoundError, ObjectLockedError."""
         self._refuse_absent(key)
         await object_lock.retain(self._service, key, version, retention)
 
     async def hold(self, key: str, version: str | None, *, held: bool) -> None:
+        """Set or lift the legal hold of that version. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
         await object_lock.hold(self._service, key, version, held=held)
 
     @property
     def retries(self) -> int:
+        """How many requests were sent again since the bucket was opened."""
         return self._service.retries
 
     async def probe(self) -> None:
+        """Do the least that shows that the backend can be used. Raises what prevents it."""
         await self._look()
 
     async def sweep(self) -> int:
@@ -215,6 +241,7 @@ class S3Driver:
         return 0
 
     async def presign(self, key: str, options: PresignOptions) -> PresignedURL:
+        """Return a URL for *key*. No I/O except for credentials."""
         refusal = self._refusal(key)
         if refusal is not None:
             raise ObjectKeyError(key, refusal)
@@ -227,15 +254,18 @@ class S3Driver:
         return await self._service.presign(self._public_address(), key, asked, options)
 
     async def presign_post(self, key: str, options: PresignPostOptions) -> PresignedPost:
+        """Return a form for *key*. No I/O except for credentials."""
         refusal = self._refusal(key)
         if refusal is not None:
             raise ObjectKeyError(key, refusal)
         return await self._service.presign_post(self._public_address(), key, options)
 
     def uploads(self, prefix: str) -> AsyncIterator[Upload]:
+        """Yield the incomplete uploads whose key starts with *prefix*."""
         return listing_pages.list_uploads(self._service, prefix)
 
     async def abort_upload(self, upload: Upload) -> None:
+        """Remove *upload* and its parts, unless it is gone."""
         query = (("uploadId", upload.id),)
         try:
             await self._service.call(S3Request("AbortMultipartUpload", "DELETE", upload.key, query))

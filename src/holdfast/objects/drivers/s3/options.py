@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
-from holdfast.aws.endpoint import Endpoint, endpoint_of
+from holdfast.aws.endpoint import HTTPEndpoint, endpoint_of
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class BucketAddress:
     """Where a bucket's requests go. *prefix* comes before each key in the path."""
 
     bucket: str
-    endpoint: Endpoint
+    endpoint: HTTPEndpoint
     prefix: str
 
 
@@ -158,6 +158,6 @@ def address_of(bucket: str, options: S3Options) -> BucketAddress:
     )
     if virtual:
         return BucketAddress(
-            bucket, Endpoint(endpoint.secure, f"{bucket}.{endpoint.host}", endpoint.port), "/"
+            bucket, HTTPEndpoint(endpoint.secure, f"{bucket}.{endpoint.host}", endpoint.port), "/"
         )
     return BucketAddress(bucket, endpoint, f"/{bucket}/")

@@ -67,6 +67,7 @@ class S3RangeReader:
         self._end: int | None = None
 
     async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:
+        """Pin the object as it is now. Raises ObjectNotFoundError."""
         if self._refusal is not None:
             raise ObjectNotFoundError(self._key, self._version)
         first = start or 0
@@ -90,6 +91,7 @@ class S3RangeReader:
         return self._info
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Return exactly *size* stored bytes from *offset*. Raises IntegrityError."""
         pieces: list[memoryview] = []
         wanted = size
         failures = 0
@@ -116,6 +118,7 @@ class S3RangeReader:
         sink: Callable[[int, bytes], Awaitable[None]],
         missing: Callable[[int, int], bool] | None = None,
     ) -> None:
+        """Give every window to *sink*, from several tasks. Raises IntegrityError."""
         info = self._known
         step = part_size(info.size, self._options.part)
         pieces = [
@@ -148,6 +151,7 @@ class S3RangeReader:
         return piece
 
     async def close(self) -> None:
+        """Release it. Idempotent."""
         self._closed = True
         self._drop()
 

@@ -112,12 +112,14 @@ class ChunkSpool(Spool):
         """Nobody else can change them."""
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Return *size* bytes from *offset*."""
         if self._file is not None:
             return await self.offload.run(self._pread, offset, size)
         whole = self._joined()
         return whole if size == len(whole) else whole[offset : offset + size]
 
     def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
+        """Yield the bytes from *start* to *end*, blocking."""
         if self._file is None:
             yield memoryview(self._joined())[start:end]
         else:
@@ -125,6 +127,7 @@ class ChunkSpool(Spool):
                 yield self._pread(offset, min(WINDOW, end - offset))
 
     def close(self) -> None:
+        """Release memory and file. Idempotent."""
         with self._lock:
             self._closed = True
             self._chunks = []
@@ -184,12 +187,14 @@ class FileSpool(Spool):
         return whole.hexdigest()
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Return *size* bytes from *offset*."""
         try:
             return await self.offload.run(self._file.read, offset, size)
         except IntegrityError:
             raise self._changed() from None
 
     def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
+        """Yield the bytes from *start* to *end*, blocking."""
         try:
             with refusals(self._path):
                 yield from self._file.windows(start, end)
@@ -197,6 +202,7 @@ class FileSpool(Spool):
             raise self._changed() from None
 
     async def check(self) -> None:
+        """Raise IntegrityError when the file changed since it was opened."""
         try:
             now = state_of(await self.offload.run(self._path.stat))
         except FileNotFoundError:
@@ -205,6 +211,7 @@ class FileSpool(Spool):
             raise self._changed()
 
     def close(self) -> None:
+        """Release memory and file. Idempotent."""
         self._file.close()
 
     def _changed(self) -> IntegrityError:
