@@ -209,7 +209,7 @@ def test_a_bucket_whose_word_on_versions_is_damaged_is_refused_by_name(root, buc
     bucket.put("k", b"1")
     path = root / ".holdfast/versioning.json"
     path.write_bytes(content)
-    with pytest.raises(IntegrityError, match=f"{path}: not what a bucket says of versions"):
+    with pytest.raises(IntegrityError, match=f"{path}: not a versioning file"):
         bucket.delete("k")
     with pytest.raises(IntegrityError, match=str(path)):
         sync.open_bucket(root).__enter__()
@@ -219,8 +219,8 @@ def test_a_bucket_whose_word_on_versions_is_damaged_is_refused_by_name(root, buc
     ("old", "new", "reason"),
     [
         (b'"serial": 1', b'"serial": "1"', "serial"),
-        (b'"version": "', b'"version": "../', "is no version"),
-        (b'"version": "', b'"previous": "../null", "version": "', "is no version"),
+        (b'"version": "', b'"version": "../', "is not a version"),
+        (b'"version": "', b'"previous": "../null", "version": "', "is not a version"),
         (b'"key": "k"', b'"key": "l"', "the record of 'l', not of 'k'"),
         (b'"format": 2', b'"format": 3', "format 3, this version reads 1 and 2"),
     ],
