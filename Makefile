@@ -47,12 +47,13 @@ format: $(STAMP) ## rewrite the code as the formatter wants it
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --upgrade
 
-lock: ## resolve pyproject.toml anew into requirements.lock and requirements-bench.lock
+lock: ## resolve pyproject.toml again into the requirements*.lock, and that of moto
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(BIN)/$(COMPILE) --all-extras --group dev --group bench \
 		--output-file requirements-bench.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --all-extras --group dev --constraints requirements-bench.lock \
 		--output-file requirements.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --output-file tools/services/moto.lock tools/services/moto.in
 
 bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
