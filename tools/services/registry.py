@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.services.dynamodb import DYNAMODB
+from tools.services.dynamodb import DYNOXIDE, MOTO
 from tools.services.failure import ServicesError
 from tools.services.mariadb import MARIADB
+from tools.services.mysql import MYSQL
 from tools.services.postgresql import PGBOUNCER, POSTGRESQL
 from tools.services.redis import REDIS, REDIS_CLUSTER, REDIS_SENTINEL
 from tools.services.s3 import MINIO, VERSITY
@@ -21,10 +22,12 @@ SERVERS: tuple[Server, ...] = (
     POSTGRESQL,
     PGBOUNCER,
     MARIADB,
+    MYSQL,
     REDIS,
     MINIO,
     VERSITY,
-    DYNAMODB,
+    DYNOXIDE,
+    MOTO,
     TOXIPROXY,
     REDIS_CLUSTER,
     REDIS_SENTINEL,
