@@ -93,7 +93,7 @@ async def test_a_password_that_is_not_escaped_is_refused_untold(scheme, user, pa
 
 @pytest.mark.parametrize("opener", [open_cache, open_bucket, lambda url: open_store(url, [])])
 async def test_what_is_no_url_is_refused_untold(opener):
-    with pytest.raises(ConfigurationError, match=r"'\*\*\*@h' is no URL") as refusal:
+    with pytest.raises(ConfigurationError, match=r"'\*\*\*@h' is not a URL") as refusal:
         async with opener("bob:secret@h"):
             pass
     assert "secret" not in str(refusal.value)
