@@ -257,6 +257,6 @@ class AsyncioNetwork:
             except BaseException:  # noqa: BLE001 - the task holds it, and result() raises it
                 break
         if cancelled is not None:
-            task.exception()  # seen: the caller's cancellation says more
+            task.exception()  # retrieved, or asyncio logs it: the cancellation is what counts
             raise cancelled
         return task.result()

@@ -257,7 +257,7 @@ async def _send(
             await connection.send(window, deadline.read())
     finally:
         await windows.aclose()
-    assert sent == body.size, "a content yields as many bytes as it says"
+    assert sent == body.size, "a body yields exactly its size"
     return True
 
 

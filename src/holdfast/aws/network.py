@@ -1,4 +1,4 @@
-"""The contract under HTTP: connections that carry bytes, and how callers wait and run at once.
+"""The contract of a network: connections that carry bytes, and how callers wait and run at once.
 
 Two modules implement it: `asyncio_network` for the event loop, and `socket_network` for blocking
 sockets, whose coroutines never suspend.

@@ -1,4 +1,4 @@
-"""When a failed request is sent again: the budget, the pause before it, the server's wish."""
+"""Retries of failed requests: the budget for them, and the pause before each."""
 
 from __future__ import annotations
 

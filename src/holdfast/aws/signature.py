@@ -1,4 +1,4 @@
-"""Signature Version 4, as AWS documents it, and the credentials that requests are signed with."""
+"""Signature Version 4, as AWS documents it, and the credentials to sign with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 _MARGIN = timedelta(minutes=5)
-# What proxies and the wire itself may change on the way.
+# What proxies may change on the way.
 _NEVER_SIGNED = frozenset({"authorization", "expect", "user-agent", "transfer-encoding"})
 
 
@@ -94,7 +94,7 @@ class Signer:
     ) -> None:
         """Add date, token and authorization to *headers*, which have lower-case names.
 
-        *path* and *query* are as they go over the wire. The payload's hash is the header
+        *path* and *query* are as they are sent. The payload's hash is the header
         ``x-amz-content-sha256``, which has to be there.
         """
         stamp = f"{now:%Y%m%dT%H%M%SZ}"

@@ -144,7 +144,7 @@ class SocketNetwork:
 
         with ThreadPoolExecutor(at_once, thread_name_prefix="holdfast-transfer") as pool:
             futures = [pool.submit(one, call) for call in calls]
-        # In order of time the first failure is the cause; the others were told to stop.
+        # The first failure in order is the cause; the others stopped because of it.
         for future in futures:
             error = future.exception()
             if error is not None:

@@ -1,4 +1,4 @@
-"""The bucket that people hold."""
+"""The bucket: puts, gets, lists, copies and deletes objects on any backend."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ class Bucket(BucketMaintenance):
         call: Awaitable[T],
         size: Callable[[T], int] | None = None,
     ) -> T:
-        """Return what *call*, a write of *keys*, returns: counted, and told to the hooks."""
+        """Return what *call*, a write of *keys*, returns: counted, and passed to the hooks."""
         if not self._hooked:
             return await self._recorder.timed(operation, call, size)
         return await self._instrumentation.write(

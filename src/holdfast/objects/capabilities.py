@@ -1,4 +1,4 @@
-"""What some drivers can do beyond the contract: one small protocol for each such capability.
+"""Protocols of what some drivers can do beyond the contract, one for each capability.
 
 A driver that implements a protocol lists its BucketCapability; the bucket asks for that, and
 refuses by its name. The protocols without a capability are faster ways to do what every driver

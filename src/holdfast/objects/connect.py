@@ -1,4 +1,4 @@
-"""From a URL to an open bucket; a driver is loaded with the first bucket that needs it."""
+"""Opens a bucket from its URL; each driver is loaded with the first bucket that needs it."""
 
 from __future__ import annotations
 

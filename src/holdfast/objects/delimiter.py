@@ -1,4 +1,4 @@
-"""Listing with a delimiter, over any ordered scan that can start anywhere."""
+"""Groups listed keys by a delimiter, over any ordered scan that can start anywhere."""
 
 from __future__ import annotations
 

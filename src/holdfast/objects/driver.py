@@ -1,8 +1,8 @@
-"""The contract that a backend of buckets implements, and the names of what some can do beyond it.
+"""The contract that a backend of buckets implements, and the names of optional capabilities.
 
 The bucket checks keys, values and checksums before a driver gets them and after it answers; a
 driver only stores. Writers, readers and borrowed files are made without any I/O, so that a caller
-who is cancelled in the middle always holds something to close.
+that is cancelled in the middle always has something to close.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ async def erase(driver: BucketDriver, prefix: str, belongs: Callable[[str], bool
 
 
 async def _check_visible(driver: BucketDriver, prefix: str) -> None:
-    """Raise UnsupportedError when an object stands where the prefix has a folder.
+    """Raise UnsupportedError when an object has the name of a folder in the prefix.
 
     Some servers then keep what is below, and leave it out of every listing.
     """

@@ -147,7 +147,7 @@ class Instrumentation:
         if self._hooks.audit is None:
             return
         info = outcome if isinstance(outcome, ObjectInfo) else None
-        told = self._hooks.audit(
+        awaitable = self._hooks.audit(
             WriteEvent(
                 actor=actor,
                 operation=operation,
@@ -159,5 +159,5 @@ class Instrumentation:
                 seconds=seconds,
             )
         )
-        if told is not None:
-            await told
+        if awaitable is not None:
+            await awaitable

@@ -1,4 +1,4 @@
-"""The part of a bucket beside reading and writing: health, figures, URLs, erasure, sweeping."""
+"""What a bucket does beside reading and writing: health, stats, URLs, erasure, sweeping."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class BucketMaintenance:
         return Administration(self._driver)
 
     def acting_as(self, actor: str) -> Self:
-        """Return the same bucket; its writes are told to the audit as *actor*'s."""
+        """Return the same bucket; the audit gets its writes as *actor*'s."""
         acting = copy(self)
         acting._actor = actor  # noqa: SLF001 - its own
         return acting

@@ -1,4 +1,4 @@
-"""Downloads that go on where an earlier try broke off.
+"""Resumable downloads: they go on where an earlier try broke off.
 
 The bytes go into a hidden file beside the target, whose name depends on the target, the key and the
 version alone, so that the next try finds it. Beside it a resume file says, window by window, what

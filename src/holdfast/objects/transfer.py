@@ -62,7 +62,7 @@ class Meter:
     """Calls a progress callback while a transfer goes on.
 
     It is called with bytes done and bytes in all, rising, for the last time with both equal, and
-    once for an empty transfer. Where the total is not known, what is done so far stands for it.
+    once for an empty transfer. Where the total is not known, it is the bytes done so far.
     """
 
     def __init__(self, progress: Progress | None, total: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the settings of a bucket mean, its uploads under way and its forms."""
+"""Cases of settings of a bucket, object lock, incomplete uploads and presigned forms."""
 
 from __future__ import annotations
 

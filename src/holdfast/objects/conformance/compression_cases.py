@@ -1,4 +1,4 @@
-"""What compression means: readers see the content alone."""
+"""Cases of compression: readers get the content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What erasing, filtering and syncing mean."""
+"""Cases of erasure, filters and folder sync."""
 
 from __future__ import annotations
 

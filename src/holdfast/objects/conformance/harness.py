@@ -1,4 +1,4 @@
-"""What a backend gives to the suite, and the blocking bucket in the clothes of the async one."""
+"""The harness that a backend gives to the suite, and the blocking bucket behind async methods."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def blocking_bucket(harness: BucketHarness) -> AsyncIterator[Bucket]:
 
 
 class _Awaited:
-    """A blocking object in the clothes of its async twin: what that awaits can be awaited here."""
+    """A blocking object with the methods of its async twin: what that awaits can be awaited here."""
 
     def __init__(self, blocking: object, twin: type[object]) -> None:
         self._blocking = blocking

@@ -1,4 +1,4 @@
-"""Objects for a case, as far as the backend keeps their names."""
+"""Puts objects for a case, as far as the backend keeps their keys."""
 
 from __future__ import annotations
 

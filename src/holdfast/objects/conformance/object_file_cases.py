@@ -1,4 +1,4 @@
-"""What goes between a bucket and local files."""
+"""Cases of uploads, downloads, borrowed files and presigned URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which keys are legal, and that each is its own."""
+"""Cases of keys: which are legal, and that each names one object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a listing means."""
+"""Cases of listings."""
 
 from __future__ import annotations
 

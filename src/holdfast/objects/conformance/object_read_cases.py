@@ -1,4 +1,4 @@
-"""What a get and an open mean."""
+"""Cases of `get` and `open`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What versions mean."""
+"""Cases of versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a put, a copy and a delete mean."""
+"""Cases of `put`, `copy` and `delete`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tags mean."""
+"""Cases of tags."""
 
 from __future__ import annotations
 

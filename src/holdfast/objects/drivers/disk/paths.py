@@ -76,10 +76,7 @@ def is_version(version: str) -> bool:
 
 
 def serial_of(version: str) -> int:
-    """Return the place that the name of a version tells among those of its key.
-
-    That of ``null`` tells none.
-    """
+    """Return the serial number in the name of a version; ``null`` has none."""
     return int(version[:_COUNTED], 16)
 
 

@@ -79,7 +79,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class DeleteMarker:
-    """The deletion of a key, which stands in the place of an object."""
+    """The version that hides the older ones of a deleted key."""
 
     key: str
     version: str

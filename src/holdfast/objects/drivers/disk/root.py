@@ -106,7 +106,7 @@ class Root:
             self._write(encode_versioning(enabled=enabled), Path(self._versioning))
 
     def find(self, key: str, version: str | None = None) -> Record | None:
-        """Return the record of that version of *key*, the newest when None, if it is no marker."""
+        """Return the record of that version of *key*, the newest when None, None for a marker."""
         entry = self.index.newest(key) if version is None else self.index.version(key, version)
         if not isinstance(entry, Record):
             return None
@@ -202,7 +202,7 @@ class Root:
             return True
 
     def remove_versions(self, key: str, versions: Sequence[str]) -> int:
-        """Remove those versions of *key* for good, each as a whole; return how many were there."""
+        """Remove those versions of *key* permanently, each as a whole; return how many were there."""
         with self._locked(key) as lock:
             newest = self.index.newest(key)
             if newest is None:

@@ -55,7 +55,7 @@ async def delete(service: S3Service, keys: Sequence[str]) -> None:
 
 
 async def erase(service: S3Service, versions: Sequence[ObjectVersion]) -> list[ObjectVersion]:
-    """Remove *versions* for good; return those that a lock holds."""
+    """Remove *versions* permanently; return those that a lock holds."""
     held: list[ObjectVersion] = []
     for found in versions:
         if not fits(found.key):
@@ -74,7 +74,7 @@ async def erase(service: S3Service, versions: Sequence[ObjectVersion]) -> list[O
             key, version = error.need("Key"), error.get("VersionId") or "null"
             if error.get("Code") in ("NoSuchVersion", "NoSuchKey"):
                 continue
-            # Inside a 200 there is no status of its own: ask what a lock says.
+            # Inside a 200 the error has no status of its own: look for a lock.
             reason = await refused(service, key, version, _refusal(error))
             if not isinstance(reason, ObjectLockedError):
                 raise reason

@@ -1,4 +1,4 @@
-"""Connects to a bucket on S3: a driver with everything under it."""
+"""Connects to a bucket on S3: builds the driver and all that it needs."""
 
 from __future__ import annotations
 

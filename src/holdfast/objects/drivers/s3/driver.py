@@ -237,7 +237,7 @@ class S3Driver:
         await self._look()
 
     async def sweep(self) -> int:
-        """Do nothing: only by its age can what a dead writer left be told from other uploads."""
+        """Do nothing: only `sweep_incomplete`, by age, finds what a dead writer left here."""
         return 0
 
     async def presign(self, key: str, options: PresignOptions) -> PresignedURL:

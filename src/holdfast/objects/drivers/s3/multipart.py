@@ -1,4 +1,4 @@
-"""An upload in parts: all of it appears, or none of it stays."""
+"""Multipart uploads: the whole object appears, or no part stays."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class MultipartUpload:
         )
 
     async def _abort(self, upload: str) -> None:
-        with suppress(HoldfastError):  # what went wrong before says more
+        with suppress(HoldfastError):  # the first error is the one to report
             await self._service.call(
                 S3Request("AbortMultipartUpload", "DELETE", self._key, (("uploadId", upload),))
             )

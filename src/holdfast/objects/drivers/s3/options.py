@@ -110,7 +110,7 @@ class S3Options:
 
     @property
     def limits(self) -> Limits:
-        """The bounds of one request, as the wire takes them."""
+        """The bounds of one request, for the HTTP client."""
         from holdfast.aws.http import Limits  # noqa: PLC0415 - it loads the parser
 
         return Limits(

@@ -1,7 +1,7 @@
-"""Uploads in parts that go on where another process left them.
+"""Resumable uploads: they go on where another process left them.
 
 Parts that reached the service stay there until the upload is completed or aborted, so all that
-another process needs is the upload's id. A local resume file has it, with what tells whether going
+another process needs is the upload's id. A local resume file has it, with what shows whether going
 on is right: the bucket and key, and a hash of the content's size and of all headers, the SHA-256 of
 the whole among them. When they differ, the old upload is aborted and a new one begins. When they
 agree, the service lists its parts, and only those missing or of another size are sent. The service

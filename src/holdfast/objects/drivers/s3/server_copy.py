@@ -76,10 +76,10 @@ async def _copied(
         headers |= {**copied, "x-amz-metadata-directive": "REPLACE"}
         response = await service.call(S3Request("CopyObject", "PUT", target, headers=headers))
     await uploader.check_encryption(target, response)
-    return await _told(uploader, target, info, response)
+    return await _result(uploader, target, info, response)
 
 
-async def _told(
+async def _result(
     uploader: Uploader, target: str, info: ObjectInfo, response: S3Response
 ) -> ObjectInfo:
     copied = response.document("CopyObjectResult", "CompleteMultipartUploadResult")

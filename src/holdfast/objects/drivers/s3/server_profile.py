@@ -23,7 +23,7 @@ class ServerProfile:
 
 
 _NO_LEADING_SLASH: Rule = (re.compile(rb"^/"), "this server loses a leading '/'")
-_NO_DOTS: Rule = (  # one slash at the end is no empty part here
+_NO_DOTS: Rule = (  # one slash at the end does not make an empty part here
     re.compile(rb"(?:^|/)(?:\.{0,2}/|\.{1,2}\Z)"),
     "this server keeps no empty part, '.' or '..'",
 )

@@ -1,4 +1,4 @@
-"""Signed requests to one bucket of S3, sent again while that helps."""
+"""Sends signed requests to one bucket of S3, with retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads objects to S3, in one request or in parts, and finds out what became of a write."""
+"""Uploads objects to S3, in one request or in parts, and recognises writes with lost answers."""
 
 from __future__ import annotations
 
