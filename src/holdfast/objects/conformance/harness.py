@@ -43,7 +43,7 @@ async def blocking_bucket(harness: BucketHarness) -> AsyncIterator[Bucket]:
 
 
 class _Awaited:
-    """A blocking object with the methods of its async twin: what that awaits can be awaited here."""
+    """A blocking object with the methods of its async twin, which can be awaited here."""
 
     def __init__(self, blocking: object, twin: type[object]) -> None:
         self._blocking = blocking

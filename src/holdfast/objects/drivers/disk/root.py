@@ -202,7 +202,7 @@ class Root:
             return True
 
     def remove_versions(self, key: str, versions: Sequence[str]) -> int:
-        """Remove those versions of *key* permanently, each as a whole; return how many were there."""
+        """Remove those versions of *key* permanently; return how many were there. Not atomic."""
         with self._locked(key) as lock:
             newest = self.index.newest(key)
             if newest is None:
