@@ -88,22 +88,22 @@ def _sqlite(location: Location, how: Concurrency) -> Driver:
 
 
 def _postgresql(location: Location, how: Concurrency) -> Driver:
-    from holdfast.records.drivers.sql.place import place_of
-    from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
-    from holdfast.records.drivers.sql.postgresql_server import PostgreSQLServer
-    from holdfast.records.drivers.sql.server import ServerDriver
+    from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
+    from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLOptions
+    from holdfast.records.drivers.sql.server_address import server_address
+    from holdfast.records.drivers.sql.server_driver import ServerDriver
 
-    place = place_of(location, port=5432, user="postgres")
+    place = server_address(location, port=5432, user="postgres")
     options = options_from(location, PostgreSQLOptions())
     return ServerDriver(PostgreSQLServer(place, options, blocking=how.blocking))
 
 
 def _mariadb(location: Location, how: Concurrency) -> Driver:
-    from holdfast.records.drivers.sql.mariadb_server import MariaDBOptions, MariaDBServer
-    from holdfast.records.drivers.sql.place import place_of
-    from holdfast.records.drivers.sql.server import ServerDriver
+    from holdfast.records.drivers.sql.mariadb import MariaDBOptions, MariaDBServer
+    from holdfast.records.drivers.sql.server_address import server_address
+    from holdfast.records.drivers.sql.server_driver import ServerDriver
 
-    place = place_of(location, port=3306, user="root")
+    place = server_address(location, port=3306, user="root")
     options = options_from(location, MariaDBOptions())
     return ServerDriver(MariaDBServer(place, options, blocking=how.blocking))
 

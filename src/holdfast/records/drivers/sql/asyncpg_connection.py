@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 
 from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.server_connection import Fault
 from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
 from holdfast.uuid7 import uuid_from_int
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
 class AsyncpgConnection:
@@ -89,7 +89,7 @@ class AsyncpgConnection:
 
 
 async def connect(
-    place: Place,
+    place: ServerAddress,
     *,
     settings: dict[str, str],
     patience: float,
@@ -119,7 +119,7 @@ async def connect(
     return AsyncpgConnection(raw)
 
 
-def unreachable(error: Exception, place: Place) -> Exception:
+def unreachable(error: Exception, place: ServerAddress) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
     where = f"PostgreSQL at {place.host}:{place.port}"
     if isinstance(error, asyncpg.PostgresError):

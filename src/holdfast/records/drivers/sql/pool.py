@@ -19,7 +19,7 @@ from holdfast.errors import ConfigurationError, TransactionError, UnavailableErr
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from holdfast.records.drivers.sql.verbs import ServerRows
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class Pool:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[ServerRows]],
+        connect: Callable[[], Awaitable[ServerExecutor]],
         options: PoolOptions,
         *,
         blocking: bool,
@@ -120,16 +120,16 @@ class Pool:
         self._shielded = shielded
         most = options.pool_size + options.max_overflow
         self._slots: Slots = (ThreadSlots if blocking else TaskSlots)(most, options.pool_timeout)
-        self._idle: list[ServerRows] = []
+        self._idle: list[ServerExecutor] = []
         self._undecided: set[asyncio.Future[None]] = set()
         self._closed = False
 
-    async def adopt(self, rows: ServerRows) -> None:
+    async def adopt(self, rows: ServerExecutor) -> None:
         """Take in a connection that was opened before the pool was."""
         await self._slots.acquire()
         self.release(rows)
 
-    async def acquire(self, *, fresh: bool = False) -> ServerRows:
+    async def acquire(self, *, fresh: bool = False) -> ServerExecutor:
         """Return a connection that nobody else has, a new one when *fresh*.
 
         Raises UnavailableError when none is free in time, or the server can't be reached.
@@ -156,7 +156,7 @@ class Pool:
             self._slots.release()
             raise
 
-    def release(self, rows: ServerRows) -> None:
+    def release(self, rows: ServerExecutor) -> None:
         """Give back a connection on which nothing is under way."""
         if rows.lost or self._closed or len(self._idle) >= self._options.pool_size:
             rows.connection.abandon()
@@ -164,7 +164,7 @@ class Pool:
             self._idle.append(rows)
         self._slots.release()
 
-    def failed(self, rows: ServerRows, error: BaseException) -> None:
+    def failed(self, rows: ServerExecutor, error: BaseException) -> None:
         """Give back a connection on which a call raised *error*."""
         if isinstance(error, Exception):
             self.release(rows)
@@ -185,7 +185,7 @@ class Pool:
         while self._undecided:
             await asyncio.wait(tuple(self._undecided))
 
-    async def use(self, rows: ServerRows, work: Callable[[ServerRows], Awaitable[T]]) -> T:
+    async def use(self, rows: ServerExecutor, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
         if not self._shielded:
             return await work(rows)
         task = asyncio.ensure_future(work(rows))
@@ -206,13 +206,13 @@ class Pool:
         for rows in idle:
             rows.connection.abandon()
 
-    async def _usable(self, rows: ServerRows) -> bool:
+    async def _usable(self, rows: ServerExecutor) -> bool:
         recycle = self._options.pool_recycle
         if rows.connection.stale() or (recycle and time.monotonic() - rows.born > recycle):
             return False
         return not self._options.pool_pre_ping or await rows.alive()
 
-    async def _settle(self, rows: ServerRows) -> None:
+    async def _settle(self, rows: ServerExecutor) -> None:
         try:
             if rows.under_way is not None and not rows.under_way.done():
                 await asyncio.wait((rows.under_way,))

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.json import set_json_loads
 
 from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.server_connection import Fault
 from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
 from holdfast.records.drivers.sql.startup import refusal
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 _PATIENCE = 5  # seconds to find out why a connection was refused
 
@@ -83,7 +83,12 @@ class PsycopgConnection:
 
 
 async def connect(
-    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: tuple[str, str]
+    place: ServerAddress,
+    *,
+    settings: dict[str, str],
+    patience: float,
+    prepared: bool,
+    tls: tuple[str, str],
 ) -> PsycopgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     raw = psycopg.connect(
@@ -112,7 +117,7 @@ async def connect(
     return PsycopgConnection(raw)
 
 
-def unreachable(error: Exception, place: Place) -> Exception:
+def unreachable(error: Exception, place: ServerAddress) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
     where = f"PostgreSQL at {place.host}:{place.port}"
     if not isinstance(error, psycopg.OperationalError):

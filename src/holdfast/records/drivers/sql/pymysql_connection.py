@@ -10,13 +10,13 @@ from pymysql.constants import CLIENT
 
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.errno import LOST, REFUSED, UNREACHED, check_version
-from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.server_connection import Fault
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
 class PyMySQLConnection:
@@ -83,7 +83,7 @@ class PyMySQLConnection:
 
 
 async def connect(
-    place: Place, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+    place: ServerAddress, *, patience: float, greeting: str, tls: ssl.SSLContext | None
 ) -> PyMySQLConnection:
     """Return a new connection on which the statement *greeting* was run.
 
@@ -112,7 +112,7 @@ async def connect(
     return connection
 
 
-def unreachable(error: Exception, place: Place) -> Exception:
+def unreachable(error: Exception, place: ServerAddress) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
     where = f"MariaDB at {place.host}:{place.port}"
     if isinstance(error, pymysql.MySQLError):

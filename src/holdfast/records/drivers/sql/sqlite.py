@@ -15,19 +15,19 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, ConflictError, TransactionError
 from holdfast.offload import Inline
-from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
-from holdfast.records.drivers.sql.declared.sqlite import create, declared_sqlite, drop
-from holdfast.records.drivers.sql.declared.tables import declared
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.drivers.sql.lending.engines import sqlite_engine
-from holdfast.records.drivers.sql.lending.loan import Loan
-from holdfast.records.drivers.sql.rows import Rows, classified
-from holdfast.records.drivers.sql.statements import statements_of
-from holdfast.records.drivers.sql.structure import (
-    found_structure,
-    structure_differences,
-    structure_query,
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared
+from holdfast.records.drivers.sql.mapped_tables.sqlite import create, drop, mapped_sqlite
+from holdfast.records.drivers.sql.schema_inspection import (
+    found_tables,
+    inspection_query,
+    schema_differences,
 )
+from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import Loan
+from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
+from holdfast.records.drivers.sql.sqlite_connection import SQLiteOptions, connect
+from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor, classified
+from holdfast.records.drivers.sql.store_statements import statements_of
 from holdfast.records.session import VerbSession
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class SQLiteDriver:
         self._session: SQLiteSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
-        dialect = declared_sqlite(models) or _DIALECT
+        dialect = mapped_sqlite(models) or _DIALECT
         self._statements = statements_of(tuple(models), dialect)
         writer = await self._member("writer", read_only=False)
         reader = await self._member("reader", read_only=True)
@@ -113,9 +113,9 @@ class SQLiteDriver:
     async def differences(self) -> list[Difference]:
         """See `Verifiable`."""
         tables = self._statements.tables
-        query = structure_query(_DIALECT.name, tables)
+        query = inspection_query(_DIALECT.name, tables)
         rows = await self.session().read(lambda rows: rows.fetched(query))
-        return structure_differences(tables, _DIALECT, found_structure(rows))
+        return schema_differences(tables, _DIALECT, found_tables(rows))
 
     async def create_schema(self) -> None:
         theirs = declared(self._statements.models)
@@ -146,7 +146,7 @@ class SQLiteDriver:
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]
 
-        def work(rows: Rows) -> None:
+        def work(rows: SQLiteExecutor) -> None:
             rows.connection.execute("PRAGMA defer_foreign_keys = ON")
             for text in texts:
                 rows.connection.execute(text)
@@ -157,9 +157,9 @@ class SQLiteDriver:
         member = Member(self._offload(f"sqlite-{role}"))
         self._members.append(member)
 
-        def start() -> Rows:
+        def start() -> SQLiteExecutor:
             connection = connect(self._path, self._options, read_only=read_only)
-            return Rows(connection, self._statements)
+            return SQLiteExecutor(connection, self._statements)
 
         member.rows = await member.offload.run(start)
         return member
@@ -168,12 +168,12 @@ class SQLiteDriver:
 class Member:
     """A connection and where it lives."""
 
-    rows: Rows | None = None
+    rows: SQLiteExecutor | None = None
 
     def __init__(self, offload: Offload) -> None:
         self.offload = offload
 
-    def work(self, call: Callable[[Rows], T]) -> T:
+    def work(self, call: Callable[[SQLiteExecutor], T]) -> T:
         assert self.rows is not None
         return call(self.rows)
 
@@ -191,7 +191,7 @@ class Member:
             self.abandon()
             raise
 
-    def alone(self, call: Callable[[Rows], T]) -> T:
+    def alone(self, call: Callable[[SQLiteExecutor], T]) -> T:
         """Do *call* as a transaction of its own."""
         self.begin("BEGIN IMMEDIATE")
         try:
@@ -202,7 +202,7 @@ class Member:
         self.end("COMMIT")
         return result
 
-    def single(self, call: Callable[[Rows], T]) -> T:
+    def single(self, call: Callable[[SQLiteExecutor], T]) -> T:
         """Do *call*, one statement at the most, which commits by itself.
 
         A statement that is refused changed nothing. It is done again as a transaction, so that
@@ -256,14 +256,14 @@ class Writer:
         finally:
             self._lock.release()
 
-    async def alone(self, call: Callable[[Rows], T]) -> T:
+    async def alone(self, call: Callable[[SQLiteExecutor], T]) -> T:
         return await self._locked(self.member.alone, call)
 
-    async def single(self, call: Callable[[Rows], T]) -> T:
+    async def single(self, call: Callable[[SQLiteExecutor], T]) -> T:
         return await self._locked(self.member.single, call)
 
     async def _locked(
-        self, how: Callable[[Callable[[Rows], T]], T], call: Callable[[Rows], T]
+        self, how: Callable[[Callable[[SQLiteExecutor], T]], T], call: Callable[[SQLiteExecutor], T]
     ) -> T:
         await self._lock.acquire()
         try:
@@ -272,24 +272,24 @@ class Writer:
             self._lock.release()
 
 
-class SQLiteSession(VerbSession[Rows]):
+class SQLiteSession(VerbSession[SQLiteExecutor]):
     """Each call is a transaction of its own."""
 
     def __init__(self, reader: Member, writer: Writer) -> None:
         self._reader = reader
         self.writer = writer
 
-    async def read(self, work: Callable[[Rows], T]) -> T:
+    async def read(self, work: Callable[[SQLiteExecutor], T]) -> T:
         return await self._reader.offload.run(self._reader.work, work)
 
-    async def write(self, work: Callable[[Rows], T]) -> T:
+    async def write(self, work: Callable[[SQLiteExecutor], T]) -> T:
         return await self.writer.alone(work)
 
-    async def write_one(self, work: Callable[[Rows], T]) -> T:
+    async def write_one(self, work: Callable[[SQLiteExecutor], T]) -> T:
         return await self.writer.single(work)
 
 
-class SQLiteTransaction(VerbSession[Rows]):
+class SQLiteTransaction(VerbSession[SQLiteExecutor]):
     """All calls are one transaction on one connection."""
 
     def __init__(self, member: Member, end: Callable[[str], Awaitable[None]]) -> None:
@@ -297,10 +297,10 @@ class SQLiteTransaction(VerbSession[Rows]):
         self._end = end
         self._depth = 0
 
-    async def read(self, work: Callable[[Rows], T]) -> T:
+    async def read(self, work: Callable[[SQLiteExecutor], T]) -> T:
         return await self._member.offload.run(self._member.work, work)
 
-    async def write(self, work: Callable[[Rows], T]) -> T:
+    async def write(self, work: Callable[[SQLiteExecutor], T]) -> T:
         return await self._member.offload.run(self._member.work, work)
 
     def lend(self) -> Loan:

@@ -7,13 +7,13 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 _PROTOCOL_3 = 196_608
 _LONGEST = 16_384  # bytes of a message to a client that is not let in
 
 
-def refusal(place: Place, patience: float) -> str:
+def refusal(place: ServerAddress, patience: float) -> str:
     """Return the SQLSTATE of a server that refuses *place* before it has asked for a password.
 
     '' when it refuses nothing so far, or does not answer within *patience* seconds. The start of a

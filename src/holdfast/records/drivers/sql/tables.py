@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.declared.tables import declared_table
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import mapped_copy
 from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
@@ -37,7 +37,7 @@ def build_tables(models: Sequence[Model[object]], dialect: Dialect) -> dict[str,
     return {
         model.table: _table(model, metadata, dialect)
         if model.origin is None
-        else declared_table(model, metadata, dialect)
+        else mapped_copy(model, metadata, dialect)
         for model in models
     }
 

@@ -12,10 +12,10 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 
 from holdfast.errors import UnsupportedError
+from holdfast.records.drivers.sql.case_folding import Folding
 from holdfast.records.drivers.sql.dialect import literal, parameter
-from holdfast.records.drivers.sql.folding import Folding
-from holdfast.records.drivers.sql.overwriting import overwriting
 from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 from holdfast.uuid7 import uuid_from_int
@@ -211,7 +211,7 @@ class MariaDBDialect:
             *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
             sa.literal_column("(@holdfast_created := 0)") == sa.literal_column("0"),
         )
-        changes = overwriting(model, table, on, insert.inserted)
+        changes = upserted_values(model, table, on, insert.inserted)
         changes.pop(key, None)
         impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
         kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}

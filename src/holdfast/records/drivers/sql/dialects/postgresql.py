@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from holdfast.records.drivers.sql.case_folding import Folding
 from holdfast.records.drivers.sql.dialect import literal, nulls_placed, parameter
-from holdfast.records.drivers.sql.folding import Folding
-from holdfast.records.drivers.sql.overwriting import overwriting
 from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -203,7 +203,7 @@ class PostgreSQLDialect:
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(
             index_elements=[table.c[name] for name in on],
-            set_=overwriting(model, table, on, insert.excluded),
+            set_=upserted_values(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 
     def unnested(self, model: Model[Any], table: sa.Table, *, numbered: bool) -> postgresql.Insert:

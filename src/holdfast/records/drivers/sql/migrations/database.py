@@ -19,14 +19,14 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.locate import Location, file_path, locate, options_from
-from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
 from holdfast.records.drivers.sql.errno import LOST, MEANINGS, REFUSED
-from holdfast.records.drivers.sql.mariadb_server import MODE, MariaDBOptions
-from holdfast.records.drivers.sql.migrations.kept import DIALECTS
-from holdfast.records.drivers.sql.place import Place, place_of
-from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
-from holdfast.records.drivers.sql.postgresql_server import SCHEMA_LOCK
-from holdfast.records.drivers.sql.rows import classified
+from holdfast.records.drivers.sql.mariadb import MODE, MariaDBOptions
+from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
+from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
+from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLOptions
+from holdfast.records.drivers.sql.server_address import ServerAddress, server_address
+from holdfast.records.drivers.sql.sqlite_connection import SQLiteOptions, connect
+from holdfast.records.drivers.sql.sqlite_executor import classified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,15 +75,15 @@ def database_at(url: str) -> Database:
             return SQLiteDatabase(file_path(location), options_from(location, SQLiteOptions()))
         case "postgresql":
             options = options_from(location, PostgreSQLOptions())
-            return PostgreSQLDatabase(place_of(location, port=5432, user="postgres"), options)
+            return PostgreSQLDatabase(server_address(location, port=5432, user="postgres"), options)
         case "memory":
             raise UnsupportedError("migrations", "memory")
         case _:
             return MariaDBDatabase(*_mariadb(location))
 
 
-def _mariadb(location: Location) -> tuple[Place, MariaDBOptions]:
-    place = place_of(location, port=3306, user="root")
+def _mariadb(location: Location) -> tuple[ServerAddress, MariaDBOptions]:
+    place = server_address(location, port=3306, user="root")
     return place, options_from(location, MariaDBOptions())
 
 
@@ -155,7 +155,7 @@ def _sequences(connection: sa.Connection) -> dict[str, int]:
 class _ServerDatabase:
     """What PostgreSQL and MariaDB share."""
 
-    def __init__(self, place: Place, options: PostgreSQLOptions | MariaDBOptions) -> None:
+    def __init__(self, place: ServerAddress, options: PostgreSQLOptions | MariaDBOptions) -> None:
         options.check()
         self._place = place
         self._options = options

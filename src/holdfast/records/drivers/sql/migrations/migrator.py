@@ -17,20 +17,20 @@ from sqlalchemy.exc import DBAPIError
 
 from holdfast.errors import ConfigurationError, HoldfastError, MigrationError, UnsupportedError
 from holdfast.records.drivers.sql.migrations.changes import differences_of
+from holdfast.records.drivers.sql.migrations.column_history import column_history, of_entities
 from holdfast.records.drivers.sql.migrations.database import (
     DanglingError,
     database_at,
     reached,
     refusal,
 )
-from holdfast.records.drivers.sql.migrations.declared import declared_columns, of_entities
-from holdfast.records.drivers.sql.migrations.files import Files
+from holdfast.records.drivers.sql.migrations.renderer import ScriptRenderer
+from holdfast.records.drivers.sql.migrations.script_folder import ScriptFolder
 from holdfast.records.drivers.sql.migrations.target import Target
-from holdfast.records.drivers.sql.migrations.writing import Writing
-from holdfast.records.drivers.sql.structure import (
+from holdfast.records.drivers.sql.schema_inspection import (
     VERSION_TABLE,
-    found_structure,
-    structure_query,
+    found_tables,
+    inspection_query,
 )
 from holdfast.records.revision import Moved, Revision
 from holdfast.records.structure import Difference
@@ -128,17 +128,17 @@ class Migrator:
 
     def _changes(
         self, script: ScriptDirectory, context: MigrationContext
-    ) -> tuple[Writing, ops.UpgradeOps]:
+    ) -> tuple[ScriptRenderer, ops.UpgradeOps]:
         """Return what would bring the database to the entities' structure."""
         connection = context.connection
         assert connection is not None
         target = Target(self._models, self._database.dialect)
         there, newest = set(context.get_current_heads()), set(script.get_heads())
-        declared = declared_columns(script)
+        declared = column_history(script)
         # Tables of others are left alone; those that a file made of an entity and none has, go.
         ours = {*target.tables, *of_entities(declared)} if there or newest else set[str]()
-        query = structure_query(self._database.dialect.name, target.tables)
-        found = found_structure(connection.exec_driver_sql(query).all())
+        query = inspection_query(self._database.dialect.name, target.tables)
+        found = found_tables(connection.exec_driver_sql(query).all())
 
         def include(name: str | None, kind: str, _parents: object) -> bool:
             return kind != "table" or name in ours
@@ -154,7 +154,7 @@ class Migrator:
         comparing = MigrationContext.configure(connection=connection, opts=opts)
         changes = produce_migrations(comparing, target.metadata).upgrade_ops
         assert changes is not None
-        writing = Writing(target, declared, comparing)
+        writing = ScriptRenderer(target, declared, comparing)
         writing.describe(changes)
         return writing, changes
 
@@ -236,8 +236,8 @@ class Migrator:
 
     def _refuse_unadopted(self, connection: sa.Connection) -> None:
         tables = [model.table for model in self._models]
-        query = structure_query(self._database.dialect.name, tables)
-        found = sorted(found_structure(connection.exec_driver_sql(query).all()).keys() & {*tables})
+        query = inspection_query(self._database.dialect.name, tables)
+        found = sorted(found_tables(connection.exec_driver_sql(query).all()).keys() & {*tables})
         if found:
             raise ConfigurationError(
                 f"the database has {', '.join(found)} but no revision, as create_schema() leaves "
@@ -263,7 +263,7 @@ class Migrator:
     def _prepared(self) -> Iterator[ScriptDirectory]:
         with _ONE_AT_A_TIME:
             try:
-                yield Files(
+                yield ScriptFolder(
                     _TEMPLATES, version_locations=[self._versions], messaging_opts={"quiet": True}
                 )
             except CommandError as error:

@@ -16,8 +16,7 @@ from holdfast.errors import (
     TransactionError,
     UnsupportedError,
 )
-from holdfast.records.drivers.sql.codecs import decoder, figure_decoder
-from holdfast.records.drivers.sql.probing import (
+from holdfast.records.drivers.sql.conflict_lookup import (
     overflow,
     pointers,
     same_rows,
@@ -26,6 +25,7 @@ from holdfast.records.drivers.sql.probing import (
     targets_of_update,
     touched,
 )
+from holdfast.records.drivers.sql.sqlite_codecs import decoder, figure_decoder
 from holdfast.records.model import model_of
 from holdfast.records.structure import Difference
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from holdfast.records.driver import Figures, Select, Update, Values
-    from holdfast.records.drivers.sql.probing import Question
-    from holdfast.records.drivers.sql.statements import Statements
+    from holdfast.records.drivers.sql.conflict_lookup import Question
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
 
 E = TypeVar("E")
 
 
-class Rows:
+class SQLiteExecutor:
     """Reads and writes through *connection*. A multi-row write undoes itself when it raises."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        statements: Statements,
+        statements: StoreStatements,
     ) -> None:
         self.connection = connection
         self._statements = statements

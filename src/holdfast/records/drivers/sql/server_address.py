@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerAddress:
     """A database on a server, and as whom to go there."""
 
     host: str
@@ -23,7 +23,7 @@ class Place:
     database: str
 
 
-def place_of(location: Location, *, port: int, user: str) -> Place:
+def server_address(location: Location, *, port: int, user: str) -> ServerAddress:
     """Return the place that the URL names; *port* and *user* where it names none.
 
     Raises ConfigurationError when it names no database, or a port that is none.
@@ -39,7 +39,7 @@ def place_of(location: Location, *, port: int, user: str) -> Place:
         raise ConfigurationError(
             f"{shown}: name one database, as in {shown}user:password@host:{port}/name"
         )
-    return Place(
+    return ServerAddress(
         host=parts.hostname or "localhost",
         port=given or port,
         user=unquote(parts.username) if parts.username else user,

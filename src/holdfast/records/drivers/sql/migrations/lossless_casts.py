@@ -15,7 +15,7 @@ from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.drivers.sql.migrations.kept import Kept
+    from holdfast.records.drivers.sql.migrations.column_types import ColumnType
 
 _WHOLE = sa.BigInteger()
 _ALL: Expression = sa.true()
@@ -34,7 +34,9 @@ _AS_THEY_ARE = {
 }
 
 
-def survives(dialect: str, column: sa.ColumnClause[Any], was: Kept, becomes: Kept) -> Expression:
+def survives(
+    dialect: str, column: sa.ColumnClause[Any], was: ColumnType, becomes: ColumnType
+) -> Expression:
     """Return what is true of the values of *column* that the change keeps as they are."""
     before, after = Kind(was.kind), Kind(becomes.kind)
     if dialect == "postgresql" or (dialect == "mariadb" and before is not Kind.STR):
@@ -62,5 +64,5 @@ def survives(dialect: str, column: sa.ColumnClause[Any], was: Kept, becomes: Kep
             return _ALL if same else sa.false()
 
 
-def _scale(kept: Kept) -> int | None:
+def _scale(kept: ColumnType) -> int | None:
     return None if kept.digits is None else kept.digits[1]

@@ -11,7 +11,11 @@ from alembic.autogenerate import render_python_code
 from alembic.operations import ops
 
 from holdfast.records.declaration import MISSING
-from holdfast.records.drivers.sql.migrations.kept import Kept, Written, from_source
+from holdfast.records.drivers.sql.migrations.column_types import (
+    ColumnType,
+    VerbatimType,
+    from_source,
+)
 from holdfast.records.drivers.sql.migrations.target import limit_name
 from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of, named
 from holdfast.records.value import Kind
@@ -22,15 +26,15 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
 
-    from holdfast.records.drivers.sql.migrations.declared import Declared, Said
+    from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory, WrittenColumn
     from holdfast.records.drivers.sql.migrations.target import Target
     from holdfast.records.model import FieldSpec
 
 
-class Writing:
-    """Writes operations that bring a database to *target*, and those that undo them."""
+class ScriptRenderer:
+    """ModelStatements operations that bring a database to *target*, and those that undo them."""
 
-    def __init__(self, target: Target, declared: Declared, context: MigrationContext) -> None:
+    def __init__(self, target: Target, declared: ColumnHistory, context: MigrationContext) -> None:
         self._target = target
         self._declared = declared
         self._context = context
@@ -61,7 +65,7 @@ class Writing:
         columns = [part for part in made.columns if isinstance(part, sa.Column)]
         for column in columns:
             self._describe_column(table, column)
-        if not all(isinstance(column.type, Kept) for column in columns):
+        if not all(isinstance(column.type, ColumnType) for column in columns):
             return
         operation.table_kw.update(TABLE_OPTIONS)
         for part in made.columns:
@@ -70,7 +74,7 @@ class Writing:
         limits = [
             (column.name, column.type.spec(column.name))
             for column in columns
-            if isinstance(column.type, Kept)
+            if isinstance(column.type, ColumnType)
         ]
         made.columns = [
             *(part for part in made.columns if not isinstance(part, sa.CheckConstraint)),
@@ -89,7 +93,7 @@ class Writing:
             if column.autoincrement is False:
                 column.autoincrement = "auto"  # as it was written
 
-    def _said(self, table: str, column: str) -> Said | None:
+    def _said(self, table: str, column: str) -> WrittenColumn | None:
         return self._declared.get(table, {}).get(column)
 
     def body(self, operations: Sequence[ops.MigrateOperation]) -> str:
@@ -109,7 +113,7 @@ class Writing:
             else:
                 lines += self._render(operation)
         # Before anything is changed, as MariaDB can't undo it.
-        refusals = [line for line in lines if line.startswith("parts.refuse_")]
+        refusals = [line for line in lines if line.startswith("operations.refuse_")]
         rest = [line for line in lines if line not in refusals]
         return "\n    ".join([*refusals, *rest, *late])
 
@@ -176,7 +180,7 @@ class Writing:
         spec = self._target.specs.get((table, column.name))
         source = None if spec is None else _initial(spec)
         if source is None:
-            return [f"parts.refuse_rows({table!r}, {column.name!r})"]
+            return [f"operations.refuse_rows({table!r}, {column.name!r})"]
         column.server_default = Initial(source)
         return []
 
@@ -190,10 +194,10 @@ class Writing:
         if spec is not None and not spec.type.nullable and part.modify_type is None:
             source = _initial(spec)
         if source is None:
-            return [f"parts.refuse_nulls({table!r}, {name!r})"]
+            return [f"operations.refuse_nulls({table!r}, {name!r})"]
         return [
             f"# Rows where {table}.{name} is null get its default.",
-            f"parts.fill_nulls({table!r}, {name!r}, {source})",
+            f"operations.fill_nulls({table!r}, {name!r}, {source})",
         ]
 
     def _in_batch(self, table: str, part: ops.MigrateOperation) -> list[str]:
@@ -219,7 +223,7 @@ class Initial(sa.DefaultClause):
         self.source = source
 
 
-def _default_of(said: Said) -> Initial | None:
+def _default_of(said: WrittenColumn) -> Initial | None:
     return None if said.default is None else Initial(said.default)
 
 
@@ -231,7 +235,7 @@ def _initial(spec: FieldSpec) -> str | None:
         case "version":
             value = 1
         case "created_at" | "updated_at":
-            return "parts.initially('datetime', 'now')"
+            return "operations.initial_value('datetime', 'now')"
         case _ if declaration.default_factory in (dict, list):
             value = declaration.default_factory()
         case _ if declaration.default is MISSING or declaration.default is None:
@@ -242,11 +246,11 @@ def _initial(spec: FieldSpec) -> str | None:
     words = [repr(kind.value), repr(_written(kind, spec.to_row("", value)))]
     if bounds.precision is not None:
         words.append(f"digits={(bounds.precision, bounds.scale)!r}")
-    return f"parts.initially({', '.join(words)})"
+    return f"operations.initial_value({', '.join(words)})"
 
 
 def _written(kind: Kind, value: Any) -> object:
-    """Return the form of a row value that `parts.initially` takes."""
+    """Return the form of a row value that `operations.initial_value` takes."""
     match kind:
         case Kind.TIMEDELTA:
             return cast("timedelta", value) // timedelta(microseconds=1)
@@ -268,25 +272,27 @@ def _change(table: str, part: ops.AlterColumnOp) -> list[str]:
         f"# See that the values of {table}.{name} survive:",
         "# each database converts them in its own way, or refuses.",
     ]
-    if not (isinstance(was, Kept) and isinstance(becomes, Kept)):
+    if not (isinstance(was, ColumnType) and isinstance(becomes, ColumnType)):
         return lines
     if (was.kind, was.digits) != (becomes.kind, becomes.digits):
         words = f"{table!r}, {name!r}, {was.source}, {becomes.source}"
-        lines.append(f"parts.refuse_changed({words})")
+        lines.append(f"operations.refuse_changed({words})")
     return lines
 
 
 def _limit(table: str, column: str, kind: object) -> list[str]:
-    condition = limit_of(kind.spec(column)) if isinstance(kind, Kept) else None
+    condition = limit_of(kind.spec(column)) if isinstance(kind, ColumnType) else None
     if condition is None:
         return []
-    return [f"    parts.add_limit(batch_op, {condition!r}, name={limit_name(table, column)!r})"]
+    return [
+        f"    operations.add_limit(batch_op, {condition!r}, name={limit_name(table, column)!r})"
+    ]
 
 
 def _no_limit(table: str, column: str, kind: object) -> list[str]:
-    if not isinstance(kind, Kept) or limit_of(kind.spec(column)) is None:
+    if not isinstance(kind, ColumnType) or limit_of(kind.spec(column)) is None:
         return []
-    return [f"    parts.drop_limit(batch_op, {limit_name(table, column)!r})"]
+    return [f"    operations.drop_limit(batch_op, {limit_name(table, column)!r})"]
 
 
 def _renaming(table: str, gone: list[str], come: list[str]) -> list[str]:
@@ -299,16 +305,16 @@ def _renaming(table: str, gone: list[str], come: list[str]) -> list[str]:
 
 def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
     match item:
-        case Kept() | Written():
+        case ColumnType() | VerbatimType():
             return item.source
         case Initial():
             return item.source
         case sa.PrimaryKeyConstraint() if kind == "primary_key":
             columns = [repr(str(column.name)) for column in item.columns]
             name = [f"name={str(item.name)!r}"] if item.name else []
-            return f"parts.key({', '.join([*columns, *name])})"
+            return f"operations.primary_key({', '.join([*columns, *name])})"
         case sa.CheckConstraint() if kind == "check" and item.info.get("limit"):
-            return f"parts.limit({str(item.sqltext)!r}, name={str(item.name)!r})"
+            return f"operations.limit({str(item.sqltext)!r}, name={str(item.name)!r})"
         case _:
             return False
 

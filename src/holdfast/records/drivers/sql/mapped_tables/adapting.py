@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.declared.postgresql import DeclaredPostgreSQL
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.mapped_tables.postgresql import MappedPostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
 
 
-def declared_dialect(dialect: Dialect, models: Sequence[Model[Any]]) -> Dialect:
+def mapped_dialect(dialect: Dialect, models: Sequence[Model[Any]]) -> Dialect:
     """Return *dialect*, or where some of *models* are mapped classes one that knows them.
 
     Raises UnsupportedError for a server on which their rules are not held yet, and
@@ -29,6 +29,6 @@ def declared_dialect(dialect: Dialect, models: Sequence[Model[Any]]) -> Dialect:
             f"the mapped classes {', '.join(theirs)}, whose text it compares but for case",
             dialect.name,
         )
-    adapted = DeclaredPostgreSQL.over(dialect)
+    adapted = MappedPostgreSQL.over(dialect)
     adapted.check(models)
     return adapted

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
 
 
-def overwriting(
+def upserted_values(
     model: Model[Any], table: sa.Table, on: tuple[str, ...], given: Any
 ) -> dict[str, Expression]:
     """Return the new values of the found row: *given*'s, but key, *on* and creation stay."""

@@ -7,7 +7,7 @@ import ssl
 from holdfast.errors import ConfigurationError
 
 
-def tls_context(mode: str, authorities: str) -> ssl.SSLContext | None:
+def ssl_context(mode: str, authorities: str) -> ssl.SSLContext | None:
     """Return what a connection of *mode* is encrypted with; None for "disable".
 
     "require" encrypts and asks nothing, "verify-ca" also asks for a certificate that the

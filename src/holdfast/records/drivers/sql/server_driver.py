@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError, UnavailableError
 from holdfast.records.driver import TransactionOptions
-from holdfast.records.drivers.sql.declared.adapting import declared_dialect
-from holdfast.records.drivers.sql.declared.tables import declared
-from holdfast.records.drivers.sql.lending.engines import engine_for
-from holdfast.records.drivers.sql.lending.loan import Loan
+from holdfast.records.drivers.sql.mapped_tables.adapting import mapped_dialect
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared
 from holdfast.records.drivers.sql.pool import Pool
-from holdfast.records.drivers.sql.session import Catalogue
-from holdfast.records.drivers.sql.statements import Statements, statements_of
-from holdfast.records.drivers.sql.structure import (
-    found_structure,
-    structure_differences,
-    structure_query,
+from holdfast.records.drivers.sql.schema_inspection import (
+    found_tables,
+    inspection_query,
+    schema_differences,
 )
+from holdfast.records.drivers.sql.server_reader import Catalogue
+from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import Loan
+from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import engine_for
+from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from holdfast.errors import ConflictError
     from holdfast.records.driver import Figures, Select, Update, Values
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.link import Connection
     from holdfast.records.drivers.sql.pool import PoolOptions
-    from holdfast.records.drivers.sql.verbs import ServerRows
+    from holdfast.records.drivers.sql.server_connection import Connection
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
     from holdfast.records.structure import Difference
@@ -66,17 +66,17 @@ class Server(Protocol):
         """
         ...
 
-    def rows(self, connection: Connection, catalogue: Catalogue) -> ServerRows: ...
+    def rows(self, connection: Connection, catalogue: Catalogue) -> ServerExecutor: ...
 
     def begin(self, options: TransactionOptions) -> Sequence[str]:
         """Return the statements that begin such a transaction."""
         ...
 
-    def creation(self, statements: Statements) -> Sequence[str]:
+    def creation(self, statements: StoreStatements) -> Sequence[str]:
         """Return the statements that create what is missing of the tables."""
         ...
 
-    def removal(self, statements: Statements) -> Sequence[str]: ...
+    def removal(self, statements: StoreStatements) -> Sequence[str]: ...
 
     async def pause(self, seconds: float) -> None: ...
 
@@ -96,7 +96,7 @@ class ServerDriver:
         server = self.server
         connection = await server.connect()
         try:
-            dialect = declared_dialect(await server.dialect(connection), models)
+            dialect = mapped_dialect(await server.dialect(connection), models)
             catalogue = Catalogue(statements_of(tuple(models), dialect), server.name)
             catalogue.echo, catalogue.slow = server.options.echo, server.options.slow_statement
         except BaseException:
@@ -104,7 +104,7 @@ class ServerDriver:
             raise
         self._catalogue = catalogue
 
-        async def connect() -> ServerRows:
+        async def connect() -> ServerExecutor:
             return server.rows(await server.connect(), catalogue)
 
         self._pool = Pool(
@@ -142,9 +142,9 @@ class ServerDriver:
     async def differences(self) -> list[Difference]:
         """See `Verifiable`."""
         statements = self._statements
-        query = structure_query(self.name, statements.tables)
-        found = found_structure(await self.session().read(lambda rows: rows.asked(query)))
-        return structure_differences(statements.tables, statements.dialect, found)
+        query = inspection_query(self.name, statements.tables)
+        found = found_tables(await self.session().read(lambda rows: rows.asked(query)))
+        return schema_differences(statements.tables, statements.dialect, found)
 
     async def create_schema(self) -> None:
         theirs, ours = self._apart()
@@ -159,11 +159,11 @@ class ServerDriver:
         if theirs:
             await self._by_metadata(theirs, lambda metadata: metadata.drop_all)
 
-    def _apart(self) -> tuple[list[sa.Table], Statements]:
+    def _apart(self) -> tuple[list[sa.Table], StoreStatements]:
         """Return the tables that mapped classes declare, and the statements of all others."""
         statements = self._statements
         models = statements.models
-        ours = Statements((), statements.dialect)
+        ours = StoreStatements((), statements.dialect)
         ours.tables = {
             model.table: statements.tables[model.table] for model in models if model.origin is None
         }
@@ -179,7 +179,9 @@ class ServerDriver:
 
         transaction = await self.begin(TransactionOptions())
         try:
-            await transaction.alone(self.server.creation(Statements((), self._statements.dialect)))
+            await transaction.alone(
+                self.server.creation(StoreStatements((), self._statements.dialect))
+            )
             loan = transaction.lend()
             await loan.open()
             await loan.run(work)
@@ -190,13 +192,13 @@ class ServerDriver:
         await transaction.commit()
 
     @property
-    def _statements(self) -> Statements:
+    def _statements(self) -> StoreStatements:
         self.session()
         assert self._catalogue is not None
         return self._catalogue.statements
 
     async def _define(self, texts: Sequence[str]) -> None:
-        async def work(rows: ServerRows) -> None:
+        async def work(rows: ServerExecutor) -> None:
             async def all_of_them() -> None:
                 for text in texts:
                     await rows.command(text)
@@ -213,7 +215,7 @@ class PooledSession:
         self.pool = pool
         self._pause = pause
 
-    async def read(self, work: Callable[[ServerRows], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
         """Return what *work* returns; done again on a new connection when the first was dead."""
         pool = self.pool
         rows = await pool.acquire()
@@ -228,7 +230,7 @@ class PooledSession:
             return result
         return await self._once(work, fresh=True)
 
-    async def write(self, work: Callable[[ServerRows], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
         """Return what *work* returns; done again when it was undone by a clash, and only then."""
         pool = self.pool
         for attempt in range(_ATTEMPTS):
@@ -241,7 +243,7 @@ class PooledSession:
             await self._pause(random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt)))  # noqa: S311
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(self, work: Callable[[ServerRows], Awaitable[T]], *, fresh: bool) -> T:
+    async def _once(self, work: Callable[[ServerExecutor], Awaitable[T]], *, fresh: bool) -> T:
         pool = self.pool
         rows = await pool.acquire(fresh=fresh)
         try:
@@ -296,17 +298,17 @@ class ServerTransaction(PooledSession):
     transaction stays whole. Calls of several tasks take turns.
     """
 
-    def __init__(self, pool: Pool, rows: ServerRows, *, blocking: bool) -> None:
+    def __init__(self, pool: Pool, rows: ServerExecutor, *, blocking: bool) -> None:
         self.pool = pool
         self._rows = rows
         self._blocking = blocking
         self._depth = 0
         self._under_way: asyncio.Future[Any] | None = None
 
-    async def read(self, work: Callable[[ServerRows], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
         return await self._whole(work(self._rows))
 
-    async def write(self, work: Callable[[ServerRows], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
         return await self._whole(work(self._rows))
 
     def lend(self) -> Loan:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError
     from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.statements import Statements
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import FieldSpec, Model
     from holdfast.records.query import Predicate
 
@@ -44,7 +44,7 @@ def overflow(update: Update[E]) -> InvalidValueError:
 
 
 def same_rows(
-    statements: Statements,
+    statements: StoreStatements,
     model: Model[E],
     encoded: Sequence[object],
     *,
@@ -62,7 +62,9 @@ def same_rows(
             yield unique, (same.sql, same.bind(encoded))
 
 
-def taken_values(statements: Statements, update: Update[E]) -> Iterator[tuple[Fields, Question]]:
+def taken_values(
+    statements: StoreStatements, update: Update[E]
+) -> Iterator[tuple[Fields, Question]]:
     """Yield unique fields that *update* changes, and whether a row it leaves has those values."""
     for unique in touched(update):
         same: Predicate = Everything()
@@ -78,7 +80,7 @@ def touched(update: Update[E]) -> list[Fields]:
 
 
 def targets_of_row(
-    statements: Statements, model: Model[E], encoded: Sequence[object]
+    statements: StoreStatements, model: Model[E], encoded: Sequence[object]
 ) -> Iterator[tuple[Fields, Question]]:
     """Yield references of the row, and the question whether what they point at is there."""
     for spec in model.references:
@@ -87,7 +89,7 @@ def targets_of_row(
 
 
 def targets_of_update(
-    statements: Statements, update: Update[E]
+    statements: StoreStatements, update: Update[E]
 ) -> Iterator[tuple[Fields, Question]]:
     for change in update.changes:
         spec = change.column.spec
@@ -96,14 +98,14 @@ def targets_of_update(
             yield (spec.name,), _target(statements, spec, value)
 
 
-def _target(statements: Statements, spec: FieldSpec, value: object) -> Question:
+def _target(statements: StoreStatements, spec: FieldSpec, value: object) -> Question:
     assert spec.reference is not None
     target: Model[object] = model_of(spec.reference.target())
     return statements.writes(target).get.sql, (value,)
 
 
 def pointers(
-    statements: Statements, model: Model[E], where: Predicate
+    statements: StoreStatements, model: Model[E], where: Predicate
 ) -> Iterator[tuple[Model[object], Fields, Question]]:
     """Yield what may hold the rows of *where*: its model, its reference, and whether it does."""
     quote = statements.dialect.compiler.identifier_preparer.quote

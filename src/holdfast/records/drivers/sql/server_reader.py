@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from holdfast.records.drivers.sql.link import Connection, Fault
-    from holdfast.records.drivers.sql.statements import Statements
+    from holdfast.records.drivers.sql.server_connection import Connection, Fault
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ log = logging.getLogger("holdfast.records.sql")
 class Catalogue:
     """What all connections of a store share."""
 
-    def __init__(self, statements: Statements, backend: str) -> None:
+    def __init__(self, statements: StoreStatements, backend: str) -> None:
         self.models = statements.models
         self.statements = statements
         self.writes = statements.writes

@@ -1,7 +1,7 @@
 """What the files of migrations are written with, beside Alembic's `op` and SQLAlchemy's `sa`.
 
 Each name here gives what the database at hand needs, so that one file runs on all of them. Files
-that were written once must run for ever: what is here is added to, and never changes its meaning.
+that were written once must run forever: what is here is added to, and never changes its meaning.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from holdfast.errors import ConfigurationError, ConflictError
-from holdfast.records.drivers.sql.migrations.kept import DIALECTS, Kept
-from holdfast.records.drivers.sql.migrations.surviving import survives
+from holdfast.records.drivers.sql.migrations.column_types import DIALECTS, ColumnType
+from holdfast.records.drivers.sql.migrations.lossless_casts import survives
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -24,30 +24,32 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_limit",
+    "column_type",
     "drop_limit",
     "fill_nulls",
-    "initially",
-    "kept",
-    "key",
+    "initial_value",
     "limit",
+    "primary_key",
     "refuse_changed",
     "refuse_nulls",
     "refuse_rows",
 ]
 
 
-def kept(kind: str, *, digits: tuple[int, int] | None = None, indexed: int | None = None) -> Kept:
+def column_type(
+    kind: str, *, digits: tuple[int, int] | None = None, indexed: int | None = None
+) -> ColumnType:
     """Return the column type for values of *kind*, such as "uuid", "datetime" or "str".
 
     *digits* is (precision, scale) of a "decimal"; *indexed* the most that a "str" or "bytes" in a
     key, a reference or an index may be long. Raises ConfigurationError for an unknown kind.
     """
-    made = Kept(kind, digits=digits, indexed=indexed)
+    made = ColumnType(kind, digits=digits, indexed=indexed)
     made.spec()
     return made
 
 
-def key(*columns: str, name: str | None = None) -> sa.PrimaryKeyConstraint:
+def primary_key(*columns: str, name: str | None = None) -> sa.PrimaryKeyConstraint:
     """Return the primary key; without its name on SQLite, which else would not number keys."""
     return sa.PrimaryKeyConstraint(*columns, name=None if _dialect() == "sqlite" else name)
 
@@ -69,7 +71,7 @@ def drop_limit(batch: BatchOperations, name: str) -> None:
         batch.drop_constraint(name, type_="check")
 
 
-def initially(
+def initial_value(
     kind: str, value: object, *, digits: tuple[int, int] | None = None
 ) -> str | sa.TextClause:
     """Return the default by which rows that are there get *value* in a new column.
@@ -78,7 +80,7 @@ def initially(
     literal for are given as text: a decimal, a datetime and a UUID as `str` writes them, bytes in
     hexadecimal, a timedelta in microseconds. The datetime "now" is the time of the migration.
     """
-    spec = kept(kind, digits=digits).spec()
+    spec = column_type(kind, digits=digits).spec()
     dialect = DIALECTS[_dialect()]
     encode = dialect.encoder(spec)
     row_value = _row_value(spec.type.kind, value, digits)
@@ -96,7 +98,7 @@ def initially(
 
 
 def fill_nulls(table: str, column: str, value: str | sa.TextClause) -> None:
-    """Give the rows of *table* without a value in *column* the *value* of an `initially`."""
+    """Give the rows of *table* without a value in *column* the *value* of an `initial_value`."""
     given: Any = value
     if isinstance(value, str):
         # In the text, as a default is: the database makes of it what the column is.
@@ -128,11 +130,12 @@ def refuse_nulls(table: str, column: str) -> None:
         raise ConflictError(
             f"{table} has {count} {'row' if count == 1 else 'rows'} where {column} is null, and it "
             "becomes required and has no default: give them a value, or do so in this migration's "
-            f"file, with parts.fill_nulls({table!r}, {column!r}, parts.initially(...)) here"
+            f"file, with operations.fill_nulls({table!r}, {column!r}, "
+            "operations.initial_value(...)) here"
         )
 
 
-def refuse_changed(table: str, column: str, was: Kept, becomes: Kept) -> None:
+def refuse_changed(table: str, column: str, was: ColumnType, becomes: ColumnType) -> None:
     """Raise ConflictError when a value of *column* would not stay what it is as *becomes*."""
     change = f"{was.source} to {becomes.source}"
     if _told(f"the values of {table}.{column} must survive the change from {change}"):

@@ -34,7 +34,7 @@ def declared(models: Sequence[Model[Any]]) -> list[sa.Table]:
     return [mapped_table(model) for model in models if model.origin is not None]
 
 
-def declared_table(model: Model[Any], metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
+def mapped_copy(model: Model[Any], metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
     """Return a table with a column for each field, by the field's name, as statements need it.
 
     It is never created: the class's own metadata does that.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, InvalidValueError
-from holdfast.records.drivers.sql import codecs
-from holdfast.records.drivers.sql.declared.tables import column_of
+from holdfast.records.drivers.sql import sqlite_codecs
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.drivers.sql.lending.engines import sqlite_engine
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
+from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
 from holdfast.records.value import Kind
 from holdfast.uuid7 import uuid_from_int
 
@@ -31,7 +31,7 @@ _EXACT_DIGITS = 15  # decimal digits that every float keeps
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def declared_sqlite(models: Sequence[Model[Any]]) -> DeclaredSQLite | None:
+def mapped_sqlite(models: Sequence[Model[Any]]) -> MappedSQLite | None:
     """Return the dialect for *models*, if any of them is a mapped class.
 
     Raises ConfigurationError for a column that SQLite would not keep as the rules want it.
@@ -62,7 +62,7 @@ def _check(model: Model[Any], spec: FieldSpec) -> None:
         )
 
 
-class DeclaredSQLite(SQLiteDialect):
+class MappedSQLite(SQLiteDialect):
     """`SQLiteDialect`, which knows mapped columns too."""
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
@@ -133,7 +133,7 @@ class DeclaredSQLite(SQLiteDialect):
         return sa.func.holdfast_add(kind, column, amount, *given)
 
 
-_DECLARED = DeclaredSQLite()
+_DECLARED = MappedSQLite()
 
 
 def _is_sum(figure: Aggregate) -> bool:
@@ -161,7 +161,7 @@ def _units(figure: Aggregate, column: Expression) -> Expression:
 def _span_encoder(spec: FieldSpec) -> Callable[[object], object]:
     def encode(value: object) -> str:
         try:
-            return codecs.encode_datetime(_EPOCH + cast("timedelta", value))
+            return sqlite_codecs.encode_datetime(_EPOCH + cast("timedelta", value))
         except OverflowError:
             column = column_of(spec)
             assert column is not None

@@ -1,4 +1,4 @@
-"""Statements: built by SQLAlchemy once per query shape, then only text and values.
+"""StoreStatements: built by SQLAlchemy once per query shape, then only text and values.
 
 A query's *shape* is all of it but the values: equal shapes have equal SQL. One walk over the query
 yields both the shape, which finds the compiled statement, and the values, in the order in which
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.dialect import Parameters
+from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Statement
 from holdfast.records.drivers.sql.tables import build_tables
-from holdfast.records.drivers.sql.writes import Writes
 from holdfast.records.query import (
     After,
     And,
@@ -53,15 +53,15 @@ _SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
 
 
 @lru_cache(maxsize=8)
-def statements_of(models: tuple[Model[object], ...], dialect: Dialect) -> Statements:
+def statements_of(models: tuple[Model[object], ...], dialect: Dialect) -> StoreStatements:
     """Return the statements for *models*: the same ones for each store of the same entities."""
-    return Statements(models, dialect)
+    return StoreStatements(models, dialect)
 
 
 _GROUP = 400
 
 
-class Statements:
+class StoreStatements:
     """The statements for some models in one dialect, compiled at their first use.
 
     Any number of stores and threads may share them.
@@ -71,7 +71,7 @@ class Statements:
         self.models = models
         self.tables = build_tables(models, dialect)
         self.dialect = dialect
-        self._writes: dict[int, Writes[object]] = {}
+        self._writes: dict[int, ModelStatements[object]] = {}
         self._compiled: dict[Shape, Statement] = {}
         self._encoders: dict[FieldSpec, Codec] = {}
 
@@ -176,13 +176,13 @@ class Statements:
 
         return self._statement(shape, model, build, values)
 
-    def writes(self, model: Model[E]) -> Writes[E]:
+    def writes(self, model: Model[E]) -> ModelStatements[E]:
         """Return what is prepared for *model*, which is one of the models."""
         prepared = self._writes.get(id(model))
         if prepared is None:
-            prepared = cast("Writes[object]", Writes(model, self))
+            prepared = cast("ModelStatements[object]", ModelStatements(model, self))
             self._writes[id(model)] = prepared
-        return cast("Writes[E]", prepared)
+        return cast("ModelStatements[E]", prepared)
 
     def compile(self, built: sa.ClauseElement) -> Statement:
         compiled = built.compile(dialect=self.dialect.compiler)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.errors import ConflictError
-from holdfast.records.drivers.sql.probing import overflow
-from holdfast.records.drivers.sql.session import ServerSession
+from holdfast.records.drivers.sql.conflict_lookup import overflow
+from holdfast.records.drivers.sql.server_reader import ServerSession
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ Part: TypeAlias = "tuple[Sequence[Row], Sequence[Sequence[object]]]"
 """Rows, and the same encoded."""
 
 
-class ServerRows(ServerSession):
+class ServerExecutor(ServerSession):
     """Reads and writes through one connection. What writes natively differs by database."""
 
     conflicts: tuple[str, ...] = ("duplicate", "foreign key")

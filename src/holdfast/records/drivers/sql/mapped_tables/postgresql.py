@@ -10,9 +10,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import operators
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.drivers.sql.declared.documents import encode_jsonb
-from holdfast.records.drivers.sql.declared.tables import column_of
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.mapped_tables.documents import encode_jsonb
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ _BY_CODE_POINT = ("C", "POSIX", "ucs_basic", "C.utf8", "C.UTF-8", "pg_c_utf8")
 _MICROSECONDS = 1_000_000
 
 
-class DeclaredPostgreSQL(PostgreSQLDialect):
+class MappedPostgreSQL(PostgreSQLDialect):
     """`PostgreSQLDialect`, which knows mapped columns too."""
 
     _stored: dict[FieldSpec, TypeEngine[Any]]
 
     @classmethod
-    def over(cls, dialect: PostgreSQLDialect) -> DeclaredPostgreSQL:
+    def over(cls, dialect: PostgreSQLDialect) -> MappedPostgreSQL:
         """Return the same as *dialect* is, with mapped columns."""
         made = cls()
         vars(made).update(vars(dialect))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.records.drivers.sql.declared.tables import MAPPED
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import MAPPED
 from holdfast.records.structure import Difference
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class FoundColumn:
     collation: str
 
 
-Found = dict[str, dict[str, FoundColumn]]
+FoundTables = dict[str, dict[str, FoundColumn]]
 """Columns by name, by the name of their table."""
 
 _QUERIES = {
@@ -57,23 +57,23 @@ _QUERIES = {
 }
 
 
-def structure_query(dialect: str, tables: Iterable[str]) -> str:
-    """Return the query whose rows `found_structure` reads, about *tables* and the version table."""
+def inspection_query(dialect: str, tables: Iterable[str]) -> str:
+    """Return the query whose rows `found_tables` reads, about *tables* and the version table."""
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in (*tables, VERSION_TABLE))
     return _QUERIES[dialect].format(names=names)
 
 
-def found_structure(rows: Iterable[Sequence[object]]) -> Found:
-    """Return what the rows of `structure_query` say."""
-    found: Found = {}
+def found_tables(rows: Iterable[Sequence[object]]) -> FoundTables:
+    """Return what the rows of `inspection_query` say."""
+    found: FoundTables = {}
     for table, column, kind, nullable, filled, collation in rows:
         columns = found.setdefault(str(table), {})
         columns[str(column)] = FoundColumn(str(kind), bool(nullable), bool(filled), str(collation))
     return found
 
 
-def structure_differences(
-    tables: Mapping[str, sa.Table], dialect: Dialect, found: Found
+def schema_differences(
+    tables: Mapping[str, sa.Table], dialect: Dialect, found: FoundTables
 ) -> list[Difference]:
     """Return what could make a read of the tables or a write to them go wrong.
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.drivers.sql.statements import Statements
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
 
 E = TypeVar("E")
 
 
-class Writes(Generic[E]):
+class ModelStatements(Generic[E]):
     """What is prepared for one model. A row's values are parameters p0, p1, ... by position."""
 
-    def __init__(self, model: Model[E], statements: Statements) -> None:
+    def __init__(self, model: Model[E], statements: StoreStatements) -> None:
         self._model = model
         self._dialect = statements.dialect
         self._table = statements.tables[model.table]

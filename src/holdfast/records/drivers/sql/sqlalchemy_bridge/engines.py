@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from holdfast.offload import Offload
-    from holdfast.records.drivers.sql.link import Connection
+    from holdfast.records.drivers.sql.server_connection import Connection
 
     Whole = Callable[[Awaitable[Any]], Awaitable[Any]]
 
@@ -134,7 +134,7 @@ def sqlite_engine(raw: sqlite3.Connection, offload: Offload | None) -> sa.Engine
     if offload is None:
         return _engine(_SQLite(dbapi=sqlite3), raw, "sqlite://")
     _require_greenlet()
-    from holdfast.records.drivers.sql.lending.threaded import adapted  # noqa: PLC0415 - greenlet
+    from holdfast.records.drivers.sql.sqlalchemy_bridge.threaded_sqlite import adapted  # noqa: PLC0415 - greenlet
 
     dialect = _SQLite(dbapi=sqlite3)
     dialect.is_async = True

@@ -30,7 +30,7 @@ _WHOLE: Any = sa.BigInteger()
 _BOUNDED = (Kind.STR, Kind.BYTES)
 
 
-class Kept(sa.types.TypeDecorator[Any]):
+class ColumnType(sa.types.TypeDecorator[Any]):
     """The column type in which the database at hand keeps values of *kind*.
 
     *digits* is (precision, scale) of a decimal; *indexed* the most that text or bytes in a key, a
@@ -76,23 +76,25 @@ class Kept(sa.types.TypeDecorator[Any]):
             words.append(f"digits={self.digits!r}")
         if self.indexed is not None:
             words.append(f"indexed={self.indexed}")
-        return f"parts.kept({', '.join(words)})"
+        return f"operations.column_type({', '.join(words)})"
 
 
-_CALL = re.compile(r"parts\.kept\('(\w+)'(?:, digits=\((\d+), (\d+)\))?(?:, indexed=(\d+))?\)")
+_CALL = re.compile(
+    r"operations\.column_type\('(\w+)'(?:, digits=\((\d+), (\d+)\))?(?:, indexed=(\d+))?\)"
+)
 
 
-def from_source(source: str) -> Kept | Written:
+def from_source(source: str) -> ColumnType | VerbatimType:
     """Return the type that *source* makes in a migration's file."""
     said = _CALL.fullmatch(source)
     if said is None:
-        return Written(source)
+        return VerbatimType(source)
     kind, precision, scale, indexed = said.groups()
     digits = None if precision is None else (int(precision), int(scale))
-    return Kept(kind, digits=digits, indexed=None if indexed is None else int(indexed))
+    return ColumnType(kind, digits=digits, indexed=None if indexed is None else int(indexed))
 
 
-class Written(sa.types.TypeDecorator[Any]):
+class VerbatimType(sa.types.TypeDecorator[Any]):
     """A type of which only the text in an earlier migration's file is known."""
 
     impl = sa.Text
@@ -103,7 +105,7 @@ class Written(sa.types.TypeDecorator[Any]):
         self.source = source
 
 
-def kept_as(model: Model[Any], spec: FieldSpec) -> Kept | None:
+def column_type_of(model: Model[Any], spec: FieldSpec) -> ColumnType | None:
     """Return the type that each database gives to *spec*; None where no one word says it."""
     bounds = spec.type.bounds
     digits = None
@@ -111,7 +113,7 @@ def kept_as(model: Model[Any], spec: FieldSpec) -> Kept | None:
         digits = (bounds.precision, bounds.scale)
     lengths = (None, bounds.max_length) if spec.type.kind in _BOUNDED else (None,)
     for length in lengths:
-        kept = Kept(spec.type.kind.value, digits=digits, indexed=length)
+        kept = ColumnType(spec.type.kind.value, digits=digits, indexed=length)
         if all(
             kept.compile(each.compiler) == each.type_of(model, spec).compile(each.compiler)
             for each in DIALECTS.values()

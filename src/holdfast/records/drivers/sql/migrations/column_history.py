@@ -11,27 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.records.drivers.sql.migrations.kept import Kept, from_source
+from holdfast.records.drivers.sql.migrations.column_types import ColumnType, from_source
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class WrittenColumn:
     """The texts of a column's type and of its default, if it has one."""
 
     type: str
     default: str | None
 
 
-Declared = dict[str, dict[str, Said]]
+ColumnHistory = dict[str, dict[str, WrittenColumn]]
 """What was said of a column, by column, by table."""
 
 
-def declared_columns(script: ScriptDirectory) -> Declared:
+def column_history(script: ScriptDirectory) -> ColumnHistory:
     """Return what the upgrades of all files leave, as far as their texts say so plainly."""
-    found: Declared = {}
+    found: ColumnHistory = {}
     for revision in reversed(list(script.walk_revisions())):
         tree = ast.parse(Path(revision.path).read_text("utf-8"))
         for node in tree.body:
@@ -41,16 +41,17 @@ def declared_columns(script: ScriptDirectory) -> Declared:
     return found
 
 
-def of_entities(declared: Declared) -> set[str]:
+def of_entities(declared: ColumnHistory) -> set[str]:
     """Return the tables that were written from entities, not by hand: they have kinds alone."""
     return {
         table
         for table, columns in declared.items()
-        if columns and all(isinstance(from_source(said.type), Kept) for said in columns.values())
+        if columns
+        and all(isinstance(from_source(said.type), ColumnType) for said in columns.values())
     }
 
 
-def _follow(node: ast.AST, found: Declared, batches: dict[str, str]) -> None:
+def _follow(node: ast.AST, found: ColumnHistory, batches: dict[str, str]) -> None:
     """Apply what *node* does to *found*; *batches* are the tables that variables stand for."""
     if isinstance(node, ast.With):
         inside = dict(batches)
@@ -70,7 +71,7 @@ def _follow(node: ast.AST, found: Declared, batches: dict[str, str]) -> None:
         _follow(child, found, batches)
 
 
-def _apply(call: ast.Call, found: Declared, batches: dict[str, str]) -> None:
+def _apply(call: ast.Call, found: ColumnHistory, batches: dict[str, str]) -> None:
     name, arguments = _name(call), _arguments(call)
     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
     batch = batches.get(owner.id) if isinstance(owner, ast.Name) else None
@@ -89,7 +90,9 @@ def _apply(call: ast.Call, found: Declared, batches: dict[str, str]) -> None:
             new = next((word.value for word in call.keywords if word.arg == "type_"), None)
             if column is not None and new is not None:
                 old = columns.get(column)
-                columns[column] = Said(ast.unparse(new), None if old is None else old.default)
+                columns[column] = WrittenColumn(
+                    ast.unparse(new), None if old is None else old.default
+                )
         case "drop_table":
             del found[table]
         case "rename_table":
@@ -100,12 +103,12 @@ def _apply(call: ast.Call, found: Declared, batches: dict[str, str]) -> None:
             pass
 
 
-def _column(node: ast.expr) -> list[tuple[str, Said]]:
+def _column(node: ast.expr) -> list[tuple[str, WrittenColumn]]:
     arguments = _arguments(node)
     column = _text(arguments, 0)
     if _name(node) != "Column" or column is None or len(arguments) < 2:
         return []
-    return [(column, Said(ast.unparse(arguments[1]), _word(node, "server_default")))]
+    return [(column, WrittenColumn(ast.unparse(arguments[1]), _word(node, "server_default")))]
 
 
 def _word(node: ast.expr, name: str) -> str | None:

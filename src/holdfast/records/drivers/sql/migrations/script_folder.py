@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.script import Script
 
 
-class Files(ScriptDirectory):
+class ScriptFolder(ScriptDirectory):
     """Alembic's folder, where a file that can't be followed is refused by its name."""
 
     def _load_revisions(self) -> Iterator[Script]:

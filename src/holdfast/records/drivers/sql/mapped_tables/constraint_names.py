@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from holdfast.records.drivers.sql.declared.tables import column_of, mapped_table
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of, mapped_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
