@@ -1,17 +1,53 @@
-"""Run a coroutine whose I/O never suspends, without an event loop.
+"""The blocking API from the async one: coroutines whose I/O never suspends, stepped by hand.
 
-The async code is written once. Under a blocking store or bucket every awaited operation does its
-work inline, so the whole coroutine runs to its end in one step.
+The async code is written once. Under a blocking store, bucket or cache every awaited operation
+does its work inline, so the whole coroutine runs to its end in one step, without an event loop.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., object]")
+S = TypeVar("S")
+P = ParamSpec("P")
+
+
+class BlockingTwin(Generic[S]):
+    """What has the methods of an async *S*, blocking: the attribute `asynchronous` is that one."""
+
+    asynchronous: S
+
+
+def blocking(
+    method: Callable[Concatenate[S, P], Coroutine[object, None, T]],
+) -> Callable[Concatenate[BlockingTwin[S], P], T]:
+    """Return the blocking twin of an async *method*.
+
+    `get = blocking(AsyncRepository[E].get)` takes the same arguments, and carries the same name,
+    signature and docstring.
+    """
+
+    @wraps(method)
+    def call(self: BlockingTwin[S], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return run(method(self.asynchronous, *args, **kwargs))
+
+    return call
+
+
+def documented_by(original: Callable[..., object]) -> Callable[[F], F]:
+    """Return a decorator that gives a twin written by hand the docstring of its *original*."""
+
+    def documented(twin: F) -> F:
+        twin.__doc__ = original.__doc__
+        return twin
+
+    return documented
 
 
 def run(coroutine: Coroutine[object, None, T]) -> T:

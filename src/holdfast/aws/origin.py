@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib import request
 from urllib.parse import urlsplit
 
+from holdfast.backend_url import redacted
 from holdfast.errors import ConfigurationError
-from holdfast.locate import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def origin_of(url: str) -> Origin:
         port = parts.port
     except ValueError:  # its text may quote a password
         raise ConfigurationError(
-            f"{shown(url)!r} is no URL of an endpoint: its host or port can't be read"
+            f"{redacted(url)!r} is no URL of an endpoint: its host or port can't be read"
         ) from None
     if (
         parts.scheme not in ("http", "https")
@@ -47,7 +47,7 @@ def origin_of(url: str) -> Origin:
         or "@" in parts.netloc
     ):
         raise ConfigurationError(
-            f"{shown(url)!r}: expected an endpoint like https://host:port, no more"
+            f"{redacted(url)!r}: expected an endpoint like https://host:port, no more"
         )
     secure = parts.scheme == "https"
     return Origin(secure, parts.hostname, port or (443 if secure else 80))

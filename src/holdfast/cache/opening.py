@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from holdfast.cache.cache import Cache
 from holdfast.cache.codec import codec_of
 from holdfast.cache.drivers.memory import MemoryDriver
-from holdfast.cache.entering import AsyncOpening
 from holdfast.cache.fallback import FallbackDriver
 from holdfast.cache.filling import Filler
 from holdfast.cache.health import Health, State, Statistics
@@ -21,6 +20,7 @@ from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import Place, place_of, redis_driver
 from holdfast.cache.returning import FIRST_PAUSE, LONGEST_PAUSE
 from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,7 +47,7 @@ def open_cache(
     opened, on entry also for a server that refuses the login or whose certificate is not trusted.
     """
     place = place_of(url, options or CacheOptions())
-    return AsyncOpening(_opened(place))
+    return Opening(_opened(place), "cache")
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from holdfast.backend_url import options_for, parse_url
 from holdfast.cache.near import NearDriver
 from holdfast.cache.nearstore import NearStore
 from holdfast.errors import ConfigurationError
-from holdfast.locate import locate, options_from
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,9 +46,9 @@ def place_of(url: str, defaults: CacheOptions) -> Place:
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"the cache's URL: expected text, got {type(url).__name__}")
-    location = locate(url, _SCHEMES)
-    shown = location.shown
-    options = options_from(location, defaults)
+    location = parse_url(url, _SCHEMES)
+    shown = location.redacted
+    options = options_for(location, defaults)
     if "#" in url:
         raise ConfigurationError(f"{shown!r}: write '#' as %23")
     parts = urlsplit(url)

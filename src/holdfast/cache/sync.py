@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from holdfast.blocking import run
 from holdfast.cache.calls import check_load, given
-from holdfast.cache.entering import Opening
 from holdfast.cache.health import Statistics
 from holdfast.cache.opening import (
     FAREWELL,
@@ -22,6 +21,7 @@ from holdfast.cache.options import CacheOptions
 from holdfast.cache.place import place_of
 from holdfast.cache.returning import Returning
 from holdfast.cache.syncrepository import CachedRepository, Relay
+from holdfast.opening import BlockingOpening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ def open_cache(
 
     A store that is away is tried again now and then, by a thread that lives only so long.
     """
-    return Opening(_opened(place_of(url, options or CacheOptions())))
+    return BlockingOpening(_opened(place_of(url, options or CacheOptions())), "cache")
 
 
 @contextmanager

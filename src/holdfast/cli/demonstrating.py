@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.backend_url import redacted
 from holdfast.cli.bringing import run_worker
 from holdfast.cli.exits import Exit
 from holdfast.cli.listing import show_video
@@ -18,7 +19,6 @@ from holdfast.cli.options import Data, Traceback
 from holdfast.cli.progress import storing
 from holdfast.cli.running import run
 from holdfast.cli.show import console, note, plain, short
-from holdfast.locate import shown
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _where(settings: Settings) -> str:
     if not settings.store and not settings.bucket:
         return f"Everything lies in {plain(settings.data)}"
     places = (("records", settings.store_url), ("objects", settings.bucket_url))
-    return "\n".join(f"The {name} lie in {plain(shown(url))}" for name, url in places)
+    return "\n".join(f"The {name} lie in {plain(redacted(url))}" for name, url in places)
 
 
 async def _bring(platform: Platform, given: Path | None) -> Video:

@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from holdfast.aws.streams import StreamNetwork
 from holdfast.aws.tls import verifying
+from holdfast.backend_url import BackendURL, options_for, parse_url, redacted
 from holdfast.errors import ConfigurationError
-from holdfast.locate import Location, locate, options_from, shown
 from holdfast.objects.bucket import Bucket
 from holdfast.objects.drivers.disk import DiskDriver
 from holdfast.objects.drivers.memory import MemoryDriver
@@ -111,22 +111,22 @@ def plan_of(url: str | Path, options: Options | None) -> Plan:
     """Return what *url* and *options* ask for. Raises ConfigurationError. No I/O."""
     if isinstance(url, Path):
         return _disk_plan(url.absolute(), _chosen("a folder", DiskOptions(), options))
-    location = locate(url, tuple(sorted(_PLANS)))
+    location = parse_url(url, tuple(sorted(_PLANS)))
     if "#" in url:
-        raise ConfigurationError(f"{shown(url)!r}: write '#' as %23")
+        raise ConfigurationError(f"{redacted(url)!r}: write '#' as %23")
     if options is not None and location.query:
-        raise ConfigurationError(f"{shown(url)!r}: parameters and options exclude each other")
+        raise ConfigurationError(f"{redacted(url)!r}: parameters and options exclude each other")
     return _PLANS[location.scheme](location, options)
 
 
-def _plan_memory(location: Location, options: Options | None) -> Plan:
+def _plan_memory(location: BackendURL, options: Options | None) -> Plan:
     if options is not None:
         raise ConfigurationError("memory:// takes no options")
     if location.query:
-        raise ConfigurationError(f"{location.shown!r}: memory:// knows no parameters")
+        raise ConfigurationError(f"{location.redacted!r}: memory:// knows no parameters")
     if location.host or location.path:
         raise ConfigurationError(
-            f"{location.shown!r}: expected memory:// alone; each opening is a new bucket"
+            f"{location.redacted!r}: expected memory:// alone; each opening is a new bucket"
         )
 
     @asynccontextmanager
@@ -136,14 +136,14 @@ def _plan_memory(location: Location, options: Options | None) -> Plan:
     return Plan(DiskOptions().threads, start)
 
 
-def _plan_file(location: Location, options: Options | None) -> Plan:
+def _plan_file(location: BackendURL, options: Options | None) -> Plan:
     path = urlsplit(location.url).path  # a folder's name may be bytes that are no UTF-8
     if location.host not in {"", "localhost"} or not path.startswith("/"):
-        raise ConfigurationError(f"{location.shown!r}: expected file:///absolute/folder")
+        raise ConfigurationError(f"{location.redacted!r}: expected file:///absolute/folder")
     folder = os.fsdecode(unquote_to_bytes(path))
     if "\0" in folder:
-        raise ConfigurationError(f"{location.shown!r}: a path holds no NUL")
-    given = options_from(location, DiskOptions())
+        raise ConfigurationError(f"{location.redacted!r}: a path holds no NUL")
+    given = options_for(location, DiskOptions())
     return _disk_plan(Path(folder), _chosen("file://", given, options))
 
 
@@ -157,12 +157,12 @@ def _disk_plan(folder: Path, options: DiskOptions) -> Plan:
     return Plan(options.threads, start)
 
 
-def _plan_s3(location: Location, options: Options | None) -> Plan:
+def _plan_s3(location: BackendURL, options: Options | None) -> Plan:
     if location.path not in ("", "/"):
-        raise ConfigurationError(f"{location.shown!r}: expected s3://bucket and no path")
+        raise ConfigurationError(f"{location.redacted!r}: expected s3://bucket and no path")
     if "@" in location.host or any(_SECRET.search(name) for name in location.query):
         raise ConfigurationError("keys don't belong into an s3:// URL: use S3Options.credentials")
-    given = _chosen("s3://", options_from(location, S3Options()), options)
+    given = _chosen("s3://", options_for(location, S3Options()), options)
     settled = with_environment(given, os.environ)
     place = place_of(location.host, settled)
     try:
@@ -195,7 +195,7 @@ def _chosen(place: str, given: O, options: Options | None) -> O:
     return options
 
 
-_PLANS: dict[str, Callable[[Location, Options | None], Plan]] = {
+_PLANS: dict[str, Callable[[BackendURL, Options | None], Plan]] = {
     "file": _plan_file,
     "memory": _plan_memory,
     "s3": _plan_s3,

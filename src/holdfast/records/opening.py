@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.backend_url import BackendURL, file_path, options_for, parse_url
 from holdfast.errors import ConfigurationError
-from holdfast.locate import Location, file_path, locate, options_from
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.drivers.memory import MemoryDriver
 from holdfast.records.drivers.memory.driver import MemoryOptions
@@ -72,43 +72,43 @@ _ASYNC = Concurrency(Threads, TaskLock, blocking=False)
 _BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
 
 
-def _memory(location: Location, how: Concurrency) -> Driver:
+def _memory(location: BackendURL, how: Concurrency) -> Driver:
     if location.host or location.path:
-        raise ConfigurationError(f"{location.shown!r}: memory:// names no place")
-    return MemoryDriver(how.lock, options_from(location, MemoryOptions()))
+        raise ConfigurationError(f"{location.redacted!r}: memory:// names no place")
+    return MemoryDriver(how.lock, options_for(location, MemoryOptions()))
 
 
-def _sqlite(location: Location, how: Concurrency) -> Driver:
+def _sqlite(location: BackendURL, how: Concurrency) -> Driver:
     from holdfast.records.drivers.sql.sqlite import SQLiteDriver, SQLiteOptions
 
     path = file_path(location)
     if str(path) == ":memory:":
         raise ConfigurationError("for records in memory use memory://")
-    return SQLiteDriver(path, options_from(location, SQLiteOptions()), how.offload)
+    return SQLiteDriver(path, options_for(location, SQLiteOptions()), how.offload)
 
 
-def _postgresql(location: Location, how: Concurrency) -> Driver:
+def _postgresql(location: BackendURL, how: Concurrency) -> Driver:
     from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
     from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLOptions
     from holdfast.records.drivers.sql.server_address import server_address
     from holdfast.records.drivers.sql.server_driver import ServerDriver
 
     place = server_address(location, port=5432, user="postgres")
-    options = options_from(location, PostgreSQLOptions())
+    options = options_for(location, PostgreSQLOptions())
     return ServerDriver(PostgreSQLServer(place, options, blocking=how.blocking))
 
 
-def _mariadb(location: Location, how: Concurrency) -> Driver:
+def _mariadb(location: BackendURL, how: Concurrency) -> Driver:
     from holdfast.records.drivers.sql.mariadb import MariaDBOptions, MariaDBServer
     from holdfast.records.drivers.sql.server_address import server_address
     from holdfast.records.drivers.sql.server_driver import ServerDriver
 
     place = server_address(location, port=3306, user="root")
-    options = options_from(location, MariaDBOptions())
+    options = options_for(location, MariaDBOptions())
     return ServerDriver(MariaDBServer(place, options, blocking=how.blocking))
 
 
-_BACKENDS: dict[str, Callable[[Location, Concurrency], Driver]] = {
+_BACKENDS: dict[str, Callable[[BackendURL, Concurrency], Driver]] = {
     "memory": _memory,
     "mariadb": _mariadb,
     "mysql": _mariadb,  # as MariaDB's servers are often named; MySQL's own are refused
@@ -118,5 +118,5 @@ _BACKENDS: dict[str, Callable[[Location, Concurrency], Driver]] = {
 
 
 def _driver(url: str, how: Concurrency) -> Driver:
-    location = locate(url, tuple(_BACKENDS))
+    location = parse_url(url, tuple(_BACKENDS))
     return _BACKENDS[location.scheme](location, how)

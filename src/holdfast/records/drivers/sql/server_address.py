@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from holdfast.locate import Location
+    from holdfast.backend_url import BackendURL
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ServerAddress:
     database: str
 
 
-def server_address(location: Location, *, port: int, user: str) -> ServerAddress:
+def server_address(location: BackendURL, *, port: int, user: str) -> ServerAddress:
     """Return the place that the URL names; *port* and *user* where it names none.
 
     Raises ConfigurationError when it names no database, or a port that is none.

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from holdfast.backend_url import BackendURL, file_path, options_for, parse_url
 from holdfast.errors import (
     ConfigurationError,
     LockTimeoutError,
@@ -18,7 +19,6 @@ from holdfast.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from holdfast.locate import Location, file_path, locate, options_from
 from holdfast.records.drivers.sql.errno import LOST, MEANINGS, REFUSED
 from holdfast.records.drivers.sql.mariadb import MODE, MariaDBOptions
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
@@ -69,12 +69,12 @@ class Database(Protocol):
 
 def database_at(url: str) -> Database:
     """Return the database at *url*. Raises ConfigurationError, UnsupportedError for memory://."""
-    location = locate(url, ("mariadb", "memory", "mysql", "postgresql", "sqlite"))
+    location = parse_url(url, ("mariadb", "memory", "mysql", "postgresql", "sqlite"))
     match location.scheme:
         case "sqlite":
-            return SQLiteDatabase(file_path(location), options_from(location, SQLiteOptions()))
+            return SQLiteDatabase(file_path(location), options_for(location, SQLiteOptions()))
         case "postgresql":
-            options = options_from(location, PostgreSQLOptions())
+            options = options_for(location, PostgreSQLOptions())
             return PostgreSQLDatabase(server_address(location, port=5432, user="postgres"), options)
         case "memory":
             raise UnsupportedError("migrations", "memory")
@@ -82,9 +82,9 @@ def database_at(url: str) -> Database:
             return MariaDBDatabase(*_mariadb(location))
 
 
-def _mariadb(location: Location) -> tuple[ServerAddress, MariaDBOptions]:
+def _mariadb(location: BackendURL) -> tuple[ServerAddress, MariaDBOptions]:
     place = server_address(location, port=3306, user="root")
-    return place, options_from(location, MariaDBOptions())
+    return place, options_for(location, MariaDBOptions())
 
 
 class SQLiteDatabase:

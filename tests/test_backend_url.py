@@ -4,8 +4,8 @@ import pytest
 
 from holdfast import open_bucket, open_cache, open_store
 from holdfast.aws.origin import origin_of
+from holdfast.backend_url import file_path, parse_url, redacted
 from holdfast.errors import ConfigurationError
-from holdfast.locate import file_path, locate, shown
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
     ],
 )
 def test_a_secret_in_a_url_is_not_shown(url, public):
-    assert shown(url) == public
+    assert redacted(url) == public
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_secret_in_a_url_is_not_shown(url, public):
 )
 def test_no_refusal_tells_a_secret(url):
     with pytest.raises(ConfigurationError) as refusal:
-        locate(url, ("memory",))
+        parse_url(url, ("memory",))
     assert "secret" not in str(refusal.value)
 
 
@@ -62,7 +62,7 @@ def test_an_endpoint_that_cannot_be_read_is_refused_untold(login):
 
 def test_a_host_where_a_path_should_be_is_named_without_who_logs_in():
     with pytest.raises(ConfigurationError, match=r"the host '\*\*\*@host'"):
-        file_path(locate("sqlite://alice:secret@host/app.db", ("sqlite",)))
+        file_path(parse_url("sqlite://alice:secret@host/app.db", ("sqlite",)))
 
 
 OPENERS = {
@@ -109,6 +109,6 @@ def test_a_login_without_a_host_before_it_is_not_told_either(url):
 
 
 def test_an_at_sign_is_no_secret_where_no_host_is_or_where_it_is_escaped():
-    assert file_path(locate("sqlite:///me@work/app.db", ("sqlite",))).name == "app.db"
-    assert locate("redis://h:1/0?prefix=a%40b", ("redis",)).query == {"prefix": "a@b"}
-    assert locate("redis://bob:s%2Fx%40y@h/0", ("redis",)).host == "bob:s%2Fx%40y@h"
+    assert file_path(parse_url("sqlite:///me@work/app.db", ("sqlite",))).name == "app.db"
+    assert parse_url("redis://h:1/0?prefix=a%40b", ("redis",)).query == {"prefix": "a@b"}
+    assert parse_url("redis://bob:s%2Fx%40y@h/0", ("redis",)).host == "bob:s%2Fx%40y@h"

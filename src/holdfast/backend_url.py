@@ -18,18 +18,21 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
-    """A parsed URL; *query* holds each parameter once, *shown* is what messages may say of it."""
+class BackendURL:
+    """A parsed URL.
+
+    *query* holds each parameter once; *redacted* is the URL as messages may show it.
+    """
 
     url: str
-    shown: str
+    redacted: str
     scheme: str
     host: str
     path: str
     query: dict[str, str]
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """Return *url* without what is nobody's business: who logs in, and its parameters' values.
 
     Hidden is all that stands before the last @, for a password may hold any character. When a ?
@@ -44,7 +47,7 @@ def shown(url: str) -> str:
     return f"{scheme}{at and '***@'}{place}{names and '?' + names}"
 
 
-def locate(url: str, schemes: tuple[str, ...]) -> Location:
+def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
     """Return the parts of *url*.
 
     Raises ConfigurationError for one that is none of *schemes*, and for an @ behind the host:
@@ -53,64 +56,78 @@ def locate(url: str, schemes: tuple[str, ...]) -> Location:
     known = ", ".join(f"{scheme}://" for scheme in schemes)
     scheme = _scheme_of(url)
     if not scheme:
-        raise ConfigurationError(f"{shown(url)!r} is no URL; expected one that starts with {known}")
+        raise ConfigurationError(
+            f"{redacted(url)!r} is no URL; expected one that starts with {known}"
+        )
     authority, *behind = re.split("[/?#]", url.removeprefix(scheme), maxsplit=1)
     if authority and "@" in "".join(behind):
         raise ConfigurationError(
-            f"{shown(url)!r}: an @ stands behind a / # or ?; in a user or a password these are "
+            f"{redacted(url)!r}: an @ stands behind a / # or ?; in a user or a password these are "
             "written %2F, %23 and %3F, and an @ behind the host is written %40"
         )
     try:
         parts = urlsplit(url)
     except ValueError:  # its text may quote the password
-        raise ConfigurationError(f"{shown(url)!r} is no URL: its host can't be read") from None
+        raise ConfigurationError(f"{redacted(url)!r} is no URL: its host can't be read") from None
     if parts.scheme not in schemes:
         raise ConfigurationError(
-            f"unknown scheme {parts.scheme}:// in {shown(url)!r}; known are {known}"
+            f"unknown scheme {parts.scheme}:// in {redacted(url)!r}; known are {known}"
         )
     query: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in query:
             raise ConfigurationError(
-                f"the parameter {shown(name)!r} stands twice in {shown(url)!r}"
+                f"the parameter {redacted(name)!r} stands twice in {redacted(url)!r}"
             )
         query[name] = value
-    return Location(url, shown(url), parts.scheme, parts.netloc, unquote(parts.path), query)
+    return BackendURL(url, redacted(url), parts.scheme, parts.netloc, unquote(parts.path), query)
 
 
-def file_path(location: Location) -> Path:
+def file_path(location: BackendURL) -> Path:
     """Return the path of a URL like `sqlite:///relative.db` or `sqlite:////absolute.db`.
 
     Raises ConfigurationError when a host stands where the path should, or no path is there.
     """
     if location.host:
         raise ConfigurationError(
-            f"{location.shown!r} names the host {shown(location.host)!r}; a path is written "
+            f"{location.redacted!r} names the host {redacted(location.host)!r}; a path is written "
             f"{location.scheme}:///relative or {location.scheme}:////absolute"
         )
     path = location.path.removeprefix("/")
     if not path:
-        raise ConfigurationError(f"{location.shown!r} names no path")
+        raise ConfigurationError(f"{location.redacted!r} names no path")
     return Path(path)
 
 
-def options_from(location: Location, defaults: O) -> O:
-    """Return *defaults*, a frozen dataclass, with the parameters of the URL's query.
+def options_for(location: BackendURL, defaults: O, given: object | None = None) -> O:
+    """Return *given*, else *defaults*, with what the URL's query sets over it.
 
-    Raises ConfigurationError for an unknown parameter, naming the known ones, and for a bad value.
+    *defaults* is a frozen dataclass. Raises ConfigurationError for *given* of another type, for
+    an unknown parameter, naming the known ones, and for a bad value.
     """
     assert dataclasses.is_dataclass(defaults)
     assert not isinstance(defaults, type)
+    if given is None:
+        base = defaults
+    elif isinstance(given, type(defaults)):
+        base = given
+    else:
+        raise ConfigurationError(
+            f"{location.scheme}:// takes options={type(defaults).__name__}(...), "
+            f"not {type(given).__name__}"
+        )
+    if not location.query:
+        return base
     hints = typing.get_type_hints(type(defaults))
-    given: dict[str, object] = {}
+    parsed: dict[str, object] = {}
     for name, text in location.query.items():
         if name not in hints:
             known = ", ".join(sorted(hints)) or "none"
             raise ConfigurationError(
-                f"unknown parameter {shown(name)!r} in {location.shown!r}; known: {known}"
+                f"unknown parameter {redacted(name)!r} in {location.redacted!r}; known: {known}"
             )
-        given[name] = _parse(location, name, text, hints[name])
-    return dataclasses.replace(defaults, **given)
+        parsed[name] = _parse(location, name, text, hints[name])
+    return dataclasses.replace(base, **parsed)
 
 
 def _scheme_of(url: str) -> str:
@@ -119,26 +136,26 @@ def _scheme_of(url: str) -> str:
     return found[0] if found else ""
 
 
-def _parse(location: Location, name: str, text: str, hint: object) -> object:
+def _parse(location: BackendURL, name: str, text: str, hint: object) -> object:
     choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
     if choices is not None:
         if text in choices:
             return text
         expected = " or ".join(repr(choice) for choice in choices)
         raise ConfigurationError(
-            f"{name}={shown(text)!r} in {location.shown!r}: expected {expected}"
+            f"{name}={redacted(text)!r} in {location.redacted!r}: expected {expected}"
         )
     if hint is bool:
         if text in ("true", "false"):
             return text == "true"
         raise ConfigurationError(
-            f"{name}={shown(text)!r} in {location.shown!r}: expected true or false"
+            f"{name}={redacted(text)!r} in {location.redacted!r}: expected true or false"
         )
     if hint in (int, float):
         try:
             return int(text) if hint is int else float(text)
         except ValueError:
             raise ConfigurationError(
-                f"{name}={shown(text)!r} in {location.shown!r}: expected a number"
+                f"{name}={redacted(text)!r} in {location.redacted!r}: expected a number"
             ) from None
     return text

@@ -1,4 +1,4 @@
-"""Context managers that are entered once, and say so."""
+"""The context manager that `open_store`, `open_bucket` and `open_cache` return."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TWICE = "this opening was entered before; call open_cache again for another cache"
+_TWICE = "this was entered before; call open_{} again for another one"
 
 
-class AsyncOpening(Generic[T]):
-    """*manager*, which raises RuntimeError when it is entered a second time."""
+class Opening(Generic[T]):
+    """Opens one thing: `async with open_store(url, entities) as store`.
 
-    def __init__(self, manager: AbstractAsyncContextManager[T]) -> None:
+    Made without any I/O. Entering connects; leaving the block closes, whatever the block raised.
+    Entering a second time raises RuntimeError.
+    """
+
+    def __init__(self, manager: AbstractAsyncContextManager[T], noun: str) -> None:
         self._manager = manager
+        self._noun = noun
         self._entered = False
 
     async def __aenter__(self) -> T:
+        """Open it. Raises what the function that made this says of its entry."""
         if self._entered:
-            raise RuntimeError(_TWICE)
+            raise RuntimeError(_TWICE.format(self._noun))
         self._entered = True
         return await self._manager.__aenter__()
 
@@ -32,19 +38,22 @@ class AsyncOpening(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
+        """Close it."""
         return await self._manager.__aexit__(kind, error, traceback)
 
 
-class Opening(Generic[T]):
-    """The blocking twin of `AsyncOpening`."""
+class BlockingOpening(Generic[T]):
+    """Opens one thing, blocking: `with open_store(url, entities) as store`; see `Opening`."""
 
-    def __init__(self, manager: AbstractContextManager[T]) -> None:
+    def __init__(self, manager: AbstractContextManager[T], noun: str) -> None:
         self._manager = manager
+        self._noun = noun
         self._entered = False
 
     def __enter__(self) -> T:
+        """Open it. Raises what the function that made this says of its entry."""
         if self._entered:
-            raise RuntimeError(_TWICE)
+            raise RuntimeError(_TWICE.format(self._noun))
         self._entered = True
         return self._manager.__enter__()
 
@@ -54,4 +63,5 @@ class Opening(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
+        """Close it."""
         return self._manager.__exit__(kind, error, traceback)

@@ -1,0 +1,109 @@
+"""Figures of what was done since something was opened, in one shape for every pillar."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SHORTEST = 1e-5  # seconds, the upper edge of the first class of latencies
+_STEPS = 8  # classes to each doubling: an edge is 9% above the one before
+_CLASSES = 26 * _STEPS  # up to eleven minutes
+
+
+@dataclass(frozen=True, slots=True)
+class OperationStats:
+    """What one kind of operation did. Times are in seconds; percentiles exceed by 9% at most."""
+
+    count: int
+    errors: int
+    bytes: int
+    seconds: float
+    p50: float
+    p95: float
+    p99: float
+
+    @property
+    def success_rate(self) -> float:
+        """The share that raised nothing, from 0 to 1."""
+        return 1 - self.errors / self.count if self.count else 1.0
+
+    @property
+    def bytes_per_second(self) -> float:
+        """The speed of one operation at a time."""
+        return self.bytes / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Figures by name: *counters* only grow, *gauges* say how something stands now.
+
+    *operations* is by the name of the verb.
+    """
+
+    operations: Mapping[str, OperationStats] = field(default_factory=dict)
+    counters: Mapping[str, float] = field(default_factory=dict)
+    gauges: Mapping[str, float] = field(default_factory=dict)
+
+
+class OperationRecorder:
+    """Counts operations and their latencies in bounded memory. Safe among threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._histograms: dict[str, _Histogram] = {}
+
+    def record(self, operation: str, seconds: float, size: int = 0, *, failed: bool) -> None:
+        """Count one *operation* that took *seconds* and moved *size* bytes."""
+        with self._lock:
+            histogram = self._histograms.get(operation)
+            if histogram is None:
+                histogram = self._histograms[operation] = _Histogram()
+            histogram.add(seconds, size, failed=failed)
+
+    def operations(self) -> dict[str, OperationStats]:
+        """Return the figures so far, sorted by the operation's name."""
+        with self._lock:
+            return {name: found.stats() for name, found in sorted(self._histograms.items())}
+
+
+class _Histogram:
+    __slots__ = ("bytes", "classes", "count", "errors", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.errors = 0
+        self.bytes = 0
+        self.seconds = 0.0
+        self.classes = [0] * _CLASSES
+
+    def add(self, seconds: float, size: int, *, failed: bool) -> None:
+        self.count += 1
+        self.errors += failed
+        self.bytes += size
+        self.seconds += seconds
+        place = 0 if seconds <= _SHORTEST else math.ceil(math.log2(seconds / _SHORTEST) * _STEPS)
+        self.classes[min(place, _CLASSES - 1)] += 1
+
+    def stats(self) -> OperationStats:
+        return OperationStats(
+            self.count,
+            self.errors,
+            self.bytes,
+            self.seconds,
+            self._percentile(0.50),
+            self._percentile(0.95),
+            self._percentile(0.99),
+        )
+
+    def _percentile(self, share: float) -> float:
+        if not self.count:
+            return 0.0
+        reached = accumulate(self.classes)
+        place = next(place for place, seen in enumerate(reached) if seen >= share * self.count)
+        return float(_SHORTEST * 2 ** (place / _STEPS))
