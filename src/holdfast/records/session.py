@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
 
@@ -22,7 +22,7 @@ class Verbs(Protocol):
     def get(self, model: Model[E], key: object) -> E | None: ...
     def find(self, select: Select[E]) -> list[E]: ...
     def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]: ...
-    def figures(self, query: Figures[E]) -> list[Values]: ...
+    def aggregate(self, query: AggregateQuery[E]) -> list[Values]: ...
     def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]: ...
@@ -60,8 +60,8 @@ class VerbSession(Generic[V]):
     async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
         return await self.read(lambda verbs: verbs.values(select, columns))
 
-    async def figures(self, query: Figures[E]) -> list[Values]:
-        return await self.read(lambda verbs: verbs.figures(query))
+    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        return await self.read(lambda verbs: verbs.aggregate(query))
 
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import TransactionError
+from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.memory.layers import Layer, View
 from holdfast.records.drivers.memory.tables import Tables
 from holdfast.records.session import VerbSession
+from holdfast.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +39,7 @@ class MemoryDriver:
     """Rows in dicts. The same constraints, transactions and copies as anywhere else."""
 
     name = "memory"
+    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
 
     def __init__(self, lock: Callable[[float], Lock], options: MemoryOptions) -> None:
         self._models: tuple[Model[object], ...] = ()
@@ -70,6 +73,17 @@ class MemoryDriver:
             with self._mutex:
                 self._watching.append(transaction.view)
         return transaction
+
+    async def probe(self) -> None:
+        """Return once no commit is under way."""
+        with self._mutex:
+            pass
+
+    def stats(self) -> Stats:
+        """Return the gauge `rows`: how many are committed."""
+        with self._mutex:
+            rows = sum(len(layer.rows) for layer in self._base.values())
+        return Stats(gauges={"rows": rows})
 
     def view(self) -> View:
         return View(self._base, {model.table: model for model in self._models})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
@@ -47,6 +48,7 @@ class MariaDBServer:
     """See `Server`."""
 
     name = "mariadb"
+    capabilities = frozenset(StoreCapability) - {StoreCapability.MAPPED_CLASSES}
 
     def __init__(self, place: ServerAddress, options: MariaDBOptions, *, blocking: bool) -> None:
         self.options = options

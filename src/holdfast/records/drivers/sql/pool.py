@@ -124,6 +124,10 @@ class Pool:
         self._undecided: set[asyncio.Future[None]] = set()
         self._closed = False
 
+    def gauges(self) -> dict[str, float]:
+        """Return how many connections are idle."""
+        return {"idle": len(self._idle)}
+
     async def adopt(self, rows: ServerExecutor) -> None:
         """Take in a connection that was opened before the pool was."""
         await self._slots.acquire()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
@@ -37,6 +38,7 @@ class PostgreSQLServer:
     """See `Server`."""
 
     name = "postgresql"
+    capabilities = frozenset(StoreCapability)
     shielded = False
 
     def __init__(self, place: ServerAddress, options: PostgreSQLOptions, *, blocking: bool) -> None:

@@ -322,7 +322,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
 def _constraints(model: Model[Any], kind: str) -> list[tuple[tuple[str, ...], str]]:
     """Return the fields and names of a model's constraints."""
-    if model.origin is not None:
+    if model.adapter is not None:
         return constraint_names(model, kind)
     if kind == "foreign key":
         return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]

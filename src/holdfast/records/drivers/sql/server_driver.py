@@ -20,6 +20,7 @@ from holdfast.records.drivers.sql.server_reader import Catalogue
 from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import Loan
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import engine_for
 from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
+from holdfast.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, StoreCapability, Update, Values
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.pool import PoolOptions
     from holdfast.records.drivers.sql.server_connection import Connection
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
-    from holdfast.records.structure import Difference
+    from holdfast.records.schema_diff import Difference
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Server(Protocol):
     """One kind of server, reached by one driver: what `ServerDriver` has to know of it."""
 
     name: str
+    capabilities: frozenset[StoreCapability]
     blocking: bool
     shielded: bool
     """Its driver can't be stopped within a statement without losing the connection."""
@@ -87,6 +89,7 @@ class ServerDriver:
     def __init__(self, server: Server) -> None:
         server.options.check()
         self.name = server.name
+        self.capabilities = server.capabilities
         self.server = server
         self._catalogue: Catalogue | None = None
         self._pool: Pool | None = None
@@ -146,6 +149,14 @@ class ServerDriver:
         found = found_tables(await self.session().read(lambda rows: rows.asked(query)))
         return schema_differences(statements.tables, statements.dialect, found)
 
+    async def probe(self) -> None:
+        """Have the server answer a statement."""
+        await self.session().read(lambda rows: rows.asked("SELECT 1"))
+
+    def stats(self) -> Stats:
+        """Return the gauges of the pool."""
+        return Stats(gauges={} if self._pool is None else self._pool.gauges())
+
     async def create_schema(self) -> None:
         theirs, ours = self._apart()
         if theirs:
@@ -165,7 +176,7 @@ class ServerDriver:
         models = statements.models
         ours = StoreStatements((), statements.dialect)
         ours.tables = {
-            model.table: statements.tables[model.table] for model in models if model.origin is None
+            model.table: statements.tables[model.table] for model in models if model.adapter is None
         }
         return declared(models), ours
 
@@ -263,8 +274,8 @@ class PooledSession:
     async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
         return await self.read(lambda rows: rows.values(select, columns))
 
-    async def figures(self, query: Figures[E]) -> list[Values]:
-        return await self.read(lambda rows: rows.figures(query))
+    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        return await self.read(lambda rows: rows.aggregate(query))
 
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool

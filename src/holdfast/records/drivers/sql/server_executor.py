@@ -11,7 +11,7 @@ from holdfast.records.drivers.sql.server_reader import ServerSession
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
@@ -46,11 +46,11 @@ class ServerExecutor(ServerSession):
         decoders = [statements.dialect.decoder(column.spec) for column in columns]
         return _decoded(await self.fetch(select.model, sql, values), decoders)
 
-    async def figures(self, query: Figures[E]) -> list[Values]:
+    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         statements = self.catalogue.statements
-        sql, values = statements.figures(query)
+        sql, values = statements.aggregate(query)
         decoders = [statements.dialect.decoder(column.spec) for column in query.by]
-        decoders += [statements.dialect.figure_decoder(figure) for figure in query.figures]
+        decoders += [statements.dialect.figure_decoder(figure) for figure in query.aggregates]
         return _decoded(await self.fetch(query.model, sql, values), decoders)
 
     # --- writing ----------------------------------------------------------------------------

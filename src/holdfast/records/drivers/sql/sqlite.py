@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError, ConflictError, TransactionError
 from holdfast.offload import Inline
+from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared
 from holdfast.records.drivers.sql.mapped_tables.sqlite import create, drop, mapped_sqlite
@@ -29,6 +30,7 @@ from holdfast.records.drivers.sql.sqlite_connection import SQLiteOptions, connec
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor, classified
 from holdfast.records.drivers.sql.store_statements import statements_of
 from holdfast.records.session import VerbSession
+from holdfast.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from holdfast.offload import Lock, Offload
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.model import Model
-    from holdfast.records.structure import Difference
+    from holdfast.records.schema_diff import Difference
 
 __all__ = ["SQLiteDriver", "SQLiteOptions"]
 
@@ -51,6 +53,7 @@ class SQLiteDriver:
     """Records in one SQLite file."""
 
     name = "sqlite"
+    capabilities = frozenset(StoreCapability)
 
     def __init__(
         self, path: Path, options: SQLiteOptions, offload: Callable[[str], Offload]
@@ -117,6 +120,14 @@ class SQLiteDriver:
         rows = await self.session().read(lambda rows: rows.fetched(query))
         return schema_differences(tables, _DIALECT, found_tables(rows))
 
+    async def probe(self) -> None:
+        """Read from the file."""
+        await self.session().read(lambda rows: rows.fetched("SELECT count(*) FROM sqlite_master"))
+
+    def stats(self) -> Stats:
+        """Return the gauge `connections`: how many are open."""
+        return Stats(gauges={"connections": len(self._members)})
+
     async def create_schema(self) -> None:
         theirs = declared(self._statements.models)
         if theirs:
@@ -141,7 +152,7 @@ class SQLiteDriver:
 
     def _own_tables(self) -> list[sa.Table]:
         tables, models = self._statements.tables, self._statements.models
-        return [tables[model.table] for model in models if model.origin is None]
+        return [tables[model.table] for model in models if model.adapter is None]
 
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 
 from holdfast.errors import LockTimeoutError
-from holdfast.records.document import json_equal
 from holdfast.records.drivers.sql.mapped_tables.sums import added, microseconds
 from holdfast.records.drivers.sql.sqlite_executor import classified
 from holdfast.records.evaluate import follow, in_json_order, matches
+from holdfast.records.json_values import json_equal
 from holdfast.records.query import Operator, Part
 from holdfast.records.text import fold_case
 

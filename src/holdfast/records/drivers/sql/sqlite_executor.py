@@ -27,12 +27,12 @@ from holdfast.records.drivers.sql.conflict_lookup import (
 )
 from holdfast.records.drivers.sql.sqlite_codecs import decoder, figure_decoder
 from holdfast.records.model import model_of
-from holdfast.records.structure import Difference
+from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
@@ -75,10 +75,10 @@ class SQLiteExecutor:
         sql, values = self._statements.select(select, columns)
         return self._decode(select.model, sql, values, [decoder(column.spec) for column in columns])
 
-    def figures(self, query: Figures[E]) -> list[Values]:
-        sql, values = self._statements.figures(query)
+    def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        sql, values = self._statements.aggregate(query)
         decoders = [decoder(column.spec) for column in query.by]
-        decoders += [figure_decoder(figure) for figure in query.figures]
+        decoders += [figure_decoder(figure) for figure in query.aggregates]
         return self._decode(query.model, sql, values, decoders)
 
     def _decode(

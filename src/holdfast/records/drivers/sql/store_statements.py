@@ -42,9 +42,10 @@ from holdfast.records.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update
+    from holdfast.records.driver import AggregateQuery, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape, Steps
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Change, Operand
 
 E = TypeVar("E")
@@ -115,19 +116,19 @@ class StoreStatements:
 
         return self._statement(shape, select.model, build, values)
 
-    def figures(self, query: Figures[E]) -> tuple[str, Sequence[object]]:
+    def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
         values: list[object] = []
         shape = (
             "figures",
             query.model.table,
-            query.figures,
+            query.aggregates,
             query.by,
             self._walk(query.where, values),
         )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             by = [table.c[column.name] for column in query.by]
-            made = [self._figure(table, figure) for figure in query.figures]
+            made = [self._figure(table, figure) for figure in query.aggregates]
             condition = self._condition(table, query.where, parameters)
             built = sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
             return built.order_by(*self._order(table, [Order(column) for column in query.by]))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.drivers.sql.dialect import Codec
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.query import Aggregate
 
 

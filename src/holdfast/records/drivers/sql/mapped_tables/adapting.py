@@ -21,7 +21,7 @@ def mapped_dialect(dialect: Dialect, models: Sequence[Model[Any]]) -> Dialect:
     Raises UnsupportedError for a server on which their rules are not held yet, and
     ConfigurationError for a column that is not kept there as the rules want it.
     """
-    theirs = [model.name for model in models if model.origin is not None]
+    theirs = [model.name for model in models if model.adapter is not None]
     if not theirs:
         return dialect
     if not isinstance(dialect, PostgreSQLDialect):
