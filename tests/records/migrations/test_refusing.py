@@ -44,7 +44,7 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def two_processes():
     """Two programs that upgrade what they are told to; started once, as that is most of it."""
-    tests = str(__file__).partition("/records/")[0]
+    tests = str(__file__).rpartition("/records/")[0]
     command = [sys.executable, "-c", PROGRAM, tests]
     running = [subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) for _ in range(2)]
     assert [each.stdout.readline() for each in running] == ["ready\n", "ready\n"]

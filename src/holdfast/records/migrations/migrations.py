@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
@@ -103,7 +102,9 @@ class Hop(Inline):
     """Runs each call on a thread of the event loop's own, which waits for it when it ends."""
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(call, *args, **kwargs)
+        from asyncio import to_thread  # noqa: PLC0415 - slow to import, and for migrations alone
+
+        return await to_thread(call, *args, **kwargs)
 
 
 def _migrator() -> type[Migrator]:
