@@ -26,7 +26,7 @@ async def load_relations(
         if not isinstance(relation, Relation):
             raise InvalidQueryError(f"load= takes relations such as Project.videos: {relation!r}")
         if relation.owner is not model.entity:
-            raise InvalidQueryError(f"{relation!r} is no relation of {model.name}")
+            raise InvalidQueryError(f"{relation!r} is not a relation of {model.name}")
         target: Model[object] = model_of(relation.target)
         if isinstance(relation, Many):
             found = await _load_many(reader, model, target, entities, relation)
@@ -92,6 +92,6 @@ def reference(model: Model[object], relation: Relation) -> FieldSpec:
     spec = model.by_name.get(relation.via)
     if spec is None or spec.reference is None:
         raise InvalidQueryError(
-            f"{relation!r} goes via {model.name}.{relation.via}, which is no ref() field"
+            f"{relation!r} goes via {model.name}.{relation.via}, which is not a ref() field"
         )
     return spec

@@ -143,6 +143,6 @@ class Entity(metaclass=EntityType):
     def __get_pydantic_core_schema__(
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        from holdfast.records.pydantic_schema import entity_schema  # noqa: PLC0415 - for those who need it
+        from holdfast.records.pydantic_schema import entity_schema  # noqa: PLC0415 - pydantic is slow to import
 
         return entity_schema(cls, handler)

@@ -104,7 +104,7 @@ def _copy(value: object) -> object:
 def loaded(
     rows: Iterable[tuple[object, ...]], specs: Sequence[FieldSpec | None]
 ) -> list[tuple[object, ...]]:
-    """Return tuples of row values as entities hold them; None for a column that is no field."""
+    """Return tuples of row values as entities hold them; None for a column that is not a field."""
     loads = [None if spec is None else spec.type.load for spec in specs]
     if not any(loads):
         return list(rows)

@@ -65,7 +65,7 @@ def _copied(value: typing.Any, path: _Place, depth: int) -> object:
     if kind is list:
         return [_copied(item, (path, index), depth + 1) for index, item in enumerate(value)]
     raise ValueRejected(
-        _at(path, f"a {kind.__name__} is no JSON value; use dict, list, str, int, float")
+        _at(path, f"a {kind.__name__} is not a JSON value; use dict, list, str, int, float")
     )
 
 

@@ -146,11 +146,11 @@ class Model(Generic[E]):
 
 
 def model_of(entity: type[E]) -> Model[E]:
-    """Return what is known of *entity*. Raises ConfigurationError for a class that is no entity."""
+    """Return what is known of *entity*. Raises ConfigurationError for any other class."""
     found = getattr(entity, "__holdfast__", None)
     if isinstance(found, Model) and (found.adapter is None or found.entity is entity):
         return found
     raise ConfigurationError(
-        f"{entity!r} is no entity: declare it as class {getattr(entity, '__name__', 'Name')}"
+        f"{entity!r} is not an entity: declare it as class {getattr(entity, '__name__', 'Name')}"
         '(Entity, table="...")'
     )

@@ -38,6 +38,7 @@ class Scope:
         self.local = dict(local)
 
     def resolve(self, hint: object) -> object:
+        """Return what *hint*, an annotation or a name, stands for. Raises NameError."""
         if isinstance(hint, typing.ForwardRef):
             hint = hint.__forward_arg__
         if not isinstance(hint, str):
@@ -46,12 +47,13 @@ class Scope:
         return eval(hint, module, {**self.local, self.cls.__name__: self.cls})  # noqa: S307 - the class's own annotation
 
     def resolve_type(self, hint: object, of: str) -> type:
+        """Return the entity that *hint* names. Raises ConfigurationError, which names *of*."""
         try:
             resolved = self.resolve(hint)
         except NameError as error:
             raise ConfigurationError(f"{of}: {error}; is it imported at run time?") from None
         if not isinstance(resolved, type) or not hasattr(resolved, "__holdfast__"):
-            raise ConfigurationError(f"{of}: {resolved!r} is no entity")
+            raise ConfigurationError(f"{of}: {resolved!r} is not an entity")
         return resolved
 
 
@@ -60,6 +62,7 @@ Members: TypeAlias = "dict[str, tuple[Field[object] | Relation, object, Scope]]"
 
 
 def annotations_of(cls: type) -> dict[str, object]:
+    """Return the annotations of *cls* alone, unresolved where they are text."""
     if sys.version_info >= (3, 14):
         import annotationlib  # noqa: PLC0415 - exists from 3.14 on
 
@@ -68,6 +71,7 @@ def annotations_of(cls: type) -> dict[str, object]:
 
 
 def spells_field(hint: object) -> bool:
+    """Tell whether the annotation *hint* is that of a field."""
     if isinstance(hint, str):
         return hint.startswith(("Field[", "holdfast.Field[", "records.Field["))
     return typing.get_origin(hint) is Field
@@ -205,7 +209,7 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
             raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {kind.value}")
     for name in indexed - {spec.name for spec in model.fields}:
         raise ConfigurationError(
-            f"{model.name}: an index or unique names {name!r}, which is no field"
+            f"{model.name}: an index or unique names {name!r}, which is not a field"
         )
     for spec in model.fields:
         uses_json = spec.type.kind is Kind.JSON and (spec.unique or spec.name in indexed)

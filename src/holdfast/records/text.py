@@ -19,7 +19,7 @@ def check_text(value: str) -> str:
             value.encode()
         except UnicodeEncodeError as error:
             raise ValueRejected(
-                f"contains a lone surrogate at position {error.start}, which is no text"
+                f"contains a lone surrogate at position {error.start}, which is not text"
             ) from None
     return value
 

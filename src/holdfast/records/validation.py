@@ -43,7 +43,7 @@ def condition(model: Model[E], where: Iterable[object]) -> Predicate:
 def owned(model: Model[E], column: Column) -> FieldSpec:
     """Return the column's field. Raises InvalidQueryError when it is not one of *model*."""
     if model.by_name.get(column.spec.name) is not column.spec:
-        raise InvalidQueryError(f"{column!r} is no field of {model.name}")
+        raise InvalidQueryError(f"{column!r} is not a field of {model.name}")
     return column.spec
 
 

@@ -324,7 +324,7 @@ def _structured_type(
     )
     if not structured and typing.get_origin(declared) not in (list, dict, tuple):
         raise ConfigurationError(
-            f"{declared!r} is no type that a field can hold; expected one of "
+            f"{declared!r} is not a type that a field can hold; expected one of "
             f"{', '.join(sorted(kind.__name__ for kind in _PLAIN))}, an Enum, dict, list, "
             "a dataclass or a pydantic model, each or None"
         )
@@ -339,7 +339,7 @@ def _structured_type(
         try:
             return copy_json(adapter().dump_python(value, mode="json", warnings="error"))
         except ValueError as error:  # pydantic's serialization errors are ValueErrors
-            raise ValueRejected(f"is no valid {name}: {error}") from None
+            raise ValueRejected(f"is not a valid {name}: {error}") from None
 
     return Kind.JSON, check, lambda value: adapter().validate_python(value)
 

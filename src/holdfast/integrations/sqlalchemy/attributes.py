@@ -27,6 +27,6 @@ def field_of(attribute: _ColumnExpressionArgument[T]) -> Field[T]:
     adapter = model.adapter if isinstance(model, Model) else None
     if adapter is None or not isinstance(adapter.arguments, MappedArguments):
         raise InvalidQueryError(
-            f"{attribute!r} is no mapped attribute of a class that a store was opened with"
+            f"{attribute!r} is not a mapped attribute of a class that a store was opened with"
         )
     return adapter.arguments.field(attribute)

@@ -93,7 +93,7 @@ def _time_of_writing(spec: FieldSpec, column: sa.Column[Any]) -> Maker:
         case Kind.DATE:
             return lambda now: now.astimezone(UTC).date()
         case _:
-            raise ConfigurationError(f"{column}: the time now is no {spec.type.kind.value}")
+            raise ConfigurationError(f"{column}: the time now is not a {spec.type.kind.value}")
 
 
 def _is_now(clause: object) -> bool:

@@ -138,7 +138,7 @@ def _float(declared: sa.Float[Any]) -> ValueType:
     if single or (declared.precision or 53) <= _SINGLE_PRECISION:
         raise _no(declared, "a single-precision number comes back as another one; say Double")
     if declared.asdecimal:
-        raise _no(declared, "a float is no exact decimal; say Numeric(precision, scale)")
+        raise _no(declared, "a float is not an exact decimal; say Numeric(precision, scale)")
     return value_type(float, Bounds())
 
 

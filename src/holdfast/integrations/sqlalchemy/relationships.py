@@ -46,7 +46,9 @@ def relations_of(
 
 def why_not(mapper: orm.Mapper[Any], name: str) -> str:
     """Return why the relationship *name* is none of the model's relations."""
-    return _unsupported(mapper.relationships[name]) or "it leads by a column that is no reference"
+    return (
+        _unsupported(mapper.relationships[name]) or "it leads by a column that is not a reference"
+    )
 
 
 def _relation(
@@ -116,7 +118,7 @@ def wanted_relations(
         elif isinstance(each, orm.QueryableAttribute):
             _grow(tree, [each.key])
             if each.class_ is not mapper.class_:
-                raise InvalidQueryError(f"{each} is no relation of {model.name}")
+                raise InvalidQueryError(f"{each} is not a relation of {model.name}")
         else:
             raise InvalidQueryError(
                 f"load= takes relationships such as {model.name}.name, or loader options such as "
@@ -136,7 +138,7 @@ def _of_tree(
     found: list[Relation] = []
     for name, deeper in tree.items():
         if name not in mapper.relationships:
-            raise InvalidQueryError(f"{model.name}.{name} is no relationship")
+            raise InvalidQueryError(f"{model.name}.{name} is not a relationship")
         relation = model.relations.get(name)
         if relation is None:
             why = why_not(mapper, name)
@@ -169,6 +171,6 @@ def _paths(model: Model[Any], option: AbstractLoad) -> list[list[str]]:
         if not steps:
             raise InvalidQueryError(f"the loader option {option!r} names no relationship")
         if steps[0].parent.class_ is not model.entity:
-            raise InvalidQueryError(f"{steps[0]} is no relation of {model.name}")
+            raise InvalidQueryError(f"{steps[0]} is not a relation of {model.name}")
         paths.append([step.key for step in steps])
     return paths

@@ -71,7 +71,7 @@ async def execute(
     like are raised for what trying again may help with.
     Raises TransactionError when the statement ended the transaction, and so does the block's end
     then: COMMIT, ROLLBACK, and on MariaDB CREATE and the like, which commit by themselves.
-    Raises UnsupportedError where the backend is no SQL database.
+    Raises UnsupportedError where the backend is not an SQL database.
     """
     return await (await borrowed_connection(transaction)).execute(statement, parameters)
 

@@ -330,7 +330,7 @@ class ExpressionTranslator:
                 operand = operand[step]
             return cast("JsonPath", operand)
         if isinstance(element, sa.Column):
-            raise InvalidQueryError(f"{element} is no field of {self._entity}")
+            raise InvalidQueryError(f"{element} is not a field of {self._entity}")
         self._refuse(element)
         return None
 

@@ -219,7 +219,7 @@ async def _reset(lab: Lab) -> None:
 
 
 def _shape(contents: dict[str, list[dict[str, object]]]) -> list[object]:
-    """Return *contents* without the keys that are made anew each time."""
+    """Return *contents* without the keys that are new each time."""
     return [
         {name: value for name, value in row.items() if entity != "Author" or name != "id"}
         for entity, rows in contents.items()

@@ -48,5 +48,6 @@ class KeepingHarness(StoreHarness):
     """A harness for a place where tables are dear to make: they stay, and their rows go."""
 
     async def clear(self, store: Store) -> None:
-        for entity in reversed(ENTITIES):  # who points stands after what is pointed at
+        """Delete all rows; the tables stay."""
+        for entity in reversed(ENTITIES):  # what refers stands after what is referred to
             await store.repository(entity).delete_where(everything())

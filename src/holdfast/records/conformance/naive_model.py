@@ -22,6 +22,7 @@ Direction: TypeAlias = tuple[str, bool, bool]
 
 
 def predicate_of(condition: Condition) -> Predicate:
+    """Return the predicate that *condition* is."""
     word, *rest = condition
     match word:
         case "&":
@@ -53,6 +54,7 @@ def predicate_of(condition: Condition) -> Predicate:
 
 
 def holds(condition: Condition, row: Row) -> bool:
+    """Tell whether *row* fits *condition*."""
     word, *rest = condition
     match word:
         case "&":
@@ -137,6 +139,7 @@ def _folded(text: str) -> str:
 
 
 def orders_of(directions: list[Direction]) -> list[Order]:
+    """Return the orders that *wanted* names."""
     orders: list[Order] = []
     for name, down, nulls_first in directions:
         field = getattr(Sample, name)

@@ -130,6 +130,7 @@ class RandomWork(RuleBasedStateMachine):
         self.repository = self.store.repository(Sample)
 
     def teardown(self) -> None:
+        """Leave the store empty."""
         if hasattr(self, "rows"):
             self.do(self.harness.clear(self.store))
 
@@ -324,6 +325,7 @@ class RandomWork(RuleBasedStateMachine):
 
     @invariant()
     def holds_the_same(self) -> None:
+        """Compare all rows of the store with the model's."""
         if hasattr(self, "rows"):
             found = [vars(each) for each in self.do(self.repository.find())]
             assert found == ordered(list(self.rows.values()), [])

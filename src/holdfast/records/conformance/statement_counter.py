@@ -36,15 +36,18 @@ class CountingDriver:
             store.driver = counted
 
     def session(self) -> Session:
+        """Return the driver's session, counted."""
         return cast("Session", _Counted(self._driver.session(), self))
 
     async def begin(self, options: TransactionOptions) -> DriverTransaction:
+        """Begin a transaction whose calls are counted."""
         return cast("DriverTransaction", _Counted(await self._driver.begin(options), self))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._driver, name)
 
     def count(self, verb: str) -> None:
+        """Count a call of *verb*."""
         self.reads += verb in _READS
         self.writes += verb in _WRITES
 

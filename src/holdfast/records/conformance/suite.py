@@ -72,14 +72,17 @@ class StoreConformance:
 
     @pytest.fixture
     def harness(self) -> StoreHarness:
+        """Return the harness; a subclass says which."""
         raise NotImplementedError("the test class gives a fixture that returns its harness")
 
     @pytest.mark.parametrize(("case", "how"), _RUNS)
     def test_case(self, harness: StoreHarness, case: Case, how: str) -> None:
+        """Prove one case."""
         run_case(harness, case, blocking=how == "blocking")
 
     @pytest.mark.parametrize("how", ["awaited", "blocking"])
     def test_the_store_says_what_it_can(self, harness: StoreHarness, how: str) -> None:
+        """A store's capabilities are those that the harness declares."""
         opened = harness.open_blocking if how == "blocking" else harness.open
 
         async def capabilities() -> frozenset[StoreCapability]:
@@ -95,12 +98,14 @@ class StoreConformance:
     def test_what_is_lacking_is_refused(
         self, harness: StoreHarness, capability: StoreCapability
     ) -> None:
+        """What the harness does not declare is refused by name."""
         if capability in harness.capabilities:
             return  # the cases that need it have proved it
         asyncio.run(_prove(harness, REFUSALS[capability], blocking=False))
 
     @pytest.mark.parametrize("how", ["awaited", "blocking"])
     def test_random_work_agrees_with_a_naive_model(self, harness: StoreHarness, how: str) -> None:
+        """Random work gives what the naive model gives."""
         compare_with_model(harness, blocking=how == "blocking")
 
 

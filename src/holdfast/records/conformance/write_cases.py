@@ -1,4 +1,4 @@
-"""Writes: all or nothing, checked by version, one row for all who upsert."""
+"""Writes: all or nothing, checked by version, one row for all that upsert."""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ P = ParamSpec("P")
 class Runner(Protocol):
     """Where the blocking work of a migration runs."""
 
-    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns."""
+        ...
 
 
 class Migrations:
@@ -102,6 +104,7 @@ class Hop(Inline):
     """Runs each call on a thread of the event loop's own, which waits for it when it ends."""
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns, done on a thread."""
         from asyncio import to_thread  # noqa: PLC0415 - slow to import, and for migrations alone
 
         return await to_thread(call, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""What the files of migrations are written with, beside Alembic's `op` and SQLAlchemy's `sa`."""
+"""What the files of migrations are written with, beside Alembic's own operations."""
 
 from holdfast.records.drivers.sql.migrations.script_operations import (
     add_limit,
