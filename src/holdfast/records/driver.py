@@ -7,6 +7,7 @@ defaults. Every method is atomic: it does all of its work or raises and leaves n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -29,11 +30,31 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError
     from holdfast.records.model import Model, Row
+    from holdfast.stats import Stats
 
 E = TypeVar("E")
 T = TypeVar("T")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
+
+
+class StoreCapability(StrEnum):
+    """What some backends of records can do and others refuse with UnsupportedError.
+
+    Bounds of a single statement are no capabilities: its size, the depth of its JSON, the levels
+    of its cascades. Where a server has one, UnsupportedError names it when it is passed.
+    """
+
+    TRANSACTIONS = "transactions"
+    """Several writes in one transaction."""
+    SAVEPOINTS = "savepoints"
+    """A part of a transaction that is undone alone."""
+    GENERATED_KEYS = "generated keys"
+    """Keys that the store numbers."""
+    MAPPED_CLASSES = "mapped classes"
+    """Entities that are no `Entity`, but classes that another library maps to tables."""
+    SQL_STATEMENTS = "SQL statements of the caller's own"
+    """Another library at work on a transaction's own connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +213,10 @@ class Lends(Protocol):
 
 
 class Driver(Protocol):
-    """A backend."""
+    """A backend. *name* stands in errors; what it lacks of *capabilities*, it refuses."""
 
     name: str
+    capabilities: frozenset[StoreCapability]
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Connect. Called once, before anything else."""
@@ -216,4 +238,12 @@ class Driver(Protocol):
 
     async def drop_schema(self) -> None:
         """Remove all rows and all structure of the models."""
+        ...
+
+    async def probe(self) -> None:
+        """Make one cheap round trip to the backend. Raises HoldfastError when it can't."""
+        ...
+
+    def stats(self) -> Stats:
+        """Return the driver's own counters and gauges since `open`, without any I/O."""
         ...

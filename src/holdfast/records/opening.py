@@ -88,8 +88,7 @@ def _sqlite(location: BackendURL, how: Concurrency) -> Driver:
 
 
 def _postgresql(location: BackendURL, how: Concurrency) -> Driver:
-    from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
-    from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLOptions
+    from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions, PostgreSQLServer
     from holdfast.records.drivers.sql.server_address import server_address
     from holdfast.records.drivers.sql.server_driver import ServerDriver
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
 from holdfast.records.document import copy_json
+from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
-from holdfast.records.drivers.memory.plan import ordered_walk
 from holdfast.records.evaluate import changed, fits, mean, plus, sort
 from holdfast.records.hydrate import copied_row, from_rows
 from holdfast.records.model import Model, model_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 
-class Tables:
+class MemoryExecutor:
     """The models' rows as one view shows them. Writes leave a part done when they raise."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Tables:
 
     def _select(self, select: Select[E]) -> list[Row]:
         model = cast("Model[object]", select.model)
-        walk = ordered_walk(model, select.where, select.order) if select.order else None
+        walk = index_walk(model, select.where, select.order) if select.order else None
         end = None if select.limit is None else select.offset + select.limit
         if walk is None:
             return sort(self._fitting(model, select.where), select.order)[select.offset : end]
