@@ -15,10 +15,10 @@ from holdfast.errors import (
     ForeignKeyError,
     TransactionError,
 )
-from holdfast.records.document import copy_json
 from holdfast.records.driver import StoreCapability
 from holdfast.records.evaluate import changed, fits, sort
-from holdfast.records.hydrate import copied_row, from_rows
+from holdfast.records.hydration import copied_row, from_rows
+from holdfast.records.json_values import copy_json
 from holdfast.records.model import model_of
 from holdfast.records.session import VerbSession
 from holdfast.records.value import Kind
@@ -71,14 +71,14 @@ class Shelf:
             for row in self.selected(select)
         ]
 
-    def figures(self, query):
+    def aggregate(self, query):
         groups = {} if query.by else {(): []}
         for row in self.fitting(query.model, query.where):
             groups.setdefault(tuple(row[each.spec.position] for each in query.by), []).append(row)
         keys = sorted(
             groups, key=lambda key: [(1, 0) if each is None else (0, each) for each in key]
         )
-        return [(*key, *(figure(each, groups[key]) for each in query.figures)) for key in keys]
+        return [(*key, *(figure(each, groups[key]) for each in query.aggregates)) for key in keys]
 
     # --- writing ----------------------------------------------------------------------------
 

@@ -8,32 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    Literal,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    runtime_checkable,
-)
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from holdfast.records.query import Aggregate, Change, Column, Everything, Order, Predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import sqlalchemy as sa
-    from sqlalchemy.ext.asyncio import AsyncSession
-    from sqlalchemy.orm import Session as OrmSession
+    from collections.abc import Sequence
 
     from holdfast.errors import ConflictError
     from holdfast.records.model import Model, Row
     from holdfast.stats import Stats
 
 E = TypeVar("E")
-T = TypeVar("T")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 
@@ -69,14 +55,14 @@ class Select(Generic[E]):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures(Generic[E]):
-    """Figures over the rows of *model* that fit *where*, a row for each value of *by*.
+class AggregateQuery(Generic[E]):
+    """Aggregates over the rows of *model* that fit *where*, a result row for each value of *by*.
 
-    A result row holds the values of *by*, then the figures. Without *by* there is one row.
+    A result row holds the values of *by*, then the aggregates. Without *by* there is one row.
     """
 
     model: Model[E]
-    figures: tuple[Aggregate, ...]
+    aggregates: tuple[Aggregate, ...]
     where: Predicate = Everything()  # noqa: RUF009 - it is frozen
     by: tuple[Column, ...] = ()
 
@@ -108,13 +94,17 @@ class Reader(Protocol):
         """Return the entity under the row value *key*."""
         ...
 
-    async def find(self, select: Select[E]) -> list[E]: ...
+    async def find(self, select: Select[E]) -> list[E]:
+        """Return the entities that *select* asks for, in its order."""
+        ...
 
     async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
         """Return row values, a tuple for each row in the order of *columns*."""
         ...
 
-    async def figures(self, query: Figures[E]) -> list[Values]: ...
+    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        """Return a tuple for each group, in the groups' order: its values, then the aggregates."""
+        ...
 
 
 class Writer(Protocol):
@@ -156,7 +146,9 @@ class Writer(Protocol):
         """
         ...
 
-    async def delete(self, model: Model[E], where: Predicate) -> int: ...
+    async def delete(self, model: Model[E], where: Predicate) -> int:
+        """Delete every row that fits *where* and return how many did."""
+        ...
 
 
 class Session(Reader, Writer, Protocol):
@@ -166,9 +158,13 @@ class Session(Reader, Writer, Protocol):
 class DriverTransaction(Session, Protocol):
     """One unit of work. After `commit` or `rollback` nothing more may be called."""
 
-    async def commit(self) -> None: ...
+    async def commit(self) -> None:
+        """Keep all that was done. UnavailableError leaves open whether it was kept."""
+        ...
 
-    async def rollback(self) -> None: ...
+    async def rollback(self) -> None:
+        """Undo all that was done."""
+        ...
 
     async def savepoint(self) -> None:
         """Open a savepoint inside the current one."""
@@ -183,33 +179,16 @@ class DriverTransaction(Session, Protocol):
         ...
 
 
-class Loan(Protocol):
-    """The connection of a transaction, lent to SQLAlchemy; it never commits."""
+class Borrower(Protocol):
+    """What uses a transaction's own connection beside Holdfast, until the transaction ends."""
 
-    async def open(self) -> None: ...
-
-    async def execute(
-        self,
-        statement: sa.Executable,
-        parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None,
-    ) -> sa.Result[Any]:
-        """Run *statement*; when it fails, what it did is undone, and the transaction goes on."""
+    def check(self) -> None:
+        """Raise TransactionError when something it ran has ended the transaction."""
         ...
 
-    async def run(self, work: Callable[[sa.Connection], T]) -> T: ...
-
-    def session(self) -> OrmSession: ...
-
-    def async_session(self) -> AsyncSession: ...
-
-    async def close(self) -> None: ...
-
-
-@runtime_checkable
-class Lends(Protocol):
-    """A transaction that SQLAlchemy can work in: an ability that a driver may have."""
-
-    def lend(self) -> Loan: ...
+    async def close(self) -> None:
+        """Give the connection back. Called before the transaction commits or rolls back."""
+        ...
 
 
 class Driver(Protocol):
@@ -230,7 +209,9 @@ class Driver(Protocol):
         """Return the session in which each call is its own transaction."""
         ...
 
-    async def begin(self, options: TransactionOptions) -> DriverTransaction: ...
+    async def begin(self, options: TransactionOptions) -> DriverTransaction:
+        """Begin a transaction. Raises LockTimeoutError when it is not let begin in time."""
+        ...
 
     async def create_schema(self) -> None:
         """Create what is missing. What is there is left as it is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
-from holdfast.records.document import copy_json
+from holdfast.records.json_values import copy_json
 from holdfast.records.query import (
     Aggregate,
     Column,
@@ -24,7 +24,7 @@ from holdfast.records.query import (
     Predicate,
     SetTo,
 )
-from holdfast.records.text import Unfit, check_text
+from holdfast.records.text import ValueRejected, check_text
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
-    from holdfast.records.declaration import Declaration
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import Declaration, FieldSpec
 
 T = TypeVar("T")
 
@@ -247,7 +246,7 @@ class JsonPath:
     def _json(self, value: object) -> object:
         try:
             return copy_json(value)
-        except Unfit as unfit:
+        except ValueRejected as unfit:
             column = self.operand.column
             raise InvalidValueError(column.entity, column.name, str(unfit)) from None
 
@@ -318,7 +317,7 @@ def _match(operand: Operand, part: Part, text: str, *, ignore_case: bool = False
         raise InvalidQueryError(f"{operand!r} is no text field")
     try:
         check_text(text)
-    except Unfit as unfit:
+    except ValueRejected as unfit:
         raise InvalidValueError(column.entity, column.name, str(unfit)) from None
     return Match(operand, part, text, ignore_case)
 

@@ -17,7 +17,7 @@ from holdfast.errors import InvalidQueryError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import FieldSpec
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate

@@ -61,7 +61,7 @@ class VerbSession(Generic[V]):
     get = _passed(Session.get, "read")
     find = _passed(Session.find, "read")
     values = _passed(Session.values, "read")
-    figures = _passed(Session.figures, "read")
+    aggregate = _passed(Session.aggregate, "read")
     insert = _passed(Session.insert, "write_rows", "write")
     replace = _passed(Session.replace, "write_one", "write")
     patch = _passed(Session.patch, "write_one", "write")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Inline
-from holdfast.records.store import models_of
+from holdfast.records.model_set import models_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from holdfast.records.drivers.sql.migrations.migrator import Migrator
-    from holdfast.records.revision import Moved, Revision
-    from holdfast.records.structure import Difference
+    from holdfast.records.migration_types import MigrationResult, Revision
+    from holdfast.records.schema_diff import Difference
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -48,10 +48,10 @@ class Migrations:
         self._runner: Runner = Hop() if runner is None else runner
         models = models_of(entities)
         for model in models:
-            if model.origin is not None:
+            if model.adapter is not None:
                 raise ConfigurationError(
-                    f"{model.name} was mapped by SQLAlchemy, and its table is its own: migrate it "
-                    "with Alembic itself, and leave it out here"
+                    f"{model.name} is a mapped class, and its table is its own: migrate it with "
+                    "the tools of the library that maps it, and leave it out here"
                 )
         self._migrator = _migrator()(url, models, Path(folder), wait=wait)
 
@@ -63,7 +63,7 @@ class Migrations:
         """
         return await self._runner.run(self._migrator.create, message, empty=empty)
 
-    async def upgrade(self, revision: str = "head") -> Moved:
+    async def upgrade(self, revision: str = "head") -> MigrationResult:
         """Move the database forward to *revision*, an id or the start of one.
 
         On SQLite and PostgreSQL all migrations are one transaction. Raises MigrationError for one
@@ -71,11 +71,11 @@ class Migrations:
         """
         return await self._runner.run(self._migrator.upgrade, revision)
 
-    async def downgrade(self, revision: str) -> Moved:
+    async def downgrade(self, revision: str) -> MigrationResult:
         """Move the database back to *revision*, or to "base", before all of them."""
         return await self._runner.run(self._migrator.downgrade, revision)
 
-    async def stamp(self, revision: str = "head") -> Moved:
+    async def stamp(self, revision: str = "head") -> MigrationResult:
         """Say that the database stands at *revision*, and change nothing else of it.
 
         So a database that `create_schema` made is taken over by migrations.

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from holdfast.records.revision import Moved, Revision
-    from holdfast.records.structure import Difference
+    from holdfast.records.migration_types import MigrationResult, Revision
+    from holdfast.records.schema_diff import Difference
 
 
 class Migrations:
@@ -34,13 +34,13 @@ class Migrations:
     def create(self, message: str, *, empty: bool = False) -> Path | None:
         return run(self.asynchronous.create(message, empty=empty))
 
-    def upgrade(self, revision: str = "head") -> Moved:
+    def upgrade(self, revision: str = "head") -> MigrationResult:
         return run(self.asynchronous.upgrade(revision))
 
-    def downgrade(self, revision: str) -> Moved:
+    def downgrade(self, revision: str) -> MigrationResult:
         return run(self.asynchronous.downgrade(revision))
 
-    def stamp(self, revision: str = "head") -> Moved:
+    def stamp(self, revision: str = "head") -> MigrationResult:
         return run(self.asynchronous.stamp(revision))
 
     def check(self) -> tuple[Difference, ...]:

@@ -7,11 +7,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
-from holdfast.records.document import copy_json
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
 from holdfast.records.evaluate import changed, fits, mean, plus, sort
-from holdfast.records.hydrate import copied_row, from_rows
+from holdfast.records.hydration import copied_row, from_rows
+from holdfast.records.json_values import copy_json
 from holdfast.records.model import Model, model_of
 from holdfast.records.query import And, Column, Compare, In, Operator, Predicate
 from holdfast.records.value import Kind
@@ -19,9 +19,10 @@ from holdfast.records.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.memory.layers import Layer, View
-    from holdfast.records.model import FieldSpec, Row
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Row
     from holdfast.records.query import Aggregate
 
 E = TypeVar("E")
@@ -57,13 +58,13 @@ class MemoryExecutor:
             for row in self._select(select)
         ]
 
-    def figures(self, query: Figures[E]) -> list[Values]:
+    def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         groups: dict[Values, list[Row]] = {} if query.by else {(): []}
         for row in self._fitting(query.model, query.where):
             group = tuple(row[column.spec.position] for column in query.by)
             groups.setdefault(group, []).append(row)
         return [
-            (*group, *(_figure(figure, groups[group]) for figure in query.figures))
+            (*group, *(_figure(figure, groups[group]) for figure in query.aggregates))
             for group in sorted(groups, key=_nulls_last)
         ]
 

@@ -12,7 +12,8 @@ from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry, SortedTupl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.model import FieldSpec, Model, Row
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model, Row
 
 
 class _Absent(enum.Enum):

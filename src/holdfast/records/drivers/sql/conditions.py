@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.query import Operand, Predicate
 
 _GROUP = 400

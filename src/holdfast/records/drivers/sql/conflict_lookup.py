@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from holdfast.errors import ConflictError
     from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Predicate
 
 E = TypeVar("E")

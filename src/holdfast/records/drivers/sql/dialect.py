@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Operator, Order, Part
 
 Expression: TypeAlias = "sa.ColumnElement[Any]"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.statement import compiled, parameter
-from holdfast.records.hydrate import hydrator
+from holdfast.records.hydration import hydrator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -297,7 +297,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
 def _constraints(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ...], str]]:
     """Return the fields and names of a model's constraints."""
-    if model.origin is not None:
+    if model.adapter is not None:
         return constraint_names(model, kind)
     if kind is FailureKind.FOREIGN_KEY:
         return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]

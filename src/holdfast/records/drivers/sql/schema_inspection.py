@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import MAPPED
-from holdfast.records.structure import Difference
+from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.pool import PoolOptions
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.model import Model
-    from holdfast.records.structure import Difference
+    from holdfast.records.schema_diff import Difference
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -186,7 +186,7 @@ class ServerDriver:
         models = statements.models
         own = StoreStatements((), statements.dialect)
         own.tables = {
-            model.table: statements.tables[model.table] for model in models if model.origin is None
+            model.table: statements.tables[model.table] for model in models if model.adapter is None
         }
         return declared_tables(models), own
 

@@ -21,7 +21,7 @@ from holdfast.records.drivers.sql.failure import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from holdfast.records.driver import Figures, Select, Values
+    from holdfast.records.driver import AggregateQuery, Select, Values
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model
@@ -90,9 +90,9 @@ class ServerReader:
         found = await self.fetch(select.model, *self.statements.select(select, columns))
         return decoded(found, self.statements.column_decoders(columns))
 
-    async def figures(self, query: Figures[E]) -> list[Values]:
+    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
-        found = await self.fetch(query.model, *self.statements.figures(query))
+        found = await self.fetch(query.model, *self.statements.aggregate(query))
         return decoded(found, self.statements.figure_decoders(query))
 
     # --- running ----------------------------------------------------------------------------

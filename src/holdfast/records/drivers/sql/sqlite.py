@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from holdfast.offload import Offload
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.model import Model, Row
-    from holdfast.records.structure import Difference
+    from holdfast.records.schema_diff import Difference
 
 __all__ = ["SQLiteDriver", "SQLiteOptions"]
 
@@ -178,7 +178,7 @@ class SQLiteDriver:
 
     def _own_tables(self) -> list[sa.Table]:
         tables, models = self._statements.tables, self._statements.models
-        return [tables[model.table] for model in models if model.origin is None]
+        return [tables[model.table] for model in models if model.adapter is None]
 
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.query import Aggregate
 
 _MICROSECOND = timedelta(microseconds=1)

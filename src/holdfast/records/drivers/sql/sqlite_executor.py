@@ -25,12 +25,12 @@ from holdfast.records.drivers.sql.conflict_lookup import (
 from holdfast.records.drivers.sql.dialect import decoded
 from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
 from holdfast.records.model import model_of
-from holdfast.records.structure import Difference
+from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.drivers.sql.store_statements import StoreStatements
@@ -80,9 +80,9 @@ class SQLiteExecutor:
         statement = self._statements.select(select, columns)
         return self._decode(select.model, statement, self._statements.column_decoders(columns))
 
-    def figures(self, query: Figures[E]) -> list[Values]:
+    def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
-        statement = self._statements.figures(query)
+        statement = self._statements.aggregate(query)
         return self._decode(query.model, statement, self._statements.figure_decoders(query))
 
     def _decode(

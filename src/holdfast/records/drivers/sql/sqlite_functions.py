@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from holdfast.records.document import json_equal
 from holdfast.records.evaluate import follow, in_json_order, matches
+from holdfast.records.json_values import json_equal
 from holdfast.records.query import Operator, Part
 from holdfast.records.text import fold_case
 from holdfast.records.value import EXACT

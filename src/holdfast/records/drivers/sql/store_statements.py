@@ -20,10 +20,11 @@ from holdfast.records.query import Column, Increment, Order, SetTo
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.records.driver import Figures, Select, Update
+    from holdfast.records.driver import AggregateQuery, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Change, Predicate
 
 E = TypeVar("E")
@@ -106,20 +107,20 @@ class StoreStatements:
 
         return self._statement(shape, select.model, build, values)
 
-    def figures(self, query: Figures[E]) -> tuple[str, Sequence[object]]:
+    def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *query*, a row for each group, in their order."""
         values: list[object] = []
         shape = (
-            "figures",
+            "aggregate",
             query.model.table,
-            query.figures,
+            query.aggregates,
             query.by,
             self._conditions.walk(query.where, values),
         )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             by = [table.c[column.name] for column in query.by]
-            made = [self._figure(table, figure) for figure in query.figures]
+            made = [self._figure(table, figure) for figure in query.aggregates]
             condition = self._conditions.condition(table, query.where, parameters)
             built = sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
             return built.order_by(*self._order(table, [Order(column) for column in query.by]))
@@ -130,9 +131,9 @@ class StoreStatements:
         """Return what decodes the values of `select` for *columns*."""
         return [self.dialect.decoder(column.spec) for column in columns]
 
-    def figure_decoders(self, query: Figures[E]) -> list[Codec]:
-        """Return what decodes the values of `figures` for *query*."""
-        decoders = [self.dialect.figure_decoder(figure) for figure in query.figures]
+    def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
+        """Return what decodes the values of `aggregate` for *query*."""
+        decoders = [self.dialect.figure_decoder(figure) for figure in query.aggregates]
         return [*self.column_decoders(query.by), *decoders]
 
     def update(self, update: Update[E], *, returning: bool) -> tuple[str, Sequence[object]]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
 
 _ON_DELETE = {"restrict": None, "cascade": "CASCADE", "set null": "SET NULL"}
 
@@ -36,7 +37,7 @@ def build_tables(models: Sequence[Model[object]], dialect: Dialect) -> dict[str,
     metadata = sa.MetaData()
     return {
         model.table: _table(model, metadata, dialect)
-        if model.origin is None
+        if model.adapter is None
         else mapped_copy(model, metadata, dialect)
         for model in models
     }

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
 
 COLLATION = "utf8mb4_nopad_bin"

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
 
 
 MAPPED = "mapped"
@@ -19,7 +20,7 @@ MAPPED = "mapped"
 
 def column_of(spec: FieldSpec) -> sa.Column[Any] | None:
     """Return the mapped column that *spec* was made from, None for a field of an `Entity`."""
-    return cast("sa.Column[Any] | None", spec.source)
+    return cast("sa.Column[Any] | None", spec.native_column)
 
 
 def mapped_table(model: Model[Any]) -> sa.Table:
@@ -31,7 +32,7 @@ def mapped_table(model: Model[Any]) -> sa.Table:
 
 def declared_tables(models: Sequence[Model[Any]]) -> list[sa.Table]:
     """Return the tables that *models*' classes declare themselves."""
-    return [mapped_table(model) for model in models if model.origin is not None]
+    return [mapped_table(model) for model in models if model.adapter is not None]
 
 
 def mapped_copy(model: Model[Any], metadata: sa.MetaData, dialect: Dialect) -> sa.Table:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
 
 _BY_CODE_POINT = ("C", "POSIX", "ucs_basic", "C.utf8", "C.UTF-8", "pg_c_utf8")
@@ -37,7 +38,7 @@ def mapped_dialect(dialect: Dialect, models: Sequence[Model[Any]]) -> Dialect:
     Raises UnsupportedError for a server on which their rules are not held yet, and
     ConfigurationError for a column that is not kept there as the rules want it.
     """
-    theirs = [model.name for model in models if model.origin is not None]
+    theirs = [model.name for model in models if model.adapter is not None]
     if not theirs:
         return dialect
     if not isinstance(dialect, PostgreSQLDialect):
@@ -66,7 +67,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
     def check(self, models: Sequence[Model[Any]]) -> None:
         """Raise ConfigurationError for a column that would not be kept as the rules want it."""
         for model in models:
-            for spec in model.fields if model.origin is not None else ():
+            for spec in model.fields if model.adapter is not None else ():
                 stored = self.stored(spec)
                 if isinstance(stored, sa.Uuid) and not stored.native_uuid:
                     raise ConfigurationError(
@@ -90,7 +91,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
         return found
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
-        if spec.source is None:
+        if spec.native_column is None:
             return super().type_of(model, spec)
         collation = self._order_of(spec)
         if collation is None:
@@ -109,7 +110,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
         return isinstance(stored, postgresql.ENUM) and bool(stored.native_enum)
 
     def type_name(self, spec: FieldSpec) -> str:
-        if spec.source is None:
+        if spec.native_column is None:
             return super().type_name(spec)
         stored = self.stored(spec)
         if self._is_native_enum(spec):
@@ -127,7 +128,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
                 return super().type_name(spec)
 
     def encoder(self, spec: FieldSpec) -> Codec:
-        if spec.source is None:
+        if spec.native_column is None:
             return super().encoder(spec)
         stored = self.stored(spec)
         match spec.type.kind:
@@ -141,7 +142,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
                 return super().encoder(spec)
 
     def decoder(self, spec: FieldSpec) -> Codec:
-        if spec.source is None:
+        if spec.native_column is None:
             return super().decoder(spec)
         stored = self.stored(spec)
         if spec.type.kind is Kind.DATETIME and not cast("sa.DateTime", stored).timezone:
@@ -155,7 +156,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
         if figure.function in ("min", "max"):
             return super().figure(figure, _ordered(column))
         spans = figure.operand is not None and figure.operand.spec.type.kind is Kind.TIMEDELTA
-        if spans and figure.operand is not None and figure.operand.spec.source is not None:
+        if spans and figure.operand is not None and figure.operand.spec.native_column is not None:
             whole = sa.extract("epoch", column) * sa.literal_column(str(_MICROSECONDS))
             column = sa.cast(whole, sa.BigInteger())
         return super().figure(figure, column)

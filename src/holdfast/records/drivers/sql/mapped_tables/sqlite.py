@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Codec, Expression
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate
 
 _EXACT_DIGITS = 15  # decimal digits that every float keeps
@@ -36,7 +37,7 @@ def mapped_sqlite(models: Sequence[Model[Any]]) -> MappedSQLite | None:
 
     Raises ConfigurationError for a column that SQLite would not keep as the rules want it.
     """
-    theirs = [model for model in models if model.origin is not None]
+    theirs = [model for model in models if model.adapter is not None]
     for model in theirs:
         for spec in model.fields:
             _check(model, spec)
@@ -66,10 +67,12 @@ class MappedSQLite(SQLiteDialect):
     """`SQLiteDialect`, which knows mapped columns too."""
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
-        return sa.types.NullType() if spec.source is not None else super().type_of(model, spec)
+        return (
+            sa.types.NullType() if spec.native_column is not None else super().type_of(model, spec)
+        )
 
     def encoder(self, spec: FieldSpec) -> Codec:
-        if spec.source is None:
+        if spec.native_column is None:
             return super().encoder(spec)
         match spec.type.kind:
             case Kind.UUID:
@@ -82,7 +85,7 @@ class MappedSQLite(SQLiteDialect):
                 return super().encoder(spec)
 
     def decoder(self, spec: FieldSpec) -> Codec:
-        if spec.source is None:
+        if spec.native_column is None:
             return super().decoder(spec)
         match spec.type.kind:
             case Kind.UUID:
@@ -98,14 +101,14 @@ class MappedSQLite(SQLiteDialect):
                 return super().decoder(spec)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
-        if spec.source is not None and spec.type.kind is Kind.DECIMAL:
+        if spec.native_column is not None and spec.type.kind is Kind.DECIMAL:
             return encoded
         return super().list_values(spec, encoded)
 
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
-        if spec.source is not None and spec.type.kind is Kind.DECIMAL:
+        if spec.native_column is not None and spec.type.kind is Kind.DECIMAL:
             return sa.or_(sa.false(), *(column == wanted for wanted in parameters))
         return super().in_list(spec, column, parameters)
 
@@ -114,7 +117,7 @@ class MappedSQLite(SQLiteDialect):
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
         operand = figure.operand
-        if operand is not None and operand.spec.source is not None and not _is_sum(figure):
+        if operand is not None and operand.spec.native_column is not None and not _is_sum(figure):
             return None if figure.function == "count" else self.decoder(operand.spec)
         return super().figure_decoder(figure)
 
@@ -124,7 +127,7 @@ class MappedSQLite(SQLiteDialect):
         SQLite itself would turn an int that is too large into a float, and no rule of the table's
         own keeps it from that.
         """
-        if spec.source is None:
+        if spec.native_column is None:
             return super().increased(spec, column, amount)
         bounds = spec.type.bounds
         limits = (bounds.precision or 64, bounds.scale or 0)
@@ -140,7 +143,7 @@ def _is_sum(figure: Aggregate) -> bool:
     operand = figure.operand
     return (
         operand is not None
-        and operand.spec.source is not None
+        and operand.spec.native_column is not None
         and operand.spec.type.kind in (Kind.INT, Kind.DECIMAL, Kind.TIMEDELTA)
         and figure.function in ("sum", "avg")
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import ops
 
 from holdfast.records.drivers.sql.migrations.column_types import ColumnType
-from holdfast.records.structure import Difference, DifferenceKind
+from holdfast.records.schema_diff import Difference, DifferenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.declaration import Declaration
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.model import FieldSpec, Model
+from holdfast.records.field_spec import Declaration, FieldSpec
+from holdfast.records.model import Model
 from holdfast.records.value import Bounds, Kind, ValueType
 
 if TYPE_CHECKING:

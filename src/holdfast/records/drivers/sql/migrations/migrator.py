@@ -32,8 +32,8 @@ from holdfast.records.drivers.sql.schema_inspection import (
     found_tables,
     inspection_query,
 )
-from holdfast.records.revision import Moved, Revision
-from holdfast.records.structure import Difference
+from holdfast.records.migration_types import MigrationResult, Revision
+from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -160,7 +160,7 @@ class Migrator:
 
     # --- moving -----------------------------------------------------------------------------
 
-    def upgrade(self, revision: str) -> Moved:
+    def upgrade(self, revision: str) -> MigrationResult:
         def plan(script: ScriptDirectory, heads: Any, connection: sa.Connection) -> Steps:
             if not script.get_heads():
                 raise ConfigurationError(f"there are no migrations in {self._versions}")
@@ -170,10 +170,10 @@ class Migrator:
 
         return self._move(plan)
 
-    def downgrade(self, revision: str) -> Moved:
+    def downgrade(self, revision: str) -> MigrationResult:
         return self._move(lambda script, heads, _: script._downgrade_revs(revision, heads))  # noqa: SLF001
 
-    def stamp(self, revision: str) -> Moved:
+    def stamp(self, revision: str) -> MigrationResult:
         return self._move(lambda script, heads, _: script._stamp_revs(revision, heads))  # noqa: SLF001
 
     def sql(self, start: str, end: str) -> str:
@@ -211,7 +211,9 @@ class Migrator:
                     ) from error
             return text.getvalue()
 
-    def _move(self, plan: Callable[[ScriptDirectory, Any, sa.Connection], Steps]) -> Moved:
+    def _move(
+        self, plan: Callable[[ScriptDirectory, Any, sa.Connection], Steps]
+    ) -> MigrationResult:
         """Do the steps of *plan*, whole where the database can undo them, and in turn."""
         database = self._database
         with self._prepared() as script, reached(database), database.alone(self._wait):
@@ -316,8 +318,8 @@ class _Course:
     ) -> None:
         self._after = tuple(sorted(heads))
 
-    def moved(self) -> Moved:
-        return Moved(self._before, self._after, tuple(map(_named, self._steps)))
+    def moved(self) -> MigrationResult:
+        return MigrationResult(self._before, self._after, tuple(map(_named, self._steps)))
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from alembic.autogenerate import render_python_code
 from alembic.operations import ops
 
-from holdfast.records.declaration import MISSING
 from holdfast.records.drivers.sql.migrations.column_types import (
     ColumnType,
     VerbatimType,
@@ -18,6 +17,7 @@ from holdfast.records.drivers.sql.migrations.column_types import (
 )
 from holdfast.records.drivers.sql.migrations.target import limit_name
 from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of, named
+from holdfast.records.field_spec import MISSING
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory, WrittenColumn
     from holdfast.records.drivers.sql.migrations.target import Target
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import FieldSpec
 
 
 class ScriptRenderer:

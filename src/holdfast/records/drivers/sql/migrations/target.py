@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory
     from holdfast.records.drivers.sql.schema_inspection import FoundTables
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
 
 
 class Target:
