@@ -194,7 +194,7 @@ class ShelfDriver(VerbSession):
 
     name = "shelf"
     capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
-    verbs = Shelf
+    executor = Shelf
 
     def __init__(self, lock):
         self.state = State({}, {})
@@ -216,20 +216,14 @@ class ShelfDriver(VerbSession):
     def session(self):
         return self
 
-    async def probe(self):
-        self.session()
+    async def read(self, verb, *args, **kwargs):
+        return verb(self.executor(self.models, self.state), *args, **kwargs)
 
-    def stats(self):
-        return Stats(gauges={"rows": sum(map(len, self.state.tables.values()))})
-
-    async def read(self, work):
-        return work(self.verbs(self.models, self.state))
-
-    async def write(self, work):
+    async def write(self, verb, *args, **kwargs):
         await self.writing.acquire()
         try:
             state = self.state.copy()
-            result = work(self.verbs(self.models, state))
+            result = verb(self.executor(self.models, state), *args, **kwargs)
             self.state = state
             return result
         finally:
@@ -240,22 +234,29 @@ class ShelfDriver(VerbSession):
             await self.writing.acquire()
         return ShelfTransaction(self, options.read_only)
 
+    async def probe(self):
+        self.session()
+
+    def stats(self):
+        return Stats(gauges={"rows": sum(map(len, self.state.tables.values()))})
+
 
 class ShelfTransaction(VerbSession):
     def __init__(self, driver, read_only):
         self.driver = driver
+        self.executor = driver.executor
         self.read_only = read_only
         self.state = driver.state
         self.marks = []
 
-    async def read(self, work):
-        return work(self.driver.verbs(self.driver.models, self.state))
+    async def read(self, verb, *args, **kwargs):
+        return verb(self.executor(self.driver.models, self.state), *args, **kwargs)
 
-    async def write(self, work):
+    async def write(self, verb, *args, **kwargs):
         if self.read_only:
             raise TransactionError("a write in a read-only transaction")
         state = self.state.copy()
-        result = work(self.driver.verbs(self.driver.models, state))
+        result = verb(self.executor(self.driver.models, state), *args, **kwargs)
         self.state = state
         return result
 

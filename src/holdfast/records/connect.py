@@ -106,8 +106,7 @@ def _sqlite(location: BackendURL, how: Concurrency, options: object | None) -> D
 
 
 def _postgresql(location: BackendURL, how: Concurrency, options: object | None) -> Driver:
-    from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
-    from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLOptions
+    from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions, PostgreSQLServer
     from holdfast.records.drivers.sql.server_address import server_address
     from holdfast.records.drivers.sql.server_driver import ServerDriver
 

@@ -614,5 +614,5 @@ class PatchesWriteAll(Shelf):
 
 
 class AFailedWriteStays(ShelfDriver):
-    async def write(self, work):
-        return work(self.verbs(self.models, self.state))
+    async def write(self, verb, *args, **kwargs):
+        return verb(self.executor(self.models, self.state), *args, **kwargs)

@@ -79,7 +79,7 @@ class BrokenHarness(StoreHarness):
     def open(self, entities, clock):
         if issubclass(self.backend, Shelf):
             driver = ShelfDriver(TaskLock)
-            driver.verbs = self.backend
+            driver.executor = self.backend
         elif issubclass(self.backend, ShelfDriver):
             driver = self.backend(TaskLock)
         else:

@@ -15,7 +15,7 @@ from unicodedata import category
 import sqlalchemy as sa
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.dialect import literal
+from holdfast.records.drivers.sql.statement import literal
 from holdfast.records.text import fold_case
 
 if TYPE_CHECKING:

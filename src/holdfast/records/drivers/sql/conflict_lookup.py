@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import DuplicateError, ForeignKeyError, InvalidValueError
 from holdfast.records.driver import Select
+from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.model import model_of
 from holdfast.records.query import Compare, Everything, Increment, Operator, SetTo
 
@@ -30,9 +31,9 @@ Question = tuple[str, "Sequence[object]"]
 
 
 def conflict(
-    kind: str, model: Model[Any], fields: Fields, index: int | None = None
+    kind: FailureKind, model: Model[Any], fields: Fields, index: int | None = None
 ) -> ConflictError:
-    made = DuplicateError if kind == "duplicate" else ForeignKeyError
+    made = DuplicateError if kind is FailureKind.DUPLICATE else ForeignKeyError
     return made(model.name, fields, index)
 
 
@@ -56,7 +57,7 @@ def same_rows(
 
     *stored*: it replaces the one under its key, which does not count. *on* are no conflict.
     """
-    prepared = statements.writes(model)
+    prepared = statements.of_model(model)
     for unique in model.uniques if stored else ((model.key.name,), *model.uniques):
         if unique != on:
             same = prepared.same(unique, but_key=stored)
@@ -102,7 +103,7 @@ def targets_of_update(
 def _target(statements: StoreStatements, spec: FieldSpec, value: object) -> Question:
     assert spec.reference is not None
     target: Model[object] = model_of(spec.reference.target())
-    return statements.writes(target).get.sql, (value,)
+    return statements.of_model(target).get.sql, (value,)
 
 
 def pointers(

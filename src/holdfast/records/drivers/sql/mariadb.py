@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import math
-import time
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.pool import PoolOptions
+from holdfast.records.drivers.sql.server_connection import connection_module
 from holdfast.records.drivers.sql.ssl_mode import ssl_context
 
 if TYPE_CHECKING:
@@ -25,8 +22,9 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.drivers.sql.server_address import ServerAddress
-    from holdfast.records.drivers.sql.server_connection import Connection
-    from holdfast.records.drivers.sql.server_reader import Catalogue
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
 
 _FOREVER = 31_536_000  # seconds
@@ -49,17 +47,21 @@ class MariaDBServer:
 
     name = "mariadb"
     capabilities = frozenset(StoreCapability) - {StoreCapability.MAPPED_CLASSES}
+    executor: type[ServerExecutor] = MariaDBExecutor
 
-    def __init__(self, place: ServerAddress, options: MariaDBOptions, *, blocking: bool) -> None:
+    def __init__(self, address: ServerAddress, options: MariaDBOptions, *, blocking: bool) -> None:
         self.options = options
         self.blocking = blocking
         self.shielded = not blocking
-        self._place = place
+        self._address = address
         self._packet = 0  # as the server says at the first connection
         self._tls = ssl_context(options.sslmode, options.sslrootcert)
-        self._driver = _driver("pymysql" if blocking else "asyncmy")
+        self._driver = connection_module(
+            "pymysql" if blocking else "asyncmy", server="MariaDB", extra="mysql"
+        )
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> ServerConnection:
+        """See `Server`."""
         options = self.options
         settings = {
             "sql_mode": f"'{MODE}'",
@@ -73,17 +75,18 @@ class MariaDBServer:
         }
         greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
         try:
-            connection: Connection = await self._driver.connect(
-                self._place,
+            connection: ServerConnection = await self._driver.connect(
+                self._address,
                 patience=options.connect_timeout or _FOREVER,
                 greeting=f"SET {greeting}",
                 tls=self._tls,
             )
         except Exception as error:
-            raise self._driver.unreachable(error, self._place) from error
+            raise self._driver.unreachable(error, self._address) from error
         return connection
 
-    async def dialect(self, connection: Connection) -> MariaDBDialect:
+    async def dialect(self, connection: ServerConnection) -> MariaDBDialect:
+        """See `Server`."""
         found = await connection.fetch("SELECT VERSION(), @@max_allowed_packet", ())
         version, packet = found[0]
         self._packet = cast("int", packet)
@@ -94,12 +97,18 @@ class MariaDBServer:
             )
             return found[0][0]
 
-        return _dialect(await learned(f"{self._place.host}:{self._place.port} {version}", lower))
+        return _dialect(
+            await learned(f"{self._address.host}:{self._address.port} {version}", lower)
+        )
 
-    def rows(self, connection: Connection, catalogue: Catalogue) -> MariaDBExecutor:
-        return MariaDBExecutor(connection, catalogue, self._packet)
+    def execute_on(
+        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
+    ) -> MariaDBExecutor:
+        """See `Server`."""
+        return MariaDBExecutor(connection, statements, log, self._packet)
 
     def begin(self, options: TransactionOptions) -> Sequence[str]:
+        """See `Server`."""
         isolation = options.isolation
         if not options.read_only:
             level = (f"SET TRANSACTION ISOLATION LEVEL {isolation.upper()}",) if isolation else ()
@@ -112,6 +121,7 @@ class MariaDBServer:
         )
 
     def creation(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
         wanted: list[str] = []
         for table in statements.tables.values():
             made = statements.compile(sa.schema.CreateTable(table, if_not_exists=True)).sql
@@ -125,23 +135,7 @@ class MariaDBServer:
         return wanted
 
     def removal(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
         quote = statements.dialect.compiler.identifier_preparer.format_table
         names = ", ".join(quote(table) for table in statements.tables.values())
         return (f"{_QUIETLY}, foreign_key_checks = 0 FOR DROP TABLE IF EXISTS {names}",)
-
-    async def pause(self, seconds: float) -> None:
-        if self.blocking:
-            time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
-        else:
-            await asyncio.sleep(seconds)
-
-
-def _driver(name: str) -> Any:
-    try:
-        return importlib.import_module(f"holdfast.records.drivers.sql.{name}_connection")
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise ConfigurationError(
-            f"MariaDB needs {name}: install holdfast with the extra 'mysql'"
-        ) from error

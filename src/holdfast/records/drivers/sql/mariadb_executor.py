@@ -1,4 +1,7 @@
-"""MariaDB: its native writes, and which field was in the way, which it does not say."""
+"""The verbs on MariaDB: its native writes, and which field stood in the way of one.
+
+MariaDB does not say which row or field it was: that is asked afterwards.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ from holdfast.records.drivers.sql.conflict_lookup import (
     targets_of_update,
     touched,
 )
-from holdfast.records.drivers.sql.dialect import parameter
-from holdfast.records.drivers.sql.errno import MEANINGS
+from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
+from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import And, Compare, Operator, node
 
@@ -27,16 +30,18 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.conflict_lookup import Question
-    from holdfast.records.drivers.sql.server_connection import Connection, Fault, SeveralAtOnce
+    from holdfast.records.drivers.sql.server_connection import ServerConnection, SeveralAtOnce
     from holdfast.records.drivers.sql.server_executor import Part
-    from holdfast.records.drivers.sql.server_reader import Catalogue
+    from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 
-_OTHER_ROW = ("other row", "overflow")  # how an upsert fails that met another row than it named
+_OTHER_ROW = (FailureKind.OTHER_ROW, FailureKind.OVERFLOW)
+"""How an upsert fails that met another row than the one that it names."""
 _ROWS = 500  # of one statement
 _LONG = 10_000  # characters from which on a text's bytes are counted and not guessed
 _SHARE = 4  # the part of a packet that a batch fills, as quoting makes values longer
@@ -47,36 +52,45 @@ class MariaDBExecutor(ServerExecutor):
 
     conflicts = (*ServerExecutor.conflicts, *_OTHER_ROW)
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, packet: int) -> None:
-        super().__init__(connection, catalogue)
+    def __init__(
+        self,
+        connection: ServerConnection,
+        statements: StoreStatements,
+        log: StatementLog,
+        packet: int,
+    ) -> None:
+        super().__init__(connection, statements, log)
         self._packet = packet
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
-        encoded = self.catalogue.writes(model).encode(row)
+        """See `ServerExecutor`."""
+        encoded = self.of_model(model).encode(row)
         return (await self.insert_many(model, (row,), (encoded,)))[0]
 
     async def insert_many(
         self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
     ) -> list[Row]:
-        prepared, at = self.catalogue.writes(model), model.key.position
+        """See `ServerExecutor`."""
+        prepared, at = self.of_model(model), model.key.position
         if rows[0][at] is not None:
-            await self._execute(*_repeated(prepared.insert, encoded))
+            await self.execute_raw(*_repeated(prepared.insert, encoded))
             return list(rows)
 
         def build() -> sa.ClauseElement:
-            table = self.catalogue.statements.tables[model.table]
+            table = self.statements.tables[model.table]
             values = {spec.name: parameter(spec.position) for spec in model.fields}
             return sa.insert(table).values(values).returning(table.c[model.key.name])
 
-        found = await self._fetch(*_repeated(prepared.other("numbered", build), encoded))
+        found = await self.fetch_raw(*_repeated(prepared.other("numbered", build), encoded))
         numbers = sorted(cast("int", row[0]) for row in found)
         return [
             (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, numbers, strict=True)
         ]
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        replace = self.catalogue.writes(model).replace
-        change = replace.sql, replace.bind([*self.catalogue.writes(model).encode(row), expected])
+        """See `Writer`."""
+        replace = self.of_model(model).replace
+        change = replace.sql, replace.bind([*self.of_model(model).encode(row), expected])
 
         async def refused(error: Exception) -> Exception:
             return await self.refused_row(model, error, row, None, stored=True)
@@ -84,7 +98,8 @@ class MariaDBExecutor(ServerExecutor):
         return await self._changed(model, row[model.key.position], change, refused)
 
     async def patch(self, update: Update[E]) -> E | None:
-        change = self.catalogue.statements.update(update, returning=False)
+        """See `Writer`."""
+        change = self.statements.update(update, returning=False)
         key = _key_of(update.model, update.where)
 
         async def refused(error: Exception) -> Exception:
@@ -104,14 +119,16 @@ class MariaDBExecutor(ServerExecutor):
         UPDATE has no RETURNING here. So the change, the read and the transaction around them go
         there in one message and their answers come back in one.
         """
-        prepared = self.catalogue.writes(model)
+        prepared = self.of_model(model)
+        encode = prepared.encode_key
+        encoded_key = key if encode is None else encode(key)
         sql, values = change
         texts: tuple[str, ...] = (sql, prepared.get.sql)
         alone = not self.in_transaction
         if alone:
             texts = ("START TRANSACTION", *texts, "COMMIT")
         try:
-            found = await self._several("; ".join(texts), (*values, prepared.key(key)))
+            found = await self._several("; ".join(texts), (*values, encoded_key))
         except Exception as error:
             wrong = await refused(error)
             if alone and not self.lost:
@@ -127,13 +144,15 @@ class MariaDBExecutor(ServerExecutor):
         connection = cast("SeveralAtOnce", self.connection)
         return await self.watched(sql, connection.several(sql, values))
 
-    async def _fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+    async def fetch_raw(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """See `ServerReader`."""
         self._check_size(values)
-        return await super()._fetch(sql, values)
+        return await super().fetch_raw(sql, values)
 
-    async def _execute(self, sql: str, values: Sequence[object]) -> int:
+    async def execute_raw(self, sql: str, values: Sequence[object]) -> int:
+        """See `ServerReader`."""
         self._check_size(values)
-        return await super()._execute(sql, values)
+        return await super().execute_raw(sql, values)
 
     def _check_size(self, values: Sequence[object]) -> None:
         """Raise UnsupportedError for what the server would answer by hanging up."""
@@ -143,7 +162,8 @@ class MariaDBExecutor(ServerExecutor):
             )
 
     def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Part]:
-        encode = self.catalogue.writes(model).encode
+        """See `ServerExecutor`: what a packet holds, and not too many rows."""
+        encode = self.of_model(model).encode
         parts: list[tuple[list[Row], list[Sequence[object]]]] = []
         left = count = 0
         for row in rows:
@@ -158,12 +178,10 @@ class MariaDBExecutor(ServerExecutor):
             count += 1
         return parts
 
-    def batched(self, statements: Sequence[str]) -> Sequence[str]:
-        return ["; ".join(statements)]
-
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
         parts = self.parts(model, rows)
@@ -179,8 +197,8 @@ class MariaDBExecutor(ServerExecutor):
     async def _upsert_many(
         self, model: Model[E], encoded: Sequence[Sequence[object]], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
-        prepared = self.catalogue.writes(model)
-        found = await self._fetch(*_repeated(prepared.upsert(on), encoded))
+        prepared = self.of_model(model)
+        found = await self.fetch_raw(*_repeated(prepared.upsert(on), encoded))
         stored = prepared.hydrate(row[:-1] for row in found)
         return [(entity, row[-1] == 1) for entity, row in zip(stored, found, strict=True)]
 
@@ -188,10 +206,10 @@ class MariaDBExecutor(ServerExecutor):
         self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
     ) -> tuple[E, bool]:
         try:
-            encoded = self.catalogue.writes(model).encode(row)
+            encoded = self.of_model(model).encode(row)
             return (await self._upsert_many(model, (encoded,), on))[0]
         except Exception as error:
-            if self.kind(error) in _OTHER_ROW:
+            if self.failure(error).kind in _OTHER_ROW:
                 found = await self._overwrite(model, row, on)
                 if found is not None:
                     return found, False
@@ -199,8 +217,8 @@ class MariaDBExecutor(ServerExecutor):
 
     async def _overwrite(self, model: Model[E], row: Row, on: tuple[str, ...]) -> E | None:
         """Overwrite the row with the same *on* when another one stood first in the way."""
-        prepared = self.catalogue.writes(model)
-        table = self.catalogue.statements.tables[model.table]
+        prepared = self.of_model(model)
+        table = self.statements.tables[model.table]
         given = {spec.name: parameter(spec.position) for spec in model.fields}
 
         def built() -> sa.ClauseElement:
@@ -216,19 +234,16 @@ class MariaDBExecutor(ServerExecutor):
 
         async def work() -> E | None:
             try:
-                count = await self._execute(change.sql, change.bind(encoded))
+                count = await self.execute_raw(change.sql, change.bind(encoded))
             except Exception as error:
                 raise await self.refused_row(model, error, row, None, stored=True) from error
             if not count:
                 return None
-            return prepared.hydrate(await self._fetch(search.sql, search.bind(encoded)))[0]
+            return prepared.hydrate(await self.fetch_raw(search.sql, search.bind(encoded)))[0]
 
         return await self.written(work, several=True)
 
     # --- what went wrong --------------------------------------------------------------------
-
-    def meaning(self, fault: Fault) -> str:
-        return MEANINGS.get(fault.code, "")
 
     async def refused_row(
         self,
@@ -241,49 +256,51 @@ class MariaDBExecutor(ServerExecutor):
         on: tuple[str, ...] = (),
     ) -> Exception:
         """Return what kept *row* out; *stored* when it replaces one under its key."""
-        encoded = self.catalogue.writes(model).encode(row)
-        kind, statements = self.kind(error), self.catalogue.statements
-        if kind in ("duplicate", *_OTHER_ROW):
+        encoded = self.of_model(model).encode(row)
+        kind, statements = self.failure(error).kind, self.statements
+        if kind in (FailureKind.DUPLICATE, *_OTHER_ROW):
             for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
                 if await self._any(question):
-                    return conflict("duplicate", model, unique, index)
-            if kind == "overflow":
-                return self.classified(error, model)
-            return conflict("duplicate", model, (), index)
-        if kind == "foreign key":
+                    return conflict(FailureKind.DUPLICATE, model, unique, index)
+            if kind is FailureKind.OVERFLOW:
+                return self.error_of(error, model)
+            return conflict(FailureKind.DUPLICATE, model, (), index)
+        if kind is FailureKind.FOREIGN_KEY:
             for reference, question in targets_of_row(statements, model, encoded):
                 if not await self._any(question):
                     return conflict(kind, model, reference, index)
             return conflict(kind, model, (), index)
-        return self.classified(error, model)
+        return self.error_of(error, model)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
-        kind, statements = self.kind(error), self.catalogue.statements
-        if kind == "duplicate":
+        """See `ServerExecutor`."""
+        kind, statements = self.failure(error).kind, self.statements
+        if kind is FailureKind.DUPLICATE:
             unique = touched(update)
             if len(unique) != 1:
                 asked = taken_values(statements, update)
                 unique = [each for each, question in asked if await self._any(question)]
             return conflict(kind, update.model, unique[0] if unique else ())
-        if kind == "foreign key":
+        if kind is FailureKind.FOREIGN_KEY:
             for reference, question in targets_of_update(statements, update):
                 if not await self._any(question):
                     return conflict(kind, update.model, reference)
             return conflict(kind, update.model, ())
-        return self.classified(error, update.model)
+        return self.error_of(error, update.model)
 
     async def refused_deletion(
         self, model: Model[E], where: Predicate, error: Exception
     ) -> Exception:
-        if self.kind(error) != "foreign key":
-            return self.classified(error, model)
-        for child, reference, question in pointers(self.catalogue.statements, model, where):
+        """See `ServerExecutor`."""
+        if self.failure(error).kind is not FailureKind.FOREIGN_KEY:
+            return self.error_of(error, model)
+        for child, reference, question in pointers(self.statements, model, where):
             if await self._any(question):
-                return conflict("foreign key", child, reference)
-        return conflict("foreign key", model, ())
+                return conflict(FailureKind.FOREIGN_KEY, child, reference)
+        return conflict(FailureKind.FOREIGN_KEY, model, ())
 
     async def _any(self, question: Question) -> bool:
-        return bool(await self._fetch(*question))
+        return bool(await self.fetch_raw(*question))
 
 
 def _size(values: Sequence[object]) -> int:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.dialect import parameter
+from holdfast.records.drivers.sql.statement import compiled, parameter
 from holdfast.records.hydration import hydrator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.records.drivers.sql.dialect import Codec
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
 
 E = TypeVar("E")
@@ -23,24 +22,21 @@ E = TypeVar("E")
 class ModelStatements(Generic[E]):
     """What is prepared for one model. A row's values are parameters p0, p1, ... by position."""
 
-    def __init__(self, model: Model[E], statements: StoreStatements) -> None:
+    def __init__(self, model: Model[E], table: sa.Table, dialect: Dialect) -> None:
         self._model = model
-        self._dialect = statements.dialect
-        self._table = statements.tables[model.table]
-        self._compile = statements.compile
+        self._dialect = dialect
+        self._table = table
         self._upserts: dict[tuple[str, ...], Statement] = {}
         self._others: dict[object, Statement] = {}
-        table, key = self._table, self._table.c[model.key.name]
-        self.hydrate = hydrator(model, statements.dialect.decoder)
-        self.encoders = [statements.dialect.encoder(spec) for spec in model.fields]
+        key = table.c[model.key.name]
+        self.hydrate = hydrator(model, dialect.decoder)
+        self.encoders = [dialect.encoder(spec) for spec in model.fields]
         self.encode = row_encoder(model, self.encoders)
-        self.key_encoder = self.encoders[model.key.position]
+        self.encode_key = self.encoders[model.key.position]
+        """What turns a key into the database's; None where they are the same."""
         self.get = self._compile(sa.select(*table.c).where(key == parameter(0)))
         self.insert = self._compile(sa.insert(table).values(self._assignments()))
         self.replace = self._compile(self._build_replace())
-
-    def key(self, key: object) -> object:
-        return key if self.key_encoder is None else self.key_encoder(key)
 
     def upsert(self, on: tuple[str, ...]) -> Statement:
         """Return the insertion that overwrites the row with the same *on* fields."""
@@ -69,6 +65,9 @@ class ModelStatements(Generic[E]):
         if statement is None:
             statement = self._others[name] = self._compile(build())
         return statement
+
+    def _compile(self, built: sa.ClauseElement) -> Statement:
+        return compiled(built, self._dialect.compiler)
 
     def _assignments(self) -> dict[str, sa.ColumnElement[object]]:
         return {spec.name: parameter(spec.position) for spec in self._model.fields}

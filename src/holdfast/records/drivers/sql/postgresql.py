@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import math
-import time
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
@@ -15,17 +13,19 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.pool import PoolOptions
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
+from holdfast.records.drivers.sql.server_connection import connection_module
 from holdfast.records.drivers.sql.ssl_mode import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLOptions
     from holdfast.records.drivers.sql.server_address import ServerAddress
-    from holdfast.records.drivers.sql.server_connection import Connection
-    from holdfast.records.drivers.sql.server_reader import Catalogue
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
 
 OLDEST = 130000  # PostgreSQL 13
@@ -34,22 +34,53 @@ SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops 
 _dialect = cache(PostgreSQLDialect)
 
 
+@dataclass(frozen=True, slots=True)
+class PostgreSQLOptions(PoolOptions):
+    """What tunes PostgreSQL; see `PoolOptions`.
+
+    *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
+    transaction on the server, and the timeouts are to be set there. *sslrootcert* is a file of
+    authorities, for "verify-ca" and "verify-full".
+    """
+
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslrootcert: str = ""
+    pgbouncer: bool = False
+
+    def check(self) -> None:
+        """Raise ConfigurationError for options that make no sense, or not together."""
+        PoolOptions.check(self)
+        timeouts = ("lock_timeout", "statement_timeout")
+        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
+        if self.pgbouncer and changed:
+            raise ConfigurationError(
+                f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
+                "set it for the role, as in ALTER ROLE app SET lock_timeout = '5s'"
+            )
+
+
 class PostgreSQLServer:
     """See `Server`."""
 
     name = "postgresql"
     capabilities = frozenset(StoreCapability)
+    executor: type[ServerExecutor] = PostgreSQLExecutor
     shielded = False
 
-    def __init__(self, place: ServerAddress, options: PostgreSQLOptions, *, blocking: bool) -> None:
+    def __init__(
+        self, address: ServerAddress, options: PostgreSQLOptions, *, blocking: bool
+    ) -> None:
         self.options = options
         self.blocking = blocking
-        self._place = place
+        self._address = address
         verified = options.sslmode.startswith("verify")
         self._tls = ssl_context(options.sslmode, options.sslrootcert) if verified else None
-        self._driver = _driver("psycopg" if blocking else "asyncpg")
+        self._driver = connection_module(
+            "psycopg" if blocking else "asyncpg", server="PostgreSQL", extra="postgresql"
+        )
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> ServerConnection:
+        """See `Server`."""
         options = self.options
         settings: dict[str, str] = {}
         if not options.pgbouncer:
@@ -60,8 +91,8 @@ class PostgreSQLServer:
                 "statement_timeout": f"{math.ceil(options.statement_timeout * 1000)}",
             }
         try:
-            connection: Connection = await self._driver.connect(
-                self._place,
+            connection: ServerConnection = await self._driver.connect(
+                self._address,
                 settings=settings,
                 patience=options.connect_timeout or _FOREVER,
                 prepared=not options.pgbouncer,
@@ -70,10 +101,11 @@ class PostgreSQLServer:
                 else self._tls or options.sslmode,
             )
         except Exception as error:
-            raise self._driver.unreachable(error, self._place) from error
+            raise self._driver.unreachable(error, self._address) from error
         return connection
 
-    async def dialect(self, connection: Connection) -> PostgreSQLDialect:
+    async def dialect(self, connection: ServerConnection) -> PostgreSQLDialect:
+        """See `Server`."""
         found = await connection.fetch(
             "SELECT current_setting('server_version_num')::int, "
             "current_setting('server_encoding'), EXISTS "
@@ -92,21 +124,26 @@ class PostgreSQLServer:
             found = await connection.fetch('SELECT lower($1::text COLLATE "C.utf8")', (text,))
             return found[0][0]
 
-        return _dialect(await learned(f"{self._place.host}:{self._place.port} {full}", lower))
+        return _dialect(await learned(f"{self._address.host}:{self._address.port} {full}", lower))
 
-    def rows(self, connection: Connection, catalogue: Catalogue) -> PostgreSQLExecutor:
-        return PostgreSQLExecutor(connection, catalogue)
+    def execute_on(
+        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
+    ) -> PostgreSQLExecutor:
+        """See `Server`."""
+        return PostgreSQLExecutor(connection, statements, log)
 
     def begin(self, options: TransactionOptions) -> Sequence[str]:
+        """See `Server`."""
         isolation = options.isolation or "read committed"
         if not options.read_only:
             return (f"BEGIN ISOLATION LEVEL {isolation.upper()}",)
         if isolation == "read committed":
             isolation = "repeatable read"
-        # The view is taken at the first read, and this is it.
+        # The snapshot is taken at the first read, and this is it.
         return (f"BEGIN ISOLATION LEVEL {isolation.upper()} READ ONLY; SELECT 1",)
 
     def creation(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
         tables = list(statements.tables.values())
         sort: Any = sa.schema.sort_tables_and_constraints
         wanted = [f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"]
@@ -129,18 +166,13 @@ class PostgreSQLServer:
         return wanted
 
     def removal(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
         quote = statements.dialect.compiler.identifier_preparer.format_table
         names = ", ".join(quote(table) for table in statements.tables.values())
         return (
             f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})",
             f"DROP TABLE IF EXISTS {names}",
         )
-
-    async def pause(self, seconds: float) -> None:
-        if self.blocking:
-            time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
-        else:
-            await asyncio.sleep(seconds)
 
 
 def _constraint_if_missing(statements: StoreStatements, constraint: sa.ForeignKeyConstraint) -> str:
@@ -150,14 +182,3 @@ def _constraint_if_missing(statements: StoreStatements, constraint: sa.ForeignKe
         f"WHERE conname = '{constraint.name}' AND conrelid = '{constraint.table.name}'::regclass) "
         f"THEN {added}; END IF; END $holdfast$"
     )
-
-
-def _driver(name: str) -> Any:
-    try:
-        return importlib.import_module(f"holdfast.records.drivers.sql.{name}_connection")
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise ConfigurationError(
-            f"PostgreSQL needs {name}: install holdfast with the extra 'postgresql'"
-        ) from error

@@ -1,19 +1,17 @@
-"""PostgreSQL: its native writes, its error codes, its transactions."""
+"""The verbs on PostgreSQL: its native writes, and which constraint refused one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
 
-from holdfast.errors import ConfigurationError, ConflictError, SerializationError
+from holdfast.errors import ConflictError, SerializationError
 from holdfast.records.drivers.sql.conflict_lookup import conflict
-from holdfast.records.drivers.sql.dialect import parameter
+from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.mapped_tables.constraint_names import constraint_names
-from holdfast.records.drivers.sql.pool import PoolOptions
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
-from holdfast.records.drivers.sql.sqlstate import MEANINGS
+from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.tables import named
 
 if TYPE_CHECKING:
@@ -22,8 +20,9 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.records.driver import Update
+    from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-    from holdfast.records.drivers.sql.server_connection import Copying, Fault
+    from holdfast.records.drivers.sql.server_connection import Copying
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
@@ -36,30 +35,6 @@ _NUMBERS = 100  # that others gave in the moment between a number's making and i
 _LAST_NUMBER = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
 
 
-@dataclass(frozen=True, slots=True)
-class PostgreSQLOptions(PoolOptions):
-    """What tunes PostgreSQL; see `PoolOptions`.
-
-    *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
-    transaction on the server, and the timeouts are to be set there. *sslrootcert* is a file of
-    authorities, for "verify-ca" and "verify-full".
-    """
-
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    sslrootcert: str = ""
-    pgbouncer: bool = False
-
-    def check(self) -> None:
-        PoolOptions.check(self)
-        timeouts = ("lock_timeout", "statement_timeout")
-        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
-        if self.pgbouncer and changed:
-            raise ConfigurationError(
-                f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
-                "set it for the role, as in ALTER ROLE app SET lock_timeout = '5s'"
-            )
-
-
 class PostgreSQLExecutor(ServerExecutor):
     """See `ServerExecutor`."""
 
@@ -68,12 +43,14 @@ class PostgreSQLExecutor(ServerExecutor):
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
+        """See `Writer`."""
         insert = super().insert
         return await self._numbering_on(model, rows, lambda: insert(model, rows, atomic=atomic))
 
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
         return await self._numbering_on(model, rows, lambda: self._upsert(model, rows, on))
 
     async def _numbering_on(
@@ -105,7 +82,8 @@ class PostgreSQLExecutor(ServerExecutor):
             await self.fetch(model, f"SELECT setval({_SEQUENCE}, {highest})", (*place, given))
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
-        prepared = self.catalogue.writes(model)
+        """See `ServerExecutor`."""
+        prepared = self.of_model(model)
         key = model.key
         numbered = key.role == "generated" and row[key.position] is None
         statement = self._numbered(model, None) if numbered else prepared.insert
@@ -114,7 +92,7 @@ class PostgreSQLExecutor(ServerExecutor):
         if not numbered:
 
             async def work() -> Row:
-                await self._execute(statement.sql, values)
+                await self.execute_raw(statement.sql, values)
                 return row
 
             return await self.written(work, several=False)
@@ -127,38 +105,38 @@ class PostgreSQLExecutor(ServerExecutor):
         """Run *sql*, which numbers a row; again when somebody gave that very number meanwhile."""
 
         async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(sql, values)
+            return await self.fetch_raw(sql, values)
 
         for _ in range(_NUMBERS):
             try:
                 return await self.written(work, several=False)
             except Exception as error:
-                fault = self.connection.fault(error)
-                of_key = ((model.key.name,), fault and fault.constraint)
-                if of_key not in _constraints(model, "duplicate"):
+                of_key = ((model.key.name,), self.failure(error).constraint)
+                if of_key not in _constraints(model, FailureKind.DUPLICATE):
                     raise
         return await self.written(work, several=False)
 
     async def insert_many(
         self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
     ) -> list[Row]:
+        """See `ServerExecutor`."""
         at = model.key.position
         if rows[0][at] is not None:
-            table = self.catalogue.statements.tables[model.table]
+            table = self.statements.tables[model.table]
             names = [table.c[spec.name].name for spec in model.fields]
             copying = cast("Copying", self.connection)
             await self.watched(f"COPY {table.name}", copying.copy(table, names, encoded))
             return list(rows)
         statement = self._numbered_many(model)
         columns = [list(column) for n, column in enumerate(zip(*encoded, strict=True)) if n != at]
-        found = sorted(cast("int", row[0]) for row in await self._fetch(statement.sql, columns))
+        found = sorted(cast("int", row[0]) for row in await self.fetch_raw(statement.sql, columns))
         return [
             (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, found, strict=True)
         ]
 
     def _numbered(self, model: Model[E], on: tuple[str, ...] | None) -> Statement:
         """Return the insertion of a row without its key, or its upsert when *on* is there."""
-        statements = self.catalogue.statements
+        statements = self.statements
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
@@ -173,10 +151,10 @@ class PostgreSQLExecutor(ServerExecutor):
                 return insert.returning(table.c[model.key.name])
             return cast("PostgreSQLDialect", statements.dialect).upsert_of(model, on, insert)
 
-        return self.catalogue.writes(model).other(("numbered", on), build)
+        return self.of_model(model).other(("numbered", on), build)
 
     def _numbered_many(self, model: Model[E]) -> Statement:
-        prepared, statements = self.catalogue.writes(model), self.catalogue.statements
+        prepared, statements = self.of_model(model), self.statements
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
@@ -187,11 +165,12 @@ class PostgreSQLExecutor(ServerExecutor):
         return prepared.other("insert many, numbered", build)
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        prepared = self.catalogue.writes(model)
+        """See `Writer`."""
+        prepared = self.of_model(model)
         values = prepared.replace.bind([*prepared.encode(row), expected])
 
         async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(prepared.replace.sql, values)
+            return await self.fetch_raw(prepared.replace.sql, values)
 
         try:
             found = await self.written(work, several=False)
@@ -200,16 +179,17 @@ class PostgreSQLExecutor(ServerExecutor):
         return prepared.hydrate(found)[0] if found else None
 
     async def patch(self, update: Update[E]) -> E | None:
-        sql, values = self.catalogue.statements.update(update, returning=True)
+        """See `Writer`."""
+        sql, values = self.statements.update(update, returning=True)
 
         async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(sql, values)
+            return await self.fetch_raw(sql, values)
 
         try:
             found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_update(update, error) from error
-        return self.catalogue.writes(update.model).hydrate(found)[0] if found else None
+        return self.of_model(update.model).hydrate(found)[0] if found else None
 
     async def _upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
@@ -234,7 +214,7 @@ class PostgreSQLExecutor(ServerExecutor):
     async def _upsert_many(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
-        prepared, statements = self.catalogue.writes(model), self.catalogue.statements
+        prepared, statements = self.of_model(model), self.statements
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
@@ -242,7 +222,7 @@ class PostgreSQLExecutor(ServerExecutor):
             return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=False))
 
         statement = prepared.other(("upsert many", on), build)
-        found = await self._fetch(statement.sql, _columns(prepared.encoders, rows))
+        found = await self.fetch_raw(statement.sql, _columns(prepared.encoders, rows))
         places = [model.by_name[name].position for name in on]
         by_fields = {tuple(row[place] for place in places): tuple(row) for row in found}
         encoded = ([prepared.encoders[place] for place in places], places)
@@ -253,14 +233,14 @@ class PostgreSQLExecutor(ServerExecutor):
     async def _upsert_one(
         self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
     ) -> tuple[E, bool]:
-        prepared = self.catalogue.writes(model)
+        prepared = self.of_model(model)
         key = model.key
         numbered = key.role == "generated" and row[key.position] is None
         statement = self._numbered(model, on) if numbered else prepared.upsert(on)
         values = statement.bind(prepared.encode(row))
 
         async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(statement.sql, values)
+            return await self.fetch_raw(statement.sql, values)
 
         try:
             if numbered:
@@ -278,13 +258,7 @@ class PostgreSQLExecutor(ServerExecutor):
                 "postgresql: an earlier failure had ended the transaction; nothing was kept"
             )
 
-    def batched(self, statements: Sequence[str]) -> Sequence[str]:
-        return ["; ".join(statements)]
-
     # --- what went wrong --------------------------------------------------------------------
-
-    def meaning(self, fault: Fault) -> str:
-        return MEANINGS.get(fault.code, "")
 
     async def refused_row(
         self,
@@ -293,9 +267,11 @@ class PostgreSQLExecutor(ServerExecutor):
         row: Row,  # noqa: ARG002 - the server names the constraint
         index: int | None,
     ) -> Exception:
+        """See `ServerExecutor`."""
         return self._refused(error, model, index)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
+        """See `ServerExecutor`."""
         return self._refused(error, update.model, None)
 
     async def refused_deletion(
@@ -304,33 +280,32 @@ class PostgreSQLExecutor(ServerExecutor):
         where: Predicate,  # noqa: ARG002 - the server names the constraint
         error: Exception,
     ) -> Exception:
+        """See `ServerExecutor`."""
         return self._refused(error, model, None)
 
     def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
-        kind = self.kind(error)
+        failure = self.failure(error)
+        kind = failure.kind
         if kind not in self.conflicts:
-            return self.classified(error, model)
-        fault = self.connection.fault(error)
-        assert fault is not None
-        name = fault.constraint or ""
-        for known in self.catalogue.models:
+            return self.error_of(error, model)
+        for known in self.statements.models:
             for fields, constraint in _constraints(known, kind):
-                if constraint == name:
+                if constraint == failure.constraint:
                     return conflict(kind, known, fields, index)
         return conflict(kind, model, (), index)
 
 
-def _constraints(model: Model[Any], kind: str) -> list[tuple[tuple[str, ...], str]]:
+def _constraints(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ...], str]]:
     """Return the fields and names of a model's constraints."""
     if model.adapter is not None:
         return constraint_names(model, kind)
-    if kind == "foreign key":
+    if kind is FailureKind.FOREIGN_KEY:
         return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
     found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
     return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
 
 
-def _columns(encoders: Sequence[Any], rows: Sequence[Row]) -> list[list[object]]:
+def _columns(encoders: Sequence[Codec], rows: Sequence[Row]) -> list[list[object]]:
     """Return the encoded values of *rows*, a list for each field."""
     columns: list[list[object]] = []
     for encode, column in zip(encoders, zip(*rows, strict=True), strict=True):
@@ -341,7 +316,7 @@ def _columns(encoders: Sequence[Any], rows: Sequence[Row]) -> list[list[object]]
     return columns
 
 
-def _encoded(row: Row, encoders: Sequence[Any], places: Sequence[int]) -> tuple[object, ...]:
+def _encoded(row: Row, encoders: Sequence[Codec], places: Sequence[int]) -> tuple[object, ...]:
     return tuple(
         row[place] if encode is None else encode(row[place])
         for encode, place in zip(encoders, places, strict=True)

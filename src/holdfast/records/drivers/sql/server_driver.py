@@ -1,44 +1,43 @@
-"""A driver for a database server: a pool of connections, and transactions on them."""
+"""A driver for a database server: a pool of connections, and the sessions that use it."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import time
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
-from holdfast.errors import HoldfastError, SerializationError, TransactionError, UnavailableError
+from holdfast.errors import SerializationError, TransactionError, UnavailableError
 from holdfast.records.driver import TransactionOptions
-from holdfast.records.drivers.sql.mapped_tables.adapting import mapped_dialect
-from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
+from holdfast.records.drivers.sql.mapped_tables.postgresql import mapped_dialect
 from holdfast.records.drivers.sql.pool import Pool
 from holdfast.records.drivers.sql.schema_inspection import (
     found_tables,
     inspection_query,
     schema_differences,
 )
-from holdfast.records.drivers.sql.server_reader import Catalogue
-from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import Loan
-from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import engine_for
+from holdfast.records.drivers.sql.server_executor import ServerExecutor
+from holdfast.records.drivers.sql.server_reader import StatementLog
+from holdfast.records.drivers.sql.server_transaction import ServerTransaction
 from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
+from holdfast.records.session import VerbSession
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     import sqlalchemy as sa
 
-    from holdfast.errors import ConflictError
-    from holdfast.records.driver import AggregateQuery, Select, StoreCapability, Update, Values
+    from holdfast.records.driver import StoreCapability
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.pool import PoolOptions
-    from holdfast.records.drivers.sql.server_connection import Connection
-    from holdfast.records.drivers.sql.server_executor import ServerExecutor
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Column, Predicate
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.model import Model
     from holdfast.records.schema_diff import Difference
 
-E = TypeVar("E")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _ATTEMPTS = 20  # of a call that is a transaction of its own and was undone by a clash
 _PAUSE = 0.002  # seconds before the first new attempt; then twice as long each time
@@ -50,25 +49,32 @@ class Server(Protocol):
 
     name: str
     capabilities: frozenset[StoreCapability]
+    executor: type[ServerExecutor]
     blocking: bool
     shielded: bool
     """Its driver can't be stopped within a statement without losing the connection."""
 
     @property
-    def options(self) -> PoolOptions: ...
-
-    async def connect(self) -> Connection:
-        """Raises UnavailableError and ConfigurationError."""
+    def options(self) -> PoolOptions:
+        """What tunes it."""
         ...
 
-    async def dialect(self, connection: Connection) -> Dialect:
+    async def connect(self) -> ServerConnection:
+        """Return a new connection. Raises UnavailableError and ConfigurationError."""
+        ...
+
+    async def dialect(self, connection: ServerConnection) -> Dialect:
         """Return the SQL that the server at the other end understands.
 
         Raises ConfigurationError for a server that is too old.
         """
         ...
 
-    def rows(self, connection: Connection, catalogue: Catalogue) -> ServerExecutor: ...
+    def execute_on(
+        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
+    ) -> ServerExecutor:
+        """Return an executor on *connection*."""
+        ...
 
     def begin(self, options: TransactionOptions) -> Sequence[str]:
         """Return the statements that begin such a transaction."""
@@ -78,9 +84,9 @@ class Server(Protocol):
         """Return the statements that create what is missing of the tables."""
         ...
 
-    def removal(self, statements: StoreStatements) -> Sequence[str]: ...
-
-    async def pause(self, seconds: float) -> None: ...
+    def removal(self, statements: StoreStatements) -> Sequence[str]:
+        """Return the statements that drop the tables."""
+        ...
 
 
 class ServerDriver:
@@ -91,94 +97,98 @@ class ServerDriver:
         self.name = server.name
         self.capabilities = server.capabilities
         self.server = server
-        self._catalogue: Catalogue | None = None
-        self._pool: Pool | None = None
+        self._statements: StoreStatements | None = None
         self._session: PooledSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
-        server = self.server
+        """Connect. Raises UnavailableError, and ConfigurationError for a server not to be used."""
+        server, options = self.server, self.server.options
         connection = await server.connect()
         try:
             dialect = mapped_dialect(await server.dialect(connection), models)
-            catalogue = Catalogue(statements_of(tuple(models), dialect), server.name)
-            catalogue.echo, catalogue.slow = server.options.echo, server.options.slow_statement
+            statements = statements_of(tuple(models), dialect)
         except BaseException:
             connection.abandon()
             raise
-        self._catalogue = catalogue
+        log = StatementLog(echo=options.echo, slow=options.slow_statement)
 
         async def connect() -> ServerExecutor:
-            return server.rows(await server.connect(), catalogue)
+            return server.execute_on(await server.connect(), statements, log)
 
-        self._pool = Pool(
-            connect, server.options, blocking=server.blocking, shielded=server.shielded
-        )
-        await self._pool.adopt(server.rows(connection, catalogue))
-        self._session = PooledSession(self._pool, server.pause)
+        pool = Pool(connect, options, blocking=server.blocking, shielded=server.shielded)
+        await pool.adopt(server.execute_on(connection, statements, log))
+        self._statements = statements
+        self._session = PooledSession(pool, server)
 
     async def close(self) -> None:
-        pool, self._pool, self._session = self._pool, None, None
-        if pool is not None:
-            await pool.close()
+        """Let go of all connections. Idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.pool.close()
 
     def session(self) -> PooledSession:
+        """Return the session in which each call is its own transaction."""
         if self._session is None:
             raise TransactionError("the store is not open: use it in `async with`")
         return self._session
 
     async def begin(self, options: TransactionOptions) -> ServerTransaction:
+        """Begin a transaction, on a new connection when the first one turns out to be dead."""
         pool = self.session().pool
         await pool.decided()
         statements = self.server.begin(options)
         for fresh in (False, True):
-            rows = await pool.acquire(fresh=fresh)
+            executor = await pool.acquire(fresh=fresh)
             try:
-                await pool.use(rows, lambda rows: rows.begin(statements))
+                await pool.use(executor, executor.begin(statements))
             except BaseException as error:
-                pool.failed(rows, error)
-                if fresh or not rows.lost or not isinstance(error, UnavailableError):
+                pool.failed(executor, error)
+                if fresh or not executor.lost or not isinstance(error, UnavailableError):
                     raise
             else:
-                return ServerTransaction(pool, rows, blocking=self.server.blocking)
+                return ServerTransaction(pool, executor, blocking=self.server.blocking)
         raise AssertionError("unreachable: a fresh connection begins or raises")
+
+    async def probe(self) -> None:
+        """Run the least statement there is. Raises UnavailableError."""
+        await self.session().read(ServerExecutor.asked, "SELECT 1")
+
+    def stats(self) -> Stats:
+        """Return the pool's figures since the opening."""
+        pool = self.session().pool
+        return Stats(counters=pool.counters(), gauges=pool.gauges())
 
     async def differences(self) -> list[Difference]:
         """See `Verifiable`."""
-        statements = self._statements
+        statements = self._opened_statements
         query = inspection_query(self.name, statements.tables)
-        found = found_tables(await self.session().read(lambda rows: rows.asked(query)))
+        found = found_tables(await self.session().read(ServerExecutor.asked, query))
         return schema_differences(statements.tables, statements.dialect, found)
 
-    async def probe(self) -> None:
-        """Have the server answer a statement."""
-        await self.session().read(lambda rows: rows.asked("SELECT 1"))
-
-    def stats(self) -> Stats:
-        """Return the gauges of the pool."""
-        return Stats(gauges={} if self._pool is None else self._pool.gauges())
-
     async def create_schema(self) -> None:
-        theirs, ours = self._apart()
-        if theirs:
-            await self._by_metadata(theirs, lambda metadata: metadata.create_all)
-        await self._define(self.server.creation(ours))
+        """Create what is missing: mapped classes' tables by their metadata, the others here."""
+        mapped, own = self._apart()
+        if mapped:
+            await self._by_metadata(mapped, lambda metadata: metadata.create_all)
+        await self._define(self.server.creation(own))
 
     async def drop_schema(self) -> None:
-        theirs, ours = self._apart()
-        if ours.tables:
-            await self._define(self.server.removal(ours))
-        if theirs:
-            await self._by_metadata(theirs, lambda metadata: metadata.drop_all)
+        """Drop all tables, with their rows."""
+        mapped, own = self._apart()
+        if own.tables:
+            await self._define(self.server.removal(own))
+        if mapped:
+            await self._by_metadata(mapped, lambda metadata: metadata.drop_all)
 
     def _apart(self) -> tuple[list[sa.Table], StoreStatements]:
         """Return the tables that mapped classes declare, and the statements of all others."""
-        statements = self._statements
+        statements = self._opened_statements
         models = statements.models
-        ours = StoreStatements((), statements.dialect)
-        ours.tables = {
+        own = StoreStatements((), statements.dialect)
+        own.tables = {
             model.table: statements.tables[model.table] for model in models if model.adapter is None
         }
-        return declared(models), ours
+        return declared_tables(models), own
 
     async def _by_metadata(
         self, tables: list[sa.Table], verb: Callable[[sa.MetaData], Callable[..., None]]
@@ -190,209 +200,105 @@ class ServerDriver:
 
         transaction = await self.begin(TransactionOptions())
         try:
-            await transaction.alone(
-                self.server.creation(StoreStatements((), self._statements.dialect))
-            )
-            loan = transaction.lend()
-            await loan.open()
-            await loan.run(work)
-            await loan.close()
+            # What the server wants to be taken before its tables are changed.
+            nothing = StoreStatements((), self._opened_statements.dialect)
+            for text in self.server.creation(nothing):
+                await transaction.read(ServerExecutor.command, text)
+            borrowed = transaction.lend()
+            await borrowed.open()
+            await borrowed.run(work)
+            await borrowed.close()
         except BaseException:
             await transaction.rollback()
             raise
         await transaction.commit()
 
     @property
-    def _statements(self) -> StoreStatements:
+    def _opened_statements(self) -> StoreStatements:
         self.session()
-        assert self._catalogue is not None
-        return self._catalogue.statements
+        assert self._statements is not None
+        return self._statements
 
     async def _define(self, texts: Sequence[str]) -> None:
-        async def work(rows: ServerExecutor) -> None:
+        async def work(executor: ServerExecutor) -> None:
             async def all_of_them() -> None:
                 for text in texts:
-                    await rows.command(text)
+                    await executor.command(text)
 
-            await rows.written(all_of_them, several=True)
+            await executor.written(all_of_them, several=True)
 
         await self.session().write(work)
 
 
-class PooledSession:
+class PooledSession(VerbSession[ServerExecutor]):
     """Each call is a transaction of its own, on whichever connection is free."""
 
-    def __init__(self, pool: Pool, pause: Callable[[float], Awaitable[None]]) -> None:
-        self.pool = pool
-        self._pause = pause
+    keeps_verbs = True
 
-    async def read(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
-        """Return what *work* returns; done again on a new connection when the first was dead."""
+    def __init__(self, pool: Pool, server: Server) -> None:
+        self.pool = pool
+        self.executor = server.executor
+        self._blocking = server.blocking
+
+    async def read(
+        self,
+        verb: Callable[Concatenate[ServerExecutor, P], Coroutine[object, object, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns; done again on a new connection when the first was dead."""
         pool = self.pool
-        rows = await pool.acquire()
+        executor = await pool.acquire()
         try:
-            result = await pool.use(rows, work)
+            result = await pool.use(executor, verb(executor, *args, **kwargs))
         except BaseException as error:
-            pool.failed(rows, error)
-            if not rows.lost or not isinstance(error, UnavailableError):
+            pool.failed(executor, error)
+            if not executor.lost or not isinstance(error, UnavailableError):
                 raise
         else:
-            pool.release(rows)
+            pool.release(executor)
             return result
-        return await self._once(work, fresh=True)
+        return await self._once(True, verb, *args, **kwargs)
 
-    async def write(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
-        """Return what *work* returns; done again when it was undone by a clash, and only then."""
-        pool = self.pool
+    async def write(
+        self,
+        verb: Callable[Concatenate[ServerExecutor, P], Coroutine[object, object, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns; done again when it was undone by a clash, and only then."""
         for attempt in range(_ATTEMPTS):
-            await pool.decided()
+            await self.pool.decided()
             try:
-                return await self._once(work, fresh=False)
+                return await self._once(False, verb, *args, **kwargs)
             except SerializationError:
                 if attempt == _ATTEMPTS - 1:
                     raise
             await self._pause(random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt)))  # noqa: S311
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(self, work: Callable[[ServerExecutor], Awaitable[T]], *, fresh: bool) -> T:
+    async def _once(
+        self,
+        fresh: bool,
+        verb: Callable[Concatenate[ServerExecutor, P], Coroutine[object, object, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         pool = self.pool
-        rows = await pool.acquire(fresh=fresh)
+        executor = await pool.acquire(fresh=fresh)
         try:
-            result = await pool.use(rows, work)
+            result = await pool.use(executor, verb(executor, *args, **kwargs))
         except BaseException as error:
-            pool.failed(rows, error)
+            pool.failed(executor, error)
             raise
-        pool.release(rows)
+        pool.release(executor)
         return result
 
-    async def get(self, model: Model[E], key: object) -> E | None:
-        return await self.read(lambda rows: rows.get(model, key))
-
-    async def find(self, select: Select[E]) -> list[E]:
-        return await self.read(lambda rows: rows.find(select))
-
-    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
-        return await self.read(lambda rows: rows.values(select, columns))
-
-    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
-        return await self.read(lambda rows: rows.aggregate(query))
-
-    async def insert(
-        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
-    ) -> list[Row | ConflictError]:
-        given = rows
-        return await self.write(lambda rows: rows.insert(model, given, atomic=atomic))
-
-    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        return await self.write(lambda rows: rows.replace(model, row, expected))
-
-    async def patch(self, update: Update[E]) -> E | None:
-        return await self.write(lambda rows: rows.patch(update))
-
-    async def update(self, update: Update[E]) -> int:
-        return await self.write(lambda rows: rows.update(update))
-
-    async def upsert(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        given = rows
-        return await self.write(lambda rows: rows.upsert(model, given, on))
-
-    async def delete(self, model: Model[E], where: Predicate) -> int:
-        return await self.write(lambda rows: rows.delete(model, where))
-
-
-class ServerTransaction(PooledSession):
-    """All calls are one transaction on one connection.
-
-    A call whose caller stops waiting goes on to its end, and the next one waits for that: so the
-    transaction stays whole. Calls of several tasks take turns.
-    """
-
-    def __init__(self, pool: Pool, rows: ServerExecutor, *, blocking: bool) -> None:
-        self.pool = pool
-        self._rows = rows
-        self._blocking = blocking
-        self._depth = 0
-        self._under_way: asyncio.Future[Any] | None = None
-
-    async def read(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
-        return await self._whole(work(self._rows))
-
-    async def write(self, work: Callable[[ServerExecutor], Awaitable[T]]) -> T:
-        return await self._whole(work(self._rows))
-
-    def lend(self) -> Loan:
-        rows = self._rows
-
-        def meaning(error: BaseException) -> BaseException | None:
-            return rows.classified(error) if isinstance(error, Exception) else None
-
-        whole = None if self._blocking else self._whole
-        return Loan(engine_for(rows.connection, whole), before=rows.intruded, meaning=meaning)
-
-    async def alone(self, texts: Sequence[str]) -> None:
-        """Take what the server wants to be taken before its tables are changed."""
-        for text in texts:
-            await self._whole(self._rows.command(text))
-
-    async def commit(self) -> None:
-        await self._whole(self._end(self._rows.commit()))
-
-    async def rollback(self) -> None:
-        async def undo() -> None:
-            if not self._rows.lost:
-                await self._rows.rollback()
-
-        await self._whole(self._end(undo()))
-
-    async def savepoint(self) -> None:
-        # Who stops waiting never entered it; a savepoint too many does no harm, as the next one of
-        # this depth has its name and hides it.
-        depth = self._depth + 1
-        await self._whole(self._rows.savepoint(depth))
-        self._depth = depth
-
-    async def release(self) -> None:
-        depth, self._depth = self._depth, self._depth - 1
-        await self._whole(self._rows.release(depth))
-
-    async def rollback_to(self) -> None:
-        depth, self._depth = self._depth, self._depth - 1
-        await self._whole(self._rows.rollback_to(depth))
-
-    async def _end(self, work: Coroutine[object, object, None]) -> None:
-        try:
-            await work
-        except BaseException as error:
-            if not isinstance(error, HoldfastError):
-                self._rows.lost = True  # nobody knows where it stands
-            raise
-        finally:
-            self.pool.release(self._rows)
-
-    async def _whole(self, work: Awaitable[T]) -> T:
+    async def _pause(self, seconds: float) -> None:
         if self._blocking:
-            return await work
-        before = self._under_way
-
-        async def in_turn() -> T:
-            if before is not None and not before.done():
-                await asyncio.wait((before,))
-            return await work
-
-        task = asyncio.ensure_future(in_turn())
-        self._under_way = task
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not task.done():
-                self.pool.later(_ended(task))
-            raise
-
-
-async def _ended(task: asyncio.Future[Any]) -> None:
-    """Return when *task* has ended, however it did."""
-    await asyncio.wait((task,))
-    if not task.cancelled():
-        task.exception()  # looked at, or asyncio complains that nobody did
+            time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
+        else:
+            await asyncio.sleep(seconds)

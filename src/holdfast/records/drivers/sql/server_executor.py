@@ -1,20 +1,25 @@
-"""The verbs on one connection to a server, awaited; under a blocking driver they never suspend."""
+"""The verbs on one connection to a server, and the transactions that keep each of them whole."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from holdfast.errors import ConflictError
+from holdfast.errors import ConflictError, SerializationError, UnavailableError
 from holdfast.records.drivers.sql.conflict_lookup import overflow
-from holdfast.records.drivers.sql.server_reader import ServerSession
+from holdfast.records.drivers.sql.failure import FailureKind, serialization_error
+from holdfast.records.drivers.sql.server_reader import ServerReader
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Update, Values
-    from holdfast.records.drivers.sql.dialect import Codec
+    from holdfast.records.driver import Update
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_reader import StatementLog
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
-    from holdfast.records.query import Column, Predicate
+    from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -22,42 +27,148 @@ Part: TypeAlias = "tuple[Sequence[Row], Sequence[Sequence[object]]]"
 """Rows, and the same encoded."""
 
 
-class ServerExecutor(ServerSession):
+class ServerExecutor(ServerReader):
     """Reads and writes through one connection. What writes natively differs by database."""
 
-    conflicts: tuple[str, ...] = ("duplicate", "foreign key")
-    """The meanings of a failure that one of the rows is to blame for."""
+    conflicts: tuple[FailureKind, ...] = (FailureKind.DUPLICATE, FailureKind.FOREIGN_KEY)
+    """The failures that one of the rows is to blame for."""
+    guards_each_write = False
+    """A failed statement ends the transaction unless a savepoint stands before it."""
 
-    # --- reading ----------------------------------------------------------------------------
+    def __init__(
+        self,
+        connection: ServerConnection,
+        statements: StoreStatements,
+        log: StatementLog,
+    ) -> None:
+        super().__init__(connection, statements, log)
+        self.born = time.monotonic()
+        self.under_way: asyncio.Future[Any] | None = None
+        """The call that goes on after its caller was cancelled (see `Pool`)."""
+        self._guard_open = False
 
-    async def get(self, model: Model[E], key: object) -> E | None:
-        prepared = self.catalogue.writes(model)
-        found = await self.fetch(model, prepared.get.sql, (prepared.key(key),))
-        return prepared.hydrate(found)[0] if found else None
+    # --- transactions -----------------------------------------------------------------------
 
-    async def find(self, select: Select[E]) -> list[E]:
-        sql, values = self.catalogue.statements.select(select)
-        found = await self.fetch(select.model, sql, values)
-        return self.catalogue.writes(select.model).hydrate(found)
+    async def begin(self, statements: Sequence[str]) -> None:
+        """Begin a transaction by *statements*."""
+        await self.command(*statements)
+        self.in_transaction = True
+        self.undone = False
+        self._guard_open = False
 
-    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
-        statements = self.catalogue.statements
-        sql, values = statements.select(select, columns)
-        decoders = [statements.dialect.decoder(column.spec) for column in columns]
-        return _decoded(await self.fetch(select.model, sql, values), decoders)
+    async def commit(self) -> None:
+        """Raises SerializationError and UnavailableError; nothing was kept then, unless lost."""
+        if self.undone:
+            await self.rollback()
+            raise serialization_error(self.backend)
+        self.in_transaction = False
+        await self._commit()
 
-    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
-        statements = self.catalogue.statements
-        sql, values = statements.aggregate(query)
-        decoders = [statements.dialect.decoder(column.spec) for column in query.by]
-        decoders += [statements.dialect.figure_decoder(figure) for figure in query.aggregates]
-        return _decoded(await self.fetch(query.model, sql, values), decoders)
+    async def rollback(self) -> None:
+        """Undo the transaction."""
+        self.in_transaction = self.undone = False
+        await self.command("ROLLBACK")
+
+    async def savepoint(self, depth: int) -> None:
+        """Open the savepoint of this *depth*."""
+        await self.command(f"SAVEPOINT holdfast_{depth}")
+        self._guard_open = False
+
+    async def release(self, depth: int) -> None:
+        """Close the savepoint of this *depth*; what was done since stays."""
+        await self.command(f"RELEASE SAVEPOINT holdfast_{depth}")
+        self._guard_open = False
+
+    async def rollback_to(self, depth: int) -> None:
+        """Close the savepoint of this *depth* and undo what was done since."""
+        await self.command(f"ROLLBACK TO SAVEPOINT holdfast_{depth}")
+        await self.command(f"RELEASE SAVEPOINT holdfast_{depth}")
+        self._guard_open = False
+
+    def intruded(self) -> None:
+        """Take note that a statement of somebody else's comes next on this connection.
+
+        Raises SerializationError where the transaction is undone already.
+        """
+        if self.undone:
+            raise serialization_error(self.backend)
+        self._guard_open = False  # it may be released with a savepoint of theirs
+
+    async def forget(self) -> None:
+        """Undo whatever a cancelled call may have left open; after this all is decided."""
+        self.under_way = None
+        try:
+            await self.rollback()
+        except UnavailableError:
+            self.lost = True
+            self.connection.abandon()
+
+    async def written(self, work: Callable[[], Awaitable[T]], *, several: bool) -> T:
+        """Do *work*, of one statement or *several*, whole or not at all.
+
+        Alone, one statement is whole by itself and several get a transaction. Inside a
+        transaction several get a savepoint. One statement gets one too where its failure would
+        end the transaction, as on PostgreSQL: this guard is not released but moves along, in the
+        same message as the next one, so that each write costs one short message more, not two.
+        """
+        if not self.in_transaction:
+            return await (self._alone(work) if several else work())
+        if several:
+            return await self._inside("holdfast_batch", work)
+        if not self.guards_each_write:
+            return await work()
+        renewed = ("RELEASE SAVEPOINT holdfast_guard",) if self._guard_open else ()
+        await self.command(*renewed, "SAVEPOINT holdfast_guard")
+        self._guard_open = True
+        try:
+            return await work()
+        except Exception as error:
+            if self._can_go_on(error):
+                await self.command("ROLLBACK TO SAVEPOINT holdfast_guard")
+            raise
+
+    async def _alone(self, work: Callable[[], Awaitable[T]]) -> T:
+        await self.begin(("BEGIN",))
+        try:
+            result = await work()
+        except Exception as error:
+            self.failure(error)  # which finds out whether it was lost
+            if not self.lost:
+                await self.rollback()
+            self.in_transaction = False
+            raise
+        await self.commit()
+        return result
+
+    async def _inside(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        await self.command(f"SAVEPOINT {name}")
+        self._guard_open = False
+        try:
+            result = await work()
+        except Exception as error:
+            if self._can_go_on(error):
+                await self.command(f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}")
+            self._guard_open = False
+            raise
+        await self.command(f"RELEASE SAVEPOINT {name}")
+        self._guard_open = False
+        return result
+
+    def _can_go_on(self, error: Exception) -> bool:
+        """Tell whether the transaction is still there after *error*."""
+        kind = self.failure(error).kind
+        gone = kind is FailureKind.SERIALIZATION or isinstance(error, SerializationError)
+        return not gone and not self.lost
+
+    async def _commit(self) -> None:
+        await self.command("COMMIT")
 
     # --- writing ----------------------------------------------------------------------------
 
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
+        """See `Writer`."""
         if len(rows) == 1:
             return [await self.insert_one(model, rows[0], None, atomic=atomic)]
 
@@ -92,13 +203,13 @@ class ServerExecutor(ServerSession):
         try:
             return await self.written(work, several=several)
         except Exception as error:
-            if self.kind(error) not in self.conflicts:
-                raise self.classified(error, model) from error
+            if self.failure(error).kind not in self.conflicts:
+                raise self.error_of(error, model) from error
         return await self.written(one_by_one, several=True)
 
     def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Part]:
         """Return *rows* in parts of which each fits into a statement."""
-        encode = self.catalogue.writes(model).encode
+        encode = self.of_model(model).encode
         return [(rows, [encode(row) for row in rows])]
 
     async def insert_one(
@@ -130,39 +241,44 @@ class ServerExecutor(ServerSession):
         raise NotImplementedError
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        """See `Writer`."""
         raise NotImplementedError
 
     async def patch(self, update: Update[E]) -> E | None:
+        """See `Writer`."""
         raise NotImplementedError
 
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
         raise NotImplementedError
 
     async def update(self, update: Update[E]) -> int:
-        sql, values = self.catalogue.statements.update(update, returning=False)
+        """See `Writer`."""
+        sql, values = self.statements.update(update, returning=False)
 
         async def work() -> int:
             try:
-                return await self._execute(sql, values)
+                return await self.execute_raw(sql, values)
             except Exception as error:
                 raise await self.refused_update(update, error) from error
 
         return await self.written(work, several=False)
 
     async def delete(self, model: Model[E], where: Predicate) -> int:
-        sql, values = self.catalogue.statements.delete(model, where)
+        """See `Writer`."""
+        sql, values = self.statements.delete(model, where)
 
         async def work() -> int:
             try:
-                return await self._execute(sql, values)
+                return await self.execute_raw(sql, values)
             except Exception as error:
                 raise await self.refused_deletion(model, where, error) from error
 
         return await self.written(work, several=False)
 
-    # --- what went wrong --------------------------------------------------------------------
+    # --- what was refused -------------------------------------------------------------------
 
     async def refused_row(
         self, model: Model[E], error: Exception, row: Row, index: int | None
@@ -171,24 +287,17 @@ class ServerExecutor(ServerSession):
         raise NotImplementedError
 
     async def refused_update(self, update: Update[E], error: Exception) -> Exception:
-        if self.kind(error) == "overflow":
+        """Return what kept *update* from being made."""
+        if self.failure(error).kind is FailureKind.OVERFLOW:
             return overflow(update)
         return await self.refused_change(update, error)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
+        """Return what kept *update* from being made, where that was not the size of a sum."""
         raise NotImplementedError
 
     async def refused_deletion(
         self, model: Model[E], where: Predicate, error: Exception
     ) -> Exception:
+        """Return what kept the rows of *where* from being deleted."""
         raise NotImplementedError
-
-
-def _decoded(found: Sequence[Sequence[object]], decoders: Sequence[Codec]) -> list[Values]:
-    return [
-        tuple(
-            value if decode is None or value is None else decode(value)
-            for value, decode in zip(row, decoders, strict=True)
-        )
-        for row in found
-    ]

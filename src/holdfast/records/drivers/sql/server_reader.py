@@ -1,191 +1,117 @@
-"""One connection to a server: its statements, its transactions, its failures."""
+"""What runs on one connection to a server: statements, reads, and what their failures were.
+
+Everything is awaited; under a blocking driver nothing of it ever suspends.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.errors import (
-    HoldfastError,
-    SerializationError,
-    UnavailableError,
+from holdfast.errors import HoldfastError
+from holdfast.records.drivers.sql.dialect import decoded
+from holdfast.records.drivers.sql.failure import (
+    Failure,
+    FailureKind,
+    error_of,
+    serialization_error,
 )
-from holdfast.records.drivers.sql.failures import error_of, undone
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Coroutine, Sequence
 
-    from holdfast.records.drivers.sql.server_connection import Connection, Fault
+    from holdfast.records.driver import AggregateQuery, Select, Values
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model
+    from holdfast.records.query import Column
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 log = logging.getLogger("holdfast.records.sql")
+_UNCLASSIFIED = Failure(FailureKind.UNKNOWN)
 
 
-class Catalogue:
-    """What all connections of a store share."""
+class StatementLog:
+    """Logs all statements when *echo*, and those of *slow* seconds or more as warnings."""
 
-    def __init__(self, statements: StoreStatements, backend: str) -> None:
-        self.models = statements.models
-        self.statements = statements
-        self.writes = statements.writes
-        self.backend = backend
-        self.echo = False
-        self.slow = 0.0
+    def __init__(self, *, echo: bool = False, slow: float = 0.0) -> None:
+        self._echo = echo
+        self._slow = slow
+        self.enabled = echo or slow > 0
+
+    def note(self, sql: str, seconds: float) -> None:
+        """Log *sql*, which took *seconds*, where that is asked for."""
+        if self._slow and seconds >= self._slow:
+            log.warning("slow statement, %.3f s: %s", seconds, sql)
+        elif self._echo:
+            log.info("%.6f s: %s", seconds, sql)
 
 
-class ServerSession:
-    """Runs statements on one connection, whole or not at all.
+class ServerReader:
+    """Runs statements on one connection and reads; the driver's exceptions become Holdfast's."""
 
-    Awaited; under a blocking driver nothing of it ever suspends.
-    """
-
-    guards_each_write = False
-    """A failed statement ends the transaction unless a savepoint stands before it."""
-
-    def __init__(self, connection: Connection, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        connection: ServerConnection,
+        statements: StoreStatements,
+        log: StatementLog,
+    ) -> None:
         self.connection = connection
-        self.catalogue = catalogue
-        self.born = time.monotonic()
+        self.statements = statements
+        self.of_model = statements.of_model
+        self.backend = statements.dialect.name
         self.lost = False
+        """The connection is gone, or nobody knows where it stands."""
         self.in_transaction = False
         self.undone = False
-        self.under_way: asyncio.Future[Any] | None = None
-        self._watched = catalogue.echo or catalogue.slow > 0
-        self._guard_open = False
+        """The server undid the transaction; nothing may be run until it is rolled back."""
+        self._log = log
 
-    # --- transactions -----------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------
 
-    async def begin(self, statements: Sequence[str]) -> None:
-        await self.command(*statements)
-        self.in_transaction = True
-        self.undone = False
-        self._guard_open = False
+    async def get(self, model: Model[E], key: object) -> E | None:
+        """See `Reader`."""
+        prepared = self.of_model(model)
+        encode = prepared.encode_key
+        values = (key if encode is None else encode(key),)
+        found = await self.fetch(model, prepared.get.sql, values)
+        return prepared.hydrate(found)[0] if found else None
 
-    async def commit(self) -> None:
-        """Raises SerializationError and UnavailableError; nothing was kept then, unless lost."""
-        if self.undone:
-            await self.rollback()
-            raise undone(self.catalogue.backend)
-        self.in_transaction = False
-        await self._commit()
+    async def find(self, select: Select[E]) -> list[E]:
+        """See `Reader`."""
+        found = await self.fetch(select.model, *self.statements.select(select))
+        return self.of_model(select.model).hydrate(found)
 
-    async def rollback(self) -> None:
-        self.in_transaction = self.undone = False
-        await self.command("ROLLBACK")
+    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+        """See `Reader`."""
+        found = await self.fetch(select.model, *self.statements.select(select, columns))
+        return decoded(found, self.statements.column_decoders(columns))
 
-    async def savepoint(self, depth: int) -> None:
-        await self.command(f"SAVEPOINT holdfast_{depth}")
-        self._guard_open = False
-
-    async def release(self, depth: int) -> None:
-        await self.command(f"RELEASE SAVEPOINT holdfast_{depth}")
-        self._guard_open = False
-
-    async def rollback_to(self, depth: int) -> None:
-        await self.command(f"ROLLBACK TO SAVEPOINT holdfast_{depth}")
-        await self.command(f"RELEASE SAVEPOINT holdfast_{depth}")
-        self._guard_open = False
-
-    def intruded(self) -> None:
-        """Take note that a statement of somebody else's comes next on this connection.
-
-        Raises SerializationError where the transaction is undone already.
-        """
-        if self.undone:
-            raise self._gone()
-        self._guard_open = False  # it may be released with a savepoint of theirs
-
-    async def forget(self) -> None:
-        """Undo whatever a cancelled call may have left open; after this all is decided."""
-        self.under_way = None
-        try:
-            await self.rollback()
-        except UnavailableError:
-            self.lost = True
-            self.connection.abandon()
-
-    async def alive(self) -> bool:
-        try:
-            await self.connection.fetch("SELECT 1", ())
-        except Exception as error:
-            fault = self.connection.fault(error)
-            if fault is None:
-                raise
-            return False
-        return True
-
-    async def written(self, work: Callable[[], Awaitable[T]], *, several: bool) -> T:
-        """Do *work*, of one statement or *several*, whole or not at all."""
-        if not self.in_transaction:
-            if not several:
-                return await work()
-            await self.begin(("BEGIN",))
-            try:
-                result = await work()
-            except Exception as error:
-                self.kind(error)  # which finds out whether it was lost
-                if not self.lost:
-                    await self.rollback()
-                self.in_transaction = False
-                raise
-            await self.commit()
-            return result
-        if several:
-            return await self._inside("holdfast_batch", work)
-        if not self.guards_each_write:
-            return await work()
-        # One savepoint moves along in front of the writes; at most one of them is ever open.
-        renewed = ("RELEASE SAVEPOINT holdfast_guard",) if self._guard_open else ()
-        await self.command(*renewed, "SAVEPOINT holdfast_guard")
-        self._guard_open = True
-        try:
-            return await work()
-        except Exception as error:
-            if self._can_go_on(error):
-                await self.command("ROLLBACK TO SAVEPOINT holdfast_guard")
-            raise
-
-    async def _inside(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        await self.command(f"SAVEPOINT {name}")
-        self._guard_open = False
-        try:
-            result = await work()
-        except Exception as error:
-            if self._can_go_on(error):
-                await self.command(f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}")
-            self._guard_open = False
-            raise
-        await self.command(f"RELEASE SAVEPOINT {name}")
-        self._guard_open = False
-        return result
-
-    def _can_go_on(self, error: Exception) -> bool:
-        """Tell whether the transaction is still there after *error*."""
-        gone = self.kind(error) == "clash" or isinstance(error, SerializationError)
-        return not gone and not self.lost
+    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        """See `Reader`."""
+        found = await self.fetch(query.model, *self.statements.aggregate(query))
+        return decoded(found, self.statements.figure_decoders(query))
 
     # --- running ----------------------------------------------------------------------------
 
     async def fetch(
-        self, model: Model[Any], sql: str, values: Sequence[object]
+        self, model: Model[E], sql: str, values: Sequence[object]
     ) -> Sequence[Sequence[object]]:
         """Run a statement about *model*; its failure is raised as Holdfast's error."""
         try:
-            return await self._fetch(sql, values)
+            return await self.fetch_raw(sql, values)
         except Exception as error:
-            raise self.classified(error, model) from error
+            raise self.error_of(error, model) from error
 
     async def asked(self, sql: str) -> Sequence[Sequence[object]]:
         """Run a query about the database itself; a failure is raised as Holdfast's error."""
         try:
-            return await self._fetch(sql, ())
+            return await self.fetch_raw(sql, ())
         except Exception as error:
-            raise self.classified(error) from error
+            raise self.error_of(error) from error
 
     async def command(self, *statements: str) -> str:
         """Run statements without parameters; a failure is raised as Holdfast's error."""
@@ -194,71 +120,67 @@ class ServerSession:
             for statement in self.batched(statements):
                 answer = await self.watched(statement, self.connection.command(statement))
         except Exception as error:
-            raise self.classified(error) from error
+            raise self.error_of(error) from error
         return answer
 
     def batched(self, statements: Sequence[str]) -> Sequence[str]:
         """Return *statements* in as few texts as the server takes them in."""
-        return statements
+        return ("; ".join(statements),)
 
-    async def _commit(self) -> None:
-        await self.command("COMMIT")
+    async def alive(self) -> bool:
+        """Ask the server whether it is there."""
+        try:
+            await self.connection.fetch("SELECT 1", ())
+        except Exception as error:
+            if self.connection.failure(error) is None:
+                raise
+            return False
+        return True
 
-    async def _fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+    async def fetch_raw(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """Run a statement and return its rows; a failure is the driver's own exception."""
         if self.undone:
-            raise self._gone()
-        if not self._watched:
+            raise serialization_error(self.backend)
+        if not self._log.enabled:
             return await self.connection.fetch(sql, values)
         return await self.watched(sql, self.connection.fetch(sql, values))
 
-    async def _execute(self, sql: str, values: Sequence[object]) -> int:
+    async def execute_raw(self, sql: str, values: Sequence[object]) -> int:
+        """Run a statement and return how many rows it found; a failure is the driver's own."""
         return await self.watched(sql, self.connection.execute(sql, values))
 
     async def watched(self, sql: str, run: Coroutine[object, None, T]) -> T:
         """Return what *run*, which runs *sql*, returns, and log it where that is asked for."""
         if self.undone:
+            # MariaDB would take what comes next as statements of their own.
             run.close()
-            raise self._gone()
+            raise serialization_error(self.backend)
+        if not self._log.enabled:
+            return await run
         start = time.perf_counter()
         try:
             return await run
         finally:
-            if self._watched:
-                self._log(sql, time.perf_counter() - start)
-
-    def _gone(self) -> SerializationError:
-        # MariaDB would take what comes next as statements of their own.
-        return undone(self.catalogue.backend)
-
-    def _log(self, sql: str, seconds: float) -> None:
-        if self.catalogue.slow and seconds >= self.catalogue.slow:
-            log.warning("slow statement, %.3f s: %s", seconds, sql)
-        elif self.catalogue.echo:
-            log.info("%.6f s: %s", seconds, sql)
+            self._log.note(sql, time.perf_counter() - start)
 
     # --- what went wrong --------------------------------------------------------------------
 
-    def meaning(self, fault: Fault) -> str:
-        """Return what the code says, one of the words that `classified` knows; else ''."""
-        raise NotImplementedError
+    def failure(self, error: Exception) -> Failure:
+        """Return what a driver's error was, and note when the connection is lost by it.
 
-    def kind(self, error: Exception) -> str:
-        """Return the meaning of a driver's error; '' for a bug's and for Holdfast's own."""
-        fault = self.connection.fault(error)
-        if fault is None:
-            return ""
-        if fault.lost:
+        The kind is UNKNOWN for a bug's error and for Holdfast's own.
+        """
+        found = self.connection.failure(error) or _UNCLASSIFIED
+        # The server hangs up after a statement that is too large.
+        if found.kind in (FailureKind.LOST, FailureKind.TOO_LARGE):
             self.lost = True
-            return "lost"
-        found = self.meaning(fault)
-        self.lost |= found == "too large"  # the server hangs up after this
         return found
 
-    def classified(self, error: Exception, model: Model[Any] | None = None) -> Exception:
+    def error_of(self, error: Exception, model: Model[E] | None = None) -> Exception:
         """Return Holdfast's error for a driver's; a bug's error as it is."""
         if isinstance(error, HoldfastError):
             return error
-        found = self.kind(error)
-        if found == "clash":
+        found = self.failure(error)
+        if found.kind is FailureKind.SERIALIZATION:
             self.undone = self.in_transaction
-        return error_of(found, self.catalogue.backend, model) or error
+        return error_of(found, self.backend, model) or error

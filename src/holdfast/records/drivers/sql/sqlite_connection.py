@@ -1,25 +1,31 @@
-"""SQLite connections: how they are opened, what is set on them, and the functions SQL can call."""
+"""SQLite connections: how they are opened and set up, and what runs on each of them.
+
+Under the async API a connection lives on a thread of its own, and `SQLiteConnection`'s plain
+methods run there: whoever awaits hands them to its `offload`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 
-import orjson
-
-from holdfast.errors import LockTimeoutError
-from holdfast.records.drivers.sql.mapped_tables.sums import added, microseconds
-from holdfast.records.drivers.sql.sqlite_executor import classified
-from holdfast.records.evaluate import follow, in_json_order, matches
-from holdfast.records.json_values import json_equal
-from holdfast.records.query import Operator, Part
-from holdfast.records.text import fold_case
+from holdfast.errors import ConflictError, LockTimeoutError
+from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
+from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
+from holdfast.records.drivers.sql.sqlite_functions import add_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from holdfast.offload import Lock, Offload
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 _OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
 
@@ -47,12 +53,12 @@ def connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.C
             cached_statements=512,
         )
     except sqlite3.Error as error:
-        raise classified(error) from error
+        raise sqlite_error(error) from error
     try:
         _set_up(connection, options, read_only=read_only)
     except sqlite3.Error as error:
         connection.close()
-        raise classified(error) from error
+        raise sqlite_error(error) from error
     except BaseException:
         connection.close()
         raise
@@ -67,7 +73,8 @@ def _set_up(connection: sqlite3.Connection, options: SQLiteOptions, *, read_only
             connection.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            failure = sqlite_failure(error)
+            if failure is None or failure.kind is not FailureKind.LOCK_TIMEOUT:
                 raise
             if time.monotonic() > deadline:
                 raise LockTimeoutError("the database is held by another process") from error
@@ -77,51 +84,148 @@ def _set_up(connection: sqlite3.Connection, options: SQLiteOptions, *, read_only
     connection.execute("PRAGMA temp_store = MEMORY")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
-    for name, arity, function in _FUNCTIONS:
-        connection.create_function(name, arity, function, deterministic=True)
+    add_functions(connection)
 
 
-def _follow(text: str | None, steps: str) -> str | None:
-    if text is None:
-        return None
-    found = follow(orjson.loads(text), tuple(orjson.loads(steps)))
-    return None if found is None else orjson.dumps(found).decode()
+class SQLiteConnection:
+    """A connection, the executor on it, and the *offload* where it lives.
+
+    Savepoints: SQLite undoes a failed statement alone and keeps the transaction, so none stands
+    in front of a write; only a batch has one around it (`SQLiteExecutor`). Those of the user are
+    named by their depth. A caller that is cancelled while one is opened never entered it, but the
+    statement may have run: `SQLiteTransaction.savepoint` then releases it, after that statement,
+    as the thread takes calls in their order.
+    """
+
+    executor: SQLiteExecutor
+    """What runs on it; there is one from `open` on."""
+
+    def __init__(self, offload: Offload) -> None:
+        self.offload = offload
+        self._open = False
+
+    async def open(
+        self,
+        path: Path,
+        options: SQLiteOptions,
+        statements: StoreStatements,
+        *,
+        read_only: bool,
+    ) -> None:
+        """Connect to the file at *path*. Raises StorageError, LockTimeoutError."""
+
+        def start() -> SQLiteExecutor:
+            return SQLiteExecutor(connect(path, options, read_only=read_only), statements)
+
+        self.executor = await self.offload.run(start)
+        self._open = True
+
+    async def close(self) -> None:
+        """Close the connection, and let its thread end. Idempotent."""
+        if self._open:
+            self._open = False
+            await self.offload.run(self.executor.connection.close)
+        self.offload.close()
+
+    # --- run where the connection lives -----------------------------------------------------
+
+    def begin(self, statement: str) -> None:
+        """Begin a transaction; a plain BEGIN takes its snapshot at once."""
+        self.execute(statement)
+        if statement == "BEGIN":
+            # A snapshot is taken at the first read, and this is it.
+            self.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+
+    def end(self, statement: str) -> None:
+        """COMMIT or ROLLBACK; a commit that fails leaves nothing."""
+        try:
+            self.execute(statement)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def alone(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done as a transaction of its own."""
+        self.begin("BEGIN IMMEDIATE")
+        try:
+            result = verb(self.executor, *args, **kwargs)
+        except BaseException:
+            self.abandon()
+            raise
+        self.end("COMMIT")
+        return result
+
+    def single(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, of one statement at the most, which commits by itself.
+
+        A statement that is refused changed nothing. It is done again as a transaction, so that
+        nobody takes away what refused it before that is named.
+        """
+        with suppress(ConflictError):
+            return verb(self.executor, *args, **kwargs)
+        return self.alone(verb, *args, **kwargs)
+
+    def abandon(self) -> None:
+        """Undo the open transaction, if there is one."""
+        if self.executor.connection.in_transaction:
+            self.executor.connection.execute("ROLLBACK")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement without values; a failure is raised as Holdfast's error."""
+        try:
+            self.executor.connection.execute(statement)
+        except sqlite3.Error as error:
+            raise sqlite_error(error) from error
 
 
-def _compare(text: str | None, how: str, wanted: str) -> bool:
-    if text is None:
-        return False
-    found, value = orjson.loads(text), orjson.loads(wanted)
-    if how == Operator.EQ.value:
-        return json_equal(found, value)
-    return in_json_order(Operator(how), found, value)
+class SQLiteWriter:
+    """The connection that writes, and the lock that gives it to one transaction at a time.
 
+    The lock is the process's own: a writer in another process is waited for by SQLite itself.
+    """
 
-def _match(text: str | None, part: str, wanted: str, ignore_case: int) -> bool:
-    return text is not None and matches(
-        orjson.loads(text), Part(part), wanted, ignore_case=bool(ignore_case)
-    )
+    def __init__(self, connection: SQLiteConnection, lock: Lock) -> None:
+        self.connection = connection
+        self._lock = lock
 
+    async def begin(self) -> None:
+        """Begin a transaction. Raises LockTimeoutError; the lock is free then.
 
-def _fold(text: str | None) -> str | None:
-    return None if text is None else fold_case(text)
+        A caller that is cancelled does not know whether BEGIN ran: what it may have begun is
+        undone behind it on the thread, before whoever gets the lock next can use the connection.
+        """
+        await self._lock.acquire()
+        connection = self.connection
+        try:
+            await connection.offload.run(connection.begin, "BEGIN IMMEDIATE")
+        except BaseException:
+            connection.offload.post(connection.abandon)
+            self._lock.release()
+            raise
 
+    async def end(self, statement: str) -> None:
+        """End the transaction, by COMMIT or ROLLBACK, and let the next one begin."""
+        try:
+            await self.connection.offload.run(self.connection.end, statement)
+        finally:
+            self._lock.release()
 
-def _add(
-    kind: str, stored: str | float | None, amount: str | float, precision: int, scale: int
-) -> str | float | None:
-    return None if stored is None else added(kind, stored, amount, precision, scale)
-
-
-def _span(text: str | None) -> int | None:
-    return None if text is None else microseconds(text)
-
-
-_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | float | None]], ...] = (
-    ("holdfast_follow", 2, _follow),
-    ("holdfast_compare", 3, _compare),
-    ("holdfast_match", 4, _match),
-    ("holdfast_fold", 1, _fold),
-    ("holdfast_add", 5, _add),
-    ("holdfast_span", 1, _span),
-)
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns, run where the connection lives, with the lock held."""
+        await self._lock.acquire()
+        try:
+            return await self.connection.offload.run(call, *args, **kwargs)
+        finally:
+            self._lock.release()

@@ -10,10 +10,7 @@ from holdfast.errors import (
     ConflictError,
     DuplicateError,
     ForeignKeyError,
-    LockTimeoutError,
     SchemaMismatchError,
-    StorageError,
-    TransactionError,
     UnsupportedError,
 )
 from holdfast.records.drivers.sql.conflict_lookup import (
@@ -25,15 +22,17 @@ from holdfast.records.drivers.sql.conflict_lookup import (
     targets_of_update,
     touched,
 )
-from holdfast.records.drivers.sql.sqlite_codecs import decoder, figure_decoder
+from holdfast.records.drivers.sql.dialect import decoded
+from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
 from holdfast.records.model import model_of
 from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.sql.conflict_lookup import Question
+    from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
@@ -51,74 +50,73 @@ class SQLiteExecutor:
     ) -> None:
         self.connection = connection
         self._statements = statements
-        self._writes = statements.writes
+        self._of_model = statements.of_model
         self._execute = connection.execute
 
     # --- reading ----------------------------------------------------------------------------
 
     def get(self, model: Model[E], key: object) -> E | None:
-        prepared = self._writes(model)
+        """See `Reader`."""
+        prepared = self._of_model(model)
+        encode = prepared.encode_key
         try:
-            found = self._execute(prepared.get.sql, (prepared.key(key),)).fetchall()
+            found = self._execute(
+                prepared.get.sql, (key if encode is None else encode(key),)
+            ).fetchall()
         except sqlite3.Error as error:
             self._fail(model, error)
         return prepared.hydrate(found)[0] if found else None
 
     def find(self, select: Select[E]) -> list[E]:
+        """See `Reader`."""
         sql, values = self._statements.select(select)
         try:
-            return self._writes(select.model).hydrate(self._execute(sql, values))
+            return self._of_model(select.model).hydrate(self._execute(sql, values))
         except sqlite3.Error as error:
             self._fail(select.model, error)
 
     def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
-        sql, values = self._statements.select(select, columns)
-        return self._decode(select.model, sql, values, [decoder(column.spec) for column in columns])
+        """See `Reader`."""
+        statement = self._statements.select(select, columns)
+        return self._decode(select.model, statement, self._statements.column_decoders(columns))
 
     def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
-        sql, values = self._statements.aggregate(query)
-        decoders = [decoder(column.spec) for column in query.by]
-        decoders += [figure_decoder(figure) for figure in query.aggregates]
-        return self._decode(query.model, sql, values, decoders)
+        """See `Reader`."""
+        statement = self._statements.aggregate(query)
+        return self._decode(query.model, statement, self._statements.figure_decoders(query))
 
     def _decode(
         self,
         model: Model[E],
-        sql: str,
-        values: Sequence[object],
-        decoders: Sequence[Callable[[object], object] | None],
+        statement: tuple[str, Sequence[object]],
+        decoders: Sequence[Codec],
     ) -> list[Values]:
         try:
-            found = self._execute(sql, values).fetchall()
+            found = self._execute(*statement).fetchall()
         except sqlite3.Error as error:
             self._fail(model, error)
-        return [
-            tuple(
-                value if decode is None or value is None else decode(value)
-                for value, decode in zip(row, decoders, strict=True)
-            )
-            for row in found
-        ]
+        return decoded(found, decoders)
 
-    def fetched(self, sql: str) -> list[tuple[object, ...]]:
+    def asked(self, sql: str) -> list[tuple[object, ...]]:
         """Return the rows of a query about the database itself."""
         try:
             return self._execute(sql).fetchall()
         except sqlite3.Error as error:
-            raise classified(error) from error
+            raise sqlite_error(error) from error
 
     # --- writing ----------------------------------------------------------------------------
 
     def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
+        """See `Writer`."""
         if atomic and len(rows) > 1 and model.key.role != "generated":
             with suppress(sqlite3.IntegrityError):
                 self._insert_all(model, rows)
                 return list(rows)
             # One of them is refused: singly, it shows which.
         results: list[Row | ConflictError] = []
-        prepared = self._writes(model)
+        prepared = self._of_model(model)
         with self._undone_together(len(rows)):
             for index, row in enumerate(rows):
                 encoded = prepared.encode(row)
@@ -138,7 +136,7 @@ class SQLiteExecutor:
         return results
 
     def _insert_all(self, model: Model[E], rows: Sequence[Row]) -> None:
-        prepared = self._writes(model)
+        prepared = self._of_model(model)
         bind, encode = prepared.insert.bind, prepared.encode
         with self._undone_together(len(rows)):
             try:
@@ -151,7 +149,8 @@ class SQLiteExecutor:
                 self._fail(model, error)
 
     def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        prepared = self._writes(model)
+        """See `Writer`."""
+        prepared = self._of_model(model)
         encoded = prepared.encode(row)
         values = prepared.replace.bind([*encoded, expected])
         try:
@@ -161,14 +160,16 @@ class SQLiteExecutor:
         return prepared.hydrate(found)[0] if found else None
 
     def patch(self, update: Update[E]) -> E | None:
+        """See `Writer`."""
         sql, values = self._statements.update(update, returning=True)
         try:
             found = self._execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._conflict_of_update(update, error) from error
-        return self._writes(update.model).hydrate(found)[0] if found else None
+        return self._of_model(update.model).hydrate(found)[0] if found else None
 
     def update(self, update: Update[E]) -> int:
+        """See `Writer`."""
         sql, values = self._statements.update(update, returning=False)
         try:
             return self._execute(sql, values).rowcount
@@ -178,7 +179,8 @@ class SQLiteExecutor:
     def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
-        prepared = self._writes(model)
+        """See `Writer`."""
+        prepared = self._of_model(model)
         statement = prepared.upsert(on)
         unversioned = None if model.version is not None else prepared.same(on)
         found: list[tuple[object, ...]] = []
@@ -199,13 +201,15 @@ class SQLiteExecutor:
         return list(zip(prepared.hydrate(found), created, strict=True))
 
     def delete(self, model: Model[E], where: Predicate) -> int:
+        """See `Writer`."""
         sql, values = self._statements.delete(model, where)
         try:
             return self._execute(sql, values).rowcount
         except sqlite3.Error as error:
-            if error.sqlite_errorcode in _POINTED_AT:
+            kind = _kind(error)
+            if kind in (FailureKind.FOREIGN_KEY, FailureKind.TRIGGER):
                 raise self._still_pointed_at(model, where) from error
-            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR and self._cascades(model):
+            if kind is FailureKind.STATEMENT and self._cascades(model):
                 raise UnsupportedError("a cascade of more than 1,000 levels", "sqlite") from error
             self._fail(model, error)
 
@@ -244,10 +248,9 @@ class SQLiteExecutor:
 
     def _fail(self, model: Model[E], error: sqlite3.Error) -> NoReturn:
         """Raise the error of Holdfast's that *error* is; a bug's is raised as it is."""
-        code = getattr(error, "sqlite_errorcode", None)
-        if code == sqlite3.SQLITE_ERROR and (lacking := self._lacking(model)):
+        if _kind(error) is FailureKind.STATEMENT and (lacking := self._lacking(model)):
             raise SchemaMismatchError("the sqlite database", tuple(map(str, lacking))) from error
-        raise classified(error) from error
+        raise sqlite_error(error) from error
 
     def _lacking(self, model: Model[E]) -> list[Difference]:
         """Return what the statements about *model* name and the database has not."""
@@ -272,34 +275,34 @@ class SQLiteExecutor:
         on: tuple[str, ...] = (),
     ) -> ConflictError:
         """Return what kept the row *encoded* out; *stored* when it replaces one under its key."""
-        code = getattr(error, "sqlite_errorcode", None)
-        if code in _DUPLICATES:
+        kind = _kind(error)
+        if kind is FailureKind.DUPLICATE:
             for unique, question in same_rows(
                 self._statements, model, encoded, stored=stored, on=on
             ):
                 if self._any(question):
                     return DuplicateError(model.name, unique, index)
             return DuplicateError(model.name, (), index)
-        if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        if kind is FailureKind.FOREIGN_KEY:
             for reference, question in targets_of_row(self._statements, model, encoded):
                 if not self._any(question):
                     return ForeignKeyError(model.name, reference, index)
         return self._fail(model, error)
 
     def _conflict_of_update(self, update: Update[E], error: sqlite3.Error) -> Exception:
-        code = getattr(error, "sqlite_errorcode", None)
+        kind = _kind(error)
         name = update.model.name
-        if code in _DUPLICATES:
+        if kind is FailureKind.DUPLICATE:
             unique = touched(update)
             if len(unique) != 1:
                 asked = taken_values(self._statements, update)
                 unique = [each for each, question in asked if self._any(question)]
             return DuplicateError(name, unique[0] if unique else ())
-        if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        if kind is FailureKind.FOREIGN_KEY:
             for reference, question in targets_of_update(self._statements, update):
                 if not self._any(question):
                     return ForeignKeyError(name, reference)
-        if code in _OVERFLOWS:
+        if kind is FailureKind.OVERFLOW:
             return overflow(update)
         return self._fail(update.model, error)
 
@@ -311,44 +314,6 @@ class SQLiteExecutor:
         return ForeignKeyError(model.name, ())
 
 
-_DUPLICATES = (
-    sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-    sqlite3.SQLITE_CONSTRAINT_ROWID,
-)
-_POINTED_AT = (
-    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
-    sqlite3.SQLITE_CONSTRAINT_TRIGGER,  # of a reference that says RESTRICT
-)
-_CONSTRAINT_DATATYPE = 3091  # SQLITE_CONSTRAINT_DATATYPE, which sqlite3 does not name
-_OVERFLOWS = (
-    sqlite3.SQLITE_CONSTRAINT_CHECK,
-    _CONSTRAINT_DATATYPE,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_TOOBIG,  # what an OverflowError of a function of ours becomes
-)
-_PRIMARY = 0xFF  # the lower byte of an extended result code is its primary one
-_STORAGE = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "the database can't be written",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write",
-    sqlite3.SQLITE_CANTOPEN: "the database file can't be opened",
-    sqlite3.SQLITE_CORRUPT: "the database file is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
-    sqlite3.SQLITE_PERM: "access to the database file is not permitted",
-}
-
-
-def classified(error: sqlite3.Error) -> Exception:
-    """Return Holdfast's error for SQLite's result code; a bug's error as it is."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return error
-    primary = code & _PRIMARY
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return LockTimeoutError("another process holds the database's lock for too long")
-    if primary in _STORAGE:
-        if primary == sqlite3.SQLITE_READONLY and code == sqlite3.SQLITE_READONLY:
-            return TransactionError("a write in a read-only transaction or on a read-only database")
-        return StorageError(f"{_STORAGE[primary]} (SQLite's {error.sqlite_errorname})")
-    return error
+def _kind(error: sqlite3.Error) -> FailureKind:
+    failure = sqlite_failure(error)
+    return FailureKind.UNKNOWN if failure is None else failure.kind

@@ -1,4 +1,4 @@
-"""Encryption of a connection to a server, in PostgreSQL's words."""
+"""How a connection to a server is encrypted, in PostgreSQL's terms of `sslmode`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from holdfast.errors import ConfigurationError
 def ssl_context(mode: str, authorities: str) -> ssl.SSLContext | None:
     """Return what a connection of *mode* is encrypted with; None for "disable".
 
-    "require" encrypts and asks nothing, "verify-ca" also asks for a certificate that the
-    *authorities* signed (a file; '' for those that the system trusts), "verify-full" for one in the
+    "require" encrypts and checks nothing, "verify-ca" also wants a certificate that the
+    *authorities* signed (a file; '' for those that the system trusts), "verify-full" one in the
     host's name. Raises ConfigurationError for a file that can't be used.
     """
     if mode == "disable":

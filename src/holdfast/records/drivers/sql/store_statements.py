@@ -1,52 +1,31 @@
-"""StoreStatements: built by SQLAlchemy once per query shape, then only text and values.
+"""The statements of a store: built by SQLAlchemy once per query shape, then text and values.
 
-A query's *shape* is all of it but the values: equal shapes have equal SQL. One walk over the query
-yields both the shape, which finds the compiled statement, and the values, in the order in which
-the walk met them; on a miss a second walk builds the SQL with parameters numbered in that order.
+One walk over a query yields its shape, which finds the compiled statement, and its values (see
+`conditions.py`); on a miss a second walk builds the SQL.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.dialect import Parameters
+from holdfast.records.drivers.sql.conditions import ConditionBuilder
 from holdfast.records.drivers.sql.model_statements import ModelStatements
-from holdfast.records.drivers.sql.statement import Statement
+from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
-from holdfast.records.query import (
-    After,
-    And,
-    Column,
-    Compare,
-    Everything,
-    In,
-    Increment,
-    IsNull,
-    Match,
-    Not,
-    Operator,
-    Or,
-    Order,
-    Path,
-    Predicate,
-    SetTo,
-    expanded,
-    node,
-)
-from holdfast.records.text import fold_case
-from holdfast.records.value import Kind
+from holdfast.records.query import Column, Increment, Order, SetTo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.records.driver import AggregateQuery, Select, Update
-    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
+    from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate, Change, Operand
+    from holdfast.records.query import Aggregate, Change, Predicate
 
 E = TypeVar("E")
 
@@ -59,7 +38,25 @@ def statements_of(models: tuple[Model[object], ...], dialect: Dialect) -> StoreS
     return StoreStatements(models, dialect)
 
 
-_GROUP = 400
+class ModelLookup(Protocol):
+    """Finds what is prepared for a model."""
+
+    def __call__(self, model: Model[E], /) -> ModelStatements[E]:
+        """Return the statements of *model*, which is one of the store's."""
+        ...
+
+
+class _Prepared(dict["Model[object]", "ModelStatements[object]"]):
+    """The statements of each model, made at their first use."""
+
+    def __init__(self, tables: dict[str, sa.Table], dialect: Dialect) -> None:
+        super().__init__()
+        self._tables = tables
+        self._dialect = dialect
+
+    def __missing__(self, model: Model[object]) -> ModelStatements[object]:
+        made = self[model] = ModelStatements(model, self._tables[model.table], self._dialect)
+        return made
 
 
 class StoreStatements:
@@ -72,19 +69,13 @@ class StoreStatements:
         self.models = models
         self.tables = build_tables(models, dialect)
         self.dialect = dialect
-        self._writes: dict[int, ModelStatements[object]] = {}
+        self.of_model = cast("ModelLookup", _Prepared(self.tables, dialect).__getitem__)
+        self._conditions = ConditionBuilder(dialect)
         self._compiled: dict[Shape, Statement] = {}
-        self._encoders: dict[FieldSpec, Codec] = {}
 
     def encode(self, spec: FieldSpec, value: object) -> object:
         """Return the database's value for the row value *value*."""
-        if value is None:
-            return None
-        try:
-            encode = self._encoders[spec]
-        except KeyError:
-            encode = self._encoders[spec] = self.dialect.encoder(spec)
-        return value if encode is None else encode(value)
+        return self._conditions.encode(spec, value)
 
     def select(
         self, select: Select[E], columns: tuple[Column, ...] | None = None
@@ -96,7 +87,7 @@ class StoreStatements:
             "select",
             select.model.table,
             None if columns is None else tuple(specs),
-            self._walk(select.where, values),
+            self._conditions.walk(select.where, values),
             tuple((by.operand, by.descending, by.first) for by in select.order),
             windowed := select.limit is not None or select.offset > 0,
         )
@@ -108,7 +99,7 @@ class StoreStatements:
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             built = sa.select(*(table.c[spec.name] for spec in specs))
-            built = built.where(self._condition(table, select.where, parameters))
+            built = built.where(self._conditions.condition(table, select.where, parameters))
             built = built.order_by(*self._order(table, select.order))
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
@@ -117,25 +108,36 @@ class StoreStatements:
         return self._statement(shape, select.model, build, values)
 
     def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for *query*, a row for each group, in their order."""
         values: list[object] = []
         shape = (
-            "figures",
+            "aggregate",
             query.model.table,
             query.aggregates,
             query.by,
-            self._walk(query.where, values),
+            self._conditions.walk(query.where, values),
         )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             by = [table.c[column.name] for column in query.by]
             made = [self._figure(table, figure) for figure in query.aggregates]
-            condition = self._condition(table, query.where, parameters)
+            condition = self._conditions.condition(table, query.where, parameters)
             built = sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
             return built.order_by(*self._order(table, [Order(column) for column in query.by]))
 
         return self._statement(shape, query.model, build, values)
 
+    def column_decoders(self, columns: Sequence[Column]) -> list[Codec]:
+        """Return what decodes the values of `select` for *columns*."""
+        return [self.dialect.decoder(column.spec) for column in columns]
+
+    def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
+        """Return what decodes the values of `aggregate` for *query*."""
+        decoders = [self.dialect.figure_decoder(figure) for figure in query.aggregates]
+        return [*self.column_decoders(query.by), *decoders]
+
     def update(self, update: Update[E], *, returning: bool) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for *update*; *returning* the rows that it changed."""
         values: list[object] = []
         changes: list[object] = []
         for change in update.changes:
@@ -143,10 +145,10 @@ class StoreStatements:
             match change:
                 case SetTo(_, value):
                     changes.append((spec, "set"))
-                    values.append(self.encode(spec, value))
+                    values.append(self._conditions.encode(spec, value))
                 case Increment(_, amount):
                     changes.append((spec, "add"))
-                    values.append(self.encode(spec, amount))
+                    values.append(self._conditions.encode(spec, amount))
                 case _:
                     assert_never(change)
         shape = (
@@ -154,7 +156,7 @@ class StoreStatements:
             update.model.table,
             returning,
             tuple(changes),
-            self._walk(update.where, values),
+            self._conditions.walk(update.where, values),
         )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
@@ -163,32 +165,24 @@ class StoreStatements:
                 for change in update.changes
             }
             built = sa.update(table).values(assignments)
-            built = built.where(self._condition(table, update.where, parameters))
+            built = built.where(self._conditions.condition(table, update.where, parameters))
             return built.returning(*table.c) if returning else built
 
         return self._statement(shape, update.model, build, values)
 
     def delete(self, model: Model[E], where: Predicate) -> tuple[str, Sequence[object]]:
+        """Return SQL and values that delete the rows of *model* that fit *where*."""
         values: list[object] = []
-        shape = ("delete", model.table, self._walk(where, values))
+        shape = ("delete", model.table, self._conditions.walk(where, values))
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            return sa.delete(table).where(self._condition(table, where, parameters))
+            return sa.delete(table).where(self._conditions.condition(table, where, parameters))
 
         return self._statement(shape, model, build, values)
 
-    def writes(self, model: Model[E]) -> ModelStatements[E]:
-        """Return what is prepared for *model*, which is one of the models."""
-        prepared = self._writes.get(id(model))
-        if prepared is None:
-            prepared = cast("ModelStatements[object]", ModelStatements(model, self))
-            self._writes[id(model)] = prepared
-        return cast("ModelStatements[E]", prepared)
-
     def compile(self, built: sa.ClauseElement) -> Statement:
-        compiled = built.compile(dialect=self.dialect.compiler)
-        places = getattr(compiled, "positiontup", None) or []
-        return Statement(str(compiled), tuple(int(name[1:]) for name in places))
+        """Return *built* as this dialect's text."""
+        return compiled(built, self.dialect.compiler)
 
     def _statement(
         self,
@@ -204,128 +198,6 @@ class StoreStatements:
             statement = self.compile(build(self.tables[model.table], Parameters()))
             self._compiled[shape] = statement
         return statement.sql, statement.bind(values)
-
-    def _walk(self, predicate: Predicate, values: list[object]) -> Shape:
-        """Return the shape of *predicate*, and append its values in the order of the parts."""
-        match leaf := node(predicate):
-            case Compare(operand, how, value):
-                if _is_json(operand):
-                    shape, given = self.dialect.json_values(how, value)
-                    values.extend(given)
-                    return (Compare, how, operand, shape)
-                assert isinstance(operand, Column)
-                values.append(self.encode(operand.spec, value))
-                return (Compare, how, operand)
-            case In(operand, wanted):
-                return (In, operand, self._walk_values(operand, wanted, values))
-            case IsNull(operand):
-                return (IsNull, operand)
-            case Match(operand, part, text, ignore_case):
-                values.append(fold_case(text) if ignore_case else text)
-                return (Match, operand, part, ignore_case, not text)
-            case After(order, place):
-                if not self._is_row_comparison(leaf):
-                    return self._walk(expanded(leaf), values)
-                for by, value in zip(order, place, strict=True):
-                    assert isinstance(by.operand, Column)
-                    values.append(self.encode(by.operand.spec, value))
-                return (After, order)
-            case And(parts):
-                return (And, *(self._walk(part, values) for part in parts))
-            case Or(parts):
-                return (Or, *(self._walk(part, values) for part in parts))
-            case Not(part):
-                return (Not, self._walk(part, values))
-            case Everything():
-                return (Everything,)
-            case _:
-                assert_never(leaf)
-
-    def _walk_values(
-        self, operand: Operand, wanted: tuple[object, ...], values: list[object]
-    ) -> object:
-        """Append the values of an `In` and return what of them makes a difference to the SQL."""
-        if not wanted:
-            return 0
-        if _is_json(operand):
-            shapes: list[Shape] = []
-            for value in wanted:
-                shape, given = self.dialect.json_values(Operator.EQ, value)
-                values.extend(given)
-                shapes.append(shape)
-            return tuple(shapes)
-        assert isinstance(operand, Column)
-        encoded = [self.encode(operand.spec, value) for value in wanted]
-        listed = self.dialect.list_values(operand.spec, encoded)
-        values.extend(listed)
-        return len(listed)
-
-    def _condition(
-        self, table: sa.Table, predicate: Predicate, parameters: Parameters, *, negate: bool = False
-    ) -> Expression:
-        """Return SQL that is true or false, never NULL, for *predicate* or its negation."""
-        match leaf := node(predicate):
-            case Everything():
-                return sa.false() if negate else sa.true()
-            case And(parts) | Or(parts):
-                built = [self._condition(table, part, parameters, negate=negate) for part in parts]
-                return _joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
-            case Not(part):
-                return self._condition(table, part, parameters, negate=not negate)
-            case After():
-                if not self._is_row_comparison(leaf):
-                    return self._condition(table, expanded(leaf), parameters, negate=negate)
-                beyond = _row_comparison(table, leaf, parameters)
-                return sa.not_(beyond) if negate else beyond
-            case IsNull(operand):
-                if isinstance(operand, Path):
-                    nowhere = self.dialect.path_is_null(_place(table, operand))
-                    return sa.not_(nowhere) if negate else nowhere
-                column = table.c[operand.name]
-                return column.is_not(None) if negate else column.is_(None)
-            case Compare(operand) | In(operand) | Match(operand):
-                holds = self._leaf(table, leaf, parameters)
-                if not negate:
-                    return holds
-                if isinstance(operand, Path):
-                    nowhere = self.dialect.path_is_null(_place(table, operand))
-                    return sa.or_(nowhere, sa.not_(holds))
-                if operand.spec.type.nullable:
-                    return sa.or_(table.c[operand.name].is_(None), sa.not_(holds))
-                return sa.not_(holds)
-            case _:
-                assert_never(leaf)
-
-    def _leaf(
-        self, table: sa.Table, leaf: Compare | In | Match, parameters: Parameters
-    ) -> Expression:
-        operand, dialect = leaf.operand, self.dialect
-        is_json = _is_json(operand)
-        place = _place(table, operand)
-        match leaf:
-            case Compare(_, how, value):
-                if is_json:
-                    return dialect.compare_json(place, how, value, parameters)
-                return _COMPARISONS[how](place[0], parameters.next())
-            case In(_, wanted):
-                if is_json:
-                    each = [
-                        dialect.compare_json(place, Operator.EQ, value, parameters)
-                        for value in wanted
-                    ]
-                    return sa.or_(sa.false(), *each)
-                if not wanted:
-                    return sa.false()
-                assert isinstance(operand, Column)
-                encoded = [self.encode(operand.spec, value) for value in wanted]
-                given = [parameters.next() for _ in dialect.list_values(operand.spec, encoded)]
-                return dialect.in_list(operand.spec, place[0], given)
-            case Match(_, part, text, ignore_case):
-                steps = place[1] if is_json else None
-                wanted_text = (parameters.next(), ignore_case, not text)
-                return dialect.match((place[0], steps), part, wanted_text)
-            case _:
-                assert_never(leaf)
 
     def _order(self, table: sa.Table, order: Sequence[Order]) -> list[Expression]:
         found: list[Expression] = []
@@ -353,58 +225,3 @@ class StoreStatements:
                 return self.dialect.increased(column.spec, stored, parameters.next())
             case _:
                 assert_never(change)
-
-    def _is_row_comparison(self, after: After) -> bool:
-        """Tell whether to say it as (a, b) > (x, y), which an index on a and b may serve."""
-        columns = [by.operand for by in after.order]
-        return (
-            (self.dialect.compares_rows or len(columns) == 1)
-            and len({by.descending for by in after.order}) == 1
-            and all(
-                isinstance(column, Column) and not column.spec.type.nullable for column in columns
-            )
-        )
-
-
-_COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
-    Operator.EQ: lambda column, value: column == value,
-    Operator.LT: lambda column, value: column < value,
-    Operator.LE: lambda column, value: column <= value,
-    Operator.GT: lambda column, value: column > value,
-    Operator.GE: lambda column, value: column >= value,
-}
-
-
-def _is_json(operand: Operand) -> bool:
-    return isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON
-
-
-def _place(table: sa.Table, operand: Operand) -> tuple[Expression, Steps]:
-    match operand:
-        case Column(_, spec):
-            return table.c[spec.name], ()
-        case Path(column, steps):
-            return table.c[column.name], steps
-        case _:
-            assert_never(operand)
-
-
-def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Expression:
-    columns = [_place(table, by.operand)[0] for by in after.order]
-    values = [parameters.next() for _ in after.order]
-    descending = after.order[0].descending
-    if len(columns) == 1:
-        return columns[0] < values[0] if descending else columns[0] > values[0]
-    row, place = sa.tuple_(*columns), sa.tuple_(*values)
-    return row < place if descending else row > place
-
-
-def _joined(how: Callable[..., Expression], parts: list[Expression]) -> Expression:
-    """Return *parts* as one, in groups of groups: SQLite takes no list longer than 1000.
-
-    `IS TRUE` keeps a group apart, whose parentheses SQLAlchemy would leave out.
-    """
-    while len(parts) > _GROUP:
-        groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
-        parts = [how(*group).is_(sa.true()) for group in groups]
-    return how(*parts)

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.case_folding import Folding
-from holdfast.records.drivers.sql.dialect import literal, parameter
-from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
@@ -123,7 +124,7 @@ class MariaDBDialect:
         return sa.func.concat(sa.func.sum(column), literal(" "), sa.func.count(column))
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
-        return figure_decoder(figure, self.decoder)
+        return figure_text_decoder(figure, self.decoder)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
         """As many as the next power of two, so that few lengths make few statements."""

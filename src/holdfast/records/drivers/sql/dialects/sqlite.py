@@ -9,7 +9,8 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import sqlite_codecs
-from holdfast.records.drivers.sql.dialect import literal, nulls_placed, parameter
+from holdfast.records.drivers.sql.dialect import nulls_placed
+from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of, mapped_table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _LONGEST = 63  # bytes of a name in PostgreSQL
 _DIALECT: Any = cast("Any", PGDialect)()
 
 
-def constraint_names(model: Model[Any], kind: str) -> list[tuple[tuple[str, ...], str]]:
+def constraint_names(model: Model[Any], kind: FailureKind) -> list[tuple[tuple[str, ...], str]]:
     """Return the fields and the name of each unique or foreign-key constraint of *model*.
 
     A constraint without a name has the one that PostgreSQL gives.
@@ -38,21 +39,21 @@ def constraint_names(model: Model[Any], kind: str) -> list[tuple[tuple[str, ...]
         found.append(
             (tuple(names.get(str(column.key), str(column.name)) for column in columns), name)
         )
-    for index in table.indexes if kind == "duplicate" else ():
+    for index in table.indexes if kind is FailureKind.DUPLICATE else ():
         if index.unique:
             fields = tuple(names.get(str(each.key), str(each.name)) for each in index.columns)
             found.append((fields, str(_DIALECT.identifier_preparer.format_index(index)).strip('"')))
     return found
 
 
-def _suffix(constraint: sa.Constraint, kind: str) -> str | None:
+def _suffix(constraint: sa.Constraint, kind: FailureKind) -> str | None:
     match constraint:
         case sa.ForeignKeyConstraint():
-            return "fkey" if kind == "foreign key" else None
+            return "fkey" if kind is FailureKind.FOREIGN_KEY else None
         case sa.PrimaryKeyConstraint():
-            return "pkey" if kind == "duplicate" else None
+            return "pkey" if kind is FailureKind.DUPLICATE else None
         case sa.UniqueConstraint():
-            return "key" if kind == "duplicate" else None
+            return "key" if kind is FailureKind.DUPLICATE else None
         case _:
             return None
 

@@ -30,7 +30,7 @@ def mapped_table(model: Model[Any]) -> sa.Table:
     return column.table
 
 
-def declared(models: Sequence[Model[Any]]) -> list[sa.Table]:
+def declared_tables(models: Sequence[Model[Any]]) -> list[sa.Table]:
     """Return the tables that *models*' classes declare themselves."""
     return [mapped_table(model) for model in models if model.adapter is not None]
 

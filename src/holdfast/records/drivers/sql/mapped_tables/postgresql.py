@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import operators
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, UnsupportedError
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-from holdfast.records.drivers.sql.mapped_tables.documents import encode_jsonb
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
 from holdfast.records.value import Kind
 
@@ -20,13 +22,33 @@ if TYPE_CHECKING:
 
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
 
 _BY_CODE_POINT = ("C", "POSIX", "ucs_basic", "C.utf8", "C.UTF-8", "pg_c_utf8")
 _MICROSECONDS = 1_000_000
+_EXPONENT = re.compile(rb"\d[eE][-+]?\d")
+
+
+def mapped_dialect(dialect: Dialect, models: Sequence[Model[Any]]) -> Dialect:
+    """Return *dialect*, or where some of *models* are mapped classes one that knows them.
+
+    Raises UnsupportedError for a server on which their rules are not held yet, and
+    ConfigurationError for a column that is not kept there as the rules want it.
+    """
+    theirs = [model.name for model in models if model.adapter is not None]
+    if not theirs:
+        return dialect
+    if not isinstance(dialect, PostgreSQLDialect):
+        raise UnsupportedError(
+            f"the mapped classes {', '.join(theirs)}, whose text it compares but for case",
+            dialect.name,
+        )
+    adapted = MappedPostgreSQL.over(dialect)
+    adapted.check(models)
+    return adapted
 
 
 class MappedPostgreSQL(PostgreSQLDialect):
@@ -168,3 +190,25 @@ def _ordered(column: Expression) -> Expression:
         return column
     text = sa.cast(column, sa.Text()) if kind.as_text else sa.type_coerce(column, sa.Text())
     return text.collate(kind.collation)
+
+
+def encode_jsonb(value: object) -> str:
+    """Return JSON text in which each float has a point, by which jsonb knows it from an int."""
+    text = orjson.dumps(value)
+    if _EXPONENT.search(text):
+        text = orjson.dumps(_spelt_out(value))
+    return text.decode()
+
+
+def _spelt_out(value: object) -> object:
+    match value:
+        case float():
+            digits = format(Decimal(repr(value)), "f")
+            return orjson.Fragment(digits if "." in digits else f"{digits}.0")
+        case dict():
+            members = cast("dict[str, object]", value)
+            return {name: _spelt_out(item) for name, item in members.items()}
+        case list():
+            return [_spelt_out(item) for item in cast("list[object]", value)]
+        case _:
+            return value

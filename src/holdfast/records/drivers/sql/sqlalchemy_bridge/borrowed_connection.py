@@ -20,7 +20,7 @@ T = TypeVar("T")
 _LEAVING = (ReleaseSavepointClause, RollbackToSavepointClause)
 
 
-class Loan:
+class BorrowedConnection:
     """Runs a user's statements and sessions on the connection of one transaction."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Loan:
             self.check()
 
     async def step(self, work: Callable[[], T]) -> T:
-        """Do *work*, plain code whose I/O waits as this loan's driver does."""
+        """Do *work*, plain code whose I/O waits as this connection's driver does."""
         if not self.awaited:
             return work()
         from sqlalchemy.util import greenlet_spawn  # noqa: PLC0415 - an extra

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from holdfast.offload import Offload
-    from holdfast.records.drivers.sql.server_connection import Connection
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
 
     Whole = Callable[[Awaitable[Any]], Awaitable[Any]]
 
@@ -95,7 +95,7 @@ _KINDS = {
 }
 
 
-def engine_for(connection: Connection, whole: Whole | None) -> sa.Engine:
+def engine_for(connection: ServerConnection, whole: Whole | None) -> sa.Engine:
     """Return an engine around *connection*; each of its calls is run by *whole*, if awaited.
 
     Raises ConfigurationError when greenlet is not there, by which SQLAlchemy awaits.

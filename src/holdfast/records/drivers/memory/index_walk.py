@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.memory.layers import Positions, indexed_positions, sortable
-from holdfast.records.drivers.memory.ordered import TOP, Entry
+from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry
 from holdfast.records.query import After, And, Column, Compare, Operator, Order, Predicate
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Walk:
     descending: bool
 
 
-def ordered_walk(model: Model[object], where: Predicate, order: tuple[Order, ...]) -> Walk | None:
+def index_walk(model: Model[object], where: Predicate, order: tuple[Order, ...]) -> Walk | None:
     """Return a walk that meets the rows of *where* along *order*, None when no index does."""
     conditions = where.parts if isinstance(where, And) else (where,)
     fixed = _fixed(conditions)

@@ -31,7 +31,7 @@ TOP = Top()
 Entry = tuple[Any, ...]
 
 
-class Ordered:
+class SortedTuples:
     """Distinct tuples in order, in blocks of about `_BLOCK`: no operation moves more than two."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
+from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
-from holdfast.records.drivers.memory.plan import ordered_walk
 from holdfast.records.evaluate import changed, fits, mean, plus, sort
 from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.json_values import copy_json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 
-class Tables:
+class MemoryExecutor:
     """The models' rows as one view shows them. Writes leave a part done when they raise."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Tables:
 
     def _select(self, select: Select[E]) -> list[Row]:
         model = cast("Model[object]", select.model)
-        walk = ordered_walk(model, select.where, select.order) if select.order else None
+        walk = index_walk(model, select.where, select.order) if select.order else None
         end = None if select.limit is None else select.offset + select.limit
         if walk is None:
             return sort(self._fitting(model, select.where), select.order)[select.offset : end]
