@@ -39,6 +39,7 @@ check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --config import-contracts-for-types.toml
 
 format: $(STAMP) ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --fix .

@@ -23,7 +23,7 @@ from holdfast.sync import Migrations
 if TYPE_CHECKING:
     from typer._click.core import Context
 
-    from holdfast.records.revision import Moved
+    from holdfast.records.migration_types import MigrationResult
 
 migrate = typer.Typer(
     name="migrate",
@@ -198,7 +198,7 @@ def history(
     print_table(("revision", "state", "message"), rows, folded=("message",))
 
 
-def _say(moved: Moved, *, as_json: bool) -> None:
+def _say(moved: MigrationResult, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(moved))
         return
