@@ -39,6 +39,7 @@ check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --config import-contracts-for-types.toml
 
 format: $(STAMP) ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --fix .
@@ -54,12 +55,13 @@ docs-serve: $(STAMP) ## the same on http://localhost:8000, built again at each c
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-lock: ## add to the lock files what pyproject.toml asks for (UPGRADE=1: the newest of everything)
+lock: ## add to the lock files, and that of moto, what is asked for (UPGRADE=1: the newest of all)
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(BIN)/$(COMPILE) --all-extras --group dev --group bench \
 		--output-file requirements-bench.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --all-extras --group dev --constraints requirements-bench.lock \
 		--output-file requirements.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --output-file tools/services/moto.lock tools/services/moto.in
 
 bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock

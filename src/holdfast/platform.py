@@ -1,4 +1,4 @@
-"""The composition root: settings in, everything assembled and opened in order out."""
+"""The composition root: assembles, opens and closes everything that the settings name."""
 
 from __future__ import annotations
 

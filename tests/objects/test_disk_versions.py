@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import IntegrityError, ObjectNotFoundError, UnsupportedError
 from holdfast.objects import PutOptions, Versioning, sync
-from holdfast.objects.drivers.disk.catalogue import Catalogue
+from holdfast.objects.drivers.disk.record_index import RecordIndex
 from objects.disk_state import files_below, strays
 
 MANY = 10_000
@@ -130,14 +130,14 @@ def test_an_older_version_that_becomes_the_newest_while_all_are_listed_is_listed
 ):
     first = bucket.put("k", b"1")
     last = bucket.put("k", b"2")
-    real = Catalogue.older_versions
+    real = RecordIndex.older_versions
 
-    def meanwhile(catalogue, key):
+    def meanwhile(index, key):
         monkeypatch.undo()
         assert bucket.delete("k", version=last.version)
-        return real(catalogue, key)
+        return real(index, key)
 
-    monkeypatch.setattr(Catalogue, "older_versions", meanwhile)
+    monkeypatch.setattr(RecordIndex, "older_versions", meanwhile)
     assert names(bucket) == [first.version]
 
 
@@ -146,14 +146,14 @@ def test_an_older_version_that_becomes_the_newest_while_it_is_looked_for_is_foun
 ):
     first = bucket.put("k", b"1")
     last = bucket.put("k", b"2")
-    real = Catalogue.older
+    real = RecordIndex.older
 
-    def meanwhile(catalogue, key, version):
+    def meanwhile(index, key, version):
         monkeypatch.undo()
         assert bucket.delete("k", version=last.version)
-        return real(catalogue, key, version)
+        return real(index, key, version)
 
-    monkeypatch.setattr(Catalogue, "older", meanwhile)
+    monkeypatch.setattr(RecordIndex, "older", meanwhile)
     assert bucket.get("k", version=first.version) == b"1"
 
 

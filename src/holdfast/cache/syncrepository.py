@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from holdfast.cache.sync import Cache
     from holdfast.records import sync
-    from holdfast.records.page import BatchResult, Upserted
     from holdfast.records.query import Change, Predicate
+    from holdfast.records.result_types import BatchResult, Upserted
 
 E = TypeVar("E")
 

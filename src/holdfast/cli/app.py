@@ -91,7 +91,7 @@ def _help_of(error: typer.TyperException) -> str:
 
 
 def _leave_pipe() -> None:
-    """Point standard output at nothing: whoever read it has left, as `head` does."""
+    """Point standard output at nothing: its reader has left, as `head` does."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

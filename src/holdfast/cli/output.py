@@ -1,4 +1,4 @@
-"""What people and programs are shown: tables for the ones, JSON for the others.
+"""Output of commands: tables for people, JSON for programs.
 
 Rich takes a third of the program's start-up, and is imported with the first line that it prints.
 """

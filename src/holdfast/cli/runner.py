@@ -1,4 +1,4 @@
-"""Running a command's work: the platform opened, the loop run."""
+"""Runs a command's work: opens the platform, runs the event loop."""
 
 from __future__ import annotations
 

@@ -81,11 +81,11 @@ class DetectionHandler:
     def _look(self, path: Path, folder: Path, progress: Callable[[float, str], None]) -> Analysis:
         """Analyse the video at *path* into *folder*, clips included. Blocks."""
 
-        def told(done: int, total: int | None) -> None:
+        def report(done: int, total: int | None) -> None:
             share = 0.0 if total is None else done / total
             progress(_ANALYSED * share, f"frame {done} of {total or 'some'}")
 
-        found = analyse(path, folder, self.detector, progress=told)
+        found = analyse(path, folder, self.detector, progress=report)
         progress(_ANALYSED, "cutting clips")
         write_clips(folder / ANNOTATED, folder / CLIPS, found.stretches)
         return found
@@ -145,7 +145,7 @@ async def _on_thread(
         stopped.set()
         await asyncio.wait([running])
         if not running.cancelled():
-            running.exception()  # looked at, so that nobody is told of it
+            running.exception()  # asked for, or asyncio would log that nobody did
         raise
 
 

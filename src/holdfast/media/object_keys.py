@@ -1,4 +1,4 @@
-"""Where everything of a video lies in the bucket. Every key follows from the video's id alone."""
+"""The keys of a video's objects in the bucket; each follows from the video's id alone."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def raw_key(video: UUID, container: str) -> str:
 
 
 def thumbnail_key(video: UUID) -> str:
+    """Return where the picture lies that stands for the video."""
     return f"frames/{video}/thumbnail.jpg"
 
 

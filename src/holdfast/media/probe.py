@@ -176,7 +176,7 @@ def _own_duration(stream: VideoStream) -> float:
 
 def _stated_duration(container: InputContainer, stream: VideoStream, rate: Fraction) -> float:
     whole = (container.duration or 0) / av.time_base
-    # An AVI cut short keeps its frame count in the header while its duration is guessed anew.
+    # An AVI cut short keeps its frame count in the header while its duration is guessed again.
     counted = float(stream.frames / rate) if "avi" in container.format.name else 0.0
     return max(whole, counted, 0.0)
 

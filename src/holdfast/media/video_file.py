@@ -34,7 +34,7 @@ DEMUXERS = (
 NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
 MAX_PIXELS = 64_000_000
 READ_AHEAD = 1 << 18
-# A title in no encoding is no reason to refuse a film; from 19 on PyAV sees it so by itself.
+# A title that can't be decoded must not keep a video out; PyAV 19 and later agree by themselves.
 _TOLERANT: dict[str, Any] = (
     {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 )
@@ -105,7 +105,7 @@ class VideoFile:
 
     @contextmanager
     def container(self) -> Iterator[InputContainer]:
-        """Demux the file from its first byte. MediaError when it is no video container."""
+        """Demux the file from its first byte. MediaError when it is not a video container."""
         window = _Window(self._opened(), self.size)
         try:
             container = av.open(

@@ -4,7 +4,7 @@ import pytest
 
 from holdfast import Entity, Field, Migrations, field, generated_key, open_store, ref
 from holdfast.errors import ConfigurationError, SchemaMismatchError
-from holdfast.records.drivers.sql import rows, verbs
+from holdfast.records.drivers.sql import server_executor, sqlite_executor
 from holdfast.sync import open_store as open_blocking
 from records.migrations.library import Note, NoteToo
 
@@ -166,7 +166,10 @@ async def test_a_table_more_is_made_by_create_schema_but_not_where_migrations_ru
 
 async def test_the_look_costs_one_statement(filled, monkeypatch):
     asked = []
-    for owner, name in ((rows.Rows, "fetched"), (verbs.ServerRows, "asked")):
+    for owner, name in (
+        (sqlite_executor.SQLiteExecutor, "fetched"),
+        (server_executor.ServerExecutor, "asked"),
+    ):
         original = getattr(owner, name)
 
         def counted(self, sql, *, _original=original):

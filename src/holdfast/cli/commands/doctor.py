@@ -120,7 +120,7 @@ async def _objects(settings: Settings) -> Finding:
 
 
 def _servers() -> list[Finding]:
-    """Return how the test servers of this checkout stand; nothing where this is no checkout."""
+    """Return how the test servers of this checkout stand; nothing outside a checkout."""
     if importlib.util.find_spec("tools") is None:
         return []
     if importlib.util.find_spec("tools.services") is None:

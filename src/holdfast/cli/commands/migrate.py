@@ -1,4 +1,4 @@
-"""The commands that move a database's structure: migrate create, upgrade, downgrade and so on."""
+"""The commands that move a database's schema: migrate create, upgrade, downgrade ..."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from holdfast.sync import Migrations
 if TYPE_CHECKING:
     from typer._click.core import Context
 
-    from holdfast.records.revision import Moved
+    from holdfast.records.migration_types import MigrationResult
 
 migrate = typer.Typer(
     name="migrate",
@@ -109,6 +109,7 @@ class BackCommand(TyperCommand):
     """A command that takes -1, -2 and so on for its argument, not for an option."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Let a -1 be an argument."""
         steps = [each for each in args if each[:1] == "-" and each[1:].isdecimal()]
         if steps and "--" not in args:
             args = [*(each for each in args if each not in steps), "--", *steps]
@@ -197,7 +198,7 @@ def history(
     print_table(("revision", "state", "message"), rows, folded=("message",))
 
 
-def _say(moved: Moved, *, as_json: bool) -> None:
+def _say(moved: MigrationResult, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(moved))
         return

@@ -133,6 +133,7 @@ def telling_moments(analysis: Analysis, most: int) -> list[float]:
 
 
 def seconds_with_movement(stretches: Sequence[Stretch]) -> float:
+    """Return how many seconds of the video something moves."""
     return sum(stretch.end_time - stretch.start_time for stretch in stretches)
 
 

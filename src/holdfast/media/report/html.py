@@ -1,4 +1,4 @@
-"""The page: a report as pieces of HTML that stand alone, with nothing loaded from anywhere."""
+"""The HTML of a report, in pieces, with nothing loaded from anywhere."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Still:
+    """A picture of the video at *time* seconds, as a data URI."""
+
     time: float
     picture: str
 

@@ -1,4 +1,4 @@
-"""Putting a report on disk, whole or not at all."""
+"""Writes a report to disk, whole or not at all."""
 
 from __future__ import annotations
 

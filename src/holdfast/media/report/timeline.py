@@ -1,4 +1,4 @@
-"""The geometry of the timeline and of the plot below it; across in percent of the video's length.
+"""Geometry of the timeline and the plot below it, across in percent of the video's length.
 
 Pure arithmetic; the page's template draws it.
 """
@@ -43,6 +43,7 @@ class Bar:
 
     @property
     def direction(self) -> Direction:
+        """Where the track's thing moved to."""
         return self.track.direction
 
 
@@ -114,6 +115,7 @@ def pack(tracks: Sequence[Track], duration: float) -> Lanes:
 
 
 def stripes(stretches: Sequence[Stretch], duration: float) -> list[Span]:
+    """Return where *stretches* lie across a video of *duration* seconds."""
     return [span(each.start_time, each.end_time, duration) for each in stretches]
 
 

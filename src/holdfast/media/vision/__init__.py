@@ -1,4 +1,4 @@
-"""The eyes: what finds and follows things in videos, and writes down what it saw.
+"""Computer vision: finds and follows things in videos, and writes results.
 
 Needs OpenCV, NumPy and pyarrow, so it stands apart from the library, which does without them.
 """

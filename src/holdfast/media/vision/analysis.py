@@ -1,4 +1,4 @@
-"""From a video to everything that is to be known about it, in one pass and bounded memory."""
+"""The analysis of a video: one pass, bounded memory, all results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting the stretches with movement out of a video, each as a video of its own."""
+"""Writes clips: each stretch with movement, cut out as a video of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What detectors take and give: the contract, and the values that it speaks in.
+"""The contract of detectors, and the values that they take and give.
 
 Boxes are in pixels of the video as displayed, from its top left corner; times are in seconds from
 its start.
@@ -20,11 +20,15 @@ Side = Literal["forward", "backward"]
 
 
 class Point(NamedTuple):
+    """A place in the picture, in pixels."""
+
     x: float
     y: float
 
 
 class Box(NamedTuple):
+    """An upright rectangle in the picture: its top left corner and its size, in pixels."""
+
     x: float
     y: float
     width: float
@@ -32,10 +36,12 @@ class Box(NamedTuple):
 
     @property
     def area(self) -> float:
+        """Its area, in square pixels."""
         return self.width * self.height
 
     @property
     def centre(self) -> Point:
+        """Its middle."""
         return Point(self.x + self.width / 2, self.y + self.height / 2)
 
     def overlap(self, other: Box) -> float:

@@ -1,4 +1,4 @@
-"""The frames of a video, one after the other, as the rest of the eyes want them."""
+"""The decoded frames of a video, one after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures as the rest of the eyes want them: upright, yuv420p, of even size."""
+"""Pictures from decoded frames: upright, yuv420p, of even size."""
 
 from __future__ import annotations
 

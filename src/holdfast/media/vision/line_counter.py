@@ -1,4 +1,4 @@
-"""Counting what crosses a line."""
+"""Counts the tracks that cross a line."""
 
 from __future__ import annotations
 

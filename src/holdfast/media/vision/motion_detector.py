@@ -1,4 +1,4 @@
-"""Detection by movement: what differs from the learnt background, followed from frame to frame."""
+"""Detection by movement: what differs from the learnt background, followed over time."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ class MotionDetector:
         self._options = options or MotionOptions()
 
     def start(self, video: VideoInfo) -> MotionRun:
+        """Begin on *video*: with no background learnt yet and no tracks."""
         return MotionRun(self._options, video)
 
 
@@ -77,11 +78,13 @@ class MotionRun:
 
     def look(self, frame: Frame) -> Findings:
         # Scaled plane by plane and only then mixed: far cheaper than mixing at full size.
+        """Learn from the next frame, and follow what differs from the background."""
         small = cv2.merge([_shrunk(plane, self._size) for plane in planes(frame.picture)])
         mixed = np.asarray(cv2.cvtColor(small, cv2.COLOR_YUV2BGR), np.uint8)
         return self._tracker.follow(frame.index, frame.time, self._sightings(mixed, frame))
 
     def finish(self) -> Findings:
+        """Give what is left; everything is settled."""
         return self._tracker.finish()
 
     def _sightings(self, small: Pixels, frame: Frame) -> list[Sighting]:

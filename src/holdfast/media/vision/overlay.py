@@ -1,4 +1,4 @@
-"""What is drawn on the annotated video: boxes with numbers, trails, the line, the time.
+"""The overlay of the annotated video: boxes with numbers, trails, the line, the time.
 
 Everything is drawn straight on the brightness and colour planes, at half size on the latter, so
 that no picture is converted to RGB and back.

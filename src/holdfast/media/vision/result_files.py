@@ -1,4 +1,4 @@
-"""Results on disk: Parquet and compressed JSON Lines for machines, one JSON for a report page."""
+"""Result files: Parquet and compressed JSON Lines for programs, one JSON for the report."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class DetectionWriter:
                 self._text.close()
 
     def write(self, detections: Sequence[Detection]) -> None:
+        """Add *detections*, which come in the order of their frames."""
         self._rows += detections
         if len(self._rows) >= ROWS:
             self._flush()

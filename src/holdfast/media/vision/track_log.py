@@ -1,4 +1,4 @@
-"""What becomes of detections: tracks, stretches of movement, counts by second and over the line."""
+"""Tracks, stretches of movement and counts, gathered from detections."""
 
 from __future__ import annotations
 
@@ -68,10 +68,12 @@ class TrackLog:
 
     @property
     def forward(self) -> int:
+        """How many tracks crossed the line forward so far."""
         return self._counter.forward
 
     @property
     def backward(self) -> int:
+        """How many tracks crossed the line backward so far."""
         return self._counter.backward
 
     def add(self, detections: Sequence[Detection]) -> None:

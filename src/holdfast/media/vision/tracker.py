@@ -1,4 +1,4 @@
-"""Following things from frame to frame, so that each keeps one number.
+"""The tracker: follows things from frame to frame, so that each keeps one number.
 
 Every follower predicts where its thing will be, at constant velocity. Sightings go to the
 predictions that they overlap best; pieces of one thing are joined, and where things pass before

@@ -1,4 +1,4 @@
-"""Writing a video that every browser plays: H.264, yuv420p, MP4 with its index in front."""
+"""Writes video that every browser plays: H.264, yuv420p, MP4 with its index in front."""
 
 from __future__ import annotations
 

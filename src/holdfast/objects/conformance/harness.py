@@ -15,7 +15,7 @@ from holdfast.objects.reader import ObjectReader
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from holdfast.objects.driver import Capability
+    from holdfast.objects.driver import BucketCapability
 
 
 class BucketHarness(ABC):
@@ -23,7 +23,7 @@ class BucketHarness(ABC):
 
     @property
     @abstractmethod
-    def capabilities(self) -> frozenset[Capability]:
+    def capabilities(self) -> frozenset[BucketCapability]:
         """What the backend can; of the rest the suite asserts the refusal."""
 
     @abstractmethod

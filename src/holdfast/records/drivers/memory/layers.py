@@ -7,12 +7,13 @@ import heapq
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from holdfast.records.drivers.memory.ordered import TOP, Entry, Ordered
+from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry, SortedTuples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.model import FieldSpec, Model, Row
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model, Row
 
 
 class _Absent(enum.Enum):
@@ -32,8 +33,8 @@ class Layer:
 
     def __init__(self, model: Model[object]) -> None:
         self.rows: dict[object, Row | None] = {}
-        self.indexes: dict[Positions, Ordered] = {
-            positions: Ordered() for positions in indexed_positions(model)
+        self.indexes: dict[Positions, SortedTuples] = {
+            positions: SortedTuples() for positions in indexed_positions(model)
         }
         self._fields = model.fields
 
@@ -161,7 +162,7 @@ class View:
         return own
 
 
-def _between(index: Ordered, low: Entry, high: Entry, *, descending: bool) -> Iterator[Entry]:
+def _between(index: SortedTuples, low: Entry, high: Entry, *, descending: bool) -> Iterator[Entry]:
     if descending:
         for entry in index.before(high):
             if entry < low:

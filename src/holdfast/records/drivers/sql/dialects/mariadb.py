@@ -12,10 +12,10 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.dialect import literal, parameter
-from holdfast.records.drivers.sql.folding import Folding
-from holdfast.records.drivers.sql.overwriting import overwriting
-from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.drivers.sql.case_folding import Folding
+from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 from holdfast.uuid7 import uuid_from_int
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
 
 COLLATION = "utf8mb4_nopad_bin"
@@ -122,7 +124,7 @@ class MariaDBDialect:
         return sa.func.concat(sa.func.sum(column), literal(" "), sa.func.count(column))
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
-        return figure_decoder(figure, self.decoder)
+        return figure_text_decoder(figure, self.decoder)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
         """As many as the next power of two, so that few lengths make few statements."""
@@ -211,7 +213,7 @@ class MariaDBDialect:
             *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
             sa.literal_column("(@holdfast_created := 0)") == sa.literal_column("0"),
         )
-        changes = overwriting(model, table, on, insert.inserted)
+        changes = upserted_values(model, table, on, insert.inserted)
         changes.pop(key, None)
         impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
         kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}

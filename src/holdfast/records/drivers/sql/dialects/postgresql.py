@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from holdfast.records.drivers.sql.dialect import literal, nulls_placed, parameter
-from holdfast.records.drivers.sql.folding import Folding
-from holdfast.records.drivers.sql.overwriting import overwriting
-from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.drivers.sql.case_folding import Folding
+from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed
+from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -118,7 +120,7 @@ class PostgreSQLDialect:
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """Sums and means of exact numbers come as text: the sum, a blank, and the count."""
-        return figure_decoder(figure, self.decoder)
+        return figure_text_decoder(figure, self.decoder)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
         return [encoded]
@@ -203,7 +205,7 @@ class PostgreSQLDialect:
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(
             index_elements=[table.c[name] for name in on],
-            set_=overwriting(model, table, on, insert.excluded),
+            set_=upserted_values(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 
     def unnested(self, model: Model[Any], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
