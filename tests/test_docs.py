@@ -163,15 +163,14 @@ def public(kind):
 # What a class has for drivers and for the library itself, which nobody calls.
 INTERNAL = {
     "Repository": set(),
-    "Store": {"require", "close"},
-    # also what SQLAlchemy's room calls, which docs/sqlalchemy.md tells of
-    "Transaction": {"work", "lent", "push", "pop", "execute", "run_sync", "session"},
+    "Store": {"require"},
+    "Transaction": {"work", "push", "pop", "lender", "lend_to", "borrower"},
     "Savepoint": set(),
     "Field": {"column"},
     "JsonPath": set(),
     "Order": {"operand", "descending", "first"},
     "Bucket": set(),
-    "Cache": {"coded", "statistics"},
+    "Cache": {"coded"},
 }
 
 

@@ -1,10 +1,12 @@
-"""Checks the built documentation: links and anchors lead somewhere, no page loads from elsewhere.
+"""Checks the built documentation: links and anchors, what pages load, and that the API is whole.
 
 `python -m tools.check_site FOLDER` prints what is wrong, and ends with code 1 when something is.
 """
 
 from __future__ import annotations
 
+import importlib
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +17,8 @@ LOADED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "sourc
 NAMED = ("canonical", "prev", "next")
 """Relations of a link element that load nothing."""
 
+ROOMS = ("records", "objects", "cache", "jobs", "media")
+
 
 class Page(HTMLParser):
     """A built page: its anchors, where its links lead, and what it loads."""
@@ -24,7 +28,8 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: set[str] = set()
         self.loads: set[str] = set()
-        self.feed(path.read_text(encoding="utf-8"))
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what the element is called, links to and loads."""
@@ -34,6 +39,19 @@ class Page(HTMLParser):
             self.links.add(values["href"])
         if values.get(LOADED.get(tag, "")) and values.get("rel") not in NAMED:
             self.loads.add(values[LOADED[tag]])
+
+
+def undescribed(folder: Path) -> list[str]:
+    """Return the public names of the rooms that their pages in *folder* don't describe."""
+    found: list[str] = []
+    for room in ROOMS:
+        path = folder / "reference" / "api" / f"{room}.html"
+        page = Page(path)
+        described = {anchor.rpartition(".")[2] for anchor in page.anchors}
+        described |= set(re.findall(r"<code>(\w+)</code>", page.text))
+        public: list[str] = importlib.import_module(f"holdfast.{room}").__all__
+        found += [f"{path}: says nothing of {name}" for name in public if name not in described]
+    return found
 
 
 def problems(folder: Path) -> list[str]:
