@@ -19,8 +19,7 @@ from holdfast.errors import (
 )
 from holdfast.health import HealthState
 from holdfast.records.connect import driver_at
-from holdfast.records.drivers.memory import MemoryOptions
-from holdfast.records.drivers.sql.sqlite_connection import SQLiteOptions
+from holdfast.records.options import MemoryOptions, SQLiteOptions
 from holdfast.records.store import Store, opening
 from records.sql.conftest import mariadb_url, postgresql_url
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from holdfast.opening import Opening
     from holdfast.records.driver import Driver
+    from holdfast.records.options import StoreOptions
     from holdfast.records.schema_diff import Verify
 
 
@@ -27,16 +28,16 @@ def open_store(
     url: str,
     entities: Iterable[type],
     *,
-    options: object | None = None,
+    options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
 ) -> Opening[Store]:
     """Return what opens a store of *entities*, to be entered by `async with`.
 
     *url* is `memory://`, `sqlite:///relative.db` or `sqlite:////absolute.db`, `postgresql://` or
-    `mariadb://user:password@host:port/database`. *options* tune the backend: `SQLiteOptions`,
-    `PostgreSQLOptions`, `MariaDBOptions` or `MemoryOptions`; a parameter of the same name in the
-    URL, `?name=value`, wins. *clock* gives the time of writing, aware.
+    `mariadb://user:password@host:port/database`. *options* tune the backend, one of the classes of
+    `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`, wins.
+    *clock* gives the time of writing, aware.
 
     Raises ConfigurationError for an unknown scheme or parameter, for options of another backend,
     and for entities that don't fit together; UnsupportedError for a kind of entity that the
@@ -52,7 +53,7 @@ def open_blocking(
     url: str,
     entities: Iterable[type],
     *,
-    options: object | None = None,
+    options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
 ) -> Opening[Store]:
@@ -61,7 +62,7 @@ def open_blocking(
     return opening(Store(driver, entities, clock=clock, pause=pause_thread, verify=verify))
 
 
-def driver_at(url: str, *, options: object | None = None, blocking: bool = False) -> Driver:
+def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool = False) -> Driver:
     """Return the driver of the backend that *url* names, not yet open.
 
     Raises ConfigurationError for an unknown scheme or parameter, or options of another backend.
@@ -88,16 +89,18 @@ _ASYNC = Concurrency(Threads, TaskLock, blocking=False)
 _BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
 
 
-def _memory(location: BackendURL, how: Concurrency, options: object | None) -> Driver:
-    from holdfast.records.drivers.memory import MemoryDriver, MemoryOptions
+def _memory(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.memory import MemoryDriver
+    from holdfast.records.options import MemoryOptions
 
     if location.host or location.path:
         raise ConfigurationError(f"{location.redacted!r}: memory:// has no host and no path")
     return MemoryDriver(how.lock, options_for(location, MemoryOptions(), options))
 
 
-def _sqlite(location: BackendURL, how: Concurrency, options: object | None) -> Driver:
-    from holdfast.records.drivers.sql.sqlite import SQLiteDriver, SQLiteOptions
+def _sqlite(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.sql.sqlite import SQLiteDriver
+    from holdfast.records.options import SQLiteOptions
 
     path = file_path(location)
     if str(path) == ":memory:":
@@ -105,27 +108,29 @@ def _sqlite(location: BackendURL, how: Concurrency, options: object | None) -> D
     return SQLiteDriver(path, options_for(location, SQLiteOptions(), options), how.offload)
 
 
-def _postgresql(location: BackendURL, how: Concurrency, options: object | None) -> Driver:
-    from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions, PostgreSQLServer
+def _postgresql(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
     from holdfast.records.drivers.sql.server_address import server_address
     from holdfast.records.drivers.sql.server_driver import ServerDriver
+    from holdfast.records.options import PostgreSQLOptions
 
     address = server_address(location, port=5432, user="postgres")
     chosen = options_for(location, PostgreSQLOptions(), options)
     return ServerDriver(PostgreSQLServer(address, chosen, blocking=how.blocking))
 
 
-def _mariadb(location: BackendURL, how: Concurrency, options: object | None) -> Driver:
-    from holdfast.records.drivers.sql.mariadb import MariaDBOptions, MariaDBServer
+def _mariadb(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.sql.mariadb import MariaDBServer
     from holdfast.records.drivers.sql.server_address import server_address
     from holdfast.records.drivers.sql.server_driver import ServerDriver
+    from holdfast.records.options import MariaDBOptions
 
     address = server_address(location, port=3306, user="root")
     chosen = options_for(location, MariaDBOptions(), options)
     return ServerDriver(MariaDBServer(address, chosen, blocking=how.blocking))
 
 
-_BACKENDS: dict[str, Callable[[BackendURL, Concurrency, object | None], Driver]] = {
+_BACKENDS: dict[str, Callable[[BackendURL, Concurrency, StoreOptions | None], Driver]] = {
     "memory": _memory,
     "mariadb": _mariadb,
     "mysql": _mariadb,  # as MariaDB's servers are often named; MySQL's own are refused

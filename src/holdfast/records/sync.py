@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         RelationArgument,
     )
     from holdfast.records.driver import Isolation, StoreCapability
+    from holdfast.records.options import StoreOptions
     from holdfast.records.schema_diff import Verify
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
     from holdfast.stats import Stats
@@ -47,7 +48,7 @@ def open_store(
     url: str,
     entities: Iterable[type],
     *,
-    options: object | None = None,
+    options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
 ) -> BlockingOpening[Store]:

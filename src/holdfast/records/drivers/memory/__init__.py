@@ -1,5 +1,5 @@
 """Records in this process's memory."""
 
-from holdfast.records.drivers.memory.driver import MemoryDriver, MemoryOptions
+from holdfast.records.drivers.memory.driver import MemoryDriver
 
-__all__ = ["MemoryDriver", "MemoryOptions"]
+__all__ = ["MemoryDriver"]

@@ -8,7 +8,6 @@ that it goes on seeing the state in which it began. One transaction writes at a 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from holdfast.errors import TransactionError
@@ -24,16 +23,10 @@ if TYPE_CHECKING:
     from holdfast.offload import Lock
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.model import Model
+    from holdfast.records.options import MemoryOptions
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryOptions:
-    """What tunes the memory backend. *lock_timeout* is in seconds."""
-
-    lock_timeout: float = 60.0
 
 
 class MemoryDriver:

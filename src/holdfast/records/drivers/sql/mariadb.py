@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 
@@ -13,7 +12,6 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
-from holdfast.records.drivers.sql.pool import PoolOptions
 from holdfast.records.drivers.sql.server_connection import connection_module
 from holdfast.records.drivers.sql.ssl_mode import ssl_context
 
@@ -26,20 +24,13 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.options import MariaDBOptions
 
 _FOREVER = 31_536_000  # seconds
 MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 _QUIETLY = "SET STATEMENT sql_notes = 0"
 """Begins a statement that makes no note of what is there, or gone, already: asyncmy logs notes."""
 _dialect = cache(MariaDBDialect)
-
-
-@dataclass(frozen=True, slots=True)
-class MariaDBOptions(PoolOptions):
-    """What tunes MariaDB; see `PoolOptions`, and `ssl_context` for *sslmode*."""
-
-    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
-    sslrootcert: str = ""
 
 
 class MariaDBServer:

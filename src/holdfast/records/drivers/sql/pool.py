@@ -25,52 +25,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from holdfast.errors import ConfigurationError, TransactionError, UnavailableError
+from holdfast.errors import TransactionError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
+    from holdfast.records.options import PoolOptions
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOptions:
-    """What tunes the connections to a server. Times are in seconds; 0 is no limit, but for two.
-
-    *pool_size* connections are kept and up to *max_overflow* more are opened when those are in
-    use; a caller that finds none waits *pool_timeout*, 0 not at all. A connection is replaced when
-    it is older than *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs
-    each statement; those slower than *slow_statement* are logged as warnings, without their values.
-    A statement waits *lock_timeout* for a lock, 0 not at all, and is stopped after
-    *statement_timeout*.
-    """
-
-    pool_size: int = 5
-    max_overflow: int = 10
-    pool_timeout: float = 30.0
-    pool_recycle: float = 0.0
-    pool_pre_ping: bool = False
-    echo: bool = False
-    slow_statement: float = 0.0
-    connect_timeout: float = 10.0
-    lock_timeout: float = 60.0
-    statement_timeout: float = 0.0
-
-    def check(self) -> None:
-        """Raise ConfigurationError for a number that makes no sense."""
-        if self.pool_size < 1:
-            raise ConfigurationError(f"pool_size={self.pool_size}: expected 1 or more")
-        for name in (
-            "max_overflow", "pool_timeout", "pool_recycle", "slow_statement",
-            "connect_timeout", "lock_timeout", "statement_timeout",
-        ):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 0 or more")
 
 
 class Slots(Protocol):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -13,7 +12,6 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-from holdfast.records.drivers.sql.pool import PoolOptions
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
 from holdfast.records.drivers.sql.ssl_mode import ssl_context
@@ -27,36 +25,12 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.options import PostgreSQLOptions
 
 OLDEST = 130000  # PostgreSQL 13
 _FOREVER = 3600.0  # seconds
 SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops tables
 _dialect = cache(PostgreSQLDialect)
-
-
-@dataclass(frozen=True, slots=True)
-class PostgreSQLOptions(PoolOptions):
-    """What tunes PostgreSQL; see `PoolOptions`.
-
-    *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
-    transaction on the server, and the timeouts are to be set there. *sslrootcert* is a file of
-    authorities, for "verify-ca" and "verify-full".
-    """
-
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    sslrootcert: str = ""
-    pgbouncer: bool = False
-
-    def check(self) -> None:
-        """Raise ConfigurationError for options that make no sense, or not together."""
-        PoolOptions.check(self)
-        timeouts = ("lock_timeout", "statement_timeout")
-        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
-        if self.pgbouncer and changed:
-            raise ConfigurationError(
-                f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
-                "set it for the role, as in ALTER ROLE app SET lock_timeout = '5s'"
-            )
 
 
 class PostgreSQLServer:

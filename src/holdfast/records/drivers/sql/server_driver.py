@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import StoreCapability
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.pool import PoolOptions
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.model import Model
+    from holdfast.records.options import PoolOptions
     from holdfast.records.schema_diff import Difference
 
 T = TypeVar("T")

@@ -34,7 +34,6 @@ from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import B
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
 from holdfast.records.drivers.sql.sqlite_connection import (
     SQLiteConnection,
-    SQLiteOptions,
     SQLiteWriter,
 )
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
@@ -49,9 +48,8 @@ if TYPE_CHECKING:
     from holdfast.offload import Offload
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.model import Model, Row
+    from holdfast.records.options import SQLiteOptions
     from holdfast.records.schema_diff import Difference
-
-__all__ = ["SQLiteDriver", "SQLiteOptions"]
 
 E = TypeVar("E")
 T = TypeVar("T")

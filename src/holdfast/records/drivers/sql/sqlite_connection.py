@@ -9,8 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from holdfast.errors import ConflictError, LockTimeoutError
 from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
@@ -23,23 +22,12 @@ if TYPE_CHECKING:
 
     from holdfast.offload import Lock, Offload
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.options import SQLiteOptions
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 _OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
-
-
-@dataclass(frozen=True, slots=True)
-class SQLiteOptions:
-    """What tunes SQLite. *lock_timeout* is in seconds.
-
-    *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
-    commits, though never the file's consistency. A killed process loses nothing either way.
-    """
-
-    lock_timeout: float = 60.0
-    synchronous: Literal["full", "normal"] = "full"
 
 
 def connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.Connection:

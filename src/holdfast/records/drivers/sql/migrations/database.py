@@ -26,11 +26,12 @@ from holdfast.records.drivers.sql.failure import (
     sqlite_error,
     sqlstate_failure,
 )
-from holdfast.records.drivers.sql.mariadb import MODE, MariaDBOptions
+from holdfast.records.drivers.sql.mariadb import MODE
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
-from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK, PostgreSQLOptions
+from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
 from holdfast.records.drivers.sql.server_address import ServerAddress, server_address
-from holdfast.records.drivers.sql.sqlite_connection import SQLiteOptions, connect
+from holdfast.records.drivers.sql.sqlite_connection import connect
+from holdfast.records.options import MariaDBOptions, PostgreSQLOptions, SQLiteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
