@@ -166,17 +166,14 @@ async def test_a_table_more_is_made_by_create_schema_but_not_where_migrations_ru
 
 async def test_the_look_costs_one_statement(filled, monkeypatch):
     asked = []
-    for owner, name in (
-        (sqlite_executor.SQLiteExecutor, "fetched"),
-        (server_executor.ServerExecutor, "asked"),
-    ):
-        original = getattr(owner, name)
+    for owner in (sqlite_executor.SQLiteExecutor, server_executor.ServerExecutor):
+        original = owner.asked
 
         def counted(self, sql, *, _original=original):
             asked.append(sql)
             return _original(self, sql)
 
-        monkeypatch.setattr(owner, name, counted)
+        monkeypatch.setattr(owner, "asked", counted)
     async with open_store(filled.url, BOTH):
         pass
     assert len(asked) == 1

@@ -46,19 +46,23 @@ class MemoryExecutor:
     # --- reading ----------------------------------------------------------------------------
 
     def get(self, model: Model[E], key: object) -> E | None:
+        """See `Reader`."""
         row = self.view.get(self._table(model), key)
         return None if row is None else from_rows(model)((row,))[0]
 
     def find(self, select: Select[E]) -> list[E]:
+        """See `Reader`."""
         return from_rows(select.model)(self._select(select))
 
     def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+        """See `Reader`."""
         return [
             tuple(_copy(row[column.spec.position], column.spec) for column in columns)
             for row in self._select(select)
         ]
 
     def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        """See `Reader`."""
         groups: dict[Values, list[Row]] = {} if query.by else {(): []}
         for row in self._fitting(query.model, query.where):
             group = tuple(row[column.spec.position] for column in query.by)
@@ -117,6 +121,7 @@ class MemoryExecutor:
     def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
+        """See `Writer`."""
         results: list[Row | ConflictError] = []
         for index, row in enumerate(rows):
             try:
@@ -129,6 +134,7 @@ class MemoryExecutor:
         return results
 
     def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        """See `Writer`."""
         key = row[model.key.position]
         stored = self.view.get(self._table(model), key)
         if stored is None:
@@ -140,6 +146,7 @@ class MemoryExecutor:
         return from_rows(model)((written,))[0]
 
     def patch(self, update: Update[E]) -> E | None:
+        """See `Writer`."""
         rows = self._fitting(update.model, update.where)
         if not rows:
             return None
@@ -148,6 +155,7 @@ class MemoryExecutor:
         return from_rows(update.model)((written,))[0]
 
     def update(self, update: Update[E]) -> int:
+        """See `Writer`."""
         rows = self._fitting(update.model, update.where)
         for row in rows:
             self._put(update.model, changed(row, update.changes), row)
@@ -156,6 +164,7 @@ class MemoryExecutor:
     def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
         written: list[Row] = []
         created: list[bool] = []
         for index, row in enumerate(rows):
@@ -175,6 +184,7 @@ class MemoryExecutor:
         return list(zip(from_rows(model)(written), created, strict=True))
 
     def delete(self, model: Model[E], where: Predicate) -> int:
+        """See `Writer`."""
         rows = self._fitting(model, where)
         gone = self._remove(model, rows)
         self._check_gone(gone)

@@ -39,6 +39,7 @@ class Layer:
         self._fields = model.fields
 
     def put(self, key: object, row: Row | None) -> None:
+        """Let the layer say that *key* has *row*, or none."""
         self.forget(key)
         self.rows[key] = row
         if row is not None:
@@ -83,11 +84,13 @@ class View:
         self._undo: list[tuple[str, object, Row | _Absent | None]] = []
 
     def get(self, table: str, key: object) -> Row | None:
+        """Return the row under *key*, None when there is none."""
         own = self.own.get(table)
         found = ABSENT if own is None else own.rows.get(key, ABSENT)
         return self._base[table].rows.get(key) if found is ABSENT else found
 
     def rows(self, table: str) -> Iterator[Row]:
+        """Yield all rows, in no order."""
         own = self.own.get(table)
         hidden = {} if own is None else own.rows
         for key, row in self._base[table].rows.items():
@@ -133,6 +136,7 @@ class View:
         return heapq.merge(*walks, key=lambda found: found[0], reverse=descending)
 
     def write(self, table: str, key: object, row: Row | None) -> None:
+        """Put *row* under *key*, or None to delete it; `undo` takes it back."""
         own = self._layer(table)
         self._undo.append((table, key, own.rows.get(key, ABSENT)))
         own.put(key, row)
@@ -142,6 +146,7 @@ class View:
         return len(self._undo)
 
     def undo(self, mark: int) -> None:
+        """Take back all writes since *mark*."""
         while len(self._undo) > mark:
             table, key, before = self._undo.pop()
             if before is ABSENT:

@@ -39,6 +39,7 @@ class SortedTuples:
         self._lasts: list[Entry] = []  # of each block
 
     def add(self, entry: Entry) -> None:
+        """Put *entry* in its place."""
         if not self._blocks:
             self._blocks.append([entry])
             self._lasts.append(entry)

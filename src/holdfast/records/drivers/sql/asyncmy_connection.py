@@ -27,8 +27,8 @@ class AsyncmyConnection(MySQLConnection):
     errors = (asyncmy.errors.MySQLError, asyncmy.errors.InternalError, (OSError, EOFError))
 
     def __init__(self, raw: asyncmy.Connection) -> None:
-        super().__init__(raw.cursor())
         self.raw: Any = raw  # compiled: it has more than its annotations name
+        super().__init__(self.raw.cursor())
 
     def is_open(self) -> bool:
         """Tell whether asyncmy believes that its connection stands."""

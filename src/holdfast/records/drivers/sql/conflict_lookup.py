@@ -33,11 +33,13 @@ Question = tuple[str, "Sequence[object]"]
 def conflict(
     kind: FailureKind, model: Model[Any], fields: Fields, index: int | None = None
 ) -> ConflictError:
+    """Return the error for a row, number *index* of its batch, whose *fields* were in the way."""
     made = DuplicateError if kind is FailureKind.DUPLICATE else ForeignKeyError
     return made(model.name, fields, index)
 
 
 def overflow(update: Update[E]) -> InvalidValueError:
+    """Return the error for an increment whose sum its field can't hold."""
     sums = [each.column for each in update.changes if isinstance(each, Increment)]
     names = [column.name for column in sums if column.spec.role == "plain"]
     return InvalidValueError(
@@ -77,6 +79,7 @@ def taken_values(
 
 
 def touched(update: Update[E]) -> list[Fields]:
+    """Return the unique sets of fields of which *update* changes at least one."""
     changed = {change.column.name for change in update.changes}
     return [unique for unique in update.model.uniques if changed & set(unique)]
 
@@ -93,6 +96,7 @@ def targets_of_row(
 def targets_of_update(
     statements: StoreStatements, update: Update[E]
 ) -> Iterator[tuple[Fields, Question]]:
+    """Yield references that *update* sets, and the question whether their target is there."""
     for change in update.changes:
         spec = change.column.spec
         if isinstance(change, SetTo) and spec.reference and change.value is not None:

@@ -61,7 +61,8 @@ class Dialect(Protocol):
         """Return the figure over *column*, in the form that `figure_decoder` reads."""
         ...
 
-    def figure_decoder(self, figure: Aggregate) -> Codec: ...
+    def figure_decoder(self, figure: Aggregate) -> Codec:
+        """Return what decodes the values of `figure`; None where they are row values already."""
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
         """Return the parameters that `in_list` takes for *encoded*, which is not empty."""
@@ -69,7 +70,9 @@ class Dialect(Protocol):
 
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
-    ) -> Expression: ...
+    ) -> Expression:
+        """Tell whether *column* has one of the values that *parameters* stand for."""
+        ...
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:
         """Return the parameters of `compare_json` for *value*, and the shape of its SQL."""
@@ -97,7 +100,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]: ...
+    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """Return how rows are ordered by *column*, its nulls where *by* wants them."""
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum of what *column* holds and *amount*; too large a sum fails."""

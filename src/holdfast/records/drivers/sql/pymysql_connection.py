@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql.constants import CLIENT
@@ -61,7 +61,7 @@ class PyMySQLConnection(MySQLConnection):
 
     def __init__(self, raw: pymysql.Connection) -> None:
         super().__init__(PyMySQLCursor(raw.cursor()))
-        self.raw = raw
+        self.raw: Any = raw  # without annotations: it has more than can be read off its source
 
     def is_open(self) -> bool:
         """Tell whether PyMySQL believes that its connection stands."""
@@ -93,7 +93,7 @@ async def connect(
     *patience* is in seconds. Raises PyMySQL's exceptions, and ConfigurationError for a server that
     is not a MariaDB, or too old.
     """
-    raw = pymysql.connect(
+    raw: Any = pymysql.connect(
         host=address.host,
         port=address.port,
         user=address.user,

@@ -131,6 +131,7 @@ def described(found: FoundColumn, expected: str) -> str:
 
 
 def same_type(dialect: str, found: FoundColumn, expected: str) -> bool:
+    """Tell whether *found* is the type *expected*, as `expected_type` spells it."""
     kind, _, collation = expected.partition(" collate ")
     return canonical(dialect, found.type) == kind and collation in ("", found.collation)
 

@@ -61,6 +61,7 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 
 
 def lower(text: Expression) -> Expression:
+    """Return the text that the server's LOWER makes of *text*."""
     return sa.func.lower(text.collate("C.utf8")).collate("C")
 
 
@@ -78,6 +79,7 @@ class PostgreSQLDialect:
         self._folding = Folding(self.name, lower, wrongly_folded)
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+        """See `Dialect`."""
         if spec.type.kind is Kind.DECIMAL:
             return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
         return _TYPES[spec.type.kind]
@@ -87,6 +89,7 @@ class PostgreSQLDialect:
         return _NAMES[spec.type.kind]
 
     def encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         match spec.type.kind:
             case Kind.TIMEDELTA:
                 return lambda value: cast("timedelta", value) // _MICROSECOND
@@ -102,6 +105,7 @@ class PostgreSQLDialect:
         return None
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
         assert figure.operand is not None
         kind = figure.operand.spec.type.kind
         if figure.function in ("min", "max"):
@@ -123,15 +127,18 @@ class PostgreSQLDialect:
         return figure_text_decoder(figure, self.decoder)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
+        """See `Dialect`."""
         return [encoded]
 
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
+        """See `Dialect`."""
         listed = _as(parameters[0], f"{self.type_name(spec)}[]")
         return column == sa.func.any(listed)
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
         return (), [_encode_json(value)]
 
     def compare_json(
@@ -141,6 +148,7 @@ class PostgreSQLDialect:
         value: object,  # noqa: ARG002 - it is in the parameter
         given: Parameters,
     ) -> Expression:
+        """See `Dialect`."""
         found, wanted = _follow(*place), _as(given.next(), "jsonb")
         if how is Operator.EQ:
             return found == wanted
@@ -154,6 +162,7 @@ class PostgreSQLDialect:
         )
 
     def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        """See `Dialect`."""
         return _follow(*place).is_(None)
 
     def match(
@@ -162,6 +171,7 @@ class PostgreSQLDialect:
         part: Part,
         text: tuple[Expression, bool, bool],
     ) -> Expression:
+        """See `Dialect`."""
         column, steps = place
         wanted, folded, _ = text
         if steps is None:
@@ -188,9 +198,11 @@ class PostgreSQLDialect:
                 assert_never(part)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
         return column + amount
 
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
@@ -201,6 +213,7 @@ class PostgreSQLDialect:
     def upsert_of(
         self, model: Model[Any], on: tuple[str, ...], insert: postgresql.Insert
     ) -> sa.ClauseElement:
+        """Return the upsert on *on* that *insert*, of one row or many, becomes."""
         table = cast("sa.Table", insert.table)
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(

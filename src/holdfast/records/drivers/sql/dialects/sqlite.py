@@ -41,15 +41,19 @@ class SQLiteDialect:
     compares_rows = True
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+        """See `Dialect`."""
         return sqlite_codecs.TYPES[spec.type.kind]
 
     def encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         return sqlite_codecs.encoder(spec)
 
     def decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         return sqlite_codecs.decoder(spec)
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
         assert figure.operand is not None
         if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
             function = getattr(sa.func, figure.function)
@@ -68,20 +72,24 @@ class SQLiteDialect:
         return joined.op("||")(space).op("||")(halves[2])
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
+        """See `Dialect`."""
         return sqlite_codecs.figure_decoder(figure)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
+        """See `Dialect`."""
         return encoded if spec.type.kind in _LISTED else [sqlite_codecs.encode_json(encoded)]
 
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
+        """See `Dialect`."""
         if spec.type.kind in _LISTED:
             return sa.or_(sa.false(), *(column == wanted for wanted in parameters))
         listed = sa.func.json_each(parameters[0]).table_valued("value")
         return column.in_(sa.select(listed.c.value))
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
         return (), [sqlite_codecs.encode_json(value)]
 
     def compare_json(
@@ -91,10 +99,12 @@ class SQLiteDialect:
         value: object,  # noqa: ARG002 - it is in the parameter
         given: Parameters,
     ) -> Expression:
+        """See `Dialect`."""
         found = _follow(*place)
         return sa.func.holdfast_compare(found, literal(how.value), given.next()) == _ONE
 
     def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        """See `Dialect`."""
         return _follow(*place).is_(None)
 
     def match(
@@ -103,6 +113,7 @@ class SQLiteDialect:
         part: Part,
         text: tuple[Expression, bool, bool],
     ) -> Expression:
+        """See `Dialect`."""
         column, steps = place
         wanted, folded, empty = text
         if steps is not None:
@@ -124,12 +135,15 @@ class SQLiteDialect:
                 assert_never(part)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
         return column + amount
 
     def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+        """See `Dialect`."""
         built = insert(table).values({spec.name: parameter(spec.position) for spec in model.fields})
         return built.on_conflict_do_update(
             index_elements=[table.c[name] for name in on],

@@ -91,6 +91,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
         return found
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+        """See `Dialect`."""
         if spec.native_column is None:
             return super().type_of(model, spec)
         collation = self._order_of(spec)
@@ -110,6 +111,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
         return isinstance(stored, postgresql.ENUM) and bool(stored.native_enum)
 
     def type_name(self, spec: FieldSpec) -> str:
+        """Return the name of the type that the column of *spec* has."""
         if spec.native_column is None:
             return super().type_name(spec)
         stored = self.stored(spec)
@@ -128,6 +130,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
                 return super().type_name(spec)
 
     def encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         if spec.native_column is None:
             return super().encoder(spec)
         stored = self.stored(spec)
@@ -142,6 +145,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
                 return super().encoder(spec)
 
     def decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         if spec.native_column is None:
             return super().decoder(spec)
         stored = self.stored(spec)
@@ -150,9 +154,11 @@ class MappedPostgreSQL(PostgreSQLDialect):
         return None
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """See `Dialect`."""
         return super().order(by, _ordered(column), nullable=nullable)
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
         if figure.function in ("min", "max"):
             return super().figure(figure, _ordered(column))
         spans = figure.operand is not None and figure.operand.spec.type.kind is Kind.TIMEDELTA

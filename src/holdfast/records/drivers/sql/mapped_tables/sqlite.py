@@ -67,11 +67,13 @@ class MappedSQLite(SQLiteDialect):
     """`SQLiteDialect`, which knows mapped columns too."""
 
     def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+        """See `Dialect`."""
         return (
             sa.types.NullType() if spec.native_column is not None else super().type_of(model, spec)
         )
 
     def encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         if spec.native_column is None:
             return super().encoder(spec)
         match spec.type.kind:
@@ -85,6 +87,7 @@ class MappedSQLite(SQLiteDialect):
                 return super().encoder(spec)
 
     def decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         if spec.native_column is None:
             return super().decoder(spec)
         match spec.type.kind:
@@ -101,6 +104,7 @@ class MappedSQLite(SQLiteDialect):
                 return super().decoder(spec)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
+        """See `Dialect`."""
         if spec.native_column is not None and spec.type.kind is Kind.DECIMAL:
             return encoded
         return super().list_values(spec, encoded)
@@ -108,14 +112,17 @@ class MappedSQLite(SQLiteDialect):
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
+        """See `Dialect`."""
         if spec.native_column is not None and spec.type.kind is Kind.DECIMAL:
             return sa.or_(sa.false(), *(column == wanted for wanted in parameters))
         return super().in_list(spec, column, parameters)
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
         return super().figure(figure, _units(figure, column) if _is_sum(figure) else column)
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
+        """See `Dialect`."""
         operand = figure.operand
         if operand is not None and operand.spec.native_column is not None and not _is_sum(figure):
             return None if figure.function == "count" else self.decoder(operand.spec)

@@ -51,6 +51,7 @@ class ColumnType(sa.types.TypeDecorator[Any]):
         self.indexed = indexed
 
     def load_dialect_impl(self, dialect: Compiler) -> TypeEngine[Any]:
+        """Return the type that SQLAlchemy's *dialect* makes the column of."""
         ours = DIALECTS[dialect.name]
         spec = self.spec()
         key = _field("key", Kind.INT, Bounds(), "key")

@@ -106,6 +106,7 @@ class SQLiteDatabase:
         self._wait = options.lock_timeout
 
     def engine(self, *, writing: bool) -> sa.Engine:
+        """See `Database`."""
         options = SQLiteOptions(max(self._wait, self._options.lock_timeout))
 
         def opened() -> sqlite3.Connection:
@@ -122,10 +123,12 @@ class SQLiteDatabase:
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
+        """See `Database`."""
         self._wait = wait
         yield
 
     def before(self, connection: sa.Connection) -> Callable[[], None]:
+        """See `Database`."""
         numbers = _sequences(connection)
 
         def look() -> None:
@@ -141,6 +144,7 @@ class SQLiteDatabase:
         return look
 
     def meaning(self, error: Exception) -> Exception | None:
+        """See `Database`."""
         if not isinstance(error, sqlite3.Error):
             return None
         known = sqlite_error(error)
@@ -196,6 +200,7 @@ class PostgreSQLDatabase(_ServerDatabase):
     dialect = DIALECTS["postgresql"]
 
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
+        """See `Database`."""
         options = cast("PostgreSQLOptions", self._options)
         engine = self._engine(
             "postgresql+psycopg",
@@ -218,6 +223,7 @@ class PostgreSQLDatabase(_ServerDatabase):
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
+        """See `Database`."""
         engine = self.engine(writing=True)
         # Held by a transaction of its own, so that a migration may commit in between.
         with engine.connect() as connection, connection.begin():
@@ -233,6 +239,7 @@ class PostgreSQLDatabase(_ServerDatabase):
             yield
 
     def meaning(self, error: Exception) -> Exception | None:
+        """See `Database`."""
         code = getattr(error, "sqlstate", "")
         if sqlstate_failure(str(code)).kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("postgresql: a lock was not granted in time")
@@ -248,6 +255,7 @@ class MariaDBDatabase(_ServerDatabase):
     dialect = DIALECTS["mariadb"]
 
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
+        """See `Database`."""
         options = self._options
         patience = max(1, round(options.lock_timeout)) if options.lock_timeout else _FOREVER
         settings = {
@@ -269,6 +277,7 @@ class MariaDBDatabase(_ServerDatabase):
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
+        """See `Database`."""
         with self.engine(writing=True).connect() as connection:
             name = sa.text("SELECT GET_LOCK(CONCAT('holdfast ', MD5(DATABASE())), :wait)")
             if connection.scalar(name, {"wait": wait}) != 1:
@@ -276,6 +285,7 @@ class MariaDBDatabase(_ServerDatabase):
             yield  # the lock goes with the connection
 
     def meaning(self, error: Exception) -> Exception | None:
+        """See `Database`."""
         code = error.args[0] if error.args else None
         kind = errno_failure(code).kind if isinstance(code, int) else FailureKind.UNKNOWN
         if kind is FailureKind.LOCK_TIMEOUT:

@@ -67,6 +67,7 @@ class Migrator:
     # --- looking ----------------------------------------------------------------------------
 
     def history(self) -> tuple[Revision, ...]:
+        """See `Migrations`."""
         with self._reading() as (script, context):
             heads = set(context.get_current_heads())
             self._check_known(script, heads)
@@ -84,6 +85,7 @@ class Migrator:
             )
 
     def check(self) -> tuple[Difference, ...]:
+        """See `Migrations`."""
         with self._reading() as (script, context):
             there, newest = set(context.get_current_heads()), set(script.get_heads())
             found: list[Difference] = []
@@ -96,6 +98,7 @@ class Migrator:
     # --- writing files ----------------------------------------------------------------------
 
     def create(self, message: str, *, empty: bool) -> Path | None:
+        """See `Migrations`."""
         words = _checked(message)
         with self._reading() as (script, context):
             newest = set(script.get_heads())
@@ -161,6 +164,8 @@ class Migrator:
     # --- moving -----------------------------------------------------------------------------
 
     def upgrade(self, revision: str) -> MigrationResult:
+        """See `Migrations`."""
+
         def plan(script: ScriptDirectory, heads: Any, connection: sa.Connection) -> Steps:
             if not script.get_heads():
                 raise ConfigurationError(f"there are no migrations in {self._versions}")
@@ -171,12 +176,15 @@ class Migrator:
         return self._move(plan)
 
     def downgrade(self, revision: str) -> MigrationResult:
+        """See `Migrations`."""
         return self._move(lambda script, heads, _: script._downgrade_revs(revision, heads))  # noqa: SLF001
 
     def stamp(self, revision: str) -> MigrationResult:
+        """See `Migrations`."""
         return self._move(lambda script, heads, _: script._stamp_revs(revision, heads))  # noqa: SLF001
 
     def sql(self, start: str, end: str) -> str:
+        """See `Migrations`."""
         with self._prepared() as script:
             up = end != "base" and (
                 start == "base" or end not in {each.revision for each in _line(script, start)}

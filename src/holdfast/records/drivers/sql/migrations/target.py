@@ -110,4 +110,5 @@ def _add_limit(table: sa.Table, spec: FieldSpec) -> None:
 
 
 def limit_name(table: str, column: str) -> str:
+    """Return the name of the constraint that keeps a column's numbers in bounds."""
     return named("ck", table, [column])

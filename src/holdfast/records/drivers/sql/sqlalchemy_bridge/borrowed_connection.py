@@ -40,9 +40,12 @@ class BorrowedConnection:
 
     @property
     def awaited(self) -> bool:
+        """Tell whether its driver is awaited, so that SQLAlchemy needs greenlets."""
         return bool(self._engine.dialect.is_async)
 
     async def open(self) -> None:
+        """Let SQLAlchemy begin to use the connection."""
+
         def start() -> None:
             connection = self._engine.connect()
             self._engine.dialect.initialize(connection)
@@ -100,6 +103,7 @@ class BorrowedConnection:
 
     @property
     def connection(self) -> sa.Connection:
+        """SQLAlchemy's connection; there is one after `open`."""
         assert self._connection is not None
         return self._connection
 
@@ -129,11 +133,13 @@ class BorrowedConnection:
         return await self.step(nested)
 
     def session(self) -> orm.Session:
+        """Return a blocking session of SQLAlchemy's on the connection."""
         return orm.Session(
             self.connection, join_transaction_mode="create_savepoint", expire_on_commit=False
         )
 
     def async_session(self) -> AsyncSession:
+        """Return an awaited session of SQLAlchemy's on the connection."""
         from sqlalchemy.ext.asyncio import AsyncSession  # noqa: PLC0415 - an extra
 
         made = AsyncSession(expire_on_commit=False, join_transaction_mode="create_savepoint")
@@ -141,6 +147,7 @@ class BorrowedConnection:
         return made
 
     async def close(self) -> None:
+        """Take the connection back, in a transaction as it was lent. Idempotent."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
 

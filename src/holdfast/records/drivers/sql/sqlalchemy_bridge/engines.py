@@ -39,17 +39,23 @@ class Lent:
         raise NotImplementedError
 
     def on_connect(self) -> Callable[[Any], None] | None:
+        """Set nothing up: the owner has."""
         return None
 
-    def do_begin(self, dbapi_connection: Any) -> None: ...
+    def do_begin(self, dbapi_connection: Any) -> None:
+        """Leave it to the owner."""
 
-    def do_commit(self, dbapi_connection: Any) -> None: ...
+    def do_commit(self, dbapi_connection: Any) -> None:
+        """Leave it to the owner."""
 
-    def do_rollback(self, dbapi_connection: Any) -> None: ...
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        """Leave it to the owner."""
 
-    def do_close(self, dbapi_connection: Any) -> None: ...
+    def do_close(self, dbapi_connection: Any) -> None:
+        """Leave it to the owner."""
 
-    def do_terminate(self, dbapi_connection: Any) -> None: ...
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        """Leave it to the owner."""
 
 
 @dataclass(frozen=True, slots=True)
