@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.cache.conformance.expiry import ExpiryCases
-from holdfast.cache.conformance.filling import FillingCases
+from holdfast.cache.conformance.expiry_cases import ExpiryCases
 from holdfast.cache.conformance.harness import CacheHarness, blocking_cache
-from holdfast.cache.conformance.naming import NamingCases
-from holdfast.cache.conformance.values import ValueCases
+from holdfast.cache.conformance.load_cases import LoadCases
+from holdfast.cache.conformance.name_cases import NameCases
+from holdfast.cache.conformance.value_cases import ValueCases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.anyio
-class CacheConformance(ValueCases, ExpiryCases, NamingCases, FillingCases):
+class CacheConformance(ValueCases, ExpiryCases, NameCases, LoadCases):
     """Inherit this as a test class and give it a fixture ``harness``."""
 
     @pytest.fixture

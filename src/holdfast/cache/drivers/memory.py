@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from holdfast.cache.driver import HEAD, LEASE, Outcome, closed
+from holdfast.cache.driver import HEAD, LOAD_LOCK, CacheCapability, Outcome, closed
 from holdfast.errors import StorageError
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _Entry = tuple[bytes, float | None]  # the value, and the clock's seconds at which it ends
 
 
-class MemoryDriver:
+class MemoryCacheDriver:
     """A dict in order of use, and a heap of the times at which entries end.
 
     Safe to use from many threads. *max_bytes* counts names, values and what Python takes around
     them; with *max_entries* 0 it forgets everything at once.
     """
+
+    name = "memory"
+    capabilities = frozenset({CacheCapability.ATOMIC_BATCHES})
 
     def __init__(
         self,
@@ -89,33 +92,16 @@ class MemoryDriver:
             self._make_room()
         return Outcome.APPLIED
 
-    async def swap(
+    async def swap_many(
         self,
-        name: str,
-        value: bytes | None,
+        swaps: Sequence[Swap],
         *,
-        over: bytes | None,
-        ttl: int | None = None,
+        ttl: int | None,
         shared: bool = False,  # noqa: ARG002 - this process is all there is
-    ) -> bool:
+    ) -> list[bool]:
+        """Do each of *swaps* in one turn; see `CacheDriver.swap_many`."""
         with self._mutex:
-            there = self._get(name)
-            if (there is None) != (over is None):
-                return False
-            if there is not None and over is not None and not there.startswith(over):
-                return False
-            if value is None:
-                self._remove(name)
-            else:
-                self._put(name, value, self._end(ttl))
-                self._make_room()
-            return True
-
-    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
-        with self._mutex:
-            return [
-                await self.swap(swap.name, swap.value, over=swap.over, ttl=ttl) for swap in swaps
-            ]
+            return [self._swap(swap, ttl) for swap in swaps]
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
         with self._mutex:
@@ -143,7 +129,7 @@ class MemoryDriver:
     async def expire(self, name: str, ttl: int | None) -> bool:
         with self._mutex:
             there = self._get(name)
-            if there is None or there.startswith(LEASE):
+            if there is None or there.startswith(LOAD_LOCK):
                 return False
             self._put(name, there, self._end(ttl))
             return True
@@ -167,6 +153,19 @@ class MemoryDriver:
                     if (entry := self._entries.get(name)) is not None and self._lives(entry)
                 ]
             yield batch
+
+    def _swap(self, swap: Swap, ttl: int | None) -> bool:
+        there = self._get(swap.name)
+        if (there is None) != (swap.over is None):
+            return False
+        if there is not None and swap.over is not None and not there.startswith(swap.over):
+            return False
+        if swap.value is None:
+            self._remove(swap.name)
+        else:
+            self._put(swap.name, swap.value, self._end(ttl))
+            self._make_room()
+        return True
 
     def _end(self, ttl: int | None) -> float | None:
         return None if ttl is None else self._clock() + ttl / 1000
