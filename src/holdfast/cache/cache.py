@@ -279,7 +279,7 @@ class Cache(Generic[T]):
     ) -> T:
         """Return the value of *key*; when there is none, what *load* returns, stored for *ttl*.
 
-        One load per key at a time, in all processes; whoever comes meanwhile waits for it, up to
+        One load per key at a time, in all processes; callers who come meanwhile wait for it, up to
         the option load_timeout. What *load* raises goes to all who wait, and nothing is stored. A
         write or invalidation of the key or a tag during the load makes it void: it is returned and
         not stored. For *stale* seconds after its end a value is still returned, while it is loaded

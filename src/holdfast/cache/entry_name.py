@@ -36,7 +36,7 @@ def names_by_key(keys: Iterable[str]) -> dict[str, str]:
 
 
 def refresh_name_of(name: str) -> str:
-    """Return the name under which whoever loads *name* again says so."""
+    """Return the name under which a caller who loads *name* again says so."""
     return "r:" + name.removeprefix(KEYS)
 
 

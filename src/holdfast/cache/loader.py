@@ -1,7 +1,7 @@
 """Loads what is missing: one load of a key at a time, and none that an invalidation overtook.
 
-**The load lock.** Whoever loads a value first swaps a load lock into its place in the store. Any
-write or invalidation of the key replaces the lock, and the value is stored only by a swap over
+**The load lock.** The caller who loads a value first swaps a load lock into its place in the store.
+Any write or invalidation of the key replaces the lock, and the value is stored only by a swap over
 that very lock; so a value that was loaded before an invalidation is never stored after it. To
 everybody else the lock says that somebody is loading. It lives `load_timeout` seconds, so that one
 whose process died does not stay forever.
@@ -68,8 +68,8 @@ class LoadRequest(Generic[T]):
 class _Flight:
     """A load that runs as a task of its own.
 
-    *began* orders the start of the load among the calls: whoever called before may take its value.
-    So may whoever finds its load lock, which starts with *fence*, for then nothing has made it
+    *began* orders the start of the load among the calls: a caller from before may take its value.
+    So may one who finds its load lock, which starts with *fence*, for then nothing has made it
     void. Nobody waits for it beyond *overdue*, on the loop's clock.
     """
 
@@ -324,7 +324,7 @@ class Loader:
         self._running.discard(task)
         self._forget(name, flight)
         if not task.cancelled():
-            task.exception()  # seen: whoever waited got it
+            task.exception()  # seen: the callers who waited got it
 
     def _forget(self, name: str, flight: _Flight) -> None:
         if self._flights.get(name) is flight:
@@ -341,5 +341,5 @@ class Loader:
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
-                self._forget(name, flight)  # whoever comes now starts another
+                self._forget(name, flight)  # the next caller starts another
                 flight.task.cancel()

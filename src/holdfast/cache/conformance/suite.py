@@ -24,16 +24,19 @@ class CacheConformance(ValueCases, ExpiryCases, NameCases, LoadCases):
 
     @pytest.fixture
     def anyio_backend(self) -> str:
+        """Run the async cases on asyncio."""
         return "asyncio"
 
     @pytest.fixture
     def harness(self) -> CacheHarness:
+        """Return the backend's harness; the test class overrides this."""
         raise NotImplementedError("the test class gives a fixture that returns its harness")
 
     @pytest.fixture(params=["async", "blocking"])
     async def cache(
         self, harness: CacheHarness, request: pytest.FixtureRequest
     ) -> AsyncIterator[Cache[object]]:
+        """Open the harness's cache, async and blocking."""
         opening = harness.open() if request.param == "async" else blocking_cache(harness)
         async with opening as cache:
             yield cache

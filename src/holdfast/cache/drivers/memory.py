@@ -74,10 +74,12 @@ class MemoryCacheDriver:
             self.clear()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
+        """Return what is stored under *names*, by position."""
         with self._mutex:
             return [self._get(name) for name in names]
 
     async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
+        """Store all *items* in one step. Raises StorageError for one that is larger than all."""
         with self._mutex:
             self._check()
             for name, value in items:
@@ -104,6 +106,7 @@ class MemoryCacheDriver:
             return [self._swap(swap, ttl) for swap in swaps]
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
+        """Remove *names*, and what *pattern* fits, in one step."""
         with self._mutex:
             self._check()
             self._remove_all(names)
@@ -112,6 +115,7 @@ class MemoryCacheDriver:
         return Outcome.APPLIED
 
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
+        """Add to the number under *name*; see `CacheDriver.increment`."""
         with self._mutex:
             there = self._get(name)
             if there is None:
@@ -127,6 +131,7 @@ class MemoryCacheDriver:
             return total
 
     async def expire(self, name: str, ttl: int | None) -> bool:
+        """Give what is there a new time to live; tell whether a value was there."""
         with self._mutex:
             there = self._get(name)
             if there is None or there.startswith(LOAD_LOCK):
@@ -135,6 +140,7 @@ class MemoryCacheDriver:
             return True
 
     async def ttl(self, name: str) -> int | None:
+        """Return the milliseconds left, -1 for forever, None when nothing is there."""
         with self._mutex:
             if self._get(name) is None:
                 return None
@@ -142,6 +148,7 @@ class MemoryCacheDriver:
             return -1 if end is None else max(1, round((end - self._clock()) * 1000))
 
     async def scan(self, prefix: str) -> AsyncIterator[list[tuple[str, bytes]]]:
+        """Yield names that start with *prefix*, with their first bytes."""
         with self._mutex:
             self._check()
             names = [name for name in self._entries if name.startswith(prefix)]

@@ -3,8 +3,8 @@
 **Near-cache validity.** The store tells of changes, in order with its answers: an answer to what
 was asked at a time proves that every change before that time was heard of. So copies are valid for
 a fixed time that begins when the last answered question was *asked* (not when its answer came),
-and whoever changes something waits for as long before it says APPLIED. By then whoever has a copy
-either heard of the change, or its validity is over. The argument is that of Gray and Cheriton,
+and every writer waits for as long before it says APPLIED. By then a process with copies either
+heard of the change, or its copies are no longer valid. The argument is that of Gray and Cheriton,
 "Leases", SOSP 1989.
 
 **The mark.** Writers wait only where somebody keeps copies: such processes mark the namespace in

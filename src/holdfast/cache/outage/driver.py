@@ -52,7 +52,7 @@ class FallbackDriver:
     """A driver over *remote* that goes on without it; also the cache's monitor.
 
     *on_loss* is called when the store goes away, and when something is written down for one that
-    is used: whoever made this driver then calls `recover` until it returns True. *due* is asked by
+    is used: the owner of this driver then calls `recover` until it returns True. *due* is asked by
     a call that finds the store away, and tells whether to try it first. After `close` every call
     raises RuntimeError.
     """

@@ -58,7 +58,7 @@ class ReconnectThread:
         pause = FIRST_PAUSE
         while not self._stopped.is_set():
             if self._tried():
-                with self._mutex:  # whoever finds the store lost after this starts another thread
+                with self._mutex:  # a caller who finds the store lost after this starts another
                     if not self._down():
                         self._thread = None
                         return

@@ -114,7 +114,7 @@ class RedisConnection(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go; whoever waits gets UnavailableError. Idempotent."""
+        """Let go; callers who wait get UnavailableError. Idempotent."""
 
     async def ask(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the answers by position; see `RedisCommands.ask`."""
@@ -238,7 +238,7 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
         return await future
 
     def close(self) -> None:
-        """Let go at once; whoever waits gets UnavailableError. Idempotent."""
+        """Let go at once; callers who wait get UnavailableError. Idempotent."""
         self._end(f"redis {self._endpoint}: the connection was closed")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
