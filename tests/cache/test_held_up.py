@@ -59,8 +59,8 @@ def hold_after_the_look(cache, line):
     return releases
 
 
-async def test_a_lease_that_arrives_after_its_load_began_admits_nothing(redis, line):
-    """Between them somebody may have changed what was loaded, and found no lease to replace."""
+async def test_a_load_lock_that_arrives_after_its_load_began_admits_nothing(redis, line):
+    """Between them somebody may have changed what was loaded, and found no load lock to replace."""
     async with open_cache(line.url, options=QUICK) as cache, open_cache(redis.url) as other:
 
         async def load():
@@ -201,7 +201,7 @@ async def test_an_invalidation_that_is_cancelled_on_its_way_is_carried_out(redis
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
-async def test_a_load_that_is_cancelled_on_its_way_to_a_lease_leaves_none(redis, line, many):
+async def test_a_load_that_is_cancelled_on_its_way_to_a_load_lock_leaves_none(redis, line, many):
     """Or everybody else would wait for it, as long as a load may take."""
     async with open_cache(line.url, options=PATIENT) as cache, open_cache(redis.url) as other:
 
@@ -224,8 +224,8 @@ async def test_a_load_that_is_cancelled_on_its_way_to_a_lease_leaves_none(redis,
             assert await other.get_or_set("k", lambda: loaded("loaded")) == "loaded"
 
 
-async def test_a_lease_ends_with_the_time_that_a_load_may_take(redis):
-    """So that the lease of a process that died is no key for ever."""
+async def test_a_load_lock_ends_with_the_time_that_a_load_may_take(redis):
+    """So that the load lock of a process that died is not there forever."""
     async with open_cache(redis.url, options=replace(QUICK, load_timeout=7.0)) as cache:
         left = {}
 

@@ -108,7 +108,8 @@ class FallbackDriver:
         health = await probed(self._probe)
         with self._mutex:
             pending = self._pending()
-            waits = f"{pending} invalidations wait for it" if pending else ""
+            wait = "invalidation waits" if pending == 1 else "invalidations wait"
+            waits = f"{pending} {wait} for it" if pending else ""
             if self._journal.overflowed:
                 waits += ", one of which stands for all keys"
             if health.state is HealthState.UP and pending:
