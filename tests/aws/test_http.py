@@ -57,7 +57,7 @@ def scripted(*connections):
     thread.start()
     with listener:
         yield HTTPEndpoint(False, "127.0.0.1", listener.getsockname()[1]), accepted
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
 
 

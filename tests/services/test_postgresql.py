@@ -56,7 +56,7 @@ def test_killed_it_starts_again_even_where_its_process_id_is_anothers_now(databa
         begin(databases)
         assert stranger.poll() is None
     finally:
-        stranger.communicate(b"\n", timeout=10)
+        stranger.communicate(b"\n", timeout=60)
     assert {"postgresql", "pgbouncer"} <= set(endpoints(databases))
 
 

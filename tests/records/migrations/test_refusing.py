@@ -50,7 +50,7 @@ def two_processes():
     assert [each.stdout.readline() for each in running] == ["ready\n", "ready\n"]
     yield running
     for each in running:
-        each.communicate(timeout=30)
+        each.communicate(timeout=120)
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ HELD = """\
 
     here = pathlib.Path(__file__).parent
     (here / "inside").touch()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not (here / "go").exists() and time.monotonic() < end:
         time.sleep(0.01)
     op.create_table("more", sa.Column("x", sa.Integer))
@@ -227,7 +227,7 @@ CONNECTIONS = {
 
 
 def until(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
@@ -271,12 +271,12 @@ async def test_waiting_for_another_migration_has_an_end(database, tmp_path, migr
         with other.alone(5), other.engine(writing=True).connect() as connection:
             with connection.begin():
                 inside.set()
-                done.wait(30)
+                done.wait(120)
 
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        assert inside.wait(10)
+        assert inside.wait(120)
         impatient = f"{database.url}?lock_timeout=0.1"
         with pytest.raises(LockTimeoutError):
             await Migrations(impatient, BOTH, folder=tmp_path, wait=0.2).upgrade()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 X = TypeVar("X", bound=HoldfastError)
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds that anything of the suite may take before it counts as hanging."""
 
 
