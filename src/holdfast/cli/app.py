@@ -22,7 +22,7 @@ from holdfast.cli.commands.show import show
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.worker import worker
 from holdfast.cli.exit_codes import Exit, exit_of
-from holdfast.cli.options import Session
+from holdfast.cli.options import ProgramState
 from holdfast.cli.output import ReaderLeftError, complain
 from holdfast.errors import HoldfastError
 
@@ -60,7 +60,7 @@ def _program(
 
 def main() -> NoReturn:
     """Run the program and exit; an error is one line that says what was wrong."""
-    session = Session()
+    session = ProgramState()
     try:
         code = app(prog_name="holdfast", obj=session, standalone_mode=False)
     except typer.TyperException as error:

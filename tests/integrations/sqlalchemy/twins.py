@@ -10,8 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from holdfast.records.conformance import entities as own
-from holdfast.records.conformance.entities import MOMENT, Camera, Colour, Level, Point
+from holdfast.records.conformance import sample_entities as own
+from holdfast.records.conformance.sample_entities import MOMENT, Camera, Colour, GridPoint, Level
 from holdfast.uuid7 import uuid7
 
 JSON = sa.JSON(none_as_null=True)
@@ -73,17 +73,17 @@ class LevelNumber(sa.TypeDecorator[Level]):
         return None if value is None else Level(value)
 
 
-class PointDocument(sa.TypeDecorator[Point]):
+class PointDocument(sa.TypeDecorator[GridPoint]):
     impl = sa.JSON(none_as_null=True)
     cache_ok = True
 
     def process_bind_param(self, value, dialect):
-        if not isinstance(value, Point):
-            raise TypeError("expected Point")
+        if not isinstance(value, GridPoint):
+            raise TypeError("expected GridPoint")
         return dataclasses.asdict(value)
 
     def process_result_value(self, value, dialect):
-        return None if value is None else Point(**value)
+        return None if value is None else GridPoint(**value)
 
 
 class CameraDocument(sa.TypeDecorator[Camera]):
@@ -122,7 +122,7 @@ class Specimen(Base):
     level: Mapped[Level] = mapped_column(LevelNumber, default=Level.LOW)
     attributes: Mapped[dict[str, object]] = mapped_column(default=dict)
     items: Mapped[list[object]] = mapped_column(default=list)
-    point: Mapped[Point] = mapped_column(PointDocument, default=lambda: Point(0.0, 0.0))
+    point: Mapped[GridPoint] = mapped_column(PointDocument, default=lambda: GridPoint(0.0, 0.0))
     camera: Mapped[Camera] = mapped_column(CameraDocument, default=lambda: Camera(name="front"))
     label: Mapped[str | None] = mapped_column(sa.String(10))
     maybe_flag: Mapped[bool | None]
@@ -137,7 +137,7 @@ class Specimen(Base):
     maybe_token: Mapped[UUID | None]
     maybe_colour: Mapped[Colour | None] = mapped_column(COLOUR)
     maybe_attributes: Mapped[dict[str, object] | None] = mapped_column(JSON)
-    maybe_point: Mapped[Point | None] = mapped_column(PointDocument)
+    maybe_point: Mapped[GridPoint | None] = mapped_column(PointDocument)
     version: Mapped[int] = mapped_column()
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship,
 
 from holdfast import Predicate, Repository, Transaction
 from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
-from holdfast.records.conformance.entities import Author, Tally
+from holdfast.records.conformance.sample_entities import Author, Tally
 
 
 async def use(authors: Repository[Author], tallies: Repository[Tally], key: UUID) -> str:

@@ -10,7 +10,7 @@ from holdfast.cache.conformance.expiry_cases import ExpiryCases
 from holdfast.cache.conformance.harness import CacheHarness, blocking_cache
 from holdfast.cache.conformance.load_cases import LoadCases
 from holdfast.cache.conformance.name_cases import NameCases
-from holdfast.cache.conformance.value_cases import ValueCases
+from holdfast.cache.conformance.stored_value_cases import ValueCases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BorrowedConnection(Protocol):
+class LentConnection(Protocol):
     """A transaction's connection as SQLAlchemy has it; it never commits. Also a `Borrower`."""
 
     async def open(self) -> None:
@@ -56,7 +56,7 @@ class BorrowedConnection(Protocol):
 class _Lender(Protocol):
     """A driver's transaction in which SQLAlchemy can work."""
 
-    def lend(self) -> BorrowedConnection: ...
+    def lend(self) -> LentConnection: ...
 
 
 async def execute(
@@ -98,11 +98,11 @@ async def orm_session(transaction: Transaction) -> AsyncIterator[AsyncSession]:
             await session.commit()
 
 
-async def borrowed_connection(transaction: Transaction) -> BorrowedConnection:
+async def borrowed_connection(transaction: Transaction) -> LentConnection:
     """Return the connection of *transaction*, lent to SQLAlchemy until the transaction ends."""
     lender = cast("_Lender", transaction.lender)  # what the capability promises
     if transaction.borrower is not None:
-        return cast("BorrowedConnection", transaction.borrower)
+        return cast("LentConnection", transaction.borrower)
     connection = lender.lend()
     await connection.open()
     transaction.lend_to(connection)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from holdfast.errors import DuplicateError, InvalidQueryError, InvalidValueError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Author, Level, Setting, Specimen, Tally
 from holdfast.records.conformance.lab import same
+from holdfast.records.conformance.sample_entities import Author, Level, Setting, Specimen, Tally
 from holdfast.records.field import count
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeAlias
 
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Author, Setting, Tally
+from holdfast.records.conformance.sample_entities import Author, Setting, Tally
 from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from holdfast.errors import UnsupportedError
 from holdfast.records.class_adapter import ArgumentTranslator, ClassAdapter, InstanceAdapter
 from holdfast.records.conformance.case import Case, case
-from holdfast.records.conformance.entities import Author, Book, Setting
+from holdfast.records.conformance.sample_entities import Author, Book, Setting
 from holdfast.records.driver import StoreCapability
 from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.model import Model

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Camera, Point, Specimen
 from holdfast.records.conformance.lab import same
+from holdfast.records.conformance.sample_entities import Camera, GridPoint, Specimen
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
@@ -223,15 +223,15 @@ async def what_is_no_json_is_refused_with_its_place(lab: Lab) -> None:
 async def dataclasses_and_models_are_kept_as_json(lab: Lab) -> None:
     repository = lab.repository(Specimen)
     given = await repository.add(
-        Specimen(point=Point(1.5, 2.0, "corner"), camera=Camera(name="rear", tags=["x"]))
+        Specimen(point=GridPoint(1.5, 2.0, "corner"), camera=Camera(name="rear", tags=["x"]))
     )
     found = await repository.get_one(given.id)
-    assert type(found.point) is Point
+    assert type(found.point) is GridPoint
     assert type(found.camera) is Camera
     assert found.maybe_point is None
     assert await repository.count(Specimen.point["label"] == "corner") == 1
     assert await repository.count(Specimen.point["x"] > 1) == 1
     assert await repository.count(Specimen.camera["tags"][0] == "x") == 1
     assert await repository.count(Specimen.camera["port"] == 554) == 1
-    assert await repository.count(Specimen.point == Point(1.5, 2.0, "corner")) == 1
-    assert await repository.count(Specimen.point == Point(1.5, 2.0)) == 0
+    assert await repository.count(Specimen.point == GridPoint(1.5, 2.0, "corner")) == 1
+    assert await repository.count(Specimen.point == GridPoint(1.5, 2.0)) == 0

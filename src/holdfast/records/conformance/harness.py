@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.records.conformance.entities import ENTITIES
+from holdfast.records.conformance.sample_entities import ENTITIES
 from holdfast.records.connect import open_blocking, open_store
 from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything

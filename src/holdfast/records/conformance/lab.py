@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.blocking import run
 from holdfast.errors import HoldfastError
-from holdfast.records.conformance.entities import ENTITIES
+from holdfast.records.conformance.sample_entities import ENTITIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

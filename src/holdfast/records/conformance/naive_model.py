@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from holdfast.records.conformance.entities import Sample
+from holdfast.records.conformance.sample_entities import Sample
 from holdfast.records.query import everything
 
 if TYPE_CHECKING:

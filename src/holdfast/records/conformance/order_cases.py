@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Note, Setting, Specimen, Tally
+from holdfast.records.conformance.sample_entities import Note, Setting, Specimen, Tally
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

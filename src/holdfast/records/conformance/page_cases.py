@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Setting, Specimen, Tally
+from holdfast.records.conformance.sample_entities import Setting, Specimen, Tally
 from holdfast.records.query import everything
 
 if TYPE_CHECKING:

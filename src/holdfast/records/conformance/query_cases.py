@@ -8,7 +8,7 @@ from uuid import UUID
 
 from holdfast.errors import InvalidQueryError, MultipleFoundError, NotFoundError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import (
+from holdfast.records.conformance.sample_entities import (
     MOMENT,
     Author,
     Book,

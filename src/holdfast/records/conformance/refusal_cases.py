@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Setting
+from holdfast.records.conformance.sample_entities import Setting
 from holdfast.records.declaration import key
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field

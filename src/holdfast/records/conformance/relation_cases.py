@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import ForeignKeyError, InvalidQueryError, NotLoadedError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Author, Book, Chapter, Note, Tally
+from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Note, Tally
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything

@@ -29,7 +29,6 @@ from holdfast.errors import (
     PreconditionFailedError,
     StaleVersionError,
 )
-from holdfast.records.conformance.entities import ENTITIES, Sample
 from holdfast.records.conformance.lab import Clock
 from holdfast.records.conformance.naive_model import (
     Condition,
@@ -40,6 +39,7 @@ from holdfast.records.conformance.naive_model import (
     orders_of,
     predicate_of,
 )
+from holdfast.records.conformance.sample_entities import ENTITIES, Sample
 from holdfast.records.driver import StoreCapability
 
 if TYPE_CHECKING:

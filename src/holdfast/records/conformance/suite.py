@@ -26,8 +26,8 @@ from holdfast.records.conformance import (
 )
 from holdfast.records.conformance.capability_cases import REFUSALS
 from holdfast.records.conformance.case import Case, cases_of
-from holdfast.records.conformance.entities import ENTITIES
 from holdfast.records.conformance.lab import PATIENCE, Clock, Lab
+from holdfast.records.conformance.sample_entities import ENTITIES
 from holdfast.records.conformance.state_machine import compare_with_model
 from holdfast.records.driver import StoreCapability
 

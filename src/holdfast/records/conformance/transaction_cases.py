@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import DuplicateError, StaleVersionError, TransactionError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Author, Setting, Tally
+from holdfast.records.conformance.sample_entities import Author, Setting, Tally
 from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything
 from holdfast.records.transaction import Transaction

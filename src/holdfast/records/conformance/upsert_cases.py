@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import DuplicateError, ForeignKeyError, InvalidQueryError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import Author, Book, Chapter, Note
+from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Note
 from holdfast.records.driver import StoreCapability
 
 if TYPE_CHECKING:

@@ -9,18 +9,18 @@ from uuid import UUID
 
 from holdfast.errors import InvalidValueError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import (
+from holdfast.records.conformance.lab import same
+from holdfast.records.conformance.sample_entities import (
     Author,
     Camera,
     Colour,
+    GridPoint,
     Level,
     Note,
-    Point,
     Setting,
     Specimen,
     Tally,
 )
-from holdfast.records.conformance.lab import same
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ EDGES: dict[str, tuple[object, ...]] = {
     "token": (UUID(int=0), UUID(int=2**128 - 1), UUID("00000000-0000-4000-8000-00000000abcd")),
     "colour": tuple(Colour),
     "level": tuple(Level),
-    "point": (Point(1.5, -2.0), Point(0.0, 0.0, "origin \U0001f3a5")),
+    "point": (GridPoint(1.5, -2.0), GridPoint(0.0, 0.0, "origin \U0001f3a5")),
     "camera": (Camera(name=""), Camera(name="rear", port=8554, tags=["a", "a", ""])),
 }
 NULLABLE = {
@@ -84,7 +84,7 @@ NULLABLE = {
     "maybe_token": UUID(int=0),
     "maybe_colour": Colour.GREEN,
     "maybe_attributes": {},
-    "maybe_point": Point(0.0, 0.0),
+    "maybe_point": GridPoint(0.0, 0.0),
 }
 
 
@@ -222,7 +222,7 @@ WRONG: tuple[tuple[str, object, str], ...] = (
     ("colour", "red", "VALUE-9"),
     ("level", 1, "VALUE-9"),
     ("point", {"x": 1.0, "y": 2.0}, "VALUE-9"),
-    ("point", Point(float("nan"), 0.0), "VALUE-9"),
+    ("point", GridPoint(float("nan"), 0.0), "VALUE-9"),
     ("camera", "front", "VALUE-9"),
 )
 
@@ -360,7 +360,7 @@ async def keys_of_every_type_are_told_apart(lab: Lab) -> None:
 @case("COPY-1")
 async def what_is_returned_is_a_copy(lab: Lab) -> None:
     repository = lab.repository(Specimen)
-    given = Specimen(attributes={"list": [1, {"deep": 1}]}, items=[[1]], point=Point(1.0, 2.0))
+    given = Specimen(attributes={"list": [1, {"deep": 1}]}, items=[[1]], point=GridPoint(1.0, 2.0))
     added = await repository.add(given)
     found = await repository.get_one(given.id)
     (listed,) = await repository.find()
@@ -378,7 +378,7 @@ async def what_is_returned_is_a_copy(lab: Lab) -> None:
         stored = await repository.get_one(given.id)
         assert stored.attributes == {"list": [1, {"deep": 1}]}
         assert stored.items == [[1]]
-        assert stored.point == Point(1.0, 2.0)
+        assert stored.point == GridPoint(1.0, 2.0)
         assert stored.camera.tags == []
         assert stored.text == ""
 

@@ -16,14 +16,14 @@ from holdfast.errors import (
     StaleVersionError,
 )
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.entities import (
+from holdfast.records.conformance.lab import same
+from holdfast.records.conformance.sample_entities import (
     Author,
     Book,
     Setting,
     Specimen,
     Tally,
 )
-from holdfast.records.conformance.lab import same
 from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything
 from holdfast.uuid7 import uuid7

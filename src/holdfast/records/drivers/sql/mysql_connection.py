@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OLDEST = (10, 10)  # MariaDB 10.10, the first that knows today's letters
 
 
-class Cursor(Protocol):
+class MySQLCursor(Protocol):
     """A cursor whose calls are awaited."""
 
     @property
@@ -54,7 +54,7 @@ class MySQLConnection:
     errors: ClassVar[tuple[type[Exception], type[Exception], tuple[type[Exception], ...]]]
     """The driver's exceptions: any of its own, its protocol's, and the network's."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: MySQLCursor) -> None:
         self._cursor = cursor
 
     def is_open(self) -> bool:

@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 class PyMySQLCursor:
     """PyMySQL's cursor, whose calls can be awaited."""
 
-    def __init__(self, cursor: pymysql.cursors.Cursor) -> None:
+    def __init__(self, cursor: pymysql.cursors.MySQLCursor) -> None:
         self._cursor = cursor
 
     @property
     def description(self) -> object:
-        """See `Cursor`."""
+        """See `MySQLCursor`."""
         return self._cursor.description
 
     @property
     def rowcount(self) -> int:
-        """See `Cursor`."""
+        """See `MySQLCursor`."""
         count: int = self._cursor.rowcount
         return count
 
     async def execute(self, sql: str, values: tuple[object, ...] | None) -> int:
-        """See `Cursor`."""
+        """See `MySQLCursor`."""
         count: int = self._cursor.execute(sql, values)
         return count
 
     async def fetchall(self) -> Sequence[Sequence[object]]:
-        """See `Cursor`."""
+        """See `MySQLCursor`."""
         found: Sequence[Sequence[object]] = self._cursor.fetchall()
         return found
 
     async def nextset(self) -> object:
-        """See `Cursor`."""
+        """See `MySQLCursor`."""
         return self._cursor.nextset()
 
 

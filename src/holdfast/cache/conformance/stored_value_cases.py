@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Clip:
+class Recording:
     """A value with a type."""
 
     id: UUID
@@ -28,7 +28,7 @@ class Clip:
     frames: list[int]
 
 
-class Level(enum.IntEnum):
+class Grade(enum.IntEnum):
     """Small numbers that look like digits of text when encoded."""
 
     LOW = 48
@@ -84,13 +84,15 @@ class ValueCases:
         assert await cache.get("k") == {"list": [1]}
 
     async def test_a_typed_cache_gives_its_type(self, cache: Cache[object]) -> None:
-        clip = Clip(UUID(int=5), "x", datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), [1, 2])
-        clips = cache.typed(Clip)
+        clip = Recording(
+            UUID(int=5), "x", datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), [1, 2]
+        )
+        clips = cache.typed(Recording)
         await clips.set("k", clip)
         assert await clips.get("k") == clip
         assert await clips.get_many(["k"]) == {"k": clip}
-        levels = cache.typed(Level)
-        for level in Level:
+        levels = cache.typed(Grade)
+        for level in Grade:
             await levels.set("l", level)
             assert await levels.get("l") is level
         floats = cache.typed(float)
@@ -100,7 +102,7 @@ class ValueCases:
     async def test_a_value_of_another_type_is_a_miss(self, cache: Cache[object]) -> None:
         await cache.set("k", {"title": "no clip"})
         await cache.set("n", 5)
-        clips = cache.typed(Clip)
+        clips = cache.typed(Recording)
         assert await clips.get("k") is None
         assert await clips.get("n") is None
         assert await clips.get_many(["k", "n"]) == {}

@@ -40,7 +40,7 @@ class Level(enum.IntEnum):
 
 
 @dataclass
-class Point:
+class GridPoint:
     """A dataclass that is kept as JSON."""
 
     x: float
@@ -78,7 +78,7 @@ class Specimen(Entity, table="conformance_specimens", indexes=[("label", "number
     level: Field[Level] = field(default=Level.LOW)
     attributes: Field[dict[str, object]] = field(default_factory=dict)
     items: Field[list[object]] = field(default_factory=list)
-    point: Field[Point] = field(default_factory=lambda: Point(0.0, 0.0))
+    point: Field[GridPoint] = field(default_factory=lambda: GridPoint(0.0, 0.0))
     camera: Field[Camera] = field(default_factory=lambda: Camera(name="front"))
     label: Field[str | None] = field(default=None, max_length=10)
     maybe_flag: Field[bool | None] = field(default=None)
@@ -93,7 +93,7 @@ class Specimen(Entity, table="conformance_specimens", indexes=[("label", "number
     maybe_token: Field[UUID | None] = field(default=None)
     maybe_colour: Field[Colour | None] = field(default=None)
     maybe_attributes: Field[dict[str, object] | None] = field(default=None)
-    maybe_point: Field[Point | None] = field(default=None)
+    maybe_point: Field[GridPoint | None] = field(default=None)
     version: Field[int] = version()
 
 
