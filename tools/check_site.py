@@ -80,8 +80,7 @@ def problems(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    wrong = problems(Path(sys.argv[1]))
-    print(
-        "\n".join(wrong) or "every link and anchor is there, and nothing is loaded from elsewhere"
-    )
+    site = Path(sys.argv[1])
+    wrong = problems(site) + undescribed(site)
+    print("\n".join(wrong) or "links and anchors are there, nothing is loaded from elsewhere")
     sys.exit(bool(wrong))
