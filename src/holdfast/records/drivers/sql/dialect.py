@@ -65,6 +65,7 @@ class Dialect(Protocol):
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """Return what decodes the values of `figure`; None where they are row values already."""
+        ...
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
         """Return the parameters that `in_list` takes for *encoded*, which is not empty."""
@@ -104,6 +105,7 @@ class Dialect(Protocol):
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """Return how rows are ordered by *column*, its nulls where *by* wants them."""
+        ...
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum of what *column* holds and *amount*; too large a sum fails."""
