@@ -6,7 +6,7 @@ in which order, and what the answer means stands here once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import DuplicateError, ForeignKeyError, InvalidValueError
 from holdfast.records.driver import Select
@@ -31,7 +31,7 @@ Question = tuple[str, "Sequence[object]"]
 
 
 def conflict(
-    kind: FailureKind, model: Model[Any], fields: Fields, index: int | None = None
+    kind: FailureKind, model: Model[E], fields: Fields, index: int | None = None
 ) -> ConflictError:
     """Return the error for a row, number *index* of its batch, whose *fields* were in the way."""
     made = DuplicateError if kind is FailureKind.DUPLICATE else ForeignKeyError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
 from holdfast.records.evaluate import mean
 from holdfast.records.value import Kind
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Operator, Order, Part
+
+E = TypeVar("E")
 
 Expression: TypeAlias = "sa.ColumnElement[Any]"
 Shape: TypeAlias = "tuple[object, ...]"
@@ -45,7 +47,7 @@ class Dialect(Protocol):
         """SQLAlchemy's dialect, which turns expressions into text."""
         ...
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
         """Return the column type of a field."""
         ...
 
@@ -63,6 +65,7 @@ class Dialect(Protocol):
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """Return what decodes the values of `figure`; None where they are row values already."""
+        ...
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
         """Return the parameters that `in_list` takes for *encoded*, which is not empty."""
@@ -102,12 +105,13 @@ class Dialect(Protocol):
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """Return how rows are ordered by *column*, its nulls where *by* wants them."""
+        ...
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum of what *column* holds and *amount*; too large a sum fails."""
         ...
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """Return the insertion of one row that overwrites the one with the same *on* fields."""
         ...
 

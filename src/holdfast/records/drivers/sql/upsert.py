@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
 
 
+E = TypeVar("E")
+
+
 def upserted_values(
-    model: Model[Any], table: sa.Table, on: tuple[str, ...], given: Any
+    model: Model[E], table: sa.Table, on: tuple[str, ...], given: Any
 ) -> dict[str, Expression]:
     """Return the new values of the found row: *given*'s, but key, *on* and creation stay."""
     kept = {model.key.name, *on, *([model.created_at.name] if model.created_at else [])}

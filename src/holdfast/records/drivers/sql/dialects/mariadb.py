@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import orjson
 import sqlalchemy as sa
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
+
+E = TypeVar("E")
 
 COLLATION = "utf8mb4_nopad_bin"
 _MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
@@ -71,7 +73,7 @@ class MariaDBDialect:
         self.compiler: Compiler = made(paramstyle="format")
         self._folding = Folding(self.name, lower, wrongly_folded)
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
         """See `Dialect`."""
         match spec.type.kind:
             case Kind.DECIMAL:
@@ -207,7 +209,7 @@ class MariaDBDialect:
         """See `Dialect`."""
         return column + amount
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created.
 
         MariaDB overwrites whichever row is in the way. Is that not the one with the same *on*, the
@@ -244,7 +246,7 @@ _COMPARED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
 }
 
 
-def _is_indexed(model: Model[Any], spec: FieldSpec) -> bool:
+def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
     return (
         spec is model.key
         or spec.reference is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import orjson
 import sqlalchemy as sa
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
+
+E = TypeVar("E")
 
 _MICROSECOND = timedelta(microseconds=1)
 _NAMES: dict[Kind, str] = {
@@ -78,7 +80,7 @@ class PostgreSQLDialect:
         self.compiler: Compiler = made(paramstyle="numeric_dollar")
         self._folding = Folding(self.name, lower, wrongly_folded)
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
         """See `Dialect`."""
         if spec.type.kind is Kind.DECIMAL:
             return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
@@ -205,13 +207,13 @@ class PostgreSQLDialect:
         """See `Dialect`."""
         return column + amount
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created: xmax is 0 where nothing was before."""
         values = {spec.name: parameter(spec.position) for spec in model.fields}
         return self.upsert_of(model, on, postgresql.insert(table).values(values))
 
     def upsert_of(
-        self, model: Model[Any], on: tuple[str, ...], insert: postgresql.Insert
+        self, model: Model[E], on: tuple[str, ...], insert: postgresql.Insert
     ) -> sa.ClauseElement:
         """Return the upsert on *on* that *insert*, of one row or many, becomes."""
         table = cast("sa.Table", insert.table)
@@ -221,7 +223,7 @@ class PostgreSQLDialect:
             set_=upserted_values(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 
-    def unnested(self, model: Model[Any], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
+    def unnested(self, model: Model[E], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
         """Return the insertion of any number of rows, a parameter for each column.
 
         When *numbered*, the store numbers the keys, in the order of the rows.

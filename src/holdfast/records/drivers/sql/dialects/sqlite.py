@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
 
+E = TypeVar("E")
+
 _LISTED = (Kind.FLOAT, Kind.BYTES)  # kinds that a JSON list would not carry to the last bit
 _ONE: Expression = sa.literal_column("1")
 
@@ -40,7 +42,7 @@ class SQLiteDialect:
     returns_changed = True
     compares_rows = True
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
         """See `Dialect`."""
         return sqlite_codecs.TYPES[spec.type.kind]
 
@@ -142,7 +144,7 @@ class SQLiteDialect:
         """See `Dialect`."""
         return column + amount
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """See `Dialect`."""
         built = insert(table).values({spec.name: parameter(spec.position) for spec in model.fields})
         return built.on_conflict_do_update(

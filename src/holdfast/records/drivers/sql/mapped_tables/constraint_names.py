@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from holdfast.records.model import Model
 
+E = TypeVar("E")
+
 _LONGEST = 63  # bytes of a name in PostgreSQL
 _DIALECT: Any = cast("Any", PGDialect)()
 
 
-def constraint_names(model: Model[Any], kind: FailureKind) -> list[tuple[tuple[str, ...], str]]:
+def constraint_names(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ...], str]]:
     """Return the fields and the name of each unique or foreign-key constraint of *model*.
 
     A constraint without a name has the one that PostgreSQL gives.

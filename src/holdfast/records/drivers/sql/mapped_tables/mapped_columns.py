@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
 
 
+E = TypeVar("E")
+
 MAPPED = "mapped"
 """Marks a table in whose types and nulls its class has the say."""
 
@@ -23,19 +25,19 @@ def column_of(spec: FieldSpec) -> sa.Column[Any] | None:
     return cast("sa.Column[Any] | None", spec.native_column)
 
 
-def mapped_table(model: Model[Any]) -> sa.Table:
+def mapped_table(model: Model[E]) -> sa.Table:
     """Return the table that the class of *model* declares."""
     column = column_of(model.key)
     assert column is not None
     return column.table
 
 
-def declared_tables(models: Sequence[Model[Any]]) -> list[sa.Table]:
+def declared_tables(models: Sequence[Model[object]]) -> list[sa.Table]:
     """Return the tables that *models*' classes declare themselves."""
     return [mapped_table(model) for model in models if model.adapter is not None]
 
 
-def mapped_copy(model: Model[Any], metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
+def mapped_copy(model: Model[E], metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
     """Return a table with a column for each field, by the field's name, as statements need it.
 
     It is never created: the class's own metadata does that.

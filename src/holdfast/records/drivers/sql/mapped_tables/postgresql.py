@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 import sqlalchemy as sa
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
 
+E = TypeVar("E")
+
 _BY_CODE_POINT = ("C", "POSIX", "ucs_basic", "C.utf8", "C.UTF-8", "pg_c_utf8")
 _MICROSECONDS = 1_000_000
 _EXPONENT = re.compile(rb"\d[eE][-+]?\d")
 
 
-def mapped_dialect(dialect: Dialect, models: Sequence[Model[Any]]) -> Dialect:
+def mapped_dialect(dialect: Dialect, models: Sequence[Model[object]]) -> Dialect:
     """Return *dialect*, or where some of *models* are mapped classes one that knows them.
 
     Raises UnsupportedError for a server on which their rules are not held yet, and
@@ -64,7 +66,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
         made._stored = {}
         return made
 
-    def check(self, models: Sequence[Model[Any]]) -> None:
+    def check(self, models: Sequence[Model[object]]) -> None:
         """Raise ConfigurationError for a column that would not be kept as the rules want it."""
         for model in models:
             for spec in model.fields if model.adapter is not None else ():
@@ -90,7 +92,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
             self._stored[spec] = found
         return found
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
         """See `Dialect`."""
         if spec.native_column is None:
             return super().type_of(model, spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate
 
+E = TypeVar("E")
+
 _EXACT_DIGITS = 15  # decimal digits that every float keeps
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def mapped_sqlite(models: Sequence[Model[Any]]) -> MappedSQLite | None:
+def mapped_sqlite(models: Sequence[Model[object]]) -> MappedSQLite | None:
     """Return the dialect for *models*, if any of them is a mapped class.
 
     Raises ConfigurationError for a column that SQLite would not keep as the rules want it.
@@ -44,7 +46,7 @@ def mapped_sqlite(models: Sequence[Model[Any]]) -> MappedSQLite | None:
     return _DECLARED if theirs else None
 
 
-def _check(model: Model[Any], spec: FieldSpec) -> None:
+def _check(model: Model[E], spec: FieldSpec) -> None:
     column = column_of(spec)
     assert column is not None
     of = f"{model.name}.{spec.name}"
@@ -66,7 +68,7 @@ def _check(model: Model[Any], spec: FieldSpec) -> None:
 class MappedSQLite(SQLiteDialect):
     """`SQLiteDialect`, which knows mapped columns too."""
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
         """See `Dialect`."""
         return (
             sa.types.NullType() if spec.native_column is not None else super().type_of(model, spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Dialect
+
+E = TypeVar("E")
 
 DIALECTS: dict[str, Dialect] = {
     "sqlite": SQLiteDialect(),
@@ -106,7 +108,7 @@ class VerbatimType(sa.types.TypeDecorator[Any]):
         self.source = source
 
 
-def column_type_of(model: Model[Any], spec: FieldSpec) -> ColumnType | None:
+def column_type_of(model: Model[E], spec: FieldSpec) -> ColumnType | None:
     """Return the type that each database gives to *spec*; None where no one word says it."""
     bounds = spec.type.bounds
     digits = None
