@@ -35,8 +35,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from holdfast.media.vision.analysis import analyse
-from holdfast.media.vision.detection import Box
-from holdfast.media.vision.motion import MotionDetector
+from holdfast.media.vision.detector import Box
+from holdfast.media.vision.motion_detector import MotionDetector
 
 LEAST_AREA = 150  # pixels of a contour, in the plain script
 INSIDE = "usr/share/doc/opencv-doc/examples/data/vtest.avi"

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast import open_bucket, open_cache, open_store
-from holdfast.aws.origin import origin_of
+from holdfast.aws.endpoint import endpoint_of
 from holdfast.backend_url import file_path, parse_url, redacted
 from holdfast.errors import ConfigurationError
 
@@ -56,7 +56,7 @@ def test_no_refusal_tells_a_secret(url):
 @pytest.mark.parametrize("login", ["key:[secret]", "key:secret\N{ACCOUNT OF}", "key:a/secret"])
 def test_an_endpoint_that_cannot_be_read_is_refused_untold(login):
     with pytest.raises(ConfigurationError, match="endpoint") as refusal:
-        origin_of(f"https://{login}@host")
+        endpoint_of(f"https://{login}@host")
     assert "secret" not in str(refusal.value)
 
 
@@ -93,7 +93,7 @@ async def test_a_password_that_is_not_escaped_is_refused_untold(scheme, user, pa
 
 @pytest.mark.parametrize("opener", [open_cache, open_bucket, lambda url: open_store(url, [])])
 async def test_what_is_no_url_is_refused_untold(opener):
-    with pytest.raises(ConfigurationError, match=r"'\*\*\*@h' is no URL") as refusal:
+    with pytest.raises(ConfigurationError, match=r"'\*\*\*@h' is not a URL") as refusal:
         async with opener("bob:secret@h"):
             pass
     assert "secret" not in str(refusal.value)

@@ -11,6 +11,7 @@ from holdfast.backend_url import options_for, parse_url
 from holdfast.blocking import BlockingTwin, blocking, documented_by
 from holdfast.capability import require
 from holdfast.errors import ConfigurationError, UnavailableError, UnsupportedError
+from holdfast.extras import needs_extra
 from holdfast.health import HealthState, probed
 from holdfast.opening import BlockingOpening, Opening
 from holdfast.stats import OperationRecorder
@@ -154,3 +155,13 @@ def test_a_blocking_twin_has_the_arguments_name_signature_and_docs_of_its_origin
     assert list(inspect.signature(BlockingGreeter.greet).parameters) == [
         "self", "name", "others", "loud",
     ]  # fmt: skip
+
+
+def test_a_missing_package_is_told_with_its_extra_and_a_missing_module_of_ours_escapes():
+    with (
+        pytest.raises(ConfigurationError, match=r"needs wings: pip install 'holdfast\[air\]'"),
+        needs_extra("air", "flying"),
+    ):
+        raise ModuleNotFoundError(name="wings.feathers")
+    with pytest.raises(ModuleNotFoundError), needs_extra("air", "flying"):
+        raise ModuleNotFoundError(name="holdfast.air")

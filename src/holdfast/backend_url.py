@@ -50,14 +50,14 @@ def redacted(url: str) -> str:
 def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
     """Return the parts of *url*.
 
-    Raises ConfigurationError for one that is none of *schemes*, and for an @ behind the host:
-    there it may as well be the end of a password that holds a / # or ?.
+    Raises ConfigurationError for a scheme that is not one of *schemes*, and for an @ behind the
+    host: there it may as well be the end of a password that holds a / # or ?.
     """
     known = ", ".join(f"{scheme}://" for scheme in schemes)
     scheme = _scheme_of(url)
     if not scheme:
         raise ConfigurationError(
-            f"{redacted(url)!r} is no URL; expected one that starts with {known}"
+            f"{redacted(url)!r} is not a URL; expected one that starts with {known}"
         )
     authority, *behind = re.split("[/?#]", url.removeprefix(scheme), maxsplit=1)
     if authority and "@" in "".join(behind):
@@ -68,7 +68,9 @@ def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
     try:
         parts = urlsplit(url)
     except ValueError:  # its text may quote the password
-        raise ConfigurationError(f"{redacted(url)!r} is no URL: its host can't be read") from None
+        raise ConfigurationError(
+            f"{redacted(url)!r} is not a URL: its host can't be read"
+        ) from None
     if parts.scheme not in schemes:
         raise ConfigurationError(
             f"unknown scheme {parts.scheme}:// in {redacted(url)!r}; known are {known}"
@@ -77,7 +79,7 @@ def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in query:
             raise ConfigurationError(
-                f"the parameter {redacted(name)!r} stands twice in {redacted(url)!r}"
+                f"the parameter {redacted(name)!r} is given twice in {redacted(url)!r}"
             )
         query[name] = value
     return BackendURL(url, redacted(url), parts.scheme, parts.netloc, unquote(parts.path), query)
@@ -131,7 +133,7 @@ def options_for(location: BackendURL, defaults: O, given: object | None = None) 
 
 
 def _scheme_of(url: str) -> str:
-    """Return what *url* begins with, up to and with its ://; empty when that is no scheme."""
+    """Return what *url* begins with, up to and with its ://; empty when it has no scheme."""
     found = _SCHEME.match(url)
     return found[0] if found else ""
 

@@ -27,7 +27,9 @@ class Lock(Protocol):
         """Wait for the lock. Raises LockTimeoutError when it is not granted in time."""
         ...
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Let the next caller have it."""
+        ...
 
 
 class Offload(Protocol):
@@ -54,12 +56,15 @@ class Inline:
     """Runs each call at once, in the caller's own thread."""
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns, called here and now."""
         return call(*args, **kwargs)
 
     def post(self, call: Callable[[], object]) -> None:
+        """Call *call* here and now."""
         call()
 
     def lock(self, timeout: float) -> Lock:
+        """Return a lock among threads."""
         return ThreadLock(timeout)
 
     def close(self) -> None:
@@ -73,10 +78,12 @@ class Serial(Inline):
         self._one_at_a_time = threading.RLock()
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns, called here, when no other call is under way."""
         with self._one_at_a_time:
             return call(*args, **kwargs)
 
     def post(self, call: Callable[[], object]) -> None:
+        """Call *call* here, when no other call is under way."""
         with self._one_at_a_time:
             call()
 
@@ -89,10 +96,12 @@ class ThreadLock:
         self._timeout = timeout
 
     async def acquire(self) -> None:
+        """Wait for the lock, holding up the thread. Raises LockTimeoutError."""
         if not self._lock.acquire(timeout=self._timeout):
             raise LockTimeoutError(f"another thread holds the lock; waited {self._timeout} s")
 
     def release(self) -> None:
+        """Let the next thread have it."""
         self._lock.release()
 
 
@@ -104,6 +113,7 @@ class TaskLock:
         self._timeout = timeout
 
     async def acquire(self) -> None:
+        """Wait for the lock while other tasks run. Raises LockTimeoutError."""
         if not self._lock.locked():
             await self._lock.acquire()
             return
@@ -116,6 +126,7 @@ class TaskLock:
             ) from None
 
     def release(self) -> None:
+        """Let the task that waits longest have it."""
         self._lock.release()
 
 
@@ -136,6 +147,7 @@ class Threads:
             thread.start()
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns, called on one of the threads."""
         if self._closed:
             raise RuntimeError("these threads are closed")
         loop = asyncio.get_running_loop()
@@ -153,12 +165,15 @@ class Threads:
         return await future
 
     def post(self, call: Callable[[], object]) -> None:
+        """Hand *call* over to a thread and return at once."""
         self._calls.put(call)
 
     def lock(self, timeout: float) -> Lock:
+        """Return a lock among tasks of one event loop."""
         return TaskLock(timeout)
 
     def close(self) -> None:
+        """Let calls already handed over finish, and end the threads."""
         if not self._closed:
             self._closed = True
             for _ in self._threads:

@@ -1,4 +1,4 @@
-"""The composition root: settings in, everything assembled and opened in order out."""
+"""The composition root: assembles, opens and closes everything that the settings name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError, StorageError
+from holdfast.extras import needs_extra
 from holdfast.jobs import Job, Jobs
 from holdfast.media import ENTITIES, MediaLibrary
 from holdfast.objects import Bucket, open_bucket
@@ -37,11 +38,11 @@ class Platform:
     def handlers(self) -> dict[str, Handler]:
         """What a worker of this platform can do, by task."""
         # Half of all start-up is OpenCV and NumPy, which only workers need.
-        from holdfast.media.vision import MotionDetector  # noqa: PLC0415
-        from holdfast.media.work import DetectionWork  # noqa: PLC0415
-
-        work = DetectionWork(self.library, MotionDetector(), self.settings.work_folder)
-        return dict(work.handlers)
+        with needs_extra("media", "detection"):
+            from holdfast.media.detection_job import DetectionHandler  # noqa: PLC0415
+            from holdfast.media.vision import MotionDetector  # noqa: PLC0415
+        detection = DetectionHandler(self.library, MotionDetector(), self.settings.work_folder)
+        return dict(detection.handlers)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What a platform is made of, from the environment, `.env` and `holdfast.toml`."""
+"""Settings of the platform, from the environment, `.env` and `holdfast.toml`."""
 
 from __future__ import annotations
 
@@ -54,15 +54,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not read
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put `holdfast.toml` behind the environment and `.env`."""
         toml = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
     @property
     def store_url(self) -> str:
+        """The URL of the records, also where none was set."""
         return self.store or f"sqlite:///{quote(str(self.data / 'holdfast.db'))}"
 
     @property
     def bucket_url(self) -> str:
+        """The URL of the objects, also where none was set."""
         return self.bucket or f"file://{quote(str(self.data / 'objects'))}"
 
     @property
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
 
     @property
     def lease_time(self) -> timedelta:
+        """The setting *lease* as a time."""
         return timedelta(seconds=self.lease)
 
 
@@ -91,7 +95,7 @@ def read_settings(*, data: Path | None = None) -> Settings:
 
 
 def _check_file(path: Path) -> None:
-    """Raise ConfigurationError unless *path* is no file, or TOML that names known settings."""
+    """Raise ConfigurationError when the file *path* is not TOML or names unknown settings."""
     if not path.is_file():
         return
     try:

@@ -1,4 +1,4 @@
-"""The public names, blocking: `from holdfast.sync import open_store, open_bucket, open_cache`."""
+"""The public names of `holdfast`, blocking."""
 
 from holdfast.cache.sync import Cache, CachedRepository, open_cache
 from holdfast.objects.sync import Bucket, ObjectReader, open_bucket

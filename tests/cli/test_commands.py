@@ -12,7 +12,7 @@ import pytest
 
 from cli.agreement import disagreements
 from cli.program import here
-from holdfast.cli.exits import Exit
+from holdfast.cli.exit_codes import Exit
 from holdfast.settings import Settings
 
 ESCAPE = "\x1b"

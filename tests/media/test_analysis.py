@@ -14,8 +14,8 @@ import zstandard
 from holdfast.errors import MediaError, StorageError
 from holdfast.media.scene import FRAME_RATE, make_scene
 from holdfast.media.vision.analysis import analyse
-from holdfast.media.vision.detection import Box, Findings
-from holdfast.media.vision.motion import MotionDetector, MotionOptions
+from holdfast.media.vision.detector import Box, Findings
+from holdfast.media.vision.motion_detector import MotionDetector, MotionOptions
 from media.films import cut, film, sound
 
 
@@ -249,7 +249,7 @@ def test_stopping_leaves_nothing_open_and_nothing_half_written(tmp_path):
 class Failing:
     """A detector that breaks down at frame 20."""
 
-    def watch(self, video):
+    def start(self, video):
         return self
 
     def look(self, frame):

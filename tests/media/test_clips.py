@@ -2,15 +2,15 @@ import av
 import numpy as np
 import pytest
 
-from holdfast.media.source import Source
-from holdfast.media.vision.clips import write_clips
-from holdfast.media.vision.detection import Stretch
+from holdfast.media.video_file import VideoFile
+from holdfast.media.vision.clip_writer import write_clips
+from holdfast.media.vision.detector import Stretch
 from holdfast.media.vision.frames import frames
 from media.films import film
 
 
 def lumas(path):
-    with Source(path) as source:
+    with VideoFile(path) as source:
         return [frame.luma().astype(int).copy() for frame in frames(source)]
 
 

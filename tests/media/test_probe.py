@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.errors import MediaError
 from holdfast.media.probe import probe, thumbnail
-from holdfast.media.source import Source
+from holdfast.media.video_file import VideoFile
 from holdfast.media.vision.frames import frames
 from media.films import cut, film, sound
 
@@ -29,7 +29,7 @@ def test_a_turned_video_is_measured_and_read_as_displayed(tmp_path, turn):
     path = film(tmp_path / "a.mp4", frames=20, turn=turn)
     info = probe(path)
     assert (info.width, info.height) == ((160, 120) if turn == 180 else (120, 160))
-    with Source(path) as source:
+    with VideoFile(path) as source:
         frame = next(frame for frame in frames(source) if frame.index == 15)
     luma = frame.luma()
     assert luma.shape == (info.height, info.width)
@@ -150,7 +150,7 @@ def test_a_file_that_points_elsewhere_is_refused_and_nothing_is_fetched(tmp_path
 
 def test_a_file_that_grows_is_noticed(tmp_path):
     path = film(tmp_path / "a.mp4")
-    with Source(path) as source:
+    with VideoFile(path) as source:
         read = sum(1 for _ in frames(source))
         with path.open("ab") as file:
             file.write(b"more")
@@ -161,18 +161,18 @@ def test_a_file_that_grows_is_noticed(tmp_path):
 
 def test_what_is_added_after_opening_is_not_read(tmp_path):
     path = film(tmp_path / "a.ts", frames=30)
-    with Source(path) as source:
+    with VideoFile(path) as source:
         data = path.read_bytes()
         with path.open("ab") as file:
             file.write(data)
         assert sum(1 for _ in frames(source)) == 30
-    with Source(path) as source:
+    with VideoFile(path) as source:
         assert sum(1 for _ in frames(source)) > 30
 
 
 def test_a_file_that_vanishes_is_noticed(tmp_path):
     path = film(tmp_path / "a.mp4")
-    with Source(path) as source:
+    with VideoFile(path) as source:
         path.unlink()
         with pytest.raises(MediaError, match="vanished"):
             source.check_unchanged()
@@ -183,7 +183,7 @@ def test_a_damaged_middle_is_passed_over(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
     path.write_bytes(data)
-    with Source(path) as source:
+    with VideoFile(path) as source:
         times = [frame.time for frame in frames(source)]
     assert 60 < len(times) <= 100
     assert times == sorted(times)

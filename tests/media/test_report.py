@@ -18,11 +18,11 @@ import pytest
 
 from holdfast.errors import MediaError, StorageError
 from holdfast.media.probe import VideoInfo
-from holdfast.media.report import Report, ReportOptions, timeline, wording, write_report
-from holdfast.media.report.page import heading, pieces
+from holdfast.media.report import Report, ReportOptions, formatting, timeline, write_report
+from holdfast.media.report.html import heading, pieces
 from holdfast.media.vision.analysis import Analysis, analyse
-from holdfast.media.vision.detection import Box, Line, Point, Stretch, Track
-from holdfast.media.vision.motion import MotionDetector
+from holdfast.media.vision.detector import Box, Line, Point, Stretch, Track
+from holdfast.media.vision.motion_detector import MotionDetector
 from media.films import film
 
 VOID = {"meta", "img", "br", "source", "link", "input", "hr"}
@@ -247,7 +247,7 @@ def test_a_video_over_the_bound_is_replaced_by_stills_and_a_word_about_it(real, 
     seen = page(real, video_bytes=size - 1)
     assert not seen.all("video")
     assert "more than" in seen.text["#player"]
-    assert wording.volume(size) in seen.text["#player"]
+    assert formatting.volume(size) in seen.text["#player"]
     shots = [row for row in seen.all("img") if "annotated" in row["alt"]]
     assert 1 <= len(shots) <= 6
     assert all(picture(row["src"]).shape == (120, 160, 3) for row in shots)
@@ -380,8 +380,8 @@ def test_a_negative_bound_is_refused():
     ],
 )  # fmt: skip
 def test_a_moment_of_the_video_reads_as_on_a_player(seconds, whole, tenths):
-    assert wording.clock(seconds) == whole
-    assert wording.clock(seconds, tenths=True) == tenths
+    assert formatting.clock(seconds) == whole
+    assert formatting.clock(seconds, tenths=True) == tenths
 
 
 @pytest.mark.parametrize(
@@ -392,22 +392,26 @@ def test_a_moment_of_the_video_reads_as_on_a_player(seconds, whole, tenths):
     ],
 )  # fmt: skip
 def test_a_length_of_time_never_shows_sixty_of_anything(seconds, text):
-    assert wording.lasting(seconds) == text
+    assert formatting.lasting(seconds) == text
 
 
 def test_amounts_read_plainly():
-    assert [wording.volume(size) for size in (0, 999, 1000, 999_949, 999_950, 8_131_690)] == [
+    assert [formatting.volume(size) for size in (0, 999, 1000, 999_949, 999_950, 8_131_690)] == [
         "0 bytes", "999 bytes", "1.0 kB", "999.9 kB", "1.0 MB", "8.1 MB",
     ]  # fmt: skip
-    assert [wording.share(part) for part in (0, 0.004, 0.5, 0.996, 1, 1.2)] == [
+    assert [formatting.share(part) for part in (0, 0.004, 0.5, 0.996, 1, 1.2)] == [
         "0%", "under 1%", "50%", "over 99%", "100%", "100%",
     ]  # fmt: skip
-    assert [wording.plain(rate) for rate in (25.0, 30000 / 1001, 12.5)] == ["25", "29.97", "12.5"]
+    assert [formatting.plain(rate) for rate in (25.0, 30000 / 1001, 12.5)] == [
+        "25",
+        "29.97",
+        "12.5",
+    ]
 
 
 def test_times_are_shown_in_utc_whatever_their_zone():
     east = datetime(2026, 3, 1, 1, 5, tzinfo=timezone(timedelta(hours=2)))
-    assert wording.moment(east) == "28 February 2026, 23:05 UTC"
+    assert formatting.moment(east) == "28 February 2026, 23:05 UTC"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from fractions import Fraction
 import pytest
 
 from holdfast.media.probe import VideoInfo
-from holdfast.media.vision.counting import LineCounter
-from holdfast.media.vision.detection import Box, Detection, Line, Point
-from holdfast.media.vision.tracking import Sighting, Tracker, TrackerOptions
-from holdfast.media.vision.tracklog import TrackLog, middle_line
+from holdfast.media.vision.detector import Box, Detection, Line, Point
+from holdfast.media.vision.line_counter import LineCounter
+from holdfast.media.vision.track_log import TrackLog, middle_line
+from holdfast.media.vision.tracker import Sighting, Tracker, TrackerOptions
 
 VIDEO = VideoInfo(
     duration=40.0, frame_rate=Fraction(25), width=640, height=360, frames=1000, codec="h264",

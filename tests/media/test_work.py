@@ -8,8 +8,8 @@ import pytest
 
 from holdfast.jobs import Job, JobStatus, Worker, WorkerOptions
 from holdfast.media import Clip
+from holdfast.media.detection_job import DetectionHandler
 from holdfast.media.vision import MotionDetector
-from holdfast.media.work import DetectionWork
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
 from media.films import film
@@ -39,9 +39,9 @@ class Meanwhile:
         self._loop = loop
         self.begun = asyncio.Event()
 
-    def watch(self, video):
+    def start(self, video):
         self._loop.call_soon_threadsafe(self.begun.set)
-        return MotionDetector().watch(video)
+        return MotionDetector().start(video)
 
 
 async def stored(platform, video):
@@ -51,7 +51,7 @@ async def stored(platform, video):
 async def under_way(platform, *, lease=timedelta(seconds=15)):
     """A worker that has begun to look at the video, and its task."""
     detector = Meanwhile(asyncio.get_running_loop())
-    work = DetectionWork(platform.library, detector, platform.settings.work_folder)
+    work = DetectionHandler(platform.library, detector, platform.settings.work_folder)
     worker = Worker(platform.jobs, work.handlers, options=WorkerOptions(lease=lease))
     task = asyncio.create_task(worker.run(until="one"))
     await asyncio.wait_for(detector.begun.wait(), 120)

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 from tools.services import source
 from tools.services.address import parse
-from tools.services.catalogue import SERVERS, named, to_start
 from tools.services.endpoints import endpoints, rows
 from tools.services.failure import StartError
 from tools.services.lifecycle import reset, start, stop
 from tools.services.process import find, running
 from tools.services.redis import REDIS
+from tools.services.registry import SERVERS, named, to_start
 from tools.services.resp import session
 from tools.services.state import load
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(
-    source.find(REDIS.source) is None, reason=f"no redis-server: {source.how(REDIS.source)}"
+    source.find(REDIS.source) is None, reason=f"no redis-server: {REDIS.source.how()}"
 )
 
 

@@ -13,7 +13,7 @@ from tools.services.state import load
 
 GROUPS = (REDIS_CLUSTER, REDIS_SENTINEL)
 pytestmark = pytest.mark.skipif(
-    source.find(REDIS_CLUSTER.source) is None, reason=source.how(REDIS_CLUSTER.source)
+    source.find(REDIS_CLUSTER.source) is None, reason=REDIS_CLUSTER.source.how()
 )
 
 

@@ -8,14 +8,14 @@ from urllib.parse import quote
 from tools.services import certificate
 from tools.services.address import parse
 from tools.services.failure import NotReadyError
+from tools.services.programs.debian import DebianPackages
 from tools.services.resp import RedisError, Reply, authority, session
 from tools.services.server import Launch, Server, Site
-from tools.services.source import Packages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SOURCE = Packages(debian=("redis-server",), programs=("redis-server",))
+SOURCE = DebianPackages(debian=("redis-server",), binaries=("redis-server",))
 COMMON = """\
 bind 127.0.0.1
 protected-mode yes

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from holdfast.cache.cache import Cache
     from holdfast.cache.codec import Codec
-    from holdfast.records.page import BatchResult, Upserted
     from holdfast.records.query import Change, Predicate
     from holdfast.records.repository import Repository
+    from holdfast.records.result_types import BatchResult, Upserted
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -12,11 +12,12 @@ import msgspec
 
 from holdfast.cache.codec import Unreadable
 from holdfast.errors import InvalidValueError
-from holdfast.records.hydrate import from_rows
+from holdfast.records.hydration import from_rows
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
 
 E = TypeVar("E")
 

@@ -11,15 +11,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from holdfast.cli.bringing import ingest, worker
-from holdfast.cli.demonstrating import demo
-from holdfast.cli.doctor import doctor
-from holdfast.cli.exits import Exit, exit_of
-from holdfast.cli.listing import clips, jobs, show, videos
-from holdfast.cli.migrating import migrate
+from holdfast.cli.commands.clips import clips
+from holdfast.cli.commands.demo import demo
+from holdfast.cli.commands.doctor import doctor
+from holdfast.cli.commands.ingest import ingest
+from holdfast.cli.commands.jobs import jobs
+from holdfast.cli.commands.migrate import migrate
+from holdfast.cli.commands.report import report
+from holdfast.cli.commands.show import show
+from holdfast.cli.commands.videos import videos
+from holdfast.cli.commands.worker import worker
+from holdfast.cli.exit_codes import Exit, exit_of
 from holdfast.cli.options import Session
-from holdfast.cli.reporting import report
-from holdfast.cli.show import ReaderLeftError, complain
+from holdfast.cli.output import ReaderLeftError, complain
 from holdfast.errors import HoldfastError
 
 app = typer.Typer(
@@ -87,7 +91,7 @@ def _help_of(error: typer.TyperException) -> str:
 
 
 def _leave_pipe() -> None:
-    """Point standard output at nothing: whoever read it has left, as `head` does."""
+    """Point standard output at nothing: its reader has left, as `head` does."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

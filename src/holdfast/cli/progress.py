@@ -9,7 +9,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from holdfast.cli.show import notes, plain
+from holdfast.cli.output import notes, plain
 from holdfast.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _LOOK = 0.1  # seconds between looks at the jobs
 
 
 @contextmanager
-def storing(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def upload_bar(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Yield what takes bytes done and bytes in all, and shows them as a bar."""
     console = notes()
     if quiet or not console.is_terminal:
@@ -48,7 +48,7 @@ def storing(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 @asynccontextmanager
-async def watching(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
+async def job_bars(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
     """Show the jobs under way, with their progress and messages, until the block ends."""
     console = notes()
     if quiet or not console.is_terminal:

@@ -4,10 +4,9 @@ from holdfast.errors import JobCancelledError, PermanentError
 from holdfast.jobs.claim import Claimed
 from holdfast.jobs.context import Context
 from holdfast.jobs.handler import Handler
-from holdfast.jobs.job import Job, JobStatus
+from holdfast.jobs.job import Job, JobStatus, QueueStatistics
 from holdfast.jobs.jobs import Enqueued, Jobs
 from holdfast.jobs.options import Backoff, EnqueueOptions
-from holdfast.jobs.statistics import QueueStatistics
 from holdfast.jobs.worker import Worker, WorkerOptions
 
 __all__ = [

@@ -37,6 +37,7 @@ class Context:
 
     @property
     def payload(self) -> Mapping[str, object]:
+        """What the job was enqueued with; see `EnqueueOptions`."""
         return self.job.payload
 
     def progress(self, fraction: float, message: str | None = None) -> None:

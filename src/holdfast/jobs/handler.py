@@ -19,11 +19,15 @@ Handler: TypeAlias = Callable[[Context], object]
 
 @dataclass(frozen=True, slots=True)
 class Returned:
+    """A handler ended by itself, with *value*."""
+
     value: object
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
+    """A handler ended by raising *error*."""
+
     error: BaseException
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from holdfast.records import Entity, Field, created_at, field, key, updated_at, version
 from holdfast.uuid7 import uuid7
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
 
 MESSAGE_LENGTH = 1_000
 ERROR_LENGTH = 4_000
@@ -24,6 +30,7 @@ class JobStatus(StrEnum):
 
     @property
     def finished(self) -> bool:
+        """Whether the job is at its end."""
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -72,3 +79,14 @@ class Job(
     created_at: Field[datetime] = created_at()
     updated_at: Field[datetime] = updated_at()
     version: Field[int] = version()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatistics:
+    """A queue's jobs by status, every status named, and how long the oldest has been due.
+
+    *oldest* is None when no job of the queue is due.
+    """
+
+    counts: Mapping[JobStatus, int]
+    oldest: timedelta | None

@@ -22,9 +22,8 @@ from holdfast.errors import (
     PreconditionFailedError,
 )
 from holdfast.jobs.claim import Claimed, due, ended, expired, held, requeued, storable
-from holdfast.jobs.job import ERROR_LENGTH, MESSAGE_LENGTH, Job, JobStatus
+from holdfast.jobs.job import ERROR_LENGTH, MESSAGE_LENGTH, Job, JobStatus, QueueStatistics
 from holdfast.jobs.options import Backoff, EnqueueOptions
-from holdfast.jobs.statistics import QueueStatistics
 from holdfast.records import everything
 
 if TYPE_CHECKING:
@@ -201,16 +200,16 @@ class Jobs:
         queued when that was asked for. Raises LeaseLostError.
         """
         now = self.now()
-        told = Job.error.to(storable(error, ERROR_LENGTH))
+        failure = Job.error.to(storable(error, ERROR_LENGTH))
         if not retry or claim.job.attempts >= claim.job.max_attempts:
-            return await self._write(claim, *ended(JobStatus.FAILED, now), told)
+            return await self._write(claim, *ended(JobStatus.FAILED, now), failure)
         delay = self._backoff.delay(claim.job.attempts, self.chance())
-        again = (*requeued(now + delay), told)
+        again = (*requeued(now + delay), failure)
         try:
             return await self._write(claim, *again, only=Job.cancel_requested == False)  # noqa: E712
         except LeaseLostError:
-            # Or it was to be cancelled, which it goes on to be: then there is no other attempt.
-            return await self._write(claim, *ended(JobStatus.CANCELLED, now), told)
+            # Or the job is to be cancelled: then there is no further attempt.
+            return await self._write(claim, *ended(JobStatus.CANCELLED, now), failure)
 
     async def stopped(self, claim: Claimed) -> Job:
         """End the job as cancelled: its worker stopped, as it was asked. Raises LeaseLostError."""
@@ -346,12 +345,12 @@ class Jobs:
         now = self.now()
         lost = (expired(now), Job.queue.in_(queues))
         async for job in self._jobs.stream(*lost, order_by=Job.leased_until.asc()):
-            # The token pins the very lease that was seen; a heartbeat meanwhile renews it.
+            # The token pins the very lease that was seen; a heartbeat in between renews it.
             seen = expired(now) & (Job.lease == job.lease)
             try:
                 await self._try(job.id, *_after_expiry(job, now), when=seen)
             except NotFoundError:
-                continue  # removed meanwhile
+                continue  # removed in between
 
 
 def checked_fraction(fraction: float) -> float:
@@ -365,9 +364,9 @@ def _after_expiry(job: Job, now: datetime) -> tuple[Change, ...]:
     reason = (
         f"the lease of worker {job.worker} ran out in attempt {job.attempts} of {job.max_attempts}"
     )
-    told = Job.error.to(storable(reason, ERROR_LENGTH))
+    failure = Job.error.to(storable(reason, ERROR_LENGTH))
     if job.cancel_requested:
-        return (*ended(JobStatus.CANCELLED, now), told)
+        return (*ended(JobStatus.CANCELLED, now), failure)
     if job.attempts >= job.max_attempts:
-        return (*ended(JobStatus.FAILED, now), told)
-    return (*requeued(job.run_at), told)
+        return (*ended(JobStatus.FAILED, now), failure)
+    return (*requeued(job.run_at), failure)

@@ -42,7 +42,8 @@ class WorkerOptions:
     """What tunes a worker; *queues* are served in the order given.
 
     *concurrency* is how many jobs run at once. An idle worker looks for work every *poll*, give
-    or take a half. *name* is told with each job; by default it is made of host, process and chance.
+    or take a half. *name* stands in each job that it claims; the default is made of host, process
+    and random digits.
     """
 
     queues: tuple[str, ...] = ("default",)
@@ -93,7 +94,7 @@ class Worker:
         """Run jobs until `stop` is called, and return how many were run.
 
         Until "idle": return as soon as no job is due and none runs. Until "one": claim one job at
-        the most. When `run` is cancelled, async handlers are cancelled, plain ones are told to
+        the most. When `run` is cancelled, async handlers are cancelled, plain ones are asked to
         stop, and their jobs are taken up again when their leases have run out.
         """
         if self._wake is not None:

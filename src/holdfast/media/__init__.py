@@ -1,11 +1,11 @@
 """Projects, videos and clips: real video files in, with the work on them.
 
-What looks at the pictures is in `holdfast.media.vision`.
+What a file is tells `holdfast.media.probe`; what looks at the pictures is `holdfast.media.vision`.
+These two need the extra `media`; what is here does not until a file is ingested.
 """
 
 from holdfast.media.entities import ENTITIES, Clip, Project, Video
 from holdfast.media.library import Ingested, MediaLibrary
-from holdfast.media.probe import VideoInfo, probe, thumbnail
 
 __all__ = [
     "ENTITIES",
@@ -14,7 +14,4 @@ __all__ = [
     "MediaLibrary",
     "Project",
     "Video",
-    "VideoInfo",
-    "probe",
-    "thumbnail",
 ]

@@ -19,10 +19,10 @@ from holdfast.errors import (
     NotFoundError,
     StorageError,
 )
+from holdfast.extras import needs_extra
 from holdfast.jobs import EnqueueOptions
 from holdfast.media.entities import Clip, Project, Video
-from holdfast.media.layout import prefixes, raw_key, thumbnail_key, video_id
-from holdfast.media.probe import probe, thumbnail
+from holdfast.media.object_keys import prefixes, raw_key, thumbnail_key, video_id
 from holdfast.objects import PutOptions
 
 if TYPE_CHECKING:
@@ -83,15 +83,18 @@ class MediaLibrary:
         The row and its job appear in one transaction, after the bytes are safe; a file whose
         checksum the project has is not brought in twice. *progress* is called with bytes stored
         and bytes in all. Killed at any moment and run again, it ends as if run once; when it
-        fails, nothing of the file is left. Raises MediaError for a file that is no video or
-        changes meanwhile, StorageError for the disk, InvalidValueError for the project's name.
+        fails, nothing of the file is left. Raises MediaError for a file that is not a video or
+        that changes while it is read, StorageError for the disk, InvalidValueError for the
+        project's name.
         """
-        info = await asyncio.to_thread(probe, path)
+        info = await asyncio.to_thread(_probed, path)
         sha256 = await asyncio.to_thread(_checksum, path, info.bytes)
         owner = await self.project(project)
         known = await self._known(owner.id, sha256)
         if known is not None:
-            await self._store_objects(known, path)  # whoever brought it in may have been killed
+            await self._store_objects(
+                known, path
+            )  # the process that brought it in may have been killed
             return Ingested(known, created=False)
         video = _video(owner.id, path, info, sha256)
         try:
@@ -104,7 +107,7 @@ class MediaLibrary:
                 error.add_note(f"what was stored of it is still there: {another}")
             raise
         stored = added or await self.videos.get_one(video.id)  # another was quicker
-        # Whoever failed at the same file meanwhile has removed what it found no row for.
+        # Another ingest of the same file that failed has removed what it found no row for.
         await self._store_objects(stored, path)
         return Ingested(stored, created=added is not None)
 
@@ -172,7 +175,7 @@ class MediaLibrary:
                 await self.bucket.delete(video.raw_key)
                 raise MediaError(str(path), _CHANGED)
         if not await self.bucket.exists(video.thumbnail_key):
-            picture = await asyncio.to_thread(thumbnail, path)
+            picture = await asyncio.to_thread(_thumbnail, path)
             await self.bucket.put(video.thumbnail_key, picture)
 
     async def _remove_unowned(self, video: UUID) -> None:
@@ -182,6 +185,18 @@ class MediaLibrary:
 
     async def _remove_objects(self, video: UUID) -> None:
         await self.bucket.delete_many([info.key for info in await self.objects(video)])
+
+
+def _probed(path: Path) -> VideoInfo:
+    with needs_extra("media", "reading videos"):
+        from holdfast.media.probe import probe  # noqa: PLC0415 - FFmpeg, for those who ingest
+    return probe(path)
+
+
+def _thumbnail(path: Path) -> bytes:
+    from holdfast.media.probe import thumbnail  # noqa: PLC0415 - probed before
+
+    return thumbnail(path)
 
 
 def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:
@@ -207,7 +222,7 @@ def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:
 
 
 def printable(name: str) -> str:
-    """Return a file's name as text: bytes that are no UTF-8 become the replacement character."""
+    """Return a file's name as text: bytes that are not UTF-8 become the replacement character."""
     return os.fsencode(name).decode(errors="replace")
 
 

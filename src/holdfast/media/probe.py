@@ -10,10 +10,10 @@ import av
 import av.error
 
 from holdfast.errors import MediaError
-from holdfast.media.source import (
+from holdfast.media.video_file import (
     MAX_PIXELS,
     NO_FRAME,
-    Source,
+    VideoFile,
     decoded,
     quarter_turns,
     shown_size,
@@ -58,13 +58,13 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     MediaError when the file is missing, empty, no video, without pictures, cut short (it ends
     before the length that it states), changing or gone; the reason says which.
     """
-    with Source(path) as source:
+    with VideoFile(path) as source:
         info = describe(source)
         source.check_unchanged()
         return info
 
 
-def describe(source: Source) -> VideoInfo:
+def describe(source: VideoFile) -> VideoInfo:
     """Describe an open *source*; as `probe`, without the look for changes."""
     with source.container() as container:
         stream = container.streams.video[0]
@@ -110,7 +110,7 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
     """
     if width < 2:
         raise ValueError(f"a thumbnail of {width} pixels; expected at least 2")
-    with Source(path) as source:
+    with VideoFile(path) as source:
         best: VideoFrame | None = None
         liveliest = -1.0
         with source.container() as container:
@@ -129,7 +129,7 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
         if best is None:
             raise MediaError(source.path, NO_FRAME)
     if quarter_turns(best):
-        from holdfast.media.vision.picture import upright  # noqa: PLC0415 - needs OpenCV, is rare
+        from holdfast.media.vision.images import upright  # noqa: PLC0415 - needs OpenCV, is rare
 
         best = upright(best, None)
     return _jpeg(best, width)
@@ -176,7 +176,7 @@ def _own_duration(stream: VideoStream) -> float:
 
 def _stated_duration(container: InputContainer, stream: VideoStream, rate: Fraction) -> float:
     whole = (container.duration or 0) / av.time_base
-    # An AVI cut short keeps its frame count in the header while its duration is guessed anew.
+    # An AVI cut short keeps its frame count in the header while its duration is guessed again.
     counted = float(stream.frames / rate) if "avi" in container.format.name else 0.0
     return max(whole, counted, 0.0)
 

@@ -1,4 +1,4 @@
-"""Folders to work in that vanish with their worker, however it ends."""
+"""Temporary folders of workers, removed also after a crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PREFIX = "work-"
 def workspace(root: Path) -> Iterator[Path]:
     """Yield a new folder under *root* and remove it afterwards.
 
-    A worker that is killed can't remove its folder; whoever comes next does, since the lock that
+    A worker that is killed can't remove its folder; the next worker does, since the lock that
     the worker held on it went with the worker. Raises StorageError when the disk refuses.
     """
     try:

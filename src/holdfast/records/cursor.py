@@ -20,7 +20,7 @@ import orjson
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.query import Column, Order, Predicate
-from holdfast.records.text import Unfit
+from holdfast.records.text import ValueRejected
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _from_json(by: Order, value: object) -> object:
         if column.spec.type.load is not None:
             decoded = column.spec.type.load(decoded)
         return column.spec.type.check(decoded)
-    except (ValueError, TypeError, ArithmeticError, InvalidOperation, Unfit):
+    except (ValueError, TypeError, ArithmeticError, InvalidOperation, ValueRejected):
         raise InvalidQueryError(f"the cursor is damaged: a bad value for {column!r}") from None
 
 

@@ -44,7 +44,7 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def two_processes():
     """Two programs that upgrade what they are told to; started once, as that is most of it."""
-    tests = str(__file__).partition("/records/")[0]
+    tests = str(__file__).rpartition("/records/")[0]
     command = [sys.executable, "-c", PROGRAM, tests]
     running = [subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) for _ in range(2)]
     assert [each.stdout.readline() for each in running] == ["ready\n", "ready\n"]
@@ -194,12 +194,12 @@ async def test_a_required_column_without_a_default_refuses_rows(database, tmp_pa
     with pytest.raises(MigrationError, match="notes has rows, and its new column author"):
         await grown.upgrade()
     text = path.read_text()
-    by_hand = text.replace("    parts.refuse_rows('notes', 'author')\n", "").replace(
+    by_hand = text.replace("    operations.refuse_rows('notes', 'author')\n", "").replace(
         "nullable=False))",
         "nullable=True))\n    op.execute(\"UPDATE notes SET author = 'somebody'\")\n"
         "    with op.batch_alter_table('notes') as batch_op:\n"
         "        batch_op.alter_column('author', nullable=False,"
-        " existing_type=parts.kept('str'))",
+        " existing_type=operations.column_type('str'))",
         1,
     )
     path.write_text(by_hand)

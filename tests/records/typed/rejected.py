@@ -2,7 +2,8 @@
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast import Repository, field_of
+from holdfast import Repository
+from holdfast.integrations.sqlalchemy import field_of
 from holdfast.records.conformance.entities import Author, Tally
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.media.vision.analysis import Analysis
-    from holdfast.media.vision.detection import Stretch, Track
+    from holdfast.media.vision.detector import Stretch, Track
 
 MIB = 1 << 20
 
@@ -65,7 +65,7 @@ class ReportOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class ReportClip:
     """A stretch by its *number* from 1, and the tracks that are seen in it."""
 
     number: int
@@ -82,7 +82,7 @@ def longest_tracks(tracks: Sequence[Track], most: int) -> list[Track]:
     return [track for track in tracks if track.id in chosen]
 
 
-def clips_of(stretches: Sequence[Stretch], tracks: Sequence[Track]) -> list[Clip]:
+def clips_of(stretches: Sequence[Stretch], tracks: Sequence[Track]) -> list[ReportClip]:
     """Every stretch as a clip. Stretches are in order and don't overlap."""
     starts = [stretch.start_frame for stretch in stretches]
     ends = [stretch.end_frame for stretch in stretches]
@@ -93,12 +93,12 @@ def clips_of(stretches: Sequence[Stretch], tracks: Sequence[Track]) -> list[Clip
         ):
             inside[at].append(track.id)
     return [
-        Clip(number, stretch, tuple(numbers))
+        ReportClip(number, stretch, tuple(numbers))
         for number, (stretch, numbers) in enumerate(zip(stretches, inside, strict=True), 1)
     ]
 
 
-def longest_clips(clips: Sequence[Clip], most: int) -> list[Clip]:
+def longest_clips(clips: Sequence[ReportClip], most: int) -> list[ReportClip]:
     """At most *most*: those with the most frames, in the order given."""
     if len(clips) <= most:
         return list(clips)
@@ -133,6 +133,7 @@ def telling_moments(analysis: Analysis, most: int) -> list[float]:
 
 
 def seconds_with_movement(stretches: Sequence[Stretch]) -> float:
+    """Return how many seconds of the video something moves."""
     return sum(stretch.end_time - stretch.start_time for stretch in stretches)
 
 

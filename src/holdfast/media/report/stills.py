@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from holdfast.errors import MediaError
-from holdfast.media.vision.picture import jpeg
+from holdfast.media.vision.images import jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
 
-    from holdfast.media.vision.picture import Pixels
+    from holdfast.media.vision.images import Pixels
 
 THUMBNAIL_TALL = 160
 STILL_WIDE = 960
-_WIDEST = 4  # times as wide as tall: a thumbnail is no banner
+_WIDEST = 4  # times as wide as tall: wider ones are cut
 _LARGEST = 8 << 20  # bytes of a picture file that are worth reading
 _PIECE = 3 << 16  # bytes; threes, so that pieces of base64 join without padding
 
 
 def data_uri(picture: bytes) -> str:
+    """Return the JPEG *picture* as a URI that holds it."""
     return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
 
 
@@ -92,7 +93,7 @@ class Embedded:
         self._file.close()
 
     def pieces(self) -> Iterator[str]:
-        """The file's bytes; MediaError when it has become shorter meanwhile."""
+        """The file's bytes; MediaError when it became shorter while it was read."""
         try:
             self._file.seek(0)
             left = self.size

@@ -1,4 +1,4 @@
-"""The geometry of the timeline and of the plot below it; across in percent of the video's length.
+"""Geometry of the timeline and the plot below it, across in percent of the video's length.
 
 Pure arithmetic; the page's template draws it.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.media.vision.detection import Direction, Stretch, Track
+    from holdfast.media.vision.detector import Direction, Stretch, Track
 
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600)
 _DAY = 86_400
@@ -43,6 +43,7 @@ class Bar:
 
     @property
     def direction(self) -> Direction:
+        """Where the track's thing moved to."""
         return self.track.direction
 
 
@@ -114,6 +115,7 @@ def pack(tracks: Sequence[Track], duration: float) -> Lanes:
 
 
 def stripes(stretches: Sequence[Stretch], duration: float) -> list[Span]:
+    """Return where *stretches* lie across a video of *duration* seconds."""
     return [span(each.start_time, each.end_time, duration) for each in stretches]
 
 

@@ -32,6 +32,7 @@ class Sprite:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
         rows, columns = self.alpha[0].shape[:2]
         return columns, rows
 

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 
 from holdfast.media.scene.backdrop import LANES, backdrop
 from holdfast.media.scene.sprites import Colour, Kind, Sprite, sprite
-from holdfast.media.vision.detection import Box
+from holdfast.media.vision.detector import Box
 
 if TYPE_CHECKING:
     import os

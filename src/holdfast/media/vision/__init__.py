@@ -1,28 +1,29 @@
-"""The eyes: what finds and follows things in videos, and writes down what it saw.
+"""Computer vision: finds and follows things in videos, and writes results.
 
 Needs OpenCV, NumPy and pyarrow, so it stands apart from the library, which does without them.
 """
 
 from holdfast.media.vision.analysis import Analysis, analyse
-from holdfast.media.vision.clips import write_clips
-from holdfast.media.vision.detection import (
+from holdfast.media.vision.clip_writer import write_clips
+from holdfast.media.vision.detector import (
     Box,
     Detection,
     Detector,
+    DetectorRun,
     Findings,
     Line,
     Point,
     Stretch,
     Track,
-    Watch,
 )
-from holdfast.media.vision.motion import MotionDetector, MotionOptions
+from holdfast.media.vision.motion_detector import MotionDetector, MotionOptions
 
 __all__ = [
     "Analysis",
     "Box",
     "Detection",
     "Detector",
+    "DetectorRun",
     "Findings",
     "Line",
     "MotionDetector",
@@ -30,7 +31,6 @@ __all__ = [
     "Point",
     "Stretch",
     "Track",
-    "Watch",
     "analyse",
     "write_clips",
 ]

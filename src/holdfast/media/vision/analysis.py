@@ -1,4 +1,4 @@
-"""From a video to everything that is to be known about it, in one pass and bounded memory."""
+"""The analysis of a video: one pass, bounded memory, all results."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from holdfast.background_worker import BackgroundWorker
 from holdfast.errors import HoldfastError, StorageError
-from holdfast.media.layout import ANNOTATED, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
+from holdfast.media.object_keys import ANNOTATED, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
 from holdfast.media.probe import describe
-from holdfast.media.source import Source
-from holdfast.media.vision.annotating import Beside, Shown
-from holdfast.media.vision.encoding import VideoWriter
+from holdfast.media.video_file import VideoFile
 from holdfast.media.vision.frames import frames
 from holdfast.media.vision.overlay import Overlay
-from holdfast.media.vision.portrait import Portraits
-from holdfast.media.vision.results import DetectionWriter, metadata_of, write_json, write_tracks
-from holdfast.media.vision.tracklog import TrackLog, middle_line
+from holdfast.media.vision.result_files import (
+    DetectionWriter,
+    metadata_of,
+    write_json,
+    write_tracks,
+)
+from holdfast.media.vision.track_log import TrackLog, middle_line
+from holdfast.media.vision.track_portraits import Portraits
+from holdfast.media.vision.video_writer import VideoWriter
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.vision.detection import Detection, Detector, Findings, Line, Stretch, Track
+    from holdfast.media.vision.detector import Detection, Detector, Findings, Line, Stretch, Track
     from holdfast.media.vision.frames import Frame
-    from holdfast.media.vision.tracklog import Moment
+    from holdfast.media.vision.track_log import Moment
 
 
 _HELD_BYTES = 48 << 20  # of pictures that wait until it is certain what is in them
@@ -75,14 +80,14 @@ def analyse(
     StorageError when the folder can't be written.
     """
     target = Path(folder).absolute()
-    with Source(source) as opened:
+    with VideoFile(source) as opened:
         video = describe(opened)
         try:
             target.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
             try:
                 (partial / FRAMES).mkdir()
-                found = _Run(opened, video, partial, line or middle_line(video)).run(
+                found = _AnalysisRun(opened, video, partial, line or middle_line(video)).run(
                     detector, progress
                 )
                 _publish(partial, target)
@@ -97,10 +102,15 @@ def analyse(
     return found
 
 
-class _Run:
-    """One analysis: what flows where."""
+class _FoundFrame(NamedTuple):
+    frame: Frame
+    detections: Sequence[Detection]
 
-    def __init__(self, source: Source, video: VideoInfo, folder: Path, line: Line) -> None:
+
+class _AnalysisRun:
+    """One analysis: decoding and detecting here, drawing and encoding on another thread."""
+
+    def __init__(self, source: VideoFile, video: VideoInfo, folder: Path, line: Line) -> None:
         self._source = source
         self._video = video
         self._folder = folder
@@ -125,15 +135,17 @@ class _Run:
                 DetectionWriter(self._path(DETECTIONS), self._path(LINES), metadata)
             )
             self._writer = stack.enter_context(VideoWriter(self._path(ANNOTATED), self._video))
-            self._beside = stack.enter_context(Beside(self._annotate, waiting=_WAITING))
-            watch = detector.watch(self._video)
+            self._annotating = stack.enter_context(
+                BackgroundWorker(self._annotate, waiting=_WAITING, name="annotating")
+            )
+            run = detector.start(self._video)
             for frame in frames(self._source):
                 self._waiting.append(frame)
-                self._take(watch.look(frame))
+                self._take(run.look(frame))
                 done, last = frame.index + 1, frame.time
                 if progress is not None and done % 8 == 0:
                     progress(done, max(total, done))
-            self._take(watch.finish())
+            self._take(run.finish())
         if progress is not None:
             progress(done, done)
         self._source.check_unchanged()
@@ -156,7 +168,7 @@ class _Run:
             inside = [found for found in self._unsettled if found.frame == frame.index]
             inside.sort(key=lambda found: found.track)
             self._portraits.look(frame, inside)  # before anything is drawn on it
-            self._beside.give(Shown(frame, inside))
+            self._annotating.give(_FoundFrame(frame, inside))
         if ready:
             self._unsettled = [
                 found for found in self._unsettled if found.frame >= findings.settled
@@ -165,9 +177,9 @@ class _Run:
             self._rows.write(ready)
             self._written += len(ready)
 
-    def _annotate(self, shown: Shown) -> None:
-        self._overlay.draw(shown.frame, shown.detections)
-        self._writer.write(shown.frame)
+    def _annotate(self, found: _FoundFrame) -> None:
+        self._overlay.draw(found.frame, found.detections)
+        self._writer.write(found.frame)
 
     def _report(
         self, frames: int, last: float, best: dict[int, Moment], metadata: dict[str, str]

@@ -1,4 +1,4 @@
-"""The frames of a video, one after the other, as the rest of the eyes want them."""
+"""The decoded frames of a video, one after the other."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.errors import MediaError
-from holdfast.media.source import MAX_PIXELS, NO_FRAME, Source, decoded
-from holdfast.media.vision.picture import Pixels, planes, upright
+from holdfast.media.video_file import MAX_PIXELS, NO_FRAME, VideoFile, decoded
+from holdfast.media.vision.images import Pixels, planes, upright
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,7 +40,7 @@ class Frame:
         return np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
 
 
-def frames(source: Source) -> Generator[Frame, None, None]:
+def frames(source: VideoFile) -> Generator[Frame, None, None]:
     """Yield every frame that decodes, in order of display. Packets that don't are passed over.
 
     MediaError when not one frame decodes or a picture is beyond reason.

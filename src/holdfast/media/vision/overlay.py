@@ -1,4 +1,4 @@
-"""What is drawn on the annotated video: boxes with numbers, trails, the line, the time.
+"""The overlay of the annotated video: boxes with numbers, trails, the line, the time.
 
 Everything is drawn straight on the brightness and colour planes, at half size on the latter, so
 that no picture is converted to RGB and back.
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from holdfast.media.vision.counting import LineCounter
-from holdfast.media.vision.lettering import arrow, line_of_text
-from holdfast.media.vision.picture import planes
+from holdfast.media.vision.images import planes
+from holdfast.media.vision.line_counter import LineCounter
+from holdfast.media.vision.text_drawing import arrow, line_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.media.probe import VideoInfo
-    from holdfast.media.vision.detection import Box, Detection, Line
+    from holdfast.media.vision.detector import Box, Detection, Line
     from holdfast.media.vision.frames import Frame
-    from holdfast.media.vision.picture import Pixels
+    from holdfast.media.vision.images import Pixels
 
 TRAIL = 1.6  # seconds
 _SHIFT = 3  # fractional bits of a coordinate

@@ -26,23 +26,31 @@ from holdfast.uuid7 import uuid7
 
 
 class Colour(enum.Enum):
+    """An enum of texts."""
+
     RED = "red"
     GREEN = "green"
 
 
 class Level(enum.IntEnum):
+    """An enum of ints."""
+
     LOW = 1
     HIGH = 2
 
 
 @dataclass
 class Point:
+    """A dataclass that is kept as JSON."""
+
     x: float
     y: float
     label: str | None = None
 
 
 class Camera(BaseModel):
+    """A pydantic model that is kept as JSON."""
+
     name: str
     port: int = 554
     tags: list[str] = []
@@ -90,6 +98,8 @@ class Specimen(Entity, table="conformance_specimens", indexes=[("label", "number
 
 
 class Author(Entity, table="conformance_authors"):
+    """A UUID key, a unique text, and relations."""
+
     id: Field[UUID] = key(default_factory=uuid7)
     name: Field[str] = field(max_length=50, unique=True)
     email: Field[str | None] = field(default=None, unique=True)

@@ -50,6 +50,7 @@ class Caught(Generic[X]):
 
     @property
     def error(self) -> X:
+        """The error. Asserts that the block has ended."""
         assert self.found, "the block has not ended"
         return self.found[0]
 
@@ -64,6 +65,7 @@ class Lab:
         self._held = False
 
     def repository(self, entity: type[E]) -> Repository[E]:
+        """Return the store's repository of *entity*."""
         return self.store.repository(entity)
 
     async def contents(self) -> dict[str, list[dict[str, object]]]:

@@ -1,0 +1,132 @@
+"""The command that looks at the installation: doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import platform as machine
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import typer
+
+from holdfast.cli.exit_codes import Exit
+from holdfast.cli.options import AsJson, Data, Traceback
+from holdfast.cli.output import print_json, print_table
+from holdfast.cli.runner import settings_of
+from holdfast.errors import HoldfastError
+from holdfast.media import ENTITIES
+from holdfast.objects import open_bucket
+from holdfast.records import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from holdfast.settings import Settings
+
+_LIBRARIES = {
+    "sqlalchemy": "",
+    "typer": "cli",
+    "av": "media",
+    "opencv-python-headless": "media",
+    "pyarrow": "media",
+}
+"""Packages, and the extra that brings each; empty for what every installation has."""
+
+_SCARCE = 1 << 30  # bytes free below which a word is due
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. *advice* says what to do about it."""
+
+    what: str
+    state: str
+    detail: str
+    advice: str = ""
+
+
+def doctor(data: Data = None, as_json: AsJson = False, traceback: Traceback = False) -> None:
+    """Say what works here, what is missing, and how to get it."""
+    settings = settings_of(data)
+    findings = [*_versions(), _space(settings.data), *asyncio.run(_parts(settings)), *_servers()]
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_table(
+            ("what", "state", "detail", "what to do"),
+            [(each.what, each.state, each.detail, each.advice) for each in findings],
+        )
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(Exit.UNAVAILABLE)
+
+
+def _versions() -> list[Finding]:
+    found = [
+        Finding("Python", "ok", machine.python_version()),
+        Finding("holdfast", "ok", version("holdfast")),
+    ]
+    for name, extra in _LIBRARIES.items():
+        try:
+            found.append(Finding(name, "ok", version(name)))
+        except PackageNotFoundError:
+            package = f"holdfast[{extra}]" if extra else "holdfast"
+            found.append(Finding(name, "missing", "", f"pip install '{package}'"))
+    return found
+
+
+def _space(folder: Path) -> Finding:
+    """Return how much room the disk under *folder*, or under where it will be, has left."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{free / (1 << 30):.1f} GiB free for {folder}"
+    if free < _SCARCE:
+        return Finding("disk", "scarce", detail, "make room, or choose another --data")
+    return Finding("disk", "ok", detail)
+
+
+async def _parts(settings: Settings) -> list[Finding]:
+    """Return whether records and objects open; the embedded default is not made for it."""
+    if not settings.store and not settings.bucket and not settings.data.exists():
+        return [Finding("data", "ok", "nothing here yet", "holdfast demo, or holdfast ingest FILE")]
+    return [await _records(settings), await _objects(settings)]
+
+
+async def _records(settings: Settings) -> Finding:
+    try:
+        async with open_store(settings.store_url, ENTITIES) as store:
+            await store.create_schema()
+            counts = [
+                f"{await store.repository(entity).count()} {entity.__name__.lower()}s"
+                for entity in ENTITIES
+            ]
+    except HoldfastError as error:
+        return Finding("records", "broken", str(error), "see the setting store")
+    return Finding("records", "ok", ", ".join(counts))
+
+
+async def _objects(settings: Settings) -> Finding:
+    try:
+        async with open_bucket(settings.bucket_url) as bucket:
+            count = 0
+            async for _ in bucket.list():
+                count += 1
+    except HoldfastError as error:
+        return Finding("objects", "broken", str(error), "see the setting bucket")
+    return Finding("objects", "ok", f"{count} objects")
+
+
+def _servers() -> list[Finding]:
+    """Return how the test servers of this checkout stand; nothing outside a checkout."""
+    if importlib.util.find_spec("tools") is None:
+        return []
+    if importlib.util.find_spec("tools.services") is None:
+        return []
+    endpoints = importlib.import_module("tools.services.endpoints")
+    return [
+        Finding(f"test server {row.name}", row.state, row.url or "", row.how)
+        for row in endpoints.rows()
+    ]

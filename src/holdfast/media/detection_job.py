@@ -1,0 +1,172 @@
+"""The detection job: what a worker does with a video that came in."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from holdfast.errors import ForeignKeyError, MediaError, NotFoundError, ObjectNotFoundError
+from holdfast.jobs import JobCancelledError, PermanentError
+from holdfast.media import object_keys
+from holdfast.media.entities import Clip, Video
+from holdfast.media.library import DETECT
+from holdfast.media.object_keys import ANNOTATED, CLIPS
+from holdfast.media.vision.analysis import analyse
+from holdfast.media.vision.clip_writer import write_clips
+from holdfast.media.workspace import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from holdfast.jobs import Context
+    from holdfast.media.library import MediaLibrary
+    from holdfast.media.vision.analysis import Analysis
+    from holdfast.media.vision.detector import Detector
+
+T = TypeVar("T")
+
+_ANALYSED = 0.9  # of the job's progress; the rest is storing what was found
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionHandler:
+    """Runs *detector* over videos of *library*, in folders under *root*."""
+
+    library: MediaLibrary
+    detector: Detector
+    root: Path
+
+    @property
+    def handlers(self) -> dict[str, Callable[[Context], Awaitable[None]]]:
+        """What a Worker is given."""
+        return {DETECT: self.detect}
+
+    async def detect(self, context: Context) -> None:
+        """Analyse the video of the job, store what was found, and complete the job.
+
+        The clips, the figures and the job's end appear in one transaction, after everything they
+        speak of is stored under keys that follow from the video's id: done again after a crash,
+        it writes over what it left. A worker that lost its lease changes no record.
+        """
+        identity = UUID(str(context.payload["video_id"]))
+        video = await self.library.videos.get(identity)
+        if video is None:
+            raise await self._deleted(identity)
+        try:
+            async with self.library.bucket.as_file(video.raw_key) as path:
+                with workspace(self.root) as folder:
+                    found = await _on_thread(self._look, path, folder, context)
+                    context.progress(_ANALYSED, "storing results")
+                    await self._store(video, folder)
+                    await self._finish(video, found, context)
+        except (NotFoundError, ForeignKeyError) as error:
+            if await self.library.videos.get(identity) is None:
+                raise await self._deleted(identity) from None
+            if isinstance(error, ObjectNotFoundError):
+                raise PermanentError(f"the file {video.raw_key} is not in the bucket") from None
+            raise
+        except MediaError as error:
+            raise PermanentError(f"{video.filename}: {error.reason}") from error
+
+    async def _deleted(self, video: UUID) -> PermanentError:
+        """Return why to give up, once what was stored since the deletion is removed."""
+        await self.library.delete(video)
+        return PermanentError("the video was deleted")
+
+    def _look(self, path: Path, folder: Path, progress: Callable[[float, str], None]) -> Analysis:
+        """Analyse the video at *path* into *folder*, clips included. Blocks."""
+
+        def report(done: int, total: int | None) -> None:
+            share = 0.0 if total is None else done / total
+            progress(_ANALYSED * share, f"frame {done} of {total or 'some'}")
+
+        found = analyse(path, folder, self.detector, progress=report)
+        progress(_ANALYSED, "cutting clips")
+        write_clips(folder / ANNOTATED, folder / CLIPS, found.stretches)
+        return found
+
+    async def _store(self, video: Video, folder: Path) -> None:
+        """Store the files in *folder*; remove what an earlier detection left beside them."""
+        bucket = self.library.bucket
+        before = {info.key for info in await self.library.objects(video.id)}
+        kept = {video.raw_key, video.thumbnail_key}
+        for path in _files(folder):
+            key = object_keys.result_key(video.id, path.relative_to(folder))
+            await bucket.upload(path, key)
+            kept.add(key)
+        await bucket.delete_many(sorted(before - kept))
+
+    async def _finish(self, video: Video, found: Analysis, context: Context) -> None:
+        library = self.library
+        figures: dict[str, object] = {
+            "detector": type(self.detector).__name__,
+            "frames": found.frames,
+            "detections": found.detections,
+            "tracks": len(found.tracks),
+            "clips": len(found.stretches),
+            "forward": found.forward,
+            "backward": found.backward,
+        }
+        async with library.store.transaction():
+            await context.complete(figures)
+            await library.clips.delete_where(Clip.video_id == video.id)
+            await library.clips.add_many(_clips(video, found))
+            await library.videos.patch(
+                video.id,
+                Video.analysed_at.to(library.store.now()),
+                Video.summary.to(figures),
+            )
+
+
+async def _on_thread(
+    look: Callable[[Path, Path, Callable[[float, str], None]], T],
+    path: Path,
+    folder: Path,
+    context: Context,
+) -> T:
+    """Call *look* on a thread; when this is cancelled, return only when the thread has stopped."""
+    stopped = threading.Event()
+
+    def progress(fraction: float, message: str) -> None:
+        if stopped.is_set():
+            raise JobCancelledError("the worker was stopped")
+        context.raise_if_cancelled()
+        context.progress(fraction, message)
+
+    running = asyncio.ensure_future(asyncio.to_thread(look, path, folder, progress))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stopped.set()
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # asked for, or asyncio would log that nobody did
+        raise
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _clips(video: Video, found: Analysis) -> list[Clip]:
+    return [
+        Clip(
+            video_id=video.id,
+            number=number,
+            key=object_keys.result_key(video.id, PurePath(CLIPS, f"clip-{number}.mp4")),
+            start_frame=stretch.start_frame,
+            end_frame=stretch.end_frame,
+            start_time=stretch.start_time,
+            end_time=stretch.end_time,
+            tracks=sum(
+                track.first_frame < stretch.end_frame and track.last_frame >= stretch.start_frame
+                for track in found.tracks
+            ),
+        )
+        for number, stretch in enumerate(found.stretches, start=1)
+    ]

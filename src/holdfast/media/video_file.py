@@ -1,0 +1,209 @@
+"""A video file opened safely, and read as it was when it was opened.
+
+FFmpeg is handed an open file and never a name, so a name that looks like a protocol or an option
+means nothing to it. It may use demuxers of self-contained files only and may open nothing else:
+a playlist, a session description or a file that points elsewhere is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import av
+import av.error
+
+from holdfast.errors import MediaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,"
+    "flv,ogg,asf,mxf,nut,dv,rm,wtv,gif,mjpeg,yuv4mpegpipe,"
+    "wav,mp3,flac,aac,aiff,caf"  # opened so that a sound file can be called one
+)
+NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
+MAX_PIXELS = 64_000_000
+READ_AHEAD = 1 << 18
+# A title that can't be decoded must not keep a video out; PyAV 19 and later agree by themselves.
+_TOLERANT: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
+)
+
+
+class VideoFile:
+    """An open video file. Its size is fixed at opening: bytes added later are not seen.
+
+    A context manager; the file is closed on leaving, whatever happens inside.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open *path*. MediaError when it is missing, empty, no file or may not be read."""
+        self.path = os.fspath(path)
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            descriptor = os.open(self.path, flags)  # non-blocking: a pipe must not hang us
+        except FileNotFoundError:
+            raise MediaError(self.path, "there is no such file") from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            raise MediaError(self.path, f"it can't be opened: {error}") from error
+        self._descriptor: int | None = descriptor
+        self._state = os.fstat(descriptor)
+        if not stat.S_ISREG(self._state.st_mode):
+            self.close()
+            raise MediaError(self.path, "it is not a file; expected a video file")
+        if self._state.st_size == 0:
+            self.close()
+            raise MediaError(self.path, "the file is empty (0 bytes)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Idempotent."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    @property
+    def size(self) -> int:
+        """Bytes at opening."""
+        return self._state.st_size
+
+    def check_unchanged(self) -> None:
+        """MediaError when the file grew, shrank, was replaced or vanished since it was opened."""
+        try:
+            now = Path(self.path).stat()
+        except OSError:
+            raise MediaError(self.path, "the file vanished while it was being read") from None
+        was = self._state
+        if (now.st_ino, now.st_dev) != (was.st_ino, was.st_dev):
+            raise MediaError(self.path, "the file was replaced while it was being read")
+        if (now.st_size, now.st_mtime_ns) != (was.st_size, was.st_mtime_ns):
+            raise MediaError(
+                self.path,
+                f"the file changed while it was being read ({was.st_size} bytes then, "
+                f"{now.st_size} now); wait until it is written to its end",
+            )
+
+    @contextmanager
+    def container(self) -> Iterator[InputContainer]:
+        """Demux the file from its first byte. MediaError when it is not a video container."""
+        window = _Window(self._opened(), self.size)
+        try:
+            container = av.open(
+                window,
+                "r",
+                container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": "none"},
+                **_TOLERANT,
+                buffer_size=READ_AHEAD,
+                io_open=_refuse,
+            )
+        except (av.error.FFmpegError, _ElsewhereError, ValueError) as error:
+            raise MediaError(self.path, self._why_unreadable()) from error
+        with container:
+            if not container.streams.video:
+                heard = "it holds sound only" if container.streams.audio else "it holds no pictures"
+                raise MediaError(self.path, f"{heard}; expected a file with a video stream")
+            yield container
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            raise ValueError(f"{self.path!r} is closed")
+        return self._descriptor
+
+    def _why_unreadable(self) -> str:
+        head = os.pread(self._opened(), 64, 0).lstrip(b"\xef\xbb\xbf \r\n\t")
+        if head.startswith((b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"<smil")):
+            return "it is a playlist or a description that points elsewhere; give the video itself"
+        if b"ftyp" in head[:16]:
+            return (
+                "it begins like an MP4 but can't be read: it was cut short before its index, "
+                "or is still being written; copy it again"
+            )
+        return "it is not a video that can be read, or its beginning is damaged"
+
+
+def decoded(container: InputContainer) -> Iterator[VideoFrame]:
+    """Frames of the first video stream; what does not decode is passed over."""
+    stream = container.streams.video[0]
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            return  # the demuxer can't go on; how far it came is checked against the promise
+        try:
+            pictures = packet.decode()
+        except av.error.FFmpegError:
+            continue
+        yield from pictures
+
+
+def quarter_turns(picture: VideoFrame) -> int:
+    """Degrees counter-clockwise by which *picture* is to be turned: 0, 90, 180 or 270."""
+    return round(picture.rotation / 90) * 90 % 360
+
+
+def shown_size(picture: VideoFrame) -> tuple[int, int]:
+    """Width and height as displayed, once turned."""
+    if quarter_turns(picture) in (90, 270):
+        return picture.height, picture.width
+    return picture.width, picture.height
+
+
+class _ElsewhereError(Exception):
+    """FFmpeg asked for another file."""
+
+
+def _refuse(url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
+    raise _ElsewhereError(url)
+
+
+class _Window:
+    """The first *size* bytes of a file, as FFmpeg reads them: nameless and never growing."""
+
+    name = ""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._at = 0
+
+    def read(self, count: int) -> bytes:
+        data = os.pread(self._descriptor, max(0, min(count, self._size - self._at)), self._at)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
