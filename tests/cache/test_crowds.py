@@ -274,7 +274,7 @@ def test_processes_load_once_between_them(redis, tmp_path):
     )
     command = [sys.executable, "-c", script, redis.url, str(tmp_path / "loaded")]
     processes = [subprocess.Popen(command) for _ in range(4)]
-    assert [process.wait(60) for process in processes] == [0] * 4
+    assert [process.wait(600) for process in processes] == [0] * 4
 
 
 def test_threads_load_once_between_them(redis):

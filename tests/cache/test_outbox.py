@@ -99,7 +99,7 @@ async def test_a_process_killed_after_its_commit_leaves_the_removal_to_the_outbo
     ended = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", script, tests, url, redis.url],
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL

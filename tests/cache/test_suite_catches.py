@@ -24,7 +24,7 @@ def outcomes():
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=600,
     )
     found = re.findall(r"^(\w+) \S+::(\w+)\[([^\]]+)\]", ended.stdout, re.MULTILINE)
     assert found, ended.stdout + ended.stderr

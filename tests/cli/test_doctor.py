@@ -10,7 +10,7 @@ def doctor(*args, cwd):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
 
 

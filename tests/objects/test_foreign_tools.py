@@ -59,7 +59,7 @@ def _tool(place, folder, *command):
             env=environment,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=600,
         )
         assert ended.returncode == 0, ended.stderr.decode()
         return ended.stdout

@@ -36,7 +36,7 @@ def bare(tmp_path):
             env=env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
             check=False,
         )
 

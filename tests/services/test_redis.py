@@ -89,7 +89,7 @@ def test_a_recorded_process_id_that_is_another_process_now_is_left_alone(folder)
         stop(SERVERS, folder)
         assert other.poll() is None
     finally:
-        other.communicate(b"\n", timeout=60)
+        other.communicate(b"\n", timeout=600)
 
 
 def test_a_port_that_somebody_took_meanwhile_is_replaced_for_good(folder):
@@ -168,7 +168,7 @@ def test_the_command_starts_says_and_stops(folder):
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
             check=True,
         ).stdout
 
