@@ -60,6 +60,7 @@ class Record:
         self.truth = dict.fromkeys(KEYS, 0)
         self.floor = dict.fromkeys(KEYS, 0)
         self.raised = dict.fromkeys(KEYS, 0.0)
+        self.unread = set()  # keys that nobody has asked for since their invalidation was told
         self.clients = []
         self.counts = Counter()
         self.faults = Counter()
@@ -74,6 +75,7 @@ class Record:
         if version > self.floor[key]:
             self.floor[key] = version
             self.raised[key] = time.monotonic()
+            self.unread.add(key)
 
     def begin(self, client, keys):
         """Return the oldest versions that *client* may read of *keys* from now on."""
@@ -83,6 +85,8 @@ class Record:
         for key in keys:
             self.counts["after an acknowledged invalidation"] += self.floor[key] > 0
             self.counts["within 5 ms of it"] += self.raised[key] > now - SOON
+            self.counts["first after it"] += key in self.unread
+            self.unread.discard(key)
         return {key: max(self.floor[key], client.pending.get(key, 0)) for key in keys}
 
     def end(self, kind, least, found):

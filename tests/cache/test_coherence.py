@@ -16,7 +16,7 @@ def server():
     require("redis-server")
 
 
-LONGEST = 200.0  # seconds more for a machine that is busy; nothing stale is found sooner or later
+LONGEST = 600.0  # seconds more for a machine that is busy; nothing stale is found sooner or later
 
 
 def much(record):
@@ -25,7 +25,7 @@ def much(record):
         all(record.counts[kind] > 100 for kind in READS)
         and record.counts["invalidations applied"] > 20
         and record.counts["invalidations pending"] > 0
-        and record.counts["within 5 ms of it"] > 100
+        and record.counts["first after it"] > 100
         and record.faults.total() > 3
     )
 
@@ -40,7 +40,7 @@ async def test_two_clients_read_nothing_stale_through_random_faults():
     assert all(record.counts[kind] > 100 for kind in READS)
     assert record.counts["invalidations applied"] > 20
     assert record.counts["invalidations pending"] > 0
-    assert record.counts["within 5 ms of it"] > 100
+    assert record.counts["first after it"] > 100
     assert record.faults.total() > 3
 
 
