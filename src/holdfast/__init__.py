@@ -1,7 +1,8 @@
 """Holdfast: typed records, objects and jobs with one proven meaning on every backend."""
 
-from holdfast.cache import Cache, CachedRepository, CacheOptions, open_cache
-from holdfast.objects import Bucket, CommonPrefix, ObjectInfo, ObjectReader, PutOptions, open_bucket
+from typing import TYPE_CHECKING
+
+from holdfast.late_import import late_names
 from holdfast.records import (
     Aggregate,
     BatchResult,
@@ -37,6 +38,32 @@ from holdfast.records import (
 )
 from holdfast.records.migrations import Migrations
 from holdfast.uuid7 import uuid7
+
+if TYPE_CHECKING:
+    from holdfast.cache import Cache, CachedRepository, CacheOptions, open_cache
+    from holdfast.objects import (
+        Bucket,
+        CommonPrefix,
+        ObjectInfo,
+        ObjectReader,
+        PutOptions,
+        open_bucket,
+    )
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "holdfast.cache": ("Cache", "CacheOptions", "CachedRepository", "open_cache"),
+            "holdfast.objects": (
+                "Bucket",
+                "CommonPrefix",
+                "ObjectInfo",
+                "ObjectReader",
+                "PutOptions",
+                "open_bucket",
+            ),
+        },
+    )
 
 __all__ = [
     "Aggregate",

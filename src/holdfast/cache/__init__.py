@@ -1,7 +1,8 @@
 """Cache: values that expire, with one meaning in memory and in Redis, also when Redis is away."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from holdfast.late_import import late_names
 
 if TYPE_CHECKING:
     from holdfast.cache.cache import Cache
@@ -13,26 +14,19 @@ if TYPE_CHECKING:
     from holdfast.cache.outbox import CacheInvalidation, Outbox
     from holdfast.cache.prometheus import exposition
 else:
-    _MODULES = {
-        "Cache": "cache",
-        "CacheCapability": "driver",
-        "CacheInvalidation": "outbox",
-        "CacheOptions": "options",
-        "CachedMetadata": "cached_metadata",
-        "CachedRepository": "cached_repository",
-        "Outbox": "outbox",
-        "Outcome": "driver",
-        "exposition": "prometheus",
-        "open_cache": "connect",
-    }
-
-    def __getattr__(name: str) -> object:
-        """Import what is asked for, so that nothing is loaded that nobody uses."""
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-        globals()[name] = found
-        return found
+    __getattr__ = late_names(
+        __name__,
+        {
+            "holdfast.cache.cache": ("Cache",),
+            "holdfast.cache.cached_metadata": ("CachedMetadata",),
+            "holdfast.cache.cached_repository": ("CachedRepository",),
+            "holdfast.cache.connect": ("open_cache",),
+            "holdfast.cache.driver": ("CacheCapability", "Outcome"),
+            "holdfast.cache.options": ("CacheOptions",),
+            "holdfast.cache.outbox": ("CacheInvalidation", "Outbox"),
+            "holdfast.cache.prometheus": ("exposition",),
+        },
+    )
 
 
 __all__ = [
