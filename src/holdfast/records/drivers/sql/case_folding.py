@@ -1,4 +1,4 @@
-"""Case folding by a server whose LOWER is not quite ours.
+"""Case folding on a server whose LOWER differs from the simple lower-case mapping.
 
 `fold_case` says what folding means. A server's LOWER knows another edition of Unicode, or maps a
 character that ours leaves alone; which ones is asked once, of all characters there are. Those few

@@ -63,13 +63,13 @@ class PostgreSQLExecutor(ServerExecutor):
             return await work()
 
         async def both() -> T:
-            await self._number_after(model, max(given))  # who comes later would meet the row
+            await self._number_after(model, max(given))  # a later insert would meet the row
             return await work()
 
         return await self.written(both, several=True)
 
     async def _number_after(self, model: Model[E], given: int) -> None:
-        """See to it that the store numbers no key up to *given* anew.
+        """Keep the store from giving the numbers up to *given* again.
 
         A sequence only goes up, so one that is past it already needs nothing. Else the table is
         locked, as between looking and setting nobody else may take a number.
@@ -96,10 +96,10 @@ class PostgreSQLExecutor(ServerExecutor):
                 return row
 
             return await self.written(work, several=False)
-        ((number,),) = await self._numbered_anew(model, statement.sql, values)
+        ((number,),) = await self._numbered_again(model, statement.sql, values)
         return (*row[: key.position], number, *row[key.position + 1 :])
 
-    async def _numbered_anew(
+    async def _numbered_again(
         self, model: Model[E], sql: str, values: Sequence[object]
     ) -> Sequence[Sequence[object]]:
         """Run *sql*, which numbers a row; again when somebody gave that very number meanwhile."""
@@ -244,7 +244,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
         try:
             if numbered:
-                found = await self._numbered_anew(model, statement.sql, values)
+                found = await self._numbered_again(model, statement.sql, values)
             else:
                 found = await self.written(work, several=False)
         except Exception as error:

@@ -221,8 +221,8 @@ class MariaDBDialect:
             spec.name: parameter(spec.position) for spec in model.fields
         }
         created: Expression = sa.literal_column("@holdfast_created")
-        anew: Expression = sa.literal_column("(@holdfast_created := 1)")
-        values[key] = getattr(sa.func, "if")(anew, values[key], sa.null())
+        marked: Expression = sa.literal_column("(@holdfast_created := 1)")
+        values[key] = getattr(sa.func, "if")(marked, values[key], sa.null())
         insert = mysql.insert(table).values(values)
         same = sa.and_(
             *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same

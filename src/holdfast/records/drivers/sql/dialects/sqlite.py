@@ -1,4 +1,4 @@
-"""SQLite's SQL; JSON and case are left to functions of ours (see `drivers/sql/sqlite.py`)."""
+"""SQLite's SQL; JSON and case are left to functions in Python (see `sqlite_functions.py`)."""
 
 from __future__ import annotations
 

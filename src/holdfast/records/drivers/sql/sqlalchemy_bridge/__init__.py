@@ -1,1 +1,1 @@
-"""A transaction's own connection lent to SQLAlchemy: its statements and sessions inside ours."""
+"""By which SQLAlchemy borrows the connection of a transaction, for statements and sessions."""

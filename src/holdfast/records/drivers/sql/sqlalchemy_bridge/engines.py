@@ -1,4 +1,4 @@
-"""Engines of SQLAlchemy's around one connection that is ours: they neither begin nor end.
+"""SQLAlchemy's engines around a connection that Holdfast owns: they neither begin nor end.
 
 Each is SQLAlchemy's own dialect for the driver, but for what would set up, commit, roll back or
 close the connection, which its owner does.
