@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash coherence check format docs docs-serve lock bench services services-stop doctor
+.PHONY: help setup demo test pythons crash coherence check format docs docs-serve lock bench services services-stop doctor
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ demo: $(STAMP) ## a made traffic scene, or VIDEO=path: ingested, detected, repor
 
 test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they compute
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder
+
+pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", TESTS=tests/records)
+	@$(BIN)/python -m tools.pythons $(VERSIONS) --workers $(or $(WORKERS),4) $(if $(TESTS),--tests $(TESTS))
 
 crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q

@@ -16,8 +16,8 @@ from tools.services.failure import StartError
 from tools.services.lifecycle import reset, start, stop
 from tools.services.process import find, running
 from tools.services.redis import REDIS
+from tools.services.redis_protocol import session
 from tools.services.registry import SERVERS, named, to_start
-from tools.services.resp import session
 from tools.services.state import load
 
 CHECKOUT = Path(__file__).resolve().parents[2]

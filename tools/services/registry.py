@@ -9,7 +9,9 @@ from tools.services.failure import ServicesError
 from tools.services.mariadb import MARIADB
 from tools.services.mysql import MYSQL
 from tools.services.postgresql import PGBOUNCER, POSTGRESQL
-from tools.services.redis import REDIS, REDIS_CLUSTER, REDIS_SENTINEL
+from tools.services.redis import REDIS
+from tools.services.redis_cluster import REDIS_CLUSTER
+from tools.services.redis_sentinel import REDIS_SENTINEL
 from tools.services.s3 import MINIO, VERSITY
 from tools.services.toxiproxy import TOXIPROXY
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class PyMySQLCursor:
     """PyMySQL's cursor, whose calls can be awaited."""
 
-    def __init__(self, cursor: pymysql.cursors.MySQLCursor) -> None:
+    def __init__(self, cursor: pymysql.cursors.Cursor) -> None:
         self._cursor = cursor
 
     @property
