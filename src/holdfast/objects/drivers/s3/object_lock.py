@@ -74,7 +74,7 @@ async def _is_there(service: S3Service, key: str, version: str) -> bool:
     try:
         await service.call(S3Request("HeadObject", "HEAD", key, (("versionId", version),)))
     except ServiceError as error:
-        if error.status in (400, 404):  # 400: a text that is no version at all
+        if error.status in (400, 404):  # 400: a text that is not a version at all
             return error.status == 404 and await _is_marker(service, key, version)
         if error.status == 405:
             return True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """A database on a server, and as whom to go there."""
+    """The address of a database on a server, and the user to log in as."""
 
     host: str
     port: int
@@ -33,7 +33,7 @@ def server_address(location: BackendURL, *, port: int, user: str) -> ServerAddre
     try:
         given = parts.port
     except ValueError:
-        raise ConfigurationError(f"{shown}: the port is no number from 0 to 65535") from None
+        raise ConfigurationError(f"{shown}: the port is not a number from 0 to 65535") from None
     database = location.path.removeprefix("/")
     if not database or "/" in database:
         raise ConfigurationError(

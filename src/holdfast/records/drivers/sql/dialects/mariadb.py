@@ -384,7 +384,7 @@ def literal_path(path: str) -> Expression:
 def _extracted(column: Expression, steps: Steps) -> Expression:
     """Return the place's JSON text, NULL for nowhere.
 
-    A position in what is no list would be the thing itself, so each list is asked for by type.
+    A position in what is not a list would be the thing itself, so each list is asked for by type.
     """
     if not steps:
         return column

@@ -1,6 +1,6 @@
 """Which values stay what they are when a column's kind changes, for databases that don't ask.
 
-SQLite makes 0 of any text that is no number, and keeps a decimal as a whole number of its last
+SQLite makes 0 of any text that is not a number, and keeps a decimal as a whole number of its last
 digit. MariaDB refuses such text, but in the middle of a migration that it can't undo. PostgreSQL
 refuses by itself, and undoes what went before.
 """
