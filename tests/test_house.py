@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,39 @@ ALLOWED_ANY: dict[str, list[str]] = {
     "records/repository_reads.py": ["RepositoryReads.select"],
     "records/sync.py": ["Repository.select"],
 }
+
+
+def imported(path):
+    """Return the modules of ours that *path* names at its top, for the type checker or not."""
+    found = set()
+    parts = list(tree_of(path).body)
+    for node in parts:
+        if isinstance(node, ast.If):
+            parts += [*node.body, *node.orelse]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("holdfast."):
+            places = [f"{node.module}.{each.name}" for each in node.names]
+            found |= {each if module_file(each) else node.module for each in places}
+    return found
+
+
+def module_file(name):
+    path = SOURCE.joinpath(*name.split(".")[1:])
+    return next(
+        (each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None
+    )
+
+
+# A store hands out repositories, and a repository holds its store.
+ALLOWED_IMPORTS = {("records/repository_reads.py", "holdfast.records.store")}
+
+
+def test_no_imports_run_in_a_circle_not_even_for_the_type_checker():
+    graph = {
+        name_of(path): {
+            name_of(module_file(name))
+            for name in imported(path)
+            if (name_of(path), name) not in ALLOWED_IMPORTS and module_file(name)
+        }
+        for path in MODULES
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
