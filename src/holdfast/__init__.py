@@ -1,4 +1,4 @@
-"""Holdfast: typed records, objects and jobs with one proven meaning on every backend."""
+"""Holdfast: typed records, objects and a cache, with one tested meaning on every backend."""
 
 from typing import TYPE_CHECKING
 

@@ -232,13 +232,13 @@ class Root:
     def _ending(
         self, lock: int, key: str, intents: Sequence[Intent], *, removing: bool = False
     ) -> Iterator[None]:
-        """Intent what may be left of a change, and remove what is left, however the change ends."""
+        """Log what may be left of a change, and remove what is left, however the change ends."""
         logged = True
         try:
             try:
                 intent_log.write(lock, key, intents)
             except OSError as error:
-                # Removing is what makes room, so it goes on without a intent log where there is no
+                # Removing is what makes room, so it goes on without an intent log where there is no
                 # room for one: should the process die on the way, the data is left.
                 if not removing or error.errno not in _NO_ROOM:
                     raise
