@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash coherence check format lock bench services services-stop doctor
+.PHONY: help setup demo test pythons crash coherence check format docs docs-serve lock bench services services-stop doctor
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ demo: $(STAMP) ## a made traffic scene, or VIDEO=path: ingested, detected, repor
 test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they compute
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder
 
+pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", TESTS=tests/records)
+	@$(BIN)/python -m tools.pythons $(VERSIONS) --workers $(or $(WORKERS),4) $(if $(TESTS),--tests $(TESTS))
+
 crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q
 
@@ -39,20 +42,29 @@ check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --config import-contracts-for-types.toml
 
 format: $(STAMP) ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate --no-header --upgrade
+docs: $(STAMP) ## the documentation as a site in site/; a warning, a dead link or a foreign host is an error
+	@$(BIN)/zensical build --strict --clean
+	@$(BIN)/python -m tools.check_site site
 
-lock: ## resolve pyproject.toml anew into requirements.lock and requirements-bench.lock
+docs-serve: $(STAMP) ## the same on http://localhost:8000, built again at each change
+	@$(BIN)/zensical serve
+
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+
+lock: ## add to the lock files, and that of moto, what is asked for (UPGRADE=1: the newest of all)
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(BIN)/$(COMPILE) --all-extras --group dev --group bench \
 		--output-file requirements-bench.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --all-extras --group dev --constraints requirements-bench.lock \
 		--output-file requirements.lock pyproject.toml
+	@$(BIN)/$(COMPILE) --output-file tools/services/moto.lock tools/services/moto.in
 
 bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock

@@ -107,7 +107,7 @@ class Holdfast:
 
 
 class HoldfastNear(Holdfast):
-    """With copies in this process, for the reads: its writes wait for the lease of 50 ms."""
+    """With copies in this process, for the reads: its writes wait for 50 ms."""
 
     name = "Holdfast, near"
     rows = ("get", "get_100", "get_32_tasks", "get_or_set_hit")

@@ -15,24 +15,24 @@ from yarl import URL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.aws.http import Request
+    from holdfast.aws.endpoint import HTTPEndpoint
+    from holdfast.aws.http import Deadline, HTTPRequest, Limits
     from holdfast.aws.network import Network
-    from holdfast.aws.origin import Origin
-    from holdfast.aws.patience import Limits, Patience
 
 _MOST_AT_ONCE = 256 * 1024
 
 
 class AiohttpClient:
-    """Stands in for `holdfast.aws.client.Client`."""
+    """Stands in for `holdfast.aws.client.HTTPClient`."""
 
-    def __init__(self, network: Network, origin: Origin, limits: Limits) -> None:
+    def __init__(self, network: Network, endpoint: HTTPEndpoint, limits: Limits) -> None:
         self.network = network
-        self.origin = origin
+        self.endpoint = endpoint
+        self.authority = endpoint.authority
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, request: Request, _patience: Patience) -> AiohttpResponse:
+    async def send(self, request: HTTPRequest, _deadline: Deadline) -> AiohttpResponse:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limits.connections),
@@ -40,11 +40,11 @@ class AiohttpClient:
                 skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
                 timeout=aiohttp.ClientTimeout(sock_read=self._limits.read),
             )
-        scheme = "https" if self.origin.secure else "http"
+        scheme = "https" if self.endpoint.secure else "http"
         body = request.body
         answer = await self._session.request(
             request.method,
-            URL(f"{scheme}://{self.origin.authority}{request.target}", encoded=True),
+            URL(f"{scheme}://{self.authority}{request.target}", encoded=True),
             headers=request.headers,
             data=body if isinstance(body, bytes) else body.windows(),
             allow_redirects=False,
@@ -57,7 +57,7 @@ class AiohttpClient:
 
 
 class AiohttpResponse:
-    """Stands in for `holdfast.aws.client.Response`."""
+    """Stands in for `holdfast.aws.client.HTTPResponse`."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer

@@ -83,9 +83,9 @@ async def holdfast(place: Place, payload_signing: str = "auto") -> AsyncIterator
 async def on_aiohttp(place: Place) -> AsyncIterator[Side]:
     from objects_aiohttp import AiohttpClient
 
-    from holdfast.objects.drivers.s3 import assembly
+    from holdfast.objects.drivers.s3 import connect
 
-    assembly.Client = AiohttpClient  # for this process, which measures nothing else
+    connect.HTTPClient = AiohttpClient  # for this process, which measures nothing else
     async with holdfast(place) as side:
         yield side
 

@@ -338,11 +338,11 @@ async def size_works(store, keys, scale):
 async def sizes(asked):
     """Return results by operation, then by table size."""
     with tempfile.TemporaryDirectory() as folder:
-        works, stores = {}, []
+        works, stores = {}, AsyncExitStack()
         for size in asked.sizes:
             path = Path(folder, f"{size}.db")
-            store = await open_store(f"sqlite:///{path}?synchronous=normal", [Video]).__aenter__()
-            stores.append(store)
+            opening = open_store(f"sqlite:///{path}?synchronous=normal", [Video])
+            store = await stores.enter_async_context(opening)
             await store.create_schema()
             keys = fill(path, size)
             works[f"{size:,} rows"] = await size_works(store, keys, asked.scale)
@@ -350,8 +350,7 @@ async def sizes(asked):
         for operation in next(iter(works.values())):
             of = {size: each[operation] for size, each in works.items()}
             results[operation] = await interleave(of, asked.rounds)
-        for store in stores:
-            await store.close()
+        await stores.aclose()
     return results
 
 

@@ -31,14 +31,16 @@ _WRITTEN = tuple(name for name in _COLUMNS if name not in ("id", "created_at"))
 class Holdfast(sides.Holdfast):
     async def open(self, url, _):
         options = f"pool_size={CONNECTIONS}&max_overflow=0"
-        self.store = await open_store(f"{url}?{options}", [sides.Video]).__aenter__()
+        self.opening = open_store(f"{url}?{options}", [sides.Video])
+        self.store = await self.opening.__aenter__()
         await self.store.create_schema()
         self.videos = self.store.repository(sides.Video)
 
 
 class HoldfastSync(sides.HoldfastSync):
     async def open(self, url, _):
-        self.store = blocking.open_store(url, [sides.Video]).__enter__()
+        self.opening = blocking.open_store(url, [sides.Video])
+        self.store = self.opening.__enter__()
         self.store.create_schema()
         self.videos = sides.Awaited(self.store.repository(sides.Video))
 

@@ -51,14 +51,13 @@ class Holdfast:
     name = "**Holdfast**"
 
     async def open(self, path, synchronous):
-        self.store = await open_store(
-            f"sqlite:///{path}?synchronous={synchronous}", [Video]
-        ).__aenter__()
+        self.opening = open_store(f"sqlite:///{path}?synchronous={synchronous}", [Video])
+        self.store = await self.opening.__aenter__()
         await self.store.create_schema()
         self.videos = self.store.repository(Video)
 
     async def close(self):
-        await self.store.close()
+        await self.opening.__aexit__(None, None, None)
 
     def make(self, values):
         return Video(**values)
@@ -113,14 +112,13 @@ class HoldfastSync(Holdfast):
     name = "**Holdfast, sync**"
 
     async def open(self, path, synchronous):
-        self.store = blocking.open_store(
-            f"sqlite:///{path}?synchronous={synchronous}", [Video]
-        ).__enter__()
+        self.opening = blocking.open_store(f"sqlite:///{path}?synchronous={synchronous}", [Video])
+        self.store = self.opening.__enter__()
         self.store.create_schema()
         self.videos = Awaited(self.store.repository(Video))
 
     async def close(self):
-        self.store.close()
+        self.opening.__exit__(None, None, None)
 
     async def get(self, key):
         return self.videos.blocking.get(key)

@@ -3,6 +3,13 @@
 import gc
 from pathlib import Path
 
+import pytest
+
+# Before anything imports them: also the suites of other rooms use them.
+pytest.register_assert_rewrite(
+    "holdfast.records.conformance", "holdfast.objects.conformance", "holdfast.cache.conformance"
+)
+
 LONG = (
     "cli/test_processes.py",
     "cli/test_crashes.py",

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast import open_bucket, open_cache, open_store
-from holdfast.aws.origin import origin_of
+from holdfast.aws.endpoint import endpoint_of
 from holdfast.backend_url import file_path, parse_url, redacted
 from holdfast.errors import ConfigurationError
 
@@ -56,7 +56,7 @@ def test_no_refusal_tells_a_secret(url):
 @pytest.mark.parametrize("login", ["key:[secret]", "key:secret\N{ACCOUNT OF}", "key:a/secret"])
 def test_an_endpoint_that_cannot_be_read_is_refused_untold(login):
     with pytest.raises(ConfigurationError, match="endpoint") as refusal:
-        origin_of(f"https://{login}@host")
+        endpoint_of(f"https://{login}@host")
     assert "secret" not in str(refusal.value)
 
 

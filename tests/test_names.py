@@ -83,5 +83,20 @@ def test_what_is_slow_to_import_waits_until_it_is_used(package):
         b"httptools",
         b"hiredis",
         b"fsspec",
+        b"msgspec",
+        b"holdfast.cache",
+        b"holdfast.objects",
     }
     assert not slow & set(done.stdout.split())
+
+
+def test_a_late_name_is_looked_up_once_and_an_unknown_one_is_said_so():
+    program = (
+        "import sys, holdfast; assert 'holdfast.cache' not in sys.modules;"
+        "from holdfast import Cache; assert vars(holdfast)['Cache'] is Cache;"
+        "assert 'Bucket' not in vars(holdfast);"
+        "assert holdfast.Bucket is vars(holdfast)['Bucket']"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with pytest.raises(AttributeError, match="module 'holdfast' has no attribute 'Bukket'"):
+        _ = holdfast.Bukket

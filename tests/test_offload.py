@@ -23,7 +23,7 @@ async def test_what_a_call_raises_reaches_the_caller(threads):
 
 async def test_a_stop_iteration_reaches_the_caller_too(threads):
     with pytest.raises(RuntimeError, match="StopIteration"):
-        await asyncio.wait_for(threads.run(next, iter(())), 5)
+        await asyncio.wait_for(threads.run(next, iter(())), 60)
 
 
 async def test_one_thread_runs_calls_in_their_order_and_never_two_at_once(threads):
@@ -51,7 +51,7 @@ async def test_an_answer_does_not_wait_for_the_calls_behind_it(threads):
     slow = asyncio.create_task(
         threads.run(lambda: asyncio.run_coroutine_threadsafe(release.wait(), loop).result())
     )
-    assert await asyncio.wait_for(quick, 5) == "quick"
+    assert await asyncio.wait_for(quick, 60) == "quick"
     assert not slow.done()
     release.set()
     await slow

@@ -1,7 +1,8 @@
-"""Holdfast: typed records, objects and jobs with one proven meaning on every backend."""
+"""Holdfast: typed records, objects and a cache, with one tested meaning on every backend."""
 
-from holdfast.cache import Cache, CachedRepository, CacheOptions, open_cache
-from holdfast.objects import Bucket, CommonPrefix, ObjectInfo, ObjectReader, PutOptions, open_bucket
+from typing import TYPE_CHECKING
+
+from holdfast.late_import import late_names
 from holdfast.records import (
     Aggregate,
     BatchResult,
@@ -19,13 +20,13 @@ from holdfast.records import (
     Repository,
     Savepoint,
     Store,
+    StoreCapability,
     Transaction,
     Upserted,
     count,
     created_at,
     everything,
     field,
-    field_of,
     generated_key,
     key,
     many,
@@ -37,6 +38,32 @@ from holdfast.records import (
 )
 from holdfast.records.migrations import Migrations
 from holdfast.uuid7 import uuid7
+
+if TYPE_CHECKING:
+    from holdfast.cache import Cache, CachedRepository, CacheOptions, open_cache
+    from holdfast.objects import (
+        Bucket,
+        CommonPrefix,
+        ObjectInfo,
+        ObjectReader,
+        PutOptions,
+        open_bucket,
+    )
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "holdfast.cache": ("Cache", "CacheOptions", "CachedRepository", "open_cache"),
+            "holdfast.objects": (
+                "Bucket",
+                "CommonPrefix",
+                "ObjectInfo",
+                "ObjectReader",
+                "PutOptions",
+                "open_bucket",
+            ),
+        },
+    )
 
 __all__ = [
     "Aggregate",
@@ -64,13 +91,13 @@ __all__ = [
     "Repository",
     "Savepoint",
     "Store",
+    "StoreCapability",
     "Transaction",
     "Upserted",
     "count",
     "created_at",
     "everything",
     "field",
-    "field_of",
     "generated_key",
     "key",
     "many",

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., object]")
 S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 P = ParamSpec("P")
 
 
-class BlockingTwin(Generic[S]):
-    """What has the methods of an async *S*, blocking: the attribute `asynchronous` is that one."""
+class BlockingTwin(Generic[S_co]):
+    """What has the methods of an async *S*, blocking: the attribute `asynchronous` is that one.
 
-    asynchronous: S
+    A method that *S* inherits takes the twin of *S* too.
+    """
+
+    asynchronous: S_co
 
 
 def blocking(

@@ -28,7 +28,7 @@ HoldfastError
 │   ├── PermanentError          trying again would not help
 │   └── JobCancelledError       the job was asked to stop
 ├── IntegrityError              bytes are not the bytes that were stored
-├── StorageError                the disk refuses: full, read-only, not permitted
+├── StorageError                the storage refuses: full, read-only, not permitted
 ├── ServiceError                a service refuses a request, with its own code
 ├── ObjectKeyError              a key that no bucket may hold
 └── MediaError                  a file that can't be used as the video it should be
@@ -252,7 +252,7 @@ class ObjectLockedError(ConflictError):
 
 
 class LeaseLostError(ConflictError):
-    """The lease that came with the write is not the current one: someone else holds the work."""
+    """The lease that came with the write ran out or is not the current one; nothing was written."""
 
     def __init__(self, entity: str, key: object) -> None:
         super().__init__(f"{entity} {key!r}: the lease is lost; stop working on it")
@@ -293,7 +293,7 @@ class IntegrityError(HoldfastError):
 
 
 class StorageError(HoldfastError):
-    """The disk refuses: it is full, read-only, or not permitted."""
+    """The storage refuses: a disk is full, read-only or not permitted, a cache has no room."""
 
 
 class ServiceError(HoldfastError):

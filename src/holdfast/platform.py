@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
 
 
-RECORDS: tuple[type[Entity], ...] = (*ENTITIES, Job)
+PLATFORM_ENTITIES: tuple[type[Entity], ...] = (*ENTITIES, Job)
 """The entities of a platform's store."""
 
 
@@ -62,7 +62,7 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
         raise StorageError(
             f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"
         ) from error
-    async with open_store(settings.store_url, RECORDS) as store:
+    async with open_store(settings.store_url, PLATFORM_ENTITIES) as store:
         await store.create_schema()
         async with open_bucket(settings.bucket_url) as bucket:
             jobs = Jobs(store)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+T = TypeVar("T")
 
 _SHORTEST = 1e-5  # seconds, the upper edge of the first class of latencies
 _STEPS = 8  # classes to each doubling: an edge is 9% above the one before
@@ -54,9 +57,24 @@ class Stats:
 class OperationRecorder:
     """Counts operations and their latencies in bounded memory. Safe among threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
         self._lock = threading.Lock()
         self._histograms: dict[str, _Histogram] = {}
+
+    async def timed(
+        self, operation: str, call: Awaitable[T], size: Callable[[T], int] | None = None
+    ) -> T:
+        """Return what *call* returns, counted as one *operation*; *size* tells its bytes."""
+        began = self.clock()
+        try:
+            result = await call
+        except BaseException:
+            self.record(operation, self.clock() - began, failed=True)
+            raise
+        moved = 0 if size is None else size(result)
+        self.record(operation, self.clock() - began, moved, failed=False)
+        return result
 
     def record(self, operation: str, seconds: float, size: int = 0, *, failed: bool) -> None:
         """Count one *operation* that took *seconds* and moved *size* bytes."""

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.aws.credentials import Credentials, Wallet, find_credentials, from_files
+from holdfast.aws.credentials import Credentials, find_credentials, from_files
+from holdfast.aws.signature import CredentialProvider
 from holdfast.blocking import run
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Inline
@@ -61,7 +62,7 @@ def test_keys_are_held_until_shortly_before_they_expire():
         given.append(Credentials(f"key{len(given)}", "s", expires=now[0] + timedelta(hours=1)))
         return given[-1]
 
-    wallet = Wallet(provide, lambda: now[0])
+    wallet = CredentialProvider(provide, lambda: now[0])
     assert run(wallet.current(Inline())) is run(wallet.current(Inline())) is given[0]
     now[0] += timedelta(minutes=56)
     assert run(wallet.current(Inline())) is given[1]
@@ -70,7 +71,7 @@ def test_keys_are_held_until_shortly_before_they_expire():
 def test_keys_that_are_expired_are_refused():
     stale = Credentials("key", "s", expires=NOW - timedelta(seconds=1))
     with pytest.raises(ConfigurationError, match="expired"):
-        run(Wallet(lambda: stale, lambda: NOW).current(Inline()))
+        run(CredentialProvider(lambda: stale, lambda: NOW).current(Inline()))
 
 
 def test_what_only_botocores_chain_knows_comes_through_it(tmp_path, monkeypatch):

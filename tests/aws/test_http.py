@@ -8,19 +8,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from holdfast.aws.client import Client
-from holdfast.aws.http import Incoming, Request
+from holdfast.aws.asyncio_network import AsyncioNetwork
+from holdfast.aws.client import HTTPClient
+from holdfast.aws.endpoint import HTTPEndpoint, endpoint_of, refuse_proxy, verified_tls
+from holdfast.aws.http import Deadline, HTTPRequest, Limits, ResponseParser
 from holdfast.aws.network import Network
-from holdfast.aws.origin import Origin, origin_of, refuse_proxy
-from holdfast.aws.patience import Limits, Patience
-from holdfast.aws.sockets import SocketNetwork
-from holdfast.aws.streams import StreamNetwork
-from holdfast.aws.tls import verifying
+from holdfast.aws.socket_network import SocketNetwork
 from holdfast.blocking import run
 from holdfast.errors import ConfigurationError
 
 LIMITS = Limits(connect=2, read=2, total=10)
-GET = Request("GET", "/", {"host": "x"})
+GET = HTTPRequest("GET", "/", {"host": "x"})
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -58,13 +56,13 @@ def scripted(*connections):
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with listener:
-        yield Origin(False, "127.0.0.1", listener.getsockname()[1]), accepted
-        thread.join(5)
+        yield HTTPEndpoint(False, "127.0.0.1", listener.getsockname()[1]), accepted
+        thread.join(60)
         assert not thread.is_alive()
 
 
 async def asked(client, request=GET):
-    response = await client.send(request, Patience(LIMITS))
+    response = await client.send(request, Deadline(LIMITS))
     try:
         return response.status, await response.read(1_000_000)
     finally:
@@ -77,7 +75,7 @@ def ask(request):
 
     def use(origin, *requests):
         async def all_of_them(network: Network):
-            client = Client(network, origin, LIMITS)
+            client = HTTPClient(network, origin, LIMITS)
             ended = []
             for one in requests:
                 try:
@@ -88,10 +86,10 @@ def ask(request):
             return ended
 
         def tls():
-            return verifying(None)
+            return verified_tls(None)
 
         if request.param == "async":
-            return asyncio.run(all_of_them(StreamNetwork(tls)))
+            return asyncio.run(all_of_them(AsyncioNetwork(tls)))
         return run(all_of_them(SocketNetwork(tls)))
 
     return use
@@ -126,7 +124,7 @@ def test_a_kept_connection_that_died_is_replaced(ask):
 
 
 def test_a_request_that_is_not_repeatable_is_sent_once(ask):
-    once = Request("GET", "/", {"host": "x"}, repeatable=False)
+    once = HTTPRequest("GET", "/", {"host": "x"}, repeatable=False)
     with scripted([1, OK, 1]) as (origin, _):
         first, second = ask(origin, GET, once)
         assert first == (200, b"ok")
@@ -174,7 +172,7 @@ def test_chunks_trailers_and_interim_answers_are_understood(ask):
 
 
 def test_a_head_has_no_body_whatever_its_length_says(ask):
-    head = Request("HEAD", "/", {"host": "x"})
+    head = HTTPRequest("HEAD", "/", {"host": "x"})
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
     with scripted([1, answer, 1, OK]) as (origin, accepted):
         assert ask(origin, head, GET) == [(200, b""), (200, b"ok")]
@@ -183,7 +181,7 @@ def test_a_head_has_no_body_whatever_its_length_says(ask):
 
 def test_a_server_that_wants_no_body_is_sent_none(ask):
     body = Body(8 * 1024 * 1024)
-    put = Request("PUT", "/", {"host": "x", "content-length": str(body.size)}, body)
+    put = HTTPRequest("PUT", "/", {"host": "x", "content-length": str(body.size)}, body)
     refused = b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n"
     with scripted([1, refused], [1, OK]) as (origin, accepted):
         assert ask(origin, put, GET) == [(412, b""), (200, b"ok")]
@@ -193,7 +191,7 @@ def test_a_server_that_wants_no_body_is_sent_none(ask):
 
 def test_a_body_goes_when_the_server_says_so(ask):
     body = Body(2 * 1024 * 1024)
-    put = Request("PUT", "/", {"host": "x", "content-length": str(body.size)}, body)
+    put = HTTPRequest("PUT", "/", {"host": "x", "content-length": str(body.size)}, body)
     go = b"HTTP/1.1 100 Continue\r\n\r\n"
     with scripted([1, go, body.size, OK]) as (origin, _):
         assert ask(origin, put) == [(200, b"ok")]
@@ -201,7 +199,7 @@ def test_a_body_goes_when_the_server_says_so(ask):
 
 def test_an_answer_in_the_middle_of_the_body_ends_the_sending(ask):
     body = Body(64 * 1024 * 1024)
-    put = Request("PUT", "/", {"host": "x", "content-length": str(body.size)}, body)
+    put = HTTPRequest("PUT", "/", {"host": "x", "content-length": str(body.size)}, body)
     go = b"HTTP/1.1 100 Continue\r\n\r\n"
     slow = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
     with scripted([1, go, 1_000_000, slow, 70_000_000], [1, OK]) as (origin, _):
@@ -217,7 +215,7 @@ def test_any_bytes_are_an_answer_or_a_connection_error():
         for _ in range(chance.randrange(1, 5)):
             position = chance.randrange(len(data))
             data[position : position + chance.randrange(3)] = chance.randbytes(chance.randrange(4))
-        incoming = Incoming(bodiless=chance.random() < 0.2)
+        incoming = ResponseParser(bodiless=chance.random() < 0.2)
         try:
             cut = chance.randrange(len(data) + 1)
             incoming.feed(bytes(data[:cut]))
@@ -235,12 +233,12 @@ def test_any_bytes_are_an_answer_or_a_connection_error():
 )
 def test_what_is_no_endpoint_is_refused(url):
     with pytest.raises(ConfigurationError):
-        origin_of(url)
+        endpoint_of(url)
 
 
 def test_a_proxy_in_the_environment_is_refused_by_name(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
     monkeypatch.setenv("no_proxy", "inside.test")
-    refuse_proxy(origin_of("https://inside.test"))
+    refuse_proxy(endpoint_of("https://inside.test"))
     with pytest.raises(ConfigurationError, match="NO_PROXY"):
-        refuse_proxy(origin_of("https://outside.test"))
+        refuse_proxy(endpoint_of("https://outside.test"))

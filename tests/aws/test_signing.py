@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 
 from holdfast.aws.credentials import Credentials
-from holdfast.aws.signing import Signer, query_string
+from holdfast.aws.signature import Signer, query_string
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 LETTERS = string.ascii_letters + string.digits + "-_.~/ +%&=?!$'()*,;:@é\u202e\U0001f3a5\x01"

@@ -10,41 +10,38 @@ import pytest
 
 from holdfast.cache import CacheOptions
 from holdfast.cache.conformance import CacheConformance, CacheHarness
+from holdfast.cache.connect import hold_up, running_cache
 from holdfast.cache.driver import Swap
-from holdfast.cache.drivers.memory import MemoryDriver
-from holdfast.cache.opening import running_cache, wait_here
+from holdfast.cache.drivers.memory import MemoryCacheDriver
 from holdfast.cache.sync import Cache, _entered
 
 OPTIONS = CacheOptions()
 
 
-class StoresFillsUnfenced(MemoryDriver):
-    async def swap(self, name, value, *, over, ttl=None, shared=False):
-        if over is not None and value is not None:
-            await self.set_many([(name, value)], ttl=ttl)
+class StoresLoadsUnfenced(MemoryCacheDriver):
+    def _swap(self, swap, ttl):
+        if swap.over is not None and swap.value is not None:
+            self._put(swap.name, swap.value, self._end(ttl))
             return True
-        return await super().swap(name, value, over=over, ttl=ttl, shared=shared)
+        return super()._swap(swap, ttl)
 
 
-class StoresBatchesUnfenced(MemoryDriver):
-    async def swap_many(self, swaps, *, ttl):
-        forced = [Swap(s.name, s.value, await self._there(s.name)) for s in swaps]
-        return await super().swap_many(forced, ttl=ttl)
-
-    async def _there(self, name):
-        (there,) = await self.get_many([name])
-        return there
+class StoresBatchesUnfenced(MemoryCacheDriver):
+    async def swap_many(self, swaps, *, ttl, shared=False):
+        if len(swaps) > 1:
+            swaps = [Swap(swap.name, swap.value, self._get(swap.name)) for swap in swaps]
+        return await super().swap_many(swaps, ttl=ttl, shared=shared)
 
 
-class AddsOverWhatIsThere(MemoryDriver):
-    async def swap(self, name, value, *, over, ttl=None, shared=False):
-        if over is None and value is not None:
-            await self.set_many([(name, value)], ttl=ttl)
+class AddsOverWhatIsThere(MemoryCacheDriver):
+    def _swap(self, swap, ttl):
+        if swap.over is None and swap.value is not None:
+            self._put(swap.name, swap.value, self._end(ttl))
             return True
-        return await super().swap(name, value, over=over, ttl=ttl, shared=shared)
+        return super()._swap(swap, ttl)
 
 
-class KeepsTheOldTime(MemoryDriver):
+class KeepsTheOldTime(MemoryCacheDriver):
     async def set_many(self, items, *, ttl):
         left = [await self.ttl(name) for name, _ in items]
         outcome = await super().set_many(items, ttl=ttl)
@@ -54,17 +51,17 @@ class KeepsTheOldTime(MemoryDriver):
         return outcome
 
 
-class NeverEnds(MemoryDriver):
+class NeverEnds(MemoryCacheDriver):
     def _lives(self, entry):
         return True
 
 
-class TakesMillisecondsForSeconds(MemoryDriver):
+class TakesMillisecondsForSeconds(MemoryCacheDriver):
     def _end(self, ttl):
         return super()._end(None if ttl is None else ttl * 1000)
 
 
-class ProlongsCounters(MemoryDriver):
+class ProlongsCounters(MemoryCacheDriver):
     async def increment(self, name, by, *, ttl):
         total = await super().increment(name, by, ttl=ttl)
         if ttl is not None:
@@ -72,7 +69,7 @@ class ProlongsCounters(MemoryDriver):
         return total
 
 
-class WrapsCounters(MemoryDriver):
+class WrapsCounters(MemoryCacheDriver):
     async def increment(self, name, by, *, ttl):
         (there,) = await self.get_many([name])
         if there is not None and there.removeprefix(b"-").isdigit():
@@ -82,7 +79,7 @@ class WrapsCounters(MemoryDriver):
         return await super().increment(name, by, ttl=ttl)
 
 
-class CountsFromAnything(MemoryDriver):
+class CountsFromAnything(MemoryCacheDriver):
     async def increment(self, name, by, *, ttl):
         (there,) = await self.get_many([name])
         if there is not None and not there.removeprefix(b"-").isdigit():
@@ -90,41 +87,41 @@ class CountsFromAnything(MemoryDriver):
         return await super().increment(name, by, ttl=ttl)
 
 
-class TakesPatternsForPrefixes(MemoryDriver):
+class TakesPatternsForPrefixes(MemoryCacheDriver):
     async def delete_many(self, names, *, pattern=None):
         if pattern is not None:
             names = [*names, *[name for name in self._entries if name.startswith(pattern.prefix)]]
         return await super().delete_many(names)
 
 
-class IgnoresTagsInInvalidations(MemoryDriver):
+class IgnoresTagsInInvalidations(MemoryCacheDriver):
     async def delete_many(self, names, *, pattern=None):
         kept = [name for name in names if not name.startswith("t:")]
         return await super().delete_many(kept, pattern=pattern)
 
 
-class RevivesTagVersions(MemoryDriver):
+class RevivesTagVersions(MemoryCacheDriver):
     """An invalidated tag is given the version it had before."""
 
     def __init__(self):
         super().__init__()
         self._first = {}
 
-    async def swap(self, name, value, *, over, ttl=None, shared=False):
-        if name.startswith("t:") and value is not None:
-            first = self._first.setdefault(name, value)
-            if first != value:
-                await super().swap(name, first, over=over, ttl=ttl, shared=shared)
+    def _swap(self, swap, ttl):
+        if swap.name.startswith("t:") and swap.value is not None:
+            first = self._first.setdefault(swap.name, swap.value)
+            if first != swap.value:
+                super()._swap(swap._replace(value=first), ttl)
                 return False
-        return await super().swap(name, value, over=over, ttl=ttl, shared=shared)
+        return super()._swap(swap, ttl)
 
 
-class ForgetsPatternsInInvalidations(MemoryDriver):
+class ForgetsPatternsInInvalidations(MemoryCacheDriver):
     async def delete_many(self, names, *, pattern=None):
         return await super().delete_many(names)
 
 
-class FoldsCase(MemoryDriver):
+class FoldsCase(MemoryCacheDriver):
     async def get_many(self, names):
         return await super().get_many([name.lower() for name in names])
 
@@ -132,41 +129,41 @@ class FoldsCase(MemoryDriver):
         return await super().set_many([(name.lower(), value) for name, value in items], ttl=ttl)
 
 
-class CutsLargeValues(MemoryDriver):
+class CutsLargeValues(MemoryCacheDriver):
     async def set_many(self, items, *, ttl):
         return await super().set_many([(name, value[:65_535]) for name, value in items], ttl=ttl)
 
 
-class PromisesANewTime(MemoryDriver):
+class PromisesANewTime(MemoryCacheDriver):
     async def expire(self, name, ttl):
         (there,) = await self.get_many([name])
         return there is not None
 
 
-class ListsWhatHasEnded(MemoryDriver):
+class ListsWhatHasEnded(MemoryCacheDriver):
     async def scan(self, prefix):
         yield [(name, entry[0]) for name, entry in self._entries.items() if name.startswith(prefix)]
 
 
-class SaysNothingLivesForever(MemoryDriver):
+class SaysNothingLivesForever(MemoryCacheDriver):
     async def ttl(self, name):
         left = await super().ttl(name)
         return None if left == -1 else left
 
 
-class StoresTheFirstOfMany(MemoryDriver):
+class StoresTheFirstOfMany(MemoryCacheDriver):
     async def set_many(self, items, *, ttl):
         return await super().set_many(items[:1], ttl=ttl)
 
 
-class MixesUpPositions(MemoryDriver):
+class MixesUpPositions(MemoryCacheDriver):
     async def get_many(self, names):
         found = await super().get_many(sorted(names))
         return [found[position] for position in range(len(names))]
 
 
 CAUGHT_BY = {
-    StoresFillsUnfenced: "test_an_invalidation_during_the_load_makes_it_void",
+    StoresLoadsUnfenced: "test_an_invalidation_during_the_load_makes_it_void",
     StoresBatchesUnfenced: "test_what_changes_while_many_are_loaded_is_not_stored",
     AddsOverWhatIsThere: "test_add_stores_only_where_nothing_is",
     KeepsTheOldTime: "test_a_new_set_has_its_own_time",
@@ -200,11 +197,11 @@ class BrokenHarness(CacheHarness):
 
     @contextmanager
     def open_blocking(self):
-        with _entered(running_cache(self.kind(), OPTIONS, wait_here, tasks=False)) as opened:
+        with _entered(running_cache(self.kind(), OPTIONS, hold_up, tasks=False)) as opened:
             yield Cache(opened)
 
 
 class TestBroken(CacheConformance):
-    @pytest.fixture(params=[MemoryDriver, *CAUGHT_BY], ids=lambda kind: kind.__name__)
+    @pytest.fixture(params=[MemoryCacheDriver, *CAUGHT_BY], ids=lambda kind: kind.__name__)
     def harness(self, request):
         return BrokenHarness(request.param)

@@ -25,6 +25,7 @@ import argparse
 import asyncio
 import importlib.metadata
 import importlib.util
+import math
 import random
 import sys
 import tempfile
@@ -41,7 +42,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from cache.lines import Line
 from cache.planted import BUGS, NEAR, plant
 from cache.servers import RedisCluster, RedisServer
-from holdfast.cache import CacheOptions, Outcome, State, open_cache
+from cache.states import counter, is_settled
+from holdfast.cache import CacheOptions, Outcome, open_cache
 
 KEYS = [f"key:{number}" for number in range(6)]
 OPTIONS = CacheOptions(fallback=0, timeout=0.25, load_timeout=1.0)
@@ -58,10 +60,12 @@ class Record:
         self.truth = dict.fromkeys(KEYS, 0)
         self.floor = dict.fromkeys(KEYS, 0)
         self.raised = dict.fromkeys(KEYS, 0.0)
+        self.unread = set()  # keys that nobody has asked for since their invalidation was told
         self.clients = []
         self.counts = Counter()
         self.faults = Counter()
         self.stale = []
+        self.near_hits = lambda: 0
 
     def write(self, key):
         self.truth[key] += 1
@@ -71,6 +75,7 @@ class Record:
         if version > self.floor[key]:
             self.floor[key] = version
             self.raised[key] = time.monotonic()
+            self.unread.add(key)
 
     def begin(self, client, keys):
         """Return the oldest versions that *client* may read of *keys* from now on."""
@@ -80,6 +85,8 @@ class Record:
         for key in keys:
             self.counts["after an acknowledged invalidation"] += self.floor[key] > 0
             self.counts["within 5 ms of it"] += self.raised[key] > now - SOON
+            self.counts["first after it"] += key in self.unread
+            self.unread.discard(key)
         return {key: max(self.floor[key], client.pending.get(key, 0)) for key in keys}
 
     def end(self, kind, least, found):
@@ -101,8 +108,7 @@ class Client:
         record.clients.append(self)
 
     def settle(self):
-        health = self.cache.health()
-        if self.pending and health.state is State.UP and not health.pending:
+        if self.pending and is_settled(self.cache):
             for key, version in self.pending.items():
                 self.record.applied(key, version)
             self.pending = {}
@@ -263,7 +269,8 @@ async def cashews(url):
 class Trial:
     """What is tried: *place* is hurt, a server or a cluster, unless *faults* is False.
 
-    *opening* opens the cache at a URL, *kind* uses it. It ends when its time is over, and, unless
+    *opening* opens the cache at a URL, *kind* uses it. It ends when its time is over and *enough*
+    of its record, or after *longest* seconds, whatever the machine is busy with; and, unless
     *whole*, at the first stale read.
     """
 
@@ -275,6 +282,8 @@ class Trial:
     whole: bool = False
     opening: Callable | None = None
     kind: type = Client
+    enough: Callable = lambda _record: True
+    longest: float = math.inf
 
 
 async def run(trial):
@@ -284,7 +293,10 @@ async def run(trial):
     record, dice = Record(), random.Random(trial.seed)
 
     def until():
-        return time.monotonic() >= end or (bool(record.stale) and not trial.whole)
+        now = time.monotonic()
+        if now >= end + trial.longest or (record.stale and not trial.whole):
+            return True
+        return now >= end and trial.enough(record)
 
     async def hurting(server, lines):
         calm = 2.0 if trial.near else 0.5  # copies come to be in quiet times
@@ -301,6 +313,8 @@ async def run(trial):
             urls = [line.url for line in lines] or [server.url] * 2
             caches = [await stack.enter_async_context(opening(url)) for url in urls]
             clients = [trial.kind(cache, record, dice) for cache in caches]
+            if trial.near and trial.opening is None:
+                record.near_hits = lambda: sum(counter(cache, "near_hits") for cache in caches)
             end = time.monotonic() + trial.seconds
             async with asyncio.TaskGroup() as group:
                 for client in clients:
@@ -309,8 +323,7 @@ async def run(trial):
                 if trial.faults:
                     group.create_task(hurting(server, lines))
             if trial.near and trial.opening is None:
-                near = sum(cache.statistics.near_hits for cache in caches)
-                record.counts["near hits"] = near
+                record.counts["near hits"] = record.near_hits()
     return record
 
 

@@ -3,8 +3,6 @@ import pytest
 from cache.servers import RedisCluster, RedisServer, Toxic
 from servers import require, url_of
 
-pytest.register_assert_rewrite("holdfast.cache.conformance")
-
 
 @pytest.fixture
 def anyio_backend():

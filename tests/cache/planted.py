@@ -13,10 +13,10 @@ import contextlib
 from hiredis import PushNotification
 
 from holdfast.cache import Outcome
-from holdfast.cache.drivers.redis import RedisDriver
-from holdfast.cache.drivers.redis.wire import _Ear
-from holdfast.cache.journal import Journal
-from holdfast.cache.near import NearDriver
+from holdfast.cache.drivers.redis.driver import RedisDriver
+from holdfast.cache.drivers.redis.redis_connection import _Pushes
+from holdfast.cache.near.driver import NearDriver
+from holdfast.cache.outage.invalidation_journal import InvalidationJournal
 from holdfast.errors import UnavailableError
 
 LATE = 0.005
@@ -27,11 +27,11 @@ NEAR = frozenset({"deaf", "hasty"})
 def _unfenced():
     honest = RedisDriver.swap_many
 
-    async def swap_many(self, swaps, *, ttl):
+    async def swap_many(self, swaps, *, ttl, shared=False):
         forced = [swap for swap in swaps if swap.over is not None and swap.value is not None]
         await self.set_many([(swap.name, swap.value) for swap in forced], ttl=ttl)
         others = [swap for swap in swaps if swap not in forced]
-        return [True] * len(forced) + await honest(self, others, ttl=ttl)
+        return [True] * len(forced) + await honest(self, others, ttl=ttl, shared=shared)
 
     return [(RedisDriver, "swap_many", swap_many)]
 
@@ -55,25 +55,25 @@ def _late():
 
 
 def _hasty():
-    honest = _Ear.takes
+    honest = _Pushes.takes
 
     async def patient_of_none(self, commands):
-        return await self._link.ask(commands)
+        return await self._commands.ask(commands)
 
     def takes(self, reply):
         if isinstance(reply, PushNotification):
-            asyncio.get_running_loop().call_later(0.03, self._told, reply)
+            asyncio.get_running_loop().call_later(0.03, self._listener, reply)
             return True
         return honest(self, reply)
 
-    return [(RedisDriver, "_write", patient_of_none), (_Ear, "takes", takes)]
+    return [(RedisDriver, "_write", patient_of_none), (_Pushes, "takes", takes)]
 
 
 BUGS = {
     "unfenced": _unfenced,
-    "forgetful": lambda: [(Journal, "add", lambda *_: None)],
+    "forgetful": lambda: [(InvalidationJournal, "add", lambda *_: None)],
     "late": _late,
-    "deaf": lambda: [(NearDriver, "told", lambda *_: None)],
+    "deaf": lambda: [(NearDriver, "on_invalidate", lambda *_: None)],
     "hasty": _hasty,
 }
 

@@ -40,7 +40,7 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 if self.ask("PING") in {"+PONG", "-NOAUTH Authentication required."}:
@@ -59,14 +59,16 @@ class RedisServer:
             self.process = None
 
     def freeze(self):
+        """Stop the process, and return when it has stopped."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 
     def ask(self, *words):
         """Return the first line that a plain socket gets for a command."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as plain:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain:
             parts = b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in map(str.encode, words))
             plain.sendall(b"*%d\r\n%s" % (len(words), parts))
             with plain.makefile("rb") as answers:
@@ -78,7 +80,7 @@ class RedisServer:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def wait_until(look, what, seconds=20):
+def wait_until(look, what, seconds=120):
     deadline = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < deadline, what
@@ -160,7 +162,7 @@ class RedisCluster:
                     return False
             return len(owners) == 1
 
-        wait_until(whole, "the cluster does not come together", 40)
+        wait_until(whole, "the cluster does not come together")
 
     def owner(self, name):
         """Return the node that serves *name* now."""
@@ -219,6 +221,6 @@ class Toxic:
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(f"{self.api}{path}", data=data, method=method)
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             text = answer.read()
         return json.loads(text) if text else None

@@ -23,7 +23,7 @@ def test_every_example_runs(tmp_path, example):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     assert ended.returncode == 0, ended.stderr
 

@@ -9,15 +9,16 @@ import pytest
 
 from cache.lines import Line
 from cache.servers import RedisServer
-from holdfast.cache import CacheOptions, Outcome, State, open_cache, sync
-from holdfast.cache.nearstore import NearStore
+from cache.states import counter, is_settled, is_up, pending
+from holdfast.cache import CacheOptions, Outcome, open_cache, sync
+from holdfast.cache.near.copies import NearCopies
 from holdfast.errors import ConfigurationError
 from servers import require
 
 pytestmark = pytest.mark.anyio
 
-LEASE = 0.1
-NEAR = CacheOptions(timeout=0.3, early=0, fallback=0, near=LEASE)
+VALIDITY = 0.1
+NEAR = CacheOptions(timeout=1.0, early=0, fallback=0, near=VALIDITY)
 
 
 @pytest.fixture(params=["RESP3", "RESP2"])
@@ -52,8 +53,30 @@ def reads(server):
     )
 
 
+def stop_the_clock(cache):
+    """Let no time pass for the copies of *cache*; return a list with the time to be changed."""
+    near = cache._driver._remote
+    now = [time.monotonic()]
+    near._clock = near._copies._clock = lambda: now[0]
+    return now
+
+
+def pauses_of(cache):
+    """Return a list of the seconds that writes of *cache* wait for the copies of others."""
+    seconds = []
+    driver = cache._driver._remote
+    honest = driver._pause
+
+    async def pause(long):
+        seconds.append(long)
+        await honest(long)
+
+    driver._pause = pause
+    return seconds
+
+
 async def becomes(look, expected):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while look() != expected:  # noqa: ASYNC110 - a state, not an event
             await asyncio.sleep(0.002)
 
@@ -62,29 +85,31 @@ async def never():
     raise AssertionError("it was there")
 
 
-async def test_reads_within_the_lease_ask_nobody(server):
+async def test_reads_within_the_validity_ask_nobody(server):
     async with open_cache(server.url, options=NEAR) as cache:
         await cache.set("k", {"a": [1]}, tags=["t"])
         assert await cache.get("k") == {"a": [1]}
-        before, hits = reads(server), cache.statistics.near_hits
-        until = time.monotonic() + LEASE / 3
-        count = 0
-        while time.monotonic() < until:
+        now = stop_the_clock(cache)
+        now[0] += VALIDITY  # the copies from before are over
+        assert await cache.get("k") == {"a": [1]}
+        before, hits = reads(server), counter(cache, "near_hits")
+        for _ in range(60):
             assert await cache.get("k") == {"a": [1]}
             assert await cache.get_or_set("k", never, tags=["t"]) == {"a": [1]}
-            count += 2
-        assert count > 100
-        assert reads(server) - before <= 6
-        assert cache.statistics.near_hits - hits > count
+        assert reads(server) == before
+        assert counter(cache, "near_hits") - hits > 120
         got = await cache.get("k")
         got["a"].append(2)
         assert await cache.get("k") == {"a": [1]}
+        now[0] += VALIDITY
+        assert await cache.get("k") == {"a": [1]}
+        assert reads(server) > before
 
 
 async def test_what_another_process_changed_is_not_read_once_it_was_told_applied(server):
     async with (
         open_cache(server.url, options=NEAR) as cache,
-        open_cache(server.url, options=CacheOptions(timeout=0.4)) as other,
+        open_cache(server.url, options=CacheOptions(timeout=1.0)) as other,
     ):
         for change in (
             lambda: other.invalidate(keys=["k"]),
@@ -114,20 +139,20 @@ async def test_what_another_process_changed_is_not_read_once_it_was_told_applied
     ],
     ids=["delete", "set", "set_many", "set_many ttl", "pattern", "tag", "expire"],
 )
-async def test_who_changes_something_waits_for_the_leases_of_others(server, change):
-    """A process whose loop is busy hears of nothing; its lease must be over by then."""
+async def test_who_changes_something_waits_for_the_copies_of_others(server, change):
+    """A process whose loop is busy hears of nothing; its copies must be over by then."""
     async with open_cache(server.url, options=NEAR) as cache:
         await cache.set("k", "old", tags=["t"])
         with sync.open_cache(server.url) as other:
             assert await cache.get("k") == "old"
             asked = time.monotonic()
             assert change(other) is Outcome.APPLIED
-            assert time.monotonic() - asked >= LEASE
+            assert time.monotonic() - asked >= VALIDITY
             assert await cache.get("k") in {None, "new"}  # though nothing ran in this loop
 
 
-async def test_a_replay_is_not_done_before_the_leases_of_others_are_over(redis):
-    near = replace(NEAR, near=0.5, timeout=5.0)
+async def test_a_replay_is_not_done_before_the_copies_of_others_are_over(redis):
+    near = replace(NEAR, near=0.5, timeout=30.0)
     async with (
         Line(redis.port) as line,
         Line(redis.port) as deaf_line,
@@ -140,7 +165,7 @@ async def test_a_replay_is_not_done_before_the_leases_of_others_are_over(redis):
         line.cut()
         assert await cache.delete("k") is Outcome.PENDING
         line.mend()
-        await becomes(lambda: cache.health().state is State.UP and not cache.health().pending, True)
+        await becomes(lambda: is_settled(cache), True)
         reading = asyncio.create_task(deaf.get("k"))
         await asyncio.sleep(0)
         answers()
@@ -154,9 +179,9 @@ def split(tmp_path):
         yield running
 
 
-async def test_a_lease_begins_with_the_question_and_not_with_its_answer(split):
+async def test_validity_begins_with_the_question_and_not_with_its_answer(split):
     """The answer comes late, and what is told of changes later still."""
-    near = replace(NEAR, near=0.3, timeout=5.0)
+    near = replace(NEAR, near=0.3, timeout=30.0)
     async with (
         Line(split.port) as line,
         open_cache(line.url, options=near) as cache,
@@ -165,7 +190,7 @@ async def test_a_lease_begins_with_the_question_and_not_with_its_answer(split):
         await other.set("k", "old")
         await cache.get("anything")  # so that the namespace is marked
         driver = cache._driver._remote
-        await becomes(lambda: time.monotonic() > driver._until, expected=True)
+        await becomes(lambda: time.monotonic() > driver._valid_until, expected=True)
         answer = line.hold("answers", 0)
         before = reads(split)
         reading = asyncio.create_task(cache.get("k"))
@@ -180,8 +205,8 @@ async def test_a_lease_begins_with_the_question_and_not_with_its_answer(split):
         assert await again is None
 
 
-async def test_answers_alone_prolong_no_lease_where_changes_are_told_apart(split):
-    near = replace(NEAR, near=0.3, timeout=5.0)
+async def test_answers_alone_prolong_nothing_where_changes_are_told_apart(split):
+    near = replace(NEAR, near=0.3, timeout=30.0)
     async with (
         Line(split.port) as line,
         open_cache(line.url, options=near) as cache,
@@ -209,38 +234,47 @@ async def test_answers_alone_prolong_no_lease_where_changes_are_told_apart(split
 
 
 async def test_nobody_waits_where_nobody_keeps_copies(redis):
-    async with open_cache(redis.url, options=CacheOptions(timeout=0.4)) as cache:
-        start = time.monotonic()
+    async with open_cache(redis.url, options=CacheOptions(timeout=1.0)) as cache:
+        pauses = pauses_of(cache)
         for number in range(20):
-            await cache.set(f"k{number}", 1)
-            await cache.delete(f"k{number}")
-        assert time.monotonic() - start < 20 * LEASE  # half of what the waits would be
+            assert await cache.set(f"k{number}", 1) is Outcome.APPLIED
+            assert await cache.delete(f"k{number}") is Outcome.APPLIED
+        assert pauses == []
 
 
 async def test_a_change_is_heard_of_at_once(server):
     async with (
         open_cache(server.url, options=NEAR) as cache,
-        open_cache(server.url, options=CacheOptions(timeout=0.4)) as other,
+        open_cache(server.url, options=CacheOptions(timeout=1.0)) as other,
     ):
-        store = cache._driver._remote._store
+        copies = cache._driver._remote._copies
+        told = asyncio.Event()
+
+        async def pause(_):
+            await told.wait()
+
+        other._driver._remote._pause = pause
         await cache.set_many({"a": "x", "b": "x"})
         await cache.get_many(["a", "b"])
-        assert store.entries == 2
+        assert copies.entries == 2
         changing = asyncio.create_task(other.delete("a"))
-        await becomes(lambda: store.entries, 1)
-        assert not changing.done()  # it waits for the lease of who might not have heard
+        await becomes(lambda: copies.entries, 1)
+        assert not changing.done()  # it waits for those who might not have heard
+        told.set()
         await changing
         await cache.get("b")
         server.ask("FLUSHALL")
-        await becomes(lambda: store.entries, 0)
+        await becomes(lambda: copies.entries, 0)
 
 
 async def test_a_value_is_gone_after_its_time_also_here(server):
-    lease, ttl = 0.5, 0.8
+    validity, ttl = 0.5, 3.0
     assert server.ask("CONFIG", "SET", "hz", "1") == "+OK"  # or it would tell of the end itself
-    async with open_cache(server.url, options=replace(NEAR, near=lease)) as cache:
+    async with open_cache(server.url, options=replace(NEAR, near=validity)) as cache:
         await cache.set("k", "v", ttl=ttl)
-        ends = time.monotonic() - lease + ttl  # at the latest: a lease passed since it was stored
+        ends = (
+            time.monotonic() - validity + ttl
+        )  # at the latest: so long passed since it was stored
         assert await cache.get("k") == "v"
         asked = time.monotonic()
         while await cache.get("k") is not None:
@@ -253,30 +287,33 @@ async def test_numbers_that_others_add_to_are_always_asked_for(server):
     async with open_cache(server.url, options=NEAR) as cache:
         with sync.open_cache(server.url) as other:  # while it works, this loop hears of nothing
             await cache.increment("n")
-            start = time.monotonic()
+            await cache.get("n")
+            pauses = pauses_of(other.asynchronous)
             for expected in range(2, 20):
                 assert await cache.get("n") == expected - 1
                 assert other.increment("n") == expected
                 assert await cache.get("n") == expected
-            assert time.monotonic() - start < 9 * LEASE  # half of what the waits would be
+            assert pauses == []
+            assert other.set("n", 1) is Outcome.APPLIED
+            assert len(pauses) == 1  # so waits would have been seen
 
 
 async def test_a_read_that_a_change_overtook_is_not_kept(redis):
     """The answer is on its way when the change is told."""
     async with open_cache(redis.url, options=NEAR) as cache, open_cache(redis.url) as other:
         near = cache._driver._remote
-        honest = near._remote.read
+        honest = near._remote.read_tracked
         await cache.set("k", "old")
 
-        async def slow(names, *, lease):
-            found = await honest(names, lease=lease)
+        async def slow(names, *, validity):
+            found = await honest(names, validity=validity)
             if names == ("k:k",):
                 await other.delete("k")
             return found
 
-        near._remote.read = slow
+        near._remote.read_tracked = slow
         assert await cache.get("k") == "old"
-        near._remote.read = honest
+        near._remote.read_tracked = honest
         assert await cache.get("k") is None
 
 
@@ -286,18 +323,18 @@ async def test_a_lost_connection_ends_every_copy_until_changes_are_told_again(se
         await cache.set_many({"a": "old", "b": "old"})
         for kind in ("normal", "pubsub"):
             assert await cache.get("a") == "old"
-            told_apart = near._remote.tells_apart
+            told_apart = near._remote.separate_messages
             server.ask("CLIENT", "KILL", "TYPE", kind)
             if kind == "normal" or told_apart:
                 await becomes(lambda: near._remote.alive, expected=False)
-                hits = cache.statistics.near_hits
+                hits = counter(cache, "near_hits")
                 await cache.get("a")
-                assert cache.statistics.near_hits == hits
+                assert counter(cache, "near_hits") == hits
             await other.get("anything")
-            await becomes(lambda: other.health().state, State.UP)
+            await becomes(lambda: is_up(other), expected=True)
             await other.set("a", "new")
-            async with asyncio.timeout(5):
-                while cache.health().state is State.DOWN or await cache.get("a") is None:  # noqa: ASYNC110
+            async with asyncio.timeout(60):
+                while not is_up(cache) or await cache.get("a") is None:  # noqa: ASYNC110
                     await asyncio.sleep(0)
             assert await cache.get("a") == "new"
             await cache.set("a", "old")
@@ -306,7 +343,7 @@ async def test_a_lost_connection_ends_every_copy_until_changes_are_told_again(se
 
 
 async def test_a_store_comes_back_into_use_while_much_is_written(redis):
-    """Each write that is replayed must not wait for the leases by itself."""
+    """Each write that is replayed must not wait for the copies of others by itself."""
     async with open_cache(redis.url, options=NEAR) as cache, open_cache(redis.url) as other:
         await cache.set("k", "old")
         await other.get("k")
@@ -321,30 +358,30 @@ async def test_a_store_comes_back_into_use_while_much_is_written(redis):
                 await asyncio.sleep(0.001)
 
         task = asyncio.create_task(write())
-        await becomes(lambda: cache.health().state, State.DOWN)
+        await becomes(lambda: is_up(cache), expected=False)
         assert await cache.delete("k") is Outcome.PENDING
         redis.thaw()
-        async with asyncio.timeout(4):
-            await becomes(lambda: cache.health().state, State.UP)
+        async with asyncio.timeout(60):
+            await becomes(lambda: is_up(cache), expected=True)
         writing = False
-        await becomes(lambda: cache.health().pending, 0)
+        await becomes(lambda: pending(cache), 0)
         assert await other.get("k") is None
         await task
 
 
-async def test_a_frozen_server_ends_the_lease(server):
+async def test_a_frozen_server_ends_the_validity(server):
     async with open_cache(server.url, options=NEAR) as cache:
         await cache.set("k", "old")
         assert await cache.get("k") == "old"
         server.freeze()
         asked = frozen = time.monotonic()
         while await cache.get("k") == "old":
-            assert asked < frozen + LEASE
+            assert asked < frozen + VALIDITY
             asked = time.monotonic()
             await asyncio.sleep(0.001)
-        assert cache.health().state is State.DOWN
+        assert not is_up(cache)
         server.thaw()
-        await becomes(lambda: cache.health().state, State.UP)
+        await becomes(lambda: is_up(cache), expected=True)
         assert await cache.get("k") == "old"
 
 
@@ -355,34 +392,41 @@ async def test_without_its_mark_in_the_store_nothing_is_served_from_here(redis):
         await cache.get("k")
         near = cache._driver._remote
         redis.ask("DEL", "holdfast:near")
-        await becomes(lambda: near._until, 0)
+        await becomes(lambda: near._valid_until, 0)
         before = reads(redis)
-        for _ in range(3):  # no lease until the mark is there again
+        for _ in range(3):  # nothing is valid until the mark is there again
             near._remote._mark_again = time.monotonic() + 60
             assert await cache.get("k") == "old"
         assert reads(redis) - before >= 3
         near._remote._mark_again = 0
         await cache.get("k")
         assert redis.ask("EXISTS", "holdfast:near") == ":1"
+        now = stop_the_clock(cache)
+        now[0] += VALIDITY
+        await cache.get("k")
         before = reads(redis)
         for _ in range(20):
             await cache.get("k")
-        assert reads(redis) - before < 10
+        assert reads(redis) == before
         start = time.monotonic()
         await other.delete("k")
-        assert time.monotonic() - start >= LEASE
+        assert time.monotonic() - start >= VALIDITY
         assert await cache.get("k") is None
 
 
-def test_blocking_code_keeps_copies_under_the_same_lease(server):
+def test_blocking_code_keeps_copies_as_long(server):
     with sync.open_cache(server.url, options=NEAR) as cache, sync.open_cache(server.url) as other:
         cache.set("k", "old")
         assert cache.get("k") == "old"
+        near = cache.asynchronous._driver._remote
+        stop_the_clock(cache.asynchronous)
+        near._valid_until = 0.0
+        assert cache.get("k") == "old"
         before = reads(server)
-        until = time.monotonic() + LEASE / 3
-        while time.monotonic() < until:
+        for _ in range(100):
             assert cache.get("k") == "old"
-        assert reads(server) - before <= 3
+        assert reads(server) == before
+        near._clock = near._copies._clock = time.monotonic
         assert other.delete("k") is Outcome.APPLIED
         assert cache.get("k") is None
         assert cache.set("k", "new") is Outcome.APPLIED
@@ -391,10 +435,10 @@ def test_blocking_code_keeps_copies_under_the_same_lease(server):
 
 def test_the_copies_are_bounded():
     now = [0.0]
-    store = NearStore(entries=3, size=2000, largest=500, clock=lambda: now[0])
+    store = NearCopies(entries=3, size=2000, largest=500, clock=lambda: now[0])
 
     def put(name, value, end=None):
-        store.keep(store.fetching([name]), [(name, value, end)])
+        store.keep(store.announce([name]), [(name, value, end)])
 
     for name in "abcd":
         put(name, b"x")
@@ -414,30 +458,30 @@ def test_the_copies_are_bounded():
 
 
 def test_what_changes_while_it_is_read_is_not_kept():
-    store = NearStore(entries=3, size=2000, largest=500, clock=time.monotonic)
-    overtaken = store.fetching(["a", "b"])
-    beside = store.fetching(["a"])
+    store = NearCopies(entries=3, size=2000, largest=500, clock=time.monotonic)
+    overtaken = store.announce(["a", "b"])
+    beside = store.announce(["a"])
     store.drop(["a"])
-    later = store.fetching(["a"])
+    later = store.announce(["a"])
     store.keep(overtaken, [("a", b"old", None), ("b", b"b", None)])
     store.keep(beside, [("a", b"old", None)])
     assert store.find("ab") == [None, b"b"]
     store.keep(later, [("a", b"new", None)])
     assert store.find("a") == [b"new"]
-    given_up = store.fetching(["c"])
+    given_up = store.announce(["c"])
     store.give_up(given_up)
     store.keep(given_up, [("c", b"x", None)])
     assert store.find("c") == [None]
-    assert store._fetching == {}
+    assert store._announced == {}
 
 
 def test_of_many_who_read_a_name_at_once_the_first_keeps_it():
-    store = NearStore(entries=3, size=2000, largest=500, clock=time.monotonic)
-    one, two = store.fetching(["a", "a"]), store.fetching(["a"])
+    store = NearCopies(entries=3, size=2000, largest=500, clock=time.monotonic)
+    one, two = store.announce(["a", "a"]), store.announce(["a"])
     store.keep(one, [("a", b"x", None), ("a", b"x", None)])
     assert store.find("a") == [b"x"]
     store.keep(two, [("a", b"x", None)])
-    assert store._fetching == {}
+    assert store._announced == {}
 
 
 @pytest.mark.parametrize(

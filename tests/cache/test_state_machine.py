@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from holdfast.cache import sync
-from holdfast.cache.drivers.memory import MemoryDriver
+from holdfast.cache.drivers.memory import MemoryCacheDriver
 from holdfast.errors import HoldfastError
 
 KEYS = st.sampled_from(["a", "ab", "[a]*", "ä日"])
@@ -134,7 +134,7 @@ def test_memory_and_redis_never_differ(shared_redis):
 
 def test_a_backend_that_differs_is_found(shared_redis, monkeypatch):
     """Planted: a value that is stored anew keeps what was left of the old one's time."""
-    honest = MemoryDriver.set_many
+    honest = MemoryCacheDriver.set_many
 
     async def keeping(self, items, *, ttl):
         left = [await self.ttl(name) for name, _ in items]
@@ -144,7 +144,7 @@ def test_a_backend_that_differs_is_found(shared_redis, monkeypatch):
                 await self.expire(name, old)
         return outcome
 
-    monkeypatch.setattr(MemoryDriver, "set_many", keeping)
+    monkeypatch.setattr(MemoryCacheDriver, "set_many", keeping)
     machine = type("Machine", (Pair,), {"url": f"{shared_redis.url}?prefix=planted"})
     with pytest.raises(AssertionError):
         run_state_machine_as_test(

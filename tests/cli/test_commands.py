@@ -12,7 +12,8 @@ import pytest
 
 from cli.agreement import disagreements
 from cli.program import here
-from holdfast.cli.exit_codes import Exit
+from holdfast import errors
+from holdfast.cli.exit_codes import Exit, exit_of
 from holdfast.settings import Settings
 
 ESCAPE = "\x1b"
@@ -295,3 +296,23 @@ def test_a_job_whose_file_is_gone_fails_and_says_so(films, data):
     assert "a.mp4: failed:" in ran.err
     assert "not in the bucket" in ran.err
     assert [job["status"] for job in here("jobs", "--json", "--data", data).json] == ["failed"]
+
+
+MISUSED = {
+    # What only a program that uses Holdfast wrongly meets, and a handler's own words.
+    "HoldfastError",
+    "InvalidQueryError",
+    "JobCancelledError",
+    "JobError",
+    "MultipleFoundError",
+    "NotLoadedError",
+    "PermanentError",
+    "TransactionError",
+}
+
+
+def test_every_error_has_an_exit_code_or_is_a_bug_of_the_programs():
+    for name, error in vars(errors).items():
+        if isinstance(error, type) and issubclass(error, errors.HoldfastError):
+            decided = exit_of(error.__new__(error)) is not Exit.BUG
+            assert decided is (name not in MISUSED), name

@@ -1,16 +1,21 @@
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def doctor(*args, cwd):
+def doctor(*args, cwd, **env):
     return subprocess.run(
         [sys.executable, "-c", "from holdfast.cli import main; main()", "doctor", *args],
         cwd=cwd,
+        env={**os.environ, **env},
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -31,3 +36,15 @@ def test_a_file_that_is_no_database_is_found_and_named(tmp_path):
     (records,) = [each for each in json.loads(done.stdout) if each["what"] == "records"]
     assert records["state"] == "broken"
     assert "no SQLite database" in records["detail"]
+
+
+def test_in_a_checkout_every_test_server_is_listed_and_what_to_do_where_it_does_not_run(tmp_path):
+    here = {"PYTHONPATH": str(CHECKOUT), "HOLDFAST_SERVICES_FOLDER": str(tmp_path / "none")}
+    done = doctor("--json", cwd=tmp_path, **here)
+    assert done.returncode == 0, done.stderr
+    found = {each["what"]: each for each in json.loads(done.stdout)}
+    for name in ("postgresql", "mysql", "dynoxide", "moto", "redis-cluster"):
+        server = found[f"test server {name}"]
+        own = os.environ.get(f"HOLDFAST_TEST_{name.upper().replace('-', '_')}_URL")
+        assert own or server["state"] in {"stopped", "missing"}
+        assert server["advice"] or server["state"] == "running"

@@ -78,7 +78,7 @@ def test_an_idle_worker_ends_at_a_signal(data):
     wait_until((data / "objects" / ".holdfast" / "locks").exists, "the worker to be there")
     wait_until(lambda: _waits(worker), "the worker to listen")
     worker.send_signal(signal.SIGTERM)
-    assert finish(worker, timeout=20).code == 0
+    assert finish(worker, timeout=120).code == 0
 
 
 def _waits(worker):
@@ -170,7 +170,7 @@ def test_bars_are_for_terminals(films, data):
             break
         seen += piece
     os.close(controller)
-    assert worker.wait(30) == 0
+    assert worker.wait(120) == 0
     assert bar in seen.decode()
     assert "middle.mp4" in seen.decode()
     silent = apart("ingest", films / "c.avi", "--data", data, env=env)

@@ -85,7 +85,7 @@ def test_a_worker_on_a_full_disk_tries_the_job_again_once_there_is_room(
         assert worker.poll() is None
     finally:
         worker.terminate()
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=120)
     assert disagreements(data) == []
 
 

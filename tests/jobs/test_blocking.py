@@ -46,7 +46,7 @@ def test_threads_that_claim_at_once_get_each_job_once(blocking):
     claimed, barrier = [], threading.Barrier(6)
 
     def claimer():
-        barrier.wait(20)
+        barrier.wait(120)
         while claim := blocking.run(jobs.claim("w")):
             claimed.append(claim.job.id)
 
@@ -54,6 +54,6 @@ def test_threads_that_claim_at_once_get_each_job_once(blocking):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert len(claimed) == 24
     assert set(claimed) == ids

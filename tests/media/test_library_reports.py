@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.errors import IntegrityError, NotFoundError
 from holdfast.jobs import Worker
-from holdfast.media.report.service import read_summary, report_video
+from holdfast.media.report.video_report import read_summary, report_video
 from holdfast.media.vision.analysis import SUMMARY, analyse
 from holdfast.media.vision.motion_detector import MotionDetector
 from holdfast.platform import open_platform

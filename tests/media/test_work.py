@@ -54,7 +54,7 @@ async def under_way(platform, *, lease=timedelta(seconds=15)):
     work = DetectionHandler(platform.library, detector, platform.settings.work_folder)
     worker = Worker(platform.jobs, work.handlers, options=WorkerOptions(lease=lease))
     task = asyncio.create_task(worker.run(until="one"))
-    await asyncio.wait_for(detector.begun.wait(), 30)
+    await asyncio.wait_for(detector.begun.wait(), 120)
     return task
 
 

@@ -10,98 +10,102 @@ import pytest
 
 from holdfast.objects import Bucket, sync
 from holdfast.objects.conformance import BucketConformance, BucketHarness
-from holdfast.objects.driver import Draft, draft_of
-from holdfast.objects.drivers.memory import MemoryDriver, MemoryReading, MemoryWriting
+from holdfast.objects.drivers.memory import (
+    MemoryBucketDriver,
+    MemoryObjectWriter,
+    MemoryRangeReader,
+)
+from holdfast.objects.object_info import CommitSpec, spec_of
 from holdfast.offload import Inline, Threads
 
 
-class IgnoresIfAbsent(MemoryDriver):
+class IgnoresIfAbsent(MemoryBucketDriver):
     def publish(self, key, content, draft):
         return super().publish(key, content, replace(draft, if_absent=False))
 
 
-class IgnoresIfMatch(MemoryDriver):
+class IgnoresIfMatch(MemoryBucketDriver):
     def publish(self, key, content, draft):
         return super().publish(key, content, replace(draft, if_match=None))
 
 
-class EtagOfContent(MemoryDriver):
+class EtagOfContent(MemoryBucketDriver):
     def publish(self, key, content, draft):
         info = super().publish(key, content, draft)
         return replace(info, etag=draft.sha256)
 
 
-class LosesMetadataInCopy(MemoryDriver):
+class LosesMetadataInCopy(MemoryBucketDriver):
     async def copy(self, source, target):
         stored = self.find(source)
-        draft = replace(draft_of(stored.info), metadata={})
+        draft = replace(spec_of(stored.info), metadata={})
         return self.publish(target, stored.content, draft)
 
 
-class ReturnsLiveObjects(MemoryDriver):
+class ReturnsLiveObjects(MemoryBucketDriver):
     def describe(self, stored):
         return stored.info
 
 
-class LosesTagsInCopy(MemoryDriver):
+class LosesTagsInCopy(MemoryBucketDriver):
     async def copy(self, source, target):
         stored = self.find(source)
-        return self.publish(target, stored.content, draft_of(stored.info))
+        return self.publish(target, stored.content, spec_of(stored.info))
 
 
-class TagsMakeAnotherEtag(MemoryDriver):
+class TagsMakeAnotherEtag(MemoryBucketDriver):
     async def set_tags(self, key, tags):
         stored = self.find(key)
-        self.publish(key, stored.content, replace(draft_of(stored.info), tags=tags))
+        self.publish(key, stored.content, replace(spec_of(stored.info), tags=tags))
 
 
-class ListsOldVersionsFirst(MemoryDriver):
+class ListsOldVersionsFirst(MemoryBucketDriver):
     async def versions(self, prefix):
         every = [version async for version in super().versions(prefix)]
         for version in reversed(every):
             yield version
 
 
-class RestoresByTakingOut(MemoryDriver):
+class RestoresByTakingOut(MemoryBucketDriver):
     async def restore(self, key, version):
         info = await super().restore(key, version)
         await self.delete_version(key, version)
         return info
 
 
-class DeletesForGood(MemoryDriver):
+class DeletesForGood(MemoryBucketDriver):
     async def delete(self, key):
         there = self.newest(key) is not None
         self._chains.pop(key, None)
         return there
 
 
-class MovesInsteadOfCopying(MemoryDriver):
+class MovesInsteadOfCopying(MemoryBucketDriver):
     async def copy(self, source, target):
         info = await super().copy(source, target)
         await self.delete(source)
         return info
 
 
-class AlwaysDeleted(MemoryDriver):
+class AlwaysDeleted(MemoryBucketDriver):
     async def delete(self, key):
         await super().delete(key)
         return True
 
 
-class CollapsesSlashes(MemoryDriver):
+class CollapsesSlashes(MemoryBucketDriver):
     def write(self, key):
         return super().write(key.replace("//", "/"))
 
 
-class ListsInOrderOfWriting(MemoryDriver):
+class ListsInOrderOfWriting(MemoryBucketDriver):
     async def list(self, prefix, *, after, delimiter):
         listed = [entry async for entry in super().list(prefix, after=after, delimiter=delimiter)]
         for entry in reversed(listed):
             yield entry
 
 
-class StartsAtInsteadOfAfter(MemoryDriver):
+class StartsAtInsteadOfAfter(MemoryBucketDriver):
     async def list(self, prefix, *, after, delimiter):
         if after is not None and after in self._chains and after.startswith(prefix):
             yield await self.head(after)
@@ -109,38 +113,38 @@ class StartsAtInsteadOfAfter(MemoryDriver):
             yield entry
 
 
-class TakesPrefixesForFolders(MemoryDriver):
+class TakesPrefixesForFolders(MemoryBucketDriver):
     async def list(self, prefix, *, after, delimiter):
         folder = prefix if not prefix or prefix.endswith("/") else prefix + "/"
         async for entry in super().list(folder, after=after, delimiter=delimiter):
             yield entry
 
 
-class IgnoresTheDelimiter(MemoryDriver):
+class IgnoresTheDelimiter(MemoryBucketDriver):
     async def list(self, prefix, *, after, delimiter):
         async for entry in super().list(prefix, after=after, delimiter=None):
             yield entry
 
 
-class ReadsWhatIsThereNow(MemoryDriver):
+class ReadsWhatIsThereNow(MemoryBucketDriver):
     def read(self, key):
         return _Following(self, key)
 
 
-class _Following(MemoryReading):
+class _Following(MemoryRangeReader):
     async def read(self, offset, size):
         return self._driver.find(self._key).content[offset : offset + size]
 
 
-class PublishesWhatWasAborted(MemoryDriver):
+class PublishesWhatWasAborted(MemoryBucketDriver):
     def write(self, key):
         return _Hasty(self, key)
 
 
-class _Hasty(MemoryWriting):
+class _Hasty(MemoryObjectWriter):
     async def abort(self):
         content = b"".join(self._chunks)
-        self._driver.publish(self._key, content, Draft(len(content), "", "a/b", {}))
+        self._driver.publish(self._key, content, CommitSpec(len(content), "", "a/b", {}))
 
 
 CAUGHT_BY = {
@@ -167,7 +171,7 @@ CAUGHT_BY = {
 
 
 class DriverHarness(BucketHarness):
-    capabilities = MemoryDriver.capabilities
+    capabilities = MemoryBucketDriver.capabilities
 
     def __init__(self, driver):
         self.driver = driver

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("holdfast.objects.conformance")
-
 _MEMORY = Path("/dev/shm")
 
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from holdfast.blocking import run
 from holdfast.objects import Credentials, S3Options, sync
-from holdfast.objects.drivers.s3.service import Ask
+from holdfast.objects.drivers.s3.service import S3Request
 from servers import url_of
 
 SERVERS = ("minio", "versity")
@@ -40,5 +40,5 @@ def remove(url, options):
 
 def _remove_bucket(bucket):
     """Thousands that are left slow the server down. Holdfast itself never removes a bucket."""
-    service = bucket._bucket._driver._service
-    run(service.call(Ask("DeleteBucket", "DELETE")))
+    service = bucket.asynchronous._driver._service
+    run(service.call(S3Request("DeleteBucket", "DELETE")))

@@ -53,7 +53,7 @@ def peak_of(folder, way):
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=600,
     )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)

@@ -14,10 +14,10 @@ from holdfast.blocking import run
 from holdfast.errors import ConfigurationError, IntegrityError
 from holdfast.objects import PutOptions, sync
 from holdfast.objects.bucket import Bucket
-from holdfast.objects.compression import ENCODINGS, packer_of, unpacker_of
-from holdfast.objects.driver import Draft
-from holdfast.objects.drivers.memory import MemoryDriver
-from holdfast.objects.unpacking import Unpacked
+from holdfast.objects.compression import ENCODINGS, compressor_of, decompressor_of
+from holdfast.objects.drivers.memory import MemoryBucketDriver
+from holdfast.objects.object_info import CommitSpec
+from holdfast.objects.reader import DecompressedReader
 from holdfast.offload import Inline
 
 CONTENT = b"the same line again and again\n" * 40_000
@@ -35,12 +35,12 @@ every = pytest.mark.parametrize("encoding", ENCODINGS)
 
 
 def packed(encoding, content):
-    packer = packer_of(encoding)
+    packer = compressor_of(encoding)
     return packer.compress(content[:1000]) + packer.compress(content[1000:]) + packer.flush()
 
 
 def unpacked(encoding, data, step):
-    unpacker = unpacker_of(encoding)
+    unpacker = decompressor_of(encoding)
     pieces = [
         piece
         for start in range(0, len(data), step)
@@ -51,9 +51,9 @@ def unpacked(encoding, data, step):
 
 def kept(encoding, stored, *, size, content):
     """A bucket whose object says that it is *size* bytes, compressed as *stored*."""
-    driver = MemoryDriver()
+    driver = MemoryBucketDriver()
     digest = hashlib.sha256(content).hexdigest()
-    draft = Draft(size, digest, "a/b", {}, encoding=encoding, stored=len(stored))
+    draft = CommitSpec(size, digest, "a/b", {}, encoding=encoding, stored=len(stored))
     driver.publish("k", stored, draft)
     return sync.Bucket(Bucket(driver, Inline()))
 
@@ -77,7 +77,7 @@ def test_frames_of_others_one_behind_another_are_unpacked_in_bounded_pieces(enco
 @every
 def test_a_bomb_is_unpacked_in_bounded_pieces_and_never_beyond_its_size(encoding):
     bomb = FOREIGN[encoding](bytes(64 * 1024 * 1024))
-    unpacker = unpacker_of(encoding)
+    unpacker = decompressor_of(encoding)
     assert all(len(piece) <= 256 * 1024 for piece in unpacker.pieces(bomb))
     with pytest.raises(IntegrityError, match="is not its 10000 bytes"):
         kept(encoding, bomb, size=10_000, content=bytes(10_000)).get("k")
@@ -107,10 +107,10 @@ def test_damage_is_an_integrity_error(encoding, damage):
 
 def test_going_back_in_a_compressed_object_starts_anew():
     bucket = kept("zstd", packed("zstd", CONTENT), size=len(CONTENT), content=CONTENT)
-    driver = bucket._bucket._driver
+    driver = bucket.asynchronous._driver
     reading = driver.read("k")
     info = run(reading.open())
-    plain = Unpacked(info, reading, Inline())
+    plain = DecompressedReader(info, reading, Inline())
     for start, size in ((500_000, 10), (5, 10), (5, 300_000), (400_000, 1), (0, 1)):
         assert run(plain.read(start, size)) == CONTENT[start : start + size]
 

@@ -4,29 +4,29 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
-from holdfast.objects import Bucket, Capability, open_bucket, sync
+from holdfast.objects import Bucket, BucketCapability, open_bucket, sync
 from holdfast.objects.conformance import BucketConformance, BucketHarness
-from holdfast.objects.drivers.memory import MemoryDriver
+from holdfast.objects.drivers.memory import MemoryBucketDriver
 from holdfast.offload import Inline, Threads
 
-CONDITIONS = {Capability.CONDITIONAL_CREATE, Capability.CONDITIONAL_REPLACE}
+CONDITIONS = {BucketCapability.CONDITIONAL_CREATE, BucketCapability.CONDITIONAL_REPLACE}
 
 
 SERVERS_ONLY = {
-    Capability.BUCKET_POLICY,
-    Capability.DEFAULT_ENCRYPTION,
-    Capability.LIFECYCLE,
-    Capability.OBJECT_LOCK,
-    Capability.PRESIGN,
-    Capability.PRESIGN_POST,
-    Capability.PUBLIC_ACCESS_BLOCK,
-    Capability.RESUMABLE_UPLOADS,
-    Capability.UPLOADS,
+    BucketCapability.BUCKET_POLICY,
+    BucketCapability.DEFAULT_ENCRYPTION,
+    BucketCapability.LIFECYCLE,
+    BucketCapability.OBJECT_LOCK,
+    BucketCapability.PRESIGN,
+    BucketCapability.PRESIGN_POST,
+    BucketCapability.PUBLIC_ACCESS_BLOCK,
+    BucketCapability.RESUMABLE_UPLOADS,
+    BucketCapability.UPLOADS,
 }
 
 
 class MemoryHarness(BucketHarness):
-    capabilities = frozenset(Capability) - SERVERS_ONLY
+    capabilities = frozenset(BucketCapability) - SERVERS_ONLY
 
     def open(self):
         return open_bucket("memory://")
@@ -36,7 +36,7 @@ class MemoryHarness(BucketHarness):
 
 
 class DiskHarness(BucketHarness):
-    capabilities = frozenset(Capability) - SERVERS_ONLY - {Capability.BUCKET_TAGS}
+    capabilities = frozenset(BucketCapability) - SERVERS_ONLY - {BucketCapability.BUCKET_TAGS}
 
     def __init__(self, folder):
         self.url = folder.as_uri()
@@ -48,11 +48,15 @@ class DiskHarness(BucketHarness):
         return sync.open_bucket(self.url)
 
 
-class UnconditionalDriver(MemoryDriver):
+class UnconditionalDriver(MemoryBucketDriver):
     """What some S3 servers are like: nothing conditional."""
 
     name = "unconditional"
-    capabilities = MemoryDriver.capabilities - CONDITIONS - {Capability.TAGS, Capability.VERSIONS}
+    capabilities = (
+        MemoryBucketDriver.capabilities
+        - CONDITIONS
+        - {BucketCapability.TAGS, BucketCapability.VERSIONS}
+    )
 
 
 class UnconditionalHarness(BucketHarness):

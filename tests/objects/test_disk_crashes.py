@@ -32,7 +32,7 @@ WRITER = textwrap.dedent("""
 def test_dying_at_any_step_of_any_verb_leaves_the_old_state_or_the_new(fast_folder):
     command = [sys.executable, "-m", "objects.crash_at_every_step", str(fast_folder)]
     ended = subprocess.run(
-        command, cwd=TESTS, capture_output=True, text=True, check=False, timeout=200
+        command, cwd=TESTS, capture_output=True, text=True, check=False, timeout=600
     )
     assert ended.returncode == 0, ended.stderr
     steps = [int(line.split()[-1]) for line in ended.stdout.splitlines()]

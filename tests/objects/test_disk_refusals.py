@@ -273,13 +273,13 @@ def test_data_of_another_size_than_recorded_is_refused(tmp_path, damage):
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (b"{", b"", "no record of an object"),
-        (b'"key": "k"', b'"key": "\xff"', "no record of an object"),
+        (b"{", b"", "not the record of an object"),
+        (b'"key": "k"', b'"key": "\xff"', "not the record of an object"),
         (b'"size": 5', b'"size": 5, "more": 5', "unknown field `more`"),
         (b'"size": 5', b'"size": "5"', r"Expected `int`, got `str` - at `\$.size`"),
         (b'"format": 1', b'"format": 9', "format 9, this version reads 1"),
-        (b'"data": "k', b'"data": "../k', "is no data file under the root"),
-        (b'"data": "k', b'"data": "/k', "is no data file under the root"),
+        (b'"data": "k', b'"data": "../k', "is not a data file under the root"),
+        (b'"data": "k', b'"data": "/k', "is not a data file under the root"),
         (b'"key": "k"', b'"key": "l"', "the record of 'l', not of 'k'"),
     ],
 )

@@ -128,7 +128,7 @@ def run_four(program, root, *more):
     for writer in writers:
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    ended = [writer.communicate(timeout=100) for writer in writers]
+    ended = [writer.communicate(timeout=600) for writer in writers]
     for writer, (_, problem) in zip(writers, ended, strict=True):
         assert writer.returncode == 0, problem
     return [printed for printed, _ in ended]

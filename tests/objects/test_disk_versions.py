@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import IntegrityError, ObjectNotFoundError, UnsupportedError
 from holdfast.objects import PutOptions, Versioning, sync
-from holdfast.objects.drivers.disk.catalogue import Catalogue
+from holdfast.objects.drivers.disk.record_index import RecordIndex
 from objects.disk_state import files_below, strays
 
 MANY = 10_000
@@ -130,14 +130,14 @@ def test_an_older_version_that_becomes_the_newest_while_all_are_listed_is_listed
 ):
     first = bucket.put("k", b"1")
     last = bucket.put("k", b"2")
-    real = Catalogue.older_versions
+    real = RecordIndex.older_versions
 
-    def meanwhile(catalogue, key):
+    def meanwhile(index, key):
         monkeypatch.undo()
         assert bucket.delete("k", version=last.version)
-        return real(catalogue, key)
+        return real(index, key)
 
-    monkeypatch.setattr(Catalogue, "older_versions", meanwhile)
+    monkeypatch.setattr(RecordIndex, "older_versions", meanwhile)
     assert names(bucket) == [first.version]
 
 
@@ -146,14 +146,14 @@ def test_an_older_version_that_becomes_the_newest_while_it_is_looked_for_is_foun
 ):
     first = bucket.put("k", b"1")
     last = bucket.put("k", b"2")
-    real = Catalogue.older
+    real = RecordIndex.older
 
-    def meanwhile(catalogue, key, version):
+    def meanwhile(index, key, version):
         monkeypatch.undo()
         assert bucket.delete("k", version=last.version)
-        return real(catalogue, key, version)
+        return real(index, key, version)
 
-    monkeypatch.setattr(Catalogue, "older", meanwhile)
+    monkeypatch.setattr(RecordIndex, "older", meanwhile)
     assert bucket.get("k", version=first.version) == b"1"
 
 
@@ -209,7 +209,7 @@ def test_a_bucket_whose_word_on_versions_is_damaged_is_refused_by_name(root, buc
     bucket.put("k", b"1")
     path = root / ".holdfast/versioning.json"
     path.write_bytes(content)
-    with pytest.raises(IntegrityError, match=f"{path}: not what a bucket says of versions"):
+    with pytest.raises(IntegrityError, match=f"{path}: not a versioning file"):
         bucket.delete("k")
     with pytest.raises(IntegrityError, match=str(path)):
         sync.open_bucket(root).__enter__()
@@ -219,8 +219,8 @@ def test_a_bucket_whose_word_on_versions_is_damaged_is_refused_by_name(root, buc
     ("old", "new", "reason"),
     [
         (b'"serial": 1', b'"serial": "1"', "serial"),
-        (b'"version": "', b'"version": "../', "is no version"),
-        (b'"version": "', b'"previous": "../null", "version": "', "is no version"),
+        (b'"version": "', b'"version": "../', "is not a version"),
+        (b'"version": "', b'"previous": "../null", "version": "', "is not a version"),
         (b'"key": "k"', b'"key": "l"', "the record of 'l', not of 'k'"),
         (b'"format": 2', b'"format": 3', "format 3, this version reads 1 and 2"),
     ],

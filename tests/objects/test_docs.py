@@ -36,7 +36,7 @@ def test_the_examples_run_twice_in_one_folder(tmp_path):
                 cwd=folder,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=600,
                 check=False,
             )
             assert done.returncode == 0, done.stderr

@@ -59,7 +59,7 @@ def _tool(place, folder, *command):
             env=environment,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=600,
         )
         assert ended.returncode == 0, ended.stderr.decode()
         return ended.stdout
@@ -93,8 +93,8 @@ def test_awscli_gets_what_is_compressed_with_its_encoding_said(place, aws, tmp_p
         for name, decoded in read.items():
             bucket.put(f"{name}.txt", CONTENT, options=PutOptions(compression=name))
             path = tmp_path / name
-            place_of = ("--bucket", url.removeprefix("s3://"), "--key", f"{name}.txt")
-            said = aws("s3api", "get-object", *place_of, path, "--query", "ContentEncoding")
+            at = ("--bucket", url.removeprefix("s3://"), "--key", f"{name}.txt")
+            said = aws("s3api", "get-object", *at, path, "--query", "ContentEncoding")
             assert said.strip() == f'"{name}"'.encode()
             assert decoded(path.read_bytes()) == CONTENT
         with urlopen(bucket.presign("gzip.txt").url, timeout=10) as answer:  # as a browser does
@@ -109,8 +109,8 @@ def test_what_another_program_compressed_is_left_as_it_is(place, aws, tmp_path):
         aws("s3", "cp", tmp_path / "a.gz", f"{url}/a", "--content-encoding", "gzip")
         assert gzip.decompress(bucket.get("a")) == CONTENT
         bucket.copy("a", "b")
-        place_of = ("--bucket", url.removeprefix("s3://"), "--key", "b")
-        said = aws("s3api", "head-object", *place_of, "--query", "ContentEncoding")
+        at = ("--bucket", url.removeprefix("s3://"), "--key", "b")
+        said = aws("s3api", "head-object", *at, "--query", "ContentEncoding")
         assert said.strip() == b'"gzip"'  # a copy carries it along
 
 

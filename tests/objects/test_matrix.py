@@ -2,25 +2,25 @@
 
 from pathlib import Path
 
-from holdfast.objects import Capability
+from holdfast.objects import BucketCapability
 from holdfast.objects.drivers.disk import DiskDriver
-from holdfast.objects.drivers.memory import MemoryDriver
-from holdfast.objects.drivers.s3.profile import profile_of
+from holdfast.objects.drivers.memory import MemoryBucketDriver
+from holdfast.objects.drivers.s3.server_profile import server_profile_of
 
 PAGE = Path(__file__).parents[2] / "docs/objects.md"
 COLUMNS = {
-    "memory": MemoryDriver.capabilities,
+    "memory": MemoryBucketDriver.capabilities,
     "disk": DiskDriver.capabilities,
-    "AWS": profile_of("AmazonS3").capabilities,
-    "MinIO": profile_of("MinIO").capabilities,
-    "Versity": profile_of("VERSITYGW").capabilities,
-    "another S3": profile_of("nginx").capabilities,
+    "AWS": server_profile_of("AmazonS3").capabilities,
+    "MinIO": server_profile_of("MinIO").capabilities,
+    "Versity": server_profile_of("VERSITYGW").capabilities,
+    "another S3": server_profile_of("nginx").capabilities,
 }
 
 
 def table():
     lines = [f"| | {' | '.join(COLUMNS)} |", f"|---{'|---' * len(COLUMNS)}|"]
-    for capability in sorted(Capability):
+    for capability in sorted(BucketCapability):
         cells = ["yes" if capability in can else "no" for can in COLUMNS.values()]
         lines.append(f"| {capability} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from holdfast.errors import IntegrityError, ServiceError, StorageError, UnsupportedError
-from holdfast.objects import PutOptions, open_bucket, resuming, sync
-from holdfast.objects.drivers.s3.resuming import ResumableUpload
-from holdfast.objects.sources import WINDOW
+from holdfast.objects import PutOptions, open_bucket, resumable_download, sync
+from holdfast.objects.body import WINDOW
+from holdfast.objects.drivers.s3.resumable_upload import ResumableUpload
 from holdfast.objects.transfer import Meter
 from objects.faulty_s3 import BUCKET, FaultyS3, refusal
 from objects.s3_servers import SERVERS, new_name, options_of, remove
@@ -80,16 +80,16 @@ async def test_a_download_from_a_server_asks_for_the_missing_pieces_alone(place,
 
 
 async def test_windows_that_come_at_once_share_their_notes(tmp_path, monkeypatch):
-    monkeypatch.setattr(resuming, "_NOTED_EACH", 1)
+    monkeypatch.setattr(resumable_download, "_SAVED_EACH", 1)
     async with open_bucket("memory://") as bucket:
         info = await bucket.put("k", bytes(4 * MIB))
-    places = resuming.partial_of(tmp_path / "file", "k", None)
-    download = resuming.ResumableDownload(places, info, Meter(None, info.size))
+    places = resumable_download.partial_file_of(tmp_path / "file", "k", None)
+    download = resumable_download.ResumableDownload(places, info, Meter(None, info.size))
     download.begin()
     with ThreadPoolExecutor(8) as pool:
         offsets = [number % 16 * WINDOW for number in range(1600)]
         list(pool.map(lambda offset: download.take(offset, b"x"), offsets))
-    assert json.loads(places.notes.read_text()) == [info.etag, info.size, "01" * 16]
+    assert json.loads(places.resume_file.read_text()) == [info.etag, info.size, "01" * 16]
     download.forget()
     download.file.discard()
     assert list(tmp_path.iterdir()) == []
@@ -98,13 +98,13 @@ async def test_windows_that_come_at_once_share_their_notes(tmp_path, monkeypatch
 async def test_notes_that_outlived_their_download_mislead_nobody(tmp_path):
     (tmp_path / "to").mkdir()
     target = tmp_path / "to/file"
-    places = resuming.partial_of(target, "k", None)
+    places = resumable_download.partial_file_of(target, "k", None)
     async with open_bucket("memory://") as bucket:
         info = await bucket.put("k", CONTENT)
         # Killed after the file was published: the notes stay, and half of the next ones.
         every = b"\1" * (len(CONTENT) // WINDOW)
-        places.notes.write_text(json.dumps([info.etag, info.size, every.hex()]))
-        places.next_notes.write_text("[")
+        places.resume_file.write_text(json.dumps([info.etag, info.size, every.hex()]))
+        places.next_resume_file.write_text("[")
         await bucket.download("k", target, resume=True)
     assert target.read_bytes() == CONTENT
     assert list(target.parent.iterdir()) == [target]
@@ -194,7 +194,7 @@ def test_a_download_that_was_killed_goes_on_too(tmp_path):
             str(tmp_path / "bucket"),
             str(tmp_path / "to/file"),
         ]
-        assert subprocess.run(command, check=False, timeout=60).returncode == 9
+        assert subprocess.run(command, check=False, timeout=600).returncode == 9
         seen = []
         bucket.download(
             "k", tmp_path / "to/file", resume=True, progress=lambda done, _: seen.append(done)

@@ -22,7 +22,7 @@ from holdfast.objects import (
     sync,
 )
 from holdfast.objects.drivers.s3 import multipart
-from holdfast.objects.drivers.s3.service import Ask
+from holdfast.objects.drivers.s3.service import S3Request
 from objects.s3_servers import SERVERS, new_name, options_of, remove
 
 MIB = 1024 * 1024
@@ -172,7 +172,7 @@ async def test_uploads_under_way_are_listed_by_prefix_and_aborted(place):
         service = bucket._driver._service
         before = datetime.now(UTC) - timedelta(minutes=1)
         for key in ("a/1", "a/2", "b"):
-            await service.call(Ask("CreateMultipartUpload", "POST", key, (("uploads", ""),)))
+            await service.call(S3Request("CreateMultipartUpload", "POST", key, (("uploads", ""),)))
         listed = [upload async for upload in bucket.admin.uploads("a/")]
         assert [upload.key for upload in listed] == ["a/1", "a/2"]
         assert all(before < upload.began for upload in listed)

@@ -65,7 +65,7 @@ def test_a_large_file_passes_a_server_both_ways_within_100_mebibytes(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60 + SIZE / 2**20,
+        timeout=600 + SIZE / 2**20,
     )
     remove(url, options)
     assert ended.returncode == 0, ended.stderr

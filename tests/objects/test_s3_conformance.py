@@ -2,25 +2,25 @@
 
 import pytest
 
-from holdfast.objects import Capability, open_bucket, sync
+from holdfast.objects import BucketCapability, open_bucket, sync
 from holdfast.objects.conformance import BucketConformance, BucketHarness
 from objects.s3_servers import SERVERS, new_name, options_of, remove
 
 USUAL = {
-    Capability.BUCKET_POLICY,
-    Capability.BUCKET_TAGS,
-    Capability.CONDITIONAL_CREATE,
-    Capability.CONDITIONAL_REPLACE,
-    Capability.OBJECT_LOCK,
-    Capability.PRESIGN,
-    Capability.PRESIGN_POST,
-    Capability.RESUMABLE_UPLOADS,
-    Capability.TAGS,
-    Capability.UPLOADS,
-    Capability.VERSIONS,
+    BucketCapability.BUCKET_POLICY,
+    BucketCapability.BUCKET_TAGS,
+    BucketCapability.CONDITIONAL_CREATE,
+    BucketCapability.CONDITIONAL_REPLACE,
+    BucketCapability.OBJECT_LOCK,
+    BucketCapability.PRESIGN,
+    BucketCapability.PRESIGN_POST,
+    BucketCapability.RESUMABLE_UPLOADS,
+    BucketCapability.TAGS,
+    BucketCapability.UPLOADS,
+    BucketCapability.VERSIONS,
 }
 CAPABILITIES = {
-    "minio": frozenset(USUAL | {Capability.DEFAULT_ENCRYPTION, Capability.LIFECYCLE}),
+    "minio": frozenset(USUAL | {BucketCapability.DEFAULT_ENCRYPTION, BucketCapability.LIFECYCLE}),
     "versity": frozenset(USUAL),
 }
 

@@ -75,13 +75,13 @@ async def test_a_cancelled_upload_is_aborted(server):
 
     def stop_here(_request, proceed):
         reached.set()
-        go_on.wait(10)
+        go_on.wait(120)
         return proceed()
 
     server.plant("UploadPart", stop_here)
     async with opened(server, **IN_PARTS) as bucket:
         task = asyncio.create_task(bucket.put("k", LARGE))
-        await asyncio.to_thread(reached.wait, 10)
+        await asyncio.to_thread(reached.wait, 120)
         task.cancel()
         task.cancel()  # impatience changes nothing
         with pytest.raises(asyncio.CancelledError):
@@ -312,7 +312,7 @@ async def test_a_server_that_says_nothing_is_unavailable_in_time(server):
     silent = threading.Event()
 
     def hang(_request, _proceed):
-        silent.wait(10)
+        silent.wait(120)
 
     server.plant("GetObject", *[hang] * 9)
     async with opened(server, read_timeout=0.2, attempts=2) as bucket:
@@ -327,7 +327,7 @@ async def test_a_cancelled_request_leaves_no_connection_that_answers_another(ser
 
     def slow(_request, proceed):
         reached.set()
-        go_on.wait(10)
+        go_on.wait(120)
         return proceed()
 
     async with opened(server) as bucket:
@@ -335,7 +335,7 @@ async def test_a_cancelled_request_leaves_no_connection_that_answers_another(ser
         await bucket.put("b", b"of b")
         server.plant("GetObject", slow)
         task = asyncio.create_task(bucket.get("a"))
-        await asyncio.to_thread(reached.wait, 10)
+        await asyncio.to_thread(reached.wait, 120)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

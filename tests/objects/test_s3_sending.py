@@ -80,7 +80,7 @@ def test_what_progress_raises_is_no_failure_of_the_network(server, local, multip
         with pytest.raises(type(error)) as caught:
             bucket.upload(local, "k", progress=progress)
         assert caught.value is error
-        assert bucket.stats().retries == 0
+        assert bucket.stats().counters["retries"] == 0
     assert server.objects == {}
     assert server.uploads == {}
 

@@ -18,7 +18,7 @@ def failed():
     chosen = " or ".join(f"({case} and {kind.__name__})" for kind, case in CAUGHT_BY.items())
     command = [sys.executable, "-m", "pytest", str(FILE), "-q", "--tb=no", "-k", chosen]
     ended = subprocess.run(
-        command, cwd=FILE.parents[2], capture_output=True, text=True, check=False, timeout=100
+        command, cwd=FILE.parents[2], capture_output=True, text=True, check=False, timeout=600
     )
     found = re.findall(r"^FAILED \S+::(\w+)\[([\w-]+)", ended.stdout, re.MULTILINE)
     return {(case, part) for case, parts in found for part in parts.split("-")}

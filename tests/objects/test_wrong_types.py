@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.errors import InvalidValueError
-from holdfast.objects import Grant, PostGrant, PutOptions, open_bucket
+from holdfast.objects import PresignOptions, PresignPostOptions, PutOptions, open_bucket
 
 
 @pytest.mark.parametrize(
@@ -25,17 +25,17 @@ async def test_a_put_names_what_is_of_a_wrong_type(named, wrong):
         assert not await bucket.exists("k")
 
 
-@pytest.mark.parametrize("kind", [Grant, PostGrant])
+@pytest.mark.parametrize("kind", [PresignOptions, PresignPostOptions])
 @pytest.mark.parametrize("wrong", [{"expires": 60}, {"expires": "1h"}, {"content_type": 5}])
-def test_a_grant_names_what_is_of_a_wrong_type(kind, wrong):
+def test_presign_options_name_what_is_of_a_wrong_type(kind, wrong):
     (named,) = wrong
     with pytest.raises(InvalidValueError, match=rf"\.{named}: expected"):
         kind(**wrong)
     assert kind(expires=timedelta(minutes=1)).expires == timedelta(minutes=1)
 
 
-def test_further_fields_of_grants_are_checked_too():
-    with pytest.raises(InvalidValueError, match=r"grant\.filename"):
-        Grant(filename=5)
-    with pytest.raises(InvalidValueError, match=r"post\.most"):
-        PostGrant(most="1")
+def test_further_fields_of_presign_options_are_checked_too():
+    with pytest.raises(InvalidValueError, match=r"presign\.filename"):
+        PresignOptions(filename=5)
+    with pytest.raises(InvalidValueError, match=r"presign_post\.most"):
+        PresignPostOptions(most="1")

@@ -15,12 +15,14 @@ from holdfast.errors import (
     ForeignKeyError,
     TransactionError,
 )
-from holdfast.records.document import copy_json
+from holdfast.records.driver import StoreCapability
 from holdfast.records.evaluate import changed, fits, sort
-from holdfast.records.hydrate import copied_row, from_rows
+from holdfast.records.hydration import copied_row, from_rows
+from holdfast.records.json_values import copy_json
 from holdfast.records.model import model_of
 from holdfast.records.session import VerbSession
 from holdfast.records.value import Kind
+from holdfast.stats import Stats
 
 
 class State(NamedTuple):
@@ -69,14 +71,14 @@ class Shelf:
             for row in self.selected(select)
         ]
 
-    def figures(self, query):
+    def aggregate(self, query):
         groups = {} if query.by else {(): []}
         for row in self.fitting(query.model, query.where):
             groups.setdefault(tuple(row[each.spec.position] for each in query.by), []).append(row)
         keys = sorted(
             groups, key=lambda key: [(1, 0) if each is None else (0, each) for each in key]
         )
-        return [(*key, *(figure(each, groups[key]) for each in query.figures)) for key in keys]
+        return [(*key, *(figure(each, groups[key]) for each in query.aggregates)) for key in keys]
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -191,7 +193,8 @@ class ShelfDriver(VerbSession):
     """The backend, and the session in which each call is a transaction of its own."""
 
     name = "shelf"
-    verbs = Shelf
+    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+    executor = Shelf
 
     def __init__(self, lock):
         self.state = State({}, {})
@@ -213,14 +216,14 @@ class ShelfDriver(VerbSession):
     def session(self):
         return self
 
-    async def read(self, work):
-        return work(self.verbs(self.models, self.state))
+    async def read(self, verb, *args, **kwargs):
+        return verb(self.executor(self.models, self.state), *args, **kwargs)
 
-    async def write(self, work):
+    async def write(self, verb, *args, **kwargs):
         await self.writing.acquire()
         try:
             state = self.state.copy()
-            result = work(self.verbs(self.models, state))
+            result = verb(self.executor(self.models, state), *args, **kwargs)
             self.state = state
             return result
         finally:
@@ -231,22 +234,29 @@ class ShelfDriver(VerbSession):
             await self.writing.acquire()
         return ShelfTransaction(self, options.read_only)
 
+    async def probe(self):
+        self.session()
+
+    def stats(self):
+        return Stats(gauges={"rows": sum(map(len, self.state.tables.values()))})
+
 
 class ShelfTransaction(VerbSession):
     def __init__(self, driver, read_only):
         self.driver = driver
+        self.executor = driver.executor
         self.read_only = read_only
         self.state = driver.state
         self.marks = []
 
-    async def read(self, work):
-        return work(self.driver.verbs(self.driver.models, self.state))
+    async def read(self, verb, *args, **kwargs):
+        return verb(self.executor(self.driver.models, self.state), *args, **kwargs)
 
-    async def write(self, work):
+    async def write(self, verb, *args, **kwargs):
         if self.read_only:
             raise TransactionError("a write in a read-only transaction")
         state = self.state.copy()
-        result = work(self.driver.verbs(self.driver.models, state))
+        result = verb(self.executor(self.driver.models, state), *args, **kwargs)
         self.state = state
         return result
 

@@ -21,7 +21,7 @@ from holdfast import (
     version,
 )
 from holdfast.errors import ConfigurationError, NotLoadedError
-from holdfast.records.conformance.entities import Author, Specimen
+from holdfast.records.conformance.sample_entities import Author, Specimen
 
 
 def test_two_keys_are_refused():

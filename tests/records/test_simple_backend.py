@@ -5,21 +5,24 @@ from pathlib import Path
 import pytest
 
 from holdfast.offload import TaskLock, ThreadLock
-from holdfast.records import Store
+from holdfast.records import Store, StoreCapability
 from holdfast.records.conformance import StoreConformance, StoreHarness
+from holdfast.records.store import opening
 from records import simple_backend
 from records.simple_backend import ShelfDriver
 
 
 class ShelfHarness(StoreHarness):
+    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+
     def __init__(self):
         """It lies in memory: there is no URL."""
 
     def open(self, entities, clock):
-        return Store(ShelfDriver(TaskLock), entities, clock=clock)
+        return opening(Store(ShelfDriver(TaskLock), entities, clock=clock))
 
     def open_blocking(self, entities, clock):
-        return Store(ShelfDriver(ThreadLock), entities, clock=clock)
+        return opening(Store(ShelfDriver(ThreadLock), entities, clock=clock))
 
 
 class TestShelf(StoreConformance):

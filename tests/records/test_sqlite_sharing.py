@@ -7,8 +7,8 @@ import pytest
 
 from holdfast.errors import HoldfastError, StorageError
 from holdfast.records import sync
-from holdfast.records.conformance.entities import ENTITIES, Setting, Tally
-from holdfast.records.opening import open_store
+from holdfast.records.conformance.sample_entities import ENTITIES, Setting, Tally
+from holdfast.records.connect import open_store
 
 PROCESSES, TIMES = 8, 25
 

@@ -19,7 +19,7 @@ def public(cls):
 
 @pytest.mark.parametrize(("asynchronous", "blocking"), PAIRS, ids=lambda each: each.__module__)
 def test_no_name_is_missing(asynchronous, blocking):
-    internal = {"require", "push", "pop", "lent"}
+    internal = {"require", "push", "pop", "lend_to"}
     assert set(public(asynchronous)) - internal <= set(public(blocking))
 
 

@@ -11,9 +11,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 if str(CHECKOUT) not in sys.path:
     sys.path.insert(0, str(CHECKOUT))
 
-from tools.services.catalogue import SERVERS  # noqa: E402 - only now can it be found
 from tools.services.endpoints import known, variable  # noqa: E402
 from tools.services.lifecycle import stop  # noqa: E402
+from tools.services.registry import SERVERS  # noqa: E402 - only now can it be found
 
 
 @pytest.fixture(autouse=True)

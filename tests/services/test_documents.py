@@ -3,15 +3,16 @@
 import re
 from pathlib import Path
 
-from tools.services.catalogue import SERVERS
-from tools.services.dynamodb import VERSION
+from tools.services.dynamodb import DYNOXIDE, MOTO
 from tools.services.endpoints import known, variable
 from tools.services.ports import FIRST
+from tools.services.programs.go import GoModule
+from tools.services.registry import SERVERS
 from tools.services.s3 import KEY
-from tools.services.source import POM, GoModule
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE = (CHECKOUT / "compose.yaml").read_text()
+REQUIRED = CHECKOUT / "tools/services/moto.in"
 GUIDE = (CHECKOUT / "docs/servers.md").read_text()
 
 
@@ -20,14 +21,18 @@ def test_compose_builds_the_very_versions_that_are_tested():
     assert len(modules) == 3
     for module in modules:
         assert f"go install {module.path}@{module.version}" in COMPOSE
-    assert f"dynamodb-local:{VERSION}" in COMPOSE
-    assert f"<version>{VERSION}</version>" in POM.read_text()
+    crate, package = DYNOXIDE.source, MOTO.source
+    assert f"cargo install {crate.package} --version {crate.version} --locked" in COMPOSE
+    assert f"--features {','.join(crate.features)}" in COMPOSE
+    assert f"image: motoserver/moto:{package.version}" in COMPOSE
+    assert re.search(rf"^moto\[.*\]=={package.version}$", REQUIRED.read_text(), re.MULTILINE)
+    assert re.search(rf"^moto=={package.version} ", package.lock.read_text(), re.MULTILINE)
     assert KEY in COMPOSE
 
 
 def test_compose_publishes_on_the_loopback_alone_and_clear_of_chosen_ports():
     published = re.findall(r'^ *ports: \["([^"]+)"\]$', COMPOSE, re.MULTILINE)
-    assert len(published) == COMPOSE.count("ports:") == 8
+    assert len(published) == COMPOSE.count("ports:") == 10
     for place in published:
         host, port, _ = place.split(":")
         assert host == "127.0.0.1"

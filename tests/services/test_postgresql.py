@@ -6,19 +6,19 @@ import subprocess
 
 import pytest
 from tools.services import source
-from tools.services.catalogue import to_start
 from tools.services.endpoints import endpoints
 from tools.services.failure import NotReadyError
 from tools.services.lifecycle import reset, start
-from tools.services.places import homes
+from tools.services.paths import server_folders
 from tools.services.postgresql import PGBOUNCER, POSTGRESQL, ping
 from tools.services.process import Owner, find, running
+from tools.services.registry import to_start
 from tools.services.state import load
 
 SERVERS = (POSTGRESQL, PGBOUNCER)
 pytestmark = pytest.mark.skipif(
     any(source.find(server.source) is None for server in SERVERS),
-    reason="; ".join(source.how(server.source) for server in SERVERS),
+    reason="; ".join(server.source.how() for server in SERVERS),
 )
 
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 def databases(folder):
     yield folder
     reset(SERVERS, folder)
-    for place in homes(folder, "postgresql"):
+    for place in server_folders(folder, "postgresql"):
         if place.parent.exists() and place.parent != folder:
             place.parent.rmdir()
 
@@ -39,7 +39,7 @@ def begin(folder):
 def test_killed_it_starts_again_even_where_its_process_id_is_anothers_now(databases):
     begin(databases)
     old = load(databases).servers["postgresql"].pids["postgresql"]
-    [data] = [p / "data" for p in homes(databases, "postgresql") if (p / "data").exists()]
+    [data] = [p / "data" for p in server_folders(databases, "postgresql") if (p / "data").exists()]
     os.kill(old, signal.SIGKILL)
     while find(("postgres",), data, running()):
         pass
@@ -56,7 +56,7 @@ def test_killed_it_starts_again_even_where_its_process_id_is_anothers_now(databa
         begin(databases)
         assert stranger.poll() is None
     finally:
-        stranger.communicate(b"\n", timeout=10)
+        stranger.communicate(b"\n", timeout=60)
     assert {"postgresql", "pgbouncer"} <= set(endpoints(databases))
 
 

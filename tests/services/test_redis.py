@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 from tools.services import source
 from tools.services.address import parse
-from tools.services.catalogue import SERVERS, named, to_start
 from tools.services.endpoints import endpoints, rows
 from tools.services.failure import StartError
 from tools.services.lifecycle import reset, start, stop
 from tools.services.process import find, running
 from tools.services.redis import REDIS
-from tools.services.resp import session
+from tools.services.redis_protocol import session
+from tools.services.registry import SERVERS, named, to_start
 from tools.services.state import load
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(
-    source.find(REDIS.source) is None, reason=f"no redis-server: {source.how(REDIS.source)}"
+    source.find(REDIS.source) is None, reason=f"no redis-server: {REDIS.source.how()}"
 )
 
 
@@ -89,7 +89,7 @@ def test_a_recorded_process_id_that_is_another_process_now_is_left_alone(folder)
         stop(SERVERS, folder)
         assert other.poll() is None
     finally:
-        other.communicate(b"\n", timeout=10)
+        other.communicate(b"\n", timeout=600)
 
 
 def test_a_port_that_somebody_took_meanwhile_is_replaced_for_good(folder):
@@ -168,7 +168,7 @@ def test_the_command_starts_says_and_stops(folder):
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
             check=True,
         ).stdout
 

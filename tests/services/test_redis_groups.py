@@ -7,13 +7,14 @@ import pytest
 from tools.services import source
 from tools.services.endpoints import endpoints
 from tools.services.lifecycle import start
-from tools.services.redis import REDIS_CLUSTER, REDIS_SENTINEL
-from tools.services.resp import session
+from tools.services.redis_cluster import REDIS_CLUSTER
+from tools.services.redis_protocol import session
+from tools.services.redis_sentinel import REDIS_SENTINEL
 from tools.services.state import load
 
 GROUPS = (REDIS_CLUSTER, REDIS_SENTINEL)
 pytestmark = pytest.mark.skipif(
-    source.find(REDIS_CLUSTER.source) is None, reason=source.how(REDIS_CLUSTER.source)
+    source.find(REDIS_CLUSTER.source) is None, reason=REDIS_CLUSTER.source.how()
 )
 
 

@@ -41,5 +41,5 @@ def test_one_process_at_a_time_holds_a_folder(tmp_path):
         second = threading.Thread(target=enter)
         second.start()
         assert not got_in.wait(0.1)
-    assert got_in.wait(10)
+    assert got_in.wait(120)
     second.join()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.services.catalogue import named, to_start
 from tools.services.endpoints import rows
 from tools.services.failure import MissingError, ServicesError
 from tools.services.lifecycle import Outcome, reset, start, stop
-from tools.services.places import default_folder
+from tools.services.paths import default_folder
+from tools.services.registry import named, to_start
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     required, when one is missing; 2 for what can't be understood.
     """
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what we run is to end with us
     os.umask(0o022)  # servers that run as somebody else read what is written here
     folder: Path = options.folder.resolve()
     try:

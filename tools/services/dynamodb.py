@@ -1,97 +1,88 @@
-"""DynamoDB Local, in memory.
-
-Its own main class listens on every interface and reports its use; Jetty's XML assembles the same
-handler behind a connector on the loopback, and reports nothing.
-"""
+"""Two open emulators of DynamoDB, in memory: dynoxide, and the server of moto."""
 
 from __future__ import annotations
 
-import http.client
+import json
+from pathlib import Path
 
-from tools.services.address import ANSWER_WITHIN, parse
+from tools.services.address import parse
 from tools.services.failure import NotReadyError
-from tools.services.server import USER, Launch, Server, Site
-from tools.services.source import Jars
+from tools.services.http import request
+from tools.services.programs.cargo import Crate
+from tools.services.programs.pypi import PythonPackage
+from tools.services.server import PASSWORD, USER, Launch, Server, Site
 
-VERSION = "2.6.1"
-HANDLERS = "com.amazonaws.services.dynamodbv2.local.server"
-LOOPBACK = """\
-<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE Configure PUBLIC "-//Jetty//Configure//EN" "configure_10_0.dtd">
-<Configure id="server" class="org.eclipse.jetty.server.Server">
-  <Call name="addConnector">
-    <Arg>
-      <New class="org.eclipse.jetty.server.ServerConnector">
-        <Arg><Ref refid="server"/></Arg>
-        <Set name="host">127.0.0.1</Set>
-        <Set name="port">{port}</Set>
-      </New>
-    </Arg>
-  </Call>
-  <Set name="handler">
-    <New class="{handlers}.LocalDynamoDBServerHandler">
-      <Arg>
-        <New class="{handlers}.LocalDynamoDBRequestHandler">
-          <Arg type="int">0</Arg>
-          <Arg type="boolean">true</Arg>   <!-- in memory -->
-          <Arg/>                           <!-- no folder -->
-          <Arg type="boolean">false</Arg>  <!-- one database for each access key and region -->
-          <Arg type="boolean">false</Arg>  <!-- tables are active at once -->
-        </New>
-      </Arg>
-      <Arg/>                               <!-- no other site's scripts -->
-    </New>
-  </Set>
-</Configure>
+SCOPE = "20260101/us-east-1/dynamodb/aws4_request"
+# moto says each request aloud; its log would grow by megabytes with every run of the tests.
+SERVE = """\
+import logging
+import sys
+
+from moto.server import main
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+main(sys.argv[1:])
 """
 
 
 def ping(url: str) -> None:
-    """An unsigned request that is answered in DynamoDB's own way: refused with a request id."""
-    address = parse(url)
-    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-    connection = kind(address.host, address.port, timeout=ANSWER_WITHIN)
-    try:
-        headers = {
-            "X-Amz-Target": "DynamoDB_20120810.ListTables",
-            "Content-Type": "application/x-amz-json-1.0",
-        }
-        connection.request("POST", "/", b"{}", headers)
-        answer = connection.getresponse()
-        body = answer.read(4096)
-    except http.client.HTTPException as error:
-        raise NotReadyError(f"no HTTP answer: {error!r}") from error
-    finally:
-        connection.close()
-    if answer.status >= 500 or answer.headers.get("x-amzn-RequestId") is None:
-        raise NotReadyError(f"answered {answer.status}, which is not DynamoDB: {body[:100]!r}")
+    """It lists its tables. Emulators ask who signed, and do not check the signature."""
+    user = parse(url).user or USER
+    credential = f"AWS4-HMAC-SHA256 Credential={user}/{SCOPE}, SignedHeaders=host, Signature=0"
+    headers = {
+        "Authorization": credential,
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Date": "20260101T000000Z",
+        "X-Amz-Target": "DynamoDB_20120810.ListTables",
+    }
+    body = json.dumps({"Limit": 1}).encode()
+    answer = request(url, "POST", "/", body=body, headers=headers)
+    if answer.status != 200 or b'"TableNames"' not in answer.body:
+        said = answer.body[:100]
+        raise NotReadyError(f"answered {answer.status}, which is not DynamoDB: {said!r}")
 
 
-def _plan(site: Site) -> tuple[Launch, ...]:
-    jars, assembly = site.program("jars"), site.folder / "loopback.xml"
-    command = (
-        site.program("java"),
-        "-Xmx256m",
-        f"-Djava.io.tmpdir={site.folder}",
-        f"-Djava.library.path={jars}",
-        "-cp",
-        f"{jars}/*",
-        "org.eclipse.jetty.xml.XmlConfiguration",
-        str(assembly),
-    )
-    text = LOOPBACK.format(port=site.ports["dynamodb"], handlers=HANDLERS)
-    return (Launch("dynamodb", command, site.folder, files={assembly.name: text}),)
+def _plan_dynoxide(site: Site) -> tuple[Launch, ...]:
+    """SQLite keeps it in memory; it ignores *folder*, which tells the process from others."""
+    database = f"file:holdfast?mode=memory&folder={site.folder}"
+    where = ("--host", "127.0.0.1", "--port", str(site.ports["dynoxide"]))
+    command = (site.program("dynoxide"), *where, "--db-path", database)
+    return (Launch("dynoxide", command, site.folder),)
 
 
-def _urls(site: Site) -> dict[str, str]:
-    return {"dynamodb": f"http://{USER}:{USER}@127.0.0.1:{site.ports['dynamodb']}"}
+def _plan_moto(site: Site) -> tuple[Launch, ...]:
+    script = site.folder / "serve.py"
+    where = ("-H", "127.0.0.1", "-p", str(site.ports["moto"]))
+    command = (site.program("python"), str(script), *where)
+    return (Launch("moto", command, site.folder, files={script.name: SERVE}),)
 
 
-DYNAMODB = Server(
-    name="dynamodb",
-    source=Jars(name="dynamodb-local", version=VERSION, needs_java=17),
-    ports=("dynamodb",),
-    plan=_plan,
-    urls=_urls,
+def _url(port: int) -> str:
+    return f"http://{USER}:{PASSWORD}@127.0.0.1:{port}"
+
+
+DYNOXIDE = Server(
+    name="dynoxide",
+    source=Crate(
+        program="dynoxide",
+        package="dynoxide-rs",
+        version="3.2.0",
+        features=("native-sqlite", "http-server", "cli"),
+        needs_rust=(1, 88),
+    ),
+    ports=("dynoxide",),
+    plan=_plan_dynoxide,
+    urls=lambda site: {"dynoxide": _url(site.ports["dynoxide"])},
+    ping=ping,
+)
+
+MOTO = Server(
+    name="moto",
+    source=PythonPackage(
+        package="moto", version="5.2.5", lock=Path(__file__).with_name("moto.lock")
+    ),
+    ports=("moto",),
+    plan=_plan_moto,
+    urls=lambda site: {"moto": _url(site.ports["moto"])},
     ping=ping,
 )

@@ -10,11 +10,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tools.services import source
 from tools.services.address import Address, parse
-from tools.services.catalogue import SERVERS
 from tools.services.failure import NotReadyError
-from tools.services.places import default_folder
+from tools.services.paths import default_folder
+from tools.services.registry import SERVERS
+from tools.services.source import find
 from tools.services.state import load
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def _row(name: str, server: Server, endpoint: Endpoint | None) -> Row:
         return Row(name, "running", endpoint.url, "")
     if endpoint is not None and not endpoint.ours:
         return Row(name, "stopped", endpoint.url, f"{variable(name)} is set: {wrong}")
-    if source.find(server.source) is None:
-        return Row(name, "missing", None, source.how(server.source))
+    if find(server.source) is None:
+        return Row(name, "missing", None, server.source.how())
     command = (
         f"python -m tools.services start {server.name}" if server.on_demand else "make services"
     )

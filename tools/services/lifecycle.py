@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tools.services import source as sources
 from tools.services.failure import MissingError, NotReadyError, ServicesError, StartError
-from tools.services.places import home, homes
+from tools.services.installer import Installer
+from tools.services.paths import server_folder, server_folders
 from tools.services.ports import allocate, base, is_free
 from tools.services.process import Owner, find, lives, running, spawn, terminate
 from tools.services.server import Launch, Server, Site, digest
-from tools.services.state import Record, State, exclusive, load, save
+from tools.services.state import Record, State, StateFile, exclusive, load, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,24 @@ class _Attempt:
     pids: dict[str, int]
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One start of several servers, shared by a thread for each."""
+
+    folder: Path
+    fast: bool
+    say: Callable[[str], None]
+    installer: Installer
+    state: StateFile
+
+    def remember(self, name: str, record: Record | None) -> None:
+        def changed(state: State) -> State:
+            others = {known: other for known, other in state.servers.items() if known != name}
+            return State(state.ports, others if record is None else {**others, name: record})
+
+        self.state.change(changed)
+
+
 def start(
     servers: Sequence[Server],
     folder: Path,
@@ -51,43 +70,24 @@ def start(
 ) -> list[Outcome]:
     """Install, start and wait for each of *servers*; return how each went, in their order.
 
-    Idempotent: what runs with the same settings is left alone. All are launched before the first
-    is waited for. One that fails is ended, and keeps only those from starting that need it.
+    Idempotent: what runs with the same settings is left alone. Each is started as soon as its
+    programs are here, while others are still being built, and is remembered once it answers. One
+    that fails is ended, and keeps only those from starting that need it.
     """
-    outcomes: dict[str, Outcome] = {}
-    attempts: list[_Attempt] = []
     with exclusive(folder):
         (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-        state = load(folder)
-        _install_packages(servers, say)
-        for server in servers:
+        installer = Installer([server.source for server in servers], say)
+        run = _Run(folder, fast, say, installer, StateFile(folder))
+        with ThreadPoolExecutor(max_workers=max(len(servers), 1)) as threads:
+            futures: dict[str, Future[Outcome]] = {}
+            for server in servers:
+                needed = [futures[name] for name in server.after if name in futures]
+                futures[server.name] = threads.submit(_bring_up, server, needed, run)
             try:
-                _require(server, outcomes)
-                if sources.find(server.source) is None:
-                    say(f"{server.name}: installing, once")
-                programs = sources.install(server.source)
-                state = _choose_ports(server, folder, state)
-                owner = Owner(server.user if os.geteuid() == 0 else None)
-                place = home(folder, server.name, owner.user)
-                site = Site(place, state.ports, programs, owner, fast)
-                attempts.append(_launch(server, site, state.servers.get(server.name)))
-            except (ServicesError, OSError) as error:
-                outcomes[server.name] = _failed(server, error)
-        for attempt in attempts:
-            name = attempt.server.name
-            others = {known: record for known, record in state.servers.items() if known != name}
-            try:
-                _require(attempt.server, outcomes)
-                urls = _wait(attempt)
-            except (ServicesError, OSError) as error:
-                _end(attempt.server, folder)
-                outcomes[name] = _failed(attempt.server, error)
-            else:
-                others[name] = Record(urls, attempt.pids, digest(attempt.launches))
-                outcomes[name] = Outcome(attempt.server, urls)
-            state = State(state.ports, others)
-        save(folder, state)
-    return [outcomes[server.name] for server in servers]
+                return [future.result() for future in futures.values()]
+            except BaseException:  # whatever ends us, nothing of ours is to go on
+                installer.cancel()
+                raise
 
 
 def stop(servers: Sequence[Server], folder: Path) -> list[str]:
@@ -108,56 +108,66 @@ def reset(servers: Sequence[Server], folder: Path) -> None:
     """Stop *servers* and delete all that they keep."""
     stop(servers, folder)
     for server in servers:
-        for place in homes(folder, server.name):
+        for place in server_folders(folder, server.name):
             if place.exists():
                 shutil.rmtree(place)
 
 
-def _failed(server: Server, error: ServicesError | OSError) -> Outcome:
-    failure = error if isinstance(error, ServicesError) else StartError(str(error))
-    return Outcome(server, {}, failure)
-
-
-def _require(server: Server, outcomes: dict[str, Outcome]) -> None:
-    for name in server.after:
-        failure = outcomes[name].failure if name in outcomes else None
-        if isinstance(failure, MissingError):
-            raise MissingError(f"needs {name}, which is missing", failure.how)
-        if failure is not None:
-            raise StartError(f"needs {name}, which does not start")
-
-
-def _install_packages(servers: Sequence[Server], say: Callable[[str], None]) -> None:
-    """All in one run of the package manager, which costs as much as one package does."""
-    wanted = [server.source for server in servers if isinstance(server.source, sources.Packages)]
-    lacking = [source for source in wanted if sources.find(source) is None]
-    names = sorted({name for source in lacking for name in source.debian})
-    if len(names) > 1 and os.geteuid() == 0 and shutil.which("apt-get"):
-        say(f"installing {', '.join(names)}, once")
+def _bring_up(server: Server, needed: Sequence[Future[Outcome]], run: _Run) -> Outcome:
+    """Install *server*, start it once those that it needs answer, wait for it, and remember it."""
+    try:
+        programs = run.installer.programs(server.source)
+        for future in needed:
+            _require(future.result())
+        state = _choose_ports(server, run)
+        owner = Owner(server.user if os.geteuid() == 0 else None)
+        place = server_folder(run.folder, server.name, owner.user)
+        site = Site(place, state.ports, programs, owner, run.fast)
+        attempt = _launch(server, site, state.servers.get(server.name))
         try:
-            sources.install_packages(names)
-        except MissingError:
-            return  # each is tried alone after this, and says what is wrong with it
+            urls = _wait(attempt, run.installer)
+        except (ServicesError, OSError):
+            _end(server, run.folder)
+            raise
+    except (ServicesError, OSError) as error:
+        run.remember(server.name, None)
+        failure = error if isinstance(error, ServicesError) else StartError(str(error))
+        return Outcome(server, {}, failure)
+    run.remember(server.name, Record(urls, attempt.pids, digest(attempt.launches)))
+    if run.installer.needed:
+        run.say(f"{server.name}: answers")
+    return Outcome(server, urls)
 
 
-def _choose_ports(server: Server, folder: Path, state: State) -> State:
+def _require(outcome: Outcome) -> None:
+    name, failure = outcome.server.name, outcome.failure
+    if isinstance(failure, MissingError):
+        raise MissingError(f"needs {name}, which is missing", failure.how)
+    if failure is not None:
+        raise StartError(f"needs {name}, which does not start")
+
+
+def _choose_ports(server: Server, run: _Run) -> State:
     """Remember ports for *server*. One that somebody took while it stood still is replaced."""
-    if server.name not in state.servers:
-        _end(server, folder)  # it answers nobody knows where
-    kept = dict(state.ports)
-    if not _pids(server, folder):
-        kept = {n: port for n, port in kept.items() if n not in server.ports or is_free(port)}
-    chosen = State(
-        allocate(server.ports, remembered=kept, start=base(folder)),
-        state.servers,
-    )
-    save(folder, chosen)
-    return chosen
+    if server.name not in run.state.state.servers:
+        _end(server, run.folder)  # it answers nobody knows where
+    runs = bool(_pids(server, run.folder))
+
+    def chosen(state: State) -> State:
+        kept = {
+            name: port
+            for name, port in state.ports.items()
+            if runs or name not in server.ports or is_free(port)
+        }
+        ports = allocate(server.ports, remembered=kept, start=base(run.folder))
+        return State(ports, state.servers)
+
+    return run.state.change(chosen)
 
 
 def _launch(server: Server, site: Site, record: Record | None) -> _Attempt:
     site.owner.give(site.folder)
-    programs = sources.names(server.source)
+    programs = server.source.processes
     if not find(programs, site.folder, running()):
         server.prepare(site)
     launches = server.plan(site)
@@ -178,10 +188,10 @@ def _spawn(launch: Launch, site: Site) -> int:
     return spawn(launch.command, folder=launch.folder, log=log, owner=site.owner, env=launch.env)
 
 
-def _wait(attempt: _Attempt) -> dict[str, str]:
+def _wait(attempt: _Attempt, installer: Installer) -> dict[str, str]:
     """Return the URLs once all of them answer and every process lives.
 
-    Raises StartError when one ends or the deadline passes.
+    Raises StartError when one ends, the deadline passes, or the start is cancelled.
     """
     server, site = attempt.server, attempt.site
     deadline = time.monotonic() + DEADLINE
@@ -199,6 +209,8 @@ def _wait(attempt: _Attempt) -> dict[str, str]:
                 raise StartError(f"{launch.name} ended while starting; {_tail(launch, site)}")
         if failure is None:
             return urls
+        if installer.cancelled:
+            raise StartError("interrupted")
         if time.monotonic() > deadline:
             said = "; ".join(_tail(launch, site) for launch in attempt.launches)
             raise StartError(f"does not answer within {DEADLINE:.0f} s ({failure}); {said}")
@@ -216,15 +228,15 @@ def _tail(launch: Launch, site: Site) -> str:
 
 
 def _pids(server: Server, folder: Path) -> list[int]:
-    programs, alive = sources.names(server.source), running()
-    places = homes(folder, server.name)
+    programs, alive = server.source.processes, running()
+    places = server_folders(folder, server.name)
     return [pid for place in places for pid in find(programs, place, alive)]
 
 
 def _end(server: Server, folder: Path) -> bool:
-    programs = sources.names(server.source)
+    programs = server.source.processes
     ended = [
         terminate(programs, place, politely=server.stop_with)
-        for place in homes(folder, server.name)
+        for place in server_folders(folder, server.name)
     ]
     return any(ended)

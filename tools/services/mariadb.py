@@ -2,80 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import struct
-from typing import TYPE_CHECKING
 
-from tools.services.address import Address, connect, parse, receive
-from tools.services.failure import NotReadyError
+from tools.services.mysql_protocol import login
 from tools.services.process import setup
+from tools.services.programs.debian import DebianPackages
 from tools.services.server import Launch, Server, Site
-from tools.services.source import Packages
-
-if TYPE_CHECKING:
-    import socket
 
 DATABASE = "holdfast"
-# protocol 4.1, long password, connect with database, secure connection, plugin name
-CAPABILITIES = 0x0200 | 0x0001 | 0x0008 | 0x8000 | 0x0008_0000
-UTF8MB4 = 45
-PLUGIN = b"mysql_native_password"
 
 
 def ping(url: str) -> None:
-    """A login that succeeds, or one that is asked for more than the native password."""
-    address = parse(url)
-    with connect(address.host, address.port) as connection:
-        _sequence, greeting = _read(connection)
-        if greeting[:1] != b"\x0a":
-            raise NotReadyError(_complaint(greeting))
-        _write(connection, 1, _login(address, _challenge(greeting)))
-        _sequence, answer = _read(connection)
-        if answer[:1] == b"\xff":
-            raise NotReadyError(_complaint(answer))
-        if answer[:1] == b"\x00":
-            _write(connection, 0, b"\x01")  # COM_QUIT
-
-
-def _login(address: Address, challenge: bytes) -> bytes:
-    proof = _native_proof(address.password, challenge) if address.password else b""
-    user = (address.user or "root").encode()
-    flags = CAPABILITIES if address.path else CAPABILITIES & ~0x0008
-    head = struct.pack("<IIB23x", flags, 1 << 24, UTF8MB4)
-    database = address.path.encode() + b"\0" if address.path else b""
-    return head + user + b"\0" + bytes([len(proof)]) + proof + database + PLUGIN + b"\0"
-
-
-def _native_proof(password: str, challenge: bytes) -> bytes:
-    """SHA1(password) xor SHA1(challenge + SHA1(SHA1(password))), as the protocol defines it."""
-    once = hashlib.sha1(password.encode()).digest()  # noqa: S324 - the protocol's own
-    twice = hashlib.sha1(once).digest()  # noqa: S324
-    mask = hashlib.sha1(challenge + twice).digest()  # noqa: S324
-    return bytes(a ^ b for a, b in zip(once, mask, strict=True))
-
-
-def _challenge(greeting: bytes) -> bytes:
-    after_version = greeting.index(b"\0", 1) + 1
-    first = greeting[after_version + 4 : after_version + 12]
-    rest = greeting[after_version + 31 : after_version + 43]
-    return first + rest
-
-
-def _read(connection: socket.socket) -> tuple[int, bytes]:
-    head = receive(connection, 4)
-    return head[3], receive(connection, int.from_bytes(head[:3], "little"))
-
-
-def _write(connection: socket.socket, sequence: int, body: bytes) -> None:
-    connection.sendall(len(body).to_bytes(3, "little") + bytes([sequence]) + body)
-
-
-def _complaint(packet: bytes) -> str:
-    if packet[:1] != b"\xff":
-        return f"answered {packet[:20]!r}, which is not MySQL's protocol"
-    [code] = struct.unpack("<H", packet[1:3])
-    return f"{packet[3:].decode(errors='replace')} ({code})"
+    """A login that succeeds, or one that is asked for more than we have."""
+    login(url)
 
 
 def _prepare(site: Site) -> None:
@@ -126,9 +65,9 @@ def _urls(site: Site) -> dict[str, str]:
 
 MARIADB = Server(
     name="mariadb",
-    source=Packages(
+    source=DebianPackages(
         debian=("mariadb-server",),
-        programs=("mariadbd", "mariadb-install-db"),
+        binaries=("mariadbd", "mariadb-install-db"),
         folders=("/opt/homebrew/opt/mariadb*/bin",),
     ),
     ports=("mariadb",),

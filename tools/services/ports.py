@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from tools.services.failure import StateError
-from tools.services.places import fingerprint
+from tools.services.paths import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

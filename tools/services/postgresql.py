@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from tools.services.address import connect, parse, receive
 from tools.services.failure import NotReadyError
 from tools.services.process import find, running, setup
+from tools.services.programs.debian import DebianPackages
 from tools.services.server import Launch, Server, Site
-from tools.services.source import Packages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,9 +131,9 @@ def _pgbouncer_urls(site: Site) -> dict[str, str]:
 
 POSTGRESQL = Server(
     name="postgresql",
-    source=Packages(
+    source=DebianPackages(
         debian=("postgresql",),
-        programs=("postgres", "initdb"),
+        binaries=("postgres", "initdb"),
         folders=(
             "/usr/lib/postgresql/*/bin",
             "/usr/pgsql-*/bin",
@@ -151,7 +151,7 @@ POSTGRESQL = Server(
 
 PGBOUNCER = Server(
     name="pgbouncer",
-    source=Packages(debian=("pgbouncer",), programs=("pgbouncer",)),
+    source=DebianPackages(debian=("pgbouncer",), binaries=("pgbouncer",)),
     ports=("pgbouncer",),
     plan=_plan_pgbouncer,
     urls=_pgbouncer_urls,

@@ -94,7 +94,9 @@ def lives(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return state.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    fields = state.rpartition(")")[2].split()
+    threads = int(fields[17])  # the first may have ended while others still hold files and ports
+    return threads > 1 if fields[0] == "Z" else fields[0] != "X"
 
 
 def find(programs: Collection[str], folder: Path, among: Iterable[Process]) -> list[int]:
@@ -159,9 +161,9 @@ def terminate(
     if not pids:
         return False
     _send(pids, politely)
-    if not _gone(programs, folder, within):
+    if not _gone(programs, folder, pids, within):
         _send(find(programs, folder, running()), signal.SIGKILL)
-        if not _gone(programs, folder, 5):
+        if not _gone(programs, folder, pids, 5):
             raise StartError(f"what runs in {folder} does not end, even when killed")
     return True
 
@@ -178,9 +180,10 @@ def _send(pids: Iterable[int], what: signal.Signals) -> None:
             ) from None
 
 
-def _gone(programs: Collection[str], folder: Path, within: float) -> bool:
+def _gone(programs: Collection[str], folder: Path, pids: Iterable[int], within: float) -> bool:
+    """Whether they end in time. While it ends, one has no command line but its port still."""
     deadline = time.monotonic() + within
-    while find(programs, folder, running()):
+    while find(programs, folder, running()) or any(map(lives, pids)):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 
-from tools.services.address import ANSWER_WITHIN, parse
 from tools.services.failure import NotReadyError
+from tools.services.http import request
+from tools.services.programs.go import GoModule
 from tools.services.server import PASSWORD, USER, Launch, Server, Site
-from tools.services.source import GoModule
 
 # MinIO encrypts at rest only with a key; one made from its own name will do for made-up data.
 KEY = base64.b64encode(hashlib.sha256(b"holdfast test servers").digest()).decode()
@@ -17,19 +16,9 @@ KEY = base64.b64encode(hashlib.sha256(b"holdfast test servers").digest()).decode
 
 def ping(url: str) -> None:
     """An unsigned request that is answered in S3's own way: refused in XML, usually."""
-    address = parse(url)
-    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-    connection = kind(address.host, address.port, timeout=ANSWER_WITHIN)
-    try:
-        connection.request("GET", "/")
-        answer = connection.getresponse()
-        body = answer.read(4096)
-    except http.client.HTTPException as error:
-        raise NotReadyError(f"no HTTP answer: {error!r}") from error
-    finally:
-        connection.close()
-    if answer.status >= 500 or b"<" not in body[:100]:
-        raise NotReadyError(f"answered {answer.status}, which is not S3: {body[:100]!r}")
+    answer = request(url, "GET", "/")
+    if answer.status >= 500 or b"<" not in answer.body[:100]:
+        raise NotReadyError(f"answered {answer.status}, which is not S3: {answer.body[:100]!r}")
 
 
 def _prepare(site: Site) -> None:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
-
-from tools.services.address import ANSWER_WITHIN, parse
 from tools.services.failure import NotReadyError
+from tools.services.http import request
+from tools.services.programs.go import GoModule
 from tools.services.server import Launch, Server, Site
-from tools.services.source import GoModule
 
 
 def ping(url: str) -> None:
     """Its control API says which version it is."""
-    address = parse(url)
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=ANSWER_WITHIN)
-    try:
-        connection.request("GET", "/version")
-        answer = connection.getresponse()
-        answer.read(4096)
-    except http.client.HTTPException as error:
-        raise NotReadyError(f"no HTTP answer: {error!r}") from error
-    finally:
-        connection.close()
+    answer = request(url, "GET", "/version")
     if answer.status != 200:
         raise NotReadyError(f"GET /version answered {answer.status}; expected 200")
 

@@ -1,1 +1,1 @@
-"""The wire to services that speak AWS: credentials, signatures, HTTP/1.1. For drivers alone."""
+"""The client of AWS and compatible services, for drivers: credentials, signatures, HTTP/1.1."""

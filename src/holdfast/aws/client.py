@@ -1,4 +1,4 @@
-"""Requests to one origin over connections that are kept."""
+"""An HTTP client of one endpoint: its requests go over connections that are kept."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from holdfast.aws.http import exchange, more
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from holdfast.aws.http import Incoming, Request
-    from holdfast.aws.network import Network, Pipe
-    from holdfast.aws.origin import Origin
-    from holdfast.aws.patience import Limits, Patience
+    from holdfast.aws.endpoint import HTTPEndpoint
+    from holdfast.aws.http import Deadline, HTTPRequest, Limits, ResponseParser
+    from holdfast.aws.network import Network, NetworkConnection
 
 
 @dataclass(slots=True)
 class _Idle:
-    pipe: Pipe
+    connection: NetworkConnection
     since: float
 
 
-class Response:
-    """A response whose head is there. `close` it, whatever happens."""
+class HTTPResponse:
+    """A response whose head has come. The caller closes it, whatever happens."""
 
-    __slots__ = ("_give_back", "_incoming", "_pipe", "_read_timeout", "_whole")
+    __slots__ = ("_connection", "_give_back", "_parser", "_read_timeout", "_whole")
 
     def __init__(
         self,
-        pipe: Pipe,
-        incoming: Incoming,
+        connection: NetworkConnection,
+        parser: ResponseParser,
         *,
         whole: bool,
         read_timeout: float,
-        give_back: Callable[[Pipe, bool], None],
+        give_back: Callable[[NetworkConnection, bool], None],
     ) -> None:
-        self._pipe = pipe
-        self._incoming = incoming
+        self._connection = connection
+        self._parser = parser
         self._whole = whole
         self._read_timeout = read_timeout
-        self._give_back: Callable[[Pipe, bool], None] | None = give_back
+        self._give_back: Callable[[NetworkConnection, bool], None] | None = give_back
 
     @property
     def status(self) -> int:
-        return self._incoming.status
+        """The status code."""
+        return self._parser.status
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """By lower-case name."""
-        return self._incoming.headers
+        """The headers by lower-case name; of several with one name, the texts joined by commas."""
+        return self._parser.headers
 
     async def receive(self) -> bytes:
         """Return the next bytes of the body, ``b""`` at its end.
 
         Raises OSError when the connection dies before, TimeoutError when nothing comes.
         """
-        incoming = self._incoming
+        parser = self._parser
         while True:
-            piece = incoming.take()
-            if piece or incoming.done:
+            piece = parser.take()
+            if piece or parser.done:
                 return piece
             if self._give_back is None:
                 raise ConnectionError("the response is closed")
-            await more(self._pipe, incoming, self._read_timeout)
+            await more(self._connection, parser, self._read_timeout)
 
     async def read(self, most: int) -> bytes:
         """Return the whole body. Raises ConnectionError when it exceeds *most* bytes."""
@@ -82,13 +82,13 @@ class Response:
         """Keep the connection if it is clean, else drop it. Idempotent."""
         if self._give_back is not None:
             give_back, self._give_back = self._give_back, None
-            came = self._incoming
+            came = self._parser
             clean = self._whole and came.done and came.keep_alive and not came.surplus
-            give_back(self._pipe, clean)
+            give_back(self._connection, clean)
 
 
-class Client:
-    """Sends requests to one origin.
+class HTTPClient:
+    """Sends requests to one endpoint.
 
     A connection serves the next request only when the response before was read to its end: one
     that was cancelled, failed, cut short or answered early is dropped.
@@ -97,74 +97,77 @@ class Client:
     def __init__(
         self,
         network: Network,
-        origin: Origin,
+        endpoint: HTTPEndpoint,
         limits: Limits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.network = network
-        self.origin = origin
+        self.endpoint = endpoint
+        self.authority = endpoint.authority
         self._limits = limits
         self._clock = clock
-        self._gate = network.gate(limits.connections)
+        self._semaphore = network.semaphore(limits.connections)
         self._idle: deque[_Idle] = deque()
         self._closed = False
 
-    async def send(self, request: Request, patience: Patience) -> Response:
-        """Send *request* and return its response once its head is there.
+    async def send(self, request: HTTPRequest, deadline: Deadline) -> HTTPResponse:
+        """Send *request* and return its response once its head has come.
 
-        A kept connection that turns out dead before a byte of the response came is replaced,
-        unless the request is not repeatable. Raises OSError, TimeoutError.
+        A kept connection that turns out to be closed before a byte of the response came is
+        replaced, unless the request is not repeatable. Raises OSError, TimeoutError.
         """
-        await self._gate.enter(patience.read())
+        await self._semaphore.acquire(deadline.read())
         try:
-            while (pipe := self._kept()) is not None:
+            while (connection := self._kept()) is not None:
                 try:
-                    return await self._on(pipe, request, patience)
+                    return await self._on(connection, request, deadline)
                 except TimeoutError:
                     raise
                 except OSError:
                     if not request.repeatable:
                         raise
-            pipe = await self.network.connect(self.origin, patience.connect())
-            return await self._on(pipe, request, patience)
+            connection = await self.network.connect(self.endpoint, deadline.connect())
+            return await self._on(connection, request, deadline)
         except BaseException:
-            self._gate.leave()
+            self._semaphore.release()
             raise
 
     def close(self) -> None:
         """Drop what is kept; what comes back is dropped. Idempotent."""
         self._closed = True
         while self._idle:
-            self._idle.pop().pipe.close()
+            self._idle.pop().connection.close()
 
-    async def _on(self, pipe: Pipe, request: Request, patience: Patience) -> Response:
+    async def _on(
+        self, connection: NetworkConnection, request: HTTPRequest, deadline: Deadline
+    ) -> HTTPResponse:
         try:
-            incoming, whole = await exchange(pipe, request, patience)
+            parser, whole = await exchange(connection, request, deadline)
         except BaseException:
-            pipe.close()
+            connection.close()
             raise
-        return Response(
-            pipe,
-            incoming,
+        return HTTPResponse(
+            connection,
+            parser,
             whole=whole,
             read_timeout=self._limits.read,
             give_back=self._take_back,
         )
 
-    def _kept(self) -> Pipe | None:
+    def _kept(self) -> NetworkConnection | None:
         while self._idle:
             try:
                 idle = self._idle.pop()
             except IndexError:  # another thread was faster
                 return None
-            if self._clock() - idle.since <= self._limits.idle and not idle.pipe.stirred:
-                return idle.pipe
-            idle.pipe.close()
+            if self._clock() - idle.since <= self._limits.idle and not idle.connection.has_input:
+                return idle.connection
+            idle.connection.close()
         return None
 
-    def _take_back(self, pipe: Pipe, clean: bool) -> None:
-        if clean and not self._closed and not pipe.stirred:
-            self._idle.append(_Idle(pipe, self._clock()))
+    def _take_back(self, connection: NetworkConnection, clean: bool) -> None:
+        if clean and not self._closed and not connection.has_input:
+            self._idle.append(_Idle(connection, self._clock()))
         else:
-            pipe.close()
-        self._gate.leave()
+            connection.close()
+        self._semaphore.release()

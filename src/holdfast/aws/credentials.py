@@ -1,9 +1,7 @@
-"""Who asks: access keys, and where they come from."""
+"""Credentials: access keys, and the places where they are found."""
 
 from __future__ import annotations
 
-import configparser
-import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +11,6 @@ from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from holdfast.offload import Offload
-
-_MARGIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +29,23 @@ class Credentials:
             ("session token", self.session_token or "x"),
         ):
             if not text or not text.isascii() or not text.isprintable() or " " in text:
-                raise ConfigurationError(f"the {name} is no printable ASCII without spaces")
+                raise ConfigurationError(f"the {name} must be printable ASCII without spaces")
         if self.expires is not None and self.expires.tzinfo is None:
-            raise ConfigurationError("the credentials' expiry is no aware time")
-
-
-class Wallet:
-    """Holds what a provider gave until five minutes before it expires. Safe among threads."""
-
-    def __init__(
-        self,
-        provider: Callable[[], Credentials],
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._provider = provider
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._held: Credentials | None = None
-
-    async def current(self, offload: Offload) -> Credentials:
-        """Return credentials that are good now; the provider runs where blocking work runs.
-
-        Raises ConfigurationError when the provider gives expired ones.
-        """
-        held = self._held
-        if held is not None and not self._ends_within(held, _MARGIN):
-            return held
-        return await offload.run(self._renew)
-
-    def _renew(self) -> Credentials:
-        with self._lock:
-            if self._held is None or self._ends_within(self._held, _MARGIN):
-                fresh = self._provider()
-                if self._ends_within(fresh, timedelta(0)):
-                    raise ConfigurationError(
-                        f"the credentials {fresh.access_key} expired at {fresh.expires}"
-                    )
-                self._held = fresh
-            return self._held
-
-    def _ends_within(self, held: Credentials, margin: timedelta) -> bool:
-        return held.expires is not None and self._clock() + margin >= held.expires
+            raise ConfigurationError("the credentials' expiry must be an aware time")
 
 
 def static(access_key: str, secret_key: str, session_token: str | None = None) -> Credentials:
-    """Return credentials that never expire. Raises ConfigurationError for what is no key."""
+    """Return credentials that never expire. Raises ConfigurationError for what can't be one."""
     return Credentials(access_key, secret_key, session_token)
 
 
 def find_credentials(environment: Mapping[str, str]) -> Callable[[], Credentials]:
-    """Return a provider of what the names that AWS users know say, read at each renewal.
+    """Return a provider that looks where AWS users keep their keys, at each renewal.
 
     First ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN``, unless
     ``AWS_PROFILE`` is set; then that profile, or ``default``, in the shared credentials file; then
-    botocore's chain (SSO, assumed roles, instance roles) where botocore is installed. What the
-    provider raises is ConfigurationError and says where it looked.
+    botocore's chain (SSO, assumed roles, instance roles) where botocore is installed. The
+    provider raises ConfigurationError, which says where it looked.
     """
 
     def provide() -> Credentials:
@@ -111,7 +67,7 @@ def from_environment(environment: Mapping[str, str]) -> Credentials | None:
         return None
     if not access or not secret:
         lacking = "AWS_SECRET_ACCESS_KEY" if access else "AWS_ACCESS_KEY_ID"
-        raise ConfigurationError(f"{lacking} is not set, and its other half is")
+        raise ConfigurationError(f"{lacking} is not set, but the other half of the key is")
     return Credentials(access, secret, environment.get("AWS_SESSION_TOKEN") or None)
 
 
@@ -130,6 +86,8 @@ def from_files(environment: Mapping[str, str]) -> Credentials | None:
             profile if profile == "default" else f"profile {profile}",
         ),
     )
+    import configparser  # noqa: PLC0415 - few programs keep their keys in files
+
     for name, section in places:
         path = Path(name).expanduser()
         parser = configparser.RawConfigParser(default_section="\0")

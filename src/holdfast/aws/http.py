@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,22 +11,68 @@ from typing import TYPE_CHECKING, Protocol
 import httptools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from holdfast.aws.network import Pipe
-    from holdfast.aws.patience import Patience
+    from holdfast.aws.network import NetworkConnection
 
 _LONGEST_HEAD = 64 * 1024
 _WORTH_ASKING = 1024 * 1024  # bodies from here on are sent only when the server wants them
 _LONGEST_CONTINUE = 1.0
 
 
-class Content(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds and counts that bound what one call may take.
+
+    *connect*: until a connection is open. *read*: until the next bytes come or go. *total*: for
+    one request with all its retries. *attempts*: how often one request is sent at most.
+    *connections*: how many are open at once. *idle*: how long one is kept for the next request.
+    """
+
+    connect: float = 5.0
+    read: float = 30.0
+    total: float = 300.0
+    attempts: int = 6
+    connections: int = 32
+    idle: float = 15.0
+
+
+class Deadline:
+    """The end of the time that one request may take, with all its retries."""
+
+    __slots__ = ("_clock", "_ends", "_limits")
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._ends = clock() + limits.total
+
+    @property
+    def left(self) -> float:
+        """The seconds until then, negative behind it."""
+        return self._ends - self._clock()
+
+    def connect(self) -> float:
+        """Return the seconds that connecting may take. Raises TimeoutError when none is left."""
+        return self._at_most(self._limits.connect)
+
+    def read(self) -> float:
+        """Return the seconds to wait for the next bytes. Raises TimeoutError when none is left."""
+        return self._at_most(self._limits.read)
+
+    def _at_most(self, seconds: float) -> float:
+        left = self.left
+        if left <= 0:
+            raise TimeoutError(f"it took longer than {self._limits.total} s")
+        return min(seconds, left)
+
+
+class RequestBody(Protocol):
     """A body that can be sent again."""
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """The number of its bytes."""
         ...
 
     def windows(self) -> AsyncGenerator[bytes, None]:
@@ -34,23 +81,23 @@ class Content(Protocol):
 
 
 @dataclass(slots=True)
-class Request:
-    """*target* is path and query as they go over the wire; *headers* have lower-case names.
+class HTTPRequest:
+    """One request. *target* is path and query as they are sent; *headers* have lower-case names.
 
-    ``content-length`` and ``host`` among them are the sender's to get right. One that is not
-    *repeatable* is never sent a second time without its caller's word.
+    The caller sets ``content-length`` and ``host`` right. A request that is not *repeatable* is
+    never sent a second time unless its caller asks again.
     """
 
     method: str
     target: str
     headers: Mapping[str, str]
-    body: bytes | Content = b""
+    body: bytes | RequestBody = b""
     repeatable: bool = True
 
 
 @dataclass(slots=True)
-class Incoming:
-    """What httptools has made of the bytes so far."""
+class ResponseParser:
+    """Parses one response out of the bytes that come; httptools calls its ``on_`` methods."""
 
     bodiless: bool
     status: int = 0
@@ -68,17 +115,17 @@ class Incoming:
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Take in *data*. Raises ConnectionError for what is no HTTP/1.1 response."""
+        """Take in *data*. Raises ConnectionError for what is not an HTTP/1.1 response."""
         self.received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             raise ConnectionError("the server changed to another protocol, unasked") from None
         except httptools.HttpParserError as error:
-            if self.done:  # rubbish behind a whole answer spoils the connection alone
+            if self.done:  # garbage behind a whole answer spoils only the connection
                 self.surplus = True
                 return
-            raise ConnectionError(f"what came is no HTTP response: {error}") from None
+            raise ConnectionError(f"what came is not an HTTP response: {error}") from None
         if not self.has_head and self.received > _LONGEST_HEAD:
             raise ConnectionError(f"the response's headers exceed {_LONGEST_HEAD} bytes")
 
@@ -97,13 +144,15 @@ class Incoming:
     def _lasts_until_the_end(self) -> bool:
         return "content-length" not in self.headers and "transfer-encoding" not in self.headers
 
-    # httptools calls these.
+    # What httptools calls.
 
     def on_message_begin(self) -> None:
+        """Note that another response begins behind a whole one."""
         if self.done:
             self.surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep one header; those of one name are joined by commas."""
         if self.has_head:
             return  # a trailer
         lower = _lower(name)
@@ -112,6 +161,7 @@ class Incoming:
         self.headers[lower] = text if known is None else f"{known}, {text}"
 
     def on_headers_complete(self) -> None:
+        """Keep the status, unless the response is an interim one."""
         if self.done:
             return
         self.status = self._parser.get_status_code()
@@ -124,12 +174,14 @@ class Incoming:
             self.done = True
 
     def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
         if self.done:
             self.surplus = True
         else:
             self._pieces.append(body)
 
     def on_message_complete(self) -> None:
+        """Note the end of the response, or of an interim one."""
         if self._interim:
             self._interim = False
             self.headers.clear()
@@ -137,71 +189,75 @@ class Incoming:
             self.done = True
 
 
-async def exchange(pipe: Pipe, request: Request, patience: Patience) -> tuple[Incoming, bool]:
+async def exchange(
+    connection: NetworkConnection, request: HTTPRequest, deadline: Deadline
+) -> tuple[ResponseParser, bool]:
     """Send *request*; return its response once its head is there, and whether all was sent.
 
     A server may answer before it took the whole body: then the rest is not sent, and the
-    connection is good for nothing more. Raises OSError, TimeoutError.
+    connection can't be used again. Raises OSError, TimeoutError.
     """
-    incoming = Incoming(bodiless=request.method == "HEAD")
+    parser = ResponseParser(bodiless=request.method == "HEAD")
     try:
-        whole = await _send(pipe, request, incoming, patience)
+        whole = await _send(connection, request, parser, deadline)
     except TimeoutError:
         raise
     except OSError:
         # Refused in the middle of the body: the reason may be waiting to be read.
         whole = False
         try:
-            await _head(pipe, incoming, patience)
+            await _head(connection, parser, deadline)
         except OSError:
-            incoming.has_head = False
-        if not incoming.has_head:
+            parser.has_head = False
+        if not parser.has_head:
             raise
-    await _head(pipe, incoming, patience)
-    return incoming, whole
+    await _head(connection, parser, deadline)
+    return parser, whole
 
 
-async def more(pipe: Pipe, incoming: Incoming, seconds: float) -> None:
+async def more(connection: NetworkConnection, parser: ResponseParser, seconds: float) -> None:
     """Take in what comes next. Raises OSError, TimeoutError."""
-    data = await pipe.receive(seconds)
+    data = await connection.receive(seconds)
     if data:
-        incoming.feed(data)
+        parser.feed(data)
     else:
-        incoming.end()
+        parser.end()
 
 
-async def _head(pipe: Pipe, incoming: Incoming, patience: Patience) -> None:
-    while not incoming.has_head:
-        await more(pipe, incoming, patience.read())
+async def _head(connection: NetworkConnection, parser: ResponseParser, deadline: Deadline) -> None:
+    while not parser.has_head:
+        await more(connection, parser, deadline.read())
 
 
-async def _send(pipe: Pipe, request: Request, incoming: Incoming, patience: Patience) -> bool:
+async def _send(
+    connection: NetworkConnection, request: HTTPRequest, parser: ResponseParser, deadline: Deadline
+) -> bool:
     head = _encoded(request)
     body = request.body
     if isinstance(body, bytes):
-        await pipe.send(head + body, patience.read())
+        await connection.send(head + body, deadline.read())
         return True
     if body.size >= _WORTH_ASKING:
-        await pipe.send(head[:-2] + b"expect: 100-continue\r\n\r\n", patience.read())
-        if await pipe.wait(min(_LONGEST_CONTINUE, patience.read())):
-            await more(pipe, incoming, patience.read())
-            if incoming.has_head:
+        await connection.send(head[:-2] + b"expect: 100-continue\r\n\r\n", deadline.read())
+        if await connection.wait(min(_LONGEST_CONTINUE, deadline.read())):
+            await more(connection, parser, deadline.read())
+            if parser.has_head:
                 return False
     else:
-        await pipe.send(head, patience.read())
+        await connection.send(head, deadline.read())
     sent = 0
     windows = body.windows()
     try:
         async for window in windows:
-            if pipe.stirred:
-                await more(pipe, incoming, patience.read())
-                if incoming.has_head:
+            if connection.has_input:
+                await more(connection, parser, deadline.read())
+                if parser.has_head:
                     return False
             sent += len(window)
-            await pipe.send(window, patience.read())
+            await connection.send(window, deadline.read())
     finally:
         await windows.aclose()
-    assert sent == body.size, "a content yields as many bytes as it says"
+    assert sent == body.size, "a body yields exactly its size"
     return True
 
 
@@ -210,7 +266,7 @@ def _lower(name: bytes) -> str:
     return name.decode("latin-1").lower()
 
 
-def _encoded(request: Request) -> bytes:
+def _encoded(request: HTTPRequest) -> bytes:
     lines = [f"{request.method} {request.target} HTTP/1.1\r\n"]
     lines += [f"{name}: {text}\r\n" for name, text in request.headers.items()]
     text = "".join(lines)

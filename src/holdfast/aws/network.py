@@ -1,6 +1,7 @@
-"""The small contract under HTTP: a stream of bytes, and what waits and runs beside it.
+"""The contract of a network: connections that carry bytes, and how callers wait and run at once.
 
-There are two: over asyncio, and over blocking sockets, whose coroutines never suspend.
+Two modules implement it: `asyncio_network` for the event loop, and `socket_network` for blocking
+sockets, whose coroutines never suspend.
 """
 
 from __future__ import annotations
@@ -10,20 +11,20 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.aws.origin import Origin
+    from holdfast.aws.endpoint import HTTPEndpoint
 
 T = TypeVar("T")
 
 
-class Pipe(Protocol):
-    """One connection. Every wait lasts *seconds* at the most, else TimeoutError.
+class NetworkConnection(Protocol):
+    """One connection. Every wait lasts *seconds* at most, else TimeoutError.
 
-    What the connection dies of is an OSError.
+    A connection that breaks raises OSError.
     """
 
     @property
-    def stirred(self) -> bool:
-        """Whether something came, bytes or the end, that nobody received."""
+    def has_input(self) -> bool:
+        """Whether something came that was not received yet: bytes, or the end."""
         ...
 
     async def send(self, data: bytes, seconds: float) -> None:
@@ -31,7 +32,7 @@ class Pipe(Protocol):
         ...
 
     async def receive(self, seconds: float) -> bytes:
-        """Return what came, ``b""`` at the end."""
+        """Return the bytes that came, ``b""`` at the end."""
         ...
 
     async def wait(self, seconds: float) -> bool:
@@ -43,29 +44,35 @@ class Pipe(Protocol):
         ...
 
 
-class Gate(Protocol):
-    """Lets a limited number through at a time."""
+class Semaphore(Protocol):
+    """Lets a limited number of callers through at a time."""
 
-    async def enter(self, seconds: float) -> None:
+    async def acquire(self, seconds: float) -> None:
         """Wait for a place. Raises TimeoutError."""
         ...
 
-    def leave(self) -> None: ...
+    def release(self) -> None:
+        """Give the place back."""
+        ...
 
 
 class Network(Protocol):
     """How connections are made, and how callers wait."""
 
-    async def connect(self, origin: Origin, seconds: float) -> Pipe:
-        """Return a connection, over TLS with the certificate verified where *origin* is secure.
+    async def connect(self, endpoint: HTTPEndpoint, seconds: float) -> NetworkConnection:
+        """Return a connection, over TLS with the certificate verified where *endpoint* is secure.
 
         Raises OSError and TimeoutError.
         """
         ...
 
-    def gate(self, places: int) -> Gate: ...
+    def semaphore(self, places: int) -> Semaphore:
+        """Return a new semaphore that lets *places* callers through."""
+        ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Wait *seconds*."""
+        ...
 
     async def all_of(
         self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int

@@ -1,26 +1,43 @@
 """Cache: values that expire, with one meaning in memory and in Redis, also when Redis is away."""
 
-from holdfast.cache.cache import Cache
-from holdfast.cache.driver import Outcome
-from holdfast.cache.health import Health, State, Statistics
-from holdfast.cache.metadata import CachedMetadata
-from holdfast.cache.metrics import exposition
-from holdfast.cache.opening import open_cache
-from holdfast.cache.options import CacheOptions
-from holdfast.cache.relay import CacheInvalidation, Relay
-from holdfast.cache.repository import CachedRepository
+from typing import TYPE_CHECKING
+
+from holdfast.late_import import late_names
+
+if TYPE_CHECKING:
+    from holdfast.cache.cache import Cache
+    from holdfast.cache.cached_metadata import CachedMetadata
+    from holdfast.cache.cached_repository import CachedRepository
+    from holdfast.cache.connect import open_cache
+    from holdfast.cache.driver import CacheCapability, Outcome
+    from holdfast.cache.options import CacheOptions
+    from holdfast.cache.outbox import CacheInvalidation, Outbox
+    from holdfast.cache.prometheus import exposition
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "holdfast.cache.cache": ("Cache",),
+            "holdfast.cache.cached_metadata": ("CachedMetadata",),
+            "holdfast.cache.cached_repository": ("CachedRepository",),
+            "holdfast.cache.connect": ("open_cache",),
+            "holdfast.cache.driver": ("CacheCapability", "Outcome"),
+            "holdfast.cache.options": ("CacheOptions",),
+            "holdfast.cache.outbox": ("CacheInvalidation", "Outbox"),
+            "holdfast.cache.prometheus": ("exposition",),
+        },
+    )
+
 
 __all__ = [
     "Cache",
+    "CacheCapability",
     "CacheInvalidation",
     "CacheOptions",
     "CachedMetadata",
     "CachedRepository",
-    "Health",
+    "Outbox",
     "Outcome",
-    "Relay",
-    "State",
-    "Statistics",
     "exposition",
     "open_cache",
 ]

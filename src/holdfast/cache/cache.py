@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-from holdfast.cache import entries, entry
-from holdfast.cache.batch import Batch
-from holdfast.cache.calls import check_load, check_mapping
+from holdfast.cache import envelope, tag_validation
+from holdfast.cache.batch_loader import BatchRequest
 from holdfast.cache.codec import Unreadable, codec_of
-from holdfast.cache.driver import Outcome
-from holdfast.cache.filling import Wanted
-from holdfast.cache.naming import (
+from holdfast.cache.driver import Outcome, swap_one
+from holdfast.cache.entry_name import (
     KEYS,
     entry_tags,
     milliseconds,
@@ -21,16 +18,20 @@ from holdfast.cache.naming import (
     names_of,
     tags_of,
 )
+from holdfast.cache.load_callbacks import check_mapping, not_callable
+from holdfast.cache.loader import LoadRequest
 from holdfast.cache.pattern import compile_pattern
 from holdfast.errors import InvalidValueError
+from holdfast.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from holdfast.cache.codec import Coder
-    from holdfast.cache.driver import Driver
-    from holdfast.cache.filling import Filler
-    from holdfast.cache.health import Health, Statistics
+    from holdfast.cache.codec import Codec
+    from holdfast.cache.driver import CacheCapability, CacheDriver
+    from holdfast.cache.loader import Loader
+    from holdfast.cache.monitor import CacheMonitor
+    from holdfast.health import Health
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -42,7 +43,7 @@ class Cache(Generic[T]):
 
     Values are what msgspec (or pydantic) can encode, and come back as copies of the type that the
     cache is for; a stored value that is not of that type is a miss. A cached None is a hit. Times
-    to live are in seconds; None is for ever. Safe to use from many tasks at once.
+    to live are in seconds; None is forever. Safe to use from many tasks at once.
 
     While a store is away, reads are answered from this process alone, writes and invalidations
     answer PENDING, and what must be true for everybody raises UnavailableError.
@@ -50,18 +51,17 @@ class Cache(Generic[T]):
 
     def __init__(
         self,
-        driver: Driver,
-        filler: Filler,
-        statistics: Statistics,
-        health: Callable[[], Health],
-        codec: Coder[T],
+        driver: CacheDriver,
+        loader: Loader,
+        monitor: CacheMonitor,
+        codec: Codec[T],
         *,
         namespace: str,
     ) -> None:
         self._driver = driver
-        self._filler = filler
-        self._statistics = statistics
-        self._health = health
+        self._loader = loader
+        self._monitor = monitor
+        self._counters = monitor.counters
         self._codec = codec
         self._namespace = namespace
 
@@ -72,16 +72,9 @@ class Cache(Generic[T]):
         """
         return self.coded(codec_of(kind))
 
-    def coded(self, codec: Coder[U]) -> Cache[U]:
+    def coded(self, codec: Codec[U]) -> Cache[U]:
         """Return the same cache with values encoded by *codec*."""
-        return Cache(
-            self._driver,
-            self._filler,
-            self._statistics,
-            self._health,
-            codec,
-            namespace=self._namespace,
-        )
+        return Cache(self._driver, self._loader, self._monitor, codec, namespace=self._namespace)
 
     @property
     def namespace(self) -> str:
@@ -89,48 +82,63 @@ class Cache(Generic[T]):
         return self._namespace
 
     @property
-    def statistics(self) -> Statistics:
-        """What was done since the cache was opened; it goes on counting."""
-        return self._statistics
+    def capabilities(self) -> frozenset[CacheCapability]:
+        """What its backend can do that others can't."""
+        return self._driver.capabilities
 
-    def health(self) -> Health:
-        """Return how the store is, since when, and how many invalidations wait for it. No I/O."""
-        return replace(self._health(), hit_rate=self._statistics.hit_rate)
+    async def health(self) -> Health:
+        """Return how the store answers one probe; a store that is away is tried once.
+
+        DOWN: the store is away, and this process goes on alone. DEGRADED: it is used, and some
+        invalidations still wait for it. The detail says why, since when, and how many wait.
+        """
+        return await self._monitor.health()
+
+    def stats(self) -> Stats:
+        """Return what was done since the cache was opened, and how it stands. No I/O.
+
+        Counters: hits, misses, loads, failed_loads, void_loads, unreadable, near_hits,
+        load_seconds, outages, pending_answers. Gauges: `up`, 1 while the store is used; `since`,
+        the Unix time at which that began; `pending`, how many invalidations wait for it;
+        `overflowed`, 1 while one of them stands for all keys.
+        """
+        return Stats(counters=self._counters.by_name(), gauges=self._monitor.gauges())
 
     @overload
     async def get(self, key: str) -> T | None: ...
     @overload
     async def get(self, key: str, default: D) -> T | D | None: ...
     async def get(self, key: str, default: object = None) -> object:
-        """Return the value of *key*, *default* when there is none."""
+        """Return the value of *key*, *default* when there is none. A cached None is a value."""
         (raw,) = await self._driver.get_many((name_of(key),))
-        if raw is not None and not entry.is_plain(raw):
-            (raw,) = await entries.valid(self._driver, (raw,))
+        if raw is not None and not envelope.is_plain(raw):
+            (raw,) = await tag_validation.validated(self._driver, (raw,))
         if raw is not None:
             try:
-                value = self._codec.decode(entry.payload(raw))
+                value = self._codec.decode(envelope.payload_of(raw))
             except Unreadable:
-                self._statistics.unreadable += 1
+                self._counters.unreadable += 1
             else:
-                self._statistics.hits += 1
+                self._counters.hits += 1
                 return value
-        self._statistics.misses += 1
+        self._counters.misses += 1
         return default
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
         """Return the values of those *keys* that have one."""
         names = names_by_key(keys)
         raws = await self._driver.get_many([*names.values()])
+        payloads = await tag_validation.valid_payloads(self._driver, raws)
         decode = self._codec.decode
         found: dict[str, T | None] = {}
-        for key, payload in zip(names, await entries.payloads(self._driver, raws), strict=True):
+        for key, payload in zip(names, payloads, strict=True):
             if payload is not None:
                 try:
                     found[key] = decode(payload)
                 except Unreadable:
-                    self._statistics.unreadable += 1
-        self._statistics.hits += len(found)
-        self._statistics.misses += len(names) - len(found)
+                    self._counters.unreadable += 1
+        self._counters.hits += len(found)
+        self._counters.misses += len(names) - len(found)
         return found
 
     async def set(
@@ -144,8 +152,8 @@ class Cache(Generic[T]):
         name, life, names = name_of(key), milliseconds("ttl", ttl), entry_tags(tags)
         content = self._codec.encode(key, value)
         if names:
-            versions = await entries.current(self._driver, names)
-            content = entry.wrapped(content, entry.Facts(tags=versions))
+            versions = await tag_validation.current_versions(self._driver, names)
+            content = envelope.sealed(content, envelope.Header(tags=versions))
         return await self._driver.set_many(((name, content),), ttl=life)
 
     async def set_many(
@@ -159,8 +167,9 @@ class Cache(Generic[T]):
         if not items:
             return Outcome.APPLIED
         if names:
-            facts = entry.Facts(tags=await entries.current(self._driver, names))
-            items = [(name, entry.wrapped(content, facts)) for name, content in items]
+            versions = await tag_validation.current_versions(self._driver, names)
+            header = envelope.Header(tags=versions)
+            items = [(name, envelope.sealed(content, header)) for name, content in items]
         return await self._driver.set_many(items, ttl=life)
 
     async def add(self, key: str, value: T, *, ttl: float | None = None) -> bool:
@@ -172,12 +181,12 @@ class Cache(Generic[T]):
         name, life = name_of(key), milliseconds("ttl", ttl)
         content = self._codec.encode(key, value)
         over: bytes | None = None
-        while not await self._driver.swap(name, content, over=over, ttl=life, shared=True):
+        while not await swap_one(self._driver, name, content, over=over, ttl=life, shared=True):
             (raw,) = await self._driver.get_many((name,))
-            (counts,) = await entries.valid(self._driver, (raw,))
-            if counts is not None:
+            (valid,) = await tag_validation.validated(self._driver, (raw,))
+            if valid is not None:
                 return False
-            over = None if raw is None else entry.fence(raw)
+            over = None if raw is None else envelope.fence_of(raw)
         return True
 
     async def delete(self, key: str) -> Outcome:
@@ -197,13 +206,15 @@ class Cache(Generic[T]):
         try:
             while (total := await self._driver.increment(name, by, ttl=life)) is None:
                 (raw,) = await self._driver.get_many((name,))
-                (counts,) = await entries.valid(self._driver, (raw,))
-                if counts is not None:
+                (valid,) = await tag_validation.validated(self._driver, (raw,))
+                if valid is not None:
                     raise InvalidValueError(
                         "cache", repr(key), "holds no whole number that was stored without tags"
                     )
                 if raw is not None:
-                    await self._driver.swap(name, None, over=entry.fence(raw), shared=True)
+                    await swap_one(
+                        self._driver, name, None, over=envelope.fence_of(raw), shared=True
+                    )
         except OverflowError as error:
             raise InvalidValueError("cache", repr(key), str(error)) from None
         return total
@@ -214,14 +225,14 @@ class Cache(Generic[T]):
         Raises UnavailableError while the store is away.
         """
         name, life = name_of(key), milliseconds("ttl", ttl)
-        if not await self._counts(name):
+        if not await self._is_there(name):
             return False
         return await self._driver.expire(name, life)
 
     async def ttl(self, key: str) -> float | None:
-        """Return the seconds that *key* has left, infinity for ever, None when there is no such."""
+        """Return the seconds that *key* has left: infinity for forever, None for no such key."""
         name = name_of(key)
-        if not await self._counts(name):
+        if not await self._is_there(name):
             return None
         left = await self._driver.ttl(name)
         return None if left is None else math.inf if left == -1 else left / 1000
@@ -236,7 +247,7 @@ class Cache(Generic[T]):
         found: set[str] = set()
         async for batch in self._driver.scan(compiled.prefix):
             fitting = [(name, head) for name, head in batch if compiled.fits(name)]
-            heads = await entries.valid(self._driver, [head for _, head in fitting])
+            heads = await tag_validation.validated(self._driver, [head for _, head in fitting])
             found.update(
                 name.removeprefix(KEYS)
                 for (name, _), head in zip(fitting, heads, strict=True)
@@ -268,15 +279,16 @@ class Cache(Generic[T]):
     ) -> T:
         """Return the value of *key*; when there is none, what *load* returns, stored for *ttl*.
 
-        One load per key at a time, in all processes; whoever comes meanwhile waits for it, up to
+        One load per key at a time, in all processes; callers who come meanwhile wait for it, up to
         the option load_timeout. What *load* raises goes to all who wait, and nothing is stored. A
         write or invalidation of the key or a tag during the load makes it void: it is returned and
         not stored. For *stale* seconds after its end a value is still returned, while it is loaded
-        anew in the background. Cancelling one who waits cancels nobody else. A *load* that asks
+        again in the background. Cancelling one who waits cancels nobody else. A *load* that asks
         for its own key raises RuntimeError, for it would wait for itself.
         """
-        check_load(load)
-        wanted = Wanted(
+        if not callable(load):
+            raise not_callable(load)
+        request = LoadRequest(
             key=key,
             name=name_of(key),
             load=load,
@@ -285,7 +297,7 @@ class Cache(Generic[T]):
             stale=(milliseconds("stale", stale) or 0) if stale else 0,
             tags=entry_tags(tags),
         )
-        return await self._filler.find_or_load(wanted)  # type: ignore[return-value] # None if T may
+        return await self._loader.find_or_load(request)  # type: ignore[return-value] # None if T may
 
     async def get_or_set_many(
         self,
@@ -301,16 +313,18 @@ class Cache(Generic[T]):
         key during the load makes its value void, as in `get_or_set`; a key that another call is
         loading meanwhile is loaded here, too, and not stored. What *load* raises escapes.
         """
-        check_load(load)
-        batch = Batch(
+        if not callable(load):
+            raise not_callable(load)
+        batch = BatchRequest(
             names=names_by_key(keys),
             load=load,
             codec=self._codec,
             ttl=milliseconds("ttl", ttl),
             tags=entry_tags(tags),
         )
-        return await self._filler.batches.find_or_load(batch)
+        return await self._loader.batches.find_or_load(batch)
 
-    async def _counts(self, name: str) -> bool:
-        (raw,) = await entries.valid(self._driver, await self._driver.get_many((name,)))
-        return bool(raw)  # what is foreign is empty, and no value
+    async def _is_there(self, name: str) -> bool:
+        found = await self._driver.get_many((name,))
+        (raw,) = await tag_validation.validated(self._driver, found)
+        return bool(raw)  # what is foreign is empty, and not a value

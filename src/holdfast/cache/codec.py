@@ -19,11 +19,11 @@ _NONE = b"\xc0"
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 
-class Unreadable(Exception):  # noqa: N818 - no error of its own: a reader takes it for a miss
-    """The stored bytes are no value of the type that is asked for."""
+class Unreadable(Exception):  # noqa: N818 - not an error: a reader takes it for a miss
+    """The stored bytes are not a value of the type that is asked for."""
 
 
-class Coder(Protocol[T]):
+class Codec(Protocol[T]):
     """Encodes and decodes values of one type."""
 
     def encode(self, key: str, value: T) -> bytes:
@@ -35,7 +35,7 @@ class Coder(Protocol[T]):
         ...
 
 
-class Codec(Generic[T]):
+class TypeCodec(Generic[T]):
     """Encodes and decodes values of one type: what msgspec can, and what pydantic can beside it."""
 
     def __init__(self, kind: type[T]) -> None:
@@ -96,7 +96,7 @@ def codec_of(kind: type[T]) -> Codec[T]:
 
 @lru_cache(maxsize=1024)
 def _codecs(kind: object) -> object:
-    return Codec(cast("type[object]", kind))
+    return TypeCodec(cast("type[object]", kind))
 
 
 def _native(kind: object) -> bool:

@@ -3,6 +3,9 @@
 The cache checks names and values, and decides what stored bytes mean; a driver stores bytes under
 names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being refreshed; `life` and
 `near` are the namespace's own.
+
+Every backend has the eight methods of `CacheDriver`. What only some can do is a small protocol of
+its own, and a `CacheCapability` names it.
 """
 
 from __future__ import annotations
@@ -11,18 +14,32 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from holdfast.cache.pattern import Pattern
 
-LEASE = b"\xc1L"
-"""What stands under a name while its value is loaded starts with this; it is no value."""
+LOAD_LOCK = b"\xc1L"
+"""What stands under a name while its value is loaded starts with this; it is not a value."""
 
 NEAR = "near"
-"""The name under which a namespace is marked as one that processes keep copies of; see `near`."""
+"""The name that marks a namespace as one that processes keep near copies of."""
 
 HEAD = 4096
 """Bytes of a value that a scan brings along; all that is known about an entry fits in them."""
+
+
+class CacheCapability(StrEnum):
+    """What some backends of caches can do and others can't.
+
+    SHARED: entries live in a server that several processes use and that can go away
+    (`SharedDriver`). ATOMIC_BATCHES: `set_many` and `delete_many` of names are one step for all.
+    NEAR_COPIES: the server tells of changes, so that processes may keep copies
+    (`TrackingDriver`).
+    """
+
+    SHARED = "entries shared between processes"
+    ATOMIC_BATCHES = "batches in one step"
+    NEAR_COPIES = "near copies"
 
 
 class Outcome(StrEnum):
@@ -42,9 +59,10 @@ def closed() -> RuntimeError:
 
 
 class Swap(NamedTuple):
-    """One exchange: *value*, or None for nothing, in the place of what is as expected.
+    """One exchange: *value*, or None for nothing, in place of what is as expected.
 
-    *over* None expects nothing there, else bytes that start with *over*.
+    *over* None expects nothing there, or something foreign; empty bytes something foreign; else
+    bytes that start with *over*. Foreign is what no cache stored.
     """
 
     name: str
@@ -52,42 +70,41 @@ class Swap(NamedTuple):
     over: bytes | None
 
 
-class Driver(Protocol):
-    """A backend of caches. Times to live are whole milliseconds above 0; None is for ever.
+class CacheDriver(Protocol):
+    """A backend of caches. Times to live are whole milliseconds above 0; None is forever.
 
-    Every method raises UnavailableError when the backend can't answer.
+    Every method raises UnavailableError when the backend can't answer, and RuntimeError after the
+    cache was closed.
     """
+
+    @property
+    def name(self) -> str:
+        """The backend's name, as in its URLs."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[CacheCapability]:
+        """What this backend can do beyond the methods here."""
+        ...
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         """Return what is stored under *names*, by position.
 
-        Something foreign, which no cache put there, is empty bytes or None.
+        Something foreign is empty bytes or None.
         """
         ...
 
     async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
-        """Store all *items*, over what is there."""
+        """Store all *items*, over what is there; in one step with ATOMIC_BATCHES."""
         ...
 
-    async def swap(
-        self,
-        name: str,
-        value: bytes | None,
-        *,
-        over: bytes | None,
-        ttl: int | None = None,
-        shared: bool = False,
-    ) -> bool:
-        """Store *value*, or remove with None, if what is there is as expected; tell whether it was.
+    async def swap_many(
+        self, swaps: Sequence[Swap], *, ttl: int | None, shared: bool = False
+    ) -> list[bool]:
+        """Do each of *swaps* by itself, atomically, and tell of each whether it was done.
 
-        *over* None expects nothing there, or something foreign; empty bytes something foreign;
-        else bytes that start with *over*. With *shared*, raises
-        UnavailableError rather than answer for this process alone.
+        With *shared*, raises UnavailableError rather than answer for this process alone.
         """
-        ...
-
-    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
-        """Do each of *swaps* by itself, and tell of each whether it was done."""
         ...
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
@@ -97,17 +114,18 @@ class Driver(Protocol):
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
         """Add to the whole number under *name*, 0 when nothing is there, and return the sum.
 
-        *ttl* is for a number that begins; one that is there keeps its own. Returns None for what
-        is no number; raises OverflowError for a sum of more than 64 bits. Nothing changes then.
+        Atomic. *ttl* is for a number that begins; one that is there keeps its own. Returns None
+        for what is not a number; raises OverflowError for a sum of more than 64 bits. Nothing
+        changes then.
         """
         ...
 
     async def expire(self, name: str, ttl: int | None) -> bool:
-        """Give what is there a new time to live; tell whether anything but a lease was there."""
+        """Give what is there a new time to live; tell whether a value was there."""
         ...
 
     async def ttl(self, name: str) -> int | None:
-        """Return the milliseconds left, -1 for ever, None when nothing is there."""
+        """Return the milliseconds left, -1 for forever, None when nothing is there."""
         ...
 
     def scan(self, prefix: str) -> AsyncIterator[list[tuple[str, bytes]]]:
@@ -116,3 +134,77 @@ class Driver(Protocol):
         What is there throughout comes at least once.
         """
         ...
+
+
+class SharedDriver(CacheDriver, Protocol):
+    """A driver of a server that can go away: CacheCapability.SHARED."""
+
+    async def connect(self) -> str:
+        """Connect again and return what names this run of the servers and their data.
+
+        Nothing that was asked before and not answered is carried out after this. Raises
+        UnavailableError, and ConfigurationError when the server refuses.
+        """
+        ...
+
+    async def discard(self, names: Sequence[str], *, pattern: Pattern | None = None) -> None:
+        """Remove as `delete_many` does, without waiting for near copies.
+
+        Another process may serve a copy until `wait_for_near_expiry` returns.
+        """
+        ...
+
+    async def wait_for_near_expiry(self) -> None:
+        """Return when no process serves a near copy of what was discarded before."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections. Idempotent."""
+        ...
+
+
+class TrackingDriver(SharedDriver, Protocol):
+    """A driver whose server tells of changes: CacheCapability.NEAR_COPIES."""
+
+    @property
+    def alive(self) -> bool:
+        """False once the connection is known to be lost."""
+        ...
+
+    @property
+    def separate_messages(self) -> bool:
+        """Whether changes are told beside the answers: then `sync_invalidations` is needed."""
+        ...
+
+    def listen(self, on_invalidate: Callable[[Sequence[str] | None], None]) -> None:
+        """Let *on_invalidate* have the names that change, None for all, from `connect` on."""
+        ...
+
+    async def sync_invalidations(self) -> None:
+        """Return when every change up to now was told. Raises UnavailableError."""
+        ...
+
+    async def read_tracked(
+        self, names: Sequence[str], *, validity: int
+    ) -> tuple[list[bytes | None], list[int], bool]:
+        """Return what is under *names*, the milliseconds that each has left, and the mark.
+
+        The mark tells whether the namespace was marked then as one with near copies that are valid
+        for *validity* milliseconds; soon it is. Times left are -1 for forever, -2 for nothing
+        there.
+        """
+        ...
+
+
+async def swap_one(
+    driver: CacheDriver,
+    name: str,
+    value: bytes | None,
+    *,
+    over: bytes | None,
+    ttl: int | None = None,
+    shared: bool = False,
+) -> bool:
+    """Do one swap, and tell whether it was done; see `Swap` and `CacheDriver.swap_many`."""
+    (done,) = await driver.swap_many((Swap(name, value, over),), ttl=ttl, shared=shared)
+    return done

@@ -1,4 +1,4 @@
-"""How a cache works."""
+"""Options of a cache, checked."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from holdfast.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOptions:
-    """Times are in seconds.
+    """How a cache works. Times are in seconds.
 
     *prefix* is the namespace: what every name in a shared store starts with. *load_timeout*: how
     long one load keeps others from loading the same key. *negative_ttl*: how long a loaded None is
-    kept, 0 for as long as any value. *early*: how readily a value is loaded anew before it ends, 0
+    kept, 0 for as long as any value. *early*: how readily a value is loaded again before it ends, 0
     for never. *timeout*: how long a store may be silent. *fallback*: how long a value is kept in
     this process while the store is away, 0 for not at all. *journal*: how many invalidations are
     remembered meanwhile, before one that empties the namespace stands for them. *max_entries* and
     *max_bytes* are the limits of a cache in memory. *ca* is a file with the certificates that a
     server's is checked against, empty for the system's.
 
-    *near* over 0, at most 1: reads are answered from copies in this process, for as long after the
-    last word from the store; every write in the namespace, by whatever process, then takes as much
+    *near* over 0, at most 1: reads are answered from near copies, which are valid for as long after
+    the last answer from the store; every write in the namespace, by any process, then takes as much
     longer. *near_entries*, *near_bytes*, and *near_largest* for one value, are the copies' limits.
     """
 

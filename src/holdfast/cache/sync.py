@@ -2,91 +2,88 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-from holdfast.blocking import run
-from holdfast.cache.calls import check_load, given
-from holdfast.cache.health import Statistics
-from holdfast.cache.opening import (
-    FAREWELL,
+from holdfast.blocking import BlockingTwin, blocking, documented_by, run
+from holdfast.cache.cache import Cache as AsyncCache
+from holdfast.cache.cache_url import parse_cache_url
+from holdfast.cache.cached_repository import CachedRepository as AsyncCachedRepository
+from holdfast.cache.connect import (
+    LAST_TRY,
     fallback_driver,
+    hold_up,
     memory_cache,
     running_cache,
-    say_farewell,
-    wait_here,
+    try_last,
 )
+from holdfast.cache.load_callbacks import call_blocking, not_callable
 from holdfast.cache.options import CacheOptions
-from holdfast.cache.place import place_of
-from holdfast.cache.returning import Returning
-from holdfast.cache.syncrepository import CachedRepository, Relay
+from holdfast.cache.outage.reconnect import ReconnectThread
+from holdfast.cache.outbox import Outbox as AsyncOutbox
 from holdfast.opening import BlockingOpening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from contextlib import AbstractAsyncContextManager
 
-    from holdfast.cache import cache
-    from holdfast.cache.driver import Outcome
-    from holdfast.cache.health import Health
-    from holdfast.cache.place import Place
+    from holdfast.cache.cache_url import CacheURL
+    from holdfast.cache.driver import CacheCapability
+    from holdfast.records import sync
+    from holdfast.stats import Stats
 
-__all__ = ["Cache", "CacheOptions", "CachedRepository", "Relay", "open_cache"]
+__all__ = ["Cache", "CacheOptions", "CachedRepository", "Outbox", "open_cache"]
 
 T = TypeVar("T")
 D = TypeVar("D")
 U = TypeVar("U")
+E = TypeVar("E")
 
-_log = logging.getLogger("holdfast.cache")
 
+def open_cache(url: str, *, options: CacheOptions | None = None) -> BlockingOpening[Cache[object]]:
+    """Return a context manager that opens the cache at *url*, blocking.
 
-def open_cache(
-    url: str, *, options: CacheOptions | None = None
-) -> AbstractContextManager[Cache[object]]:
-    """Return a context manager that opens the cache at *url*, as `holdfast.cache` does.
-
-    A store that is away is tried again now and then, by a thread that lives only so long.
+    URLs, options and errors are those of `holdfast.cache.open_cache`. A store that is away is
+    tried again now and then, by a thread that lives only so long.
     """
-    return BlockingOpening(_opened(place_of(url, options or CacheOptions())), "cache")
+    return BlockingOpening(_opened(parse_cache_url(url, options)), "cache")
 
 
 @contextmanager
-def _opened(place: Place) -> Iterator[Cache[object]]:
-    if place.scheme == "memory":
-        with _entered(memory_cache(place.options, wait_here, tasks=False)) as opened:
+def _opened(url: CacheURL) -> Iterator[Cache[object]]:
+    if url.scheme == "memory":
+        with _entered(memory_cache(url.options, hold_up, tasks=False)) as opened:
             yield Cache(opened)
         return
-    statistics = Statistics()
 
-    def away() -> None:
-        returning.begin()
+    def on_loss() -> None:
+        reconnecting.start()
 
     def due() -> bool:  # a call leaves the attempts to the thread, and does not wait for them
-        returning.begin()
+        reconnecting.start()
         return False
 
-    driver = fallback_driver(place, statistics, blocking=True, lost=away, due=due)
-    returning = Returning(driver.recover, lambda: driver.down)
+    driver = fallback_driver(url, blocking=True, on_loss=on_loss, due=due)
+    reconnecting = ReconnectThread(driver.recover, lambda: driver.down)
     try:
         if not run(driver.recover()):
-            returning.begin()
-        running = running_cache(driver, place.options, wait_here, tasks=False, counted=statistics)
+            reconnecting.start()
+        running = running_cache(driver, url.options, hold_up, tasks=False, monitor=driver)
         try:
             with _entered(running) as opened:
                 yield Cache(opened)
         finally:
-            returning.end(FAREWELL)
-            if driver.health().pending:
-                run(say_farewell(driver, nullcontext()))
+            reconnecting.stop(LAST_TRY)
+            if driver.gauges()["pending"]:
+                run(try_last(driver, nullcontext()))
     finally:
         run(driver.close())
 
 
 @contextmanager
 def _entered(
-    manager: AbstractAsyncContextManager[cache.Cache[object]],
-) -> Iterator[cache.Cache[object]]:
+    manager: AbstractAsyncContextManager[AsyncCache[object]],
+) -> Iterator[AsyncCache[object]]:
     entered = run(manager.__aenter__())
     try:
         yield entered
@@ -97,73 +94,55 @@ def _entered(
         run(manager.__aexit__(None, None, None))
 
 
-class Cache(Generic[T]):
+class Cache(BlockingTwin[AsyncCache[T]], Generic[T]):
     """`holdfast.cache.Cache` for code that blocks: every promise is the same.
 
     Safe to use from many threads at once. What is loaded is loaded in the thread that asks, also
-    anew when it is stale.
+    again when it is stale. The attribute `asynchronous` is the async cache over the same blocking
+    I/O, for coroutines that are stepped without an event loop.
     """
 
-    def __init__(self, opened: cache.Cache[T]) -> None:
-        self.asynchronous = opened
-        """The async API over the same blocking I/O, for coroutines that are stepped by hand."""
+    def __init__(self, asynchronous: AsyncCache[T]) -> None:
+        self.asynchronous = asynchronous
 
+    @documented_by(AsyncCache.typed)
     def typed(self, kind: type[U]) -> Cache[U]:
         return Cache(self.asynchronous.typed(kind))
 
     @property
     def namespace(self) -> str:
+        """What keeps its names apart from those of other caches: the option *prefix*."""
         return self.asynchronous.namespace
 
     @property
-    def statistics(self) -> Statistics:
-        return self.asynchronous.statistics
+    def capabilities(self) -> frozenset[CacheCapability]:
+        """What its backend can do that others can't."""
+        return self.asynchronous.capabilities
 
-    def health(self) -> Health:
-        return self.asynchronous.health()
+    health = blocking(AsyncCache[T].health)
+
+    @documented_by(AsyncCache.stats)
+    def stats(self) -> Stats:
+        return self.asynchronous.stats()
 
     @overload
     def get(self, key: str) -> T | None: ...
     @overload
     def get(self, key: str, default: D) -> T | D | None: ...
+    @documented_by(AsyncCache.get)
     def get(self, key: str, default: object = None) -> object:
         return run(self.asynchronous.get(key, default))
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
-        return run(self.asynchronous.get_many(keys))
-
-    def set(
-        self, key: str, value: T, *, ttl: float | None = None, tags: Iterable[str] = ()
-    ) -> Outcome:
-        return run(self.asynchronous.set(key, value, ttl=ttl, tags=tags))
-
-    def set_many(
-        self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
-    ) -> Outcome:
-        return run(self.asynchronous.set_many(values, ttl=ttl, tags=tags))
-
-    def add(self, key: str, value: T, *, ttl: float | None = None) -> bool:
-        return run(self.asynchronous.add(key, value, ttl=ttl))
-
-    def delete(self, key: str) -> Outcome:
-        return run(self.asynchronous.delete(key))
-
-    def increment(self, key: str, by: int = 1, *, ttl: float | None = None) -> int:
-        return run(self.asynchronous.increment(key, by, ttl=ttl))
-
-    def expire(self, key: str, ttl: float | None) -> bool:
-        return run(self.asynchronous.expire(key, ttl))
-
-    def ttl(self, key: str) -> float | None:
-        return run(self.asynchronous.ttl(key))
-
-    def keys(self, pattern: str = "*") -> list[str]:
-        return run(self.asynchronous.keys(pattern))
-
-    def invalidate(
-        self, *, keys: Iterable[str] = (), tags: Iterable[str] = (), pattern: str | None = None
-    ) -> Outcome:
-        return run(self.asynchronous.invalidate(keys=keys, tags=tags, pattern=pattern))
+    get_many = blocking(AsyncCache[T].get_many)
+    set = blocking(AsyncCache[T].set)
+    set_many = blocking(AsyncCache[T].set_many)
+    add = blocking(AsyncCache[T].add)
+    delete = blocking(AsyncCache[T].delete)
+    increment = blocking(AsyncCache[T].increment)
+    expire = blocking(AsyncCache[T].expire)
+    ttl = blocking(AsyncCache[T].ttl)
+    keys = blocking(AsyncCache[T].keys)
+    invalidate = blocking(AsyncCache[T].invalidate)
 
     def get_or_set(
         self,
@@ -174,10 +153,19 @@ class Cache(Generic[T]):
         stale: float = 0.0,
         tags: Iterable[str] = (),
     ) -> T:
-        check_load(load)
+        """Return the value of *key*; when there is none, what *load* returns, stored for *ttl*.
+
+        *load* is a function that blocks; it runs in the thread that calls, which holds the load
+        lock meanwhile. Other threads and processes wait for it, up to the option load_timeout. For
+        *stale* seconds after its end one caller loads the value again, and the others are given
+        the old one. Raises what *load* raises; everything else is as in
+        `holdfast.cache.Cache.get_or_set`.
+        """
+        if not callable(load):
+            raise not_callable(load)
 
         async def loading() -> T:
-            return given(load)
+            return call_blocking(load)
 
         return run(self.asynchronous.get_or_set(key, loading, ttl=ttl, stale=stale, tags=tags))
 
@@ -189,9 +177,68 @@ class Cache(Generic[T]):
         ttl: float | None = None,
         tags: Iterable[str] = (),
     ) -> dict[str, T | None]:
-        check_load(load)
+        """Return the values of *keys*; *load* is given those that have none, and returns theirs.
+
+        *load* is a function that blocks; everything else is as in
+        `holdfast.cache.Cache.get_or_set_many`.
+        """
+        if not callable(load):
+            raise not_callable(load)
 
         async def loading(missing: Sequence[str]) -> Mapping[str, T]:
-            return given(load, missing)
+            return call_blocking(load, missing)
 
         return run(self.asynchronous.get_or_set_many(keys, loading, ttl=ttl, tags=tags))
+
+
+class CachedRepository(BlockingTwin[AsyncCachedRepository[E]], Generic[E]):
+    """`holdfast.cache.CachedRepository` for code that blocks, over a blocking repository."""
+
+    def __init__(
+        self,
+        repository: sync.Repository[E],
+        cache: Cache[object],
+        *,
+        ttl: float = 300.0,
+        write_through: bool = False,
+        recorded: bool = False,
+    ) -> None:
+        self.repository = repository
+        self.asynchronous = AsyncCachedRepository(
+            repository.asynchronous,
+            cache.asynchronous,
+            ttl=ttl,
+            write_through=write_through,
+            recorded=recorded,
+        )
+
+    get = blocking(AsyncCachedRepository[E].get)
+    get_one = blocking(AsyncCachedRepository[E].get_one)
+    get_many = blocking(AsyncCachedRepository[E].get_many)
+
+    def warm(self, keys: Iterable[object], *, batch: int = 200) -> int:
+        """Put the entities under *keys* into the cache; return how many keys there were.
+
+        They are read *batch* at a time; see `holdfast.cache.CachedRepository.warm`.
+        """
+        return run(self.asynchronous.warm(keys, batch=batch))
+
+    add = blocking(AsyncCachedRepository[E].add)
+    add_many = blocking(AsyncCachedRepository[E].add_many)
+    update = blocking(AsyncCachedRepository[E].update)
+    patch = blocking(AsyncCachedRepository[E].patch)
+    upsert = blocking(AsyncCachedRepository[E].upsert)
+    delete = blocking(AsyncCachedRepository[E].delete)
+    delete_many = blocking(AsyncCachedRepository[E].delete_many)
+    update_where = blocking(AsyncCachedRepository[E].update_where)
+    delete_where = blocking(AsyncCachedRepository[E].delete_where)
+    forget = blocking(AsyncCachedRepository[E].forget)
+
+
+class Outbox(BlockingTwin[AsyncOutbox]):
+    """`holdfast.cache.Outbox` for code that blocks: call `drain` now and then."""
+
+    def __init__(self, store: sync.Store, cache: Cache[object], *, batch: int = 500) -> None:
+        self.asynchronous = AsyncOutbox(store.asynchronous, cache.asynchronous, batch=batch)
+
+    drain = blocking(AsyncOutbox.drain)

@@ -22,7 +22,7 @@ from holdfast.cli.commands.show import show
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.worker import worker
 from holdfast.cli.exit_codes import Exit, exit_of
-from holdfast.cli.options import Session
+from holdfast.cli.options import ProgramState
 from holdfast.cli.output import ReaderLeftError, complain
 from holdfast.errors import HoldfastError
 
@@ -60,9 +60,9 @@ def _program(
 
 def main() -> NoReturn:
     """Run the program and exit; an error is one line that says what was wrong."""
-    session = Session()
+    state = ProgramState()
     try:
-        code = app(prog_name="holdfast", obj=session, standalone_mode=False)
+        code = app(prog_name="holdfast", obj=state, standalone_mode=False)
     except typer.TyperException as error:
         _end(f"{error.format_message().rstrip('.')}; {_help_of(error)}", Exit.USAGE)
     except (KeyboardInterrupt, typer.Abort):
@@ -73,11 +73,11 @@ def main() -> NoReturn:
         _leave_pipe()
         sys.exit(Exit.DONE)
     except HoldfastError as error:
-        if session.traceback:
+        if state.traceback:
             traceback.print_exc()
         _end(str(error), exit_of(error))
     except Exception as error:
-        if session.traceback:
+        if state.traceback:
             raise
         _end(f"{type(error).__name__}: {error} (a bug; --traceback shows where)", Exit.BUG)
     if code == Exit.INTERRUPTED:  # Typer makes it a code of a KeyboardInterrupt

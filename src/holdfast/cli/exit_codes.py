@@ -14,7 +14,9 @@ from holdfast.errors import (
     MediaError,
     MigrationError,
     NotFoundError,
+    ObjectKeyError,
     SchemaMismatchError,
+    ServiceError,
     StorageError,
     UnavailableError,
     UnsupportedError,
@@ -50,7 +52,10 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (IntegrityError, Exit.UNAVAILABLE),
     (StorageError, Exit.UNAVAILABLE),
     (UnavailableError, Exit.UNAVAILABLE),
+    (ServiceError, Exit.UNAVAILABLE),
+    (ObjectKeyError, Exit.BAD_INPUT),
 )
+"""The first that fits counts; an error that is not here is a bug of the program."""
 
 
 def exit_of(error: HoldfastError) -> Exit:

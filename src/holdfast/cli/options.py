@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-class Session:
+class ProgramState:
     """What one run of the program remembers of its own options."""
 
     traceback = False
@@ -16,7 +16,7 @@ class Session:
 
 def _remember_traceback(context: typer.Context, value: bool) -> bool:
     if value:
-        context.find_object(Session).traceback = True  # type: ignore[union-attr]
+        context.find_object(ProgramState).traceback = True  # type: ignore[union-attr]
     return value
 
 

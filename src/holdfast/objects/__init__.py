@@ -1,18 +1,11 @@
 """Objects: bytes under keys, with one meaning in memory, on disk and on S3."""
 
 from holdfast.aws.credentials import Credentials
+from holdfast.health import Health, HealthState
 from holdfast.objects.administration import Administration
+from holdfast.objects.body import Body
 from holdfast.objects.bucket import Bucket
-from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
-from holdfast.objects.drivers.s3.options import S3Options
-from holdfast.objects.erasure import Erasure
-from holdfast.objects.filtering import Filter
-from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
-from holdfast.objects.history import ObjectVersion, Upload
-from holdfast.objects.mirroring import SyncReport
-from holdfast.objects.opening import DiskOptions, open_bucket
-from holdfast.objects.reader import ObjectReader
-from holdfast.objects.settings import (
+from holdfast.objects.bucket_settings import (
     BucketPolicy,
     BucketTags,
     DefaultEncryption,
@@ -24,25 +17,32 @@ from holdfast.objects.settings import (
     Retention,
     Versioning,
 )
-from holdfast.objects.sources import Body
-from holdfast.objects.storing import PutOptions
-from holdfast.objects.transfer import Progress
-from holdfast.objects.watching import (
-    Health,
-    Hooks,
-    MetadataCache,
-    OperationStats,
-    Stats,
-    WriteEvent,
+from holdfast.objects.connect import DiskOptions, open_bucket
+from holdfast.objects.driver import BucketCapability
+from holdfast.objects.drivers.s3.options import S3Options
+from holdfast.objects.erasure import Erasure
+from holdfast.objects.filter import Filter
+from holdfast.objects.folder_sync import SyncReport
+from holdfast.objects.instrumentation import Hooks, MetadataCache, WriteEvent
+from holdfast.objects.object_info import CommonPrefix, ObjectInfo, ObjectVersion, Upload
+from holdfast.objects.presign import (
+    PresignedPost,
+    PresignedURL,
+    PresignOptions,
+    PresignPostOptions,
 )
+from holdfast.objects.reader import ObjectReader
+from holdfast.objects.transfer import Progress
+from holdfast.objects.upload import PutOptions
+from holdfast.stats import OperationStats, Stats
 
 __all__ = [
     "Administration",
     "Body",
     "Bucket",
+    "BucketCapability",
     "BucketPolicy",
     "BucketTags",
-    "Capability",
     "CommonPrefix",
     "Credentials",
     "DefaultEncryption",
@@ -50,8 +50,8 @@ __all__ = [
     "DiskOptions",
     "Erasure",
     "Filter",
-    "Grant",
     "Health",
+    "HealthState",
     "Hooks",
     "Lifecycle",
     "LifecycleRule",
@@ -61,9 +61,10 @@ __all__ = [
     "ObjectReader",
     "ObjectVersion",
     "OperationStats",
-    "PostGrant",
-    "Presigned",
+    "PresignOptions",
+    "PresignPostOptions",
     "PresignedPost",
+    "PresignedURL",
     "Progress",
     "PublicAccessBlock",
     "PutOptions",

@@ -1,15 +1,16 @@
-"""Compression that a reader doesn't see: which content is worth it, and both ways through it."""
+"""Transparent compression: which content is worth it, compressors and decompressors."""
 
 from __future__ import annotations
 
 import zlib
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from holdfast.errors import ConfigurationError, IntegrityError, InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 Compression = Literal["zstd", "lz4", "gzip"]
 
@@ -39,23 +40,28 @@ _DENSE = frozenset(
 )
 
 
-class Packer(Protocol):
+class Compressor(Protocol):
     """Compresses, piece by piece."""
 
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
+    def compress(self, data: bytes, /) -> bytes:
+        """Return compressed bytes, perhaps of earlier data."""
+        ...
+
+    def flush(self) -> bytes:
+        """Return the rest of the compressed bytes; nothing may follow."""
+        ...
 
 
-class Unpacker(Protocol):
+class Decompressor(Protocol):
     """Decompresses, piece by piece."""
 
     @property
     def ended(self) -> bool:
-        """Whether all that came before belongs to whole frames."""
+        """Whether the bytes so far end with a whole frame."""
         ...
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Yield what *data* adds, in pieces of bounded size. Raises IntegrityError."""
+        """Yield the content of *data*, in pieces of bounded size. Raises IntegrityError."""
         ...
 
 
@@ -66,7 +72,7 @@ def check_compression(name: str) -> Compression:
     """
     match name:
         case "zstd" | "lz4" | "gzip":
-            packer_of(name)
+            compressor_of(name)
             return name
     known = ", ".join(ENCODINGS)
     raise InvalidValueError("object", "compression", f"expected one of {known}, got {name!r}")
@@ -75,43 +81,54 @@ def check_compression(name: str) -> Compression:
 def is_worth_it(content_type: str, first: bytes, compression: Compression) -> bool:
     """Return whether content that begins with *first* is smaller when it is compressed.
 
-    Media and archives are left alone by their type, whatever they begin with.
+    Media and archives are never compressed, by their type, whatever they begin with.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind in _DENSE or (kind.startswith(_KINDS) and kind not in _PLAIN_KINDS):
         return False
     if len(first) < _WORTH_IT:
         return False
-    packer = packer_of(compression)
-    return len(packer.compress(first)) + len(packer.flush()) <= len(first) * _SHRINKS
+    compressor = compressor_of(compression)
+    return len(compressor.compress(first)) + len(compressor.flush()) <= len(first) * _SHRINKS
 
 
-def packer_of(compression: Compression) -> Packer:
-    """Return a new packer. Raises ConfigurationError where its library is missing."""
+def compressor_of(compression: Compression) -> Compressor:
+    """Return a new compressor. Raises ConfigurationError where its library is missing."""
     match compression:
         case "gzip":
             return zlib.compressobj(6, zlib.DEFLATED, _GZIP)
         case "zstd":
-            zstd: Packer = _library("zstandard").ZstdCompressor(level=3).compressobj()
+            zstd: Compressor = _library("zstandard").ZstdCompressor(level=3).compressobj()
             return zstd
         case "lz4":
-            return _Lz4Packer(_library("lz4.frame").LZ4FrameCompressor())
+            return _Lz4Compressor(_library("lz4.frame").LZ4FrameCompressor())
 
 
-def unpacker_of(encoding: str) -> Unpacker:
+def decompressor_of(encoding: str) -> Decompressor:
     """Return a new unpacker. Raises ConfigurationError where its library is missing."""
     match encoding:
         case "gzip":
-            return _ZlibUnpacker()
+            return _ZlibDecompressor()
         case "zstd":
-            return _ZstdUnpacker()
+            return _ZstdDecompressor()
         case "lz4":
-            return _Lz4Unpacker()
+            return _Lz4Decompressor()
     raise IntegrityError(f"the content is encoded as {encoding!r}, which Holdfast never does")
 
 
-class _Lz4Packer:
-    def __init__(self, library: Packer) -> None:
+class _Lz4Library(Compressor, Protocol):
+    def begin(self) -> bytes: ...
+
+
+class _ZstdFrame(Protocol):
+    eof: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class _Lz4Compressor:
+    def __init__(self, library: _Lz4Library) -> None:
         self._library = library
         self._begun = False
 
@@ -125,11 +142,10 @@ class _Lz4Packer:
         if self._begun:
             return b""
         self._begun = True
-        head: bytes = self._library.begin()  # type: ignore[attr-defined]
-        return head
+        return self._library.begin()
 
 
-class _ZlibUnpacker:
+class _ZlibDecompressor:
     def __init__(self) -> None:
         self._library = zlib.decompressobj(_GZIP)
         self._fresh = True
@@ -146,7 +162,7 @@ class _ZlibUnpacker:
             try:
                 piece = self._library.decompress(data, _PIECE)
             except zlib.error as error:
-                raise IntegrityError(f"what is stored is no gzip: {error}") from None
+                raise IntegrityError(f"what is stored is not gzip: {error}") from None
             if piece:
                 yield piece
             eof = self._library.eof
@@ -158,14 +174,14 @@ class _ZlibUnpacker:
             yield piece
 
 
-class _ZstdUnpacker:
+class _ZstdDecompressor:
     def __init__(self) -> None:
         zstandard = _library("zstandard")
         self._error: type[Exception] = zstandard.ZstdError
-        self._new: Callable[[], object] = zstandard.ZstdDecompressor(
+        self._new: Callable[[], _ZstdFrame] = zstandard.ZstdDecompressor(
             max_window_size=2**27
         ).decompressobj
-        self._frame: object | None = None
+        self._frame: _ZstdFrame | None = None
 
     @property
     def ended(self) -> bool:
@@ -177,18 +193,18 @@ class _ZstdUnpacker:
             while fed:
                 frame = self._frame = self._frame or self._new()
                 try:
-                    piece: bytes = frame.decompress(fed)  # type: ignore[attr-defined]
+                    piece = frame.decompress(fed)
                 except self._error as error:
-                    raise IntegrityError(f"what is stored is no zstd: {error}") from None
+                    raise IntegrityError(f"what is stored is not zstd: {error}") from None
                 fed = b""
-                if frame.eof:  # type: ignore[attr-defined]
-                    fed = frame.unused_data  # type: ignore[attr-defined]
+                if frame.eof:
+                    fed = frame.unused_data
                     self._frame = None
                 for offset in range(0, len(piece), _PIECE):
                     yield piece[offset : offset + _PIECE]
 
 
-class _Lz4Unpacker:
+class _Lz4Decompressor:
     def __init__(self) -> None:
         self._new = _library("lz4.frame").LZ4FrameDecompressor
         self._frame = self._new()
@@ -213,11 +229,11 @@ class _Lz4Unpacker:
         try:
             piece: bytes = self._frame.decompress(data, _PIECE)
         except RuntimeError as error:
-            raise IntegrityError(f"what is stored is no lz4: {error}") from None
+            raise IntegrityError(f"what is stored is not lz4: {error}") from None
         return piece
 
 
-def _library(name: str) -> Any:
+def _library(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:

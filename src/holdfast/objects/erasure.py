@@ -1,19 +1,19 @@
-"""The right to be forgotten: everything that a bucket holds under a key, for good."""
+"""Erasure, the right to be forgotten: removes permanently all that a bucket holds under a key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import ObjectLockedError, UnavailableError, UnsupportedError
-from holdfast.objects.abilities import BulkDeleter, BulkEraser, Historian, UploadKeeper
-from holdfast.objects.driver import Capability, ObjectInfo
-from holdfast.objects.history import ObjectVersion
+from holdfast.objects.capabilities import BulkDeleter, BulkEraser, UploadStore, VersionStore
+from holdfast.objects.driver import BucketCapability
+from holdfast.objects.object_info import ObjectInfo, ObjectVersion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from holdfast.objects.driver import Driver
+    from holdfast.objects.driver import BucketDriver
 
 Listed = TypeVar("Listed", ObjectInfo, ObjectVersion)
 
@@ -23,9 +23,9 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was removed: *objects* and their old versions, *markers* of deletions, *uploads*.
+    """What was removed: the numbers of *objects* and old versions, delete *markers*, *uploads*.
 
-    *held* are the versions that a lock still keeps: while there are any, it is not done.
+    *held* are the versions that a lock still keeps: while there are any, the erasure is not done.
     """
 
     objects: int
@@ -34,15 +34,15 @@ class Erasure:
     held: tuple[ObjectVersion, ...]
 
 
-async def erase(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> Erasure:
-    """Remove all under *prefix* whose key *belongs*, until nothing is left but what is held.
+async def erase(driver: BucketDriver, prefix: str, belongs: Callable[[str], bool]) -> Erasure:
+    """Remove all under *prefix* whose key *belongs*, until only what a lock holds is left.
 
     Raises UnavailableError when others write faster than this removes, and UnsupportedError where
     the backend may hide what is there.
     """
     await _check_visible(driver, prefix)
     uploads = await _drop_uploads(driver, prefix, belongs)
-    if Capability.VERSIONS not in driver.capabilities:
+    if BucketCapability.VERSIONS not in driver.capabilities:
         objects = await _erase_objects(driver, prefix, belongs)
         return Erasure(objects, 0, uploads + await _drop_uploads(driver, prefix, belongs), ())
     objects = markers = 0
@@ -56,25 +56,25 @@ async def erase(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> 
     raise UnavailableError(f"{prefix!r} is written faster than it can be erased")
 
 
-async def _check_visible(driver: Driver, prefix: str) -> None:
-    """Raise UnsupportedError when an object stands where the prefix has a folder.
+async def _check_visible(driver: BucketDriver, prefix: str) -> None:
+    """Raise UnsupportedError when an object has the name of a folder in the prefix.
 
     Some servers then keep what is below, and leave it out of every listing.
     """
-    if Capability.KEY_INSIDE_KEY in driver.capabilities:
+    if BucketCapability.KEY_INSIDE_KEY in driver.capabilities:
         return
     parts = prefix.split("/")
     for count in range(1, len(parts)):
         above = "/".join(parts[:count])
         if above and await driver.head(above) is not None:
             raise UnsupportedError(
-                f"{Capability.KEY_INSIDE_KEY}, so it can't show what to erase below {above!r}; "
-                "erase that too",
+                f"{BucketCapability.KEY_INSIDE_KEY}, so it can't show what to erase below "
+                f"{above!r}; erase that too",
                 driver.name,
             )
 
 
-async def _erase_objects(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> int:
+async def _erase_objects(driver: BucketDriver, prefix: str, belongs: Callable[[str], bool]) -> int:
     total = 0
     for _ in range(_MOST_PASSES):
         found = 0
@@ -92,11 +92,14 @@ async def _erase_objects(driver: Driver, prefix: str, belongs: Callable[[str], b
     raise UnavailableError(f"{prefix!r} is written faster than it can be erased")
 
 
-async def _erase_versions(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> Erasure:
+async def _erase_versions(
+    driver: BucketDriver, prefix: str, belongs: Callable[[str], bool]
+) -> Erasure:
     """Return what one pass removed, and what a lock holds."""
     objects = markers = 0
     held: list[ObjectVersion] = []
-    async for batch in _batches(cast("Historian", driver).versions(prefix), belongs):
+    assert isinstance(driver, VersionStore)
+    async for batch in _batches(driver.versions(prefix), belongs):
         locked = await _erase_batch(driver, batch)
         kept = {(version.key, version.version) for version in locked}
         for found in batch:
@@ -107,7 +110,7 @@ async def _erase_versions(driver: Driver, prefix: str, belongs: Callable[[str], 
     return Erasure(objects, markers, 0, tuple(held))
 
 
-async def _infos(driver: Driver, prefix: str) -> AsyncIterator[ObjectInfo]:
+async def _infos(driver: BucketDriver, prefix: str) -> AsyncIterator[ObjectInfo]:
     async for entry in driver.list(prefix, after=None, delimiter=None):
         assert isinstance(entry, ObjectInfo), "without a delimiter nothing is gathered"
         yield entry
@@ -128,21 +131,25 @@ async def _batches(
         yield batch
 
 
-async def _erase_batch(driver: Driver, batch: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
+async def _erase_batch(
+    driver: BucketDriver, batch: Sequence[ObjectVersion]
+) -> Sequence[ObjectVersion]:
     if isinstance(driver, BulkEraser):
         return await driver.erase(batch)
+    assert isinstance(driver, VersionStore)
     held: list[ObjectVersion] = []
     for found in batch:
         try:
-            await cast("Historian", driver).delete_version(found.key, found.version)
+            await driver.delete_version(found.key, found.version)
         except ObjectLockedError:
             held.append(found)
     return held
 
 
-async def _drop_uploads(driver: Driver, prefix: str, belongs: Callable[[str], bool]) -> int:
-    if not isinstance(driver, UploadKeeper):
+async def _drop_uploads(driver: BucketDriver, prefix: str, belongs: Callable[[str], bool]) -> int:
+    if BucketCapability.UPLOADS not in driver.capabilities:
         return 0
+    assert isinstance(driver, UploadStore)
     found = [upload async for upload in driver.uploads(prefix) if belongs(upload.key)]
     for upload in found:
         await driver.abort_upload(upload)

@@ -1,4 +1,4 @@
-"""A bucket as a file system of fsspec, for pandas, pyarrow and all who open paths by it.
+"""A bucket as a file system of fsspec, for pandas, pyarrow and others that open paths by it.
 
 `holdfast://results/a.parquet` is the object `results/a.parquet` of the bucket whose URL the storage
 option `bucket` gives, or else the environment's HOLDFAST_BUCKET.
@@ -27,8 +27,8 @@ from holdfast.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
 )
-from holdfast.objects.driver import CommonPrefix, ObjectInfo
-from holdfast.objects.grants import Grant
+from holdfast.objects.object_info import CommonPrefix, ObjectInfo
+from holdfast.objects.presign import PresignOptions
 from holdfast.objects.sync import PutOptions, open_bucket
 
 if TYPE_CHECKING:
@@ -55,17 +55,18 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def __init__(self, bucket: str | None = None, **storage_options: object) -> None:
         super().__init__(**storage_options)
-        place = bucket or os.environ.get(VARIABLE)
-        if not place:
+        url = bucket or os.environ.get(VARIABLE)
+        if not url:
             raise ConfigurationError(
                 "holdfast:// needs the bucket's URL: the storage option 'bucket', "
                 f"or {VARIABLE} in the environment"
             )
         stack = ExitStack()
-        self.bucket = stack.enter_context(open_bucket(place))
+        self.bucket = stack.enter_context(open_bucket(url))
         self._close = weakref.finalize(self, stack.close)
 
     def ls(self, path: str, detail: bool = True, **_: object) -> list[Details] | list[str]:
+        """Return what is in the folder *path*, or the file. Raises FileNotFoundError."""
         folder = _key_of(path)
         prefix = f"{folder}/" if folder else ""
         with _as_os_errors(folder):
@@ -92,12 +93,15 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         raise FileNotFoundError(key)
 
     def created(self, path: str) -> datetime:
+        """Return the time of the last write, for a bucket knows no other."""
         return self.modified(path)
 
     def modified(self, path: str) -> datetime:
+        """Return the aware time of the last write. Raises FileNotFoundError."""
         return cast("datetime", self.info(path)["modified"])
 
     def checksum(self, path: str) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return the etag, which changes with every write of other bytes."""
         return str(self.info(path)["etag"])
 
     def mkdir(self, path: str, create_parents: bool = True, **_: object) -> None:
@@ -107,16 +111,18 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         """Do nothing: a folder is there as soon as something is in it."""
 
     def rmdir(self, path: str) -> None:
-        """Do nothing, for an empty folder is none. Raises OSError when something is in it."""
+        """Do nothing: an empty folder does not exist. Raises OSError when something is in it."""
         if self.ls(path):
             raise OSError(f"{path!r} is not empty")
 
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **_: object
     ) -> bytes:
+        """Return bytes of a file, offsets as in a slice. Raises FileNotFoundError."""
         return self.fetch(_key_of(path), start, end, etag=None)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: object) -> None:
+        """Write *value* as a whole. Raises FileExistsError with the mode ``create``."""
         key = _key_of(path)
         with _as_os_errors(key):
             self.bucket.put(key, value, options=PutOptions(if_absent=mode == "create"))
@@ -151,6 +157,7 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         mode: str = "overwrite",
         **_: object,
     ) -> None:
+        """Upload a local file; it appears whole or not at all. Of a folder, do nothing."""
         if Path(lpath).is_dir():
             return
         key = _key_of(rpath)
@@ -159,6 +166,7 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             self.bucket.put(key, Path(lpath), options=options)
 
     def cp_file(self, path1: str, path2: str, **_: object) -> None:
+        """Copy a file as a whole; of a folder do nothing. Raises FileNotFoundError."""
         source, target = _key_of(path1), _key_of(path2)
         with _as_os_errors(source):
             try:
@@ -168,6 +176,7 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
                     raise
 
     def rm_file(self, path: str) -> None:
+        """Remove a file. Raises FileNotFoundError."""
         self.rm(path)
 
     _rm = rm_file
@@ -189,8 +198,8 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def sign(self, path: str, expiration: int = 100, **_: object) -> str:
         """Return a URL that gives the file for *expiration* seconds, where the bucket can."""
-        grant = Grant(expires=timedelta(seconds=expiration))
-        return self.bucket.presign(_key_of(path), grant).url
+        options = PresignOptions(expires=timedelta(seconds=expiration))
+        return self.bucket.presign(_key_of(path), options).url
 
     def _open(  # pyright: ignore[reportIncompatibleMethodOverride]  # fsspec has no types
         self,
@@ -209,7 +218,7 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         return WriteFile(self, key, mode, autocommit=autocommit)
 
     def fetch(self, key: str, start: int | None, end: int | None, *, etag: str | None) -> bytes:
-        """Return bytes of *key*, offsets meant as in a slice."""
+        """Return bytes of *key*, offsets as in a slice. Raises FileNotFoundError."""
         if start is None and end is None:
             with _held_still(key):
                 return self.bucket.get(key, if_match=etag)
@@ -247,12 +256,14 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
             self.loc = self._spool.tell()
 
     def write(self, data: bytes) -> int:
+        """Append *data*; return its number of bytes."""
         if self.closed:
             raise ValueError("I/O operation on closed file.")
         self.loc += self._spool.write(data)
         return memoryview(data).nbytes
 
     def flush(self, force: bool = False) -> None:  # noqa: ARG002 - fsspec's signature
+        """Do nothing: the file appears when it is closed."""
         if self.closed:
             raise ValueError("Flush on closed file")
 
@@ -260,7 +271,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
         """Publish the file, unless an exception that came after its opening is being handled.
 
         Then nothing is published and that exception goes on: what a writer left in the middle is
-        no file. (fsspec's own wrappers close without saying how their block ended.)
+        not a file. (fsspec's own wrappers close without saying how their block ended.)
         """
         if self.closed:
             return
@@ -273,6 +284,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
             self.commit()
 
     def commit(self) -> None:
+        """Publish the file. Raises FileExistsError when another writer was there."""
         self._spool.seek(0)
         options = PutOptions(
             if_absent=self.mode == "xb" or (self.mode == "ab" and self._match is None),
@@ -285,6 +297,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
             self._spool.close()
 
     def discard(self) -> None:
+        """Drop what was written."""
         self._spool.close()
 
     def __exit__(self, *args: object) -> None:
@@ -305,7 +318,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no ty
 
 @contextmanager
 def _as_os_errors(path: str) -> Iterator[None]:
-    """Turn what Holdfast says into what users of file systems catch."""
+    """Turn Holdfast's errors into those that users of file systems catch."""
     try:
         yield
     except ObjectNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Local files whose blocking work may outlive the caller who asked for it.
+"""Local files whose blocking work may outlive its caller, and the names of such files.
 
 A cancelled task stops waiting for its thread, but the thread goes on. So each of these objects
-is made without I/O, holds a lock around every step, and refuses steps once it was closed: whoever
+is made without I/O, holds a lock around every step, and refuses steps after it was closed: whoever
 closes it last knows that nothing of it is left.
 """
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WINDOW = 256 * 1024
+_LONGEST_NAME = 120  # bytes of a stem; with mark and extension, any file system takes it
 
 
 @contextmanager
 def refusals(path: Path, *, hidden: Path | None = None) -> Iterator[None]:
-    """Turn what the operating system refuses into StorageError with path and reason.
+    """Turn an OSError of the operating system into StorageError with path and reason.
 
-    Names that start as *hidden* does are not told: people know *path* alone.
+    Names that start as *hidden* does are left out: users know only *path*.
     """
     try:
         yield
@@ -80,7 +81,7 @@ class NewFile:
             self._opened()
 
     def leave(self) -> None:
-        """Let go of the file as it is, under its temporary name. Idempotent."""
+        """Close the file as it is, under its temporary name. Idempotent."""
         with self._lock:
             if not self._ended:
                 self._end()
@@ -104,7 +105,7 @@ class NewFile:
                 offset += written
 
     def empty(self) -> None:
-        """Forget what was written so far."""
+        """Remove what was written so far."""
         with self._lock:
             os.ftruncate(self._opened(), 0)
 
@@ -148,6 +149,7 @@ class OpenFile:
 
     @property
     def is_open(self) -> bool:
+        """Whether a descriptor is held."""
         return self._handle is not None
 
     def open(self, opener: Callable[[], tuple[T, int]]) -> T:
@@ -176,7 +178,7 @@ class OpenFile:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def windows(self, start: int, end: int) -> Iterator[memoryview]:
-        """Yield the bytes from *start* to *end* in pieces, each good until the next is asked for.
+        """Yield the bytes from *start* to *end* in pieces, each valid until the next is asked for.
 
         Raises IntegrityError when the file ends before.
         """
@@ -194,9 +196,28 @@ class OpenFile:
             start += count
 
     def close(self) -> None:
-        """Let go. Idempotent."""
+        """Close it. Idempotent."""
         with self._lock:
             self._closed = True
             if self._handle is not None:
                 os.close(self._handle)
                 self._handle = None
+
+
+def file_name(component: str, *, mark: str = "") -> str:
+    """Return a legal local file name that shows *component*: its stem, *mark*, its extension.
+
+    It never starts with a dot, holds no ``~`` but the mark's, and is short enough for any file
+    system. Different components may give the same name; only a mark tells them apart.
+    """
+    clean = "".join(
+        letter if letter.isprintable() and letter not in '/\\:*?"<>|~' else "_"
+        for letter in component
+    )
+    stem, dot, extension = clean.rpartition(".")
+    if not stem or len(extension.encode()) > 16:
+        stem, dot, extension = clean, "", ""
+    stem = stem.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    if stem.startswith("."):
+        stem = "_" + stem[1:]
+    return f"{stem or '_'}{mark}{dot}{extension}"

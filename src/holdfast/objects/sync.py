@@ -5,32 +5,27 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, overload
 
-from holdfast.aws.sockets import SocketNetwork
-from holdfast.blocking import iterate, run
+from holdfast.blocking import BlockingTwin, blocking, documented_by, iterate, run
+from holdfast.objects.administration import Administration as AsyncAdministration
+from holdfast.objects.bucket import Bucket as AsyncBucket
+from holdfast.objects.connect import DiskOptions, Options, connected, plan_of
 from holdfast.objects.drivers.s3.options import S3Options
-from holdfast.objects.grants import Grant, PostGrant
-from holdfast.objects.opening import DiskOptions, Options, plan_of, started
-from holdfast.objects.storing import PutOptions
-from holdfast.objects.watching import Hooks
+from holdfast.objects.instrumentation import NO_HOOKS, Hooks
+from holdfast.objects.reader import ObjectReader as AsyncObjectReader
+from holdfast.objects.upload import PutOptions
 from holdfast.offload import Inline
+from holdfast.opening import BlockingOpening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
-    from datetime import timedelta
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from holdfast.objects import administration, bucket, reader
-    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
-    from holdfast.objects.erasure import Erasure
-    from holdfast.objects.filtering import Filter
-    from holdfast.objects.grants import Presigned, PresignedPost
-    from holdfast.objects.history import ObjectVersion, Upload
-    from holdfast.objects.mirroring import SyncReport
-    from holdfast.objects.settings import ObjectLock, Retention, S, Setting
-    from holdfast.objects.sources import BlockingBody
-    from holdfast.objects.transfer import Progress
-    from holdfast.objects.watching import Health, Stats
+    from holdfast.objects.body import BlockingBody
+    from holdfast.objects.driver import BucketCapability
+    from holdfast.objects.filter import Filter
+    from holdfast.objects.object_info import CommonPrefix, ObjectInfo, ObjectVersion, Upload
+    from holdfast.stats import Stats
 
 __all__ = [
     "Administration",
@@ -46,26 +41,23 @@ __all__ = [
 T = TypeVar("T")
 
 _PLAIN = PutOptions()
-_READ = Grant()
-_FORM = PostGrant()
-_QUIET = Hooks()
 
 
 def open_bucket(
-    url: str | Path, *, options: Options | None = None, hooks: Hooks = _QUIET
-) -> AbstractContextManager[Bucket]:
+    url: str | Path, *, options: Options | None = None, hooks: Hooks = NO_HOOKS
+) -> BlockingOpening[Bucket]:
     """Return a context manager that opens the bucket at *url*, as `holdfast.objects` does.
 
-    Nothing in *hooks* may wait for an event loop.
+    Nothing in *hooks* may wait for an event loop. Raises as `holdfast.objects.open_bucket` does.
     """
     plan = plan_of(url, options)
-    return _opened(started(plan, Inline(), SocketNetwork, hooks))
 
+    @contextmanager
+    def opened() -> Iterator[Bucket]:
+        with _entered(connected(plan, Inline(), hooks, blocking=True)) as bucket:
+            yield Bucket(bucket)
 
-@contextmanager
-def _opened(manager: AbstractAsyncContextManager[bucket.Bucket]) -> Iterator[Bucket]:
-    with _entered(manager) as opened:
-        yield Bucket(opened)
+    return BlockingOpening(opened(), "bucket")
 
 
 @contextmanager
@@ -80,41 +72,62 @@ def _entered(manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
         run(manager.__aexit__(None, None, None))
 
 
-class ObjectReader:
-    """The bytes of one object, in order: a readable binary file and an iterator of windows."""
+class ObjectReader(BlockingTwin[AsyncObjectReader]):
+    """The bytes of one object, in order: a readable binary file and an iterator of windows.
 
-    def __init__(self, opened: reader.ObjectReader) -> None:
-        self._reader = opened
-        self.info = opened.info
+    Reading up to the end checks all bytes against the stored checksum: IntegrityError.
+    """
 
-    def read(self, size: int = -1) -> bytes:
-        """Return the next *size* bytes, fewer only at the end, all that are left when negative."""
-        return run(self._reader.read(size))
+    def __init__(self, asynchronous: AsyncObjectReader) -> None:
+        self.asynchronous = asynchronous
+        self.info = asynchronous.info
+
+    read = blocking(AsyncObjectReader.read)
 
     def readable(self) -> bool:
+        """Return True, as binary files say it."""
         return True
 
     def seekable(self) -> bool:
+        """Return False, as binary files say it."""
         return False
 
+    @documented_by(AsyncObjectReader.__aiter__)
     def __iter__(self) -> Iterator[bytes]:
-        """Yield what is left, in windows of at most 256 KiB."""
-        return iterate(self._reader.__aiter__())
+        return iterate(self.asynchronous.__aiter__())
 
 
-class Bucket:
+class Bucket(BlockingTwin[AsyncBucket]):
     """`holdfast.objects.Bucket` for code that blocks: every promise is the same.
 
     Safe to use from many threads at once.
     """
 
-    def __init__(self, opened: bucket.Bucket) -> None:
-        self._bucket = opened
+    def __init__(self, asynchronous: AsyncBucket) -> None:
+        self.asynchronous = asynchronous
 
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        return self._bucket.capabilities
+    get = blocking(AsyncBucket.get)
+    upload = blocking(AsyncBucket.upload)
+    download = blocking(AsyncBucket.download)
+    head = blocking(AsyncBucket.head)
+    exists = blocking(AsyncBucket.exists)
+    delete = blocking(AsyncBucket.delete)
+    delete_many = blocking(AsyncBucket.delete_many)
+    copy = blocking(AsyncBucket.copy)
+    tags = blocking(AsyncBucket.tags)
+    set_tags = blocking(AsyncBucket.set_tags)
+    restore = blocking(AsyncBucket.restore)
+    erase = blocking(AsyncBucket.erase)
+    erase_prefix = blocking(AsyncBucket.erase_prefix)
+    sync_up = blocking(AsyncBucket.sync_up)
+    sync_down = blocking(AsyncBucket.sync_down)
+    health = blocking(AsyncBucket.health)
+    sweep = blocking(AsyncBucket.sweep)
+    sweep_incomplete = blocking(AsyncBucket.sweep_incomplete)
+    presign = blocking(AsyncBucket.presign)
+    presign_post = blocking(AsyncBucket.presign_post)
 
+    @documented_by(AsyncBucket.put)
     def put(
         self,
         key: str,
@@ -125,66 +138,22 @@ class Bucket:
         options: PutOptions = _PLAIN,
     ) -> ObjectInfo:
         return run(
-            self._bucket.put(
+            self.asynchronous.put(
                 key, body, content_type=content_type, metadata=metadata, options=options
             )
         )
 
-    def get(
-        self,
-        key: str,
-        *,
-        start: int | None = None,
-        end: int | None = None,
-        version: str | None = None,
-        if_match: str | None = None,
-    ) -> bytes:
-        return run(self._bucket.get(key, start=start, end=end, version=version, if_match=if_match))
-
     @contextmanager
+    @documented_by(AsyncBucket.open)
     def open(self, key: str, *, version: str | None = None) -> Iterator[ObjectReader]:
-        with _entered(self._bucket.open(key, version=version)) as opened:
+        with _entered(self.asynchronous.open(key, version=version)) as opened:
             yield ObjectReader(opened)
 
-    def upload(
-        self,
-        path: str | Path,
-        key: str,
-        *,
-        content_type: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        progress: Progress | None = None,
-        options: PutOptions = _PLAIN,
-    ) -> ObjectInfo:
-        return run(
-            self._bucket.upload(
-                path,
-                key,
-                content_type=content_type,
-                metadata=metadata,
-                progress=progress,
-                options=options,
-            )
-        )
-
-    def download(
-        self,
-        key: str,
-        path: str | Path,
-        *,
-        version: str | None = None,
-        progress: Progress | None = None,
-        resume: bool = False,
-    ) -> ObjectInfo:
-        return run(
-            self._bucket.download(key, path, version=version, progress=progress, resume=resume)
-        )
-
-    def head(self, key: str, *, version: str | None = None) -> ObjectInfo | None:
-        return run(self._bucket.head(key, version=version))
-
-    def exists(self, key: str) -> bool:
-        return run(self._bucket.exists(key))
+    @contextmanager
+    @documented_by(AsyncBucket.as_file)
+    def as_file(self, key: str) -> Iterator[Path]:
+        with _entered(self.asynchronous.as_file(key)) as path:
+            yield path
 
     @overload
     def list(
@@ -204,6 +173,7 @@ class Bucket:
         start_after: str | None = None,
         where: Filter | None = None,
     ) -> Iterator[ObjectInfo | CommonPrefix]: ...
+    @documented_by(AsyncBucket.list)
     def list(
         self,
         prefix: str = "",
@@ -213,102 +183,51 @@ class Bucket:
         where: Filter | None = None,
     ) -> Iterator[ObjectInfo] | Iterator[ObjectInfo | CommonPrefix]:
         if delimiter is None:
-            return iterate(self._bucket.list(prefix, start_after=start_after, where=where))
+            return iterate(self.asynchronous.list(prefix, start_after=start_after, where=where))
         return iterate(
-            self._bucket.list(prefix, delimiter=delimiter, start_after=start_after, where=where)
+            self.asynchronous.list(
+                prefix, delimiter=delimiter, start_after=start_after, where=where
+            )
         )
 
-    def delete(self, key: str, *, version: str | None = None) -> bool:
-        return run(self._bucket.delete(key, version=version))
-
-    def delete_many(self, keys: Iterable[str]) -> int:
-        return run(self._bucket.delete_many(keys))
-
-    def copy(self, source: str, target: str) -> ObjectInfo:
-        return run(self._bucket.copy(source, target))
-
-    def as_file(self, key: str) -> AbstractContextManager[Path]:
-        return _entered(self._bucket.as_file(key))
-
-    def tags(self, key: str) -> dict[str, str]:
-        return run(self._bucket.tags(key))
-
-    def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        run(self._bucket.set_tags(key, tags))
-
+    @documented_by(AsyncBucket.versions)
     def versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
-        return iterate(self._bucket.versions(prefix))
+        return iterate(self.asynchronous.versions(prefix))
 
-    def restore(self, key: str, version: str) -> ObjectInfo:
-        return run(self._bucket.restore(key, version))
-
+    @documented_by(AsyncBucket.acting_as)
     def acting_as(self, actor: str) -> Bucket:
-        return Bucket(self._bucket.acting_as(actor))
+        return Bucket(self.asynchronous.acting_as(actor))
 
+    @documented_by(AsyncBucket.stats)
     def stats(self) -> Stats:
-        return self._bucket.stats()
+        return self.asynchronous.stats()
 
-    def health(self) -> Health:
-        return run(self._bucket.health())
+    @property
+    def capabilities(self) -> frozenset[BucketCapability]:
+        """What this backend can do beyond what every backend can."""
+        return self.asynchronous.capabilities
 
     @property
     def admin(self) -> Administration:
-        return Administration(self._bucket.admin)
-
-    def presign(self, key: str, grant: Grant = _READ) -> Presigned:
-        return run(self._bucket.presign(key, grant))
-
-    def presign_post(self, key: str, grant: PostGrant = _FORM) -> PresignedPost:
-        return run(self._bucket.presign_post(key, grant))
-
-    def erase(self, key: str) -> Erasure:
-        return run(self._bucket.erase(key))
-
-    def erase_prefix(self, prefix: str) -> Erasure:
-        return run(self._bucket.erase_prefix(prefix))
-
-    def sync_up(self, folder: str | Path, prefix: str = "", *, delete: bool = False) -> SyncReport:
-        return run(self._bucket.sync_up(folder, prefix, delete=delete))
-
-    def sync_down(self, prefix: str, folder: str | Path, *, delete: bool = False) -> SyncReport:
-        return run(self._bucket.sync_down(prefix, folder, delete=delete))
-
-    def sweep_incomplete(self, older_than: timedelta) -> int:
-        return run(self._bucket.sweep_incomplete(older_than))
-
-    def sweep(self) -> int:
-        return run(self._bucket.sweep())
+        """The bucket's settings, locks and incomplete uploads."""
+        return Administration(self.asynchronous.admin)
 
 
-class Administration:
+class Administration(BlockingTwin[AsyncAdministration]):
     """`holdfast.objects.Administration` for code that blocks."""
 
-    def __init__(self, opened: administration.Administration) -> None:
-        self._admin = opened
+    def __init__(self, asynchronous: AsyncAdministration) -> None:
+        self.asynchronous = asynchronous
 
-    def get(self, kind: type[S]) -> S | None:
-        return run(self._admin.get(kind))
+    get = blocking(AsyncAdministration.get)
+    set = blocking(AsyncAdministration.set)
+    unset = blocking(AsyncAdministration.unset)
+    abort = blocking(AsyncAdministration.abort)
+    lock_of = blocking(AsyncAdministration.lock_of)
+    retain = blocking(AsyncAdministration.retain)
+    hold = blocking(AsyncAdministration.hold)
+    release = blocking(AsyncAdministration.release)
 
-    def set(self, setting: Setting) -> None:
-        run(self._admin.set(setting))
-
-    def unset(self, kind: type[Setting]) -> None:
-        run(self._admin.unset(kind))
-
+    @documented_by(AsyncAdministration.uploads)
     def uploads(self, prefix: str = "") -> Iterator[Upload]:
-        return iterate(self._admin.uploads(prefix))
-
-    def abort(self, upload: Upload) -> None:
-        run(self._admin.abort(upload))
-
-    def lock_of(self, key: str, *, version: str | None = None) -> ObjectLock:
-        return run(self._admin.lock_of(key, version=version))
-
-    def retain(self, key: str, retention: Retention, *, version: str | None = None) -> None:
-        run(self._admin.retain(key, retention, version=version))
-
-    def hold(self, key: str, *, version: str | None = None) -> None:
-        run(self._admin.hold(key, version=version))
-
-    def release(self, key: str, *, version: str | None = None) -> None:
-        run(self._admin.release(key, version=version))
+        return iterate(self.asynchronous.uploads(prefix))

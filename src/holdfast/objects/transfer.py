@@ -1,4 +1,4 @@
-"""What goes along with moving bytes: a running digest and a progress meter."""
+"""A running digest and a progress meter for bytes that move."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from holdfast.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from holdfast.objects.driver import ObjectInfo
     from holdfast.objects.localfile import OpenFile
+    from holdfast.objects.object_info import ObjectInfo
     from holdfast.offload import Offload
 
 Progress = Callable[[int, int], None]
 
-WORTH_A_THREAD = 128 * 1024  # less is summed up sooner than a thread is woken
+WORTH_A_THREAD = 128 * 1024  # to hash less takes less time than to wake a thread
 
 
 class Digest:
@@ -28,7 +28,7 @@ class Digest:
         self.size = 0
 
     async def add(self, chunk: bytes) -> None:
-        """Take in *chunk*."""
+        """Add *chunk*."""
         if len(chunk) < WORTH_A_THREAD:
             self._sha256.update(chunk)
         else:
@@ -36,7 +36,7 @@ class Digest:
         self.size += len(chunk)
 
     async def add_file(self, file: OpenFile, start: int, end: int) -> None:
-        """Take in the bytes of *file* from *start* to *end*."""
+        """Add the bytes of *file* from *start* to *end*."""
 
         def update() -> None:
             for window in file.windows(start, end):
@@ -59,10 +59,10 @@ class Digest:
 
 
 class Meter:
-    """Tells a progress callback how far a transfer has come.
+    """Calls a progress callback while a transfer goes on.
 
     It is called with bytes done and bytes in all, rising, for the last time with both equal, and
-    once for an empty transfer. Where the total is not known, what is done so far stands for it.
+    once for an empty transfer. Where the total is not known, it is the bytes done so far.
     """
 
     def __init__(self, progress: Progress | None, total: int | None = None) -> None:
@@ -70,11 +70,6 @@ class Meter:
         self._progress = progress
         self._done = 0
         self._lock = threading.Lock()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody wants to know."""
-        return self._progress is None
 
     def advance(self, count: int) -> None:
         """Report *count* more bytes. Safe among threads, where reports still rise."""
@@ -84,6 +79,6 @@ class Meter:
                 self._progress(self._done, self._done if self.total is None else self.total)
 
     def finish(self) -> None:
-        """Report the end, if no byte has."""
+        """Report the end of an empty transfer; of another, the last byte did."""
         if self._progress is not None and self._done == 0:
             self._progress(0, 0)

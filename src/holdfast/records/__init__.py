@@ -1,6 +1,6 @@
 """Typed entities in repositories, with one meaning on every backend."""
 
-from holdfast.records.alchemy.attribute import field_of
+from holdfast.records.connect import open_store
 from holdfast.records.declaration import (
     created_at,
     field,
@@ -10,14 +10,13 @@ from holdfast.records.declaration import (
     updated_at,
     version,
 )
-from holdfast.records.driver import Isolation
+from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field, JsonPath, count
-from holdfast.records.opening import open_store
-from holdfast.records.page import BatchResult, Page, Upserted
 from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
+from holdfast.records.result_types import BatchResult, Page, Upserted
 from holdfast.records.store import Store
 from holdfast.records.transaction import Savepoint, Transaction
 
@@ -38,13 +37,13 @@ __all__ = [
     "Repository",
     "Savepoint",
     "Store",
+    "StoreCapability",
     "Transaction",
     "Upserted",
     "count",
     "created_at",
     "everything",
     "field",
-    "field_of",
     "generated_key",
     "key",
     "many",

@@ -1,4 +1,4 @@
-"""Cursors: a place in a total order, in a form that a client can hold.
+"""Cursors: a position in a total order, in a form that a client can hold.
 
 A cursor names the values of the order's fields at the row where a page ended, so that rows added
 or deleted in between neither repeat nor hide a row. It is bound to the query it came from by a
@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import UUID
 
-import orjson
-
 from holdfast.errors import InvalidQueryError
 from holdfast.records.query import Column, Order, Predicate
-from holdfast.records.text import Unfit
+from holdfast.records.text import ValueRejected
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -40,6 +37,8 @@ class Cursor:
 
 def encode(cursor: Cursor, where: Predicate, order: tuple[Order, ...]) -> str:
     """Return *cursor* as URL-safe text."""
+    import orjson  # noqa: PLC0415 - for pages alone
+
     values = [
         None if value is None else _TO_JSON.get(_kind(by), _same)(value)
         for by, value in zip(order, cursor.values, strict=True)
@@ -50,6 +49,8 @@ def encode(cursor: Cursor, where: Predicate, order: tuple[Order, ...]) -> str:
 
 def decode(text: str, where: Predicate, order: tuple[Order, ...]) -> Cursor:
     """Return the cursor in *text*. Raises InvalidQueryError for any but this query's own."""
+    import orjson  # noqa: PLC0415 - for pages alone
+
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         body = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
@@ -83,6 +84,8 @@ def _kind(by: Order) -> Kind:
 
 
 def _fingerprint(where: Predicate, order: tuple[Order, ...]) -> str:
+    import hashlib  # noqa: PLC0415 - for pages alone, and OpenSSL with it
+
     return hashlib.blake2b(repr((where, order)).encode(), digest_size=9).hexdigest()
 
 
@@ -98,7 +101,7 @@ def _from_json(by: Order, value: object) -> object:
         if column.spec.type.load is not None:
             decoded = column.spec.type.load(decoded)
         return column.spec.type.check(decoded)
-    except (ValueError, TypeError, ArithmeticError, InvalidOperation, Unfit):
+    except (ValueError, TypeError, ArithmeticError, InvalidOperation, ValueRejected):
         raise InvalidQueryError(f"the cursor is damaged: a bad value for {column!r}") from None
 
 

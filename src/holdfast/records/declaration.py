@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
-from holdfast.errors import ConfigurationError
 from holdfast.records.field import Field
+from holdfast.records.field_spec import MISSING, Declaration
 from holdfast.records.value import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from holdfast.records.model import OnDelete, Role
+    from holdfast.records.field_spec import OnDelete
 
 T = TypeVar("T")
-
-
-class _Missing(enum.Enum):
-    MISSING = "no default"
-
-
-MISSING = _Missing.MISSING
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What a specifier said, before the entity's class is made."""
-
-    role: Role = "plain"
-    default: object = MISSING
-    default_factory: Callable[[], object] | None = None
-    bounds: Bounds = Bounds()  # noqa: RUF009 - it is frozen
-    unique: bool = False
-    target: type | str | None = None
-    on_delete: OnDelete = "restrict"
-
-    def __post_init__(self) -> None:
-        if self.default is not MISSING and self.default_factory is not None:
-            raise ConfigurationError("a field takes default or default_factory, not both")
-        if isinstance(self.default, (list, dict, set, bytearray)):
-            raise ConfigurationError(
-                f"default={self.default!r} would be shared by all entities; use default_factory"
-            )
 
 
 @overload

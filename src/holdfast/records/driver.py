@@ -7,33 +7,40 @@ defaults. Every method is atomic: it does all of its work or raises and leaves n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    Literal,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    runtime_checkable,
-)
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from holdfast.records.query import Aggregate, Change, Column, Everything, Order, Predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import sqlalchemy as sa
-    from sqlalchemy.ext.asyncio import AsyncSession
-    from sqlalchemy.orm import Session as OrmSession
+    from collections.abc import Sequence
 
     from holdfast.errors import ConflictError
     from holdfast.records.model import Model, Row
+    from holdfast.stats import Stats
 
 E = TypeVar("E")
-T = TypeVar("T")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
+
+
+class StoreCapability(StrEnum):
+    """What some backends of records can do and others refuse with UnsupportedError.
+
+    Bounds of a single statement are no capabilities: its size, the depth of its JSON, the levels
+    of its cascades. Where a server has one, UnsupportedError names it when it is passed.
+    """
+
+    TRANSACTIONS = "transactions"
+    """Several writes in one transaction."""
+    SAVEPOINTS = "savepoints"
+    """A part of a transaction that is undone alone."""
+    GENERATED_KEYS = "generated keys"
+    """Keys that the store numbers."""
+    MAPPED_CLASSES = "mapped classes"
+    """Entities that are no `Entity`, but classes that another library maps to tables."""
+    SQL_STATEMENTS = "SQL statements of the caller's own"
+    """Another library at work on a transaction's own connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +55,14 @@ class Select(Generic[E]):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures(Generic[E]):
-    """Figures over the rows of *model* that fit *where*, a row for each value of *by*.
+class AggregateQuery(Generic[E]):
+    """Aggregates over the rows of *model* that fit *where*, a result row for each value of *by*.
 
-    A result row holds the values of *by*, then the figures. Without *by* there is one row.
+    A result row holds the values of *by*, then the aggregates. Without *by* there is one row.
     """
 
     model: Model[E]
-    figures: tuple[Aggregate, ...]
+    aggregates: tuple[Aggregate, ...]
     where: Predicate = Everything()  # noqa: RUF009 - it is frozen
     by: tuple[Column, ...] = ()
 
@@ -87,13 +94,17 @@ class Reader(Protocol):
         """Return the entity under the row value *key*."""
         ...
 
-    async def find(self, select: Select[E]) -> list[E]: ...
+    async def find(self, select: Select[E]) -> list[E]:
+        """Return the entities that *select* asks for, in its order."""
+        ...
 
     async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
         """Return row values, a tuple for each row in the order of *columns*."""
         ...
 
-    async def figures(self, query: Figures[E]) -> list[Values]: ...
+    async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        """Return a tuple for each group, in the groups' order: its values, then the aggregates."""
+        ...
 
 
 class Writer(Protocol):
@@ -104,7 +115,7 @@ class Writer(Protocol):
     ) -> list[Row | ConflictError]:
         """Add *rows* and return them as stored, with the keys that the store generated.
 
-        The returned rows are the caller's own: who keeps rows as they are returns copies
+        The returned rows are the caller's own: a driver that keeps rows returns copies
         (`hydrate.copied_row`). When *atomic*, the first conflict is raised with its index; else
         each stands in its place.
         """
@@ -135,7 +146,9 @@ class Writer(Protocol):
         """
         ...
 
-    async def delete(self, model: Model[E], where: Predicate) -> int: ...
+    async def delete(self, model: Model[E], where: Predicate) -> int:
+        """Delete every row that fits *where* and return how many did."""
+        ...
 
 
 class Session(Reader, Writer, Protocol):
@@ -145,9 +158,13 @@ class Session(Reader, Writer, Protocol):
 class DriverTransaction(Session, Protocol):
     """One unit of work. After `commit` or `rollback` nothing more may be called."""
 
-    async def commit(self) -> None: ...
+    async def commit(self) -> None:
+        """Keep all that was done. UnavailableError leaves open whether it was kept."""
+        ...
 
-    async def rollback(self) -> None: ...
+    async def rollback(self) -> None:
+        """Undo all that was done."""
+        ...
 
     async def savepoint(self) -> None:
         """Open a savepoint inside the current one."""
@@ -162,39 +179,23 @@ class DriverTransaction(Session, Protocol):
         ...
 
 
-class Loan(Protocol):
-    """The connection of a transaction, lent to SQLAlchemy; it never commits."""
+class Borrower(Protocol):
+    """What uses a transaction's own connection beside Holdfast, until the transaction ends."""
 
-    async def open(self) -> None: ...
-
-    async def execute(
-        self,
-        statement: sa.Executable,
-        parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None,
-    ) -> sa.Result[Any]:
-        """Run *statement*; when it fails, what it did is undone, and the transaction goes on."""
+    def check(self) -> None:
+        """Raise TransactionError when something it ran has ended the transaction."""
         ...
 
-    async def run(self, work: Callable[[sa.Connection], T]) -> T: ...
-
-    def session(self) -> OrmSession: ...
-
-    def async_session(self) -> AsyncSession: ...
-
-    async def close(self) -> None: ...
-
-
-@runtime_checkable
-class Lends(Protocol):
-    """A transaction that SQLAlchemy can work in: an ability that a driver may have."""
-
-    def lend(self) -> Loan: ...
+    async def close(self) -> None:
+        """Give the connection back. Called before the transaction commits or rolls back."""
+        ...
 
 
 class Driver(Protocol):
-    """A backend."""
+    """A backend. *name* stands in errors; what it lacks of *capabilities*, it refuses."""
 
     name: str
+    capabilities: frozenset[StoreCapability]
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Connect. Called once, before anything else."""
@@ -208,7 +209,9 @@ class Driver(Protocol):
         """Return the session in which each call is its own transaction."""
         ...
 
-    async def begin(self, options: TransactionOptions) -> DriverTransaction: ...
+    async def begin(self, options: TransactionOptions) -> DriverTransaction:
+        """Begin a transaction. Raises LockTimeoutError when it is not let begin in time."""
+        ...
 
     async def create_schema(self) -> None:
         """Create what is missing. What is there is left as it is."""
@@ -216,4 +219,12 @@ class Driver(Protocol):
 
     async def drop_schema(self) -> None:
         """Remove all rows and all structure of the models."""
+        ...
+
+    async def probe(self) -> None:
+        """Make one cheap round trip to the backend. Raises HoldfastError when it can't."""
+        ...
+
+    def stats(self) -> Stats:
+        """Return the driver's own counters and gauges since `open`, without any I/O."""
         ...

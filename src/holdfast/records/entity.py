@@ -10,18 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from holdfast.errors import ConfigurationError, NotLoadedError
-from holdfast.records.build import (
-    Members,
-    Scope,
-    annotations_of,
-    build_model,
-    constructor,
-    spells_field,
-    vocabulary,
-)
 from holdfast.records.declaration import (
-    MISSING,
-    Declaration,
     created_at,
     field,
     generated_key,
@@ -31,7 +20,17 @@ from holdfast.records.declaration import (
     version,
 )
 from holdfast.records.field import Field
+from holdfast.records.field_spec import MISSING, Declaration
 from holdfast.records.model import model_of
+from holdfast.records.model_builder import (
+    Members,
+    Scope,
+    annotations_of,
+    build_model,
+    constructor,
+    spells_field,
+    vocabulary,
+)
 from holdfast.records.relation import Relation, many, one
 
 if TYPE_CHECKING:
@@ -144,6 +143,6 @@ class Entity(metaclass=EntityType):
     def __get_pydantic_core_schema__(
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        from holdfast.records.schema import entity_schema  # noqa: PLC0415 - for those who need it
+        from holdfast.records.pydantic_schema import entity_schema  # noqa: PLC0415 - pydantic is slow to import
 
         return entity_schema(cls, handler)

@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
-from holdfast.records.document import json_equal
+from holdfast.records.json_values import json_equal
 from holdfast.records.query import (
     After,
     And,

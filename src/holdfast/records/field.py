@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
-from holdfast.records.document import copy_json
+from holdfast.records.json_values import copy_json
 from holdfast.records.query import (
     Aggregate,
     Column,
@@ -24,7 +24,7 @@ from holdfast.records.query import (
     Predicate,
     SetTo,
 )
-from holdfast.records.text import Unfit, check_text
+from holdfast.records.text import ValueRejected, check_text
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
-    from holdfast.records.declaration import Declaration
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import Declaration, FieldSpec
 
 T = TypeVar("T")
 
@@ -83,6 +82,7 @@ class Field(Generic[T]):
 
     @property
     def column(self) -> Column:
+        """The column of this field, as queries name it."""
         return Column(self.owner, self.spec)
 
     def _value(self, value: object) -> object:
@@ -152,15 +152,17 @@ class Field(Generic[T]):
     def __getitem__(self, step: str | int) -> JsonPath:
         """Return the place inside this JSON field; raises InvalidQueryError for other fields."""
         if self.spec.type.kind is not Kind.JSON:
-            raise InvalidQueryError(f"{self.column!r} is no JSON field: it has nothing inside")
+            raise InvalidQueryError(f"{self.column!r} is not a JSON field: it has nothing inside")
         return JsonPath(self.column, ())[step]
 
     __iter__ = None  # or Python would try to iterate through __getitem__
 
     def asc(self) -> Order:
+        """Return the ascending order by this field; nulls come last."""
         return self._order(descending=False)
 
     def desc(self) -> Order:
+        """Return the descending order by this field; nulls come last."""
         return self._order(descending=True)
 
     def _order(self, *, descending: bool) -> Order:
@@ -169,7 +171,7 @@ class Field(Generic[T]):
         return Order(self.column, descending)
 
     def to(self, value: T) -> SetTo:
-        """The change that gives the field *value*."""
+        """Return the change that gives the field *value*."""
         return SetTo(self.column, self._value(value))
 
     @overload
@@ -181,32 +183,32 @@ class Field(Generic[T]):
     @overload
     def increment(self: Field[timedelta], amount: timedelta) -> Increment: ...
     def increment(self, amount: object = 1) -> Increment:
-        """The change that adds *amount* to what is stored; concurrent increments add up."""
+        """Return the change that adds *amount* to what is stored; concurrent increments add up."""
         if self.spec.type.kind not in _NUMBERS:
-            raise InvalidQueryError(f"{self.column!r} is no number and can't be incremented")
+            raise InvalidQueryError(f"{self.column!r} is not a number and can't be incremented")
         return Increment(self.column, self._value(amount))
 
     def count(self) -> Aggregate:
-        """The figure: how many have a value."""
+        """Return the aggregate: how many have a value."""
         return Aggregate("count", self.column)
 
     def min(self) -> Aggregate:
-        """The figure: the least value."""
-        return self._figure("min", _ORDERED)
+        """Return the aggregate: the least value, None of none."""
+        return self._aggregate("min", _ORDERED)
 
     def max(self) -> Aggregate:
-        """The figure: the greatest value."""
-        return self._figure("max", _ORDERED)
+        """Return the aggregate: the greatest value, None of none."""
+        return self._aggregate("max", _ORDERED)
 
     def sum(self) -> Aggregate:
-        """The figure: the sum of the values."""
-        return self._figure("sum", _NUMBERS)
+        """Return the aggregate: the sum of the values, None of none."""
+        return self._aggregate("sum", _NUMBERS)
 
     def avg(self) -> Aggregate:
-        """The figure: the mean of the values; a float for int fields."""
-        return self._figure("avg", _NUMBERS)
+        """Return the aggregate: the mean of the values, None of none; a float for int fields."""
+        return self._aggregate("avg", _NUMBERS)
 
-    def _figure(
+    def _aggregate(
         self, function: Literal["sum", "avg", "min", "max"], kinds: tuple[Kind, ...]
     ) -> Aggregate:
         if self.spec.type.kind not in kinds:
@@ -217,7 +219,7 @@ class Field(Generic[T]):
 
 
 def count() -> Aggregate:
-    """The figure: how many rows."""
+    """Return the aggregate: how many rows."""
     return Aggregate("count")
 
 
@@ -247,7 +249,7 @@ class JsonPath:
     def _json(self, value: object) -> object:
         try:
             return copy_json(value)
-        except Unfit as unfit:
+        except ValueRejected as unfit:
             column = self.operand.column
             raise InvalidValueError(column.entity, column.name, str(unfit)) from None
 
@@ -283,6 +285,7 @@ class JsonPath:
         return _one_of(self.operand, [self._json(value) for value in values])
 
     def not_in(self, values: Iterable[object]) -> Predicate:
+        """None of *values*: what is null or missing is included, unless None is among them."""
         return ~self.in_(values)
 
     def is_null(self) -> Predicate:
@@ -290,18 +293,23 @@ class JsonPath:
         return IsNull(self.operand)
 
     def contains(self, text: str) -> Predicate:
+        """It is text, and *text* stands in it, to the letter."""
         return _match(self.operand, Part.ANYWHERE, text)
 
     def startswith(self, text: str) -> Predicate:
+        """It is text that starts with *text*, to the letter."""
         return _match(self.operand, Part.START, text)
 
     def endswith(self, text: str) -> Predicate:
+        """It is text that ends with *text*, to the letter."""
         return _match(self.operand, Part.END, text)
 
     def iequals(self, text: str) -> Predicate:
+        """It is *text* but for case (see `fold_case`)."""
         return _match(self.operand, Part.WHOLE, text, ignore_case=True)
 
     def icontains(self, text: str) -> Predicate:
+        """It is text, and *text* stands in it but for case (see `fold_case`)."""
         return _match(self.operand, Part.ANYWHERE, text, ignore_case=True)
 
 
@@ -315,10 +323,10 @@ def _match(operand: Operand, part: Part, text: str, *, ignore_case: bool = False
     if not isinstance(text, str):
         raise InvalidQueryError(f"{operand!r}: expected text to look for, got {text!r}")
     if isinstance(operand, Column) and operand.spec.type.kind is not Kind.STR:
-        raise InvalidQueryError(f"{operand!r} is no text field")
+        raise InvalidQueryError(f"{operand!r} is not a text field")
     try:
         check_text(text)
-    except Unfit as unfit:
+    except ValueRejected as unfit:
         raise InvalidValueError(column.entity, column.name, str(unfit)) from None
     return Match(operand, part, text, ignore_case)
 

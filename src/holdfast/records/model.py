@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
-from holdfast.records.text import Unfit
+from holdfast.records.text import ValueRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from holdfast.records.declaration import Declaration
-    from holdfast.records.query import Aggregate, Change, Column, Order, Predicate
+    from holdfast.records.class_adapter import ClassAdapter
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.relation import Relation
-    from holdfast.records.value import ValueType
 
 E = TypeVar("E")
 
@@ -25,100 +24,13 @@ _STORE_SET = {"version": "version", "created_at": "now", "updated_at": "now"}
 Row = tuple[object, ...]
 """An entity's row values in the order of its model's fields."""
 
-OnDelete = Literal["restrict", "cascade", "set null"]
-Role = Literal["plain", "key", "generated", "version", "created_at", "updated_at"]
-INDEXED_TEXT_LENGTH = 255
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A foreign key: the field holds the key of a *target*."""
-
-    target: Callable[[], type]
-    on_delete: OnDelete
-
-
-class Origin(Protocol):
-    """The class that a model was made from, where that is no `Entity`: its ways and its words.
-
-    The words take what the class's own vocabulary says, and Holdfast's, and refuse the rest by
-    name.
-    """
-
-    def values(self, entity: object, *, now: datetime, fresh: bool) -> Mapping[str, object]:
-        """Return the values of *entity* by field, with the class's defaults for those not set.
-
-        *fresh* is to be added; else it overwrites, and gets what the class sets at each change.
-        """
-        ...
-
-    def make(self, values: dict[str, object]) -> object:
-        """Return an instance with *values*, which it takes over, as if read and let go of."""
-        ...
-
-    def attach(self, entity: object, relation: Relation, found: object) -> None:
-        """Let *entity* have *found*, an entity or a list of them, for *relation*."""
-        ...
-
-    def predicate(self, word: object) -> Predicate: ...
-
-    def order(self, word: object) -> Order: ...
-
-    def column(self, word: object) -> Column: ...
-
-    def figure(self, word: object) -> Aggregate: ...
-
-    def changes(self, wanted: object, *, now: datetime) -> tuple[Change, ...]:
-        """Return the changes that *wanted* says, and those that go with any change."""
-        ...
-
-    def relations(self, wanted: Sequence[object]) -> tuple[Relation, ...]: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FieldSpec:
-    """A field as declared and resolved; *position* is its place in a row.
-
-    *source* is what a model's origin knows of it, for drivers that know that origin.
-    """
-
-    name: str
-    position: int
-    type: ValueType
-    declaration: Declaration
-    reference: Reference | None
-    source: object = None
-
-    @property
-    def role(self) -> Role:
-        return self.declaration.role
-
-    @property
-    def unique(self) -> bool:
-        return self.declaration.unique
-
-    @property
-    def in_constructor(self) -> bool:
-        return self.role in ("plain", "key")
-
-    def to_row(self, entity: str, value: object) -> object:
-        """Return the row value for *value*. Raises InvalidValueError."""
-        if value is None:
-            if self.type.nullable:
-                return None
-            raise InvalidValueError(entity, self.name, "is None, but the field is not optional")
-        try:
-            checked = self.type.check(value)
-        except Unfit as unfit:
-            raise InvalidValueError(entity, self.name, str(unfit)) from None
-        if checked == "" and self.role == "key":
-            raise InvalidValueError(entity, self.name, "is empty; a key is not")
-        return checked
-
 
 @dataclass(frozen=True, eq=False)
 class Model(Generic[E]):
-    """An entity's fields, key, constraints and relations."""
+    """An entity's fields, key, constraints and relations.
+
+    *adapter* is there for a class that is not an `Entity`, and None for one that is.
+    """
 
     entity: type[E]
     name: str
@@ -127,30 +39,36 @@ class Model(Generic[E]):
     indexes: tuple[tuple[str, ...], ...]
     uniques: tuple[tuple[str, ...], ...]
     relations: dict[str, Relation]
-    origin: Origin | None = None
+    adapter: ClassAdapter | None = None
 
     @cached_property
     def by_name(self) -> dict[str, FieldSpec]:
+        """The fields by their names."""
         return {spec.name: spec for spec in self.fields}
 
     @cached_property
     def key(self) -> FieldSpec:
+        """The field that tells the rows apart."""
         return next(spec for spec in self.fields if spec.role in ("key", "generated"))
 
     @cached_property
     def version(self) -> FieldSpec | None:
+        """The field that counts the writes of a row, if there is one."""
         return self._of_role("version")
 
     @cached_property
     def created_at(self) -> FieldSpec | None:
+        """The field with the time of creation, if there is one."""
         return self._of_role("created_at")
 
     @cached_property
     def updated_at(self) -> FieldSpec | None:
+        """The field with the time of the last write, if there is one."""
         return self._of_role("updated_at")
 
     @cached_property
     def references(self) -> tuple[FieldSpec, ...]:
+        """The fields that hold keys of other entities."""
         return tuple(spec for spec in self.fields if spec.reference is not None)
 
     def _of_role(self, role: str) -> FieldSpec | None:
@@ -163,11 +81,11 @@ class Model(Generic[E]):
         can't be stored.
         """
         values: Mapping[str, object] = entity.__dict__
-        if self.origin is not None:
-            values = self.origin.values(entity, now=now, fresh=fresh)
+        if self.adapter is not None:
+            values = self.adapter.instances.values(entity, now=now, fresh=fresh)
         try:
             return self._quick_row(values, version, now)
-        except (KeyError, Unfit):
+        except (KeyError, ValueRejected):
             return self._careful_row(values, version, now)
 
     @cached_property
@@ -228,11 +146,11 @@ class Model(Generic[E]):
 
 
 def model_of(entity: type[E]) -> Model[E]:
-    """Return what is known of *entity*. Raises ConfigurationError for a class that is no entity."""
+    """Return what is known of *entity*. Raises ConfigurationError for any other class."""
     found = getattr(entity, "__holdfast__", None)
-    if isinstance(found, Model) and (found.origin is None or found.entity is entity):
+    if isinstance(found, Model) and (found.adapter is None or found.entity is entity):
         return found
     raise ConfigurationError(
-        f"{entity!r} is no entity: declare it as class {getattr(entity, '__name__', 'Name')}"
+        f"{entity!r} is not an entity: declare it as class {getattr(entity, '__name__', 'Name')}"
         '(Entity, table="...")'
     )

@@ -17,7 +17,7 @@ from holdfast.errors import InvalidQueryError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.model import FieldSpec
+    from holdfast.records.field_spec import FieldSpec
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
@@ -32,6 +32,7 @@ class Column:
 
     @property
     def name(self) -> str:
+        """The field's name."""
         return self.spec.name
 
     def __repr__(self) -> str:
@@ -74,6 +75,8 @@ class Predicate:
 
 
 class Operator(enum.Enum):
+    """How a value is compared; `!=` is the negation of EQ."""
+
     EQ = "=="
     LT = "<"
     LE = "<="
@@ -106,6 +109,8 @@ class IsNull(Predicate):
 
 
 class Part(enum.Enum):
+    """Which part of a text is compared."""
+
     WHOLE = "equals"
     ANYWHERE = "contains"
     START = "startswith"
@@ -127,7 +132,7 @@ class Match(Predicate):
 
 @dataclass(frozen=True, slots=True)
 class After(Predicate):
-    """The row comes after the place that *values* name in *order*; None stands for null.
+    """The row comes after the position that *values* name in *order*; None stands for null.
 
     What keyset pages are made of. `expanded` says it by the other predicates.
     """
@@ -138,16 +143,22 @@ class After(Predicate):
 
 @dataclass(frozen=True, slots=True)
 class And(Predicate):
+    """All of *parts* fit."""
+
     parts: tuple[Predicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or(Predicate):
+    """One of *parts* fits."""
+
     parts: tuple[Predicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not(Predicate):
+    """*part* does not fit; with two-valued logic this is true where a null was compared."""
+
     part: Predicate
 
 
@@ -213,7 +224,7 @@ def columns_of(predicate: Predicate) -> Iterator[Column]:
 
 
 def expanded(after: After) -> Predicate:
-    """Return *after* in terms of the other predicates, for who has no better way."""
+    """Return *after* in terms of the other predicates, for a driver that has no better way."""
     places = list(zip(after.order, after.values, strict=True))
     result: Predicate | None = None
     for by, value in reversed(places):
@@ -271,9 +282,11 @@ class Order:
     first: bool = False
 
     def nulls_first(self) -> Order:
+        """Return the same order with nulls at its beginning."""
         return Order(self.operand, self.descending, first=True)
 
     def nulls_last(self) -> Order:
+        """Return the same order with nulls at its end, where they stand by default."""
         return Order(self.operand, self.descending, first=False)
 
 
@@ -298,7 +311,7 @@ Change: TypeAlias = SetTo | Increment
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """A figure over a group of rows. COUNT of no operand counts rows; the others skip nulls."""
+    """One value over a group of rows. `count` of no operand counts rows; the others skip nulls."""
 
     function: Literal["count", "sum", "avg", "min", "max"]
     operand: Column | None = None

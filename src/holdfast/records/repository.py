@@ -2,17 +2,222 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.records.writing import Writing
+from holdfast.errors import (
+    InvalidQueryError,
+    InvalidValueError,
+    NotFoundError,
+    PreconditionFailedError,
+    StaleVersionError,
+)
+from holdfast.records import validation
+from holdfast.records.driver import Update
+from holdfast.records.hydration import from_own_rows
+from holdfast.records.query import (
+    Column,
+    Compare,
+    In,
+    Operator,
+    Predicate,
+    all_of,
+)
+from holdfast.records.repository_reads import RepositoryReads
+from holdfast.records.result_types import BatchResult, Upserted
+from holdfast.records.transaction import session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from holdfast.errors import ConflictError
+    from holdfast.records.argument_types import (
+        AnyField,
+        ChangeArgument,
+        Condition,
+    )
+    from holdfast.records.model import Row
 
 E = TypeVar("E")
 
 
-class Repository(Writing[E]):
+class Repository(RepositoryReads[E]):
     """The entities of one kind in a store: `Repository(Video, store)`.
 
     Each call is a transaction of its own, or part of the one that it is called inside of. What is
     returned is a copy: changing it changes nothing until it is written. A domain's repository is a
     subclass with queries of its own.
     """
+
+    async def add(self, entity: E) -> E:
+        """Store a new *entity* and return it as stored, with version 1.
+
+        Raises DuplicateError, ForeignKeyError and InvalidValueError.
+        """
+        row = self._new_row(entity)
+        stored = await session_of(self._driver).insert(self.model, (row,), atomic=True)
+        return self._hydrate(cast("list[Row]", stored))[0]
+
+    async def add_many(self, entities: Iterable[E], *, atomic: bool = True) -> BatchResult[E]:
+        """Store new *entities*; their results stand at their positions.
+
+        When *atomic*, the first conflict is raised, with its index, and nothing was stored. Else
+        each is stored or refused by itself. A value that can't be stored is an error either way.
+        """
+        now = self.store.now()
+        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
+        if not rows:
+            return BatchResult([])
+        stored = await self._session.insert(self.model, rows, atomic=atomic)
+        if atomic:
+            return BatchResult(list(self._hydrate(cast("list[Row]", stored))))
+        results: list[E | ConflictError] = [
+            outcome if isinstance(outcome, Exception) else self._hydrate((outcome,))[0]
+            for outcome in stored
+        ]
+        return BatchResult(results)
+
+    async def update(self, entity: E) -> E:
+        """Overwrite the stored row of *entity* and return it as stored, one version up.
+
+        The version it was read with must still be the stored one, else StaleVersionError; an
+        entity without a version field overwrites what is there. Raises NotFoundError too.
+        """
+        values = vars(self._own(entity))
+        version = self.model.version
+        expected: int | None = None
+        if version is not None:
+            known = values.get(version.name)
+            if known is None:
+                raise InvalidValueError(
+                    self.model.name,
+                    version.name,
+                    "is missing: update what a repository returned, or patch by key",
+                )
+            expected = cast("int", version.to_row(self.model.name, known))
+        row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now(), fresh=False)
+        key = row[self.model.key.position]
+        if key is None:
+            raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")
+        stored = await session_of(self._driver).replace(self.model, row, expected)
+        if stored is None:
+            raise await self._why_not(key, expected)
+        return stored
+
+    async def patch(
+        self, key: object, *changes: ChangeArgument, when: Condition | None = None
+    ) -> E:
+        """Make *changes* to the row under *key* and return it as stored, one version up.
+
+        With *when*, only if the row fits it, else PreconditionFailedError. Raises NotFoundError.
+        """
+        wanted = self._key(key)
+        where: Predicate = Compare(self._key_column, Operator.EQ, wanted)
+        if when is not None:
+            where = all_of((where, validation.condition(self.model, (when,))))
+        update = Update(
+            self.model, where, validation.changes(self.model, changes, now=self.store.now())
+        )
+        stored = await session_of(self._driver).patch(update)
+        if stored is not None:
+            return stored
+        if when is not None and await self._session.get(self.model, wanted) is not None:
+            raise PreconditionFailedError(self.model.name, key)
+        raise NotFoundError(self.model.name, key)
+
+    async def upsert(self, entity: E, *, on: Sequence[AnyField] = ()) -> Upserted[E]:
+        """Add *entity*, or overwrite the row with the same *on* fields (the key, by default).
+
+        The overwritten row keeps its key and its time of creation, and goes one version up. *on*
+        is a field or fields declared unique. Any number may do this at once: there is one row, and
+        no error. A clash in another unique field is a DuplicateError.
+        """
+        ((stored, created),) = await self._session.upsert(
+            self.model, (self._new_row(entity),), validation.conflict_fields(self.model, on)
+        )
+        return Upserted(stored, created)
+
+    async def upsert_many(
+        self, entities: Iterable[E], *, on: Sequence[AnyField] = ()
+    ) -> list[Upserted[E]]:
+        """Upsert all of *entities*, or none; see `upsert`. Results stand at their positions.
+
+        Of two with the same *on* fields the later overwrites the earlier.
+        """
+        fields = validation.conflict_fields(self.model, on)
+        now = self.store.now()
+        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
+        if not rows:
+            return []
+        stored = await self._session.upsert(self.model, rows, fields)
+        return [Upserted(entity, created) for entity, created in stored]
+
+    async def update_where(
+        self, *where: Condition, changes: ChangeArgument | Sequence[ChangeArgument]
+    ) -> int:
+        """Make *changes* to all rows that fit and return how many did.
+
+        Without a predicate it is refused: say `everything()`.
+        """
+        validation.require_predicate(where, "update_where")
+        update = Update(
+            self.model,
+            validation.condition(self.model, where),
+            validation.changes(self.model, changes, now=self.store.now()),
+        )
+        return await self._session.update(update)
+
+    async def delete(self, key: object, *, version: int | None = None) -> bool:
+        """Delete the row under *key* and tell whether there was one.
+
+        With *version*, only if that is the stored one, else StaleVersionError.
+        """
+        wanted = self._key(key)
+        where: Predicate = Compare(self._key_column, Operator.EQ, wanted)
+        if version is not None:
+            spec = self.model.version
+            if spec is None:
+                raise InvalidQueryError(f"{self.model.name} has no version field")
+            expected = spec.to_row(self.model.name, version)
+            where &= Compare(Column(self.model.name, spec), Operator.EQ, expected)
+        if await self._session.delete(self.model, where):
+            return True
+        if version is not None:
+            error = await self._why_not(wanted, version)
+            if isinstance(error, StaleVersionError):
+                raise error
+        return False
+
+    async def delete_many(self, keys: Iterable[object]) -> int:
+        """Delete the rows under *keys*, all in one step, and return how many there were."""
+        wanted = tuple(dict.fromkeys(self._key(key) for key in keys))
+        if not wanted:
+            return 0
+        return await self._session.delete(self.model, In(self._key_column, wanted))
+
+    async def delete_where(self, *where: Condition) -> int:
+        """Delete all rows that fit and return how many did; refused without a predicate."""
+        validation.require_predicate(where, "delete_where")
+        return await self._session.delete(self.model, validation.condition(self.model, where))
+
+    @cached_property
+    def _hydrate(self) -> Callable[[Iterable[Row]], list[E]]:
+        return from_own_rows(self.model)
+
+    def _own(self, entity: E) -> E:
+        if type(entity) is not self.model.entity:
+            raise InvalidQueryError(
+                f"expected a {self.model.name}, got {type(entity).__name__}: {entity!r}"
+            )
+        return entity
+
+    def _new_row(self, entity: E) -> Row:
+        return self.model.row(self._own(entity), version=1, now=self.store.now())
+
+    async def _why_not(self, key: object, expected: int | None) -> Exception:
+        """Return why a conditional write found no row."""
+        stored = await self._session.get(self.model, key)
+        if stored is None or self.model.version is None or expected is None:
+            return NotFoundError(self.model.name, key)
+        actual = vars(stored)[self.model.version.name]
+        return StaleVersionError(self.model.name, key, expected=expected, actual=actual)

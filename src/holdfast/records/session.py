@@ -1,87 +1,70 @@
-"""Sessions made of blocking verbs: how a driver that works in plain functions is awaited."""
+"""Sessions made from an executor: a driver says where its verbs run, and writes no verb twice.
+
+The signature of a verb stands in the contract (`driver.py`) and in the executor that carries it
+out. A session passes each on: to its `read`, or to one of its ways to write.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from functools import partial
+from typing import ClassVar, Generic, TypeVar, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from holdfast.records.driver import Session
 
-    from holdfast.errors import ConflictError
-    from holdfast.records.driver import Figures, Select, Update, Values
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Column, Predicate
-
-E = TypeVar("E")
-T = TypeVar("T")
+V = TypeVar("V")
+F = TypeVar("F")
 
 
-class Verbs(Protocol):
-    """`Reader` and `Writer` (see `driver.py`) as plain functions."""
-
-    def get(self, model: Model[E], key: object) -> E | None: ...
-    def find(self, select: Select[E]) -> list[E]: ...
-    def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]: ...
-    def figures(self, query: Figures[E]) -> list[Values]: ...
-    def insert(
-        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
-    ) -> list[Row | ConflictError]: ...
-    def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None: ...
-    def patch(self, update: Update[E]) -> E | None: ...
-    def update(self, update: Update[E]) -> int: ...
-    def upsert(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]: ...
-    def delete(self, model: Model[E], where: Predicate) -> int: ...
+def _passed(verb: F, *ways: str) -> F:  # noqa: ARG001 - its type is what counts
+    """Return a verb of the contract that a session passes on, to the first of *ways* it has."""
+    return cast("F", _Passed(ways))
 
 
-V = TypeVar("V", bound=Verbs)
+class _Passed:
+    """Makes a session's verb: its way to run, and what the executor has by the same name.
+
+    Both are bound by `partial`, so that a call goes straight to the session's own method.
+    """
+
+    def __init__(self, ways: tuple[str, ...]) -> None:
+        self._ways = ways
+        self._name = ""
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._name = name
+
+    def __get__(self, session: VerbSession[object] | None, owner: object = None) -> object:
+        if session is None:
+            return self
+        way = next(each for each in self._ways if hasattr(session, each))
+        made = partial(getattr(session, way), getattr(session.executor, self._name))
+        if session.keeps_verbs:
+            vars(session)[self._name] = made
+        return made
 
 
 class VerbSession(Generic[V]):
-    """A session whose subclass says where reads and writes run."""
+    """A session whose subclass says where the verbs of an executor, a *V*, run.
 
-    async def read(self, work: Callable[[V], T]) -> T:
-        raise NotImplementedError
+    The executor has the contract's verbs by their names, plain functions or awaited ones. The
+    subclass has two awaited methods, `read` and `write`: each is given a verb, as a function of
+    the executor, and the verb's arguments, and returns what the verb does. A write is kept as a
+    whole, or nothing of it. Where it has them too, `write_one` is given the verbs that change rows
+    with one statement at the most, and `write_rows` the insertion of rows.
+    """
 
-    async def write(self, work: Callable[[V], T]) -> T:
-        raise NotImplementedError
+    executor: type[V]
+    """The class of the executor."""
+    keeps_verbs: ClassVar[bool] = False
+    """Each verb is kept once it was used: for a session that lives long, as it makes a cycle."""
 
-    async def write_one(self, work: Callable[[V], T]) -> T:
-        """Do *work*, which changes rows with one statement at the most."""
-        return await self.write(work)
-
-    async def get(self, model: Model[E], key: object) -> E | None:
-        return await self.read(lambda verbs: verbs.get(model, key))
-
-    async def find(self, select: Select[E]) -> list[E]:
-        return await self.read(lambda verbs: verbs.find(select))
-
-    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
-        return await self.read(lambda verbs: verbs.values(select, columns))
-
-    async def figures(self, query: Figures[E]) -> list[Values]:
-        return await self.read(lambda verbs: verbs.figures(query))
-
-    async def insert(
-        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
-    ) -> list[Row | ConflictError]:
-        write = self.write_one if atomic and len(rows) == 1 else self.write
-        return await write(lambda verbs: verbs.insert(model, rows, atomic=atomic))
-
-    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        return await self.write_one(lambda verbs: verbs.replace(model, row, expected))
-
-    async def patch(self, update: Update[E]) -> E | None:
-        return await self.write_one(lambda verbs: verbs.patch(update))
-
-    async def update(self, update: Update[E]) -> int:
-        return await self.write_one(lambda verbs: verbs.update(update))
-
-    async def upsert(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        return await self.write(lambda verbs: verbs.upsert(model, rows, on))
-
-    async def delete(self, model: Model[E], where: Predicate) -> int:
-        return await self.write_one(lambda verbs: verbs.delete(model, where))
+    get = _passed(Session.get, "read")
+    find = _passed(Session.find, "read")
+    values = _passed(Session.values, "read")
+    aggregate = _passed(Session.aggregate, "read")
+    insert = _passed(Session.insert, "write_rows", "write")
+    replace = _passed(Session.replace, "write_one", "write")
+    patch = _passed(Session.patch, "write_one", "write")
+    update = _passed(Session.update, "write_one", "write")
+    upsert = _passed(Session.upsert, "write")
+    delete = _passed(Session.delete, "write_one", "write")

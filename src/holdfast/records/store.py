@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from holdfast.capability import require
 from holdfast.errors import (
     ConfigurationError,
     InvalidQueryError,
@@ -14,20 +15,21 @@ from holdfast.errors import (
     SerializationError,
     TransactionError,
 )
-from holdfast.records.driver import TransactionOptions
-from holdfast.records.loading import reference
-from holdfast.records.model import Model, model_of
-from holdfast.records.relation import Many
+from holdfast.health import Health, probed
+from holdfast.opening import Opening
+from holdfast.records.driver import StoreCapability, TransactionOptions
+from holdfast.records.model_set import models_of
 from holdfast.records.repository import Repository
-from holdfast.records.structure import checked_verify, verify_structure
-from holdfast.records.transaction import Savepoint, Transaction, current
+from holdfast.records.schema_diff import checked_verify, verify_schema
+from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
+from holdfast.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-    from types import TracebackType
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from holdfast.records.driver import Driver, Isolation
-    from holdfast.records.structure import Verify
+    from holdfast.records.model import Model
+    from holdfast.records.schema_diff import Verify
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -41,8 +43,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+async def _sleep(seconds: float) -> None:
+    from asyncio import sleep  # noqa: PLC0415 - slow to import, and needed after a clash alone
+
+    await sleep(seconds)
+
+
 class Store:
-    """Entities in one backend: `async with open_store(url, [Project, Video]) as store`."""
+    """An open backend and the entities that live in it, as `open_store` gives it.
+
+    Safe among tasks of one event loop. It can be used between the beginning and the end of the
+    block that opened it.
+    """
 
     def __init__(
         self,
@@ -50,39 +62,53 @@ class Store:
         entities: Iterable[type],
         *,
         clock: Callable[[], datetime] = utc_now,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Callable[[float], Awaitable[None]] = _sleep,
         verify: Verify = "exact",
     ) -> None:
         self.driver = driver
-        self._verify: Verify = checked_verify(verify)
+        self.verify: Verify = checked_verify(verify)
         self.now = clock
         self._pause = pause
         self.models = models_of(entities)
         self._known = {id(model) for model in self.models}
+        if any(model.adapter is not None for model in self.models):
+            self._require(StoreCapability.MAPPED_CLASSES)
+        self._counts = TransactionCounts()
+        self._retries = 0
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self.driver.open(self.models)
-            await verify_structure(self.driver, self.driver.name, self._verify)
-        except BaseException:
-            await self.driver.close()
-            raise
-        return self
+    @property
+    def capabilities(self) -> frozenset[StoreCapability]:
+        """What this backend can do of what not every backend can."""
+        return self.driver.capabilities
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
+    async def health(self) -> Health:
+        """Return how the backend answers one round trip. A backend that is away raises nothing."""
+        return await probed(self.driver.probe)
 
-    async def close(self) -> None:
-        """Let go of connections and threads. Idempotent."""
-        await self.driver.close()
+    def stats(self) -> Stats:
+        """Return what was done since the store was opened, without any I/O.
+
+        Counters: `committed` and `rolled_back`, the transactions that a `transaction()` block
+        ended; `retries`, the times that `retrying` began again; and the driver's own. Gauges: the
+        driver's own, such as the connections of a pool.
+        """
+        own = self.driver.stats()
+        counters = {
+            **own.counters,
+            "committed": self._counts.committed,
+            "rolled_back": self._counts.rolled_back,
+            "retries": self._retries,
+        }
+        return Stats(own.operations, counters, own.gauges)
+
+    def _require(self, capability: StoreCapability) -> None:
+        require(capability, self.driver.capabilities, self.driver.name)
 
     def repository(self, entity: type[E]) -> Repository[E]:
-        """Return the repository of *entity*. Raises ConfigurationError for a foreign one."""
+        """Return the repository of *entity*.
+
+        Raises ConfigurationError for a class that the store was not opened with.
+        """
         return Repository(entity, self)
 
     def require(self, model: Model[E]) -> None:
@@ -102,7 +128,9 @@ class Store:
         """
         outer = current(self.driver)
         if outer is None:
-            return Transaction(self.driver, TransactionOptions(isolation, read_only))
+            self._require(StoreCapability.TRANSACTIONS)
+            options = TransactionOptions(isolation, read_only)
+            return Transaction(self.driver, options, self._counts)
         if isolation is not None and isolation != outer.options.isolation:
             raise TransactionError(
                 f"a transaction inside another can't ask for isolation={isolation!r}; "
@@ -121,10 +149,10 @@ class Store:
     ) -> T:
         """Return what *work* returns, done in a transaction, and done again when that clashed.
 
-        It is done anew, from its beginning, when the transaction ends in SerializationError or
-        LockTimeoutError, up to *attempts* times in all, with growing random pauses between; so it
-        should change nothing but the store. Raises TransactionError inside a transaction, which
-        could not be done again alone.
+        It is done again, from its beginning, when the transaction ends in SerializationError or
+        LockTimeoutError, up to *attempts* times in all, with growing random pauses between (at
+        most a second each); so it should change nothing but the store. Raises TransactionError
+        inside a transaction, which could not be done again alone.
         """
         if current(self.driver) is not None:
             raise TransactionError("retrying inside a transaction: retry the outer one instead")
@@ -137,66 +165,34 @@ class Store:
             except (SerializationError, LockTimeoutError):
                 if attempt == attempts:
                     raise
+            self._retries += 1
             await self._pause(random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt)))  # noqa: S311
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def create_schema(self) -> None:
-        """Create what is missing of the entities' structure; what is there is left as it is."""
+        """Create what is missing of the entities' tables; what is there is left as it is."""
         await self.driver.create_schema()
 
     async def drop_schema(self) -> None:
-        """Remove the entities' structure with all rows in it."""
+        """Remove the entities' tables with all rows in them."""
         await self.driver.drop_schema()
 
 
-def models_of(entities: Iterable[type]) -> tuple[Model[object], ...]:
-    """Return the models of *entities*, each once.
+def opening(store: Store) -> Opening[Store]:
+    """Return what connects *store* when it is entered, and closes it at the end of the block.
 
-    Raises ConfigurationError when they don't fit together in one store.
+    `open_store` does this with the backend that a URL names; a backend of one's own is opened by
+    `opening(Store(driver, entities))`. Entering raises SchemaMismatchError, and what the driver's
+    `open` raises.
     """
-    models: tuple[Model[object], ...] = tuple(
-        dict.fromkeys(_adopted(entity) for entity in entities)
-    )
-    _check_models(models)
-    return models
+    return Opening(_connected(store), "store")
 
 
-def _adopted(entity: type[E]) -> Model[E]:
-    if "__holdfast__" in getattr(entity, "__dict__", {}):
-        return model_of(entity)
-    # Half of all start-up is SQLAlchemy, which not every store needs.
-    from holdfast.records.alchemy.mapped import adopted  # noqa: PLC0415
-
-    return adopted(entity)
-
-
-def _check_models(models: tuple[Model[object], ...]) -> None:
-    tables: dict[str, str] = {}
-    for model in models:
-        table = model.table.lower()  # SQLite and MariaDB can't tell Foo and foo apart
-        if table in tables:
-            raise ConfigurationError(
-                f"{model.name} and {tables[table]} both live in the table {model.table!r}"
-            )
-        tables[table] = model.name
-    for model in models:
-        for spec in model.references:
-            assert spec.reference is not None
-            target: Model[object] = model_of(spec.reference.target())
-            if target not in models:
-                raise ConfigurationError(
-                    f"{model.name}.{spec.name} refers to {target.name}, "
-                    "which the store was not opened with; add it to the entities"
-                )
-            if target.key.type.kind is not spec.type.kind:
-                raise ConfigurationError(
-                    f"{model.name}.{spec.name} is a {spec.type.kind.value}, "
-                    f"but the key of {target.name} is a {target.key.type.kind.value}"
-                )
-        for relation in model.relations.values():
-            target = model_of(relation.target)
-            if target not in models:
-                raise ConfigurationError(
-                    f"{relation!r} leads to {target.name}, which the store was not opened with"
-                )
-            reference(target if isinstance(relation, Many) else model, relation)
+@asynccontextmanager
+async def _connected(store: Store) -> AsyncIterator[Store]:
+    try:
+        await store.driver.open(store.models)
+        await verify_schema(store.driver, store.driver.name, store.verify)
+        yield store
+    finally:
+        await store.driver.close()

@@ -1,7 +1,7 @@
 """The blocking twin of records: the same names without `await`.
 
-Nothing is implemented here. A blocking store's I/O never suspends, so each coroutine of the async
-API is stepped to its end by hand (see `holdfast.blocking`). Threads may share a store.
+A blocking store's I/O never suspends, so each coroutine of the async API is stepped to its end by
+hand (see `holdfast.blocking`). Threads may share a store.
 """
 
 from __future__ import annotations
@@ -9,34 +9,33 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from holdfast.blocking import iterate, run
+from holdfast.blocking import BlockingTwin, blocking, documented_by, iterate, run
 from holdfast.errors import TransactionError
-from holdfast.records.opening import open_blocking
+from holdfast.opening import BlockingOpening
+from holdfast.records.connect import open_blocking
 from holdfast.records.repository import Repository as AsyncRepository
+from holdfast.records.store import Store as AsyncStore
 from holdfast.records.store import utc_now
+from holdfast.records.transaction import Transaction as AsyncTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
     from datetime import datetime
     from types import TracebackType
 
-    import sqlalchemy as sa
-    from sqlalchemy.orm import Session as OrmSession
-
-    from holdfast.records.driver import Isolation
-    from holdfast.records.page import BatchResult, Page, Upserted
-    from holdfast.records.store import Store as AsyncStore
-    from holdfast.records.structure import Verify
-    from holdfast.records.transaction import Savepoint as AsyncSavepoint
-    from holdfast.records.transaction import Transaction as AsyncTransaction
-    from holdfast.records.wording import (
-        Changing,
+    from holdfast.opening import Opening
+    from holdfast.records.argument_types import (
+        AnyField,
         Condition,
-        Figure,
-        Loading,
-        Named,
+        FieldArgument,
         Ordering,
+        RelationArgument,
     )
+    from holdfast.records.driver import Isolation, StoreCapability
+    from holdfast.records.options import StoreOptions
+    from holdfast.records.schema_diff import Verify
+    from holdfast.records.transaction import Savepoint as AsyncSavepoint
+    from holdfast.stats import Stats
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -49,34 +48,48 @@ def open_store(
     url: str,
     entities: Iterable[type],
     *,
+    options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
-) -> Store:
-    """Return a blocking store of *entities* at *url*; see `holdfast.open_store`."""
-    return Store(open_blocking(url, entities, clock=clock, verify=verify))
+) -> BlockingOpening[Store]:
+    """Return what opens a blocking store of *entities*, to be entered by `with`.
+
+    The parameters and what they raise are those of `holdfast.open_store`.
+    """
+    opened = open_blocking(url, entities, options=options, clock=clock, verify=verify)
+    return BlockingOpening(_stepped(opened), "store")
 
 
-class Store:
-    """Entities in one backend: `with open_store(url, [Project, Video]) as store`."""
+@contextmanager
+def _stepped(opened: Opening[AsyncStore]) -> Iterator[Store]:
+    store = run(opened.__aenter__())
+    try:
+        yield Store(store)
+    finally:
+        run(opened.__aexit__(None, None, None))
+
+
+class Store(BlockingTwin[AsyncStore]):
+    """An open backend and the entities that live in it, blocking. Threads may share it.
+
+    `asynchronous` is the async API over the same blocking I/O, for coroutines handed to `run`.
+    """
 
     def __init__(self, store: AsyncStore) -> None:
         self.asynchronous = store
-        """The async API over the same blocking I/O, for coroutines handed to `run`."""
 
-    def __enter__(self) -> Self:
-        run(self.asynchronous.__aenter__())
-        return self
+    health = blocking(AsyncStore.health)
+    create_schema = blocking(AsyncStore.create_schema)
+    drop_schema = blocking(AsyncStore.drop_schema)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    @property
+    def capabilities(self) -> frozenset[StoreCapability]:
+        """What this backend can do of what not every backend can."""
+        return self.asynchronous.capabilities
 
-    def close(self) -> None:
-        run(self.asynchronous.close())
+    @documented_by(AsyncStore.stats)
+    def stats(self) -> Stats:
+        return self.asynchronous.stats()
 
     def run(self, coroutine: Coroutine[object, None, T]) -> T:
         """Step *coroutine*, which uses `asynchronous`, to its end: a domain's async code, blocking.
@@ -85,14 +98,17 @@ class Store:
         """
         return run(coroutine)
 
+    @documented_by(AsyncStore.repository)
     def repository(self, entity: type[E]) -> Repository[E]:
         return Repository(entity, self)
 
+    @documented_by(AsyncStore.transaction)
     def transaction(
         self, *, isolation: Isolation | None = None, read_only: bool = False
     ) -> Transaction:
         return Transaction(self.asynchronous.transaction(isolation=isolation, read_only=read_only))
 
+    @documented_by(AsyncStore.retrying)
     def retrying(
         self, work: Callable[[], T], *, attempts: int = 5, isolation: Isolation | None = None
     ) -> T:
@@ -101,21 +117,20 @@ class Store:
 
         return run(self.asynchronous.retrying(stepped, attempts=attempts, isolation=isolation))
 
-    def create_schema(self) -> None:
-        run(self.asynchronous.create_schema())
-
-    def drop_schema(self) -> None:
-        run(self.asynchronous.drop_schema())
-
 
 class Transaction:
-    """A transaction or a part of one: `with store.transaction() as tx`."""
+    """A transaction or a part of one: `with store.transaction() as tx`.
+
+    It commits at the end of the block, and rolls back on any exception. Repositories of the store
+    take part by themselves inside the block, in this thread.
+    """
 
     def __init__(self, inner: AsyncTransaction | AsyncSavepoint) -> None:
         self._inner = inner
         self._entered: AsyncTransaction | None = None
 
     def __enter__(self) -> Self:
+        """Begin. Raises TransactionError the second time."""
         self._entered = run(self._inner.__aenter__())
         return self
 
@@ -125,110 +140,56 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Commit, or roll back when the block raised."""
         run(self._inner.__aexit__(kind, error, trace))
 
+    @documented_by(AsyncTransaction.after_commit)
     def after_commit(self, callback: Callable[[], object]) -> None:
-        """Call *callback* once the whole transaction is committed; never when it is not."""
-
         async def called() -> None:
             callback()
 
-        self._open.after_commit(called)
+        self.asynchronous.after_commit(called)
 
+    @documented_by(AsyncTransaction.savepoint)
     def savepoint(self) -> Transaction:
-        """Return a part of the transaction that is undone alone when its block raises."""
-        return Transaction(self._open.savepoint())
-
-    def execute(
-        self,
-        statement: sa.Executable,
-        parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
-    ) -> sa.Result[Any]:
-        return run(self._open.execute(statement, parameters))
-
-    def run_sync(self, work: Callable[[sa.Connection], T]) -> T:
-        return run(self._open.run_sync(work))
-
-    @contextmanager
-    def session(self) -> Iterator[OrmSession]:
-        loan = run(self._open.lent())
-        with self.savepoint(), loan.session() as session:
-            yield session
-            session.commit()
+        return Transaction(self.asynchronous.savepoint())
 
     @property
-    def _open(self) -> AsyncTransaction:
+    def asynchronous(self) -> AsyncTransaction:
+        """The async transaction that this one steps. Raises TransactionError before the block."""
         if self._entered is None:
             raise TransactionError("the transaction is not open; use `with`")
         return self._entered
 
 
-class Repository(Generic[E]):
-    """The entities of one kind in a store; each method is its async namesake's, blocking."""
+class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
+    """The entities of one kind in a store, blocking: `Repository(Video, store)`."""
 
     def __init__(self, entity: type[E], store: Store) -> None:
         self.asynchronous = AsyncRepository(entity, store.asynchronous)
 
-    def get(self, key: object, *, load: Sequence[Loading] = ()) -> E | None:
-        return run(self.asynchronous.get(key, load=load))
+    get = blocking(AsyncRepository[E].get)
+    get_one = blocking(AsyncRepository[E].get_one)
+    get_many = blocking(AsyncRepository[E].get_many)
+    find = blocking(AsyncRepository[E].find)
+    first = blocking(AsyncRepository[E].first)
+    one = blocking(AsyncRepository[E].one)
+    page = blocking(AsyncRepository[E].page)
 
-    def get_one(self, key: object, *, load: Sequence[Loading] = ()) -> E:
-        return run(self.asynchronous.get_one(key, load=load))
-
-    def get_many(self, keys: Iterable[object], *, load: Sequence[Loading] = ()) -> list[E | None]:
-        return run(self.asynchronous.get_many(keys, load=load))
-
-    def find(
-        self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
-        limit: int | None = None,
-        offset: int = 0,
-        load: Sequence[Loading] = (),
-    ) -> list[E]:
-        return run(
-            self.asynchronous.find(*where, order_by=order_by, limit=limit, offset=offset, load=load)
-        )
-
-    def first(
-        self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
-        load: Sequence[Loading] = (),
-    ) -> E | None:
-        return run(self.asynchronous.first(*where, order_by=order_by, load=load))
-
-    def one(self, *where: Condition, load: Sequence[Loading] = ()) -> E:
-        return run(self.asynchronous.one(*where, load=load))
-
-    def page(
-        self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
-        size: int = 50,
-        cursor: str | None = None,
-        total: bool = False,
-        load: Sequence[Loading] = (),
-    ) -> Page[E]:
-        return run(
-            self.asynchronous.page(
-                *where, order_by=order_by, size=size, cursor=cursor, total=total, load=load
-            )
-        )
-
+    @documented_by(AsyncRepository.stream)
     def stream(
         self,
         *where: Condition,
         order_by: Ordering | Sequence[Ordering] = (),
         batch: int = 500,
-        load: Sequence[Loading] = (),
+        load: Sequence[RelationArgument] = (),
     ) -> Iterator[E]:
         return iterate(self.asynchronous.stream(*where, order_by=order_by, batch=batch, load=load))
 
     @overload
     def select(  # pyright: ignore[reportOverlappingOverload]
         self,
-        first: Named[A],
+        first: FieldArgument[A],
         /,
         *,
         where: Condition | Sequence[Condition] = (),
@@ -239,8 +200,8 @@ class Repository(Generic[E]):
     @overload
     def select(
         self,
-        first: Named[A],
-        second: Named[B],
+        first: FieldArgument[A],
+        second: FieldArgument[B],
         /,
         *,
         where: Condition | Sequence[Condition] = (),
@@ -251,9 +212,9 @@ class Repository(Generic[E]):
     @overload
     def select(
         self,
-        first: Named[A],
-        second: Named[B],
-        third: Named[C],
+        first: FieldArgument[A],
+        second: FieldArgument[B],
+        third: FieldArgument[C],
         /,
         *,
         where: Condition | Sequence[Condition] = (),
@@ -264,15 +225,16 @@ class Repository(Generic[E]):
     @overload
     def select(
         self,
-        *fields: Named[Any],
+        *fields: AnyField,
         where: Condition | Sequence[Condition] = (),
         order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[object, ...]]: ...
+    @documented_by(AsyncRepository.select)
     def select(
         self,
-        *fields: Named[Any],
+        *fields: AnyField,
         where: Condition | Sequence[Condition] = (),
         order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
@@ -284,48 +246,16 @@ class Repository(Generic[E]):
             )
         )
 
-    def aggregate(
-        self,
-        *figures: Figure,
-        where: Condition | Sequence[Condition] = (),
-        by: Named[Any] | Sequence[Named[Any]] = (),
-    ) -> list[tuple[object, ...]]:
-        return run(self.asynchronous.aggregate(*figures, where=where, by=by))
-
-    def count(self, *where: Condition) -> int:
-        return run(self.asynchronous.count(*where))
-
-    def exists(self, *where: Condition) -> bool:
-        return run(self.asynchronous.exists(*where))
-
-    def add(self, entity: E) -> E:
-        return run(self.asynchronous.add(entity))
-
-    def add_many(self, entities: Iterable[E], *, atomic: bool = True) -> BatchResult[E]:
-        return run(self.asynchronous.add_many(entities, atomic=atomic))
-
-    def update(self, entity: E) -> E:
-        return run(self.asynchronous.update(entity))
-
-    def patch(self, key: object, *changes: Changing, when: Condition | None = None) -> E:
-        return run(self.asynchronous.patch(key, *changes, when=when))
-
-    def upsert(self, entity: E, *, on: Sequence[Named[Any]] = ()) -> Upserted[E]:
-        return run(self.asynchronous.upsert(entity, on=on))
-
-    def upsert_many(
-        self, entities: Iterable[E], *, on: Sequence[Named[Any]] = ()
-    ) -> list[Upserted[E]]:
-        return run(self.asynchronous.upsert_many(entities, on=on))
-
-    def update_where(self, *where: Condition, changes: Changing | Sequence[Changing]) -> int:
-        return run(self.asynchronous.update_where(*where, changes=changes))
-
-    def delete(self, key: object, *, version: int | None = None) -> bool:
-        return run(self.asynchronous.delete(key, version=version))
-
-    def delete_many(self, keys: Iterable[object]) -> int:
-        return run(self.asynchronous.delete_many(keys))
-
-    def delete_where(self, *where: Condition) -> int:
-        return run(self.asynchronous.delete_where(*where))
+    aggregate = blocking(AsyncRepository[E].aggregate)
+    count = blocking(AsyncRepository[E].count)
+    exists = blocking(AsyncRepository[E].exists)
+    add = blocking(AsyncRepository[E].add)
+    add_many = blocking(AsyncRepository[E].add_many)
+    update = blocking(AsyncRepository[E].update)
+    patch = blocking(AsyncRepository[E].patch)
+    upsert = blocking(AsyncRepository[E].upsert)
+    upsert_many = blocking(AsyncRepository[E].upsert_many)
+    update_where = blocking(AsyncRepository[E].update_where)
+    delete = blocking(AsyncRepository[E].delete)
+    delete_many = blocking(AsyncRepository[E].delete_many)
+    delete_where = blocking(AsyncRepository[E].delete_where)

@@ -1,22 +1,25 @@
-"""What text is on every backend: which can be kept, and how case is folded."""
+"""Text as every backend keeps it: what is refused, and how case is folded."""
 
 from __future__ import annotations
 
 
-class Unfit(Exception):  # noqa: N818 - never leaves the package: it becomes InvalidValueError
+class ValueRejected(Exception):  # noqa: N818 - never leaves the package: it becomes InvalidValueError
     """Why a value can't be stored; its message is the reason."""
 
 
 def check_text(value: str) -> str:
-    """Return *value*; raises Unfit for NUL and lone surrogates, which no UTF-8 store can keep."""
+    """Return *value*.
+
+    Raises ValueRejected for NUL and lone surrogates, which no UTF-8 store can keep.
+    """
     if "\0" in value:
-        raise Unfit("contains the NUL character")
+        raise ValueRejected("contains the NUL character")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise Unfit(
-                f"contains a lone surrogate at position {error.start}, which is no text"
+            raise ValueRejected(
+                f"contains a lone surrogate at position {error.start}, which is not text"
             ) from None
     return value
 

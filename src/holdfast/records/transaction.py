@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from holdfast.errors import TransactionError, UnsupportedError
-from holdfast.records.driver import Lends
+from holdfast.capability import require
+from holdfast.errors import TransactionError
+from holdfast.records.driver import StoreCapability
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from contextvars import Token
     from types import TracebackType
 
-    import sqlalchemy as sa
-    from sqlalchemy.ext.asyncio import AsyncSession
-
     from holdfast.records.driver import (
+        Borrower,
         Driver,
         DriverTransaction,
-        Loan,
         Session,
         TransactionOptions,
     )
-
-T = TypeVar("T")
 
 Callback = Callable[[], Awaitable[object]]
 
@@ -49,13 +44,12 @@ def session_of(driver: Driver) -> Session:
     return driver.session() if transaction is None else transaction.work
 
 
-@runtime_checkable
-class Watchful(Protocol):
-    """A loan that sees when a statement of the borrower's ends the transaction."""
+@dataclass(slots=True)
+class TransactionCounts:
+    """How many transactions of a store were committed and undone since it was opened."""
 
-    def check(self) -> None:
-        """Raises TransactionError when one has."""
-        ...
+    committed: int = 0
+    rolled_back: int = 0
 
 
 class Transaction:
@@ -66,16 +60,18 @@ class Transaction:
     in tasks that are started there and end there.
     """
 
-    def __init__(self, driver: Driver, options: TransactionOptions) -> None:
+    def __init__(
+        self, driver: Driver, options: TransactionOptions, counts: TransactionCounts
+    ) -> None:
         self.driver = driver
         self.options = options
+        self._counts = counts
         self._work: DriverTransaction | None = None
         self._over = False
         self._savepoints: list[tuple[Savepoint, int]] = []
         self._token: Token[tuple[Transaction, ...]] | None = None
         self._afterwards: list[Callback] = []
-        self._loan: Loan | None = None
-        self._watch: Watchful | None = None
+        self._borrower: Borrower | None = None
 
     def after_commit(self, callback: Callback) -> None:
         """Await *callback* once the whole transaction is committed; never when it is not.
@@ -93,12 +89,36 @@ class Transaction:
     def work(self) -> DriverTransaction:
         """Where to read and write. Raises TransactionError before the start and after the end.
 
-        A statement given to `execute` and its like may have been the end.
+        What a borrower of the connection ran may have been the end.
         """
         work = self._begun()
-        if self._watch is not None:
-            self._watch.check()
+        if self._borrower is not None:
+            self._borrower.check()
         return work
+
+    @property
+    def lender(self) -> DriverTransaction:
+        """The driver's transaction, for what borrows its connection: see `lend_to`.
+
+        Raises UnsupportedError where the backend lends none, else what `work` raises.
+        """
+        driver = self.driver
+        require(StoreCapability.SQL_STATEMENTS, driver.capabilities, driver.name)
+        return self.work
+
+    @property
+    def borrower(self) -> Borrower | None:
+        """What was lent the transaction's connection, if anything was."""
+        return self._borrower
+
+    def lend_to(self, borrower: Borrower) -> None:
+        """Note that *borrower* has the connection too: asked before each use, closed at the end.
+
+        Raises TransactionError when something has it already.
+        """
+        if self._borrower is not None:
+            raise TransactionError("the transaction's connection is lent already")
+        self._borrower = borrower
 
     def _begun(self) -> DriverTransaction:
         if self._over:
@@ -110,56 +130,16 @@ class Transaction:
             raise TransactionError("the transaction is not open; use `async with`")
         return self._work
 
-    async def execute(
-        self,
-        statement: sa.Executable,
-        parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
-    ) -> sa.Result[Any]:
-        """Run a *statement* of SQLAlchemy's in this transaction and return its result, fetched.
-
-        It sees what the transaction has written, and is committed or undone with it. One that
-        fails is undone by itself, with SQLAlchemy's own error; but SerializationError,
-        LockTimeoutError and the like are raised for what trying again may help with.
-        Raises TransactionError when the statement ended the transaction, and so does the block's
-        end then: COMMIT, ROLLBACK, and on MariaDB CREATE and the like, which commit by themselves.
-        Raises UnsupportedError where the backend is no SQL database.
-        """
-        return await (await self.lent()).execute(statement, parameters)
-
-    async def run_sync(self, work: Callable[[sa.Connection], T]) -> T:
-        """Return what *work* returns, plain code that is given SQLAlchemy's blocking connection."""
-        return await (await self.lent()).run(work)
-
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncSession]:
-        """Give a session of SQLAlchemy's that works in this transaction.
-
-        At the end of the block it is flushed, and what it did is the transaction's; an exception
-        undoes what it did. Its own commit() and rollback() reach no further back than the block.
-        """
-        loan = await self.lent()
-        async with self.savepoint():
-            async with loan.async_session() as session:
-                yield session
-                await session.commit()
-
-    async def lent(self) -> Loan:
-        """Return the transaction's connection as lent to SQLAlchemy, until the end."""
-        work = self.work
-        if self._loan is None:
-            if not isinstance(work, Lends):
-                raise UnsupportedError("SQLAlchemy's statements and sessions", self.driver.name)
-            loan = work.lend()
-            await loan.open()
-            self._loan = loan
-            self._watch = loan if isinstance(loan, Watchful) else None
-        return self._loan
-
     def savepoint(self) -> Savepoint:
-        """Return a part of the transaction that is undone alone when its block raises."""
+        """Return a part of the transaction that is undone alone when its block raises.
+
+        Raises UnsupportedError where the backend has no savepoints.
+        """
+        require(StoreCapability.SAVEPOINTS, self.driver.capabilities, self.driver.name)
         return Savepoint(self)
 
     async def __aenter__(self) -> Self:
+        """Begin. Raises TransactionError the second time, and what `Driver.begin` raises."""
         if self._work is not None:
             raise TransactionError("a transaction is entered once")
         self._work = await self.driver.begin(self.options)
@@ -177,21 +157,27 @@ class Transaction:
         if self._token is not None:
             _open.reset(self._token)
         try:
-            if self._loan is not None:
-                await self._loan.close()
-            known = error is not None and not isinstance(error, Exception)  # cancelled
-            if self._watch is not None and not known and not isinstance(error, TransactionError):
-                self._watch.check()
+            if self._borrower is not None:
+                await self._borrower.close()
+                cancelled = error is not None and not isinstance(error, Exception)
+                if not cancelled and not isinstance(error, TransactionError):
+                    self._borrower.check()
         except BaseException:
-            await work.rollback()
+            await self._undo(work)
             raise
         if error is not None:
-            await work.rollback()
+            await self._undo(work)
             return
         await work.commit()
+        self._counts.committed += 1
         await _run_all(self._afterwards)
 
+    async def _undo(self, work: DriverTransaction) -> None:
+        self._counts.rolled_back += 1
+        await work.rollback()
+
     def push(self, savepoint: Savepoint) -> None:
+        """Note that *savepoint* is now the innermost."""
         self._savepoints.append((savepoint, len(self._afterwards)))
 
     def pop(self, savepoint: Savepoint, *, undone: bool) -> None:

@@ -20,8 +20,8 @@ from decimal import Context, Decimal, InvalidOperation
 from uuid import UUID
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.document import INT_MAX, INT_MIN, copy_json
-from holdfast.records.text import Unfit, check_text
+from holdfast.records.json_values import INT_MAX, INT_MIN, copy_json
+from holdfast.records.text import ValueRejected, check_text
 
 if typing.TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -65,7 +65,7 @@ class ValueType:
     nullable: bool
     bounds: Bounds
     check: Callable[[object], object]
-    """Return the row value for an entity's value; raises Unfit. Never sees None."""
+    """Return the row value for an entity's value; raises ValueRejected. Never sees None."""
     load: Callable[[object], object] | None
     """Return the entity's value for a row value; None where they are the same."""
 
@@ -117,7 +117,7 @@ def _check_int(value: object) -> int:
             raise _wrong("int", value)
         value = int(value)
     if not INT_MIN <= value <= INT_MAX:
-        raise Unfit(f"{value} does not fit in 64 bits")
+        raise ValueRejected(f"{value} does not fit in 64 bits")
     return value
 
 
@@ -128,9 +128,9 @@ def _check_float(value: object) -> float:
         try:
             value = float(value)
         except OverflowError:
-            raise Unfit("the integer is too large for a float") from None
+            raise ValueRejected("the integer is too large for a float") from None
     if not math.isfinite(value):
-        raise Unfit(f"{value} is not a finite number")
+        raise ValueRejected(f"{value} is not a finite number")
     return value + 0.0  # -0.0 becomes 0.0, which some backends can't tell apart
 
 
@@ -141,7 +141,7 @@ def _text_check(max_length: int | None) -> Callable[[object], str]:
                 raise _wrong("str", value)
             value = str.__str__(value)
         if max_length is not None and len(value) > max_length:
-            raise Unfit(f"{len(value)} characters, at most {max_length} are allowed")
+            raise ValueRejected(f"{len(value)} characters, at most {max_length} are allowed")
         return check_text(value)
 
     return check
@@ -153,7 +153,7 @@ def _bytes_check(max_length: int | None) -> Callable[[object], bytes]:
             raise _wrong("bytes", value)
         value = bytes(value)
         if max_length is not None and len(value) > max_length:
-            raise Unfit(f"{len(value)} bytes, at most {max_length} are allowed")
+            raise ValueRejected(f"{len(value)} bytes, at most {max_length} are allowed")
         return value
 
     return check
@@ -175,15 +175,17 @@ def _decimal_check(bounds: Bounds) -> Callable[[object], Decimal]:
         if not isinstance(value, Decimal):
             raise _wrong("Decimal", value)
         if not value.is_finite():
-            raise Unfit(f"{value} is not a finite number")
+            raise ValueRejected(f"{value} is not a finite number")
         if value.copy_abs() >= limit:
-            raise Unfit(f"{value} has more than {precision - scale} digits before the point")
+            raise ValueRejected(
+                f"{value} has more than {precision - scale} digits before the point"
+            )
         try:
             exact = value.quantize(step, context=EXACT)
         except InvalidOperation:
-            raise Unfit(f"{value} has more digits than can be kept") from None
+            raise ValueRejected(f"{value} has more digits than can be kept") from None
         if exact != value:
-            raise Unfit(f"{value} has more than {scale} digits after the point")
+            raise ValueRejected(f"{value} has more than {scale} digits after the point")
         return exact or exact.copy_abs()  # -0 becomes 0
 
     return check
@@ -193,11 +195,11 @@ def _check_datetime(value: object) -> datetime:
     if not isinstance(value, datetime):
         raise _wrong("datetime", value)
     if value.tzinfo is None or value.utcoffset() is None:
-        raise Unfit(f"{value} has no time zone; use an aware datetime")
+        raise ValueRejected(f"{value} has no time zone; use an aware datetime")
     try:
         value = value.astimezone(UTC)
     except OverflowError:
-        raise Unfit(f"{value} is outside the years 1 to 9999 in UTC") from None
+        raise ValueRejected(f"{value} is outside the years 1 to 9999 in UTC") from None
     if type(value) is not datetime:
         value = datetime.combine(value.date(), value.time(), UTC)
     return value
@@ -213,7 +215,7 @@ def _check_time(value: object) -> time:
     if not isinstance(value, time):
         raise _wrong("time", value)
     if value.tzinfo is not None:
-        raise Unfit("a time of day is kept without a time zone")
+        raise ValueRejected("a time of day is kept without a time zone")
     return time(value.hour, value.minute, value.second, value.microsecond)
 
 
@@ -221,7 +223,7 @@ def _check_timedelta(value: object) -> timedelta:
     if not isinstance(value, timedelta):
         raise _wrong("timedelta", value)
     if not INT_MIN <= value // timedelta(microseconds=1) <= INT_MAX:
-        raise Unfit(f"{value} does not fit in 64 bits of microseconds")
+        raise ValueRejected(f"{value} does not fit in 64 bits of microseconds")
     return value if type(value) is timedelta else timedelta(0) + value
 
 
@@ -272,7 +274,7 @@ def _enum_type(
     for member in declared:
         try:
             check_value(member.value)
-        except Unfit as unfit:
+        except ValueRejected as unfit:
             raise ConfigurationError(f"{member}: {unfit}") from None
 
     def check(value: object) -> object:
@@ -322,7 +324,7 @@ def _structured_type(
     )
     if not structured and typing.get_origin(declared) not in (list, dict, tuple):
         raise ConfigurationError(
-            f"{declared!r} is no type that a field can hold; expected one of "
+            f"{declared!r} is not a type that a field can hold; expected one of "
             f"{', '.join(sorted(kind.__name__ for kind in _PLAIN))}, an Enum, dict, list, "
             "a dataclass or a pydantic model, each or None"
         )
@@ -337,7 +339,7 @@ def _structured_type(
         try:
             return copy_json(adapter().dump_python(value, mode="json", warnings="error"))
         except ValueError as error:  # pydantic's serialization errors are ValueErrors
-            raise Unfit(f"is no valid {name}: {error}") from None
+            raise ValueRejected(f"is not a valid {name}: {error}") from None
 
     return Kind.JSON, check, lambda value: adapter().validate_python(value)
 
@@ -360,5 +362,5 @@ def _is_pydantic_model(declared: type) -> bool:
     return pydantic is not None and issubclass(declared, pydantic.BaseModel)
 
 
-def _wrong(expected: str, value: object) -> Unfit:
-    return Unfit(f"expected {expected}, got {type(value).__name__}")
+def _wrong(expected: str, value: object) -> ValueRejected:
+    return ValueRejected(f"expected {expected}, got {type(value).__name__}")

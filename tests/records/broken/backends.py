@@ -90,8 +90,8 @@ class BentQueries(Bent):
     async def values(self, select, columns):
         return await self.inner.values(self.bend(select), columns)
 
-    async def figures(self, query):
-        return await self.inner.figures(self.bend(query))
+    async def aggregate(self, query):
+        return await self.inner.aggregate(self.bend(query))
 
 
 class BentValues(Bent):
@@ -121,8 +121,8 @@ class OffsetIsIgnored(Bent):
 
 
 class CountHonoursALimit(Bent):
-    async def figures(self, query):
-        return [(min(row[0], 5), *row[1:]) for row in await self.inner.figures(query)]
+    async def aggregate(self, query):
+        return [(min(row[0], 5), *row[1:]) for row in await self.inner.aggregate(query)]
 
 
 class NullsComeFirst(Bent):
@@ -614,5 +614,5 @@ class PatchesWriteAll(Shelf):
 
 
 class AFailedWriteStays(ShelfDriver):
-    async def write(self, work):
-        return work(self.verbs(self.models, self.state))
+    async def write(self, verb, *args, **kwargs):
+        return verb(self.executor(self.models, self.state), *args, **kwargs)

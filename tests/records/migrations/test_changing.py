@@ -203,13 +203,13 @@ async def test_nulls_without_a_default_are_refused_before_anything_is_changed(da
     path = await migrations.create("required")
     text = path.read_text()
     statements = text.partition("def upgrade() -> None:\n")[2]
-    assert statements.startswith("    parts.refuse_nulls('things', 'value')\n")
+    assert statements.startswith("    operations.refuse_nulls('things', 'value')\n")
     with pytest.raises(MigrationError, match="things has 1 row where value is null"):
         await migrations.upgrade()
     assert await values(database, first) == [None, 5]
     assert {each.kind for each in await migrations.check()} >= {"missing table", "missing column"}
-    mended = "parts.fill_nulls('things', 'value', parts.initially('int', 9))"
-    path.write_text(text.replace("parts.refuse_nulls('things', 'value')", mended))
+    mended = "operations.fill_nulls('things', 'value', operations.initial_value('int', 9))"
+    path.write_text(text.replace("operations.refuse_nulls('things', 'value')", mended))
     await migrations.upgrade()
     assert await migrations.check() == ()
     assert await values(database, Later) == [9, 5]

@@ -4,7 +4,7 @@ import pytest
 
 from holdfast import Entity, Field, Migrations, field, generated_key, open_store, ref
 from holdfast.errors import ConfigurationError, SchemaMismatchError
-from holdfast.records.drivers.sql import rows, verbs
+from holdfast.records.drivers.sql import server_executor, sqlite_executor
 from holdfast.sync import open_store as open_blocking
 from records.migrations.library import Note, NoteToo
 
@@ -166,14 +166,14 @@ async def test_a_table_more_is_made_by_create_schema_but_not_where_migrations_ru
 
 async def test_the_look_costs_one_statement(filled, monkeypatch):
     asked = []
-    for owner, name in ((rows.Rows, "fetched"), (verbs.ServerRows, "asked")):
-        original = getattr(owner, name)
+    for owner in (sqlite_executor.SQLiteExecutor, server_executor.ServerExecutor):
+        original = owner.asked
 
         def counted(self, sql, *, _original=original):
             asked.append(sql)
             return _original(self, sql)
 
-        monkeypatch.setattr(owner, name, counted)
+        monkeypatch.setattr(owner, "asked", counted)
     async with open_store(filled.url, BOTH):
         pass
     assert len(asked) == 1

@@ -18,7 +18,7 @@ from tools.services.server import Site
 
 from servers import absent, free_port
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 class OwnServer:

@@ -13,7 +13,7 @@ from tools.services.postgresql import POSTGRESQL
 from holdfast import open_store
 from holdfast.blocking import run
 from holdfast.errors import UnavailableError
-from holdfast.records.opening import open_blocking
+from holdfast.records.connect import open_blocking
 from records.sql.notes import ENTITIES, Counter, Note, end_sessions, sessions
 from records.sql.own_server import OwnServer
 
@@ -143,12 +143,12 @@ async def test_a_killed_server_loses_nothing_acknowledged_by_threads(server, sto
             each.result()
         run(check(blocking, account))
 
-    blocking = open_blocking(server.url, ENTITIES)
-    run(blocking.__aenter__())
+    opening = open_blocking(server.url, ENTITIES)
+    blocking = run(opening.__aenter__())
     try:
         await asyncio.to_thread(work)
     finally:
-        run(blocking.close())
+        run(opening.__aexit__(None, None, None))
 
 
 async def test_ended_sessions_are_replaced_and_no_read_fails(server, store):
@@ -167,14 +167,14 @@ async def test_blocking_reads_outlive_ended_sessions_too(server, store):
     await store.repository(Note).add(Note(id="a"))
 
     def work():
-        blocking = open_blocking(server.url, ENTITIES)
-        run(blocking.__aenter__())
+        opening = open_blocking(server.url, ENTITIES)
+        blocking = run(opening.__aenter__())
         notes = blocking.repository(Note)
         for _ in range(3):
             assert run(notes.get("a")).id == "a"
             assert end_sessions(server.url)
             assert run(notes.patch("a", Note.batch.increment(1))).id == "a", "it was known as dead"
-        run(blocking.close())
+        run(opening.__aexit__(None, None, None))
 
     await asyncio.to_thread(work)
     assert (await store.repository(Note).get_one("a")).batch == 3

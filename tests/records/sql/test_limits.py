@@ -74,6 +74,29 @@ async def test_a_statement_that_takes_too_long_is_stopped(store, url):
 # --- the pool -------------------------------------------------------------------------------
 
 
+async def test_the_pool_tells_what_it_holds_and_what_it_lost(url):
+    async with opened(url, pool_size=1, max_overflow=0) as store:
+        driver = store.driver
+        assert driver.stats().gauges == {
+            "connections_open": 1,
+            "connections_idle": 1,
+            "connections_waiting": 0,
+        }
+        async with store.transaction():
+            assert driver.stats().gauges["connections_idle"] == 0
+            probe = asyncio.create_task(driver.probe())
+            while not driver.stats().gauges["connections_waiting"]:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
+        await probe
+        assert driver.stats().gauges["connections_waiting"] == 0
+        assert driver.stats().counters == {"connections_opened": 1, "connections_lost": 0}
+
+        assert end_sessions(url) >= 1
+        await driver.probe()
+        assert driver.stats().counters == {"connections_opened": 2, "connections_lost": 1}
+        assert driver.stats().gauges["connections_open"] == 1
+
+
 async def test_no_more_connections_are_opened_than_were_said(store, url):
     async with opened(url, pool_size=2, max_overflow=1, pool_timeout=30) as small:
         notes = small.repository(Note)

@@ -1,6 +1,7 @@
 """Behind PgBouncer in transaction mode: many clients, few sessions, and nothing left in them."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import psycopg
@@ -32,30 +33,30 @@ class TestPgBouncer(StoreConformance):
 
 
 async def test_many_clients_share_few_sessions(bouncer, postgresql_url):
-    stores = [open_store(bouncer, ENTITIES) for _ in range(10)]
-    try:
-        for store in stores:
-            await store.__aenter__()
-        await stores[0].create_schema()
-        await stores[0].repository(Counter).add(Counter(id=1))
+    async with AsyncExitStack() as opened:
+        openings = [open_store(bouncer, ENTITIES) for _ in range(10)]
+        stores = [await opened.enter_async_context(each) for each in openings]
+        try:
+            await stores[0].create_schema()
+            await stores[0].repository(Counter).add(Counter(id=1))
 
-        async def work(store, number):
-            counters, notes = store.repository(Counter), store.repository(Note)
-            for each in range(10):
-                await counters.patch(1, Counter.total.increment(1))
-                async with store.transaction():
-                    made = await notes.add(Note(id=f"{number}-{each}", batch=number))
+            async def work(store, number):
+                counters, notes = store.repository(Counter), store.repository(Note)
+                for each in range(10):
                     await counters.patch(1, Counter.total.increment(1))
-                assert await notes.get(made.id) == made
-                assert await notes.count(Note.batch == number) == each + 1
+                    async with store.transaction():
+                        made = await notes.add(Note(id=f"{number}-{each}", batch=number))
+                        await counters.patch(1, Counter.total.increment(1))
+                    assert await notes.get(made.id) == made
+                    assert await notes.count(Note.batch == number) == each + 1
 
-        await asyncio.gather(*(work(stores[number % len(stores)], number) for number in range(40)))
-        assert (await stores[0].repository(Counter).get_one(1)).total == 800
-        assert len(await asyncio.to_thread(sessions, postgresql_url)) <= SESSIONS
-    finally:
-        await stores[0].drop_schema()
-        for store in stores:
-            await store.close()
+            await asyncio.gather(
+                *(work(stores[number % len(stores)], number) for number in range(40))
+            )
+            assert (await stores[0].repository(Counter).get_one(1)).total == 800
+            assert len(await asyncio.to_thread(sessions, postgresql_url)) <= SESSIONS
+        finally:
+            await stores[0].drop_schema()
 
 
 async def test_nothing_is_left_in_a_session_that_others_get(bouncer, postgresql_url):

@@ -6,8 +6,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-from holdfast import Predicate, Repository, Transaction, field_of
-from holdfast.records.conformance.entities import Author, Tally
+from holdfast import Predicate, Repository, Transaction
+from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
+from holdfast.records.conformance.sample_entities import Author, Tally
 
 
 async def use(authors: Repository[Author], tallies: Repository[Tally], key: UUID) -> str:
@@ -51,7 +52,7 @@ async def use_mapped(users: Repository[User], tx: Transaction) -> str:
     figures = await users.aggregate(sa.func.sum(User.age), by=User.active)
     await users.patch(1, {User.name: "x"}, field_of(User.age).to(5), when=User.age < 5)
     await users.upsert(User(name="a"), on=[User.name])
-    result: sa.Result[Any] = await tx.execute(sa.select(User))
-    async with tx.session() as session:
+    result: sa.Result[Any] = await execute(tx, sa.select(User))
+    async with orm_session(tx) as session:
         session.add(User(name="b"))
     return found[0].name + rows[0][0] + str(figures) + str(result)

@@ -2,8 +2,9 @@
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast import Repository, field_of
-from holdfast.records.conformance.entities import Author, Tally
+from holdfast import Repository
+from holdfast.integrations.sqlalchemy import field_of
+from holdfast.records.conformance.sample_entities import Author, Tally
 
 
 async def use(authors: Repository[Author]) -> None:

@@ -1,10 +1,10 @@
-"""What a backend gives to the suite, and the blocking cache in the clothes of the async one."""
+"""What a backend gives to the suite, and the blocking cache with the async one's methods."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from holdfast.blocking import run
 from holdfast.cache.cache import Cache
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from holdfast.cache import sync
-    from holdfast.cache.driver import Outcome
-    from holdfast.cache.health import Health, Statistics
+    from holdfast.cache.driver import CacheCapability
+    from holdfast.stats import Stats
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -45,65 +45,31 @@ class CacheHarness(ABC):
 async def blocking_cache(harness: CacheHarness) -> AsyncIterator[Cache[object]]:
     """Open the harness's blocking cache, so that a case written once runs on it too."""
     with harness.open_blocking() as cache:
-        yield _BlockingCache(cache)
+        yield _AwaitedCache(cache)
 
 
-class _BlockingCache(Cache[T]):
-    def __init__(self, cache: sync.Cache[T]) -> None:
-        self._blocking = cache
+class _AwaitedCache(Cache[T], Generic[T]):
+    """A blocking cache as an async one: it goes through `holdfast.cache.sync`."""
+
+    def __init__(self, blocking: sync.Cache[T]) -> None:
+        self.blocking = blocking
 
     def typed(self, kind: type[U]) -> Cache[U]:
-        return _BlockingCache(self._blocking.typed(kind))
+        return _AwaitedCache(self.blocking.typed(kind))
 
     @property
     def namespace(self) -> str:
-        return self._blocking.namespace
+        return self.blocking.namespace
 
     @property
-    def statistics(self) -> Statistics:
-        return self._blocking.statistics
+    def capabilities(self) -> frozenset[CacheCapability]:
+        return self.blocking.capabilities
 
-    def health(self) -> Health:
-        return self._blocking.health()
+    def stats(self) -> Stats:
+        return self.blocking.stats()
 
     async def get(self, key: str, default: object = None) -> Any:
-        return self._blocking.get(key, default)
-
-    async def get_many(self, keys: Iterable[str]) -> dict[str, T | None]:
-        return self._blocking.get_many(keys)
-
-    async def set(
-        self, key: str, value: T, *, ttl: float | None = None, tags: Iterable[str] = ()
-    ) -> Outcome:
-        return self._blocking.set(key, value, ttl=ttl, tags=tags)
-
-    async def set_many(
-        self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
-    ) -> Outcome:
-        return self._blocking.set_many(values, ttl=ttl, tags=tags)
-
-    async def add(self, key: str, value: T, *, ttl: float | None = None) -> bool:
-        return self._blocking.add(key, value, ttl=ttl)
-
-    async def delete(self, key: str) -> Outcome:
-        return self._blocking.delete(key)
-
-    async def increment(self, key: str, by: int = 1, *, ttl: float | None = None) -> int:
-        return self._blocking.increment(key, by, ttl=ttl)
-
-    async def expire(self, key: str, ttl: float | None) -> bool:
-        return self._blocking.expire(key, ttl)
-
-    async def ttl(self, key: str) -> float | None:
-        return self._blocking.ttl(key)
-
-    async def keys(self, pattern: str = "*") -> list[str]:
-        return self._blocking.keys(pattern)
-
-    async def invalidate(
-        self, *, keys: Iterable[str] = (), tags: Iterable[str] = (), pattern: str | None = None
-    ) -> Outcome:
-        return self._blocking.invalidate(keys=keys, tags=tags, pattern=pattern)
+        return self.blocking.get(key, default)
 
     async def get_or_set(
         self,
@@ -117,11 +83,9 @@ class _BlockingCache(Cache[T]):
         async def loading() -> T:
             return await load()
 
-        def stepped() -> T:
-            coroutine: Coroutine[object, None, T] = loading()
-            return run(coroutine)
-
-        return self._blocking.get_or_set(key, stepped, ttl=ttl, stale=stale, tags=tags)
+        return self.blocking.get_or_set(
+            key, lambda: run(loading()), ttl=ttl, stale=stale, tags=tags
+        )
 
     async def get_or_set_many(
         self,
@@ -134,6 +98,23 @@ class _BlockingCache(Cache[T]):
         async def loading(missing: Sequence[str]) -> Mapping[str, T]:
             return await load(missing)
 
-        return self._blocking.get_or_set_many(
+        return self.blocking.get_or_set_many(
             keys, lambda missing: run(loading(missing)), ttl=ttl, tags=tags
         )
+
+
+def _awaited(name: str) -> Callable[..., Coroutine[object, None, object]]:
+    """Return an async method that calls the blocking method *name*."""
+
+    async def call(self: _AwaitedCache[T], *args: object, **kwargs: object) -> object:
+        answer: object = getattr(self.blocking, name)(*args, **kwargs)
+        return answer
+
+    return call
+
+
+for _name in (
+    *("health", "get_many", "set", "set_many", "add", "delete"),
+    *("increment", "expire", "ttl", "keys", "invalidate"),
+):
+    setattr(_AwaitedCache, _name, _awaited(_name))

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.cache.conformance.expiry import ExpiryCases
-from holdfast.cache.conformance.filling import FillingCases
+from holdfast.cache.conformance.expiry_cases import ExpiryCases
 from holdfast.cache.conformance.harness import CacheHarness, blocking_cache
-from holdfast.cache.conformance.naming import NamingCases
-from holdfast.cache.conformance.values import ValueCases
+from holdfast.cache.conformance.load_cases import LoadCases
+from holdfast.cache.conformance.name_cases import NameCases
+from holdfast.cache.conformance.stored_value_cases import ValueCases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,21 +19,24 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.anyio
-class CacheConformance(ValueCases, ExpiryCases, NamingCases, FillingCases):
+class CacheConformance(ValueCases, ExpiryCases, NameCases, LoadCases):
     """Inherit this as a test class and give it a fixture ``harness``."""
 
     @pytest.fixture
     def anyio_backend(self) -> str:
+        """Run the async cases on asyncio."""
         return "asyncio"
 
     @pytest.fixture
     def harness(self) -> CacheHarness:
+        """Return the backend's harness; the test class overrides this."""
         raise NotImplementedError("the test class gives a fixture that returns its harness")
 
     @pytest.fixture(params=["async", "blocking"])
     async def cache(
         self, harness: CacheHarness, request: pytest.FixtureRequest
     ) -> AsyncIterator[Cache[object]]:
+        """Open the harness's cache, async and blocking."""
         opening = harness.open() if request.param == "async" else blocking_cache(harness)
         async with opening as cache:
             yield cache

@@ -1,0 +1,1 @@
+"""Backends of caches: memory, and Redis in its folder."""

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from holdfast.cache.driver import HEAD, LEASE, Outcome, closed
+from holdfast.cache.driver import HEAD, LOAD_LOCK, CacheCapability, Outcome, closed
 from holdfast.errors import StorageError
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _Entry = tuple[bytes, float | None]  # the value, and the clock's seconds at which it ends
 
 
-class MemoryDriver:
+class MemoryCacheDriver:
     """A dict in order of use, and a heap of the times at which entries end.
 
     Safe to use from many threads. *max_bytes* counts names, values and what Python takes around
     them; with *max_entries* 0 it forgets everything at once.
     """
+
+    name = "memory"
+    capabilities = frozenset({CacheCapability.ATOMIC_BATCHES})
 
     def __init__(
         self,
@@ -71,10 +74,12 @@ class MemoryDriver:
             self.clear()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
+        """Return what is stored under *names*, by position."""
         with self._mutex:
             return [self._get(name) for name in names]
 
     async def set_many(self, items: Sequence[tuple[str, bytes]], *, ttl: int | None) -> Outcome:
+        """Store all *items* in one step. Raises StorageError for one that is larger than all."""
         with self._mutex:
             self._check()
             for name, value in items:
@@ -89,35 +94,19 @@ class MemoryDriver:
             self._make_room()
         return Outcome.APPLIED
 
-    async def swap(
+    async def swap_many(
         self,
-        name: str,
-        value: bytes | None,
+        swaps: Sequence[Swap],
         *,
-        over: bytes | None,
-        ttl: int | None = None,
+        ttl: int | None,
         shared: bool = False,  # noqa: ARG002 - this process is all there is
-    ) -> bool:
+    ) -> list[bool]:
+        """Do each of *swaps* in one turn; see `CacheDriver.swap_many`."""
         with self._mutex:
-            there = self._get(name)
-            if (there is None) != (over is None):
-                return False
-            if there is not None and over is not None and not there.startswith(over):
-                return False
-            if value is None:
-                self._remove(name)
-            else:
-                self._put(name, value, self._end(ttl))
-                self._make_room()
-            return True
-
-    async def swap_many(self, swaps: Sequence[Swap], *, ttl: int | None) -> list[bool]:
-        with self._mutex:
-            return [
-                await self.swap(swap.name, swap.value, over=swap.over, ttl=ttl) for swap in swaps
-            ]
+            return [self._swap(swap, ttl) for swap in swaps]
 
     async def delete_many(self, names: Sequence[str], *, pattern: Pattern | None = None) -> Outcome:
+        """Remove *names*, and what *pattern* fits, in one step."""
         with self._mutex:
             self._check()
             self._remove_all(names)
@@ -126,6 +115,7 @@ class MemoryDriver:
         return Outcome.APPLIED
 
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
+        """Add to the number under *name*; see `CacheDriver.increment`."""
         with self._mutex:
             there = self._get(name)
             if there is None:
@@ -141,14 +131,16 @@ class MemoryDriver:
             return total
 
     async def expire(self, name: str, ttl: int | None) -> bool:
+        """Give what is there a new time to live; tell whether a value was there."""
         with self._mutex:
             there = self._get(name)
-            if there is None or there.startswith(LEASE):
+            if there is None or there.startswith(LOAD_LOCK):
                 return False
             self._put(name, there, self._end(ttl))
             return True
 
     async def ttl(self, name: str) -> int | None:
+        """Return the milliseconds left, -1 for forever, None when nothing is there."""
         with self._mutex:
             if self._get(name) is None:
                 return None
@@ -156,6 +148,7 @@ class MemoryDriver:
             return -1 if end is None else max(1, round((end - self._clock()) * 1000))
 
     async def scan(self, prefix: str) -> AsyncIterator[list[tuple[str, bytes]]]:
+        """Yield names that start with *prefix*, with their first bytes."""
         with self._mutex:
             self._check()
             names = [name for name in self._entries if name.startswith(prefix)]
@@ -167,6 +160,19 @@ class MemoryDriver:
                     if (entry := self._entries.get(name)) is not None and self._lives(entry)
                 ]
             yield batch
+
+    def _swap(self, swap: Swap, ttl: int | None) -> bool:
+        there = self._get(swap.name)
+        if (there is None) != (swap.over is None):
+            return False
+        if there is not None and swap.over is not None and not there.startswith(swap.over):
+            return False
+        if swap.value is None:
+            self._remove(swap.name)
+        else:
+            self._put(swap.name, swap.value, self._end(ttl))
+            self._make_room()
+        return True
 
     def _end(self, ttl: int | None) -> float | None:
         return None if ttl is None else self._clock() + ttl / 1000

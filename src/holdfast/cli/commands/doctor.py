@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 _LIBRARIES = {
     "sqlalchemy": "",
     "typer": "cli",
+    "alembic": "migrations",
+    "asyncpg": "postgresql",
+    "psycopg": "postgresql",
+    "asyncmy": "mariadb",
+    "pymysql": "mariadb",
+    "httptools": "s3",
+    "hiredis": "redis",
     "av": "media",
     "opencv-python-headless": "media",
     "pyarrow": "media",

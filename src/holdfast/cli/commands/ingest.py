@@ -36,19 +36,19 @@ def ingest(
 
     async def work(platform: Platform) -> Exit:
         outcomes: list[dict[str, object]] = []
-        worst = Exit.DONE
+        first_failure = Exit.DONE
         for path in files:
             try:
                 outcomes.append(await _ingest_one(platform, path, project, quiet=as_json))
             except HoldfastError as error:
                 if traceback:
                     raise
-                worst = worst or exit_of(error)
+                first_failure = first_failure or exit_of(error)
                 outcomes.append({"file": printable(str(path)), "error": str(error)})
                 complain(error)
         if as_json:
             print_json(outcomes)
-        return worst
+        return first_failure
 
     code = run(data, work)
     if code:

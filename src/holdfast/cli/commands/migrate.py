@@ -17,13 +17,13 @@ from holdfast.cli.options import AsJson, Traceback
 from holdfast.cli.output import console, note, plain, print_json, print_table
 from holdfast.cli.runner import settings_of
 from holdfast.errors import ConfigurationError, StorageError
-from holdfast.platform import RECORDS
+from holdfast.platform import PLATFORM_ENTITIES
 from holdfast.sync import Migrations
 
 if TYPE_CHECKING:
     from typer._click.core import Context
 
-    from holdfast.records.revision import Moved
+    from holdfast.records.migration_types import MigrationResult
 
 migrate = typer.Typer(
     name="migrate",
@@ -198,7 +198,7 @@ def history(
     print_table(("revision", "state", "message"), rows, folded=("message",))
 
 
-def _say(moved: Moved, *, as_json: bool) -> None:
+def _say(moved: MigrationResult, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(moved))
         return
@@ -209,7 +209,8 @@ def _say(moved: Moved, *, as_json: bool) -> None:
 
 
 def _migrations(url: str, names: list[str] | None, folder: Path) -> Migrations:
-    entities = [each for name in names for each in _entities(name)] if names else list(RECORDS)
+    named = [each for name in names or () for each in _entities(name)]
+    entities = named or list(PLATFORM_ENTITIES)
     return Migrations(url or _store_url(), entities, folder=folder)
 
 

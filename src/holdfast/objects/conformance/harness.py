@@ -1,4 +1,4 @@
-"""What a backend gives to the suite, and the blocking bucket in the clothes of the async one."""
+"""The harness that a backend gives to the suite, and the blocking bucket behind async methods."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from holdfast.objects.reader import ObjectReader
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from holdfast.objects.driver import Capability
+    from holdfast.objects.driver import BucketCapability
 
 
 class BucketHarness(ABC):
@@ -23,7 +23,7 @@ class BucketHarness(ABC):
 
     @property
     @abstractmethod
-    def capabilities(self) -> frozenset[Capability]:
+    def capabilities(self) -> frozenset[BucketCapability]:
         """What the backend can; of the rest the suite asserts the refusal."""
 
     @abstractmethod
@@ -43,7 +43,7 @@ async def blocking_bucket(harness: BucketHarness) -> AsyncIterator[Bucket]:
 
 
 class _Awaited:
-    """A blocking object in the clothes of its async twin: what that awaits can be awaited here."""
+    """A blocking object with the methods of its async twin, which can be awaited here."""
 
     def __init__(self, blocking: object, twin: type[object]) -> None:
         self._blocking = blocking

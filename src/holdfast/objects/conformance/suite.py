@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.objects.conformance.files import FileCases
-from holdfast.objects.conformance.governing import GoverningCases
+from holdfast.objects.conformance.administration_cases import AdministrationCases
+from holdfast.objects.conformance.compression_cases import CompressionCases
+from holdfast.objects.conformance.folder_sync_cases import FolderSyncCases
 from holdfast.objects.conformance.harness import BucketHarness, blocking_bucket
-from holdfast.objects.conformance.history import HistoryCases
-from holdfast.objects.conformance.labels import LabelCases
-from holdfast.objects.conformance.listing import ListingCases
-from holdfast.objects.conformance.mirroring import MirroringCases
-from holdfast.objects.conformance.naming import NamingCases
-from holdfast.objects.conformance.packing import PackingCases
-from holdfast.objects.conformance.reading import ReadingCases
-from holdfast.objects.conformance.writing import WritingCases
+from holdfast.objects.conformance.object_file_cases import ObjectFileCases
+from holdfast.objects.conformance.object_key_cases import ObjectKeyCases
+from holdfast.objects.conformance.object_listing_cases import ObjectListingCases
+from holdfast.objects.conformance.object_read_cases import ObjectReadCases
+from holdfast.objects.conformance.object_version_cases import ObjectVersionCases
+from holdfast.objects.conformance.object_write_cases import ObjectWriteCases
+from holdfast.objects.conformance.tag_cases import TagCases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 @pytest.mark.anyio
 class BucketConformance(
-    WritingCases,
-    ReadingCases,
-    ListingCases,
-    NamingCases,
-    FileCases,
-    LabelCases,
-    HistoryCases,
-    GoverningCases,
-    PackingCases,
-    MirroringCases,
+    ObjectWriteCases,
+    ObjectReadCases,
+    ObjectListingCases,
+    ObjectKeyCases,
+    ObjectFileCases,
+    TagCases,
+    ObjectVersionCases,
+    AdministrationCases,
+    CompressionCases,
+    FolderSyncCases,
 ):
     """Inherit this as a test class and give it a fixture ``harness``."""
 

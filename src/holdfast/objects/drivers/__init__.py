@@ -1,0 +1,1 @@
+"""The backends of buckets: memory, disk and S3."""

@@ -6,13 +6,12 @@ store, and a random one compares the backend with a naive model. `docs/write-a-b
 how; `docs/semantics.md` holds the rules that the cases cite.
 """
 
-from holdfast.records.conformance.case import Capability, Case
+from holdfast.records.conformance.case import Case
 from holdfast.records.conformance.harness import KeepingHarness, StoreHarness
 from holdfast.records.conformance.suite import CASES, StoreConformance, run_case
 
 __all__ = [
     "CASES",
-    "Capability",
     "Case",
     "KeepingHarness",
     "StoreConformance",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,16 +10,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from holdfast.records.conformance.lab import Lab
-
-
-class Capability(enum.Enum):
-    """What a backend may lack, if it then refuses it with UnsupportedError."""
-
-    TRANSACTIONS = "transactions"
-    """Several writes in one transaction."""
-    SAVEPOINTS = "savepoints"
-    GENERATED_KEYS = "generated keys"
-    """Keys that the store numbers."""
+    from holdfast.records.driver import StoreCapability
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +20,13 @@ class Case:
     name: str
     rules: tuple[str, ...]
     prove: Callable[[Lab], Awaitable[None]]
-    needs: frozenset[Capability]
+    needs: frozenset[StoreCapability]
     tasks_only: bool
     """It is about tasks of an event loop, and means nothing to a store that blocks."""
 
 
 def case(
-    *rules: str, needs: tuple[Capability, ...] = (), tasks_only: bool = False
+    *rules: str, needs: tuple[StoreCapability, ...] = (), tasks_only: bool = False
 ) -> Callable[[Callable[[Lab], Awaitable[None]]], Case]:
     """Make the decorated function a case that proves *rules*."""
     if not rules:

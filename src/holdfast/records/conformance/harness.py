@@ -4,35 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.records.conformance.case import Capability
-from holdfast.records.conformance.entities import ENTITIES
-from holdfast.records.opening import open_blocking, open_store
+from holdfast.records.conformance.sample_entities import ENTITIES
+from holdfast.records.connect import open_blocking, open_store
+from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from holdfast.opening import Opening
     from holdfast.records.store import Store
 
 
 class StoreHarness:
     """Opens stores for the suite. Give it a `url`, or say in `open` how else it is done.
 
-    Each harness stands for one empty place: what one of its stores leaves is dropped by the suite.
+    *capabilities* are those that the backend must have and say that it has. Each harness stands for
+    one empty place: what one of its stores leaves is dropped by the suite.
     """
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    capabilities: ClassVar[frozenset[StoreCapability]] = frozenset(StoreCapability)
 
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def open(self, entities: Iterable[type], clock: Callable[[], datetime]) -> Store:
-        """Return a store, not yet entered, whose I/O is awaited."""
+    def open(self, entities: Iterable[type], clock: Callable[[], datetime]) -> Opening[Store]:
+        """Return what opens a store whose I/O is awaited."""
         return open_store(self.url, entities, clock=clock)
 
-    def open_blocking(self, entities: Iterable[type], clock: Callable[[], datetime]) -> Store:
-        """Return a store, not yet entered, whose I/O blocks and never suspends."""
+    def open_blocking(
+        self, entities: Iterable[type], clock: Callable[[], datetime]
+    ) -> Opening[Store]:
+        """Return what opens a store whose I/O blocks and never suspends."""
         return open_blocking(self.url, entities, clock=clock)
 
     async def clear(self, store: Store) -> None:
@@ -44,5 +48,6 @@ class KeepingHarness(StoreHarness):
     """A harness for a place where tables are dear to make: they stay, and their rows go."""
 
     async def clear(self, store: Store) -> None:
-        for entity in reversed(ENTITIES):  # who points stands after what is pointed at
+        """Delete all rows; the tables stay."""
+        for entity in reversed(ENTITIES):  # what refers stands after what is referred to
             await store.repository(entity).delete_where(everything())

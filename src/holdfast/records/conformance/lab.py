@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.blocking import run
 from holdfast.errors import HoldfastError
-from holdfast.records.conformance.entities import ENTITIES
+from holdfast.records.conformance.sample_entities import ENTITIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 X = TypeVar("X", bound=HoldfastError)
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds that anything of the suite may take before it counts as hanging."""
 
 
@@ -50,6 +50,7 @@ class Caught(Generic[X]):
 
     @property
     def error(self) -> X:
+        """The error. Asserts that the block has ended."""
         assert self.found, "the block has not ended"
         return self.found[0]
 
@@ -64,6 +65,7 @@ class Lab:
         self._held = False
 
     def repository(self, entity: type[E]) -> Repository[E]:
+        """Return the store's repository of *entity*."""
         return self.store.repository(entity)
 
     async def contents(self) -> dict[str, list[dict[str, object]]]:

@@ -9,46 +9,46 @@ import pytest
 
 from holdfast.blocking import run
 from holdfast.records.conformance import (
-    cancellation,
-    concurrency,
-    documents,
-    figures,
-    orders,
-    pages,
-    queries,
-    refusals,
-    relations,
-    texts,
-    transactions,
-    upserts,
-    values,
-    writes,
+    aggregate_cases,
+    cancellation_cases,
+    concurrency_cases,
+    document_cases,
+    order_cases,
+    page_cases,
+    query_cases,
+    refusal_cases,
+    relation_cases,
+    text_cases,
+    transaction_cases,
+    upsert_cases,
+    value_cases,
+    write_cases,
 )
-from holdfast.records.conformance.case import Capability, Case, cases_of
-from holdfast.records.conformance.entities import ENTITIES
+from holdfast.records.conformance.capability_cases import REFUSALS
+from holdfast.records.conformance.case import Case, cases_of
 from holdfast.records.conformance.lab import PATIENCE, Clock, Lab
-from holdfast.records.conformance.lacking import REFUSALS
-from holdfast.records.conformance.machine import compare_with_model
+from holdfast.records.conformance.sample_entities import ENTITIES
+from holdfast.records.conformance.state_machine import compare_with_model
+from holdfast.records.driver import StoreCapability
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.harness import StoreHarness
-    from holdfast.records.store import Store
 
 CASES = cases_of(
-    values,
-    texts,
-    documents,
-    queries,
-    figures,
-    orders,
-    pages,
-    upserts,
-    writes,
-    relations,
-    transactions,
-    concurrency,
-    cancellation,
-    refusals,
+    value_cases,
+    text_cases,
+    document_cases,
+    query_cases,
+    aggregate_cases,
+    order_cases,
+    page_cases,
+    upsert_cases,
+    write_cases,
+    relation_cases,
+    transaction_cases,
+    concurrency_cases,
+    cancellation_cases,
+    refusal_cases,
 )
 
 _RUNS = [
@@ -72,22 +72,40 @@ class StoreConformance:
 
     @pytest.fixture
     def harness(self) -> StoreHarness:
+        """Return the harness; a subclass says which."""
         raise NotImplementedError("the test class gives a fixture that returns its harness")
 
     @pytest.mark.parametrize(("case", "how"), _RUNS)
     def test_case(self, harness: StoreHarness, case: Case, how: str) -> None:
+        """Prove one case."""
         run_case(harness, case, blocking=how == "blocking")
 
-    @pytest.mark.parametrize("capability", list(Capability), ids=lambda each: each.name.lower())
+    @pytest.mark.parametrize("how", ["awaited", "blocking"])
+    def test_the_store_says_what_it_can(self, harness: StoreHarness, how: str) -> None:
+        """A store's capabilities are those that the harness declares."""
+        opened = harness.open_blocking if how == "blocking" else harness.open
+
+        async def capabilities() -> frozenset[StoreCapability]:
+            async with opened(ENTITIES, Clock()) as store:
+                return store.capabilities
+
+        found = run(capabilities()) if how == "blocking" else asyncio.run(capabilities())
+        assert found == harness.capabilities
+
+    @pytest.mark.parametrize(
+        "capability", list(StoreCapability), ids=lambda each: each.name.lower()
+    )
     def test_what_is_lacking_is_refused(
-        self, harness: StoreHarness, capability: Capability
+        self, harness: StoreHarness, capability: StoreCapability
     ) -> None:
+        """What the harness does not declare is refused by name."""
         if capability in harness.capabilities:
             return  # the cases that need it have proved it
         asyncio.run(_prove(harness, REFUSALS[capability], blocking=False))
 
     @pytest.mark.parametrize("how", ["awaited", "blocking"])
     def test_random_work_agrees_with_a_naive_model(self, harness: StoreHarness, how: str) -> None:
+        """Random work gives what the naive model gives."""
         compare_with_model(harness, blocking=how == "blocking")
 
 
@@ -109,8 +127,7 @@ async def _in_time(proof: asyncio.Future[None] | object) -> None:
 async def _prove(harness: StoreHarness, case: Case, *, blocking: bool) -> None:
     clock = Clock()
     opened = harness.open_blocking if blocking else harness.open
-    store: Store = opened(ENTITIES, clock)
-    async with store:
+    async with opened(ENTITIES, clock) as store:
         await store.create_schema()
         try:
             await case.prove(Lab(store, clock, blocking=blocking))

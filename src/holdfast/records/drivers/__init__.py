@@ -1,0 +1,1 @@
+"""The backends of records: rows in memory, and SQL databases."""

@@ -1,7 +1,7 @@
 """Migrations: the structure of a database, moved step by step to what the entities ask for."""
 
+from holdfast.records.migration_types import MigrationResult, Revision
 from holdfast.records.migrations.migrations import Migrations
-from holdfast.records.revision import Moved, Revision
-from holdfast.records.structure import Difference
+from holdfast.records.schema_diff import Difference
 
-__all__ = ["Difference", "Migrations", "Moved", "Revision"]
+__all__ = ["Difference", "MigrationResult", "Migrations", "Revision"]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Inline
-from holdfast.records.store import models_of
+from holdfast.records.model_set import models_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from holdfast.records.drivers.sql.migrations.migrator import Migrator
-    from holdfast.records.revision import Moved, Revision
-    from holdfast.records.structure import Difference
+    from holdfast.records.migration_types import MigrationResult, Revision
+    from holdfast.records.schema_diff import Difference
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -24,7 +23,9 @@ P = ParamSpec("P")
 class Runner(Protocol):
     """Where the blocking work of a migration runs."""
 
-    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns."""
+        ...
 
 
 class Migrations:
@@ -48,10 +49,10 @@ class Migrations:
         self._runner: Runner = Hop() if runner is None else runner
         models = models_of(entities)
         for model in models:
-            if model.origin is not None:
+            if model.adapter is not None:
                 raise ConfigurationError(
-                    f"{model.name} was mapped by SQLAlchemy, and its table is its own: migrate it "
-                    "with Alembic itself, and leave it out here"
+                    f"{model.name} is a mapped class, and its table is its own: migrate it with "
+                    "the tools of the library that maps it, and leave it out here"
                 )
         self._migrator = _migrator()(url, models, Path(folder), wait=wait)
 
@@ -63,7 +64,7 @@ class Migrations:
         """
         return await self._runner.run(self._migrator.create, message, empty=empty)
 
-    async def upgrade(self, revision: str = "head") -> Moved:
+    async def upgrade(self, revision: str = "head") -> MigrationResult:
         """Move the database forward to *revision*, an id or the start of one.
 
         On SQLite and PostgreSQL all migrations are one transaction. Raises MigrationError for one
@@ -71,11 +72,11 @@ class Migrations:
         """
         return await self._runner.run(self._migrator.upgrade, revision)
 
-    async def downgrade(self, revision: str) -> Moved:
+    async def downgrade(self, revision: str) -> MigrationResult:
         """Move the database back to *revision*, or to "base", before all of them."""
         return await self._runner.run(self._migrator.downgrade, revision)
 
-    async def stamp(self, revision: str = "head") -> Moved:
+    async def stamp(self, revision: str = "head") -> MigrationResult:
         """Say that the database stands at *revision*, and change nothing else of it.
 
         So a database that `create_schema` made is taken over by migrations.
@@ -103,7 +104,10 @@ class Hop(Inline):
     """Runs each call on a thread of the event loop's own, which waits for it when it ends."""
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(call, *args, **kwargs)
+        """Return what *call* returns, done on a thread."""
+        from asyncio import to_thread  # noqa: PLC0415 - slow to import, and for migrations alone
+
+        return await to_thread(call, *args, **kwargs)
 
 
 def _migrator() -> type[Migrator]:

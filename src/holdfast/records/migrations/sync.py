@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.blocking import run
+from holdfast.blocking import BlockingTwin, blocking
 from holdfast.offload import Inline
 from holdfast.records.migrations.migrations import Migrations as AsyncMigrations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from holdfast.records.revision import Moved, Revision
-    from holdfast.records.structure import Difference
 
+class Migrations(BlockingTwin[AsyncMigrations]):
+    """The migrations of *entities*, files in *folder*, for the database at *url*; blocking.
 
-class Migrations:
-    """The migrations of *entities*; see `holdfast.Migrations`."""
+    Upgrades of several processes wait for one another, up to *wait* seconds.
+    """
 
     def __init__(
         self,
@@ -31,23 +31,10 @@ class Migrations:
             url, entities, folder=folder, wait=wait, runner=Inline()
         )
 
-    def create(self, message: str, *, empty: bool = False) -> Path | None:
-        return run(self.asynchronous.create(message, empty=empty))
-
-    def upgrade(self, revision: str = "head") -> Moved:
-        return run(self.asynchronous.upgrade(revision))
-
-    def downgrade(self, revision: str) -> Moved:
-        return run(self.asynchronous.downgrade(revision))
-
-    def stamp(self, revision: str = "head") -> Moved:
-        return run(self.asynchronous.stamp(revision))
-
-    def check(self) -> tuple[Difference, ...]:
-        return run(self.asynchronous.check())
-
-    def history(self) -> tuple[Revision, ...]:
-        return run(self.asynchronous.history())
-
-    def sql(self, start: str = "base", end: str = "head") -> str:
-        return run(self.asynchronous.sql(start, end))
+    create = blocking(AsyncMigrations.create)
+    upgrade = blocking(AsyncMigrations.upgrade)
+    downgrade = blocking(AsyncMigrations.downgrade)
+    stamp = blocking(AsyncMigrations.stamp)
+    check = blocking(AsyncMigrations.check)
+    history = blocking(AsyncMigrations.history)
+    sql = blocking(AsyncMigrations.sql)

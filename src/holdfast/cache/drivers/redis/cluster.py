@@ -1,8 +1,8 @@
-"""Who answers commands: the primaries of a Redis Cluster, each for the slots that it owns.
+"""Commands to the primaries of a Redis Cluster, each for the slots that it owns.
 
 The cluster is used when every slot has a primary and all primaries agree on who owns what; then
 each command goes to its name's owner, and follows a slot that moves. A primary that was not there
-before is another life of the data, for all that it is known to have been is a replica.
+before is another run of the data, for all that is known of it is that it was a replica.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import hiredis
 
-from holdfast.cache.drivers.redis.link import BATCH, expected
-from holdfast.cache.drivers.redis.session import kill, log_in, refusal
-from holdfast.cache.drivers.redis.slots import View, slot_of, view_of
-from holdfast.cache.drivers.redis.wire import Endpoint
+from holdfast.cache.drivers.redis.connector import Connected
+from holdfast.cache.drivers.redis.login import kill_clients, log_in
+from holdfast.cache.drivers.redis.redis_connection import Endpoint
+from holdfast.cache.drivers.redis.replies import error_of, is_expected
+from holdfast.cache.drivers.redis.slots import ClusterLayout, parse_cluster_nodes, slot_of
 from holdfast.errors import HoldfastError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from holdfast.cache.drivers.redis.session import Dial, Login, Session
-    from holdfast.cache.drivers.redis.wire import Command, Reply, Wire
+    from holdfast.cache.drivers.redis.login import RedisClient, RedisLogin
+    from holdfast.cache.drivers.redis.redis_connection import Command, Dial, RedisConnection
+    from holdfast.cache.drivers.redis.replies import Reply
 
 T = TypeVar("T")
 
@@ -33,6 +34,8 @@ _MOST_HOPS = 8  # redirections of one command, each to where the last node said
 
 
 class Together(Protocol):
+    """How several requests are waited for: `at_once` or `in_turn`."""
+
     async def __call__(self, calls: Sequence[Callable[[], Awaitable[T]]], /) -> list[T]:
         """Return what each of *calls* returns; raise what the first that failed raised."""
         ...
@@ -52,70 +55,46 @@ async def in_turn(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
     return [await call() for call in calls]
 
 
-@dataclass(frozen=True, slots=True)
-class _Nodes:
-    """The sessions by address, and the address of each slot's owner."""
+class ClusterCommands:
+    """Answers commands by the node that owns each name.
 
-    sessions: dict[str, Session]
-    owners: list[str]
+    *clients* are the connections by address, *owners* the address of each slot's owner, *tls*
+    whether nodes are called by the names that they announce.
+    """
 
-    def close(self) -> None:
-        for session in self.sessions.values():
-            session.wire.close()
-
-
-class ClusterLink:
-    """A connection to each primary; when one is lost, all are made anew."""
-
-    one_place = False
+    one_server = False
 
     def __init__(
-        self, seeds: Sequence[Endpoint], dial: Dial, *, login: Login, together: Together
+        self,
+        clients: Mapping[str, RedisClient],
+        owners: list[str],
+        *,
+        together: Together,
+        tls: bool,
     ) -> None:
-        self._seeds = seeds
-        self._dial = dial
-        self._login = login
+        self.clients = clients
+        self._owners = owners
         self._together = together
-        self._nodes: _Nodes | None = None
-        self._former: list[tuple[str, int]] = []
-        self._known: tuple[str, ...] = ()
-
-    async def connect(self) -> str:
-        self.close()
-        view = await self._first_view()
-        opened: list[Wire] = []
-        try:
-            nodes = await self._joined(view, opened)
-        except BaseException:
-            for wire in opened:
-                wire.close()
-            raise
-        self._former = []
-        self._known = tuple(view.primaries)
-        self._nodes = nodes
-        runs = sorted(nodes.sessions[address].run for address in set(nodes.owners))
-        return hashlib.sha256(" ".join(runs).encode()).hexdigest()[:40]
+        self._tls = tls
 
     def close(self) -> None:
-        if self._nodes is not None:
-            self._nodes.close()
-            sessions = self._nodes.sessions.values()
-            self._former.extend((session.run, session.number) for session in sessions)
-            self._nodes = None
+        """Let go of every connection. Idempotent."""
+        for client in self.clients.values():
+            client.connection.close()
 
     async def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        nodes = self._ready()
+        """Return the answers by position; see `RedisCommands.ask`."""
         shares: dict[str, list[int]] = defaultdict(list)
         for position, command in enumerate(commands):
-            shares[nodes.owners[_slot(command)]].append(position)
+            shares[self._owners[_slot(command)]].append(position)
         if len(shares) == 1:
             ((address, _),) = shares.items()
-            replies = await nodes.sessions[address].wire.ask(commands)
+            replies = await self.clients[address].connection.exchange(commands)
         else:
-            replies = await self._spread(nodes, commands, shares)
+            replies = await self._spread(commands, shares)
         for position, reply in enumerate(replies):
             if type(reply) is hiredis.ReplyError:
-                replies[position] = await self._followed(nodes, commands[position], reply)
+                replies[position] = await self._followed(commands[position], reply)
         return replies
 
     async def scan(self, match: str) -> AsyncIterator[list[bytes]]:
@@ -123,93 +102,43 @@ class ClusterLink:
 
         A slot moves from one owner to one other: who looks twice at both finds what was in it.
         """
-        nodes = self._ready()
-        before = await self._layout(nodes)
+        before = await self._layout()
         for _ in range(2):
-            for session in nodes.sessions.values():
-                async for found in self._scan_one(nodes, session, match):
+            for client in self.clients.values():
+                async for found in self._scan_one(client, match):
                     yield found
-            after = await self._layout(nodes)
-            if after == before and not any(view.moving for view in after):
+            after = await self._layout()
+            if after == before and not any(layout.moving for layout in after):
                 return
 
-    async def _scan_one(
-        self, nodes: _Nodes, session: Session, match: str
-    ) -> AsyncIterator[list[bytes]]:
-        cursor = b"0"
-        while True:
-            scan: Command = ("SCAN", cursor, "MATCH", match, "COUNT", BATCH)
-            (reply,) = await session.wire.ask([scan])
-            if isinstance(reply, hiredis.ReplyError):
-                raise self._meaning(nodes, reply)
-            cursor, found = cast("tuple[bytes, list[bytes]]", reply)
-            yield found
-            if cursor == b"0":
-                return
+    async def _scan_one(self, client: RedisClient, match: str) -> AsyncIterator[list[bytes]]:
+        try:
+            async for found in client.connection.scan(match):
+                yield found
+        except UnavailableError:
+            self.close()
+            raise
 
-    async def _first_view(self) -> View:
-        """Return how the first node that answers sees the cluster."""
-        seed = self._seeds[0]
-        known = [_endpoint(address, seed) for address in self._known]
-        reasons: dict[str, None] = {}
-        for endpoint in (*known, *self._seeds):
-            try:
-                wire = await self._dial(endpoint)
-                try:
-                    session = await log_in(wire, endpoint, self._login, any_role=True)
-                    view = await _view(session, endpoint.host, by_name=endpoint.tls is not None)
-                    view.owners()
-                    return view
-                finally:
-                    wire.close()
-            except UnavailableError as error:
-                reasons[str(error)] = None
-        raise UnavailableError(f"redis cluster: no node can say who serves: {'; '.join(reasons)}")
-
-    async def _joined(self, view: View, opened: list[Wire]) -> _Nodes:
-        seed = self._seeds[0]
-
-        async def join(address: str) -> tuple[Session, View]:
-            endpoint = _endpoint(address, seed)
-            wire = await self._dial(endpoint)
-            opened.append(wire)
-            session = await log_in(wire, endpoint, self._login)
-            return session, await _view(session, endpoint.host, by_name=seed.tls is not None)
-
-        addresses = tuple(view.primaries)
-        joined = await self._together([_call(join, address) for address in addresses])
-        for address, (_, other) in zip(addresses, joined, strict=True):
-            if other.primaries != view.primaries:  # one that was deposed may not know it yet
-                raise UnavailableError(
-                    f"redis cluster: {address} and others don't agree yet on who owns what"
-                )
-        sessions = {address: each for address, (each, _) in zip(addresses, joined, strict=True)}
-        for session in sessions.values():
-            await kill(session, [number for run, number in self._former if run == session.run])
-        return _Nodes(sessions, view.owners())
-
-    async def _layout(self, nodes: _Nodes) -> list[View]:
+    async def _layout(self) -> list[ClusterLayout]:
         """Return how each primary sees the cluster. Raises UnavailableError for an unknown one."""
 
-        async def look(address: str) -> View:
+        async def look(address: str) -> ClusterLayout:
             host = address.rpartition(":")[0]
-            return await _view(
-                nodes.sessions[address], host, by_name=self._seeds[0].tls is not None
-            )
+            return await _layout_of(self.clients[address], host, by_name=self._tls)
 
-        views = await self._together([_call(look, address) for address in nodes.sessions])
-        for view in views:
-            if view.primaries.keys() - nodes.sessions.keys():
-                nodes.close()
+        layouts = await self._together([_call(look, address) for address in self.clients])
+        for layout in layouts:
+            if layout.primaries.keys() - self.clients.keys():
+                self.close()
                 raise UnavailableError("redis cluster: another primary has come")
-        return views
+        return layouts
 
     async def _spread(
-        self, nodes: _Nodes, commands: Sequence[Command], shares: dict[str, list[int]]
+        self, commands: Sequence[Command], shares: dict[str, list[int]]
     ) -> list[Reply]:
         async def share(address: str) -> list[Reply]:
             asked = [commands[position] for position in shares[address]]
-            return await nodes.sessions[address].wire.ask(asked)
+            return await self.clients[address].connection.exchange(asked)
 
         answers = await self._together([_call(share, address) for address in shares])
         replies: list[Reply] = [None] * len(commands)
@@ -218,47 +147,130 @@ class ClusterLink:
                 replies[position] = reply
         return replies
 
-    async def _followed(
-        self, nodes: _Nodes, command: Command, refused: hiredis.ReplyError
-    ) -> Reply:
+    async def _followed(self, command: Command, refused: hiredis.ReplyError) -> Reply:
         """Return the answer to *command* from where its slot is now; who redirects did nothing."""
         reply: Reply = refused
         for _ in range(_MOST_HOPS):
-            if not isinstance(reply, hiredis.ReplyError) or expected(reply):
+            if not isinstance(reply, hiredis.ReplyError) or is_expected(reply):
                 return reply
             kind, *where = str(reply).split()
             if kind not in {"MOVED", "ASK"} or len(where) != 2:
-                raise self._meaning(nodes, reply)
+                error = error_of(reply)
+                if isinstance(error, UnavailableError):
+                    self.close()
+                raise error
             address = where[1]
-            if address not in nodes.sessions:  # promoted or new: see what it holds first
-                nodes.close()
+            if address not in self.clients:  # promoted or new: see what it holds first
+                self.close()
                 raise UnavailableError(f"redis cluster: {reply}, which is not known yet")
-            wire = nodes.sessions[address].wire
+            connection = self.clients[address].connection
             if kind == "MOVED":
-                nodes.owners[int(where[0])] = address
-                (reply,) = await wire.ask([command])
+                self._owners[int(where[0])] = address
+                (reply,) = await connection.exchange([command])
             else:
-                _, reply = await wire.ask([("ASKING",), command])
+                _, reply = await connection.exchange([("ASKING",), command])
         raise UnavailableError(f"redis cluster: a slot moves in circles: {reply}")
 
-    def _ready(self) -> _Nodes:
-        if self._nodes is None:
-            raise UnavailableError("redis cluster: not connected")
-        return self._nodes
 
-    def _meaning(self, nodes: _Nodes, reply: hiredis.ReplyError) -> Exception:
-        error = refusal(reply)
-        if isinstance(error, UnavailableError):
-            nodes.close()
-        return error
+class ClusterConnector:
+    """Connects to each primary of a cluster; when one is lost, to all of them again."""
+
+    one_server = False
+
+    def __init__(
+        self, seeds: Sequence[Endpoint], dial: Dial, *, login: RedisLogin, together: Together
+    ) -> None:
+        self._seeds = seeds
+        self._dial = dial
+        self._login = login
+        self._together = together
+        self._commands: ClusterCommands | None = None
+        self._former: list[tuple[str, int]] = []
+        self._known: tuple[str, ...] = ()
+
+    async def connect(self) -> Connected:
+        """Connect to every primary, once all of them agree on who owns what."""
+        self.close()
+        layout = await self._first_layout()
+        opened: list[RedisConnection] = []
+        try:
+            clients = await self._joined(layout, opened)
+        except BaseException:
+            for connection in opened:
+                connection.close()
+            raise
+        owners = layout.owners()
+        commands = ClusterCommands(clients, owners, together=self._together, tls=self._tls)
+        self._former = []
+        self._known = tuple(layout.primaries)
+        self._commands = commands
+        runs = sorted(clients[address].run for address in set(owners))
+        return Connected(commands, hashlib.sha256(" ".join(runs).encode()).hexdigest()[:40])
+
+    def close(self) -> None:
+        """Let go, and remember the connections, to end them on their servers. Idempotent."""
+        if self._commands is not None:
+            self._commands.close()
+            clients = self._commands.clients.values()
+            self._former.extend((client.run, client.number) for client in clients)
+            self._commands = None
+
+    @property
+    def _tls(self) -> bool:
+        return self._seeds[0].tls is not None
+
+    async def _first_layout(self) -> ClusterLayout:
+        """Return how the first node that answers sees the cluster."""
+        seed = self._seeds[0]
+        known = [_endpoint(address, seed) for address in self._known]
+        reasons: dict[str, None] = {}
+        for endpoint in (*known, *self._seeds):
+            try:
+                connection = await self._dial(endpoint)
+                try:
+                    client = await log_in(connection, endpoint, self._login, any_role=True)
+                    layout = await _layout_of(client, endpoint.host, by_name=self._tls)
+                    layout.owners()
+                    return layout
+                finally:
+                    connection.close()
+            except UnavailableError as error:
+                reasons[str(error)] = None
+        raise UnavailableError(f"redis cluster: no node can say who serves: {'; '.join(reasons)}")
+
+    async def _joined(
+        self, layout: ClusterLayout, opened: list[RedisConnection]
+    ) -> dict[str, RedisClient]:
+        """Return a client of each primary; *opened* are the connections, also when this fails."""
+        seed = self._seeds[0]
+
+        async def join(address: str) -> tuple[RedisClient, ClusterLayout]:
+            endpoint = _endpoint(address, seed)
+            connection = await self._dial(endpoint)
+            opened.append(connection)
+            client = await log_in(connection, endpoint, self._login)
+            return client, await _layout_of(client, endpoint.host, by_name=self._tls)
+
+        addresses = tuple(layout.primaries)
+        joined = await self._together([_call(join, address) for address in addresses])
+        for address, (_, other) in zip(addresses, joined, strict=True):
+            if other.primaries != layout.primaries:  # one that was deposed may not know it yet
+                raise UnavailableError(
+                    f"redis cluster: {address} and others don't agree yet on who owns what"
+                )
+        clients = {address: each for address, (each, _) in zip(addresses, joined, strict=True)}
+        for client in clients.values():
+            former = [number for run, number in self._former if run == client.run]
+            await kill_clients(client, former)
+        return clients
 
 
-async def _view(session: Session, host: str, *, by_name: bool) -> View:
-    (reply,) = await session.wire.ask([("CLUSTER", "NODES")])
+async def _layout_of(client: RedisClient, host: str, *, by_name: bool) -> ClusterLayout:
+    (reply,) = await client.connection.exchange([("CLUSTER", "NODES")])
     if isinstance(reply, hiredis.ReplyError):
-        known = refusal(reply)
+        known = error_of(reply)
         raise known if isinstance(known, HoldfastError) else UnavailableError(f"redis: {reply}")
-    return view_of(cast("bytes", reply).decode(), host, by_name=by_name)
+    return parse_cluster_nodes(cast("bytes", reply).decode(), host, by_name=by_name)
 
 
 def _endpoint(address: str, like: Endpoint) -> Endpoint:

@@ -1,4 +1,4 @@
-"""What Redis does in one step and has no command for; each script touches what it names alone."""
+"""Lua scripts for steps that Redis has no command for; each touches only what it names."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ local there = tonumber(redis.call('GET', KEYS[1]) or 0)
 redis.call('SET', KEYS[1], math.max(there, tonumber(ARGV[1])), 'PX', ARGV[2])
 return 1
 """)
-"""name; milliseconds of a lease, of which the longest stays, milliseconds that the mark lives"""
+"""name; milliseconds that near copies are valid, of which the longest stays; milliseconds that the
+mark lives"""
 
 EXPIRE = _script("""
 local head = redis.pcall('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)
@@ -58,4 +59,4 @@ if ARGV[2] == '' then redis.call('PERSIST', KEYS[1])
 else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 1
 """)
-"""name; how a lease starts, milliseconds or nothing"""
+"""name; how a load lock starts, milliseconds or nothing"""

@@ -1,4 +1,4 @@
-"""Which node of a Redis Cluster a name lives on, and what a node says of its cluster.
+"""Slots: which node of a Redis Cluster a name lives on, and what a node says of its cluster.
 
 The cluster specification of Redis: a name's slot is the CRC16 (XMODEM) of what stands between the
 first { and the next }, of the whole name when nothing does, modulo 16384.
@@ -30,7 +30,7 @@ def slot_of(name: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ClusterLayout:
     """A cluster as one of its nodes sees it.
 
     *primaries* are addresses with the slots that each owns, those that own none included. *own* is
@@ -42,6 +42,7 @@ class View:
 
     @property
     def moving(self) -> bool:
+        """Whether a slot is on its way to or from the node."""
         return any(slot.startswith("[") for slot in self.own)
 
     def owners(self) -> list[str]:
@@ -55,7 +56,7 @@ class View:
         return owners
 
 
-def view_of(nodes: str, host: str, *, by_name: bool) -> View:
+def parse_cluster_nodes(nodes: str, host: str, *, by_name: bool) -> ClusterLayout:
     """Return what a node at *host* answers to CLUSTER NODES.
 
     *by_name* takes the names that nodes announce, where they do, over their addresses. A primary
@@ -73,8 +74,8 @@ def view_of(nodes: str, host: str, *, by_name: bool) -> View:
             own = tuple(words[8:])
         if "master" not in flags or not {"fail", "handshake", "noaddr"}.isdisjoint(flags):
             continue
-        place, *names = words[1].split(",")
-        address, _, port = place.partition("@")[0].rpartition(":")
+        where, *names = words[1].split(",")
+        address, _, port = where.partition("@")[0].rpartition(":")
         if by_name and names and names[0] and "=" not in names[0]:
             address = names[0]
         owned = [slot.partition("-") for slot in words[8:] if not slot.startswith("[")]
@@ -83,4 +84,4 @@ def view_of(nodes: str, host: str, *, by_name: bool) -> View:
         )
     if not primaries:
         raise UnavailableError(f"redis {host}: it knows of no primary in its cluster")
-    return View(primaries, own)
+    return ClusterLayout(primaries, own)

@@ -1,4 +1,4 @@
-"""The driver of buckets on disk: the root's blocking steps, handed to where blocking work runs."""
+"""The driver of buckets on disk: runs the root's blocking steps where blocking work runs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from holdfast.errors import IntegrityError, ObjectNotFoundError
-from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo, draft_of
+from holdfast.objects.bucket_settings import S, Setting, Versioning
+from holdfast.objects.delimiter import grouped
+from holdfast.objects.driver import BucketCapability
+from holdfast.objects.drivers.disk.record_index import scan_objects
 from holdfast.objects.drivers.disk.root import Root
-from holdfast.objects.drivers.disk.scan import objects
-from holdfast.objects.keys import file_name
-from holdfast.objects.listing import entries
-from holdfast.objects.localfile import OpenFile, refusals
-from holdfast.objects.settings import S, Setting, Versioning
+from holdfast.objects.localfile import OpenFile, file_name, refusals
+from holdfast.objects.object_info import CommonPrefix, ObjectInfo, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from holdfast.objects.driver import Draft
-    from holdfast.objects.history import ObjectVersion
+    from holdfast.objects.object_info import CommitSpec, ObjectVersion
     from holdfast.offload import Offload
 
 P = ParamSpec("P")
@@ -44,17 +43,17 @@ class DiskDriver:
     """
 
     name = "disk"
-    capabilities = frozenset(Capability) - {
-        Capability.BUCKET_POLICY,
-        Capability.BUCKET_TAGS,
-        Capability.DEFAULT_ENCRYPTION,
-        Capability.LIFECYCLE,
-        Capability.OBJECT_LOCK,
-        Capability.PRESIGN,
-        Capability.PRESIGN_POST,
-        Capability.PUBLIC_ACCESS_BLOCK,
-        Capability.RESUMABLE_UPLOADS,
-        Capability.UPLOADS,
+    capabilities = frozenset(BucketCapability) - {
+        BucketCapability.BUCKET_POLICY,
+        BucketCapability.BUCKET_TAGS,
+        BucketCapability.DEFAULT_ENCRYPTION,
+        BucketCapability.LIFECYCLE,
+        BucketCapability.OBJECT_LOCK,
+        BucketCapability.PRESIGN,
+        BucketCapability.PRESIGN_POST,
+        BucketCapability.PUBLIC_ACCESS_BLOCK,
+        BucketCapability.RESUMABLE_UPLOADS,
+        BucketCapability.UPLOADS,
     }
 
     def __init__(
@@ -72,84 +71,103 @@ class DiskDriver:
         """Make the folders that are not there."""
         await self.step(self.root.prepare)
 
-    def write(self, key: str) -> DiskWriting:
-        return DiskWriting(self, key)
+    def write(self, key: str) -> DiskObjectWriter:
+        """Return a writer of *key*. No I/O."""
+        return DiskObjectWriter(self, key)
 
-    def read(self, key: str) -> DiskReading:
-        return DiskReading(self, key, None)
+    def read(self, key: str) -> DiskRangeReader:
+        """Return a reader of *key*. No I/O."""
+        return DiskRangeReader(self, key, None)
 
-    def read_version(self, key: str, version: str) -> DiskReading:
-        return DiskReading(self, key, version)
+    def read_version(self, key: str, version: str) -> DiskRangeReader:
+        """Return a reader of one version. No I/O."""
+        return DiskRangeReader(self, key, version)
 
-    def lend(self, key: str) -> DiskLending:
-        return DiskLending(self, key)
+    def lend(self, key: str) -> DiskBorrowedFile:
+        """Return *key* as a borrowed file. No I/O."""
+        return DiskBorrowedFile(self, key)
 
     async def head(self, key: str) -> ObjectInfo | None:
+        """Return the description of *key*, None when there is no such object."""
         record = await self.step(self.root.find, key)
         return None if record is None else record.info
 
     async def head_version(self, key: str, version: str) -> ObjectInfo | None:
+        """Return the description of that version; None for a delete marker and for no version."""
         record = await self.step(self.root.find, key, version)
         return None if record is None else record.info
 
     async def list(
         self, prefix: str, *, after: str | None, delimiter: str | None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
-        found = partial(objects, self.root.catalogue.records, prefix)
-        every = entries(found, prefix, after=after, delimiter=delimiter)
+        """Yield the entries under *prefix* behind *after*, in code-point order."""
+        found = partial(scan_objects, self.root.index.records, prefix)
+        every = grouped(found, prefix, after=after, delimiter=delimiter)
         while batch := await self.step(_batch, every):
             for entry in batch:
                 yield entry
 
     async def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
-        every = self.root.catalogue.history(prefix)
+        """Yield every version and delete marker of keys that start with *prefix*, in order."""
+        every = self.root.index.all_versions(prefix)
         while batch := await self.step(_batch, every):
             for version in batch:
                 yield version
 
     async def delete(self, key: str) -> bool:
+        """Remove *key* or hide it behind a delete marker; return whether it was there."""
         return await self.step(self.root.remove, key)
 
     async def delete_version(self, key: str, version: str) -> bool:
+        """Remove one version or delete marker permanently; return whether it was there."""
         return await self.step(self.root.remove_versions, key, [version]) == 1
 
     async def erase(self, versions: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
+        """Remove each of *versions* permanently; return those that a lock holds. Not atomic."""
         for key, found in groupby(versions, lambda version: version.key):
             names = [version.version for version in found]
             await self.step(self.root.remove_versions, key, names)
         return ()
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
+        """Publish *source* with all that it has as *target*. Raises ObjectNotFoundError."""
         return await self.step(_copy, self.root, source, None, target)
 
     async def restore(self, key: str, version: str) -> ObjectInfo:
+        """Publish that version again, as the newest. Raises ObjectNotFoundError."""
         return await self.step(_copy, self.root, key, version, key)
 
     async def tags(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*. Raises ObjectNotFoundError."""
         record = await self.step(self.root.find, key)
         if record is None:
             raise ObjectNotFoundError(key)
         return dict(record.tags)
 
     async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key*. Raises ObjectNotFoundError."""
         await self.step(self.root.tag, key, tags)
 
     async def setting(self, kind: type[S]) -> S | None:
+        """Return the setting of that *kind*, None when it was never made."""
         said = await self.step(self.root.keeps_versions)
         found = None if said is None else Versioning(said)
         return found if isinstance(found, kind) else None
 
     async def configure(self, setting: Setting) -> None:
+        """Replace the setting of this kind."""
         assert isinstance(setting, Versioning), "the bucket refuses the others by name"
         await self.step(self.root.keep_versions, enabled=setting.enabled)
 
     async def unset(self, kind: type[Setting]) -> None:
-        """Nothing else than about versions is ever said here."""
+        """Do nothing: Versioning is the only setting here, and the bucket refuses to unset it."""
 
     async def probe(self) -> None:
+        """Do the least that shows that the backend can be used. Raises what prevents it."""
         await self.step(self.root.probe)
 
     async def sweep(self) -> int:
+        """Remove what writers that died left behind; return how many files it removed."""
         return await self.step(self.root.sweep)
 
     async def step(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -158,7 +176,7 @@ class DiskDriver:
             return await self._offload.run(call, *args, **kwargs)
 
 
-class DiskWriting:
+class DiskObjectWriter:
     """A temporary file that becomes the data of an object."""
 
     def __init__(self, driver: DiskDriver, key: str) -> None:
@@ -167,17 +185,20 @@ class DiskWriting:
         self._file = driver.root.new_file()
 
     async def write(self, chunk: bytes) -> None:
+        """Append *chunk*."""
         await self._driver.step(self._file.write, chunk)
 
-    async def commit(self, draft: Draft) -> ObjectInfo:
-        place = partial(self._driver.root.publish, self._key, draft)
+    async def commit(self, spec: CommitSpec) -> ObjectInfo:
+        """Publish everything in one step. Raises PreconditionFailedError."""
+        place = partial(self._driver.root.publish, self._key, spec)
         return await self._driver.step(self._file.publish, place)
 
     async def abort(self) -> None:
+        """Leave nothing behind, unless it is committed. Idempotent."""
         await self._driver.step(self._file.discard)
 
 
-class DiskReading:
+class DiskRangeReader:
     """An open descriptor of a data file, which nobody ever changes."""
 
     def __init__(self, driver: DiskDriver, key: str, version: str | None) -> None:
@@ -187,20 +208,23 @@ class DiskReading:
         self._file = OpenFile()
 
     async def open(self, start: int | None = None, end: int | None = None) -> ObjectInfo:  # noqa: ARG002 - nothing to gain
+        """Pin the object as it is now. Raises ObjectNotFoundError."""
         opener = partial(self._driver.root.open_data, self._key, self._version)
         return (await self._driver.step(self._file.open, opener)).info
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Return exactly *size* stored bytes from *offset*. Raises IntegrityError."""
         try:
             return await self._driver.step(self._file.read, offset, size)
         except IntegrityError as error:
             raise IntegrityError(f"object {self._key!r}: {error}") from None
 
     async def close(self) -> None:
+        """Release it. Idempotent."""
         await self._driver.step(self._file.close)
 
 
-class DiskLending:
+class DiskBorrowedFile:
     """A second name of a data file in the temporary folder, held with flock while it is lent."""
 
     def __init__(self, driver: DiskDriver, key: str) -> None:
@@ -211,9 +235,11 @@ class DiskLending:
         self._file = OpenFile()
 
     async def open(self) -> tuple[ObjectInfo, Path]:
+        """Return the object and its file. Raises ObjectNotFoundError."""
         return await self._driver.step(self._borrow), self._path
 
     async def close(self) -> None:
+        """Give the file back. Idempotent."""
         await self._driver.step(self._return)
 
     def _borrow(self) -> ObjectInfo:
@@ -235,8 +261,8 @@ def _copy(root: Root, source: str, version: str | None, target: str) -> ObjectIn
     temporary = root.temporary()
     record, handle = root.borrow(source, version, temporary)
     try:
-        draft = replace(draft_of(record.info), tags=record.tags)
-        return root.publish(target, draft, temporary)
+        spec = replace(spec_of(record.info), tags=record.tags)
+        return root.publish(target, spec, temporary)
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)

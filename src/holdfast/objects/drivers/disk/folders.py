@@ -1,4 +1,4 @@
-"""Folders that come and go with what lies in them, while other processes do the same."""
+"""Makes and removes folders as they are needed, while other processes do the same."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _give(source: Path, target: Path, call: Callable[[Path], object]) -> None:
             continue  # somebody removed the empty folder meanwhile
         sync_folder(target.parent)
         return
-    raise LockTimeoutError(f"{target.parent}: it is removed as often as it is made")
+    raise LockTimeoutError(f"{target.parent}: others remove it as often as it is made")
 
 
 def sync_nearest(folder: Path) -> None:

@@ -1,7 +1,10 @@
-"""The record of one version of a key: the small JSON file whose rename is the commit.
+"""Records: the small JSON files of a bucket on disk, one for each version of a key.
+
+Renaming a record to its place is the commit.
 
 Format 1 is that of a bucket that never kept versions. Format 2 adds *version*, *serial* and
-*previous*; without *data* it marks a deletion.
+*previous*; without *data* it marks a deletion. ``versioning.json``, which every writer reads, says
+whether the bucket keeps versions.
 """
 
 from __future__ import annotations
@@ -13,9 +16,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.errors import IntegrityError
-from holdfast.objects.driver import ObjectInfo, draft_of
-from holdfast.objects.drivers.disk.layout import is_data_path, is_version
-from holdfast.objects.history import NULL
+from holdfast.objects.drivers.disk.paths import is_data_path, is_version
+from holdfast.objects.object_info import NULL_VERSION, ObjectInfo, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,7 @@ class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
     previous: str | None = None
 
 
+_VERSIONING_FORMAT = 1  # of versioning.json
 _PLAIN, _VERSIONED = _FORMATS = (1, 2)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Written)
@@ -46,7 +49,7 @@ _decoder = msgspec.json.Decoder(_Written)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What an object is, and in which file under the root its bytes lie.
+    """One version of an object: its description, and in which file under the root its bytes are.
 
     *serial* grows from each version of the key to the next; *previous* is the one over which this
     was written. The info has no version where the bucket had never kept any.
@@ -60,21 +63,23 @@ class Record:
 
     @property
     def key(self) -> str:
+        """The key that it is a version of."""
         return self.info.key
 
     @property
     def version(self) -> str:
-        """What this version is called."""
-        return self.info.version or NULL
+        """The name of this version."""
+        return self.info.version or NULL_VERSION
 
     @property
     def modified(self) -> datetime:
+        """The aware time of the write."""
         return self.info.modified
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
-    """The deletion of a key, which stands in the place of an object."""
+class DeleteMarker:
+    """The version that hides the older ones of a deleted key."""
 
     key: str
     version: str
@@ -83,10 +88,10 @@ class Marker:
     modified: datetime
 
 
-Entry = Record | Marker
+RecordEntry = Record | DeleteMarker
 
 
-def read(path: str) -> Entry | None:
+def read(path: str) -> RecordEntry | None:
     """Return the record that lies at *path*, None when there is none. Raises IntegrityError."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path
@@ -96,23 +101,23 @@ def read(path: str) -> Entry | None:
     return decode(content, path)
 
 
-def encode(entry: Entry) -> bytes:
+def encode(entry: RecordEntry) -> bytes:
     """Return *entry* as JSON."""
-    if isinstance(entry, Marker):
+    if isinstance(entry, DeleteMarker):
         return _json(_marking(entry))
-    record, info, draft = entry, entry.info, draft_of(entry.info)
+    record, info, spec = entry, entry.info, spec_of(entry.info)
     written = _Written(
         format=_PLAIN if info.version is None else _VERSIONED,
         key=info.key,
         data=record.data,
         size=info.size,
-        content_type=draft.content_type,
-        metadata=dict(draft.metadata),
+        content_type=spec.content_type,
+        metadata=dict(spec.metadata),
         etag=info.etag,
         modified=info.modified,
-        sha256=draft.sha256,
-        encoding=draft.encoding,
-        stored=draft.stored,
+        sha256=spec.sha256,
+        encoding=spec.encoding,
+        stored=spec.stored,
         tags=dict(record.tags),
         version=info.version,
         serial=record.serial,
@@ -121,22 +126,24 @@ def encode(entry: Entry) -> bytes:
     return _json(written)
 
 
-def decode(content: bytes, path: str) -> Entry:
+def decode(content: bytes, path: str) -> RecordEntry:
     """Return the record in *content*, which lies at *path*. Raises IntegrityError."""
     try:
         written = _decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"{path}: no record of an object: {error}") from None
+        raise IntegrityError(f"{path}: not the record of an object: {error}") from None
     if written.format not in _FORMATS:
         raise IntegrityError(f"{path}: format {written.format}, this version reads 1 and 2")
     version = written.version
     for name in (version, written.previous):
         if name is not None and not is_version(name):
-            raise IntegrityError(f"{path}: {name!r} is no version")
+            raise IntegrityError(f"{path}: {name!r} is not a version")
     if version is not None and not written.data:
-        return Marker(written.key, version, written.serial, written.previous, written.modified)
+        return DeleteMarker(
+            written.key, version, written.serial, written.previous, written.modified
+        )
     if not is_data_path(written.data):
-        raise IntegrityError(f"{path}: {written.data!r} is no data file under the root")
+        raise IntegrityError(f"{path}: {written.data!r} is not a data file under the root")
     info = ObjectInfo(
         key=written.key,
         size=written.size,
@@ -152,7 +159,7 @@ def decode(content: bytes, path: str) -> Entry:
     return Record(info, written.data, written.tags, written.serial, written.previous)
 
 
-def _marking(marker: Marker) -> _Written:
+def _marking(marker: DeleteMarker) -> _Written:
     return _Written(
         format=_VERSIONED,
         key=marker.key,
@@ -171,3 +178,32 @@ def _marking(marker: Marker) -> _Written:
 
 def _json(written: _Written) -> bytes:
     return msgspec.json.format(_encoder.encode(written), indent=1)
+
+
+class _VersioningFormat(msgspec.Struct):
+    format: int
+
+
+class _Versioning(_VersioningFormat, forbid_unknown_fields=True):
+    enabled: bool
+
+
+def read_versioning(path: str) -> bool | None:
+    """Return whether versions are kept, None when that was never set. Raises IntegrityError."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - every write comes by here
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    try:
+        form = msgspec.json.decode(content, type=_VersioningFormat).format
+        if form != _VERSIONING_FORMAT:
+            raise IntegrityError(f"{path}: format {form}, this version reads {_VERSIONING_FORMAT}")
+        return msgspec.json.decode(content, type=_Versioning).enabled
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{path}: not a versioning file: {error}") from None
+
+
+def encode_versioning(*, enabled: bool) -> bytes:
+    """Return the content of the file."""
+    return msgspec.json.encode(_Versioning(_VERSIONING_FORMAT, enabled))

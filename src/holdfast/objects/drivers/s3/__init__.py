@@ -1,1 +1,1 @@
-"""Buckets on S3 and on everything that speaks it."""
+"""Buckets on S3 and on compatible servers."""

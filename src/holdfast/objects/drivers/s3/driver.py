@@ -1,4 +1,4 @@
-"""The driver of buckets on S3."""
+"""The driver of buckets on S3 and on compatible servers."""
 
 from __future__ import annotations
 
@@ -14,25 +14,40 @@ from holdfast.errors import (
     ObjectNotFoundError,
     ServiceError,
 )
-from holdfast.objects.drivers.s3 import deleting, history, listing, locking, settings, tagging
-from holdfast.objects.drivers.s3.copying import Origin, copy
-from holdfast.objects.drivers.s3.document import fits, write, write_text
-from holdfast.objects.drivers.s3.options import place_of
-from holdfast.objects.drivers.s3.profile import Profile, profile_of
-from holdfast.objects.drivers.s3.reading import S3Reading
-from holdfast.objects.drivers.s3.service import Ask
-from holdfast.objects.drivers.s3.writing import Publisher, S3Writing
+from holdfast.objects.drivers.s3 import (
+    batch_delete,
+    listing_pages,
+    object_lock,
+    setting_documents,
+)
+from holdfast.objects.drivers.s3.options import address_of
+from holdfast.objects.drivers.s3.range_reader import S3RangeReader
+from holdfast.objects.drivers.s3.server_copy import CopySource, copy
+from holdfast.objects.drivers.s3.server_profile import ServerProfile, server_profile_of
+from holdfast.objects.drivers.s3.service import S3Request
+from holdfast.objects.drivers.s3.tags import set_tags, tags_of
+from holdfast.objects.drivers.s3.uploader import S3ObjectWriter, Uploader
+from holdfast.objects.drivers.s3.xml_document import fits, write, write_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from holdfast.objects.driver import Capability, CommonPrefix, ObjectInfo
-    from holdfast.objects.drivers.s3.options import Place, S3Options
-    from holdfast.objects.drivers.s3.service import Reply, Service
-    from holdfast.objects.grants import Grant, PostGrant, Presigned, PresignedPost
-    from holdfast.objects.history import ObjectVersion, Upload
-    from holdfast.objects.settings import ObjectLock, Retention, S, Setting
-
+    from holdfast.objects.bucket_settings import ObjectLock, Retention, S, Setting
+    from holdfast.objects.driver import BucketCapability
+    from holdfast.objects.drivers.s3.options import BucketAddress, S3Options
+    from holdfast.objects.drivers.s3.service import S3Response, S3Service
+    from holdfast.objects.object_info import (
+        CommonPrefix,
+        ObjectInfo,
+        ObjectVersion,
+        Upload,
+    )
+    from holdfast.objects.presign import (
+        PresignedPost,
+        PresignedURL,
+        PresignOptions,
+        PresignPostOptions,
+    )
 
 _LOOKS_AT_ONCE = 16
 _KEYS_REFUSED = frozenset({401, 403})
@@ -41,27 +56,29 @@ _KEYS_REFUSED = frozenset({401, 403})
 class S3Driver:
     """A bucket of one S3 service. Safe to use from many tasks or threads at once."""
 
-    def __init__(self, service: Service, options: S3Options) -> None:
+    def __init__(self, service: S3Service, options: S3Options) -> None:
         self._service = service
         self._options = options
-        self._publisher = Publisher(service, options)
-        self._profile: Profile = profile_of("")
+        self._uploader = Uploader(service, options)
+        self._profile: ServerProfile = server_profile_of("")
 
     @property
     def name(self) -> str:
+        """The kind of server, for error messages."""
         return f"s3 ({self._profile.name})"
 
     @property
-    def capabilities(self) -> frozenset[Capability]:
+    def capabilities(self) -> frozenset[BucketCapability]:
+        """What this kind of server can do."""
         return self._profile.capabilities
 
     async def prepare(self) -> None:
-        """Learn which kind of server this is, and make the bucket if asked to.
+        """Find out which kind of server this is, and make the bucket if asked to.
 
         Raises ConfigurationError when the bucket is not there.
         """
         try:
-            reply = await self._look()
+            response = await self._look()
         except ServiceError as error:
             if error.status != 404:
                 raise
@@ -70,51 +87,61 @@ class S3Driver:
                     f"there is no bucket {self._service.bucket!r}; ?create=true makes it"
                 ) from error
             await self._create()
-            reply = await self._look()
-        self._profile = profile_of(reply.headers.get("server", ""))
+            response = await self._look()
+        self._profile = server_profile_of(response.headers.get("server", ""))
 
-    def write(self, key: str) -> S3Writing:
-        return S3Writing(self._publisher, self._service, key, self._profile.refusal(key))
+    def write(self, key: str) -> S3ObjectWriter:
+        """Return a writer of *key*. No I/O."""
+        return S3ObjectWriter(self._uploader, self._service, key, self._refusal(key))
 
-    def read(self, key: str) -> S3Reading:
-        return S3Reading(self._service, self._publisher, key, self._profile.refusal(key))
+    def read(self, key: str) -> S3RangeReader:
+        """Return a reader of *key*. No I/O."""
+        return S3RangeReader(self._service, self._uploader, key, self._refusal(key))
 
     async def head(self, key: str) -> ObjectInfo | None:
-        if self._profile.refusal(key) is not None:
+        """Return the description of *key*, None when there is no such object."""
+        if self._refusal(key) is not None:
             return None  # and never asked for: the server might take it for another key
-        found = await self._publisher.head(key)
+        found = await self._uploader.head(key)
         return None if found is None else found.info
 
     def list(
         self, prefix: str, *, after: str | None, delimiter: str | None
     ) -> AsyncIterator[ObjectInfo | CommonPrefix]:
-        return listing.entries(self._service, prefix, after=after, delimiter=delimiter)
+        """Yield the entries under *prefix* behind *after*, in code-point order."""
+        return listing_pages.list_objects(self._service, prefix, after=after, delimiter=delimiter)
 
     async def delete(self, key: str) -> bool:
+        """Remove *key* or hide it behind a delete marker; return whether it was there."""
         there = await self.head(key) is not None
         if there:
-            await self._service.call(Ask("DeleteObject", "DELETE", key))
+            await self._service.call(S3Request("DeleteObject", "DELETE", key))
         return there
 
     async def delete_many(self, keys: Sequence[str]) -> int:
         """Remove *keys*, a thousand a request, and return how many were there before."""
         unique = list(dict.fromkeys(keys))
-        there = await deleting.listed(self._service, unique)
+        there = await batch_delete.listed(self._service, unique)
         found = await self.describe([key for key in unique if key not in there])
         there |= {info.key for info in found if info is not None}
         for key in (key for key in there if not fits(key)):
-            await self._service.call(Ask("DeleteObject", "DELETE", key))
-        await deleting.delete(self._service, [key for key in unique if key in there and fits(key)])
+            await self._service.call(S3Request("DeleteObject", "DELETE", key))
+        await batch_delete.delete(
+            self._service, [key for key in unique if key in there and fits(key)]
+        )
         return len(there)
 
     async def erase(self, versions: Sequence[ObjectVersion]) -> Sequence[ObjectVersion]:
-        return await deleting.erase(self._service, versions)
+        """Remove each of *versions* permanently; return those that a lock holds. Not atomic."""
+        return await batch_delete.erase(self._service, versions)
 
     async def describe(self, keys: Sequence[str]) -> Sequence[ObjectInfo | None]:
+        """Return the description of each of *keys*, by position, None where no object is."""
         calls = [partial(self.head, key) for key in keys]
         return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
 
     async def tagged(self, keys: Sequence[str]) -> Sequence[dict[str, str]]:
+        """Return the tags of each of *keys*, by position; none where no object is."""
         calls = [partial(self._tags_or_none, key) for key in keys]
         return await self._service.network.all_of(calls, at_once=_LOOKS_AT_ONCE)
 
@@ -125,122 +152,149 @@ class S3Driver:
             return {}
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
-        return await self._again(source, None, target)
+        """Publish *source* with all that it has as *target*. Raises ObjectNotFoundError."""
+        return await self._copy_object(source, None, target)
 
     async def restore(self, key: str, version: str) -> ObjectInfo:
-        return await self._again(key, version, key)
+        """Publish that version again, as the newest. Raises ObjectNotFoundError."""
+        return await self._copy_object(key, version, key)
 
-    async def _again(self, source: str, version: str | None, target: str) -> ObjectInfo:
+    async def _copy_object(self, source: str, version: str | None, target: str) -> ObjectInfo:
         for key in (source, target):
-            refusal = self._profile.refusal(key)
+            refusal = self._refusal(key)
             if refusal is not None:
                 if key == source:
                     raise ObjectNotFoundError(source)
                 raise ObjectKeyError(target, refusal)
-        return await copy(self._service, self._publisher, Origin(source, version), target)
+        return await copy(self._service, self._uploader, CopySource(source, version), target)
 
     async def tags(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
-        return await tagging.tags_of(self._service, key)
+        return await tags_of(self._service, key)
 
     async def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key*. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
-        await tagging.tag(self._service, key, tags)
+        await set_tags(self._service, key, tags)
 
     def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
-        return history.versions(self._service, prefix)
+        """Yield every version and delete marker of keys that start with *prefix*, in order."""
+        return listing_pages.list_versions(self._service, prefix)
 
-    def read_version(self, key: str, version: str) -> S3Reading:
-        refusal = self._profile.refusal(key)
-        return S3Reading(self._service, self._publisher, key, refusal, version)
+    def read_version(self, key: str, version: str) -> S3RangeReader:
+        """Return a reader of one version. No I/O."""
+        refusal = self._refusal(key)
+        return S3RangeReader(self._service, self._uploader, key, refusal, version)
 
     async def head_version(self, key: str, version: str) -> ObjectInfo | None:
-        if self._profile.refusal(key) is not None:
+        """Return the description of that version; None for a delete marker and for no version."""
+        if self._refusal(key) is not None:
             return None
-        found = await self._publisher.head(key, version)
+        found = await self._uploader.head(key, version)
         return None if found is None else found.info
 
     async def delete_version(self, key: str, version: str) -> bool:
-        if self._profile.refusal(key) is not None:
+        """Remove one version or delete marker permanently; return whether it was there."""
+        if self._refusal(key) is not None:
             return False
-        return await history.remove(self._service, key, version)
+        return await object_lock.remove_version(self._service, key, version)
 
     async def setting(self, kind: type[S]) -> S | None:
-        return await settings.read(self._service, kind)
+        """Return the setting of that *kind*, None when it was never made."""
+        return await setting_documents.read(self._service, kind)
 
     async def configure(self, setting: Setting) -> None:
-        await settings.make(self._service, setting)
+        """Replace the setting of this kind."""
+        await setting_documents.make(self._service, setting)
 
     async def unset(self, kind: type[Setting]) -> None:
-        await settings.remove(self._service, kind)
+        """Remove the setting of that *kind*, if there is one."""
+        await setting_documents.remove(self._service, kind)
 
     async def lock_of(self, key: str, version: str | None) -> ObjectLock:
+        """Return the lock of that version, of the newest when None. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
-        return await locking.lock_of(self._service, key, version)
+        return await object_lock.lock_of(self._service, key, version)
 
     async def retain(self, key: str, version: str | None, retention: Retention) -> None:
+        """Keep that version until a time. Raises ObjectNotFoundError, ObjectLockedError."""
         self._refuse_absent(key)
-        await locking.retain(self._service, key, version, retention)
+        await object_lock.retain(self._service, key, version, retention)
 
     async def hold(self, key: str, version: str | None, *, held: bool) -> None:
+        """Set or lift the legal hold of that version. Raises ObjectNotFoundError."""
         self._refuse_absent(key)
-        await locking.hold(self._service, key, version, held=held)
+        await object_lock.hold(self._service, key, version, held=held)
 
     @property
     def retries(self) -> int:
+        """How many requests were sent again since the bucket was opened."""
         return self._service.retries
 
     async def probe(self) -> None:
+        """Do the least that shows that the backend can be used. Raises what prevents it."""
         await self._look()
 
     async def sweep(self) -> int:
-        """Nothing: what a dead writer leaves, only its age tells from others."""
+        """Do nothing: only `sweep_incomplete`, by age, finds what a dead writer left here."""
         return 0
 
-    async def presign(self, key: str, grant: Grant) -> Presigned:
-        refusal = self._profile.refusal(key)
+    async def presign(self, key: str, options: PresignOptions) -> PresignedURL:
+        """Return a URL for *key*. No I/O except for credentials."""
+        refusal = self._refusal(key)
         if refusal is not None:
             raise ObjectKeyError(key, refusal)
         asked: list[tuple[str, str]] = []
-        if grant.method == "GET" and grant.content_type is not None:
-            asked.append(("response-content-type", grant.content_type))
-        if grant.filename is not None:
-            name = quote(grant.filename, safe="")
+        if options.method == "GET" and options.content_type is not None:
+            asked.append(("response-content-type", options.content_type))
+        if options.filename is not None:
+            name = quote(options.filename, safe="")
             asked.append(("response-content-disposition", f"attachment; filename*=UTF-8''{name}"))
-        return await self._service.presign(self._public_place(), key, asked, grant)
+        return await self._service.presign(self._public_address(), key, asked, options)
 
-    async def presign_post(self, key: str, grant: PostGrant) -> PresignedPost:
-        refusal = self._profile.refusal(key)
+    async def presign_post(self, key: str, options: PresignPostOptions) -> PresignedPost:
+        """Return a form for *key*. No I/O except for credentials."""
+        refusal = self._refusal(key)
         if refusal is not None:
             raise ObjectKeyError(key, refusal)
-        return await self._service.presign_post(self._public_place(), key, grant)
+        return await self._service.presign_post(self._public_address(), key, options)
 
     def uploads(self, prefix: str) -> AsyncIterator[Upload]:
-        return listing.uploads(self._service, prefix)
+        """Yield the incomplete uploads whose key starts with *prefix*."""
+        return listing_pages.list_uploads(self._service, prefix)
 
     async def abort_upload(self, upload: Upload) -> None:
+        """Remove *upload* and its parts, unless it is gone."""
         query = (("uploadId", upload.id),)
         try:
-            await self._service.call(Ask("AbortMultipartUpload", "DELETE", upload.key, query))
+            await self._service.call(S3Request("AbortMultipartUpload", "DELETE", upload.key, query))
         except ServiceError as error:
             if error.status != 404:  # completed or aborted meanwhile
                 raise
 
-    def _public_place(self) -> Place:
+    def _public_address(self) -> BucketAddress:
         endpoint = self._options.public_endpoint_url or self._options.endpoint_url
-        return place_of(self._service.bucket, replace(self._options, endpoint_url=endpoint))
+        return address_of(self._service.bucket, replace(self._options, endpoint_url=endpoint))
+
+    def _refusal(self, key: str) -> str | None:
+        """Return why this kind of server would not keep *key* as it is, None when it would."""
+        if not self._profile.rules:
+            return None
+        encoded = key.encode()
+        return next((why for rule, why in self._profile.rules if rule.search(encoded)), None)
 
     def _refuse_absent(self, key: str) -> None:
-        if self._profile.refusal(key) is not None:
+        if self._refusal(key) is not None:
             raise ObjectNotFoundError(key)
 
-    async def _look(self) -> Reply:
-        """Ask after the bucket. Such an answer has no body: its status has to say it all.
+    async def _look(self) -> S3Response:
+        """Request the bucket's head: an answer without a body, so only the status tells.
 
-        Raises ConfigurationError when the service doesn't take these keys.
+        Raises ConfigurationError when the service doesn't take these credentials.
         """
         try:
-            return await self._service.call(Ask("HeadBucket", "HEAD"))
+            return await self._service.call(S3Request("HeadBucket", "HEAD"))
         except ServiceError as error:
             if error.status not in _KEYS_REFUSED:
                 raise
@@ -260,9 +314,9 @@ class S3Driver:
         headers = {}
         if self._options.object_lock:
             headers["x-amz-bucket-object-lock-enabled"] = "true"
-        ask = Ask("CreateBucket", "PUT", headers=headers, body=body, sha256=digest)
+        request = S3Request("CreateBucket", "PUT", headers=headers, body=body, sha256=digest)
         try:
-            await self._service.call(ask)
+            await self._service.call(request)
         except ServiceError as error:
             if error.code != "BucketAlreadyOwnedByYou":
                 raise

@@ -1,4 +1,4 @@
-"""An upload in parts: all of it appears, or none of it stays."""
+"""Multipart uploads: the whole object appears, or no part stays."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, ServiceError
-from holdfast.objects.drivers.s3.document import write, write_text
-from holdfast.objects.drivers.s3.facts import CRC32, WRITE
+from holdfast.objects.drivers.s3.headers import CRC32, WRITE
 from holdfast.objects.drivers.s3.options import MIB
-from holdfast.objects.drivers.s3.service import Ask
+from holdfast.objects.drivers.s3.service import S3Request
+from holdfast.objects.drivers.s3.xml_document import write, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from holdfast.objects.drivers.s3.options import S3Options
-    from holdfast.objects.drivers.s3.service import Reply, Service
-    from holdfast.objects.drivers.s3.spool import Slice, Sums
+    from holdfast.objects.drivers.s3.service import S3Response, S3Service
+    from holdfast.objects.drivers.s3.spool import Checksums, SpoolPart
 
 COPIED_PART = 512 * MIB  # the service moves them by itself
 _MOST_PARTS = 10_000
 
 
-class Multipart:
+class MultipartUpload:
     """One upload in parts of *key*, made with *headers*."""
 
     def __init__(
-        self, service: Service, options: S3Options, key: str, headers: Mapping[str, str]
+        self, service: S3Service, options: S3Options, key: str, headers: Mapping[str, str]
     ) -> None:
         self._service = service
         self._options = options
         self._key = key
         self._headers = headers
-        self.mark = headers.get(WRITE, "")
+        self.write_id = headers.get(WRITE, "")
 
-    async def send(self, parts: Sequence[Slice], condition: Mapping[str, str]) -> Reply:
+    async def send(self, parts: Sequence[SpoolPart], condition: Mapping[str, str]) -> S3Response:
         """Upload *parts*, a few at once, and complete it under *condition*.
 
-        The answer has the headers of the first and the last request. Whatever goes wrong, also a
-        cancellation, aborts the upload; one whose abort fails too is left to a later sweep.
+        The answer has the headers of the first and the last request. Any failure, also a
+        cancellation, aborts the upload; `sweep_incomplete` later finds one whose abort fails too.
         """
 
         def calls(upload: str) -> list[Callable[[], Coroutine[object, None, str]]]:
@@ -57,9 +57,9 @@ class Multipart:
         headers: Mapping[str, str],
         parts: Callable[[str], list[Callable[[], Coroutine[object, None, str]]]],
         condition: Mapping[str, str],
-    ) -> Reply:
+    ) -> S3Response:
         created = await self._service.call(
-            Ask("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
+            S3Request("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
         )
         upload = created.document("InitiateMultipartUploadResult").need("UploadId")
         try:
@@ -72,7 +72,7 @@ class Multipart:
             raise
         return type(done)({**created.headers, **done.headers}, done.body)
 
-    async def copy(self, size: int, source: Mapping[str, str]) -> Reply:
+    async def copy(self, size: int, source: Mapping[str, str]) -> S3Response:
         """Make the object of *size* bytes that the headers in *source* name, part by part."""
         step = part_size(size, COPIED_PART)
 
@@ -91,8 +91,8 @@ class Multipart:
         return await self._finished(self._headers, parts, {})
 
     async def _copied(self, upload: str, number: int, span: str, source: Mapping[str, str]) -> str:
-        reply = await self._service.call(
-            Ask(
+        response = await self._service.call(
+            S3Request(
                 "UploadPartCopy",
                 "PUT",
                 self._key,
@@ -103,13 +103,13 @@ class Multipart:
         return write(
             "Part",
             write_text("PartNumber", str(number)),
-            write_text("ETag", reply.document("CopyPartResult").need("ETag")),
+            write_text("ETag", response.document("CopyPartResult").need("ETag")),
         )
 
-    async def _part(self, upload: str, number: int, content: Slice) -> str:
+    async def _part(self, upload: str, number: int, content: SpoolPart) -> str:
         sums = await self.sums(content)
-        reply = await self._service.call(
-            Ask(
+        response = await self._service.call(
+            S3Request(
                 "UploadPart",
                 "PUT",
                 self._key,
@@ -122,19 +122,21 @@ class Multipart:
         return write(
             "Part",
             write_text("PartNumber", str(number)),
-            write_text("ETag", reply.headers.get("etag", "")),
+            write_text("ETag", response.headers.get("etag", "")),
             write_text("ChecksumCRC32", sums.crc32),
         )
 
-    async def sums(self, content: Slice) -> Sums:
-        """Return the checksums that a part goes up with."""
+    async def sums(self, content: SpoolPart) -> Checksums:
+        """Return the checksums that a part is sent with."""
         signed = self._options.signs_payload(secure=self._service.secure)
         return await content.sums(signed=signed)
 
-    async def _complete(self, upload: str, parts: list[str], condition: Mapping[str, str]) -> Reply:
+    async def _complete(
+        self, upload: str, parts: list[str], condition: Mapping[str, str]
+    ) -> S3Response:
         body = write("CompleteMultipartUpload", *parts).encode()
         return await self._service.call(
-            Ask(
+            S3Request(
                 "CompleteMultipartUpload",
                 "POST",
                 self._key,
@@ -146,17 +148,13 @@ class Multipart:
         )
 
     async def _abort(self, upload: str) -> None:
-        with suppress(HoldfastError):  # what went wrong before says more
+        with suppress(HoldfastError):  # the first error is the one to report
             await self._service.call(
-                Ask("AbortMultipartUpload", "DELETE", self._key, (("uploadId", upload),))
+                S3Request("AbortMultipartUpload", "DELETE", self._key, (("uploadId", upload),))
             )
 
 
 def part_size(total: int, least: int) -> int:
-    """Return the bytes of a part, whole MiB beyond *least*, so that 10,000 parts hold *total*."""
+    """Return the bytes of a part: *least*, or whole MiB so that 10,000 parts hold *total*."""
     needed = -(-total // _MOST_PARTS)
     return least if needed <= least else -(-needed // MIB) * MIB
-
-
-def _span(start: int, end: int) -> str:
-    return f"bytes={start}-{end - 1}"

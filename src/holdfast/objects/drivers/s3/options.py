@@ -1,19 +1,20 @@
-"""What tunes a bucket on S3, and what the environment says."""
+"""Options of a bucket on S3, and its address; what is empty comes from the environment."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable  # noqa: TC003 - options_from reads the annotations
+from collections.abc import Callable  # noqa: TC003 - options_for reads the annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
-from holdfast.aws.origin import Origin, origin_of
-from holdfast.aws.patience import Limits
+from holdfast.aws.endpoint import HTTPEndpoint, endpoint_of
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from holdfast.aws.http import Limits
 
 MIB = 1024 * 1024
 Addressing = Literal["auto", "path", "virtual"]
@@ -28,19 +29,21 @@ class S3Options:
     """How a bucket on S3 is reached and used. What is empty comes from the environment.
 
     *endpoint_url*: ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``, else AWS itself.
-    *public_endpoint_url*: where those who hold presigned URLs reach it, by default the same.
+    *public_endpoint_url*: where those who get presigned URLs reach it, by default the same.
     *region*: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else us-east-1. *ca_bundle*: a file of trusted
-    certificates, ``AWS_CA_BUNDLE``. *addressing*: where the bucket's name stands, by default in the
-    host for AWS and in the path elsewhere. *encryption*: asked for on every write, and the answer
-    checked; *kms_key* goes with ``aws:kms``. *create*: make the bucket when it is not there, with
-    *object_lock* as one whose versions can be locked. *payload_signing*: whether the signature
+    certificates, ``AWS_CA_BUNDLE``. *addressing*: where URLs have the bucket's name, by default in
+    the host for AWS and in the path elsewhere. *encryption*: asked for on every write, and the
+    answer checked; *kms_key* goes with ``aws:kms``. *create*: make the bucket when it is not there,
+    with *object_lock* as one whose versions can be locked. *payload_signing*: whether the signature
     covers the SHA-256 of each body, beside the CRC-32 that the service checks in any case; by
-    default where no TLS protects it. *multipart*: bytes from which an object goes up in parts;
-    *part*: bytes of a part at the least; *parallel*: parts at once. The rest are seconds and
-    counts, as in aws.Limits. *threads*: how many blocking calls the async bucket has under way at
+    default where no TLS protects it. *multipart*: bytes from which an object is uploaded in parts;
+    *part*: bytes of a part at least; *parallel*: parts at once. *connect_timeout*, *read_timeout*,
+    *total_timeout*: seconds until a connection is open, until the next bytes come, and for one
+    request with all its retries. *attempts*: how often one request is sent at most. *connections*:
+    how many are open at once. *threads*: how many blocking calls the async bucket has under way at
     once. *most_copied*: bytes up to which a copy is one request, and beyond which it is made in
     parts. *credentials*: keys, or what returns them and is asked again before they expire; None for
-    the places that AWS users know.
+    the places where AWS users keep them.
     """
 
     endpoint_url: str = ""
@@ -97,16 +100,19 @@ class S3Options:
             if not isinstance(number, int) or not least <= number <= most:
                 raise ConfigurationError(f"{name}: expected {least} to {most}, got {number!r}")
         if not isinstance(self.region, str) or (self.region and not _REGION.fullmatch(self.region)):
-            raise ConfigurationError(f"region: {self.region!r} is none")
+            raise ConfigurationError(f"region: {self.region!r} is not one")
         if self.kms_key and self.encryption != "aws:kms":
-            raise ConfigurationError("kms_key: it goes with encryption='aws:kms' alone")
+            raise ConfigurationError("kms_key: it goes only with encryption='aws:kms'")
 
     def signs_payload(self, *, secure: bool) -> bool:
-        """Return whether bodies are signed, on a *secure* wire or another."""
+        """Return whether bodies are signed, over a *secure* connection or another."""
         return self.payload_signing == "always" or (self.payload_signing == "auto" and not secure)
 
     @property
     def limits(self) -> Limits:
+        """The bounds of one request, for the HTTP client."""
+        from holdfast.aws.http import Limits  # noqa: PLC0415 - it loads the parser
+
         return Limits(
             connect=self.connect_timeout,
             read=self.read_timeout,
@@ -131,25 +137,27 @@ def with_environment(options: S3Options, environment: Mapping[str, str]) -> S3Op
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a bucket's requests go. *prefix* is what stands before each key in the path."""
+class BucketAddress:
+    """Where a bucket's requests go. *prefix* comes before each key in the path."""
 
     bucket: str
-    origin: Origin
+    endpoint: HTTPEndpoint
     prefix: str
 
 
-def place_of(bucket: str, options: S3Options) -> Place:
-    """Return where *bucket* is. Raises ConfigurationError for a name that no bucket has."""
+def address_of(bucket: str, options: S3Options) -> BucketAddress:
+    """Return where *bucket* is. Raises ConfigurationError for a bad name."""
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
         raise ConfigurationError(
-            f"{bucket!r} is no name of a bucket: 3 to 63 of a-z, 0-9, '.' and '-'"
+            f"{bucket!r} is not the name of a bucket: 3 to 63 of a-z, 0-9, '.' and '-'"
         )
     own = bool(options.endpoint_url)
-    origin = origin_of(options.endpoint_url or f"https://s3.{options.region}.amazonaws.com")
+    endpoint = endpoint_of(options.endpoint_url or f"https://s3.{options.region}.amazonaws.com")
     virtual = options.addressing == "virtual" or (
         options.addressing == "auto" and not own and "." not in bucket
     )
     if virtual:
-        return Place(bucket, Origin(origin.secure, f"{bucket}.{origin.host}", origin.port), "/")
-    return Place(bucket, origin, f"/{bucket}/")
+        return BucketAddress(
+            bucket, HTTPEndpoint(endpoint.secure, f"{bucket}.{endpoint.host}", endpoint.port), "/"
+        )
+    return BucketAddress(bucket, endpoint, f"/{bucket}/")

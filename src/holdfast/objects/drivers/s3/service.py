@@ -1,4 +1,4 @@
-"""Signed requests to one bucket, repeated while that helps."""
+"""Sends signed requests to one bucket of S3, with retries."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from holdfast.aws.http import Request
-from holdfast.aws.patience import Budget, Patience, pause, retry_after
-from holdfast.aws.signing import EMPTY_SHA256, UNSIGNED, query_string
+from holdfast.aws.http import Deadline, HTTPRequest
+from holdfast.aws.retry import RetryBudget, backoff, retry_after
+from holdfast.aws.signature import EMPTY_SHA256, UNSIGNED, query_string
 from holdfast.errors import ConfigurationError, IntegrityError, ServiceError, UnavailableError
-from holdfast.objects.drivers.s3.document import Element, parse, unreadable
-from holdfast.objects.drivers.s3.posting import form
-from holdfast.objects.grants import Presigned
+from holdfast.objects.drivers.s3.post_policy import signed_form
+from holdfast.objects.drivers.s3.xml_document import Element, parse, unreadable
+from holdfast.objects.presign import PresignedURL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from holdfast.aws.client import Client, Response
-    from holdfast.aws.credentials import Wallet
-    from holdfast.aws.http import Content
-    from holdfast.aws.patience import Limits
-    from holdfast.aws.signing import Signer
-    from holdfast.objects.drivers.s3.options import Place
-    from holdfast.objects.grants import Grant, PostGrant, PresignedPost
+    from holdfast.aws.client import HTTPClient, HTTPResponse
+    from holdfast.aws.http import Limits, RequestBody
+    from holdfast.aws.signature import CredentialProvider, Signer
+    from holdfast.objects.drivers.s3.options import BucketAddress
+    from holdfast.objects.presign import PresignedPost, PresignOptions, PresignPostOptions
     from holdfast.offload import Offload
 
 T = TypeVar("T")
@@ -48,7 +46,7 @@ _PASSING_CODES = frozenset(
         "ThrottlingException",
     }
 )
-# What arrived is not what was sent: once more, and then it is an IntegrityError.
+# What arrived is not what was sent: sent again, and then it is an IntegrityError.
 _DAMAGED = frozenset(
     {
         "BadDigest",
@@ -72,10 +70,10 @@ _MISCONFIGURED = frozenset(
 
 
 @dataclass(slots=True)
-class Ask:
-    """One request as S3 knows it: *operation* is its name there, *key* None for the bucket.
+class S3Request:
+    """One request in S3's terms: *operation* is its name there, *key* None for the bucket.
 
-    *sha256* is the body's, None where the wire's own checks stand for it.
+    *sha256* is the body's, None where TLS and the CRC-32 protect it.
     """
 
     operation: str
@@ -83,138 +81,144 @@ class Ask:
     key: str | None = None
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Content = b""
+    body: bytes | RequestBody = b""
     sha256: str | None = EMPTY_SHA256
 
 
-def sending(
+def document_request(
     operation: str,
     method: str,
     query: tuple[tuple[str, str], ...],
     body: bytes,
     *,
     key: str | None = None,
-) -> Ask:
-    """Return an ask that sends a document, with the checksums that services want for one."""
+) -> S3Request:
+    """Return a request that sends a document, with the checksums that services require of one."""
     md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     headers = {"content-md5": md5, "content-type": "application/xml"}
-    return Ask(operation, method, key, query, headers, body, hashlib.sha256(body).hexdigest())
+    return S3Request(operation, method, key, query, headers, body, hashlib.sha256(body).hexdigest())
 
 
 @dataclass(slots=True)
-class Reply:
-    """A whole answer, and the server's word for success."""
+class S3Response:
+    """A whole response that reports success."""
 
     headers: Mapping[str, str]
     body: bytes
 
     def document(self, *names: str) -> Element:
-        """Return the root, which has one of *names*: a page of HTML is no empty listing.
-
-        Raises ServiceError.
-        """
+        """Return the root element. Raises ServiceError unless it has one of *names*."""
         root = parse(self.body)
         if root.name not in names:
             raise unreadable(f"expected <{'> or <'.join(names)}>, got <{root.name[:50]}>")
         return root
 
 
-class Service:
-    """Sends asks to one bucket. Safe to use from many tasks or threads at once."""
+class S3Service:
+    """Sends requests to one bucket. Safe to use from many tasks or threads at once."""
 
     def __init__(
         self,
-        client: Client,
-        place: Place,
+        client: HTTPClient,
+        address: BucketAddress,
         limits: Limits,
         *,
         signer: Signer,
-        wallet: Wallet,
+        credentials: CredentialProvider,
         offload: Offload,
     ) -> None:
         self._client = client
-        self._place = place
+        self._address = address
         self._limits = limits
         self._signer = signer
-        self._wallet = wallet
+        self._credentials = credentials
         self.offload = offload
         self.network = client.network
-        self._budget = Budget()
+        self._budget = RetryBudget()
         self.retries = 0
 
     @property
     def secure(self) -> bool:
-        """Whether the wire itself protects what is sent."""
-        return self._client.origin.secure
+        """Whether TLS protects what is sent."""
+        return self._client.endpoint.secure
 
     @property
     def address(self) -> str:
-        """What tells this bucket from those of other servers."""
-        return f"{self._client.origin.authority}/{self._place.bucket}"
+        """Server and bucket, as text that no other bucket has."""
+        return f"{self._client.authority}/{self._address.bucket}"
 
     @property
     def bucket(self) -> str:
-        return self._place.bucket
+        """The bucket's name."""
+        return self._address.bucket
 
-    async def call(self, ask: Ask) -> Reply:
-        """Return the whole answer to *ask*.
+    async def call(self, request: S3Request) -> S3Response:
+        """Return the whole response to *request*.
 
-        Raises ServiceError for a refusal, UnavailableError when no repetition helped,
-        IntegrityError for a body that doesn't arrive whole, ConfigurationError for what says that
-        the place or the keys are wrong.
+        Raises ServiceError for a refusal, UnavailableError when no retry helped, IntegrityError
+        for a body that doesn't arrive whole, ConfigurationError for what says that the address or
+        the credentials are wrong.
         """
-        return await self._repeat(ask, self._whole)
+        return await self._repeat(request, self._whole)
 
-    async def open(self, ask: Ask) -> Response:
-        """Return the answer to *ask* with its body still to come; errors as of `call`."""
-        return await self._repeat(ask, _as_it_is)
+    async def open(self, request: S3Request) -> HTTPResponse:
+        """Return the response to *request* with its body still to come; raises as `call` does."""
+        return await self._repeat(request, _as_it_is)
 
     async def presign(
-        self, place: Place, key: str, parameters: list[tuple[str, str]], grant: Grant
-    ) -> Presigned:
-        """Return a URL for *key* at *place*, where its holder reaches the service."""
-        credentials = await self._wallet.current(self.offload)
+        self,
+        address: BucketAddress,
+        key: str,
+        parameters: list[tuple[str, str]],
+        options: PresignOptions,
+    ) -> PresignedURL:
+        """Return a URL for *key* at *address*, where those who get it reach the service."""
+        credentials = await self._credentials.current(self.offload)
         now = datetime.now(UTC).replace(microsecond=0)
-        ends = min(now + grant.expires, credentials.expires or datetime.max.replace(tzinfo=UTC))
+        ends = min(now + options.expires, credentials.expires or datetime.max.replace(tzinfo=UTC))
         sent = {}
-        if grant.method == "PUT" and grant.content_type is not None:
-            sent["content-type"] = grant.content_type
-        path = place.prefix + quote(key, safe="-_.~/")
+        if options.method == "PUT" and options.content_type is not None:
+            sent["content-type"] = options.content_type
+        path = address.prefix + quote(key, safe="-_.~/")
         query = self._signer.presign(
-            grant.method,
+            options.method,
             path,
             [*parameters, ("X-Amz-Expires", str(int((ends - now).total_seconds())))],
-            headers={"host": place.origin.authority, **sent},
+            headers={"host": address.endpoint.authority, **sent},
             credentials=credentials,
             now=now,
         )
-        scheme = "https" if place.origin.secure else "http"
-        url = f"{scheme}://{place.origin.authority}{path}?{query}"
-        return Presigned(grant.method, url, sent, ends)
+        scheme = "https" if address.endpoint.secure else "http"
+        url = f"{scheme}://{address.endpoint.authority}{path}?{query}"
+        return PresignedURL(options.method, url, sent, ends)
 
-    async def presign_post(self, place: Place, key: str, grant: PostGrant) -> PresignedPost:
-        """Return a form for *key* at *place*, where its holder reaches the service."""
-        credentials = await self._wallet.current(self.offload)
-        return form(place, key, grant, signer=self._signer, credentials=credentials)
+    async def presign_post(
+        self, address: BucketAddress, key: str, options: PresignPostOptions
+    ) -> PresignedPost:
+        """Return a form for *key* at *address*, where those who get it reach the service."""
+        credentials = await self._credentials.current(self.offload)
+        return signed_form(address, key, options, signer=self._signer, credentials=credentials)
 
-    async def _repeat(self, ask: Ask, finish: Callable[[Ask, Response], Awaitable[T]]) -> T:
-        patience = Patience(self._limits)
+    async def _repeat(
+        self, request: S3Request, finish: Callable[[S3Request, HTTPResponse], Awaitable[T]]
+    ) -> T:
+        deadline = Deadline(self._limits)
         attempt = 0
         while True:
             attempt += 1
-            asked_for = None
+            wish: str | None = None  # of the service: how long to wait
             failure: Exception
             try:
-                response = await self._client.send(await self._request(ask), patience)
-                asked_for = retry_after(response.headers.get("retry-after"), patience.left)
-                result = await self._finished(ask, response, finish)
+                response = await self._client.send(await self._request(request), deadline)
+                wish = response.headers.get("retry-after")
+                result = await self._finished(request, response, finish)
             except ssl.SSLCertVerificationError as error:
                 raise UnavailableError(
-                    f"{self._client.origin.authority} is not trusted: {error.verify_message}"
+                    f"{self._client.authority} is not trusted: {error.verify_message}"
                 ) from error
             except OSError as error:  # TimeoutError is one too
                 failure = UnavailableError(
-                    f"{self._named(ask)}: {self._client.origin.authority} failed after "
+                    f"{self._named(request)}: {self._client.authority} failed after "
                     f"{attempt} attempts: {type(error).__name__}: {error}"
                 )
                 failure.__cause__ = error
@@ -223,59 +227,69 @@ class Service:
                     raise _meaning(error) from error.__cause__
                 failure = _last_word(error)
             else:
-                self._budget.earn()
+                if self._budget.tokens < self._budget.most:
+                    self._budget.earn()
                 return result
             if attempt >= self._limits.attempts or not self._budget.spend():
                 raise failure
-            seconds = pause(attempt, asked_for)
-            if seconds >= patience.left:
+            seconds = backoff(attempt, retry_after(wish, deadline.left))
+            if seconds >= deadline.left:
                 raise failure
             self.retries += 1
             await self.network.sleep(seconds)
 
-    async def _request(self, ask: Ask) -> Request:
-        credentials = await self._wallet.current(self.offload)
-        path = self._place.prefix
-        path = path.rstrip("/") or "/" if ask.key is None else path + quote(ask.key, safe="-_.~/")
-        query = query_string(ask.query) if ask.query else ""
-        headers = {"host": self._client.origin.authority, **ask.headers}
-        headers["x-amz-content-sha256"] = ask.sha256 or UNSIGNED
+    async def _request(self, request: S3Request) -> HTTPRequest:
+        credentials = await self._credentials.current(self.offload)
+        path = self._address.prefix
+        path = (
+            path.rstrip("/") or "/"
+            if request.key is None
+            else path + quote(request.key, safe="-_.~/")
+        )
+        query = query_string(request.query) if request.query else ""
+        headers = {"host": self._client.authority, **request.headers}
+        headers["x-amz-content-sha256"] = request.sha256 or UNSIGNED
         self._signer.sign(
-            ask.method,
+            request.method,
             path,
             query,
             headers=headers,
             credentials=credentials,
             now=datetime.now(UTC),
         )
-        size = len(ask.body) if isinstance(ask.body, bytes) else ask.body.size
-        if size or ask.method in ("PUT", "POST"):
+        size = len(request.body) if isinstance(request.body, bytes) else request.body.size
+        if size or request.method in ("PUT", "POST"):
             headers["content-length"] = str(size)
-        return Request(ask.method, f"{path}?{query}" if query else path, headers, ask.body)
+        return HTTPRequest(
+            request.method, f"{path}?{query}" if query else path, headers, request.body
+        )
 
     async def _finished(
-        self, ask: Ask, response: Response, finish: Callable[[Ask, Response], Awaitable[T]]
+        self,
+        request: S3Request,
+        response: HTTPResponse,
+        finish: Callable[[S3Request, HTTPResponse], Awaitable[T]],
     ) -> T:
         try:
             if response.status < 300:
-                return await finish(ask, response)
+                return await finish(request, response)
             body = await response.read(_LONGEST_ANSWER)
         except BaseException:
             response.close()
             raise
         response.close()
-        raise self._refusal(ask, response.status, response.headers, body)
+        raise self._refusal(request, response.status, response.headers, body)
 
-    async def _whole(self, ask: Ask, response: Response) -> Reply:
+    async def _whole(self, request: S3Request, response: HTTPResponse) -> S3Response:
         body = await response.read(_LONGEST_ANSWER)
         response.close()
         if body.lstrip()[:256].find(b"<Error>") >= 0 and parse(body).name == "Error":
-            # Long operations begin with 200 and say only in the end that they failed.
-            raise self._refusal(ask, response.status, response.headers, body)
-        return Reply(response.headers, body)
+            # Long operations begin with 200 and report only at the end that they failed.
+            raise self._refusal(request, response.status, response.headers, body)
+        return S3Response(response.headers, body)
 
     def _refusal(
-        self, ask: Ask, status: int, headers: Mapping[str, str], body: bytes
+        self, request: S3Request, status: int, headers: Mapping[str, str], body: bytes
     ) -> ServiceError:
         code, message = _code(status, body)
         if status in (301, 307, 308) and code not in _MISCONFIGURED:
@@ -283,14 +297,14 @@ class Service:
         region = headers.get("x-amz-bucket-region")
         if region:
             message += f" (the bucket's region is {region})"
-        return ServiceError(self._named(ask), status, code, message)
+        return ServiceError(self._named(request), status, code, message)
 
-    def _named(self, ask: Ask) -> str:
-        key = "" if ask.key is None else f" of {ask.key!r}"
-        return f"{ask.operation}{key} in the bucket {self._place.bucket!r}"
+    def _named(self, request: S3Request) -> str:
+        key = "" if request.key is None else f" of {request.key!r}"
+        return f"{request.operation}{key} in the bucket {self._address.bucket!r}"
 
 
-async def _as_it_is(_ask: Ask, response: Response) -> Response:
+async def _as_it_is(_ask: S3Request, response: HTTPResponse) -> HTTPResponse:
     return response
 
 

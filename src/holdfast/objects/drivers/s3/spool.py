@@ -1,7 +1,7 @@
-"""A body on its way up: a local file where it lies; else first in memory, beyond 4 MiB in a file.
+"""Spools a body for its upload: a local file where it is; else memory, beyond 4 MiB a file.
 
-S3 wants length and checksums before the first byte, and again what it has not got. The file that
-is made for that has no name, so nothing of it outlives the process.
+S3 needs length and checksums before the first byte, and retries send the bytes again. The file
+that is made for that has no name, so nothing of it outlives the process.
 """
 
 from __future__ import annotations
@@ -19,36 +19,35 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from holdfast.errors import IntegrityError
+from holdfast.objects.body import WINDOW, open_regular, state_of
 from holdfast.objects.localfile import OpenFile, refusals
-from holdfast.objects.sources import open_regular, state_of
 from holdfast.objects.transfer import WORTH_A_THREAD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
     from hashlib import _Hash as Digest
 
-    from holdfast.objects.sources import FileState
+    from holdfast.objects.body import FileState
     from holdfast.offload import Offload
 
-WINDOW = 256 * 1024
 _IN_MEMORY = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """The checksums of one body. *sha256* is None where the wire's own checks stand for it."""
+class Checksums:
+    """The checksums of one body. *sha256* is None where TLS and the CRC-32 protect it."""
 
     crc32: str
     sha256: str | None
 
 
 class Spool(ABC):
-    """Bytes that can be read again, anywhere. A closed one gives no more."""
+    """Bytes that can be read again, anywhere, until it is closed."""
 
     def __init__(self, offload: Offload) -> None:
         self.offload = offload
         self.size = 0
-        self.noted: dict[tuple[int, int], Sums] = {}  # by start and end
+        self.noted: dict[tuple[int, int], Checksums] = {}  # by start and end
 
     @abstractmethod
     async def read(self, offset: int, size: int) -> bytes:
@@ -56,7 +55,7 @@ class Spool(ABC):
 
     @abstractmethod
     async def check(self) -> None:
-        """Raise IntegrityError unless the bytes are what they were when they were taken."""
+        """Raise IntegrityError when the bytes changed since they were taken."""
 
     @abstractmethod
     def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
@@ -64,9 +63,9 @@ class Spool(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of memory and file. Idempotent."""
+        """Release memory and file. Idempotent."""
 
-    def sums(self, start: int, end: int, *, signed: bool, whole: Digest | None = None) -> Sums:
+    def sums(self, start: int, end: int, *, signed: bool, whole: Digest | None = None) -> Checksums:
         """Return the checksums from *start* to *end*, blocking; *whole* takes them in, too.
 
         Only what is *signed* has a SHA-256.
@@ -80,18 +79,18 @@ class Spool(ABC):
             if whole is not None:
                 whole.update(window)
         text = base64.b64encode(crc32.to_bytes(4, "big")).decode()
-        return Sums(text, None if sha256 is None else sha256.hexdigest())
+        return Checksums(text, None if sha256 is None else sha256.hexdigest())
 
-    def slices(self, size: int, advance: Callable[[int], None]) -> list[Slice]:
+    def parts(self, size: int, advance: Callable[[int], None]) -> list[SpoolPart]:
         """Return all of it in order, in contents of *size* bytes and a last one of the rest."""
         return [
-            Slice(self, start, min(size, self.size - start), advance)
+            SpoolPart(self, start, min(size, self.size - start), advance)
             for start in range(0, self.size, size)
         ]
 
 
-class Chunks(Spool):
-    """What a put was given, chunk by chunk."""
+class ChunkSpool(Spool):
+    """The chunks that a put wrote."""
 
     def __init__(self, offload: Offload) -> None:
         super().__init__(offload)
@@ -113,12 +112,14 @@ class Chunks(Spool):
         """Nobody else can change them."""
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Return *size* bytes from *offset*."""
         if self._file is not None:
             return await self.offload.run(self._pread, offset, size)
         whole = self._joined()
         return whole if size == len(whole) else whole[offset : offset + size]
 
     def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
+        """Yield the bytes from *start* to *end*, blocking."""
         if self._file is None:
             yield memoryview(self._joined())[start:end]
         else:
@@ -126,6 +127,7 @@ class Chunks(Spool):
                 yield self._pread(offset, min(WINDOW, end - offset))
 
     def close(self) -> None:
+        """Release memory and file. Idempotent."""
         with self._lock:
             self._closed = True
             self._chunks = []
@@ -158,8 +160,8 @@ class Chunks(Spool):
             return os.pread(self._file.fileno(), size, offset)
 
 
-class LocalFile(Spool):
-    """A local file that goes up from where it lies, as long as it stays what it is."""
+class FileSpool(Spool):
+    """A local file that is uploaded from where it is, as long as it stays the same."""
 
     def __init__(self, offload: Offload, path: Path) -> None:
         super().__init__(offload)
@@ -168,14 +170,14 @@ class LocalFile(Spool):
         self._state: FileState | None = None
 
     async def open(self) -> None:
-        """Hold it open. Raises StorageError for what can't be read or is no regular file."""
+        """Open it. Raises StorageError for what can't be read or is not a regular file."""
         with refusals(self._path):
             opened = await self.offload.run(self._file.open, partial(open_regular, self._path))
         self._state = state_of(opened)
         self.size = opened.st_size
 
     async def take(self, part: int, *, signed: bool) -> str:
-        """Read it once and return its SHA-256; what each *part* wants is noted on the way."""
+        """Read it once and return its SHA-256; the checksums of each *part* are noted too."""
         whole = hashlib.sha256()
         for start in range(0, self.size, part):
             end = min(start + part, self.size)
@@ -185,12 +187,14 @@ class LocalFile(Spool):
         return whole.hexdigest()
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Return *size* bytes from *offset*."""
         try:
             return await self.offload.run(self._file.read, offset, size)
         except IntegrityError:
             raise self._changed() from None
 
     def windows(self, start: int, end: int) -> Iterable[bytes | memoryview]:
+        """Yield the bytes from *start* to *end*, blocking."""
         try:
             with refusals(self._path):
                 yield from self._file.windows(start, end)
@@ -198,6 +202,7 @@ class LocalFile(Spool):
             raise self._changed() from None
 
     async def check(self) -> None:
+        """Raise IntegrityError when the file changed since it was opened."""
         try:
             now = state_of(await self.offload.run(self._path.stat))
         except FileNotFoundError:
@@ -206,6 +211,7 @@ class LocalFile(Spool):
             raise self._changed()
 
     def close(self) -> None:
+        """Release memory and file. Idempotent."""
         self._file.close()
 
     def _changed(self) -> IntegrityError:
@@ -214,7 +220,7 @@ class LocalFile(Spool):
         )
 
 
-class Slice:
+class SpoolPart:
     """A part of a spool, as the body of a request."""
 
     def __init__(
@@ -226,7 +232,7 @@ class Slice:
         self._advance = advance
         self._told = 0
 
-    async def sums(self, *, signed: bool) -> Sums:
+    async def sums(self, *, signed: bool) -> Checksums:
         """Return its checksums; see `Spool.sums`."""
         spool, start, end = self._spool, self._offset, self._offset + self.size
         if (start, end) in spool.noted:
@@ -236,7 +242,7 @@ class Slice:
         return await spool.offload.run(partial(spool.sums, start, end, signed=signed))
 
     async def windows(self) -> AsyncGenerator[bytes, None]:
-        """Yield it for one request. The last piece comes only if the bytes are still the same."""
+        """Yield it for one request; before the last piece, check that the bytes are the same."""
         for start in range(0, self.size, WINDOW):
             yield await self._window(start, min(WINDOW, self.size - start))
 
@@ -245,7 +251,7 @@ class Slice:
         return await self._window(0, self.size)
 
     async def skip(self) -> None:
-        """Do as if it had been sent: the service has it."""
+        """Count it as sent: the service has it."""
         await self._spool.check()
         self._tell(self.size)
 

@@ -8,13 +8,14 @@ that it goes on seeing the state in which it began. One transaction writes at a 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from holdfast.errors import TransactionError
+from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.memory.executor import MemoryExecutor
 from holdfast.records.drivers.memory.layers import Layer, View
-from holdfast.records.drivers.memory.tables import Tables
 from holdfast.records.session import VerbSession
+from holdfast.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,123 +23,180 @@ if TYPE_CHECKING:
     from holdfast.offload import Lock
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.model import Model
+    from holdfast.records.options import MemoryOptions
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryOptions:
-    """What tunes the memory backend. *lock_timeout* is in seconds."""
-
-    lock_timeout: float = 60.0
+P = ParamSpec("P")
 
 
 class MemoryDriver:
     """Rows in dicts. The same constraints, transactions and copies as anywhere else."""
 
     name = "memory"
+    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
 
     def __init__(self, lock: Callable[[float], Lock], options: MemoryOptions) -> None:
         self._models: tuple[Model[object], ...] = ()
         self._base: dict[str, Layer] = {}
-        self._watching: list[View] = []
+        self._snapshots: list[View] = []
         self._writing = lock(options.lock_timeout)
         self._mutex = threading.RLock()  # readers iterate over what commits change
         self._numbers: dict[str, int] = {}
+        self._session = MemorySession(self)
 
     async def open(self, models: Sequence[Model[object]]) -> None:
+        """Take note of *models*; there is nothing to connect to."""
         self._models = tuple(models)
 
     async def close(self) -> None:
+        """Forget all rows. Idempotent."""
         self._base = {}
 
     async def create_schema(self) -> None:
+        """Make room for the models that have none yet."""
         for model in self._models:
             self._base.setdefault(model.table, Layer(model))
 
     async def drop_schema(self) -> None:
+        """Remove all rows, and the room for them."""
         self._base.clear()
 
     def session(self) -> MemorySession:
-        return MemorySession(self)
+        """Return the session in which each call is its own transaction."""
+        return self._session
 
     async def begin(self, options: TransactionOptions) -> MemoryTransaction:
+        """Begin a transaction. Raises LockTimeoutError when another one writes for too long."""
         if not options.read_only:
             await self._writing.acquire()
         transaction = MemoryTransaction(self, read_only=options.read_only)
         if options.read_only:
             with self._mutex:
-                self._watching.append(transaction.view)
+                self._snapshots.append(transaction.view)
         return transaction
 
+    async def probe(self) -> None:
+        """Return once no commit is under way."""
+        with self._mutex:
+            pass
+
+    def stats(self) -> Stats:
+        """Return the gauge `rows`: how many are committed."""
+        with self._mutex:
+            rows = sum(len(layer.rows) for layer in self._base.values())
+        return Stats(gauges={"rows": rows})
+
     def view(self) -> View:
+        """Return a view of the rows as they are committed."""
         return View(self._base, {model.table: model for model in self._models})
 
-    def tables(self, view: View) -> Tables:
-        return Tables(view, self._models, self._base, self._numbers)
-
-    def read(self, view: View, work: Callable[[Tables], T]) -> T:
+    def read(
+        self,
+        view: View,
+        verb: Callable[Concatenate[MemoryExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done on *view*."""
         with self._mutex:
-            return work(self.tables(view))
+            return verb(self._executor(view), *args, **kwargs)
 
-    def write(self, view: View, work: Callable[[Tables], T]) -> T:
-        """Do *work* on *view*, all of it or nothing."""
+    def write(
+        self,
+        view: View,
+        verb: Callable[Concatenate[MemoryExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done on *view*: all of it, or nothing when it raises."""
         with self._mutex:
             mark = view.mark()
             try:
-                return work(self.tables(view))
+                return verb(self._executor(view), *args, **kwargs)
             except BaseException:
                 view.undo(mark)
                 raise
 
-    async def write_alone(self, work: Callable[[Tables], T]) -> T:
-        """Do *work* as a transaction of its own."""
+    async def write_alone(
+        self,
+        verb: Callable[Concatenate[MemoryExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done as a transaction of its own."""
         await self._writing.acquire()
         try:
             view = self.view()
-            result = self.write(view, work)
+            result = self.write(view, verb, *args, **kwargs)
             self.commit(view)
             return result
         finally:
             self._writing.release()
 
     def commit(self, view: View) -> None:
+        """Commit what *view* has written; open snapshots keep what that replaces."""
         with self._mutex:
             for table, layer in view.own.items():
                 below = self._base.get(table)
                 if below is None:
                     continue
                 for key, row in layer.rows.items():
-                    for watcher in self._watching:
-                        watcher.keep(table, key, below.rows.get(key))
+                    for snapshot in self._snapshots:
+                        snapshot.keep(table, key, below.rows.get(key))
                     if row is None:
                         below.forget(key)
                     else:
                         below.put(key, row)
 
     def end(self, view: View, *, read_only: bool) -> None:
+        """Let the next transaction write, or forget the snapshot that *view* was."""
         if not read_only:
             self._writing.release()
             return
         with self._mutex:
-            self._watching = [watcher for watcher in self._watching if watcher is not view]
+            self._snapshots = [each for each in self._snapshots if each is not view]
+
+    def _executor(self, view: View) -> MemoryExecutor:
+        return MemoryExecutor(view, self._models, self._base, self._numbers)
 
 
-class MemorySession(VerbSession[Tables]):
+class MemorySession(VerbSession[MemoryExecutor]):
     """Each call is a transaction of its own."""
+
+    executor = MemoryExecutor
+    keeps_verbs = True
 
     def __init__(self, driver: MemoryDriver) -> None:
         self._driver = driver
 
-    async def read(self, work: Callable[[Tables], T]) -> T:
-        return self._driver.read(self._driver.view(), work)
+    async def read(
+        self,
+        verb: Callable[Concatenate[MemoryExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, of the rows as they are committed."""
+        return self._driver.read(self._driver.view(), verb, *args, **kwargs)
 
-    async def write(self, work: Callable[[Tables], T]) -> T:
-        return await self._driver.write_alone(work)
+    async def write(
+        self,
+        verb: Callable[Concatenate[MemoryExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, committed."""
+        return await self._driver.write_alone(verb, *args, **kwargs)
 
 
-class MemoryTransaction(VerbSession[Tables]):
+class MemoryTransaction(VerbSession[MemoryExecutor]):
     """All calls are one transaction."""
+
+    executor = MemoryExecutor
 
     def __init__(self, driver: MemoryDriver, *, read_only: bool) -> None:
         self._driver = driver
@@ -146,15 +204,30 @@ class MemoryTransaction(VerbSession[Tables]):
         self._read_only = read_only
         self._marks: list[int] = []
 
-    async def read(self, work: Callable[[Tables], T]) -> T:
-        return self._driver.read(self.view, work)
+    async def read(
+        self,
+        verb: Callable[Concatenate[MemoryExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, of the rows as this transaction sees them."""
+        return self._driver.read(self.view, verb, *args, **kwargs)
 
-    async def write(self, work: Callable[[Tables], T]) -> T:
+    async def write(
+        self,
+        verb: Callable[Concatenate[MemoryExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done in this transaction. Raises TransactionError."""
         if self._read_only:
             raise TransactionError("a write in a read-only transaction")
-        return self._driver.write(self.view, work)
+        return self._driver.write(self.view, verb, *args, **kwargs)
 
     async def commit(self) -> None:
+        """See `DriverTransaction`."""
         try:
             if not self._read_only:
                 self._driver.commit(self.view)
@@ -162,13 +235,17 @@ class MemoryTransaction(VerbSession[Tables]):
             self._driver.end(self.view, read_only=self._read_only)
 
     async def rollback(self) -> None:
+        """See `DriverTransaction`."""
         self._driver.end(self.view, read_only=self._read_only)
 
     async def savepoint(self) -> None:
+        """See `DriverTransaction`."""
         self._marks.append(self.view.mark())
 
     async def release(self) -> None:
+        """See `DriverTransaction`."""
         self._marks.pop()
 
     async def rollback_to(self) -> None:
+        """See `DriverTransaction`."""
         self.view.undo(self._marks.pop())

@@ -7,12 +7,13 @@ import heapq
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from holdfast.records.drivers.memory.ordered import TOP, Entry, Ordered
+from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry, SortedTuples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.model import FieldSpec, Model, Row
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model, Row
 
 
 class _Absent(enum.Enum):
@@ -32,12 +33,13 @@ class Layer:
 
     def __init__(self, model: Model[object]) -> None:
         self.rows: dict[object, Row | None] = {}
-        self.indexes: dict[Positions, Ordered] = {
-            positions: Ordered() for positions in indexed_positions(model)
+        self.indexes: dict[Positions, SortedTuples] = {
+            positions: SortedTuples() for positions in indexed_positions(model)
         }
         self._fields = model.fields
 
     def put(self, key: object, row: Row | None) -> None:
+        """Let the layer say that *key* has *row*, or none."""
         self.forget(key)
         self.rows[key] = row
         if row is not None:
@@ -82,11 +84,13 @@ class View:
         self._undo: list[tuple[str, object, Row | _Absent | None]] = []
 
     def get(self, table: str, key: object) -> Row | None:
+        """Return the row under *key*, None when there is none."""
         own = self.own.get(table)
         found = ABSENT if own is None else own.rows.get(key, ABSENT)
         return self._base[table].rows.get(key) if found is ABSENT else found
 
     def rows(self, table: str) -> Iterator[Row]:
+        """Yield all rows, in no order."""
         own = self.own.get(table)
         hidden = {} if own is None else own.rows
         for key, row in self._base[table].rows.items():
@@ -132,6 +136,7 @@ class View:
         return heapq.merge(*walks, key=lambda found: found[0], reverse=descending)
 
     def write(self, table: str, key: object, row: Row | None) -> None:
+        """Put *row* under *key*, or None to delete it; `undo` takes it back."""
         own = self._layer(table)
         self._undo.append((table, key, own.rows.get(key, ABSENT)))
         own.put(key, row)
@@ -141,6 +146,7 @@ class View:
         return len(self._undo)
 
     def undo(self, mark: int) -> None:
+        """Take back all writes since *mark*."""
         while len(self._undo) > mark:
             table, key, before = self._undo.pop()
             if before is ABSENT:
@@ -161,7 +167,7 @@ class View:
         return own
 
 
-def _between(index: Ordered, low: Entry, high: Entry, *, descending: bool) -> Iterator[Entry]:
+def _between(index: SortedTuples, low: Entry, high: Entry, *, descending: bool) -> Iterator[Entry]:
     if descending:
         for entry in index.before(high):
             if entry < low:

@@ -1,4 +1,4 @@
-"""MariaDB awaited: asyncmy. A call must not be stopped within a statement (see `Pool`)."""
+"""MariaDB awaited, by asyncmy: a call must not be stopped within a statement (see `Pool`)."""
 
 from __future__ import annotations
 
@@ -8,89 +8,63 @@ import asyncmy
 import asyncmy.errors
 from asyncmy.constants import CLIENT
 
-from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.errno import LOST, REFUSED, UNREACHED, check_version
-from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.mysql_connection import (
+    MySQLConnection,
+    check_version,
+    unreachable_error,
+)
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
 
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
-class AsyncmyConnection:
-    """See `Connection`."""
+class AsyncmyConnection(MySQLConnection):
+    """See `ServerConnection`."""
 
     driver = "asyncmy"
+    errors = (asyncmy.errors.MySQLError, asyncmy.errors.InternalError, (OSError, EOFError))
 
-    def __init__(self, raw: Any) -> None:
-        self.raw = raw
-        self._cursor = raw.cursor()
+    def __init__(self, raw: asyncmy.Connection) -> None:
+        self.raw: Any = raw  # compiled: it has more than its annotations name
+        super().__init__(self.raw.cursor())
 
-    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
-        await self._cursor.execute(sql, tuple(values) or None)
-        found: Sequence[Sequence[object]] = await self._cursor.fetchall()
-        return found
-
-    async def execute(self, sql: str, values: Sequence[object]) -> int:
-        count: int = await self._cursor.execute(sql, tuple(values) or None)
-        return count
-
-    async def command(self, sql: str) -> str:
-        await self.several(sql, ())
-        return ""
-
-    async def several(
-        self, sql: str, values: Sequence[object]
-    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
-        """Run the statements of one text; return of each how many rows it found, and the rows."""
-        cursor = self._cursor
-        await cursor.execute(sql, tuple(values) or None)
-        found: list[tuple[int, Sequence[Sequence[object]]]] = []
-        while True:
-            rows = await cursor.fetchall() if cursor.description else ()
-            found.append((cursor.rowcount, rows))
-            if not await cursor.nextset():
-                return found
-
-    def fault(self, error: Exception) -> Fault | None:
-        if isinstance(error, asyncmy.errors.MySQLError):
-            code = error.args[0] if error.args else None
-            desynced = isinstance(error, asyncmy.errors.InternalError) and not isinstance(code, int)
-            lost = desynced or code in LOST or not self.raw.connected
-            return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
-        if isinstance(error, (OSError, EOFError)):
-            return Fault("2013", lost=True)
-        return None
+    def is_open(self) -> bool:
+        """Tell whether asyncmy believes that its connection stands."""
+        return bool(self.raw.connected)
 
     def stale(self) -> bool:
+        """Tell, without waiting, whether the other side has hung up already."""
         transport = self.raw._transport  # noqa: SLF001 - it has no other way to say that it is over
         return not self.raw.connected or transport is None or bool(transport.is_closing())
 
     async def close(self) -> None:
+        """End the session. Idempotent, and silent when nobody is there."""
         try:
             await self.raw.ensure_closed()
         except (OSError, EOFError, asyncmy.errors.MySQLError):
             self.abandon()
 
     def abandon(self) -> None:
+        """Let go of it at once."""
         self.raw.close()
 
 
 async def connect(
-    place: Place, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+    address: ServerAddress, *, patience: float, greeting: str, tls: ssl.SSLContext | None
 ) -> AsyncmyConnection:
     """Return a new connection on which the statement *greeting* was run.
 
-    Raises ConfigurationError for a server that is no MariaDB, or too old.
+    *patience* is in seconds. Raises asyncmy's exceptions, and ConfigurationError for a server that
+    is not a MariaDB, or too old.
     """
     raw = await asyncmy.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password or "",
-        db=place.database,
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password or "",
+        db=address.database,
         charset="utf8mb4",
         autocommit=True,
         connect_timeout=max(1, round(patience)),
@@ -107,19 +81,6 @@ async def connect(
     return connection
 
 
-def unreachable(error: Exception, place: Place) -> Exception:
+def unreachable(error: Exception, address: ServerAddress) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
-    where = f"MariaDB at {place.host}:{place.port}"
-    if isinstance(error, asyncmy.errors.MySQLError):
-        code = error.args[0] if error.args else None
-        if code in REFUSED:
-            return ConfigurationError(
-                f"{where} refuses user {place.user!r}, the password given, or database "
-                f"{place.database!r} ({code})"
-            )
-        if code in UNREACHED:
-            return UnavailableError(f"{where} can't be reached: {error.args[-1]}")
-        return UnavailableError(f"{where} does not take connections now ({code})")
-    if isinstance(error, (OSError, EOFError)):
-        return UnavailableError(f"{where} can't be reached: {error}")
-    return error
+    return unreachable_error(AsyncmyConnection.errors, error, address)

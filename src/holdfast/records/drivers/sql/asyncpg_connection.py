@@ -1,4 +1,4 @@
-"""PostgreSQL awaited: asyncpg."""
+"""PostgreSQL awaited, by asyncpg, with codecs for the types that rows have."""
 
 from __future__ import annotations
 
@@ -6,48 +6,55 @@ import asyncio
 import gc
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, SafeUUID
 
 import asyncpg
 import orjson
 
-from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.link import Fault
-from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
-from holdfast.uuid7 import uuid_from_int
+from holdfast.records.drivers.sql.failure import (
+    LOST,
+    connect_error,
+    is_refused_sqlstate,
+    sqlstate_failure,
+)
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
-    from uuid import UUID
 
     import sqlalchemy as sa
 
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.failure import Failure
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
 class AsyncpgConnection:
-    """See `Connection`. A cancelled call cancels its statement on the server."""
+    """See `ServerConnection`. A cancelled call cancels its statement on the server."""
 
     driver = "asyncpg"
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: asyncpg.Connection) -> None:
         self.raw = raw
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """Run one statement and return its rows."""
         found: Sequence[Sequence[object]] = await self.raw.fetch(sql, *values)
         return found
 
     async def execute(self, sql: str, values: Sequence[object]) -> int:
+        """Run one statement and return how many rows it found."""
         tag: str = await self.raw.execute(sql, *values)
         return int(tag.rpartition(" ")[2])
 
     async def command(self, sql: str) -> str:
+        """Run statements without parameters and return what the last one answered."""
         tag: str = await self.raw.execute(sql)
         return tag
 
     async def copy(
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
+        """Add all *rows*, or none when one of them is refused."""
         try:
             await self.raw.copy_records_to_table(
                 table.name, schema_name=table.schema, records=rows, columns=columns
@@ -60,36 +67,38 @@ class AsyncpgConnection:
                     waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
 
-    def fault(self, error: Exception) -> Fault | None:
+    def failure(self, error: Exception) -> Failure | None:
+        """Return what *error* was; None when neither the server nor the network said it."""
         if isinstance(error, asyncpg.PostgresError):
             code = str(getattr(error, "sqlstate", ""))
             constraint = getattr(error, "constraint_name", None)
-            return Fault(code, constraint, lost=self.raw.is_closed() or code.startswith(ENDED))
-        if isinstance(error, OSError) or (
-            isinstance(error, asyncpg.InterfaceError) and self.raw.is_closed()
-        ):
-            return Fault("08006", lost=True)
-        if isinstance(error, asyncpg.InternalClientError):
-            # What a dying server says between two steps of a statement puts the protocol out of
-            # step; what the connection would do next nobody knows.
-            return Fault("08P01", lost=True)
-        return None
+            return sqlstate_failure(code, constraint, closed=self.raw.is_closed())
+        if isinstance(error, OSError):
+            return LOST
+        if isinstance(error, asyncpg.InterfaceError) and self.raw.is_closed():
+            return LOST
+        # What a dying server says between two steps of a statement puts the protocol out of step;
+        # what the connection would do next nobody knows.
+        return LOST if isinstance(error, asyncpg.InternalClientError) else None
 
     def stale(self) -> bool:
+        """Tell, without waiting, whether the other side has hung up already."""
         return bool(self.raw.is_closed())
 
     async def close(self) -> None:
+        """End the session. Idempotent, and silent when nobody is there."""
         try:
             await self.raw.close(timeout=5)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.abandon()
 
     def abandon(self) -> None:
+        """Let go of it at once."""
         self.raw.terminate()
 
 
 async def connect(
-    place: Place,
+    address: ServerAddress,
     *,
     settings: dict[str, str],
     patience: float,
@@ -98,11 +107,11 @@ async def connect(
 ) -> AsyncpgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     raw = await asyncpg.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        database=place.database,
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password,
+        database=address.database,
         timeout=max(1, round(patience)),
         ssl=tls,
         server_settings={**settings, "application_name": "holdfast"},
@@ -119,22 +128,18 @@ async def connect(
     return AsyncpgConnection(raw)
 
 
-def unreachable(error: Exception, place: Place) -> Exception:
+def unreachable(error: Exception, address: ServerAddress) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
-    where = f"PostgreSQL at {place.host}:{place.port}"
     if isinstance(error, asyncpg.PostgresError):
         code = str(getattr(error, "sqlstate", ""))
-        if code in REFUSED:
-            return ConfigurationError(
-                f"{where} refuses user {place.user!r}, the password given, or database "
-                f"{place.database!r} ({code})"
-            )
-        return UnavailableError(f"{where} does not take connections now ({code})")
+        refused = is_refused_sqlstate(code)
+        return connect_error("PostgreSQL", address, refused=refused, code=code or "no code")
     if isinstance(error, (OSError, asyncpg.InterfaceError)):  # a TimeoutError is an OSError
-        return UnavailableError(f"{where} can't be reached: {error}")
+        return connect_error("PostgreSQL", address, said=error)
     return error
 
 
+_new, _set, _UNKNOWN = UUID.__new__, object.__setattr__, SafeUUID.unknown
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(2000, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
@@ -145,7 +150,11 @@ def _encode_uuid(value: UUID) -> bytes:
 
 
 def _decode_uuid(data: bytes) -> UUID:
-    return uuid_from_int(int.from_bytes(data, "big"))
+    # As `uuid7.uuid_from_int` does, whose call for each value would cost as much as the making.
+    made = _new(UUID)
+    _set(made, "int", int.from_bytes(data, "big"))
+    _set(made, "is_safe", _UNKNOWN)
+    return made
 
 
 def _encode_jsonb(text: str) -> bytes:

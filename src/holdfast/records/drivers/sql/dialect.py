@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
-import sqlalchemy as sa
+from holdfast.records.evaluate import mean
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    import sqlalchemy as sa
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Operator, Order, Part
+
+E = TypeVar("E")
 
 Expression: TypeAlias = "sa.ColumnElement[Any]"
 Shape: TypeAlias = "tuple[object, ...]"
 Codec: TypeAlias = "Callable[[object], object] | None"
 Steps: TypeAlias = "tuple[str | int, ...]"
-
-
-class Parameters:
-    """Hands out a statement's parameters, numbered in the order of the walk."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def next(self) -> sa.BindParameter[Any]:
-        self._count += 1
-        return parameter(self._count - 1)
 
 
 class Dialect(Protocol):
@@ -50,7 +47,7 @@ class Dialect(Protocol):
         """SQLAlchemy's dialect, which turns expressions into text."""
         ...
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
         """Return the column type of a field."""
         ...
 
@@ -66,7 +63,9 @@ class Dialect(Protocol):
         """Return the figure over *column*, in the form that `figure_decoder` reads."""
         ...
 
-    def figure_decoder(self, figure: Aggregate) -> Codec: ...
+    def figure_decoder(self, figure: Aggregate) -> Codec:
+        """Return what decodes the values of `figure`; None where they are row values already."""
+        ...
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
         """Return the parameters that `in_list` takes for *encoded*, which is not empty."""
@@ -74,7 +73,9 @@ class Dialect(Protocol):
 
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
-    ) -> Expression: ...
+    ) -> Expression:
+        """Tell whether *column* has one of the values that *parameters* stand for."""
+        ...
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:
         """Return the parameters of `compare_json` for *value*, and the shape of its SQL."""
@@ -102,13 +103,15 @@ class Dialect(Protocol):
         """
         ...
 
-    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]: ...
+    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """Return how rows are ordered by *column*, its nulls where *by* wants them."""
+        ...
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum of what *column* holds and *amount*; too large a sum fails."""
         ...
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """Return the insertion of one row that overwrites the one with the same *on* fields."""
         ...
 
@@ -121,10 +124,41 @@ def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expre
     return [ordered.nulls_first() if by.first else ordered.nulls_last()]
 
 
-def parameter(position: int) -> sa.BindParameter[Any]:
-    # Typed as NULL, so that SQLAlchemy adds no conversion of its own to any value.
-    return sa.bindparam(f"p{position}", type_=sa.types.NullType())
+def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]) -> Codec:
+    """Return what turns a server's figure into a row value or sum; None where they are the same.
+
+    Sums and means of exact numbers come as text: the sum, a blank, and the count.
+    """
+    if figure.operand is None or figure.function == "count":
+        return None
+    spec = figure.operand.spec
+    if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
+        return decoder(spec)
+    is_mean = figure.function == "avg"
+
+    def read(text: object) -> object:
+        total_text, count = cast("str", text).split()
+        total: object
+        match spec.type.kind:
+            case Kind.DECIMAL:
+                total = Decimal(total_text)
+            case Kind.TIMEDELTA:
+                total = int(total_text) * timedelta(microseconds=1)
+            case _:
+                total = int(total_text)
+        return mean(total, int(count)) if is_mean else total
+
+    return read
 
 
-def literal(text: str) -> Expression:
-    return sa.literal_column("'" + text.replace("'", "''") + "'")
+def decoded(
+    rows: Iterable[Sequence[object]], decoders: Sequence[Codec]
+) -> list[tuple[object, ...]]:
+    """Return *rows* of the database's values as row values, each column by its decoder."""
+    return [
+        tuple(
+            value if decode is None or value is None else decode(value)
+            for value, decode in zip(row, decoders, strict=True)
+        )
+        for row in rows
+    ]

@@ -1,332 +1,132 @@
-"""MariaDB: its native writes, and which field was in the way, which it does not say."""
+"""MariaDB as a server: how to reach it, begin there, and make its tables."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+import math
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.dialect import parameter
-from holdfast.records.drivers.sql.errno import MEANINGS
-from holdfast.records.drivers.sql.overwriting import overwriting
-from holdfast.records.drivers.sql.probing import (
-    conflict,
-    pointers,
-    same_rows,
-    taken_values,
-    targets_of_row,
-    targets_of_update,
-    touched,
-)
-from holdfast.records.drivers.sql.verbs import ServerRows
-from holdfast.records.query import And, Compare, Operator, node
+from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.sql.case_folding import learned
+from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
+from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
+from holdfast.records.drivers.sql.server_connection import connection_module
+from holdfast.records.drivers.sql.ssl_mode import ssl_context
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.link import Connection, Fault, SeveralAtOnce
-    from holdfast.records.drivers.sql.probing import Question
-    from holdfast.records.drivers.sql.session import Catalogue
-    from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.drivers.sql.verbs import Part
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
+    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.drivers.sql.server_address import ServerAddress
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.server_reader import StatementLog
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.options import MariaDBOptions
 
-E = TypeVar("E")
-
-_OTHER_ROW = ("other row", "overflow")  # how an upsert fails that met another row than it named
-_ROWS = 500  # of one statement
-_LONG = 10_000  # characters from which on a text's bytes are counted and not guessed
-_SHARE = 4  # the part of a packet that a batch fills, as quoting makes values longer
+_FOREVER = 31_536_000  # seconds
+MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+_QUIETLY = "SET STATEMENT sql_notes = 0"
+"""Begins a statement that makes no note of what is there, or gone, already: asyncmy logs notes."""
+_dialect = cache(MariaDBDialect)
 
 
-class MariaDBRows(ServerRows):
-    """See `ServerRows`. A statement has *packet* bytes at the most."""
+class MariaDBServer:
+    """See `Server`."""
 
-    conflicts = (*ServerRows.conflicts, *_OTHER_ROW)
+    name = "mariadb"
+    capabilities = frozenset(StoreCapability) - {StoreCapability.MAPPED_CLASSES}
+    executor: type[ServerExecutor] = MariaDBExecutor
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, packet: int) -> None:
-        super().__init__(connection, catalogue)
-        self._packet = packet
+    def __init__(self, address: ServerAddress, options: MariaDBOptions, *, blocking: bool) -> None:
+        self.options = options
+        self.blocking = blocking
+        self.shielded = not blocking
+        self._address = address
+        self._packet = 0  # as the server says at the first connection
+        self._tls = ssl_context(options.sslmode, options.sslrootcert)
+        self._driver = connection_module(
+            "pymysql" if blocking else "asyncmy", server="MariaDB", extra="mysql"
+        )
 
-    async def stored_one(self, model: Model[E], row: Row) -> Row:
-        encoded = self.catalogue.writes(model).encode(row)
-        return (await self.insert_many(model, (row,), (encoded,)))[0]
-
-    async def insert_many(
-        self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
-    ) -> list[Row]:
-        prepared, at = self.catalogue.writes(model), model.key.position
-        if rows[0][at] is not None:
-            await self._execute(*_repeated(prepared.insert, encoded))
-            return list(rows)
-
-        def build() -> sa.ClauseElement:
-            table = self.catalogue.statements.tables[model.table]
-            values = {spec.name: parameter(spec.position) for spec in model.fields}
-            return sa.insert(table).values(values).returning(table.c[model.key.name])
-
-        found = await self._fetch(*_repeated(prepared.other("numbered", build), encoded))
-        numbers = sorted(cast("int", row[0]) for row in found)
-        return [
-            (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, numbers, strict=True)
-        ]
-
-    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        replace = self.catalogue.writes(model).replace
-        change = replace.sql, replace.bind([*self.catalogue.writes(model).encode(row), expected])
-
-        async def refused(error: Exception) -> Exception:
-            return await self.refused_row(model, error, row, None, stored=True)
-
-        return await self._changed(model, row[model.key.position], change, refused)
-
-    async def patch(self, update: Update[E]) -> E | None:
-        change = self.catalogue.statements.update(update, returning=False)
-        key = _key_of(update.model, update.where)
-
-        async def refused(error: Exception) -> Exception:
-            return await self.refused_update(update, error)
-
-        return await self._changed(update.model, key, change, refused)
-
-    async def _changed(
-        self,
-        model: Model[E],
-        key: object,
-        change: tuple[str, Sequence[object]],
-        refused: Callable[[Exception], Awaitable[Exception]],
-    ) -> E | None:
-        """Run *change*, of one row, and return the row as it then is, None when it found none.
-
-        UPDATE has no RETURNING here. So the change, the read and the transaction around them go
-        there in one message and their answers come back in one.
-        """
-        prepared = self.catalogue.writes(model)
-        sql, values = change
-        texts: tuple[str, ...] = (sql, prepared.get.sql)
-        alone = not self.in_transaction
-        if alone:
-            texts = ("START TRANSACTION", *texts, "COMMIT")
+    async def connect(self) -> ServerConnection:
+        """See `Server`."""
+        options = self.options
+        settings = {
+            "sql_mode": f"'{MODE}'",
+            "time_zone": "'+00:00'",
+            "collation_connection": COLLATION,
+            "tx_isolation": "'READ-COMMITTED'",
+            "innodb_lock_wait_timeout": str(math.ceil(options.lock_timeout)),
+            "lock_wait_timeout": str(math.ceil(options.lock_timeout)),  # of tables
+            "max_statement_time": str(options.statement_timeout),
+            "@holdfast_created": "1",
+        }
+        greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
         try:
-            found = await self._several("; ".join(texts), (*values, prepared.key(key)))
-        except Exception as error:
-            wrong = await refused(error)
-            if alone and not self.lost:
-                await self.rollback()
-            raise wrong from error
-        (count, _), (_, rows) = found[1:3] if alone else found
-        return prepared.hydrate(rows)[0] if count else None
-
-    async def _several(
-        self, sql: str, values: Sequence[object]
-    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
-        self._check_size(values)
-        connection = cast("SeveralAtOnce", self.connection)
-        return await self.watched(sql, connection.several(sql, values))
-
-    async def _fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
-        self._check_size(values)
-        return await super()._fetch(sql, values)
-
-    async def _execute(self, sql: str, values: Sequence[object]) -> int:
-        self._check_size(values)
-        return await super()._execute(sql, values)
-
-    def _check_size(self, values: Sequence[object]) -> None:
-        """Raise UnsupportedError for what the server would answer by hanging up."""
-        if _size(values) > self._packet:
-            raise UnsupportedError(
-                f"a statement of more than {self._packet} bytes (max_allowed_packet)", "mariadb"
+            connection: ServerConnection = await self._driver.connect(
+                self._address,
+                patience=options.connect_timeout or _FOREVER,
+                greeting=f"SET {greeting}",
+                tls=self._tls,
             )
-
-    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Part]:
-        encode = self.catalogue.writes(model).encode
-        parts: list[tuple[list[Row], list[Sequence[object]]]] = []
-        left = count = 0
-        for row in rows:
-            encoded = encode(row)
-            size = _size(encoded)
-            if not parts or size > left or count == _ROWS:
-                parts.append(([], []))
-                left, count = self._packet // _SHARE, 0
-            parts[-1][0].append(row)
-            parts[-1][1].append(encoded)
-            left -= size
-            count += 1
-        return parts
-
-    def batched(self, statements: Sequence[str]) -> Sequence[str]:
-        return ["; ".join(statements)]
-
-    async def upsert(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        if len(rows) == 1:
-            return [await self._upsert_one(model, rows[0], None, on)]
-        parts = self.parts(model, rows)
-
-        async def at_once() -> list[tuple[E, bool]]:
-            return [each for _, part in parts for each in await self._upsert_many(model, part, on)]
-
-        async def one_by_one() -> list[tuple[E, bool]]:
-            return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
-
-        return await self.together(model, at_once, one_by_one, several=len(parts) > 1)
-
-    async def _upsert_many(
-        self, model: Model[E], encoded: Sequence[Sequence[object]], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        prepared = self.catalogue.writes(model)
-        found = await self._fetch(*_repeated(prepared.upsert(on), encoded))
-        stored = prepared.hydrate(row[:-1] for row in found)
-        return [(entity, row[-1] == 1) for entity, row in zip(stored, found, strict=True)]
-
-    async def _upsert_one(
-        self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
-    ) -> tuple[E, bool]:
-        try:
-            encoded = self.catalogue.writes(model).encode(row)
-            return (await self._upsert_many(model, (encoded,), on))[0]
         except Exception as error:
-            if self.kind(error) in _OTHER_ROW:
-                found = await self._overwrite(model, row, on)
-                if found is not None:
-                    return found, False
-            raise await self.refused_row(model, error, row, index, on=on) from error
+            raise self._driver.unreachable(error, self._address) from error
+        return connection
 
-    async def _overwrite(self, model: Model[E], row: Row, on: tuple[str, ...]) -> E | None:
-        """Overwrite the row with the same *on* when another one stood first in the way."""
-        prepared = self.catalogue.writes(model)
-        table = self.catalogue.statements.tables[model.table]
-        given = {spec.name: parameter(spec.position) for spec in model.fields}
+    async def dialect(self, connection: ServerConnection) -> MariaDBDialect:
+        """See `Server`."""
+        found = await connection.fetch("SELECT VERSION(), @@max_allowed_packet", ())
+        version, packet = found[0]
+        self._packet = cast("int", packet)
 
-        def built() -> sa.ClauseElement:
-            update = sa.update(table).values(overwriting(model, table, on, given))
-            return update.where(*(table.c[name] == given[name] for name in on))
+        async def lower(text: str) -> object:
+            found = await connection.fetch(
+                "SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE uca1400_nopad_as_cs)", (text,)
+            )
+            return found[0][0]
 
-        def stored() -> sa.ClauseElement:
-            return sa.select(*table.c).where(*(table.c[name] == given[name] for name in on))
+        return _dialect(
+            await learned(f"{self._address.host}:{self._address.port} {version}", lower)
+        )
 
-        change = prepared.other(("overwrite", on), built)
-        search = prepared.other(("found by", on), stored)
-        encoded = prepared.encode(row)
+    def execute_on(
+        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
+    ) -> MariaDBExecutor:
+        """See `Server`."""
+        return MariaDBExecutor(connection, statements, log, self._packet)
 
-        async def work() -> E | None:
-            try:
-                count = await self._execute(change.sql, change.bind(encoded))
-            except Exception as error:
-                raise await self.refused_row(model, error, row, None, stored=True) from error
-            if not count:
-                return None
-            return prepared.hydrate(await self._fetch(search.sql, search.bind(encoded)))[0]
+    def begin(self, options: TransactionOptions) -> Sequence[str]:
+        """See `Server`."""
+        isolation = options.isolation
+        if not options.read_only:
+            level = (f"SET TRANSACTION ISOLATION LEVEL {isolation.upper()}",) if isolation else ()
+            return (*level, "START TRANSACTION")
+        if isolation == "serializable":
+            return ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION READ ONLY")
+        return (
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+        )
 
-        return await self.written(work, several=True)
+    def creation(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
+        wanted: list[str] = []
+        for table in statements.tables.values():
+            made = statements.compile(sa.schema.CreateTable(table, if_not_exists=True)).sql
+            # Tables may point at ones that come later, or at each other.
+            wanted.append(f"{_QUIETLY}, foreign_key_checks = 0 FOR {made.strip()}")
+            wanted += [
+                f"{_QUIETLY} FOR "
+                + statements.compile(sa.schema.CreateIndex(index, if_not_exists=True)).sql.strip()
+                for index in sorted(table.indexes, key=lambda index: str(index.name))
+            ]
+        return wanted
 
-    # --- what went wrong --------------------------------------------------------------------
-
-    def meaning(self, fault: Fault) -> str:
-        return MEANINGS.get(fault.code, "")
-
-    async def refused_row(
-        self,
-        model: Model[E],
-        error: Exception,
-        row: Row,
-        index: int | None,
-        *,
-        stored: bool = False,
-        on: tuple[str, ...] = (),
-    ) -> Exception:
-        """Return what kept *row* out; *stored* when it replaces one under its key."""
-        encoded = self.catalogue.writes(model).encode(row)
-        kind, statements = self.kind(error), self.catalogue.statements
-        if kind in ("duplicate", *_OTHER_ROW):
-            for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
-                if await self._any(question):
-                    return conflict("duplicate", model, unique, index)
-            if kind == "overflow":
-                return self.classified(error, model)
-            return conflict("duplicate", model, (), index)
-        if kind == "foreign key":
-            for reference, question in targets_of_row(statements, model, encoded):
-                if not await self._any(question):
-                    return conflict(kind, model, reference, index)
-            return conflict(kind, model, (), index)
-        return self.classified(error, model)
-
-    async def refused_change(self, update: Update[E], error: Exception) -> Exception:
-        kind, statements = self.kind(error), self.catalogue.statements
-        if kind == "duplicate":
-            unique = touched(update)
-            if len(unique) != 1:
-                asked = taken_values(statements, update)
-                unique = [each for each, question in asked if await self._any(question)]
-            return conflict(kind, update.model, unique[0] if unique else ())
-        if kind == "foreign key":
-            for reference, question in targets_of_update(statements, update):
-                if not await self._any(question):
-                    return conflict(kind, update.model, reference)
-            return conflict(kind, update.model, ())
-        return self.classified(error, update.model)
-
-    async def refused_deletion(
-        self, model: Model[E], where: Predicate, error: Exception
-    ) -> Exception:
-        if self.kind(error) != "foreign key":
-            return self.classified(error, model)
-        for child, reference, question in pointers(self.catalogue.statements, model, where):
-            if await self._any(question):
-                return conflict("foreign key", child, reference)
-        return conflict("foreign key", model, ())
-
-    async def _any(self, question: Question) -> bool:
-        return bool(await self._fetch(*question))
-
-
-def _size(values: Sequence[object]) -> int:
-    """Return how many bytes the texts and bytes among *values* have, before they are quoted."""
-    found = 0
-    for value in values:
-        if type(value) is str:
-            found += len(value) if len(value) < _LONG else len(value.encode())
-        elif type(value) is bytes:
-            found += len(value)
-    return found
-
-
-def _repeated(statement: Statement, rows: Sequence[Sequence[object]]) -> tuple[str, list[object]]:
-    """Return *statement*, an insertion of one row, as one of all of *rows*, which are encoded."""
-    bound = [statement.bind(row) for row in rows]
-    if len(rows) == 1:
-        return statement.sql, [*bound[0]]
-    head, _, rest = statement.sql.partition(" VALUES (")
-    end = _closing(rest)
-    group = f"({rest[:end]})"
-    sql = f"{head} VALUES {', '.join([group] * len(rows))}{rest[end + 1 :]}"
-    return sql, [value for row in bound for value in row]
-
-
-def _closing(text: str) -> int:
-    """Return where the parenthesis that stands open before *text* closes."""
-    depth = 1
-    for at, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return at
-    raise AssertionError("a statement's parentheses match")
-
-
-def _key_of(model: Model[E], where: Predicate) -> object:
-    """Return the key that *where*, a patch's condition, asks for."""
-    leaf = node(where)
-    parts = leaf.parts if isinstance(leaf, And) else (where,)
-    for part in parts:
-        match node(part):
-            case Compare(operand, Operator.EQ, value) if (
-                getattr(operand, "spec", None) is model.key
-            ):
-                return value
-    raise AssertionError("a patch names its key")
+    def removal(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
+        quote = statements.dialect.compiler.identifier_preparer.format_table
+        names = ", ".join(quote(table) for table in statements.tables.values())
+        return (f"{_QUIETLY}, foreign_key_checks = 0 FOR DROP TABLE IF EXISTS {names}",)

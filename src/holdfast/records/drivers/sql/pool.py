@@ -4,6 +4,20 @@ SQLAlchemy's pool waits through a greenlet when it is awaited, and costs as much
 This one is written once for tasks and threads, gives out without suspending while there is a
 connection, and knows of calls that were cancelled: what they left behind is decided before the
 next write begins.
+
+Where a cancelled call leaves its connection. Three things can be going on when a caller is
+cancelled, and none of them may let a connection back with work on it:
+
+1. It waits for a slot: the semaphore gives the slot to somebody else, and no connection is touched.
+2. It waits for a statement that the driver can stop (asyncpg tells the server to cancel it). The
+   statement may have been done all the same, so `failed` hands the connection to a task that rolls
+   back whatever is open, and releases it after that.
+3. It waits for a statement that the driver can't stop (asyncmy would lose its place in the answers;
+   `shielded`). The statement runs to its end in a task of its own, `executor.under_way`; the same
+   task as in 2 waits for that first.
+
+Until that task is done the slot stays taken, and `decided` keeps the next write back: so a write
+that follows a cancelled one sees what became of it.
 """
 
 from __future__ import annotations
@@ -11,62 +25,32 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from holdfast.errors import ConfigurationError, TransactionError, UnavailableError
+from holdfast.errors import TransactionError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from holdfast.records.drivers.sql.verbs import ServerRows
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
+    from holdfast.records.options import PoolOptions
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOptions:
-    """What tunes the connections to a server. Times are in seconds; 0 is no limit, but for two.
-
-    *pool_size* connections are kept and up to *max_overflow* more are opened when those are in
-    use; who finds none waits *pool_timeout*, 0 not at all. A connection is replaced when it is
-    older than *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs each
-    statement; those slower than *slow_statement* are logged as warnings, without their values.
-    A statement waits *lock_timeout* for a lock, 0 not at all, and is stopped after
-    *statement_timeout*.
-    """
-
-    pool_size: int = 5
-    max_overflow: int = 10
-    pool_timeout: float = 30.0
-    pool_recycle: float = 0.0
-    pool_pre_ping: bool = False
-    echo: bool = False
-    slow_statement: float = 0.0
-    connect_timeout: float = 10.0
-    lock_timeout: float = 60.0
-    statement_timeout: float = 0.0
-
-    def check(self) -> None:
-        """Raise ConfigurationError for a number that makes no sense."""
-        if self.pool_size < 1:
-            raise ConfigurationError(f"pool_size={self.pool_size}: expected 1 or more")
-        for name in (
-            "max_overflow", "pool_timeout", "pool_recycle", "slow_statement",
-            "connect_timeout", "lock_timeout", "statement_timeout",
-        ):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 0 or more")
 
 
 class Slots(Protocol):
     """As many as there may be connections."""
 
+    waiting: int
+    """How many callers wait for one."""
+
     async def acquire(self) -> bool:
         """Take one; False when none was free in time."""
         ...
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Give one back."""
+        ...
 
 
 class TaskSlots:
@@ -75,17 +59,23 @@ class TaskSlots:
     def __init__(self, count: int, timeout: float) -> None:
         self._semaphore = asyncio.Semaphore(count)
         self._timeout = timeout
+        self.waiting = 0
 
     async def acquire(self) -> bool:
+        """See `Slots`."""
         if not self._semaphore.locked():
             return await self._semaphore.acquire()
+        self.waiting += 1
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._semaphore.acquire()
         except TimeoutError:
             return False
+        finally:
+            self.waiting -= 1
 
     def release(self) -> None:
+        """See `Slots`."""
         self._semaphore.release()
 
 
@@ -95,11 +85,23 @@ class ThreadSlots:
     def __init__(self, count: int, timeout: float) -> None:
         self._semaphore = threading.Semaphore(count)
         self._timeout = timeout
+        self._counting = threading.Lock()
+        self.waiting = 0
 
     async def acquire(self) -> bool:
-        return self._semaphore.acquire(timeout=self._timeout)
+        """See `Slots`."""
+        if self._semaphore.acquire(blocking=False):
+            return True
+        with self._counting:
+            self.waiting += 1
+        try:
+            return self._semaphore.acquire(timeout=self._timeout)
+        finally:
+            with self._counting:
+                self.waiting -= 1
 
     def release(self) -> None:
+        """See `Slots`."""
         self._semaphore.release()
 
 
@@ -108,7 +110,7 @@ class Pool:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[ServerRows]],
+        connect: Callable[[], Awaitable[ServerExecutor]],
         options: PoolOptions,
         *,
         blocking: bool,
@@ -120,16 +122,18 @@ class Pool:
         self._shielded = shielded
         most = options.pool_size + options.max_overflow
         self._slots: Slots = (ThreadSlots if blocking else TaskSlots)(most, options.pool_timeout)
-        self._idle: list[ServerRows] = []
+        self._idle: list[ServerExecutor] = []
         self._undecided: set[asyncio.Future[None]] = set()
         self._closed = False
+        self._opened = self._ended = self._lost = 0
 
-    async def adopt(self, rows: ServerRows) -> None:
+    async def adopt(self, executor: ServerExecutor) -> None:
         """Take in a connection that was opened before the pool was."""
         await self._slots.acquire()
-        self.release(rows)
+        self._opened += 1
+        self.release(executor)
 
-    async def acquire(self, *, fresh: bool = False) -> ServerRows:
+    async def acquire(self, *, fresh: bool = False) -> ServerExecutor:
         """Return a connection that nobody else has, a new one when *fresh*.
 
         Raises UnavailableError when none is free in time, or the server can't be reached.
@@ -147,32 +151,35 @@ class Pool:
             if fresh:
                 self._abandon_idle()
             while self._idle:
-                rows = self._idle.pop()
-                if await self._usable(rows):
-                    return rows
-                rows.connection.abandon()
-            return await self._connect()
+                executor = self._idle.pop()
+                if await self._usable(executor):
+                    return executor
+                self._abandon(executor)
+            made = await self._connect()
         except BaseException:
             self._slots.release()
             raise
+        self._opened += 1
+        return made
 
-    def release(self, rows: ServerRows) -> None:
+    def release(self, executor: ServerExecutor) -> None:
         """Give back a connection on which nothing is under way."""
-        if rows.lost or self._closed or len(self._idle) >= self._options.pool_size:
-            rows.connection.abandon()
+        if executor.lost or self._closed or len(self._idle) >= self._options.pool_size:
+            self._abandon(executor)
         else:
-            self._idle.append(rows)
+            self._idle.append(executor)
         self._slots.release()
 
-    def failed(self, rows: ServerRows, error: BaseException) -> None:
-        """Give back a connection on which a call raised *error*."""
+    def failed(self, executor: ServerExecutor, error: BaseException) -> None:
+        """Give back a connection on which a call raised *error*, now or when all is decided."""
         if isinstance(error, Exception):
-            self.release(rows)
+            self.release(executor)
         elif self._blocking:
-            rows.connection.abandon()
+            # A thread that was interrupted: nobody will read the rest of the answer.
+            self._abandon(executor)
             self._slots.release()
         else:
-            self.later(self._settle(rows))
+            self.later(self._settle(executor))
 
     def later(self, work: Coroutine[object, object, None]) -> None:
         """Do *work*, which decides what a cancelled call left, before the next write begins."""
@@ -185,11 +192,12 @@ class Pool:
         while self._undecided:
             await asyncio.wait(tuple(self._undecided))
 
-    async def use(self, rows: ServerRows, work: Callable[[ServerRows], Awaitable[T]]) -> T:
+    async def use(self, executor: ServerExecutor, running: Coroutine[object, object, T]) -> T:
+        """Return what *running*, a call on *executor*, returns; it goes on when it must."""
         if not self._shielded:
-            return await work(rows)
-        task = asyncio.ensure_future(work(rows))
-        rows.under_way = task
+            return await running
+        task = asyncio.ensure_future(running)
+        executor.under_way = task
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -197,25 +205,50 @@ class Pool:
         self._closed = True
         await self.decided()
         idle, self._idle = self._idle, []
-        for rows in idle:
-            await rows.connection.close()
+        for executor in idle:
+            self._ended += 1
+            await executor.connection.close()
+
+    def gauges(self) -> dict[str, float]:
+        """Return how many connections are open and idle, and how many callers wait for one."""
+        return {
+            "connections_open": self._opened - self._ended,
+            "connections_idle": len(self._idle),
+            "connections_waiting": self._slots.waiting,
+        }
+
+    def counters(self) -> dict[str, float]:
+        """Return how many connections were opened so far, and how many of them were lost."""
+        return {"connections_opened": self._opened, "connections_lost": self._lost}
+
+    def _abandon(self, executor: ServerExecutor) -> None:
+        self._ended += 1
+        self._lost += executor.lost
+        executor.connection.abandon()
 
     def _abandon_idle(self) -> None:
         """Where one connection was dead the others are not trusted either."""
         idle, self._idle = self._idle, []
-        for rows in idle:
-            rows.connection.abandon()
+        for executor in idle:
+            self._abandon(executor)
 
-    async def _usable(self, rows: ServerRows) -> bool:
-        recycle = self._options.pool_recycle
-        if rows.connection.stale() or (recycle and time.monotonic() - rows.born > recycle):
+    async def _usable(self, executor: ServerExecutor) -> bool:
+        if executor.connection.stale():
+            executor.lost = True
             return False
-        return not self._options.pool_pre_ping or await rows.alive()
+        recycle = self._options.pool_recycle
+        if recycle and time.monotonic() - executor.born > recycle:
+            return False
+        if not self._options.pool_pre_ping or await executor.alive():
+            return True
+        executor.lost = True
+        return False
 
-    async def _settle(self, rows: ServerRows) -> None:
+    async def _settle(self, executor: ServerExecutor) -> None:
+        """Wait for what goes on of a cancelled call, undo what it left, and give it back."""
         try:
-            if rows.under_way is not None and not rows.under_way.done():
-                await asyncio.wait((rows.under_way,))
-            await rows.forget()
+            if executor.under_way is not None and not executor.under_way.done():
+                await asyncio.wait((executor.under_way,))
+            await executor.forget()
         finally:
-            self.release(rows)
+            self.release(executor)

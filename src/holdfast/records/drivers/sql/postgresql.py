@@ -1,348 +1,158 @@
-"""PostgreSQL: its native writes, its error codes, its transactions."""
+"""PostgreSQL as a server: how to reach it, begin there, and make its tables."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.dialects import postgresql
+import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError, ConflictError, SerializationError
-from holdfast.records.drivers.sql.declared.constraints import constraint_names
-from holdfast.records.drivers.sql.dialect import parameter
-from holdfast.records.drivers.sql.pool import PoolOptions
-from holdfast.records.drivers.sql.probing import conflict
-from holdfast.records.drivers.sql.sqlstate import MEANINGS
-from holdfast.records.drivers.sql.tables import named
-from holdfast.records.drivers.sql.verbs import ServerRows
+from holdfast.errors import ConfigurationError
+from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.sql.case_folding import learned
+from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
+from holdfast.records.drivers.sql.server_connection import connection_module
+from holdfast.records.drivers.sql.ssl_mode import ssl_context
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    import sqlalchemy as sa
+    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.drivers.sql.server_address import ServerAddress
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.server_reader import StatementLog
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.options import PostgreSQLOptions
 
-    from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-    from holdfast.records.drivers.sql.link import Copying, Fault
-    from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
-
-E = TypeVar("E")
-T = TypeVar("T")
-
-_SEQUENCE = "pg_get_serial_sequence($1::text, $2::text)::regclass"
-_NUMBERS = 100  # that others gave in the moment between a number's making and its row
-_LAST_NUMBER = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
+OLDEST = 130000  # PostgreSQL 13
+_FOREVER = 3600.0  # seconds
+SCHEMA_LOCK = 0x686F6C64_66617374  # "holdfast": one at a time creates or drops tables
+_dialect = cache(PostgreSQLDialect)
 
 
-@dataclass(frozen=True, slots=True)
-class PostgreSQLOptions(PoolOptions):
-    """What tunes PostgreSQL; see `PoolOptions`.
+class PostgreSQLServer:
+    """See `Server`."""
 
-    *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
-    transaction on the server, and the timeouts are to be set there. *sslrootcert* is a file of
-    authorities, for "verify-ca" and "verify-full".
-    """
+    name = "postgresql"
+    capabilities = frozenset(StoreCapability)
+    executor: type[ServerExecutor] = PostgreSQLExecutor
+    shielded = False
 
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    sslrootcert: str = ""
-    pgbouncer: bool = False
+    def __init__(
+        self, address: ServerAddress, options: PostgreSQLOptions, *, blocking: bool
+    ) -> None:
+        self.options = options
+        self.blocking = blocking
+        self._address = address
+        verified = options.sslmode.startswith("verify")
+        self._tls = ssl_context(options.sslmode, options.sslrootcert) if verified else None
+        self._driver = connection_module(
+            "psycopg" if blocking else "asyncpg", server="PostgreSQL", extra="postgresql"
+        )
 
-    def check(self) -> None:
-        PoolOptions.check(self)
-        timeouts = ("lock_timeout", "statement_timeout")
-        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
-        if self.pgbouncer and changed:
+    async def connect(self) -> ServerConnection:
+        """See `Server`."""
+        options = self.options
+        settings: dict[str, str] = {}
+        if not options.pgbouncer:
+            settings = {
+                "timezone": "UTC",
+                "datestyle": "ISO",
+                "lock_timeout": f"{max(1, round(options.lock_timeout * 1000))}",
+                "statement_timeout": f"{math.ceil(options.statement_timeout * 1000)}",
+            }
+        try:
+            connection: ServerConnection = await self._driver.connect(
+                self._address,
+                settings=settings,
+                patience=options.connect_timeout or _FOREVER,
+                prepared=not options.pgbouncer,
+                tls=(options.sslmode, options.sslrootcert)
+                if self.blocking
+                else self._tls or options.sslmode,
+            )
+        except Exception as error:
+            raise self._driver.unreachable(error, self._address) from error
+        return connection
+
+    async def dialect(self, connection: ServerConnection) -> PostgreSQLDialect:
+        """See `Server`."""
+        found = await connection.fetch(
+            "SELECT current_setting('server_version_num')::int, "
+            "current_setting('server_encoding'), EXISTS "
+            "(SELECT FROM pg_collation WHERE collname = 'C.utf8'), version()",
+            (),
+        )
+        version, encoding, folds, full = found[0]
+        if not isinstance(version, int) or version < OLDEST or encoding != "UTF8":
             raise ConfigurationError(
-                f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
-                "set it for the role, as in ALTER ROLE app SET lock_timeout = '5s'"
+                f"PostgreSQL {version} with encoding {encoding}: expected 13 or newer with UTF8"
             )
+        if not folds:
+            return _dialect(None)
 
+        async def lower(text: str) -> object:
+            found = await connection.fetch('SELECT lower($1::text COLLATE "C.utf8")', (text,))
+            return found[0][0]
 
-class PostgreSQLRows(ServerRows):
-    """See `ServerRows`."""
+        return _dialect(await learned(f"{self._address.host}:{self._address.port} {full}", lower))
 
-    guards_each_write = True
+    def execute_on(
+        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
+    ) -> PostgreSQLExecutor:
+        """See `Server`."""
+        return PostgreSQLExecutor(connection, statements, log)
 
-    async def insert(
-        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
-    ) -> list[Row | ConflictError]:
-        insert = super().insert
-        return await self._numbering_on(model, rows, lambda: insert(model, rows, atomic=atomic))
+    def begin(self, options: TransactionOptions) -> Sequence[str]:
+        """See `Server`."""
+        isolation = options.isolation or "read committed"
+        if not options.read_only:
+            return (f"BEGIN ISOLATION LEVEL {isolation.upper()}",)
+        if isolation == "read committed":
+            isolation = "repeatable read"
+        # The snapshot is taken at the first read, and this is it.
+        return (f"BEGIN ISOLATION LEVEL {isolation.upper()} READ ONLY; SELECT 1",)
 
-    async def upsert(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        return await self._numbering_on(model, rows, lambda: self._upsert(model, rows, on))
-
-    async def _numbering_on(
-        self, model: Model[E], rows: Sequence[Row], work: Callable[[], Awaitable[T]]
-    ) -> T:
-        """Do *work*, which stores *rows*; keys given there count as numbered by the store."""
-        key = model.key
-        given = [cast("int", row[key.position]) for row in rows if row[key.position] is not None]
-        if key.role != "generated" or not given:
-            return await work()
-
-        async def both() -> T:
-            await self._number_after(model, max(given))  # who comes later would meet the row
-            return await work()
-
-        return await self.written(both, several=True)
-
-    async def _number_after(self, model: Model[E], given: int) -> None:
-        """See to it that the store numbers no key up to *given* anew.
-
-        A sequence only goes up, so one that is past it already needs nothing. Else the table is
-        locked, as between looking and setting nobody else may take a number.
-        """
-        place = (f'"{model.table}"', model.key.name)
-        found = await self.fetch(model, f"SELECT {_LAST_NUMBER}", place)
-        if cast("int", found[0][0]) < given:
-            await self.command(f'LOCK TABLE "{model.table}" IN SHARE ROW EXCLUSIVE MODE')
-            highest = f"greatest($3::bigint, {_LAST_NUMBER})"
-            await self.fetch(model, f"SELECT setval({_SEQUENCE}, {highest})", (*place, given))
-
-    async def stored_one(self, model: Model[E], row: Row) -> Row:
-        prepared = self.catalogue.writes(model)
-        key = model.key
-        numbered = key.role == "generated" and row[key.position] is None
-        statement = self._numbered(model, None) if numbered else prepared.insert
-        values = statement.bind(prepared.encode(row))
-
-        if not numbered:
-
-            async def work() -> Row:
-                await self._execute(statement.sql, values)
-                return row
-
-            return await self.written(work, several=False)
-        ((number,),) = await self._numbered_anew(model, statement.sql, values)
-        return (*row[: key.position], number, *row[key.position + 1 :])
-
-    async def _numbered_anew(
-        self, model: Model[E], sql: str, values: Sequence[object]
-    ) -> Sequence[Sequence[object]]:
-        """Run *sql*, which numbers a row; again when somebody gave that very number meanwhile."""
-
-        async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(sql, values)
-
-        for _ in range(_NUMBERS):
-            try:
-                return await self.written(work, several=False)
-            except Exception as error:
-                fault = self.connection.fault(error)
-                of_key = ((model.key.name,), fault and fault.constraint)
-                if of_key not in _constraints(model, "duplicate"):
-                    raise
-        return await self.written(work, several=False)
-
-    async def insert_many(
-        self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
-    ) -> list[Row]:
-        at = model.key.position
-        if rows[0][at] is not None:
-            table = self.catalogue.statements.tables[model.table]
-            names = [table.c[spec.name].name for spec in model.fields]
-            copying = cast("Copying", self.connection)
-            await self.watched(f"COPY {table.name}", copying.copy(table, names, encoded))
-            return list(rows)
-        statement = self._numbered_many(model)
-        columns = [list(column) for n, column in enumerate(zip(*encoded, strict=True)) if n != at]
-        found = sorted(cast("int", row[0]) for row in await self._fetch(statement.sql, columns))
-        return [
-            (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, found, strict=True)
-        ]
-
-    def _numbered(self, model: Model[E], on: tuple[str, ...] | None) -> Statement:
-        """Return the insertion of a row without its key, or its upsert when *on* is there."""
-        statements = self.catalogue.statements
-
-        def build() -> sa.ClauseElement:
-            table = statements.tables[model.table]
-            insert = postgresql.insert(table).values(
-                {
-                    spec.name: parameter(spec.position)
-                    for spec in model.fields
-                    if spec is not model.key
-                }
+    def creation(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
+        tables = list(statements.tables.values())
+        sort: Any = sa.schema.sort_tables_and_constraints
+        wanted = [f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"]
+        late: list[sa.ForeignKeyConstraint] = []
+        for table, constraints in sort(tables):
+            if table is None:
+                late += constraints
+                continue
+            without = {id(constraint) for constraint in constraints}
+            inside = [each for each in table.foreign_key_constraints if id(each) in without]
+            made = sa.schema.CreateTable(
+                table, if_not_exists=True, include_foreign_key_constraints=inside
             )
-            if on is None:
-                return insert.returning(table.c[model.key.name])
-            return cast("PostgreSQLDialect", statements.dialect).upsert_of(model, on, insert)
+            wanted.append(statements.compile(made).sql)
+            wanted += [
+                statements.compile(sa.schema.CreateIndex(index, if_not_exists=True)).sql
+                for index in sorted(table.indexes, key=lambda index: str(index.name))
+            ]
+        wanted += [_constraint_if_missing(statements, each) for each in late]
+        return wanted
 
-        return self.catalogue.writes(model).other(("numbered", on), build)
-
-    def _numbered_many(self, model: Model[E]) -> Statement:
-        prepared, statements = self.catalogue.writes(model), self.catalogue.statements
-
-        def build() -> sa.ClauseElement:
-            table = statements.tables[model.table]
-            dialect = cast("PostgreSQLDialect", statements.dialect)
-            insert = dialect.unnested(model, table, numbered=True)
-            return insert.returning(table.c[model.key.name])
-
-        return prepared.other("insert many, numbered", build)
-
-    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        prepared = self.catalogue.writes(model)
-        values = prepared.replace.bind([*prepared.encode(row), expected])
-
-        async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(prepared.replace.sql, values)
-
-        try:
-            found = await self.written(work, several=False)
-        except Exception as error:
-            raise await self.refused_row(model, error, row, None) from error
-        return prepared.hydrate(found)[0] if found else None
-
-    async def patch(self, update: Update[E]) -> E | None:
-        sql, values = self.catalogue.statements.update(update, returning=True)
-
-        async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(sql, values)
-
-        try:
-            found = await self.written(work, several=False)
-        except Exception as error:
-            raise await self.refused_update(update, error) from error
-        return self.catalogue.writes(update.model).hydrate(found)[0] if found else None
-
-    async def _upsert(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        if len(rows) == 1:
-            return [await self._upsert_one(model, rows[0], None, on)]
-
-        async def at_once() -> list[tuple[E, bool]]:
-            return await self._upsert_many(model, rows, on)
-
-        async def one_by_one() -> list[tuple[E, bool]]:
-            return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
-
-        places = [model.by_name[name].position for name in on]
-        keys = [tuple(row[place] for place in places) for row in rows]
-        numbered = model.key.role == "generated"
-        distinct = len(set(keys)) == len(keys) and not any(None in key for key in keys)
-        if distinct and not numbered:
-            return await self.together(model, at_once, one_by_one, several=False)
-        return await self.written(one_by_one, several=True)
-
-    async def _upsert_many(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        prepared, statements = self.catalogue.writes(model), self.catalogue.statements
-
-        def build() -> sa.ClauseElement:
-            table = statements.tables[model.table]
-            dialect = cast("PostgreSQLDialect", statements.dialect)
-            return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=False))
-
-        statement = prepared.other(("upsert many", on), build)
-        found = await self._fetch(statement.sql, _columns(prepared.encoders, rows))
-        places = [model.by_name[name].position for name in on]
-        by_fields = {tuple(row[place] for place in places): tuple(row) for row in found}
-        encoded = ([prepared.encoders[place] for place in places], places)
-        ordered = [by_fields[_encoded(row, *encoded)] for row in rows]
-        hydrated = prepared.hydrate(row[:-1] for row in ordered)
-        return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
-
-    async def _upsert_one(
-        self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
-    ) -> tuple[E, bool]:
-        prepared = self.catalogue.writes(model)
-        key = model.key
-        numbered = key.role == "generated" and row[key.position] is None
-        statement = self._numbered(model, on) if numbered else prepared.upsert(on)
-        values = statement.bind(prepared.encode(row))
-
-        async def work() -> Sequence[Sequence[object]]:
-            return await self._fetch(statement.sql, values)
-
-        try:
-            if numbered:
-                found = await self._numbered_anew(model, statement.sql, values)
-            else:
-                found = await self.written(work, several=False)
-        except Exception as error:
-            raise await self.refused_row(model, error, row, index) from error
-        ((*stored, created),) = found
-        return prepared.hydrate((stored,))[0], created is True
-
-    async def _commit(self) -> None:
-        if await self.command("COMMIT") != "COMMIT":
-            raise SerializationError(
-                "postgresql: an earlier failure had ended the transaction; nothing was kept"
-            )
-
-    def batched(self, statements: Sequence[str]) -> Sequence[str]:
-        return ["; ".join(statements)]
-
-    # --- what went wrong --------------------------------------------------------------------
-
-    def meaning(self, fault: Fault) -> str:
-        return MEANINGS.get(fault.code, "")
-
-    async def refused_row(
-        self,
-        model: Model[E],
-        error: Exception,
-        row: Row,  # noqa: ARG002 - the server names the constraint
-        index: int | None,
-    ) -> Exception:
-        return self._refused(error, model, index)
-
-    async def refused_change(self, update: Update[E], error: Exception) -> Exception:
-        return self._refused(error, update.model, None)
-
-    async def refused_deletion(
-        self,
-        model: Model[E],
-        where: Predicate,  # noqa: ARG002 - the server names the constraint
-        error: Exception,
-    ) -> Exception:
-        return self._refused(error, model, None)
-
-    def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
-        kind = self.kind(error)
-        if kind not in self.conflicts:
-            return self.classified(error, model)
-        fault = self.connection.fault(error)
-        assert fault is not None
-        name = fault.constraint or ""
-        for known in self.catalogue.models:
-            for fields, constraint in _constraints(known, kind):
-                if constraint == name:
-                    return conflict(kind, known, fields, index)
-        return conflict(kind, model, (), index)
+    def removal(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
+        quote = statements.dialect.compiler.identifier_preparer.format_table
+        names = ", ".join(quote(table) for table in statements.tables.values())
+        return (
+            f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})",
+            f"DROP TABLE IF EXISTS {names}",
+        )
 
 
-def _constraints(model: Model[Any], kind: str) -> list[tuple[tuple[str, ...], str]]:
-    """Return the fields and names of a model's constraints."""
-    if model.origin is not None:
-        return constraint_names(model, kind)
-    if kind == "foreign key":
-        return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
-    found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
-    return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
-
-
-def _columns(encoders: Sequence[Any], rows: Sequence[Row]) -> list[list[object]]:
-    """Return the encoded values of *rows*, a list for each field."""
-    columns: list[list[object]] = []
-    for encode, column in zip(encoders, zip(*rows, strict=True), strict=True):
-        if encode is None:
-            columns.append(list(column))
-        else:
-            columns.append([None if value is None else encode(value) for value in column])
-    return columns
-
-
-def _encoded(row: Row, encoders: Sequence[Any], places: Sequence[int]) -> tuple[object, ...]:
-    return tuple(
-        row[place] if encode is None else encode(row[place])
-        for encode, place in zip(encoders, places, strict=True)
+def _constraint_if_missing(statements: StoreStatements, constraint: sa.ForeignKeyConstraint) -> str:
+    added = statements.compile(sa.schema.AddConstraint(constraint)).sql
+    return (
+        "DO $holdfast$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint "
+        f"WHERE conname = '{constraint.name}' AND conrelid = '{constraint.table.name}'::regclass) "
+        f"THEN {added}; END IF; END $holdfast$"
     )

@@ -1,8 +1,9 @@
-"""PostgreSQL blocking: psycopg. Nothing here suspends."""
+"""PostgreSQL blocking, by psycopg: nothing here suspends."""
 
 from __future__ import annotations
 
-import select
+import socket
+import struct
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,45 +13,56 @@ from psycopg.adapt import Loader
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import set_json_loads
 
-from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.link import Fault
-from holdfast.records.drivers.sql.sqlstate import ENDED, REFUSED
-from holdfast.records.drivers.sql.startup import refusal
+from holdfast.errors import ConfigurationError
+from holdfast.records.drivers.sql.failure import (
+    LOST,
+    connect_error,
+    is_refused_sqlstate,
+    sqlstate_failure,
+)
+from holdfast.records.drivers.sql.server_connection import has_input
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import sqlalchemy as sa
 
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.failure import Failure
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 _PATIENCE = 5  # seconds to find out why a connection was refused
+_PROTOCOL_3 = 196_608
+_LONGEST = 16_384  # bytes of a message to a client that is not let in
 
 
 class PsycopgConnection:
-    """See `Connection`."""
+    """See `ServerConnection`."""
 
     driver = "psycopg"
 
-    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+    def __init__(self, raw: psycopg.Connection) -> None:
         self.raw = raw
         self._cursor = psycopg.RawCursor(raw)
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """Run one statement and return its rows."""
         found: list[tuple[object, ...]] = self._cursor.execute(
             sql.encode(), values or None
         ).fetchall()
         return found
 
     async def execute(self, sql: str, values: Sequence[object]) -> int:
+        """Run one statement and return how many rows it found."""
         return self._cursor.execute(sql.encode(), values or None).rowcount
 
     async def command(self, sql: str) -> str:
+        """Run statements without parameters and return what the last one answered."""
         return self._cursor.execute(sql.encode()).statusmessage or ""
 
     async def copy(
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
+        """Add all *rows*, or none when one of them is refused."""
         into = SQL("COPY {} ({}) FROM STDIN").format(
             Identifier(*filter(None, (table.schema, table.name))),
             SQL(", ").join(map(Identifier, columns)),
@@ -59,39 +71,42 @@ class PsycopgConnection:
             for row in rows:
                 copy.write_row(row)
 
-    def fault(self, error: Exception) -> Fault | None:
+    def failure(self, error: Exception) -> Failure | None:
+        """Return what *error* was; None when neither the server nor the network said it."""
         if not isinstance(error, psycopg.Error):
             return None
         if error.sqlstate is None:
-            return Fault("08006", lost=True) if self.raw.closed else None
-        lost = self.raw.closed or error.sqlstate.startswith(ENDED)
-        return Fault(error.sqlstate, error.diag.constraint_name, lost=lost)
+            return LOST if self.raw.closed else None
+        return sqlstate_failure(error.sqlstate, error.diag.constraint_name, closed=self.raw.closed)
 
     def stale(self) -> bool:
-        if self.raw.closed:
-            return True
-        # Nobody speaks on an idle connection but to say that it is over.
-        poll = select.poll()
-        poll.register(self.raw.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        """Tell, without waiting, whether the other side has hung up already."""
+        return self.raw.closed or has_input(self.raw.fileno())
 
     async def close(self) -> None:
+        """End the session. Idempotent, and silent when nobody is there."""
         self.raw.close()
 
     def abandon(self) -> None:
+        """Let go of it at once."""
         self.raw.close()
 
 
 async def connect(
-    place: Place, *, settings: dict[str, str], patience: float, prepared: bool, tls: tuple[str, str]
+    address: ServerAddress,
+    *,
+    settings: dict[str, str],
+    patience: float,
+    prepared: bool,
+    tls: tuple[str, str],
 ) -> PsycopgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     raw = psycopg.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        dbname=place.database,
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password,
+        dbname=address.database,
         autocommit=True,
         connect_timeout=max(1, round(patience)),
         sslmode=tls[0],
@@ -112,22 +127,41 @@ async def connect(
     return PsycopgConnection(raw)
 
 
-def unreachable(error: Exception, place: Place) -> Exception:
+def unreachable(error: Exception, address: ServerAddress) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
-    where = f"PostgreSQL at {place.host}:{place.port}"
     if not isinstance(error, psycopg.OperationalError):
         return error
-    link = error.pgconn
-    asked = link is not None and (link.used_password or link.needs_password)
-    code = refusal(place, _PATIENCE)
-    if code in REFUSED or (asked and not code):
-        return ConfigurationError(
-            f"{where} refuses user {place.user!r}, the password given, or database "
-            f"{place.database!r}{code and f' ({code})'}"
-        )
-    if code:
-        return UnavailableError(f"{where} does not take connections now ({code})")
-    return UnavailableError(f"{where} can't be reached: {error}")
+    session = error.pgconn
+    asked = session is not None and (session.used_password or session.needs_password)
+    code = refusal_code(address, _PATIENCE)
+    refused = is_refused_sqlstate(code) or bool(asked and not code)
+    return connect_error("PostgreSQL", address, refused=refused, code=code, said=error)
+
+
+def refusal_code(address: ServerAddress, patience: float) -> str:
+    """Return the SQLSTATE of a server that refuses *address* before it has asked for a password.
+
+    '' when it refuses nothing so far, or does not answer within *patience* seconds. The start of a
+    session is that of PostgreSQL's protocol 3.0.
+    """
+    words = ("user", address.user, "database", address.database, "")
+    body = struct.pack("!i", _PROTOCOL_3) + b"".join(word.encode() + b"\0" for word in words)
+    try:
+        with socket.create_connection((address.host, address.port), timeout=patience) as link:
+            link.sendall(struct.pack("!i", len(body) + 4) + body)
+            with link.makefile("rb") as answers:
+                while True:
+                    kind, length = struct.unpack("!ci", answers.read(5))
+                    if kind not in b"ERSKN" or not 4 <= length <= _LONGEST:
+                        return ""
+                    message: bytes = answers.read(length - 4)
+                    if kind == b"R" and message[:4] != b"\0\0\0\0":
+                        return ""
+                    if kind == b"E":
+                        fields = {part[:1]: part[1:] for part in message.split(b"\0")}
+                        return fields.get(b"C", b"").decode("ascii", "replace")
+    except (OSError, struct.error):
+        return ""
 
 
 class _MomentLoader(Loader):

@@ -1,100 +1,104 @@
-"""MariaDB blocking: PyMySQL. Nothing here suspends."""
+"""MariaDB blocking, by PyMySQL: nothing here suspends."""
 
 from __future__ import annotations
 
-import select
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql.constants import CLIENT
 
-from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.errno import LOST, REFUSED, UNREACHED, check_version
-from holdfast.records.drivers.sql.link import Fault
+from holdfast.records.drivers.sql.mysql_connection import (
+    MySQLConnection,
+    check_version,
+    unreachable_error,
+)
+from holdfast.records.drivers.sql.server_connection import has_input
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-    from holdfast.records.drivers.sql.place import Place
+    from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
-class PyMySQLConnection:
-    """See `Connection`."""
+class PyMySQLCursor:
+    """PyMySQL's cursor, whose calls can be awaited."""
 
-    driver = "pymysql"
+    def __init__(self, cursor: pymysql.cursors.Cursor) -> None:
+        self._cursor = cursor
 
-    def __init__(self, raw: Any) -> None:
-        self.raw = raw
-        self._cursor = raw.cursor()
+    @property
+    def description(self) -> object:
+        """See `MySQLCursor`."""
+        return self._cursor.description
 
-    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
-        self._cursor.execute(sql, tuple(values) or None)
+    @property
+    def rowcount(self) -> int:
+        """See `MySQLCursor`."""
+        count: int = self._cursor.rowcount
+        return count
+
+    async def execute(self, sql: str, values: tuple[object, ...] | None) -> int:
+        """See `MySQLCursor`."""
+        count: int = self._cursor.execute(sql, values)
+        return count
+
+    async def fetchall(self) -> Sequence[Sequence[object]]:
+        """See `MySQLCursor`."""
         found: Sequence[Sequence[object]] = self._cursor.fetchall()
         return found
 
-    async def execute(self, sql: str, values: Sequence[object]) -> int:
-        count: int = self._cursor.execute(sql, tuple(values) or None)
-        return count
+    async def nextset(self) -> object:
+        """See `MySQLCursor`."""
+        return self._cursor.nextset()
 
-    async def command(self, sql: str) -> str:
-        await self.several(sql, ())
-        return ""
 
-    async def several(
-        self, sql: str, values: Sequence[object]
-    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
-        """Run the statements of one text; return of each how many rows it found, and the rows."""
-        cursor = self._cursor
-        cursor.execute(sql, tuple(values) or None)
-        found: list[tuple[int, Sequence[Sequence[object]]]] = []
-        while True:
-            rows = cursor.fetchall() if cursor.description else ()
-            found.append((cursor.rowcount, rows))
-            if not cursor.nextset():
-                return found
+class PyMySQLConnection(MySQLConnection):
+    """See `ServerConnection`."""
 
-    def fault(self, error: Exception) -> Fault | None:
-        if isinstance(error, pymysql.MySQLError):
-            code = error.args[0] if error.args else None
-            desynced = isinstance(error, pymysql.InternalError) and not isinstance(code, int)
-            lost = desynced or code in LOST or not self.raw.open
-            return Fault(str(code), lost=lost) if lost or isinstance(code, int) else None
-        if isinstance(error, OSError):
-            return Fault("2013", lost=True)
-        return None
+    driver = "pymysql"
+    errors = (pymysql.MySQLError, pymysql.InternalError, (OSError,))
+
+    def __init__(self, raw: pymysql.Connection) -> None:
+        super().__init__(PyMySQLCursor(raw.cursor()))
+        self.raw: Any = raw  # without annotations: it has more than can be read off its source
+
+    def is_open(self) -> bool:
+        """Tell whether PyMySQL believes that its connection stands."""
+        return bool(self.raw.open)
 
     def stale(self) -> bool:
+        """Tell, without waiting, whether the other side has hung up already."""
         if not self.raw.open:
             return True
-        # Nobody speaks on an idle connection but to say that it is over.
-        poll = select.poll()
-        poll.register(self.raw._sock.fileno(), select.POLLIN)  # noqa: SLF001 - it has no other way
-        return bool(poll.poll(0))
+        return has_input(self.raw._sock.fileno())  # noqa: SLF001 - it has no other way
 
     async def close(self) -> None:
+        """End the session. Idempotent, and silent when nobody is there."""
         try:
             self.raw.close()
         except (OSError, pymysql.MySQLError):
             self.abandon()
 
     def abandon(self) -> None:
+        """Let go of it at once."""
         self.raw._force_close()  # noqa: SLF001 - `close` speaks, and may wait for an answer
 
 
 async def connect(
-    place: Place, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+    address: ServerAddress, *, patience: float, greeting: str, tls: ssl.SSLContext | None
 ) -> PyMySQLConnection:
     """Return a new connection on which the statement *greeting* was run.
 
-    Raises ConfigurationError for a server that is no MariaDB, or too old.
+    *patience* is in seconds. Raises PyMySQL's exceptions, and ConfigurationError for a server that
+    is not a MariaDB, or too old.
     """
     raw: Any = pymysql.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password or "",
-        database=place.database,
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password or "",
+        database=address.database,
         charset="utf8mb4",
         autocommit=True,
         connect_timeout=max(1, round(patience)),
@@ -112,19 +116,6 @@ async def connect(
     return connection
 
 
-def unreachable(error: Exception, place: Place) -> Exception:
+def unreachable(error: Exception, address: ServerAddress) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
-    where = f"MariaDB at {place.host}:{place.port}"
-    if isinstance(error, pymysql.MySQLError):
-        code = error.args[0] if error.args else None
-        if code in REFUSED:
-            return ConfigurationError(
-                f"{where} refuses user {place.user!r}, the password given, or database "
-                f"{place.database!r} ({code})"
-            )
-        if code in UNREACHED:
-            return UnavailableError(f"{where} can't be reached: {error.args[-1]}")
-        return UnavailableError(f"{where} does not take connections now ({code})")
-    if isinstance(error, OSError):
-        return UnavailableError(f"{where} can't be reached: {error}")
-    return error
+    return unreachable_error(PyMySQLConnection.errors, error, address)

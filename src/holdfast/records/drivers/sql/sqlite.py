@@ -3,45 +3,57 @@
 Under the async API every connection lives on a thread of its own, and a call costs one hop there
 and back. The file is in WAL mode: readers never wait for the writer. Writers, in this process and
 in others, wait for one another, up to `lock_timeout`.
+
+A read-only transaction needs a connection of its own, for SQLite's snapshots belong to connections:
+it begins with BEGIN and a first read, by which the snapshot is taken, and sees that state until it
+ends, whatever is committed meanwhile. Its connection is kept for the next one, so there are as many
+as there were snapshots open at once. When BEGIN fails or its caller is cancelled, what it may have
+begun is undone behind it on the thread, and the connection can be used again.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError, ConflictError, TransactionError
+from holdfast.errors import ConfigurationError, TransactionError
 from holdfast.offload import Inline
-from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
-from holdfast.records.drivers.sql.declared.sqlite import create, declared_sqlite, drop
-from holdfast.records.drivers.sql.declared.tables import declared
+from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.drivers.sql.lending.engines import sqlite_engine
-from holdfast.records.drivers.sql.lending.loan import Loan
-from holdfast.records.drivers.sql.rows import Rows, classified
-from holdfast.records.drivers.sql.statements import statements_of
-from holdfast.records.drivers.sql.structure import (
-    found_structure,
-    structure_differences,
-    structure_query,
+from holdfast.records.drivers.sql.failure import sqlite_error
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
+from holdfast.records.drivers.sql.mapped_tables.sqlite import create, drop, mapped_sqlite
+from holdfast.records.drivers.sql.schema_inspection import (
+    found_tables,
+    inspection_query,
+    schema_differences,
 )
+from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import BorrowedConnection
+from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
+from holdfast.records.drivers.sql.sqlite_connection import (
+    SQLiteConnection,
+    SQLiteWriter,
+)
+from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
+from holdfast.records.drivers.sql.store_statements import statements_of
 from holdfast.records.session import VerbSession
+from holdfast.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from holdfast.offload import Lock, Offload
+    from holdfast.offload import Offload
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.model import Model
-    from holdfast.records.structure import Difference
+    from holdfast.records.model import Model, Row
+    from holdfast.records.options import SQLiteOptions
+    from holdfast.records.schema_diff import Difference
 
-__all__ = ["SQLiteDriver", "SQLiteOptions"]
-
+E = TypeVar("E")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _DIALECT = SQLiteDialect()
 OLDEST = (3, 38, 0)  # STRICT tables and RETURNING
@@ -51,6 +63,7 @@ class SQLiteDriver:
     """Records in one SQLite file."""
 
     name = "sqlite"
+    capabilities = frozenset(StoreCapability)
 
     def __init__(
         self, path: Path, options: SQLiteOptions, offload: Callable[[str], Offload]
@@ -63,38 +76,44 @@ class SQLiteDriver:
         self._options = options
         self._offload = offload
         self._statements = statements_of((), _DIALECT)
-        self._members: list[Member] = []
-        self._idle: list[Member] = []
+        self._connections: list[SQLiteConnection] = []
+        self._idle: list[SQLiteConnection] = []
+        self._opened = 0
         self._session: SQLiteSession | None = None
 
     async def open(self, models: Sequence[Model[object]]) -> None:
-        dialect = declared_sqlite(models) or _DIALECT
+        """Open the file, created when missing. Raises StorageError, LockTimeoutError."""
+        dialect = mapped_sqlite(models) or _DIALECT
         self._statements = statements_of(tuple(models), dialect)
-        writer = await self._member("writer", read_only=False)
-        reader = await self._member("reader", read_only=True)
-        writing = writer.offload.lock(self._options.lock_timeout)
-        self._session = SQLiteSession(reader, Writer(writer, writing))
+        writer = await self._connection("writer", read_only=False)
+        reader = await self._connection("reader", read_only=True)
+        lock = writer.offload.lock(self._options.lock_timeout)
+        self._session = SQLiteSession(reader, SQLiteWriter(writer, lock))
 
     async def close(self) -> None:
-        members, self._members, self._session = self._members, [], None
-        for member in members:
-            await member.close()
+        """Close all connections. Idempotent."""
+        connections, self._connections, self._session = self._connections, [], None
+        self._idle = []
+        for connection in connections:
+            await connection.close()
 
     def session(self) -> SQLiteSession:
+        """Return the session in which each call is its own transaction."""
         if self._session is None:
             raise TransactionError("the store is not open: use it in `async with`")
         return self._session
 
     async def begin(self, options: TransactionOptions) -> SQLiteTransaction:
+        """Begin a transaction: on the writer, or read-only on a snapshot of its own."""
         if not options.read_only:
             writer = self.session().writer
             await writer.begin()
-            return SQLiteTransaction(writer.member, writer.end)
+            return SQLiteTransaction(writer.connection, writer.end)
         self.session()
-        member = self._idle.pop() if self._idle else None
-        if member is None:
-            member = await self._member("snapshot", read_only=True)
-        snapshot = member
+        connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = await self._connection("snapshot", read_only=True)
+        snapshot = connection
 
         async def end(statement: str) -> None:
             try:
@@ -103,24 +122,39 @@ class SQLiteDriver:
                 self._idle.append(snapshot)
 
         try:
-            await member.offload.run(member.begin, "BEGIN")
+            await snapshot.offload.run(snapshot.begin, "BEGIN")
         except BaseException:
-            member.offload.post(member.abandon)
-            self._idle.append(member)
+            snapshot.offload.post(snapshot.abandon)
+            self._idle.append(snapshot)
             raise
-        return SQLiteTransaction(member, end)
+        return SQLiteTransaction(snapshot, end)
+
+    async def probe(self) -> None:
+        """Read from the file. Raises StorageError, LockTimeoutError."""
+        await self.session().read(SQLiteExecutor.asked, "SELECT count(*) FROM sqlite_master")
+
+    def stats(self) -> Stats:
+        """Return how many connections are open, and how many of those for snapshots are idle."""
+        return Stats(
+            counters={"connections_opened": self._opened},
+            gauges={
+                "connections_open": len(self._connections),
+                "connections_idle": len(self._idle),
+            },
+        )
 
     async def differences(self) -> list[Difference]:
         """See `Verifiable`."""
         tables = self._statements.tables
-        query = structure_query(_DIALECT.name, tables)
-        rows = await self.session().read(lambda rows: rows.fetched(query))
-        return structure_differences(tables, _DIALECT, found_structure(rows))
+        query = inspection_query(_DIALECT.name, tables)
+        rows = await self.session().read(SQLiteExecutor.asked, query)
+        return schema_differences(tables, _DIALECT, found_tables(rows))
 
     async def create_schema(self) -> None:
-        theirs = declared(self._statements.models)
-        if theirs:
-            await self.session().write(lambda rows: create(rows.connection, theirs))
+        """Create what is missing: mapped classes' tables by their metadata, the others here."""
+        mapped = declared_tables(self._statements.models)
+        if mapped:
+            await self.session().write(lambda executor: create(executor.connection, mapped))
         tables = self._own_tables()
         wanted: list[sa.schema.ExecutableDDLElement] = [
             sa.schema.CreateTable(table, if_not_exists=True) for table in tables
@@ -133,224 +167,170 @@ class SQLiteDriver:
         await self._define(wanted)
 
     async def drop_schema(self) -> None:
+        """Drop all tables, with their rows."""
         tables = self._own_tables()
-        theirs = declared(self._statements.models)
-        if theirs:
-            await self.session().write(lambda rows: drop(rows.connection, theirs))
+        mapped = declared_tables(self._statements.models)
+        if mapped:
+            await self.session().write(lambda executor: drop(executor.connection, mapped))
         await self._define([sa.schema.DropTable(table, if_exists=True) for table in tables])
 
     def _own_tables(self) -> list[sa.Table]:
         tables, models = self._statements.tables, self._statements.models
-        return [tables[model.table] for model in models if model.origin is None]
+        return [tables[model.table] for model in models if model.adapter is None]
 
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]
 
-        def work(rows: Rows) -> None:
-            rows.connection.execute("PRAGMA defer_foreign_keys = ON")
+        def work(executor: SQLiteExecutor) -> None:
+            executor.connection.execute("PRAGMA defer_foreign_keys = ON")
             for text in texts:
-                rows.connection.execute(text)
+                executor.connection.execute(text)
 
         await self.session().write(work)
 
-    async def _member(self, role: str, *, read_only: bool) -> Member:
-        member = Member(self._offload(f"sqlite-{role}"))
-        self._members.append(member)
-
-        def start() -> Rows:
-            connection = connect(self._path, self._options, read_only=read_only)
-            return Rows(connection, self._statements)
-
-        member.rows = await member.offload.run(start)
-        return member
+    async def _connection(self, role: str, *, read_only: bool) -> SQLiteConnection:
+        connection = SQLiteConnection(self._offload(f"sqlite-{role}"))
+        self._connections.append(connection)
+        await connection.open(self._path, self._options, self._statements, read_only=read_only)
+        self._opened += 1
+        return connection
 
 
-class Member:
-    """A connection and where it lives."""
-
-    rows: Rows | None = None
-
-    def __init__(self, offload: Offload) -> None:
-        self.offload = offload
-
-    def work(self, call: Callable[[Rows], T]) -> T:
-        assert self.rows is not None
-        return call(self.rows)
-
-    def begin(self, statement: str) -> None:
-        self._execute(statement)
-        if statement == "BEGIN":
-            # A snapshot is taken at the first read, and this is it.
-            self._execute("SELECT 1 FROM sqlite_master LIMIT 1")
-
-    def end(self, statement: str) -> None:
-        """COMMIT or ROLLBACK; a commit that fails leaves nothing."""
-        try:
-            self._execute(statement)
-        except BaseException:
-            self.abandon()
-            raise
-
-    def alone(self, call: Callable[[Rows], T]) -> T:
-        """Do *call* as a transaction of its own."""
-        self.begin("BEGIN IMMEDIATE")
-        try:
-            result = self.work(call)
-        except BaseException:
-            self.abandon()
-            raise
-        self.end("COMMIT")
-        return result
-
-    def single(self, call: Callable[[Rows], T]) -> T:
-        """Do *call*, one statement at the most, which commits by itself.
-
-        A statement that is refused changed nothing. It is done again as a transaction, so that
-        nobody takes away what refused it before that is named.
-        """
-        with suppress(ConflictError):
-            return self.work(call)
-        return self.alone(call)
-
-    def abandon(self) -> None:
-        """Undo the open transaction, if there is one."""
-        assert self.rows is not None
-        if self.rows.connection.in_transaction:
-            self.rows.connection.execute("ROLLBACK")
-
-    def savepoint(self, statement: str, depth: int) -> None:
-        self._execute(f"{statement} holdfast_{depth}")
-
-    async def close(self) -> None:
-        if self.rows is not None:
-            await self.offload.run(self.rows.connection.close)
-        self.offload.close()
-
-    def _execute(self, statement: str) -> None:
-        assert self.rows is not None
-        try:
-            self.rows.connection.execute(statement)
-        except sqlite3.Error as error:
-            raise classified(error) from error
-
-
-class Writer:
-    """The connection that writes, and the lock that gives it to one transaction at a time."""
-
-    def __init__(self, member: Member, lock: Lock) -> None:
-        self.member = member
-        self._lock = lock
-
-    async def begin(self) -> None:
-        await self._lock.acquire()
-        try:
-            await self.member.offload.run(self.member.begin, "BEGIN IMMEDIATE")
-        except BaseException:
-            self.member.offload.post(self.member.abandon)
-            self._lock.release()
-            raise
-
-    async def end(self, statement: str) -> None:
-        try:
-            await self.member.offload.run(self.member.end, statement)
-        finally:
-            self._lock.release()
-
-    async def alone(self, call: Callable[[Rows], T]) -> T:
-        return await self._locked(self.member.alone, call)
-
-    async def single(self, call: Callable[[Rows], T]) -> T:
-        return await self._locked(self.member.single, call)
-
-    async def _locked(
-        self, how: Callable[[Callable[[Rows], T]], T], call: Callable[[Rows], T]
-    ) -> T:
-        await self._lock.acquire()
-        try:
-            return await self.member.offload.run(how, call)
-        finally:
-            self._lock.release()
-
-
-class SQLiteSession(VerbSession[Rows]):
+class SQLiteSession(VerbSession[SQLiteExecutor]):
     """Each call is a transaction of its own."""
 
-    def __init__(self, reader: Member, writer: Writer) -> None:
+    executor = SQLiteExecutor
+    keeps_verbs = True
+
+    def __init__(self, reader: SQLiteConnection, writer: SQLiteWriter) -> None:
         self._reader = reader
         self.writer = writer
 
-    async def read(self, work: Callable[[Rows], T]) -> T:
-        return await self._reader.offload.run(self._reader.work, work)
+    async def read(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, run by the connection that reads."""
+        reader = self._reader
+        return await reader.offload.run(verb, reader.executor, *args, **kwargs)
 
-    async def write(self, work: Callable[[Rows], T]) -> T:
-        return await self.writer.alone(work)
+    async def write(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done in a transaction."""
+        writer = self.writer
+        return await writer.run(writer.connection.alone, verb, *args, **kwargs)
 
-    async def write_one(self, work: Callable[[Rows], T]) -> T:
-        return await self.writer.single(work)
+    async def write_one(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb*, one statement at the most, returns; that commits by itself."""
+        writer = self.writer
+        return await writer.run(writer.connection.single, verb, *args, **kwargs)
+
+    async def write_rows(
+        self,
+        verb: Callable[..., T],
+        model: Model[E],
+        rows: Sequence[Row],
+        /,
+        *,
+        atomic: bool,
+    ) -> T:
+        """Return what *verb* returns, which inserts *rows*: one of them is one statement."""
+        how = self.write_one if atomic and len(rows) == 1 else self.write
+        return await how(verb, model, rows, atomic=atomic)
 
 
-class SQLiteTransaction(VerbSession[Rows]):
+class SQLiteTransaction(VerbSession[SQLiteExecutor]):
     """All calls are one transaction on one connection."""
 
-    def __init__(self, member: Member, end: Callable[[str], Awaitable[None]]) -> None:
-        self._member = member
+    executor = SQLiteExecutor
+
+    def __init__(self, connection: SQLiteConnection, end: Callable[[str], Awaitable[None]]) -> None:
+        self._connection = connection
         self._end = end
         self._depth = 0
 
-    async def read(self, work: Callable[[Rows], T]) -> T:
-        return await self._member.offload.run(self._member.work, work)
+    async def read(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done in this transaction."""
+        connection = self._connection
+        return await connection.offload.run(verb, connection.executor, *args, **kwargs)
 
-    async def write(self, work: Callable[[Rows], T]) -> T:
-        return await self._member.offload.run(self._member.work, work)
+    write = read
 
-    def lend(self) -> Loan:
-        rows = self._member.rows
-        assert rows is not None
-        offload = self._member.offload
+    def lend(self) -> BorrowedConnection:
+        """Return the connection as SQLAlchemy borrows it: see `Lends`."""
+        connection = self._connection.executor.connection
+        offload = self._connection.offload
         blocking = isinstance(offload, Inline)
-        engine = sqlite_engine(rows.connection, None if blocking else offload)
+        engine = sqlite_engine(connection, None if blocking else offload)
 
         def meaning(error: BaseException) -> BaseException | None:
-            return classified(error) if isinstance(error, sqlite3.Error) else None
+            return sqlite_error(error) if isinstance(error, sqlite3.Error) else None
 
-        return Loan(engine, before=lambda: None, meaning=meaning)
+        return BorrowedConnection(engine, before=lambda: None, meaning=meaning)
 
     async def commit(self) -> None:
+        """See `DriverTransaction`."""
         await self._end("COMMIT")
 
     async def rollback(self) -> None:
+        """See `DriverTransaction`."""
         await self._end("ROLLBACK")
 
     async def savepoint(self) -> None:
+        """See `DriverTransaction`, and `SQLiteConnection` on callers that stop waiting."""
         self._depth = depth = self._depth + 1
+        connection = self._connection
         opened = False
 
         def start() -> None:
             nonlocal opened
-            self._member.savepoint("SAVEPOINT", depth)
+            connection.execute(f"SAVEPOINT holdfast_{depth}")
             opened = True
 
         def forget() -> None:
             if opened:
-                self._member.savepoint("RELEASE", depth)
+                connection.execute(f"RELEASE holdfast_{depth}")
 
         try:
-            await self._member.offload.run(start)
+            await connection.offload.run(start)
         except BaseException:
-            # A caller who stopped waiting never entered it, and the connection must not have it.
             self._depth = depth - 1
-            self._member.offload.post(forget)
+            connection.offload.post(forget)
             raise
 
     async def release(self) -> None:
+        """See `DriverTransaction`."""
         depth, self._depth = self._depth, self._depth - 1
-        await self._member.offload.run(self._member.savepoint, "RELEASE", depth)
+        connection = self._connection
+        await connection.offload.run(connection.execute, f"RELEASE holdfast_{depth}")
 
     async def rollback_to(self) -> None:
+        """See `DriverTransaction`."""
         depth, self._depth = self._depth, self._depth - 1
+        connection = self._connection
 
         def undo() -> None:
-            self._member.savepoint("ROLLBACK TO", depth)
-            self._member.savepoint("RELEASE", depth)
+            connection.execute(f"ROLLBACK TO holdfast_{depth}")
+            connection.execute(f"RELEASE holdfast_{depth}")
 
-        await self._member.offload.run(undo)
+        await connection.offload.run(undo)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.declared.tables import declared_table
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import mapped_copy
 from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
 
 _ON_DELETE = {"restrict": None, "cascade": "CASCADE", "set null": "SET NULL"}
 
@@ -36,8 +37,8 @@ def build_tables(models: Sequence[Model[object]], dialect: Dialect) -> dict[str,
     metadata = sa.MetaData()
     return {
         model.table: _table(model, metadata, dialect)
-        if model.origin is None
-        else declared_table(model, metadata, dialect)
+        if model.adapter is None
+        else mapped_copy(model, metadata, dialect)
         for model in models
     }
 

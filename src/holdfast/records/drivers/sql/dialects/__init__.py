@@ -1,0 +1,1 @@
+"""What differs between the databases' SQL: one dialect for each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import orjson
 import sqlalchemy as sa
@@ -12,10 +12,10 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.dialect import literal, parameter
-from holdfast.records.drivers.sql.folding import Folding
-from holdfast.records.drivers.sql.overwriting import overwriting
-from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.drivers.sql.case_folding import Folding
+from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 from holdfast.uuid7 import uuid_from_int
@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
+
+E = TypeVar("E")
 
 COLLATION = "utf8mb4_nopad_bin"
 _MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
@@ -52,6 +56,7 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 
 
 def lower(text: Expression) -> Expression:
+    """Return the text that the server's LOWER makes of *text*."""
     return sa.func.lower(text.collate("uca1400_nopad_as_cs")).collate(COLLATION)
 
 
@@ -68,7 +73,8 @@ class MariaDBDialect:
         self.compiler: Compiler = made(paramstyle="format")
         self._folding = Folding(self.name, lower, wrongly_folded)
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
+        """See `Dialect`."""
         match spec.type.kind:
             case Kind.DECIMAL:
                 return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
@@ -82,6 +88,7 @@ class MariaDBDialect:
                 return _TYPES[kind]
 
     def encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         match spec.type.kind:
             case Kind.DATETIME:
                 return lambda value: cast("datetime", value).replace(tzinfo=None)
@@ -97,6 +104,7 @@ class MariaDBDialect:
                 return None
 
     def decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         match spec.type.kind:
             case Kind.BOOL:
                 return bool
@@ -114,6 +122,7 @@ class MariaDBDialect:
                 return None
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
         assert figure.operand is not None
         function = getattr(sa.func, figure.function)
         if figure.function in ("min", "max") or figure.operand.spec.type.kind is Kind.FLOAT:
@@ -122,7 +131,8 @@ class MariaDBDialect:
         return sa.func.concat(sa.func.sum(column), literal(" "), sa.func.count(column))
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
-        return figure_decoder(figure, self.decoder)
+        """See `Dialect`."""
+        return figure_text_decoder(figure, self.decoder)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
         """As many as the next power of two, so that few lengths make few statements."""
@@ -135,9 +145,11 @@ class MariaDBDialect:
         column: Expression,
         parameters: Sequence[Expression],
     ) -> Expression:
+        """See `Dialect`."""
         return column.in_(parameters)
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
         values: list[object] = []
         shape = _json_shape(how, value, values, [_NODES])
         return shape, values
@@ -145,10 +157,12 @@ class MariaDBDialect:
     def compare_json(
         self, place: tuple[Expression, Steps], how: Operator, value: object, given: Parameters
     ) -> Expression:
+        """See `Dialect`."""
         column, steps = place
         return _compare_json(column, steps, how, value, given)
 
     def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        """See `Dialect`."""
         kind = _json_type(*place)
         return sa.or_(kind.is_(None), kind == literal("NULL"))
 
@@ -158,6 +172,7 @@ class MariaDBDialect:
         part: Part,
         text: tuple[Expression, bool, bool],
     ) -> Expression:
+        """See `Dialect`."""
         column, steps = place
         wanted, folded, _ = text
         if steps is None:
@@ -183,6 +198,7 @@ class MariaDBDialect:
                 assert_never(part)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """See `Dialect`."""
         ordered = column.desc() if by.descending else column.asc()
         if not nullable:
             return [ordered]
@@ -190,9 +206,10 @@ class MariaDBDialect:
         return [missing.desc() if by.first else missing.asc(), ordered]
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
         return column + amount
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created.
 
         MariaDB overwrites whichever row is in the way. Is that not the one with the same *on*, the
@@ -204,14 +221,14 @@ class MariaDBDialect:
             spec.name: parameter(spec.position) for spec in model.fields
         }
         created: Expression = sa.literal_column("@holdfast_created")
-        anew: Expression = sa.literal_column("(@holdfast_created := 1)")
-        values[key] = getattr(sa.func, "if")(anew, values[key], sa.null())
+        marked: Expression = sa.literal_column("(@holdfast_created := 1)")
+        values[key] = getattr(sa.func, "if")(marked, values[key], sa.null())
         insert = mysql.insert(table).values(values)
         same = sa.and_(
             *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
             sa.literal_column("(@holdfast_created := 0)") == sa.literal_column("0"),
         )
-        changes = overwriting(model, table, on, insert.inserted)
+        changes = upserted_values(model, table, on, insert.inserted)
         changes.pop(key, None)
         impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
         kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}
@@ -229,7 +246,7 @@ _COMPARED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
 }
 
 
-def _is_indexed(model: Model[Any], spec: FieldSpec) -> bool:
+def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
     return (
         spec is model.key
         or spec.reference is not None
@@ -367,7 +384,7 @@ def literal_path(path: str) -> Expression:
 def _extracted(column: Expression, steps: Steps) -> Expression:
     """Return the place's JSON text, NULL for nowhere.
 
-    A position in what is no list would be the thing itself, so each list is asked for by type.
+    A position in what is not a list would be the thing itself, so each list is asked for by type.
     """
     if not steps:
         return column

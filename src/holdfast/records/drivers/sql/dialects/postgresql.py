@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from holdfast.records.drivers.sql.dialect import literal, nulls_placed, parameter
-from holdfast.records.drivers.sql.folding import Folding
-from holdfast.records.drivers.sql.overwriting import overwriting
-from holdfast.records.drivers.sql.sums import figure_decoder
+from holdfast.records.drivers.sql.case_folding import Folding
+from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed
+from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
+
+E = TypeVar("E")
 
 _MICROSECOND = timedelta(microseconds=1)
 _NAMES: dict[Kind, str] = {
@@ -59,6 +63,7 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 
 
 def lower(text: Expression) -> Expression:
+    """Return the text that the server's LOWER makes of *text*."""
     return sa.func.lower(text.collate("C.utf8")).collate("C")
 
 
@@ -75,7 +80,8 @@ class PostgreSQLDialect:
         self.compiler: Compiler = made(paramstyle="numeric_dollar")
         self._folding = Folding(self.name, lower, wrongly_folded)
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+        """See `Dialect`."""
         if spec.type.kind is Kind.DECIMAL:
             return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
         return _TYPES[spec.type.kind]
@@ -85,6 +91,7 @@ class PostgreSQLDialect:
         return _NAMES[spec.type.kind]
 
     def encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
         match spec.type.kind:
             case Kind.TIMEDELTA:
                 return lambda value: cast("timedelta", value) // _MICROSECOND
@@ -100,6 +107,7 @@ class PostgreSQLDialect:
         return None
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
         assert figure.operand is not None
         kind = figure.operand.spec.type.kind
         if figure.function in ("min", "max"):
@@ -118,18 +126,21 @@ class PostgreSQLDialect:
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """Sums and means of exact numbers come as text: the sum, a blank, and the count."""
-        return figure_decoder(figure, self.decoder)
+        return figure_text_decoder(figure, self.decoder)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
+        """See `Dialect`."""
         return [encoded]
 
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
+        """See `Dialect`."""
         listed = _as(parameters[0], f"{self.type_name(spec)}[]")
         return column == sa.func.any(listed)
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
         return (), [_encode_json(value)]
 
     def compare_json(
@@ -139,6 +150,7 @@ class PostgreSQLDialect:
         value: object,  # noqa: ARG002 - it is in the parameter
         given: Parameters,
     ) -> Expression:
+        """See `Dialect`."""
         found, wanted = _follow(*place), _as(given.next(), "jsonb")
         if how is Operator.EQ:
             return found == wanted
@@ -152,6 +164,7 @@ class PostgreSQLDialect:
         )
 
     def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        """See `Dialect`."""
         return _follow(*place).is_(None)
 
     def match(
@@ -160,6 +173,7 @@ class PostgreSQLDialect:
         part: Part,
         text: tuple[Expression, bool, bool],
     ) -> Expression:
+        """See `Dialect`."""
         column, steps = place
         wanted, folded, _ = text
         if steps is None:
@@ -186,27 +200,30 @@ class PostgreSQLDialect:
                 assert_never(part)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
         return column + amount
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created: xmax is 0 where nothing was before."""
         values = {spec.name: parameter(spec.position) for spec in model.fields}
         return self.upsert_of(model, on, postgresql.insert(table).values(values))
 
     def upsert_of(
-        self, model: Model[Any], on: tuple[str, ...], insert: postgresql.Insert
+        self, model: Model[E], on: tuple[str, ...], insert: postgresql.Insert
     ) -> sa.ClauseElement:
+        """Return the upsert on *on* that *insert*, of one row or many, becomes."""
         table = cast("sa.Table", insert.table)
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(
             index_elements=[table.c[name] for name in on],
-            set_=overwriting(model, table, on, insert.excluded),
+            set_=upserted_values(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 
-    def unnested(self, model: Model[Any], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
+    def unnested(self, model: Model[E], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
         """Return the insertion of any number of rows, a parameter for each column.
 
         When *numbered*, the store numbers the keys, in the order of the rows.

@@ -1,16 +1,17 @@
-"""SQLite's SQL; JSON and case are left to functions of ours (see `drivers/sql/sqlite.py`)."""
+"""SQLite's SQL; JSON and case are left to functions in Python (see `sqlite_functions.py`)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
-from holdfast.records.drivers.sql import codecs
-from holdfast.records.drivers.sql.dialect import literal, nulls_placed, parameter
-from holdfast.records.drivers.sql.overwriting import overwriting
+from holdfast.records.drivers.sql import sqlite_codecs
+from holdfast.records.drivers.sql.dialect import nulls_placed
+from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Parameters, Shape, Steps
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
+
+E = TypeVar("E")
 
 _LISTED = (Kind.FLOAT, Kind.BYTES)  # kinds that a JSON list would not carry to the last bit
 _ONE: Expression = sa.literal_column("1")
@@ -37,16 +42,20 @@ class SQLiteDialect:
     returns_changed = True
     compares_rows = True
 
-    def type_of(self, model: Model[Any], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
-        return codecs.TYPES[spec.type.kind]
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
+        """See `Dialect`."""
+        return sqlite_codecs.TYPES[spec.type.kind]
 
     def encoder(self, spec: FieldSpec) -> Codec:
-        return codecs.encoder(spec)
+        """See `Dialect`."""
+        return sqlite_codecs.encoder(spec)
 
     def decoder(self, spec: FieldSpec) -> Codec:
-        return codecs.decoder(spec)
+        """See `Dialect`."""
+        return sqlite_codecs.decoder(spec)
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
         assert figure.operand is not None
         if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
             function = getattr(sa.func, figure.function)
@@ -65,21 +74,25 @@ class SQLiteDialect:
         return joined.op("||")(space).op("||")(halves[2])
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
-        return codecs.figure_decoder(figure)
+        """See `Dialect`."""
+        return sqlite_codecs.figure_decoder(figure)
 
     def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
-        return encoded if spec.type.kind in _LISTED else [codecs.encode_json(encoded)]
+        """See `Dialect`."""
+        return encoded if spec.type.kind in _LISTED else [sqlite_codecs.encode_json(encoded)]
 
     def in_list(
         self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
     ) -> Expression:
+        """See `Dialect`."""
         if spec.type.kind in _LISTED:
             return sa.or_(sa.false(), *(column == wanted for wanted in parameters))
         listed = sa.func.json_each(parameters[0]).table_valued("value")
         return column.in_(sa.select(listed.c.value))
 
     def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
-        return (), [codecs.encode_json(value)]
+        """See `Dialect`."""
+        return (), [sqlite_codecs.encode_json(value)]
 
     def compare_json(
         self,
@@ -88,10 +101,12 @@ class SQLiteDialect:
         value: object,  # noqa: ARG002 - it is in the parameter
         given: Parameters,
     ) -> Expression:
+        """See `Dialect`."""
         found = _follow(*place)
         return sa.func.holdfast_compare(found, literal(how.value), given.next()) == _ONE
 
     def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+        """See `Dialect`."""
         return _follow(*place).is_(None)
 
     def match(
@@ -100,6 +115,7 @@ class SQLiteDialect:
         part: Part,
         text: tuple[Expression, bool, bool],
     ) -> Expression:
+        """See `Dialect`."""
         column, steps = place
         wanted, folded, empty = text
         if steps is not None:
@@ -121,16 +137,19 @@ class SQLiteDialect:
                 assert_never(part)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
         return column + amount
 
-    def upsert(self, model: Model[Any], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+        """See `Dialect`."""
         built = insert(table).values({spec.name: parameter(spec.position) for spec in model.fields})
         return built.on_conflict_do_update(
             index_elements=[table.c[name] for name in on],
-            set_=overwriting(model, table, on, built.excluded),
+            set_=upserted_values(model, table, on, built.excluded),
         ).returning(*table.c)
 
 
@@ -138,4 +157,4 @@ def _follow(column: Expression, steps: Steps) -> Expression:
     """Return the place's value as JSON text, NULL for null and for nowhere."""
     if not steps:
         return column
-    return sa.func.holdfast_follow(column, literal(codecs.encode_json(list(steps))))
+    return sa.func.holdfast_follow(column, literal(sqlite_codecs.encode_json(list(steps))))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.operations import ops
 
-from holdfast.records.drivers.sql.migrations.kept import Kept
-from holdfast.records.structure import Difference, DifferenceKind
+from holdfast.records.drivers.sql.migrations.column_types import ColumnType
+from holdfast.records.schema_diff import Difference, DifferenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,7 +66,7 @@ def _altered(change: ops.AlterColumnOp, dialect: Dialect) -> Iterator[Difference
         there: Any = change.existing_type
         found = there.compile(dialect.compiler)
         wanted = change.modify_type.compile(dialect.compiler)
-        if isinstance(there, Kept) and isinstance(change.modify_type, Kept):
+        if isinstance(there, ColumnType) and isinstance(change.modify_type, ColumnType):
             found, wanted = f"{found} by {there.source}", f"{wanted} by {change.modify_type.source}"
         yield Difference("type", table, column, wanted, found)
     if change.modify_nullable is not None:

@@ -19,14 +19,19 @@ from holdfast.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from holdfast.records.drivers.sql.connection import SQLiteOptions, connect
-from holdfast.records.drivers.sql.errno import LOST, MEANINGS, REFUSED
-from holdfast.records.drivers.sql.mariadb_server import MODE, MariaDBOptions
-from holdfast.records.drivers.sql.migrations.kept import DIALECTS
-from holdfast.records.drivers.sql.place import Place, place_of
-from holdfast.records.drivers.sql.postgresql import PostgreSQLOptions
-from holdfast.records.drivers.sql.postgresql_server import SCHEMA_LOCK
-from holdfast.records.drivers.sql.rows import classified
+from holdfast.records.drivers.sql.failure import (
+    FailureKind,
+    errno_failure,
+    is_refused_errno,
+    sqlite_error,
+    sqlstate_failure,
+)
+from holdfast.records.drivers.sql.mariadb import MODE
+from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
+from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
+from holdfast.records.drivers.sql.server_address import ServerAddress, server_address
+from holdfast.records.drivers.sql.sqlite_connection import connect
+from holdfast.records.options import MariaDBOptions, PostgreSQLOptions, SQLiteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,10 +50,12 @@ class Database(Protocol):
     """A rollback undoes changes of structure too."""
 
     @property
-    def dialect(self) -> Dialect: ...
+    def dialect(self) -> Dialect:
+        """The SQL that it understands."""
+        ...
 
     def engine(self, *, writing: bool) -> sa.Engine:
-        """Return an engine whose connections are opened anew; *writing* is for migrations."""
+        """Return an engine whose connections are not kept; *writing* is for migrations."""
         ...
 
     def alone(self, wait: float) -> AbstractContextManager[None]:
@@ -75,15 +82,15 @@ def database_at(url: str) -> Database:
             return SQLiteDatabase(file_path(location), options_for(location, SQLiteOptions()))
         case "postgresql":
             options = options_for(location, PostgreSQLOptions())
-            return PostgreSQLDatabase(place_of(location, port=5432, user="postgres"), options)
+            return PostgreSQLDatabase(server_address(location, port=5432, user="postgres"), options)
         case "memory":
             raise UnsupportedError("migrations", "memory")
         case _:
             return MariaDBDatabase(*_mariadb(location))
 
 
-def _mariadb(location: BackendURL) -> tuple[Place, MariaDBOptions]:
-    place = place_of(location, port=3306, user="root")
+def _mariadb(location: BackendURL) -> tuple[ServerAddress, MariaDBOptions]:
+    place = server_address(location, port=3306, user="root")
     return place, options_for(location, MariaDBOptions())
 
 
@@ -99,6 +106,7 @@ class SQLiteDatabase:
         self._wait = options.lock_timeout
 
     def engine(self, *, writing: bool) -> sa.Engine:
+        """See `Database`."""
         options = SQLiteOptions(max(self._wait, self._options.lock_timeout))
 
         def opened() -> sqlite3.Connection:
@@ -115,10 +123,12 @@ class SQLiteDatabase:
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
+        """See `Database`."""
         self._wait = wait
         yield
 
     def before(self, connection: sa.Connection) -> Callable[[], None]:
+        """See `Database`."""
         numbers = _sequences(connection)
 
         def look() -> None:
@@ -134,9 +144,10 @@ class SQLiteDatabase:
         return look
 
     def meaning(self, error: Exception) -> Exception | None:
+        """See `Database`."""
         if not isinstance(error, sqlite3.Error):
             return None
-        known = classified(error)
+        known = sqlite_error(error)
         return known if isinstance(known, (UnavailableError, StorageError)) else None
 
 
@@ -155,7 +166,7 @@ def _sequences(connection: sa.Connection) -> dict[str, int]:
 class _ServerDatabase:
     """What PostgreSQL and MariaDB share."""
 
-    def __init__(self, place: Place, options: PostgreSQLOptions | MariaDBOptions) -> None:
+    def __init__(self, place: ServerAddress, options: PostgreSQLOptions | MariaDBOptions) -> None:
         options.check()
         self._place = place
         self._options = options
@@ -189,6 +200,7 @@ class PostgreSQLDatabase(_ServerDatabase):
     dialect = DIALECTS["postgresql"]
 
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
+        """See `Database`."""
         options = cast("PostgreSQLOptions", self._options)
         engine = self._engine(
             "postgresql+psycopg",
@@ -211,6 +223,7 @@ class PostgreSQLDatabase(_ServerDatabase):
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
+        """See `Database`."""
         engine = self.engine(writing=True)
         # Held by a transaction of its own, so that a migration may commit in between.
         with engine.connect() as connection, connection.begin():
@@ -219,14 +232,16 @@ class PostgreSQLDatabase(_ServerDatabase):
             try:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
             except OperationalError as error:
-                if getattr(error.orig, "sqlstate", None) != "55P03":
+                code = str(getattr(error.orig, "sqlstate", ""))
+                if sqlstate_failure(code).kind is not FailureKind.LOCK_TIMEOUT:
                     raise
                 raise _busy(wait) from error
             yield
 
     def meaning(self, error: Exception) -> Exception | None:
+        """See `Database`."""
         code = getattr(error, "sqlstate", "")
-        if code == "55P03":
+        if sqlstate_failure(str(code)).kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("postgresql: a lock was not granted in time")
         if code is None or str(code).startswith(("08", "57P", "53")):
             return UnavailableError(f"PostgreSQL at {self._place.host}:{self._place.port}: {error}")
@@ -240,6 +255,7 @@ class MariaDBDatabase(_ServerDatabase):
     dialect = DIALECTS["mariadb"]
 
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
+        """See `Database`."""
         options = self._options
         patience = max(1, round(options.lock_timeout)) if options.lock_timeout else _FOREVER
         settings = {
@@ -261,6 +277,7 @@ class MariaDBDatabase(_ServerDatabase):
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
+        """See `Database`."""
         with self.engine(writing=True).connect() as connection:
             name = sa.text("SELECT GET_LOCK(CONCAT('holdfast ', MD5(DATABASE())), :wait)")
             if connection.scalar(name, {"wait": wait}) != 1:
@@ -268,13 +285,15 @@ class MariaDBDatabase(_ServerDatabase):
             yield  # the lock goes with the connection
 
     def meaning(self, error: Exception) -> Exception | None:
+        """See `Database`."""
         code = error.args[0] if error.args else None
-        if code == 1205:
+        kind = errno_failure(code).kind if isinstance(code, int) else FailureKind.UNKNOWN
+        if kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("mariadb: a lock was not granted in time")
         where = f"MariaDB at {self._place.host}:{self._place.port}"
-        if code in REFUSED:
+        if is_refused_errno(code):
             return ConfigurationError(f"{where}: {error}")
-        if code in LOST or MEANINGS.get(str(code)) == "unavailable":
+        if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE):
             return UnavailableError(f"{where}: {error}")
         return None
 

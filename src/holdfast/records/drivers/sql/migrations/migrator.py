@@ -17,23 +17,23 @@ from sqlalchemy.exc import DBAPIError
 
 from holdfast.errors import ConfigurationError, HoldfastError, MigrationError, UnsupportedError
 from holdfast.records.drivers.sql.migrations.changes import differences_of
+from holdfast.records.drivers.sql.migrations.column_history import column_history, of_entities
 from holdfast.records.drivers.sql.migrations.database import (
     DanglingError,
     database_at,
     reached,
     refusal,
 )
-from holdfast.records.drivers.sql.migrations.declared import declared_columns, of_entities
-from holdfast.records.drivers.sql.migrations.files import Files
+from holdfast.records.drivers.sql.migrations.renderer import ScriptRenderer
+from holdfast.records.drivers.sql.migrations.script_folder import ScriptFolder
 from holdfast.records.drivers.sql.migrations.target import Target
-from holdfast.records.drivers.sql.migrations.writing import Writing
-from holdfast.records.drivers.sql.structure import (
+from holdfast.records.drivers.sql.schema_inspection import (
     VERSION_TABLE,
-    found_structure,
-    structure_query,
+    found_tables,
+    inspection_query,
 )
-from holdfast.records.revision import Moved, Revision
-from holdfast.records.structure import Difference
+from holdfast.records.migration_types import MigrationResult, Revision
+from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -67,6 +67,7 @@ class Migrator:
     # --- looking ----------------------------------------------------------------------------
 
     def history(self) -> tuple[Revision, ...]:
+        """See `Migrations`."""
         with self._reading() as (script, context):
             heads = set(context.get_current_heads())
             self._check_known(script, heads)
@@ -84,6 +85,7 @@ class Migrator:
             )
 
     def check(self) -> tuple[Difference, ...]:
+        """See `Migrations`."""
         with self._reading() as (script, context):
             there, newest = set(context.get_current_heads()), set(script.get_heads())
             found: list[Difference] = []
@@ -96,6 +98,7 @@ class Migrator:
     # --- writing files ----------------------------------------------------------------------
 
     def create(self, message: str, *, empty: bool) -> Path | None:
+        """See `Migrations`."""
         words = _checked(message)
         with self._reading() as (script, context):
             newest = set(script.get_heads())
@@ -128,17 +131,17 @@ class Migrator:
 
     def _changes(
         self, script: ScriptDirectory, context: MigrationContext
-    ) -> tuple[Writing, ops.UpgradeOps]:
+    ) -> tuple[ScriptRenderer, ops.UpgradeOps]:
         """Return what would bring the database to the entities' structure."""
         connection = context.connection
         assert connection is not None
         target = Target(self._models, self._database.dialect)
         there, newest = set(context.get_current_heads()), set(script.get_heads())
-        declared = declared_columns(script)
+        declared = column_history(script)
         # Tables of others are left alone; those that a file made of an entity and none has, go.
         ours = {*target.tables, *of_entities(declared)} if there or newest else set[str]()
-        query = structure_query(self._database.dialect.name, target.tables)
-        found = found_structure(connection.exec_driver_sql(query).all())
+        query = inspection_query(self._database.dialect.name, target.tables)
+        found = found_tables(connection.exec_driver_sql(query).all())
 
         def include(name: str | None, kind: str, _parents: object) -> bool:
             return kind != "table" or name in ours
@@ -154,13 +157,15 @@ class Migrator:
         comparing = MigrationContext.configure(connection=connection, opts=opts)
         changes = produce_migrations(comparing, target.metadata).upgrade_ops
         assert changes is not None
-        writing = Writing(target, declared, comparing)
+        writing = ScriptRenderer(target, declared, comparing)
         writing.describe(changes)
         return writing, changes
 
     # --- moving -----------------------------------------------------------------------------
 
-    def upgrade(self, revision: str) -> Moved:
+    def upgrade(self, revision: str) -> MigrationResult:
+        """See `Migrations`."""
+
         def plan(script: ScriptDirectory, heads: Any, connection: sa.Connection) -> Steps:
             if not script.get_heads():
                 raise ConfigurationError(f"there are no migrations in {self._versions}")
@@ -170,13 +175,16 @@ class Migrator:
 
         return self._move(plan)
 
-    def downgrade(self, revision: str) -> Moved:
+    def downgrade(self, revision: str) -> MigrationResult:
+        """See `Migrations`."""
         return self._move(lambda script, heads, _: script._downgrade_revs(revision, heads))  # noqa: SLF001
 
-    def stamp(self, revision: str) -> Moved:
+    def stamp(self, revision: str) -> MigrationResult:
+        """See `Migrations`."""
         return self._move(lambda script, heads, _: script._stamp_revs(revision, heads))  # noqa: SLF001
 
     def sql(self, start: str, end: str) -> str:
+        """See `Migrations`."""
         with self._prepared() as script:
             up = end != "base" and (
                 start == "base" or end not in {each.revision for each in _line(script, start)}
@@ -211,7 +219,9 @@ class Migrator:
                     ) from error
             return text.getvalue()
 
-    def _move(self, plan: Callable[[ScriptDirectory, Any, sa.Connection], Steps]) -> Moved:
+    def _move(
+        self, plan: Callable[[ScriptDirectory, Any, sa.Connection], Steps]
+    ) -> MigrationResult:
         """Do the steps of *plan*, whole where the database can undo them, and in turn."""
         database = self._database
         with self._prepared() as script, reached(database), database.alone(self._wait):
@@ -236,8 +246,8 @@ class Migrator:
 
     def _refuse_unadopted(self, connection: sa.Connection) -> None:
         tables = [model.table for model in self._models]
-        query = structure_query(self._database.dialect.name, tables)
-        found = sorted(found_structure(connection.exec_driver_sql(query).all()).keys() & {*tables})
+        query = inspection_query(self._database.dialect.name, tables)
+        found = sorted(found_tables(connection.exec_driver_sql(query).all()).keys() & {*tables})
         if found:
             raise ConfigurationError(
                 f"the database has {', '.join(found)} but no revision, as create_schema() leaves "
@@ -263,7 +273,7 @@ class Migrator:
     def _prepared(self) -> Iterator[ScriptDirectory]:
         with _ONE_AT_A_TIME:
             try:
-                yield Files(
+                yield ScriptFolder(
                     _TEMPLATES, version_locations=[self._versions], messaging_opts={"quiet": True}
                 )
             except CommandError as error:
@@ -316,8 +326,8 @@ class _Course:
     ) -> None:
         self._after = tuple(sorted(heads))
 
-    def moved(self) -> Moved:
-        return Moved(self._before, self._after, tuple(map(_named, self._steps)))
+    def moved(self) -> MigrationResult:
+        return MigrationResult(self._before, self._after, tuple(map(_named, self._steps)))
 
     @contextmanager
     def told(self) -> Iterator[None]:

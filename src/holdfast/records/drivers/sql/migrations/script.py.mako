@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from holdfast.records.migrations import parts
+from holdfast.records.migrations import operations
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

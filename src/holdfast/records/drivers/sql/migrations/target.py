@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.migrations.kept import Kept, from_source, kept_as
-from holdfast.records.drivers.sql.structure import expected_type, same_type
+from holdfast.records.drivers.sql.migrations.column_types import (
+    ColumnType,
+    column_type_of,
+    from_source,
+)
+from holdfast.records.drivers.sql.schema_inspection import expected_type, same_type
 from holdfast.records.drivers.sql.tables import build_tables, limit_of, named
 from holdfast.records.value import Kind
 
@@ -15,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.migrations.declared import Declared
-    from holdfast.records.drivers.sql.structure import Found
-    from holdfast.records.model import FieldSpec, Model
+    from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory
+    from holdfast.records.drivers.sql.schema_inspection import FoundTables
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
 
 
 class Target:
@@ -32,7 +37,7 @@ class Target:
             table = self.tables[model.table]
             for spec in model.fields:
                 column = table.c.get(spec.name)
-                kept = kept_as(model, spec)
+                kept = column_type_of(model, spec)
                 wanted = self.concrete[model.table].c.get(spec.name)
                 if column is None or wanted is None:
                     continue
@@ -51,7 +56,7 @@ class Target:
         """The collection that the tables are in."""
         return next(iter(self.tables.values())).metadata if self.tables else sa.MetaData()
 
-    def compare(self, found: Found, declared: Declared) -> Callable[..., bool]:
+    def compare(self, found: FoundTables, declared: ColumnHistory) -> Callable[..., bool]:
         """Return what tells Alembic whether a column's type differs from the one in *found*.
 
         It differs too when the files *declared* it otherwise, which is another type on another
@@ -64,7 +69,11 @@ class Target:
             said = declared.get(column.table.name, {}).get(column.name)
             made = None if said is None else from_source(said.type)
             kept = column.type
-            if isinstance(made, Kept) and isinstance(kept, Kept) and made.source != kept.source:
+            if (
+                isinstance(made, ColumnType)
+                and isinstance(kept, ColumnType)
+                and made.source != kept.source
+            ):
                 return True
             there = found[column.table.name][column.name]
             wanted = cast("sa.Column[object]", self.concrete[column.table.name].c[column.name])
@@ -101,4 +110,5 @@ def _add_limit(table: sa.Table, spec: FieldSpec) -> None:
 
 
 def limit_name(table: str, column: str) -> str:
+    """Return the name of the constraint that keeps a column's numbers in bounds."""
     return named("ck", table, [column])

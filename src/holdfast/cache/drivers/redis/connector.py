@@ -1,0 +1,138 @@
+"""Connects to the servers that answer a cache's commands, and again when they were lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from holdfast.cache.drivers.redis.client_tracking import track
+from holdfast.cache.drivers.redis.login import kill_clients, log_in
+from holdfast.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from holdfast.cache.drivers.redis.client_tracking import OnInvalidate
+    from holdfast.cache.drivers.redis.login import RedisClient, RedisLogin
+    from holdfast.cache.drivers.redis.redis_connection import (
+        Command,
+        Dial,
+        Endpoint,
+        RedisCommands,
+        RedisConnection,
+    )
+    from holdfast.cache.drivers.redis.replies import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Who answers commands now, and *run*, which names this run of the servers and their data."""
+
+    commands: RedisCommands
+    run: str
+
+
+class _NotConnected:
+    """Answers nothing: where a driver is not connected, or not again yet."""
+
+    one_server = True
+
+    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
+        """Raise UnavailableError."""
+        raise UnavailableError(f"redis: not connected; {len(commands)} commands were not sent")
+
+    async def scan(self, match: str) -> AsyncIterator[list[bytes]]:
+        """Raise UnavailableError."""
+        await self.ask([("SCAN", match)])
+        yield []
+
+
+NOT_CONNECTED = _NotConnected()
+
+
+class Connector(Protocol):
+    """Connects a driver to its servers, one set of connections at a time."""
+
+    @property
+    def one_server(self) -> bool:
+        """Whether all names are on one server."""
+        ...
+
+    async def connect(self) -> Connected:
+        """Connect again; see `SharedDriver.connect`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connections. Idempotent."""
+        ...
+
+
+class PrimaryConnector:
+    """Connects to one server, the one that *find* finds: it must be a primary."""
+
+    one_server = True
+
+    def __init__(
+        self, find: Callable[[], Awaitable[Endpoint]], dial: Dial, *, login: RedisLogin
+    ) -> None:
+        self._find = find
+        self._dial = dial
+        self._login = login
+        self._on_invalidate: OnInvalidate | None = None
+        self._messages: RedisConnection | None = None
+        self._client: RedisClient | None = None
+        self._former: list[tuple[str, int]] = []
+
+    def listen(self, on_invalidate: OnInvalidate) -> None:
+        """From the next connection on, give *on_invalidate* what changes."""
+        self._on_invalidate = on_invalidate
+
+    async def connect(self) -> Connected:
+        """Connect again, log in, and end the connections from before on the server."""
+        self.close()
+        endpoint = await self._find()
+        connection = await self._dial(endpoint)
+        try:
+            client = await log_in(connection, endpoint, self._login)
+            former = [number for run, number in self._former if run == client.run]
+            await kill_clients(client, former)
+            messages = None
+            if self._on_invalidate is not None:
+                messages = await track(
+                    client, endpoint, self._on_invalidate, dial=self._dial, login=self._login
+                )
+        except BaseException:
+            connection.close()
+            raise
+        self._former = []
+        self._messages = messages
+        self._client = client
+        return Connected(connection, client.run)
+
+    @property
+    def alive(self) -> bool:
+        """False once a connection is known to be lost."""
+        client, messages = self._client, self._messages
+        return (
+            client is not None and client.connection.alive and (messages is None or messages.alive)
+        )
+
+    @property
+    def separate_messages(self) -> bool:
+        """Whether changes are told on a connection of their own."""
+        return self._messages is not None
+
+    async def sync_invalidations(self) -> None:
+        """Return when every change up to now was told. Raises UnavailableError."""
+        if self._messages is not None:
+            await self._messages.exchange([("PING",)])
+
+    def close(self) -> None:
+        """Let go, and remember the connection, to end it on the server later. Idempotent."""
+        if self._messages is not None:
+            self._messages.close()
+            self._messages = None
+        if self._client is not None:
+            self._client.connection.close()
+            self._former.append((self._client.run, self._client.number))
+            self._client = None

@@ -1,0 +1,320 @@
+"""One connection to a Redis server, shared by everybody: requests go out together, in order.
+
+What is asked in one turn of the event loop goes out in one write, and the answers come back in one
+read. hiredis packs and parses. Why the connection is not redis-py's stands in docs/design.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+import hiredis
+
+from holdfast.cache.drivers.redis.replies import Reply, error_of, is_expected
+from holdfast.errors import ConfigurationError, HoldfastError, UnavailableError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+Command = tuple[str | bytes | int, ...]
+
+pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # its stub allows one part
+
+WINDOW = 64 * 1024  # bytes read at once
+SCAN_BATCH = 500
+_MOST_WAITING = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens, and how it is spoken to. *timeout* is in seconds."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    timeout: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class PushListener(Protocol):
+    """Takes one message that a server sent unasked."""
+
+    def __call__(self, message: Sequence[Reply], /) -> None: ...
+
+
+class _Pushes:
+    """Tells what a server says unasked from its answers, and hands it on."""
+
+    __slots__ = ("_listener", "_messages")
+
+    def __init__(self, listener: PushListener, *, messages: bool) -> None:
+        self._listener = listener
+        self._messages = messages
+
+    def takes(self, reply: Reply) -> bool:
+        pushed = isinstance(reply, hiredis.PushNotification)
+        if self._messages and not pushed:
+            pushed = isinstance(reply, list) and reply[:1] == [b"message"]
+        if pushed:
+            self._listener(cast("list[Reply]", reply))
+        return pushed
+
+
+class RedisCommands(Protocol):
+    """Answers commands about names, whatever servers they live on."""
+
+    @property
+    def one_server(self) -> bool:
+        """Whether one command may name many."""
+        ...
+
+    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
+        """Return the answers by position.
+
+        Two refusals are answers: NOSCRIPT for a script that a server does not know, WRONGTYPE for
+        something of another type than the command is for. Raises what another refusal means, and
+        UnavailableError; any of the commands was carried out then, or none.
+        """
+        ...
+
+    def scan(self, match: str) -> AsyncIterator[list[bytes]]:
+        """Yield the names that fit Redis's glob *match*, in batches; some come more than once."""
+        ...
+
+
+class RedisConnection(ABC):
+    """A connection to one server, which answers commands in order."""
+
+    one_server = True
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._lost: str | None = None
+        self._pushes: _Pushes | None = None
+
+    @property
+    def alive(self) -> bool:
+        """False once the connection is known to be lost."""
+        return self._lost is None
+
+    @abstractmethod
+    async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        """Return the answers by position, refusals as ReplyError values.
+
+        Raises UnavailableError when the connection is lost first, or silent for the endpoint's
+        timeout; then each command was carried out or not.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go; callers who wait get UnavailableError. Idempotent."""
+
+    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
+        """Return the answers by position; see `RedisCommands.ask`."""
+        replies = await self.exchange(commands)
+        for reply in replies:
+            if type(reply) is hiredis.ReplyError and not is_expected(reply):
+                error = error_of(reply)
+                if isinstance(error, UnavailableError):
+                    self.close()  # it may have become a replica: look for the primary again
+                raise error
+        return replies
+
+    async def scan(self, match: str) -> AsyncIterator[list[bytes]]:
+        """Yield the server's names that fit *match*, in batches."""
+        cursor = b"0"
+        while True:
+            (reply,) = await self.ask([("SCAN", cursor, "MATCH", match, "COUNT", SCAN_BATCH)])
+            cursor, found = cast("tuple[bytes, list[bytes]]", reply)
+            yield found
+            if cursor == b"0":
+                return
+
+    def listen(self, listener: PushListener, *, messages: bool) -> None:
+        """Hand what the server says unasked to *listener*, before any answer that comes after it.
+
+        With *messages*, that is what was subscribed to in RESP2, else what RESP3 pushes.
+        """
+        self._pushes = _Pushes(listener, messages=messages)
+
+
+class Dial(Protocol):
+    """Connects to an endpoint; see `dial`."""
+
+    async def __call__(self, endpoint: Endpoint, /) -> RedisConnection: ...
+
+
+async def dial(endpoint: Endpoint) -> RedisConnection:
+    """Return a connection of the running event loop.
+
+    Raises UnavailableError, and ConfigurationError for a certificate that is not trusted.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(endpoint.timeout):
+            _, connection = await loop.create_connection(
+                lambda: AsyncRedisConnection(endpoint),
+                endpoint.host,
+                endpoint.port,
+                ssl=endpoint.tls,
+            )
+    except OSError as error:  # TimeoutError and ssl.SSLError are such too
+        raise connect_error(endpoint, error) from error
+    return connection
+
+
+def connect_error(endpoint: Endpoint, error: OSError) -> HoldfastError:
+    """Return what to raise when *endpoint* could not be connected to."""
+    how = ""
+    if endpoint.tls is not None:
+        import ssl  # noqa: PLC0415 - slow to import, and loaded already where there is TLS
+
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ConfigurationError(f"redis {endpoint} is not trusted: {error.verify_message}")
+        how = "by TLS: "
+    late = isinstance(error, TimeoutError)
+    why = f"no connection in {endpoint.timeout} s" if late else reason_of(error)
+    return UnavailableError(f"redis {endpoint}: {how}{why}")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what *error* is and says, for many say nothing."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+class _Request:
+    __slots__ = ("future", "missing", "replies")
+
+    def __init__(self, future: asyncio.Future[list[Reply]], count: int) -> None:
+        self.future = future
+        self.missing = count
+        self.replies: list[Reply] = []
+
+
+class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
+    """A connection on an event loop; tasks share it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader()
+        self._window = memoryview(bytearray(WINDOW))
+        self._outgoing: list[bytes] = []
+        self._waiting: deque[_Request] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._heard = self._loop.time()
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send *commands* with all that is asked in this turn of the loop, and wait."""
+        while self._writable is not None and self._lost is None:
+            await asyncio.shield(self._writable)
+        if self._lost is not None:
+            raise UnavailableError(self._lost)
+        if not commands:
+            return []
+        if len(self._waiting) >= _MOST_WAITING:
+            raise UnavailableError(
+                f"redis {self._endpoint}: {_MOST_WAITING} requests wait already; the server or "
+                "this process is too slow for more"
+            )
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.extend(map(pack, commands))
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        if not self._waiting:
+            self._heard = self._loop.time()
+            if self._watchdog is None:
+                self._watchdog = self._loop.call_later(self._endpoint.timeout, self._look)
+        self._waiting.append(_Request(future, len(commands)))
+        return await future
+
+    def close(self) -> None:
+        """Let go at once; callers who wait get UnavailableError. Idempotent."""
+        self._end(f"redis {self._endpoint}: the connection was closed")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport that asyncio connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody who waits that the connection is lost."""
+        reason = "closed" if exc is None else reason_of(exc)
+        self._end(f"redis {self._endpoint}: the connection was lost ({reason})")
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - ours is as large as needed
+        """Return where asyncio may put what it reads."""
+        return self._window
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Give the answers that came to those who wait, in order."""
+        self._heard = self._loop.time()
+        reader, waiting = self._reader, self._waiting
+        reader.feed(cast("bytes", self._window), 0, nbytes)  # any buffer is taken
+        try:
+            while (reply := reader.gets()) is not False:
+                if self._pushes is not None and self._pushes.takes(reply):
+                    continue
+                request = waiting[0]
+                request.replies.append(reply)
+                request.missing -= 1
+                if not request.missing:
+                    waiting.popleft()
+                    if not request.future.done():
+                        request.future.set_result(request.replies)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self._end(f"redis {self._endpoint}: its answer makes no sense ({error})")
+
+    def eof_received(self) -> bool:
+        """Let asyncio close the transport."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Hold back further requests: the transport's buffer is full."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let requests go on."""
+        if self._writable is not None:
+            self._writable.set_result(None)
+            self._writable = None
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport is not None and self._lost is None:
+            self._transport.write(b"".join(outgoing))
+
+    def _look(self) -> None:
+        """Give up a connection on which something is waited for and nothing was heard."""
+        self._watchdog = None
+        if not self._waiting:
+            return
+        due = self._heard + self._endpoint.timeout
+        if self._loop.time() >= due:
+            self._end(f"redis {self._endpoint}: no answer in {self._endpoint.timeout} s")
+        else:
+            self._watchdog = self._loop.call_at(due, self._look)
+
+    def _end(self, reason: str) -> None:
+        if self._lost is not None:
+            return
+        self._lost = reason
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        if self._transport is not None:
+            self._transport.abort()
+        self.resume_writing()
+        waiting, self._waiting = self._waiting, deque()
+        for request in waiting:
+            if not request.future.done():
+                request.future.set_exception(UnavailableError(reason))

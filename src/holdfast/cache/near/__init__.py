@@ -1,0 +1,1 @@
+"""Copies of entries in this process, served while nothing can have changed."""

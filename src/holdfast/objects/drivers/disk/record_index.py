@@ -1,0 +1,193 @@
+"""Finds the records of a bucket on disk: the newest of each key, the older ones, all in order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from holdfast.errors import IntegrityError
+from holdfast.objects.drivers.disk.paths import (
+    RecordName,
+    is_version,
+    parse_name,
+    record_path,
+    serial_of,
+    version_in,
+    version_path,
+)
+from holdfast.objects.drivers.disk.record import Record, read
+from holdfast.objects.object_info import NULL_VERSION, ObjectVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from holdfast.objects.drivers.disk.record import RecordEntry
+    from holdfast.objects.object_info import ObjectInfo
+
+
+class RecordIndex:
+    """Finds records by key and version.
+
+    A key that has any version has a newest one, which may be a delete marker. Writers hold the
+    key's lock, and a version is always in one of its two places, or for a moment in both, where
+    the newest counts. So readers need no lock.
+    """
+
+    def __init__(self, hidden: Path) -> None:
+        self.records = hidden / "records"
+        self.versions = hidden / "versions"
+        self._records, self._versions = os.fspath(self.records), os.fspath(self.versions)
+
+    def newest_at(self, key: str) -> Path:
+        """Return where the newest version of *key* has its record."""
+        return self.records / record_path(key)
+
+    def older_at(self, key: str, version: str) -> Path:
+        """Return where an older version of *key* has its record."""
+        return self.versions / version_path(key, version)
+
+    def newest(self, key: str) -> RecordEntry | None:
+        """Return the newest version of *key*."""
+        return _checked(f"{self._records}/{record_path(key)}", key)
+
+    def older(self, key: str, version: str) -> RecordEntry | None:
+        """Return that version if it is among the older ones of *key*."""
+        path = f"{self._versions}/{version_path(key, version)}"
+        entry = _checked(path, key)
+        if entry is not None and entry.version != version:
+            raise IntegrityError(f"{path}: the record of version {entry.version!r}")
+        return entry
+
+    def version(self, key: str, version: str) -> RecordEntry | None:
+        """Return that version of *key*, wherever it is."""
+        newest = self.newest(key) if is_version(version) else None
+        while newest is not None:
+            if newest.version == version:
+                return newest
+            older = self.older(key, version)
+            if older is not None:
+                return older
+            seen, newest = newest, self.newest(key)
+            if newest == seen:
+                return None
+        return None  # the text names no version, or the key has none
+
+    def before(self, newest: RecordEntry) -> str | None:
+        """Return the name of the last of the older versions, None when there is none."""
+        previous = newest.previous
+        if previous is None or self.older_at(newest.key, previous).exists():
+            return previous
+        return next(iter(self.older_versions(newest.key)), None)
+
+    def older_versions(self, key: str) -> list[str]:
+        """Return the names of the older versions of *key*, the last one first."""
+        try:
+            names = os.listdir(self.versions / record_path(key))  # noqa: PTH208 - names, not paths
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        versions = [version for name in names if (version := version_in(name)) is not None]
+        if NULL_VERSION not in versions:
+            return sorted(versions, reverse=True)
+        null = self.older(key, NULL_VERSION)
+        serial = 0 if null is None else null.serial
+        return sorted(
+            versions,
+            key=lambda name: serial if name == NULL_VERSION else serial_of(name),
+            reverse=True,
+        )
+
+    def all_versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Yield every version of keys that start with *prefix*, from new to old for each key.
+
+        What is there throughout comes once. Memory is bounded by the largest folder on one path
+        and the names of one key's versions.
+        """
+        for found in scan(self.records, prefix, ""):
+            newest, names = self._settled(found) if found.serial else (found, [])
+            if newest is None:
+                continue
+            yield _version_of(newest, latest=True)
+            for version in names:
+                if version != newest.version:
+                    entry = self.older(found.key, version) or self.version(found.key, version)
+                    if entry is not None and entry.serial < newest.serial:
+                        yield _version_of(entry, latest=False)
+
+    def _settled(self, found: RecordEntry) -> tuple[RecordEntry | None, list[str]]:
+        """Return the newest version of a key, once read as *found*, and those older than it."""
+        newest: RecordEntry | None = found
+        while newest is not None:
+            names = self.older_versions(newest.key)
+            if self.version(newest.key, newest.version) == newest:
+                return newest, names
+            newest = self.newest(found.key)  # it was removed, and another left the older ones
+        return None, []
+
+
+def _checked(path: str, key: str) -> RecordEntry | None:
+    entry = read(path)
+    if entry is not None and entry.key != key:  # two keys are one name there, or a file was moved
+        raise IntegrityError(f"{path}: the record of {entry.key!r}, not of {key!r}")
+    return entry
+
+
+def _version_of(entry: RecordEntry, *, latest: bool) -> ObjectVersion:
+    info = entry.info if isinstance(entry, Record) else None
+    return ObjectVersion(
+        key=entry.key,
+        version=entry.version,
+        latest=latest,
+        marker=info is None,
+        size=0 if info is None else info.stored_size,
+        etag="" if info is None else info.etag,
+        modified=entry.modified,
+    )
+
+
+def scan_objects(records: Path, prefix: str, start: str) -> Iterator[ObjectInfo]:
+    """Yield the objects that `scan` finds, without their version."""
+    for entry in scan(records, prefix, start):
+        if isinstance(entry, Record):
+            info = entry.info
+            yield info if info.version is None else replace(info, version=None)
+
+
+def scan(records: Path, prefix: str, start: str) -> Iterator[RecordEntry]:
+    """Yield the newest of each key under *prefix* that is not below *start*, in code-point order.
+
+    What disappears meanwhile is left out. Memory is bounded by the largest folders on one path.
+    """
+    first, least = prefix.encode(), start.encode()
+    open_folders = [(os.fspath(records), b"", iter(_sorted_names(os.fspath(records))))]
+    while open_folders:
+        folder, above, names = open_folders[-1]
+        for name, part in names:
+            text = above + part.text
+            if not _may_hold(text, part, first, least):
+                continue
+            path = f"{folder}/{name}"
+            if not part.is_record:
+                open_folders.append((path, text, iter(_sorted_names(path))))
+                break
+            entry = read(path)
+            if entry is not None:
+                yield entry
+        else:
+            open_folders.pop()
+
+
+def _sorted_names(folder: str) -> list[tuple[str, RecordName]]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names, not paths
+    except FileNotFoundError:
+        return []
+    return sorted(((name, parse_name(name)) for name in names), key=lambda pair: pair[1].text)
+
+
+def _may_hold(text: bytes, part: RecordName, prefix: bytes, start: bytes) -> bool:
+    if part.is_record:
+        return text.startswith(prefix) and text >= start
+    inside = text.startswith(prefix) or prefix.startswith(text)
+    return inside and (text >= start or start.startswith(text))

@@ -1,0 +1,173 @@
+"""Listings of objects, versions and uploads, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from holdfast.errors import ServiceError
+from holdfast.objects.delimiter import group_of
+from holdfast.objects.drivers.s3.headers import exact_time, iso_time, plain_etag
+from holdfast.objects.drivers.s3.service import S3Request
+from holdfast.objects.drivers.s3.xml_document import unreadable
+from holdfast.objects.object_info import (
+    NULL_VERSION,
+    CommonPrefix,
+    ObjectInfo,
+    ObjectVersion,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from holdfast.objects.drivers.s3.service import S3Service
+    from holdfast.objects.drivers.s3.xml_document import Element
+
+_NO_PREFIX = frozenset({"XMinioInvalidObjectName", "XMinioInvalidResourceName"})
+_FOLDERS = "/"  # the delimiter that every server knows
+
+
+async def list_objects(
+    service: S3Service, prefix: str, *, after: str | None, delimiter: str | None
+) -> AsyncGenerator[ObjectInfo | CommonPrefix, None]:
+    """Yield objects and common prefixes that come after *after*, in code-point order."""
+    asked = delimiter if delimiter == _FOLDERS else None
+    last: str | None = None
+    async for page in _pages(service, prefix, after, asked):
+        every: list[ObjectInfo | CommonPrefix] = [*_objects(page), *_prefixes(page)]
+        for entry in sorted(every, key=_name):
+            if not _name(entry).startswith(prefix):
+                continue  # more was asked for than that: see _pages
+            group = None
+            if delimiter is not None and isinstance(entry, ObjectInfo):
+                group = group_of(entry.key, prefix, delimiter)
+            found = entry if group is None else CommonPrefix(group)
+            name = _name(found)
+            if (after is None or name > after) and name != last:
+                yield found
+                last = name
+
+
+async def _pages(
+    service: S3Service, prefix: str, after: str | None, delimiter: str | None
+) -> AsyncIterator[Element]:
+    fixed = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)]
+    if delimiter is not None:
+        fixed.append(("delimiter", delimiter))
+    position = [("start-after", after)] if after else []
+    while True:
+        try:
+            response = await service.call(
+                S3Request("ListObjectsV2", "GET", query=(*fixed, *position))
+            )
+        except ServiceError as error:
+            if error.code not in _NO_PREFIX or not (prefix or position):
+                raise
+            # MinIO lists no "a/." though it keeps "a/.x": all that the folder above has, then.
+            prefix = prefix[: prefix.rstrip("/").rfind("/") + 1]
+            fixed = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)]
+            position = []
+            continue
+        page = response.document("ListBucketResult")
+        yield page
+        if page.get("IsTruncated") != "true":
+            return
+        position = [("continuation-token", page.need("NextContinuationToken"))]
+
+
+async def list_uploads(service: S3Service, prefix: str) -> AsyncIterator[Upload]:
+    """Yield each upload in parts under *prefix* that is neither done nor aborted."""
+    fixed = (("uploads", ""), ("encoding-type", "url"))  # MinIO takes a prefix for a whole key
+    position: tuple[tuple[str, str], ...] = ()
+    while True:
+        response = await service.call(
+            S3Request("ListMultipartUploads", "GET", query=(*fixed, *position))
+        )
+        page = response.document("ListMultipartUploadsResult")
+        decoded = decoder(page)
+        for item in page.all("Upload"):
+            key = decoded(item.need("Key"))
+            if key.startswith(prefix):
+                yield Upload(key, item.need("UploadId"), iso_time(item.need("Initiated")))
+        if page.get("IsTruncated") != "true":
+            return
+        position = (
+            ("key-marker", decoded(page.need("NextKeyMarker"))),
+            ("upload-id-marker", page.need("NextUploadIdMarker")),
+        )
+
+
+async def list_versions(service: S3Service, prefix: str) -> AsyncIterator[ObjectVersion]:
+    """Yield versions and markers: keys in order, the versions of one from new to old."""
+    fixed = (("versions", ""), ("encoding-type", "url"), ("prefix", prefix))
+    position: tuple[tuple[str, str], ...] = ()
+    while True:
+        response = await service.call(
+            S3Request("ListObjectVersions", "GET", query=(*fixed, *position))
+        )
+        page = response.document("ListVersionsResult")
+        decoded = decoder(page)
+        items = [item for item in page.children() if item.name in ("Version", "DeleteMarker")]
+        # Some services list all markers behind all versions.
+        items.sort(key=lambda item: exact_time(item.need("LastModified")), reverse=True)
+        items.sort(key=lambda item: (decoded(item.need("Key")), item.get("IsLatest") != "true"))
+        for item in items:
+            yield _version(item, decoded)
+        if page.get("IsTruncated") != "true":
+            return
+        position = (
+            ("key-marker", decoded(page.need("NextKeyMarker"))),
+            ("version-id-marker", page.get("NextVersionIdMarker") or NULL_VERSION),
+        )
+
+
+def _objects(page: Element) -> list[ObjectInfo]:
+    decoded = decoder(page)
+    return [
+        ObjectInfo(
+            key=decoded(item.need("Key")),
+            size=size_in(item),
+            content_type=None,
+            metadata=None,
+            etag=plain_etag(item.get("ETag") or ""),
+            modified=iso_time(item.need("LastModified")),
+            sha256=None,
+        )
+        for item in page.all("Contents")
+    ]
+
+
+def size_in(item: Element) -> int:
+    """Return the size of *item* of a listing, in stored bytes."""
+    text = item.need("Size")
+    if not (text.isascii() and text.isdigit()):
+        raise unreadable(f"{text!r} is not a size")
+    return int(text)
+
+
+def _prefixes(page: Element) -> list[CommonPrefix]:
+    decoded = decoder(page)
+    return [CommonPrefix(decoded(item.need("Prefix"))) for item in page.all("CommonPrefixes")]
+
+
+def decoder(page: Element) -> Callable[[str], str]:
+    """Return what turns a name in *page* into a key."""
+    return unquote_plus if page.get("EncodingType") == "url" else str
+
+
+def _name(entry: ObjectInfo | CommonPrefix) -> str:
+    return entry.key if isinstance(entry, ObjectInfo) else entry.prefix
+
+
+def _version(item: Element, decoded: Callable[[str], str]) -> ObjectVersion:
+    marker = item.name == "DeleteMarker"
+    return ObjectVersion(
+        key=decoded(item.need("Key")),
+        version=item.get("VersionId") or NULL_VERSION,
+        latest=item.get("IsLatest") == "true",
+        marker=marker,
+        size=0 if marker else size_in(item),
+        etag="" if marker else plain_etag(item.get("ETag") or ""),
+        modified=iso_time(item.need("LastModified")),
+    )

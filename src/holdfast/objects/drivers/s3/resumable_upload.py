@@ -1,0 +1,170 @@
+"""Resumable uploads: they go on where another process left them.
+
+Parts that reached the service stay there until the upload is completed or aborted, so all that
+another process needs is the upload's id. A local resume file has it, with what shows whether going
+on is right: the bucket and key, and a hash of the content's size and of all headers, the SHA-256 of
+the whole among them. When they differ, the old upload is aborted and a new one begins. When they
+agree, the service lists its parts, and only those missing or of another size are sent. The service
+checked each part against its CRC-32 when it took it, and completing names the CRC-32 of every part,
+computed again from the local content, so no part of another content gets in.
+
+The resume file also has the write id of the first try: when the answer to its last request was
+lost, the object already carries that id, and another try recognises the object as its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from holdfast.errors import IntegrityError, ServiceError
+from holdfast.objects.drivers.s3.headers import WRITE
+from holdfast.objects.drivers.s3.listing_pages import size_in
+from holdfast.objects.drivers.s3.multipart import MultipartUpload
+from holdfast.objects.drivers.s3.service import S3Request
+from holdfast.objects.drivers.s3.xml_document import write, write_text
+from holdfast.objects.localfile import refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from holdfast.objects.drivers.s3.service import S3Response
+    from holdfast.objects.drivers.s3.spool import SpoolPart
+
+_GONE = "NoSuchUpload"
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFile:
+    """What a resume file says of one upload; its names are those in the JSON.
+
+    *place* is server, bucket and key, *content* a hash of size and headers, *part* the bytes of a
+    part, *upload* the service's id, *mark* the write id.
+    """
+
+    place: str
+    content: str
+    part: int
+    upload: str
+    mark: str
+
+
+class ResumableUpload(MultipartUpload):
+    """One upload whose parts stay when it breaks off. *write_id* is that of its first try."""
+
+    async def resume(
+        self, parts: Sequence[SpoolPart], condition: Mapping[str, str], path: Path
+    ) -> S3Response:
+        """Send what is missing of *parts*, and complete it under *condition*.
+
+        *path* is the resume file; it is removed when the upload is complete, and when going on is
+        useless.
+        """
+        size, total = parts[0].size, sum(part.size for part in parts)
+        headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
+        created, upload, there = await self._begun(headers, total, size, path)
+        try:
+            calls = [
+                partial(self._part_once, upload, number, content, there)
+                for number, content in enumerate(parts, 1)
+            ]
+            named = await self._service.network.all_of(calls, at_once=self._options.parallel)
+            done = await self._complete(upload, named, condition)
+        except IntegrityError:
+            await self._service.network.shielded(self._abort(upload))
+            await self._forget(path)
+            raise
+        except ServiceError as error:
+            if error.code == _GONE:
+                await self._forget(path)
+            raise
+        await self._forget(path)
+        return type(done)({**created, **done.headers}, done.body)
+
+    async def _begun(
+        self, headers: Mapping[str, str], total: int, size: int, path: Path
+    ) -> tuple[Mapping[str, str], str, dict[int, tuple[int, str]]]:
+        """Return the upload to go on with, and the size and etag of its parts by number."""
+        place = f"{self._service.address}/{self._key}"
+        content = _content_of(headers, total)
+        found = await self._service.offload.run(_read, path)
+        if found is not None and found.place == place:
+            if (found.content, found.part) == (content, size):
+                self.write_id = found.mark
+                try:
+                    return {}, found.upload, await self._parts(found.upload)
+                except ServiceError as error:
+                    if error.status == 404:
+                        await self._forget(path)
+                        raise ServiceError(
+                            error.operation, 404, _GONE, "it was completed or aborted"
+                        ) from error
+                    raise
+            await self._abort(found.upload)
+        created = await self._service.call(
+            S3Request("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
+        )
+        upload = created.document("InitiateMultipartUploadResult").need("UploadId")
+        kept = ResumeFile(place, content, size, upload, self.write_id)
+        with refusals(path):
+            await self._service.offload.run(_keep, path, kept)
+        return created.headers, upload, {}
+
+    async def _parts(self, upload: str) -> dict[int, tuple[int, str]]:
+        there: dict[int, tuple[int, str]] = {}
+        marker = "0"
+        while True:
+            query = (("part-number-marker", marker), ("uploadId", upload))
+            response = await self._service.call(S3Request("ListParts", "GET", self._key, query))
+            page = response.document("ListPartsResult")
+            for item in page.all("Part"):
+                there[int(item.need("PartNumber"))] = (size_in(item), item.need("ETag"))
+            if page.get("IsTruncated") != "true":
+                return there
+            marker = page.need("NextPartNumberMarker")
+
+    async def _part_once(
+        self, upload: str, number: int, content: SpoolPart, there: Mapping[int, tuple[int, str]]
+    ) -> str:
+        size, etag = there.get(number, (-1, ""))
+        if size != content.size:
+            return await self._part(upload, number, content)
+        # The service checked it when it took it, and the content is the same by its SHA-256.
+        sums = await self.sums(content)
+        await content.skip()
+        return write(
+            "Part",
+            write_text("PartNumber", str(number)),
+            write_text("ETag", etag),
+            write_text("ChecksumCRC32", sums.crc32),
+        )
+
+    async def _forget(self, path: Path) -> None:
+        with refusals(path):
+            await self._service.offload.run(partial(path.unlink, missing_ok=True))
+
+
+def _content_of(headers: Mapping[str, str], size: int) -> str:
+    """Return what is the same only for equal uploads: a hash of size and headers, but the id."""
+    told = sorted((name, text) for name, text in headers.items() if name != WRITE)
+    return hashlib.sha256(json.dumps([size, told]).encode()).hexdigest()
+
+
+def _read(path: Path) -> ResumeFile | None:
+    """Return what *path* says, None when there is nothing of use."""
+    try:
+        found = json.loads(path.read_bytes())
+        return ResumeFile(**found) if isinstance(found, dict) else None
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _keep(path: Path, content: ResumeFile) -> None:
+    """Write *content* to *path* in one step."""
+    temporary = path.with_name(f"{path.name}~")
+    temporary.write_text(json.dumps(asdict(content)))
+    temporary.replace(path)

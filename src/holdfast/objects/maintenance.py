@@ -1,0 +1,188 @@
+"""What a bucket does beside reading and writing: health, stats, URLs, erasure, sweeping."""
+
+from __future__ import annotations
+
+from copy import copy
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from holdfast.capability import require
+from holdfast.errors import InvalidValueError
+from holdfast.health import Health, probed
+from holdfast.objects.administration import Administration
+from holdfast.objects.capabilities import (
+    PostPresigner,
+    Presigner,
+    RetryCounter,
+    Tagger,
+    UploadStore,
+    VersionStore,
+)
+from holdfast.objects.checks import check_content_type, check_key, check_prefix
+from holdfast.objects.driver import BucketCapability
+from holdfast.objects.erasure import Erasure, erase
+from holdfast.objects.instrumentation import NO_HOOKS, Hooks, Instrumentation
+from holdfast.objects.presign import PresignOptions, PresignPostOptions
+
+if TYPE_CHECKING:
+    from holdfast.objects.driver import BucketDriver
+    from holdfast.objects.presign import PresignedPost, PresignedURL
+    from holdfast.objects.upload import PutOptions
+    from holdfast.offload import Offload
+    from holdfast.stats import Stats
+
+_READ = PresignOptions()
+_FORM = PresignPostOptions()
+
+
+class BucketMaintenance:
+    """What a bucket does besides reading and writing objects; `Bucket` inherits it."""
+
+    def __init__(self, driver: BucketDriver, offload: Offload, hooks: Hooks) -> None:
+        self._driver = driver
+        self._offload = offload
+        self._instrumentation = Instrumentation(hooks)
+        self._recorder = self._instrumentation.recorder
+        self._hooked = hooks != NO_HOOKS
+        self._actor: str | None = None
+
+    @property
+    def capabilities(self) -> frozenset[BucketCapability]:
+        """What this backend can do beyond what every backend can."""
+        return self._driver.capabilities
+
+    @property
+    def admin(self) -> Administration:
+        """The bucket's settings, locks and incomplete uploads."""
+        return Administration(self._driver)
+
+    def acting_as(self, actor: str) -> Self:
+        """Return the same bucket; the audit gets its writes as *actor*'s."""
+        acting = copy(self)
+        acting._actor = actor  # noqa: SLF001 - its own
+        return acting
+
+    def stats(self) -> Stats:
+        """Return the figures of this bucket since it was opened here. No I/O.
+
+        Operations are by verb; counters are ``retries``, requests that were sent again, and
+        ``cache_hits`` and ``cache_misses`` of the metadata cache.
+        """
+        driver = self._driver
+        return self._instrumentation.stats(
+            driver.retries if isinstance(driver, RetryCounter) else 0
+        )
+
+    async def health(self) -> Health:
+        """Return whether the backend can be used now, by one real probe.
+
+        Never raises for a backend that is away: then the state is DOWN, with the reason.
+        """
+        return await probed(self._driver.probe)
+
+    async def sweep(self) -> int:
+        """Remove what writers that died left behind; return how many files it removed.
+
+        Opening a bucket does it too. What living writers hold, here and in other processes, stays.
+        """
+        return await self._driver.sweep()
+
+    async def presign(self, key: str, options: PresignOptions = _READ) -> PresignedURL:
+        """Return a URL with which anybody may do what *options* say, until it expires.
+
+        It expires at the time that the result names: as asked, or earlier with the credentials
+        that sign it. Whether there is such an object is not checked. Raises UnsupportedError
+        where no server answers URLs.
+        """
+        check_key(key)
+        if options.content_type is not None:
+            check_content_type(options.content_type)
+        self._require(BucketCapability.PRESIGN)
+        assert isinstance(self._driver, Presigner)
+        return await self._driver.presign(key, options)
+
+    async def presign_post(self, key: str, options: PresignPostOptions = _FORM) -> PresignedPost:
+        """Return a form with which a browser may send one file as *key*, until it expires.
+
+        As with `presign`, the end may come earlier than asked. The server refuses another key,
+        type or size than *options* say. Raises UnsupportedError where no server takes forms.
+        """
+        check_key(key)
+        if options.content_type is not None:
+            check_content_type(options.content_type)
+        self._require(BucketCapability.PRESIGN_POST)
+        assert isinstance(self._driver, PostPresigner)
+        return await self._driver.presign_post(key, options)
+
+    async def sweep_incomplete(self, older_than: timedelta) -> int:
+        """Remove uploads that began longer ago than *older_than*; return how many.
+
+        On S3 a writer that died leaves an upload in parts, which costs money and is in no listing;
+        only its age tells it from one that goes on, so choose more than any upload takes. All such
+        uploads of the bucket go, also those of other programs. Without the capability UPLOADS it
+        is `sweep`. Not atomic. Raises InvalidValueError for a negative time.
+        """
+        if older_than < timedelta(0):
+            raise InvalidValueError(
+                "sweep", "older_than", f"expected no less than 0, got {older_than}"
+            )
+        if BucketCapability.UPLOADS not in self._driver.capabilities:
+            return await self._driver.sweep()
+        assert isinstance(self._driver, UploadStore)
+        limit = datetime.now(UTC) - older_than
+        old = [upload async for upload in self._driver.uploads("") if upload.began <= limit]
+        for upload in old:
+            await self._driver.abort_upload(upload)
+        return len(old)
+
+    async def erase(self, key: str) -> Erasure:
+        """Remove *key* permanently: every version, delete marker and incomplete upload.
+
+        What a lock holds stays and is reported: look at `held` before you say that it is gone.
+        Not atomic. Raises UnsupportedError where the backend may hide what lies inside another
+        key, UnavailableError when others write faster than this removes.
+        """
+        check_key(key)
+        call = erase(self._driver, key, lambda found: found == key)
+        return await self._instrumentation.write("erase", (key,), call, actor=self._actor)
+
+    async def erase_prefix(self, prefix: str) -> Erasure:
+        """Remove permanently, as `erase` does, all keys that start with *prefix*.
+
+        Raises InvalidValueError for an empty one, which would mean the whole bucket.
+        """
+        if not check_prefix(prefix):
+            raise InvalidValueError(
+                "erasure", "prefix", "it is empty, which means the whole bucket"
+            )
+        gone: dict[str, None] = {}  # in order, and each once whatever its versions
+
+        def belongs(key: str) -> bool:
+            gone[key] = None
+            return True
+
+        call = erase(self._driver, prefix, belongs)
+        return await self._instrumentation.write("erase", gone, call, actor=self._actor)
+
+    def _require(self, capability: BucketCapability) -> None:
+        require(capability, self._driver.capabilities, self._driver.name)
+
+    def _tagger(self) -> Tagger:
+        self._require(BucketCapability.TAGS)
+        assert isinstance(self._driver, Tagger)
+        return self._driver
+
+    def _version_store(self) -> VersionStore:
+        self._require(BucketCapability.VERSIONS)
+        assert isinstance(self._driver, VersionStore)
+        return self._driver
+
+    def _check_options(self, options: PutOptions) -> None:
+        for asked, capability in (
+            (options.if_absent, BucketCapability.CONDITIONAL_CREATE),
+            (options.if_match is not None, BucketCapability.CONDITIONAL_REPLACE),
+            (options.tags, BucketCapability.TAGS),
+            (options.resume is not None, BucketCapability.RESUMABLE_UPLOADS),
+        ):
+            if asked:
+                self._require(capability)

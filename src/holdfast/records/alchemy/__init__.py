@@ -1,1 +1,0 @@
-"""Classes that SQLAlchemy or SQLModel mapped, as entities: their models and their words."""

@@ -1,0 +1,82 @@
+"""What a backend lacks it refuses, and leaves nothing of what came before the refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from holdfast.errors import UnsupportedError
+from holdfast.records.class_adapter import ArgumentTranslator, ClassAdapter, InstanceAdapter
+from holdfast.records.conformance.case import Case, case
+from holdfast.records.conformance.sample_entities import Author, Book, Setting
+from holdfast.records.driver import StoreCapability
+from holdfast.records.field_spec import Declaration, FieldSpec
+from holdfast.records.model import Model
+from holdfast.records.store import Store
+from holdfast.records.value import Bounds, value_type
+
+if TYPE_CHECKING:
+    from holdfast.records.conformance.lab import Lab
+
+
+@case("CAP-1")
+async def transactions_are_refused(lab: Lab) -> None:
+    async with lab.refused(UnsupportedError) as caught:
+        async with lab.store.transaction():
+            await lab.repository(Setting).add(Setting(name="a"))
+    assert caught.error.capability
+
+
+@case("CAP-1")
+async def savepoints_are_refused(lab: Lab) -> None:
+    async with lab.refused(UnsupportedError) as caught:
+        async with lab.store.transaction() as tx:
+            await lab.repository(Setting).add(Setting(name="a"))
+            async with tx.savepoint():
+                await lab.repository(Setting).add(Setting(name="b"))
+    assert caught.error.capability
+
+
+@case("CAP-1")
+async def generated_keys_are_refused(lab: Lab) -> None:
+    author = await lab.repository(Author).add(Author(name="a"))
+    async with lab.refused(UnsupportedError) as caught:
+        await lab.repository(Book).add(Book(title="b", author_id=author.id))
+    assert caught.error.capability
+
+
+def _mapped_class() -> type:
+    """Return a class with a model as an adapter makes it; nothing of it is asked but that."""
+
+    class Mapped:
+        pass
+
+    key = FieldSpec("id", 0, value_type(int, Bounds()), Declaration("key"), None)
+    unused = ClassAdapter(cast("InstanceAdapter", None), cast("ArgumentTranslator", None))
+    model = Model(Mapped, "Mapped", "mapped", (key,), (), (), {}, unused)
+    type.__setattr__(Mapped, "__holdfast__", model)
+    return Mapped
+
+
+@case("CAP-1")
+async def mapped_classes_are_refused(lab: Lab) -> None:
+    async with lab.refused(UnsupportedError) as caught:
+        Store(lab.store.driver, [_mapped_class()])
+    assert caught.error.capability
+
+
+@case("CAP-1")
+async def another_librarys_statements_are_refused(lab: Lab) -> None:
+    async with lab.refused(UnsupportedError) as caught:
+        async with lab.store.transaction() as tx:
+            await lab.repository(Setting).add(Setting(name="a"))
+            assert tx.lender
+    assert caught.error.capability
+
+
+REFUSALS: dict[StoreCapability, Case] = {
+    StoreCapability.TRANSACTIONS: transactions_are_refused,
+    StoreCapability.SAVEPOINTS: savepoints_are_refused,
+    StoreCapability.GENERATED_KEYS: generated_keys_are_refused,
+    StoreCapability.MAPPED_CLASSES: mapped_classes_are_refused,
+    StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
+}

@@ -1,0 +1,175 @@
+"""The entities that the suite stores: every kind of field, key, constraint and relation."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from holdfast.records.declaration import (
+    created_at,
+    field,
+    generated_key,
+    key,
+    ref,
+    updated_at,
+    version,
+)
+from holdfast.records.entity import Entity
+from holdfast.records.field import Field
+from holdfast.records.relation import Many, One, many, one
+from holdfast.uuid7 import uuid7
+
+
+class Colour(enum.Enum):
+    """An enum of texts."""
+
+    RED = "red"
+    GREEN = "green"
+
+
+class Level(enum.IntEnum):
+    """An enum of ints."""
+
+    LOW = 1
+    HIGH = 2
+
+
+@dataclass
+class GridPoint:
+    """A dataclass that is kept as JSON."""
+
+    x: float
+    y: float
+    label: str | None = None
+
+
+class Camera(BaseModel):
+    """A pydantic model that is kept as JSON."""
+
+    name: str
+    port: int = 554
+    tags: list[str] = []
+
+
+MOMENT = datetime(2024, 2, 29, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+class Specimen(Entity, table="conformance_specimens", indexes=[("label", "number")]):
+    """One field of every type, and one of every type that may be None."""
+
+    id: Field[UUID] = key(default_factory=uuid7)
+    flag: Field[bool] = field(default=False)
+    number: Field[int] = field(default=0)
+    ratio: Field[float] = field(default=0.0)
+    text: Field[str] = field(default="")
+    data: Field[bytes] = field(default=b"", max_length=1000)
+    amount: Field[Decimal] = field(default=Decimal(0), digits=(12, 2))
+    moment: Field[datetime] = field(default=MOMENT)
+    day: Field[date] = field(default=date(2024, 2, 29))
+    at: Field[time] = field(default=time(0))
+    span: Field[timedelta] = field(default=timedelta(0))
+    token: Field[UUID] = field(default=UUID(int=0))
+    colour: Field[Colour] = field(default=Colour.RED)
+    level: Field[Level] = field(default=Level.LOW)
+    attributes: Field[dict[str, object]] = field(default_factory=dict)
+    items: Field[list[object]] = field(default_factory=list)
+    point: Field[GridPoint] = field(default_factory=lambda: GridPoint(0.0, 0.0))
+    camera: Field[Camera] = field(default_factory=lambda: Camera(name="front"))
+    label: Field[str | None] = field(default=None, max_length=10)
+    maybe_flag: Field[bool | None] = field(default=None)
+    maybe_number: Field[int | None] = field(default=None)
+    maybe_ratio: Field[float | None] = field(default=None)
+    maybe_data: Field[bytes | None] = field(default=None)
+    maybe_amount: Field[Decimal | None] = field(default=None, digits=(18, 4))
+    maybe_moment: Field[datetime | None] = field(default=None)
+    maybe_day: Field[date | None] = field(default=None)
+    maybe_at: Field[time | None] = field(default=None)
+    maybe_span: Field[timedelta | None] = field(default=None)
+    maybe_token: Field[UUID | None] = field(default=None)
+    maybe_colour: Field[Colour | None] = field(default=None)
+    maybe_attributes: Field[dict[str, object] | None] = field(default=None)
+    maybe_point: Field[GridPoint | None] = field(default=None)
+    version: Field[int] = version()
+
+
+class Author(Entity, table="conformance_authors"):
+    """A UUID key, a unique text, and relations."""
+
+    id: Field[UUID] = key(default_factory=uuid7)
+    name: Field[str] = field(max_length=50, unique=True)
+    email: Field[str | None] = field(default=None, unique=True)
+    born: Field[int | None] = field(default=None)
+    created_at: Field[datetime] = created_at()
+    updated_at: Field[datetime] = updated_at()
+    version: Field[int] = version()
+    books: Many[Book] = many(via="author_id")
+
+
+class Book(Entity, table="conformance_books", indexes=[("author_id", "title")]):
+    """A generated key; goes with its author, and outlives its editor."""
+
+    id: Field[int] = generated_key()
+    title: Field[str] = field(max_length=200)
+    author_id: Field[UUID] = ref(Author, on_delete="cascade")
+    editor_id: Field[UUID | None] = ref(Author, default=None, on_delete="set null")
+    author: One[Author] = one(via="author_id")
+    editor: One[Author | None] = one(via="editor_id")
+    chapters: Many[Chapter] = many(via="book_id")
+
+
+class Chapter(Entity, table="conformance_chapters"):
+    """A text key; holds its book."""
+
+    id: Field[str] = key(max_length=40)
+    book_id: Field[int] = ref(Book, on_delete="restrict")
+    heading: Field[str] = field(default="")
+    book: One[Book] = one(via="book_id")
+    notes: Many[Note] = many(via="chapter_id")
+
+
+class Note(Entity, table="conformance_notes"):
+    """An int key that the caller gives."""
+
+    id: Field[int] = key()
+    chapter_id: Field[str] = ref(Chapter, on_delete="cascade")
+    text: Field[str] = field(default="")
+
+
+class Tally(Entity, table="conformance_tallies"):
+    """What is counted up by many at once."""
+
+    id: Field[str] = key()
+    total: Field[int] = field(default=0)
+    ratio: Field[float] = field(default=0.0)
+    amount: Field[Decimal] = field(default=Decimal(0), digits=(6, 2))
+    spent: Field[timedelta] = field(default=timedelta(0))
+    maybe: Field[int | None] = field(default=None)
+    version: Field[int] = version()
+
+
+class Setting(Entity, table="conformance_settings"):
+    """No version and no times: what is written last is there."""
+
+    name: Field[str] = key()
+    value: Field[str | None] = field(default=None)
+
+
+class Sample(Entity, table="conformance_samples", indexes=[("number", "text")]):
+    """What random work is done with."""
+
+    id: Field[str] = key()
+    name: Field[str | None] = field(default=None, unique=True)
+    number: Field[int | None] = field(default=None)
+    text: Field[str] = field(default="")
+    ratio: Field[float] = field(default=0.0)
+    flag: Field[bool] = field(default=False)
+    document: Field[dict[str, object]] = field(default_factory=dict)
+    version: Field[int] = version()
+
+
+ENTITIES: tuple[type[Entity], ...] = (Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample)

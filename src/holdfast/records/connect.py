@@ -1,0 +1,139 @@
+"""From a URL to a store: the table of backends.
+
+A backend is imported with the first store of it: what compiles SQL takes half a second.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.backend_url import BackendURL, file_path, options_for, parse_url
+from holdfast.errors import ConfigurationError
+from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
+from holdfast.records.store import Store, opening, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from holdfast.opening import Opening
+    from holdfast.records.driver import Driver
+    from holdfast.records.options import StoreOptions
+    from holdfast.records.schema_diff import Verify
+
+
+def open_store(
+    url: str,
+    entities: Iterable[type],
+    *,
+    options: StoreOptions | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    verify: Verify = "exact",
+) -> Opening[Store]:
+    """Return what opens a store of *entities*, to be entered by `async with`.
+
+    *url* is `memory://`, `sqlite:///relative.db` or `sqlite:////absolute.db`, `postgresql://` or
+    `mariadb://user:password@host:port/database`. *options* tune the backend, one of the classes of
+    `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`, wins.
+    *clock* gives the time of writing, aware.
+
+    Raises ConfigurationError for an unknown scheme or parameter, for options of another backend,
+    and for entities that don't fit together; UnsupportedError for a kind of entity that the
+    backend can't hold. Nothing is connected before the block is entered, which raises
+    UnavailableError, and SchemaMismatchError when a table that is there lacks a column, or has one
+    of another type or nullability; *verify* says how closely it looks (see `Verify`).
+    """
+    driver = driver_at(url, options=options)
+    return opening(Store(driver, entities, clock=clock, verify=verify))
+
+
+def open_blocking(
+    url: str,
+    entities: Iterable[type],
+    *,
+    options: StoreOptions | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    verify: Verify = "exact",
+) -> Opening[Store]:
+    """Return what opens a store whose I/O blocks: what `holdfast.sync` steps by hand."""
+    driver = driver_at(url, options=options, blocking=True)
+    return opening(Store(driver, entities, clock=clock, pause=pause_thread, verify=verify))
+
+
+def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool = False) -> Driver:
+    """Return the driver of the backend that *url* names, not yet open.
+
+    Raises ConfigurationError for an unknown scheme or parameter, or options of another backend.
+    """
+    location = parse_url(url, tuple(_BACKENDS))
+    return _BACKENDS[location.scheme](location, _BLOCKING if blocking else _ASYNC, options)
+
+
+async def pause_thread(seconds: float) -> None:
+    """Wait as a blocking store does: nothing else waits on this thread."""
+    time.sleep(seconds)  # noqa: ASYNC251 - that is the point
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How a driver's work runs and how its callers exclude one another."""
+
+    offload: Callable[[str], Offload]
+    lock: Callable[[float], Lock]
+    blocking: bool
+
+
+_ASYNC = Concurrency(Threads, TaskLock, blocking=False)
+_BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
+
+
+def _memory(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.memory import MemoryDriver
+    from holdfast.records.options import MemoryOptions
+
+    if location.host or location.path:
+        raise ConfigurationError(f"{location.redacted!r}: memory:// has no host and no path")
+    return MemoryDriver(how.lock, options_for(location, MemoryOptions(), options))
+
+
+def _sqlite(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.sql.sqlite import SQLiteDriver
+    from holdfast.records.options import SQLiteOptions
+
+    path = file_path(location)
+    if str(path) == ":memory:":
+        raise ConfigurationError("for records in memory use memory://")
+    return SQLiteDriver(path, options_for(location, SQLiteOptions(), options), how.offload)
+
+
+def _postgresql(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
+    from holdfast.records.drivers.sql.server_address import server_address
+    from holdfast.records.drivers.sql.server_driver import ServerDriver
+    from holdfast.records.options import PostgreSQLOptions
+
+    address = server_address(location, port=5432, user="postgres")
+    chosen = options_for(location, PostgreSQLOptions(), options)
+    return ServerDriver(PostgreSQLServer(address, chosen, blocking=how.blocking))
+
+
+def _mariadb(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.sql.mariadb import MariaDBServer
+    from holdfast.records.drivers.sql.server_address import server_address
+    from holdfast.records.drivers.sql.server_driver import ServerDriver
+    from holdfast.records.options import MariaDBOptions
+
+    address = server_address(location, port=3306, user="root")
+    chosen = options_for(location, MariaDBOptions(), options)
+    return ServerDriver(MariaDBServer(address, chosen, blocking=how.blocking))
+
+
+_BACKENDS: dict[str, Callable[[BackendURL, Concurrency, StoreOptions | None], Driver]] = {
+    "memory": _memory,
+    "mariadb": _mariadb,
+    "mysql": _mariadb,  # as MariaDB's servers are often named; MySQL's own are refused
+    "postgresql": _postgresql,
+    "sqlite": _sqlite,
+}

@@ -1,0 +1,326 @@
+"""What each verb does to a view: pure functions of rows, checked against every constraint."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar, assert_never, cast
+
+from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
+from holdfast.records.drivers.memory.index_walk import index_walk
+from holdfast.records.drivers.memory.layers import indexed_positions
+from holdfast.records.evaluate import changed, fits, mean, plus, sort
+from holdfast.records.hydration import copied_row, from_rows
+from holdfast.records.json_values import copy_json
+from holdfast.records.model import Model, model_of
+from holdfast.records.query import And, Column, Compare, In, Operator, Predicate
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holdfast.records.driver import AggregateQuery, Select, Update, Values
+    from holdfast.records.drivers.memory.layers import Layer, View
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Row
+    from holdfast.records.query import Aggregate
+
+E = TypeVar("E")
+
+
+class MemoryExecutor:
+    """The models' rows as one view shows them. Writes leave a part done when they raise."""
+
+    def __init__(
+        self,
+        view: View,
+        models: tuple[Model[object], ...],
+        base: dict[str, Layer],
+        numbers: dict[str, int],
+    ) -> None:
+        self.view = view
+        self._models = models
+        self._base = base
+        self._numbers = numbers
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def get(self, model: Model[E], key: object) -> E | None:
+        """See `Reader`."""
+        row = self.view.get(self._table(model), key)
+        return None if row is None else from_rows(model)((row,))[0]
+
+    def find(self, select: Select[E]) -> list[E]:
+        """See `Reader`."""
+        return from_rows(select.model)(self._select(select))
+
+    def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+        """See `Reader`."""
+        return [
+            tuple(_copy(row[column.spec.position], column.spec) for column in columns)
+            for row in self._select(select)
+        ]
+
+    def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        """See `Reader`."""
+        groups: dict[Values, list[Row]] = {} if query.by else {(): []}
+        for row in self._fitting(query.model, query.where):
+            group = tuple(row[column.spec.position] for column in query.by)
+            groups.setdefault(group, []).append(row)
+        return [
+            (*group, *(_figure(figure, groups[group]) for figure in query.aggregates))
+            for group in sorted(groups, key=_nulls_last)
+        ]
+
+    def _select(self, select: Select[E]) -> list[Row]:
+        model = cast("Model[object]", select.model)
+        walk = index_walk(model, select.where, select.order) if select.order else None
+        end = None if select.limit is None else select.offset + select.limit
+        if walk is None:
+            return sort(self._fitting(model, select.where), select.order)[select.offset : end]
+        holds = fits(select.where)
+        met = self.view.walk(
+            self._table(model),
+            walk.positions,
+            walk.low,
+            walk.high,
+            descending=walk.descending,
+        )
+        start = min(select.offset, sys.maxsize)
+        end = None if end is None else min(end, sys.maxsize)
+        return list(islice((row for _, row in met if holds(row)), start, end))
+
+    def _fitting(self, model: Model[E], where: Predicate) -> list[Row]:
+        holds = fits(where)
+        return [row for row in self._candidates(model, where) if holds(row)]
+
+    def _candidates(self, model: Model[E], where: Predicate) -> Iterable[Row]:
+        """Return rows among which are all that fit: by key or index where *where* allows it."""
+        table = self._table(model)
+        for part in where.parts if isinstance(where, And) else (where,):
+            match part:
+                case Compare(Column(_, spec), Operator.EQ, value):
+                    values: tuple[object, ...] = (value,)
+                case In(Column(_, spec), values):
+                    pass
+                case _:
+                    continue
+            if spec is model.key:
+                rows = (self.view.get(table, value) for value in dict.fromkeys(values))
+                return [row for row in rows if row is not None]
+            if (spec.position,) in indexed_positions(cast("Model[object]", model)):
+                return [
+                    row
+                    for value in dict.fromkeys(values)
+                    for row in self.view.lookup(table, (spec.position,), (value,))
+                ]
+        return self.view.rows(table)
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        """See `Writer`."""
+        results: list[Row | ConflictError] = []
+        for index, row in enumerate(rows):
+            try:
+                added = self._add(model, row, index if len(rows) > 1 else None)
+                results.append(copied_row(model, added))
+            except ConflictError as conflict:
+                if atomic:
+                    raise
+                results.append(conflict)
+        return results
+
+    def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        """See `Writer`."""
+        key = row[model.key.position]
+        stored = self.view.get(self._table(model), key)
+        if stored is None:
+            return None
+        if model.version is not None and stored[model.version.position] != expected:
+            return None
+        written = self._keeping(model, row, stored)
+        self._put(model, written, stored)
+        return from_rows(model)((written,))[0]
+
+    def patch(self, update: Update[E]) -> E | None:
+        """See `Writer`."""
+        rows = self._fitting(update.model, update.where)
+        if not rows:
+            return None
+        written = changed(rows[0], update.changes)
+        self._put(update.model, written, rows[0])
+        return from_rows(update.model)((written,))[0]
+
+    def update(self, update: Update[E]) -> int:
+        """See `Writer`."""
+        rows = self._fitting(update.model, update.where)
+        for row in rows:
+            self._put(update.model, changed(row, update.changes), row)
+        return len(rows)
+
+    def upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
+        written: list[Row] = []
+        created: list[bool] = []
+        for index, row in enumerate(rows):
+            stored = self._same(model, row, on)
+            created.append(stored is None)
+            at = index if len(rows) > 1 else None
+            if stored is None:
+                written.append(self._add(model, row, at))
+                continue
+            replaced = list(self._keeping(model, row, stored))
+            replaced[model.key.position] = stored[model.key.position]
+            if model.version is not None:
+                place = model.version.position
+                replaced[place] = cast("int", stored[place]) + 1
+            self._put(model, tuple(replaced), stored, at)
+            written.append(tuple(replaced))
+        return list(zip(from_rows(model)(written), created, strict=True))
+
+    def delete(self, model: Model[E], where: Predicate) -> int:
+        """See `Writer`."""
+        rows = self._fitting(model, where)
+        gone = self._remove(model, rows)
+        self._check_gone(gone)
+        return len(rows)
+
+    def _add(self, model: Model[E], row: Row, index: int | None) -> Row:
+        key = row[model.key.position]
+        table = self._table(model)
+        if model.key.role == "generated":
+            last = self._numbers.get(table, 0)
+            key = last + 1 if key is None else key
+            self._numbers[table] = max(last, cast("int", key))
+            row = (*row[: model.key.position], key, *row[model.key.position + 1 :])
+        if self.view.get(table, key) is not None:
+            raise DuplicateError(model.name, (model.key.name,), index)
+        self._put(model, row, None, index)
+        return row
+
+    def _put(self, model: Model[E], row: Row, stored: Row | None, index: int | None = None) -> None:
+        """Write *row* over *stored*, which is None for a new one."""
+        table = self._table(model)
+        key = row[model.key.position]
+        for unique in model.uniques:
+            places = tuple(model.by_name[name].position for name in unique)
+            values = tuple(row[place] for place in places)
+            if None in values:
+                continue
+            for other in self.view.lookup(table, places, values):
+                if other[model.key.position] != key:
+                    raise DuplicateError(model.name, unique, index)
+        for spec in model.references:
+            value = row[spec.position]
+            if value is None or (stored is not None and stored[spec.position] == value):
+                continue
+            target = _target(spec)
+            itself = target is model and value == key
+            if not itself and self.view.get(self._table(target), value) is None:
+                raise ForeignKeyError(model.name, (spec.name,), index)
+        self.view.write(table, key, row)
+
+    def _keeping(self, model: Model[E], row: Row, stored: Row) -> Row:
+        """Return *row* with the time of creation that *stored* has."""
+        if model.created_at is None:
+            return row
+        at = model.created_at.position
+        return (*row[:at], stored[at], *row[at + 1 :])
+
+    def _same(self, model: Model[E], row: Row, on: tuple[str, ...]) -> Row | None:
+        table = self._table(model)
+        if on == (model.key.name,):
+            return self.view.get(table, row[model.key.position])
+        places = tuple(model.by_name[name].position for name in on)
+        values = tuple(row[place] for place in places)
+        if None in values:
+            return None
+        return next(iter(self.view.lookup(table, places, values)), None)
+
+    def _remove(self, model: Model[E], rows: Sequence[Row]) -> list[tuple[Model[object], object]]:
+        """Delete *rows* and what goes with them; return what is gone, for `_check_gone`."""
+        gone: list[tuple[Model[object], object]] = []
+        waiting = [(cast("Model[object]", model), row) for row in rows]
+        while waiting:  # a chain of rows may be longer than calls can be deep
+            owner, row = waiting.pop()
+            key = row[owner.key.position]
+            if self.view.get(self._table(owner), key) is None:
+                continue  # gone with another one already
+            self.view.write(self._table(owner), key, None)
+            gone.append((owner, key))
+            for child, spec in self._pointing_at(owner):
+                assert spec.reference is not None
+                pointing = self.view.lookup(self._table(child), (spec.position,), (key,))
+                if spec.reference.on_delete == "cascade":
+                    waiting += [(child, other) for other in pointing]
+                elif spec.reference.on_delete == "set null":
+                    for other in pointing:
+                        nulled = (*other[: spec.position], None, *other[spec.position + 1 :])
+                        self._put(child, nulled, other)
+        return gone
+
+    def _check_gone(self, gone: list[tuple[Model[object], object]]) -> None:
+        for model, key in gone:
+            for child, spec in self._pointing_at(model):
+                if self.view.lookup(self._table(child), (spec.position,), (key,)):
+                    raise ForeignKeyError(child.name, (spec.name,))
+
+    def _pointing_at(self, model: Model[E]) -> list[tuple[Model[object], FieldSpec]]:
+        return [
+            (child, spec)
+            for child in self._models
+            for spec in child.references
+            if _target(spec) is model
+        ]
+
+    def _table(self, model: Model[E]) -> str:
+        if model.table not in self._base:
+            raise ConfigurationError(
+                f"{model.name} has no table {model.table!r} yet: call store.create_schema()"
+            )
+        return model.table
+
+
+def _target(spec: FieldSpec) -> Model[object]:
+    assert spec.reference is not None
+    return model_of(spec.reference.target())
+
+
+def _copy(value: object, spec: FieldSpec) -> object:
+    return copy_json(value) if spec.type.kind is Kind.JSON else value
+
+
+def _figure(figure: Aggregate, rows: list[Row]) -> object:
+    if figure.operand is None:
+        return len(rows)
+    at = figure.operand.spec.position
+    values = [row[at] for row in rows if row[at] is not None]
+    match figure.function:
+        case "count":
+            return len(values)
+        case "min":
+            return min(cast("list[int]", values), default=None)
+        case "max":
+            return max(cast("list[int]", values), default=None)
+        case "sum":
+            return _total(values) if values else None
+        case "avg":
+            return mean(_total(values), len(values)) if values else None
+        case _:
+            assert_never(figure.function)
+
+
+def _total(values: list[object]) -> object:
+    total = values[0]
+    for value in values[1:]:
+        total = plus(total, value)
+    return total
+
+
+def _nulls_last(group: Values) -> tuple[tuple[bool, object], ...]:
+    return tuple((value is None, 0 if value is None else value) for value in group)

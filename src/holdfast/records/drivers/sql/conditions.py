@@ -1,0 +1,236 @@
+"""Conditions as SQL: their shape and values in one walk, and on a miss the expression.
+
+A query's *shape* is all of it but the values: equal shapes have equal SQL. `walk` yields both the
+shape, which finds the compiled statement, and the values, in the order in which it met them;
+`condition` builds the SQL, with parameters numbered in that same order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+import sqlalchemy as sa
+
+from holdfast.records.query import (
+    After,
+    And,
+    Column,
+    Compare,
+    Everything,
+    In,
+    IsNull,
+    Match,
+    Not,
+    Operator,
+    Or,
+    Path,
+    expanded,
+    node,
+)
+from holdfast.records.text import fold_case
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.query import Operand, Predicate
+
+_GROUP = 400
+
+
+class ConditionBuilder:
+    """Turns conditions into shapes, values and expressions of one *dialect*."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._encoders: dict[FieldSpec, Codec] = {}
+
+    def encode(self, spec: FieldSpec, value: object) -> object:
+        """Return the database's value for the row value *value*."""
+        if value is None:
+            return None
+        try:
+            encode = self._encoders[spec]
+        except KeyError:
+            encode = self._encoders[spec] = self.dialect.encoder(spec)
+        return value if encode is None else encode(value)
+
+    def walk(self, predicate: Predicate, values: list[object]) -> Shape:
+        """Return the shape of *predicate*, and append its values in the order of the parts."""
+        match leaf := node(predicate):
+            case Compare(operand, how, value):
+                if _is_json(operand):
+                    shape, given = self.dialect.json_values(how, value)
+                    values.extend(given)
+                    return (Compare, how, operand, shape)
+                assert isinstance(operand, Column)
+                values.append(self.encode(operand.spec, value))
+                return (Compare, how, operand)
+            case In(operand, wanted):
+                return (In, operand, self._walk_values(operand, wanted, values))
+            case IsNull(operand):
+                return (IsNull, operand)
+            case Match(operand, part, text, ignore_case):
+                values.append(fold_case(text) if ignore_case else text)
+                return (Match, operand, part, ignore_case, not text)
+            case After(order, place):
+                if not self._is_row_comparison(leaf):
+                    return self.walk(expanded(leaf), values)
+                for by, value in zip(order, place, strict=True):
+                    assert isinstance(by.operand, Column)
+                    values.append(self.encode(by.operand.spec, value))
+                return (After, order)
+            case And(parts):
+                return (And, *(self.walk(part, values) for part in parts))
+            case Or(parts):
+                return (Or, *(self.walk(part, values) for part in parts))
+            case Not(part):
+                return (Not, self.walk(part, values))
+            case Everything():
+                return (Everything,)
+            case _:
+                assert_never(leaf)
+
+    def _walk_values(
+        self, operand: Operand, wanted: tuple[object, ...], values: list[object]
+    ) -> object:
+        """Append the values of an `In` and return what of them makes a difference to the SQL."""
+        if not wanted:
+            return 0
+        if _is_json(operand):
+            shapes: list[Shape] = []
+            for value in wanted:
+                shape, given = self.dialect.json_values(Operator.EQ, value)
+                values.extend(given)
+                shapes.append(shape)
+            return tuple(shapes)
+        assert isinstance(operand, Column)
+        encoded = [self.encode(operand.spec, value) for value in wanted]
+        listed = self.dialect.list_values(operand.spec, encoded)
+        values.extend(listed)
+        return len(listed)
+
+    def condition(
+        self, table: sa.Table, predicate: Predicate, parameters: Parameters, *, negate: bool = False
+    ) -> Expression:
+        """Return SQL that is true or false, never NULL, for *predicate* or its negation."""
+        match leaf := node(predicate):
+            case Everything():
+                return sa.false() if negate else sa.true()
+            case And(parts) | Or(parts):
+                built = [self.condition(table, part, parameters, negate=negate) for part in parts]
+                return _joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
+            case Not(part):
+                return self.condition(table, part, parameters, negate=not negate)
+            case After():
+                if not self._is_row_comparison(leaf):
+                    return self.condition(table, expanded(leaf), parameters, negate=negate)
+                beyond = _row_comparison(table, leaf, parameters)
+                return sa.not_(beyond) if negate else beyond
+            case IsNull(operand):
+                if isinstance(operand, Path):
+                    nowhere = self.dialect.path_is_null(_place(table, operand))
+                    return sa.not_(nowhere) if negate else nowhere
+                column = table.c[operand.name]
+                return column.is_not(None) if negate else column.is_(None)
+            case Compare(operand) | In(operand) | Match(operand):
+                holds = self._leaf(table, leaf, parameters)
+                if not negate:
+                    return holds
+                if isinstance(operand, Path):
+                    nowhere = self.dialect.path_is_null(_place(table, operand))
+                    return sa.or_(nowhere, sa.not_(holds))
+                if operand.spec.type.nullable:
+                    return sa.or_(table.c[operand.name].is_(None), sa.not_(holds))
+                return sa.not_(holds)
+            case _:
+                assert_never(leaf)
+
+    def _leaf(
+        self, table: sa.Table, leaf: Compare | In | Match, parameters: Parameters
+    ) -> Expression:
+        operand, dialect = leaf.operand, self.dialect
+        is_json = _is_json(operand)
+        place = _place(table, operand)
+        match leaf:
+            case Compare(_, how, value):
+                if is_json:
+                    return dialect.compare_json(place, how, value, parameters)
+                return _COMPARISONS[how](place[0], parameters.next())
+            case In(_, wanted):
+                if is_json:
+                    each = [
+                        dialect.compare_json(place, Operator.EQ, value, parameters)
+                        for value in wanted
+                    ]
+                    return sa.or_(sa.false(), *each)
+                if not wanted:
+                    return sa.false()
+                assert isinstance(operand, Column)
+                encoded = [self.encode(operand.spec, value) for value in wanted]
+                given = [parameters.next() for _ in dialect.list_values(operand.spec, encoded)]
+                return dialect.in_list(operand.spec, place[0], given)
+            case Match(_, part, text, ignore_case):
+                steps = place[1] if is_json else None
+                wanted_text = (parameters.next(), ignore_case, not text)
+                return dialect.match((place[0], steps), part, wanted_text)
+            case _:
+                assert_never(leaf)
+
+    def _is_row_comparison(self, after: After) -> bool:
+        """Tell whether to say it as (a, b) > (x, y), which an index on a and b may serve."""
+        columns = [by.operand for by in after.order]
+        return (
+            (self.dialect.compares_rows or len(columns) == 1)
+            and len({by.descending for by in after.order}) == 1
+            and all(
+                isinstance(column, Column) and not column.spec.type.nullable for column in columns
+            )
+        )
+
+
+_COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
+    Operator.EQ: lambda column, value: column == value,
+    Operator.LT: lambda column, value: column < value,
+    Operator.LE: lambda column, value: column <= value,
+    Operator.GT: lambda column, value: column > value,
+    Operator.GE: lambda column, value: column >= value,
+}
+
+
+def _is_json(operand: Operand) -> bool:
+    return isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON
+
+
+def _place(table: sa.Table, operand: Operand) -> tuple[Expression, Steps]:
+    match operand:
+        case Column(_, spec):
+            return table.c[spec.name], ()
+        case Path(column, steps):
+            return table.c[column.name], steps
+        case _:
+            assert_never(operand)
+
+
+def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Expression:
+    columns = [_place(table, by.operand)[0] for by in after.order]
+    values = [parameters.next() for _ in after.order]
+    descending = after.order[0].descending
+    if len(columns) == 1:
+        return columns[0] < values[0] if descending else columns[0] > values[0]
+    row, place = sa.tuple_(*columns), sa.tuple_(*values)
+    return row < place if descending else row > place
+
+
+def _joined(how: Callable[..., Expression], parts: list[Expression]) -> Expression:
+    """Return *parts* as one, in groups of groups: SQLite takes no list longer than 1000.
+
+    `IS TRUE` keeps a group apart, whose parentheses SQLAlchemy would leave out.
+    """
+    while len(parts) > _GROUP:
+        groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
+        parts = [how(*group).is_(sa.true()) for group in groups]
+    return how(*parts)

@@ -1,0 +1,1 @@
+"""Tables of classes that SQLAlchemy mapped, whose types and names are their own."""

@@ -1,0 +1,327 @@
+"""The text of a migration: Alembic's operations, in words that run on every database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any, Literal, assert_never, cast
+
+import sqlalchemy as sa
+from alembic.autogenerate import render_python_code
+from alembic.operations import ops
+
+from holdfast.records.drivers.sql.migrations.column_types import (
+    ColumnType,
+    VerbatimType,
+    from_source,
+)
+from holdfast.records.drivers.sql.migrations.target import limit_name
+from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of, named
+from holdfast.records.field_spec import MISSING
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.runtime.migration import MigrationContext
+
+    from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory, WrittenColumn
+    from holdfast.records.drivers.sql.migrations.target import Target
+    from holdfast.records.field_spec import FieldSpec
+
+
+class ScriptRenderer:
+    """ModelStatements operations that bring a database to *target*, and those that undo them."""
+
+    def __init__(self, target: Target, declared: ColumnHistory, context: MigrationContext) -> None:
+        self._target = target
+        self._declared = declared
+        self._context = context
+
+    def describe(self, changes: ops.UpgradeOps) -> None:
+        """Give what *changes* takes away the words that made it, where earlier files say them."""
+        for operation in _flat(changes.ops):
+            match operation:
+                case ops.AlterColumnOp():
+                    said = self._said(operation.table_name, operation.column_name)
+                    if said is not None:
+                        operation.existing_type = from_source(said.type)
+                        operation.existing_server_default = _default_of(said) or False
+                case ops.DropColumnOp():
+                    column = operation.to_column(self._context)
+                    self._describe_column(operation.table_name, column)
+                    operation._reverse = ops.AddColumnOp(operation.table_name, column)  # noqa: SLF001
+                case ops.DropTableOp():
+                    self._describe_table(operation)
+                case _:
+                    pass
+
+    def _describe_table(self, operation: ops.DropTableOp) -> None:
+        made = operation._reverse  # noqa: SLF001 - Alembic has no public way to it
+        if made is None:
+            return
+        table = operation.table_name
+        columns = [part for part in made.columns if isinstance(part, sa.Column)]
+        for column in columns:
+            self._describe_column(table, column)
+        if not all(isinstance(column.type, ColumnType) for column in columns):
+            return
+        operation.table_kw.update(TABLE_OPTIONS)
+        for part in made.columns:
+            if isinstance(part, sa.PrimaryKeyConstraint):
+                part.name = named("pk", table, [column.name for column in part.columns])
+        limits = [
+            (column.name, column.type.spec(column.name))
+            for column in columns
+            if isinstance(column.type, ColumnType)
+        ]
+        made.columns = [
+            *(part for part in made.columns if not isinstance(part, sa.CheckConstraint)),
+            *(
+                sa.CheckConstraint(condition, name=limit_name(table, name), info={"limit": True})
+                for name, spec in limits
+                if (condition := limit_of(spec)) is not None
+            ),
+        ]
+
+    def _describe_column(self, table: str, column: sa.Column[Any]) -> None:
+        said = self._said(table, column.name)
+        if said is not None:
+            column.type = from_source(said.type)
+            column.server_default = _default_of(said)
+            if column.autoincrement is False:
+                column.autoincrement = "auto"  # as it was written
+
+    def _said(self, table: str, column: str) -> WrittenColumn | None:
+        return self._declared.get(table, {}).get(column)
+
+    def body(self, operations: Sequence[ops.MigrateOperation]) -> str:
+        """Return the statements of a migration's function, indented for their place in it."""
+        lines: list[str] = []
+        late: list[str] = []
+        dropped = {each.table_name for each in operations if isinstance(each, ops.DropTableOp)}
+        for operation in operations:
+            if isinstance(operation, ops.DropTableOp):
+                lines += self._circles(operation)
+        for operation in operations:
+            if isinstance(operation, ops.ModifyTableOps):
+                if operation.table_name not in dropped:  # its indexes go with it
+                    lines += self._table(operation)
+            elif isinstance(operation, ops.CreateTableOp):
+                lines += self._new_table(operation, late)
+            else:
+                lines += self._render(operation)
+        # Before anything is changed, as MariaDB can't undo it.
+        refusals = [line for line in lines if line.startswith("operations.refuse_")]
+        rest = [line for line in lines if line not in refusals]
+        return "\n    ".join([*refusals, *rest, *late])
+
+    def _new_table(self, operation: ops.CreateTableOp, late: list[str]) -> list[str]:
+        for part in list(operation.columns):
+            if isinstance(part, sa.ForeignKeyConstraint) and part.use_alter:
+                operation.columns = [each for each in operation.columns if each is not part]
+                reference = ops.CreateForeignKeyOp.from_constraint(part)
+                reference.kw.pop("use_alter", None)
+                late += self._table(ops.ModifyTableOps(operation.table_name, [reference]))
+        call, *arguments, end = self._render(operation)
+        opening, _, name = call.partition("(")
+        return [f"{opening}(", *(f"    {line}" for line in (name, *arguments)), end]
+
+    def _circles(self, operation: ops.DropTableOp) -> list[str]:
+        """Drop first what keeps tables that point at each other from being dropped."""
+        parts = () if operation._reverse is None else operation._reverse.columns  # noqa: SLF001
+        table, lines = operation.table_name, list[str]()
+        for part in parts:
+            if isinstance(part, sa.ForeignKeyConstraint) and part.use_alter:
+                gone = ops.DropConstraintOp.from_constraint(part)
+                lines += self._table(ops.ModifyTableOps(table, [gone]))
+        return lines
+
+    def _table(self, operation: ops.ModifyTableOps) -> list[str]:
+        table = operation.table_name
+        parts = [each for each in operation.ops if isinstance(each, ops.MigrateOperation)]
+        # MariaDB keeps an index for as long as a reference needs it.
+        parts.sort(key=lambda each: not isinstance(each, ops.DropConstraintOp))
+        if all(isinstance(each, (ops.CreateIndexOp, ops.DropIndexOp)) for each in parts):
+            return [line for each in parts for line in self._render(each)]
+        before: list[str] = []
+        body: list[str] = []
+        gone = [each.column_name for each in parts if isinstance(each, ops.DropColumnOp)]
+        come = [each.column for each in parts if isinstance(each, ops.AddColumnOp)]
+        if gone and come:
+            before += _renaming(table, gone, [column.name for column in come])
+        for part in parts:
+            rendered = self._in_batch(table, part)
+            match part:
+                case ops.AddColumnOp():
+                    before += self._fill(table, part.column)
+                    rendered = self._in_batch(table, part)
+                    body += [*rendered, *_limit(table, part.column.name, part.column.type)]
+                case ops.DropColumnOp():
+                    gone_type = part.to_column(self._context).type
+                    body += [*_no_limit(table, part.column_name, gone_type), *rendered]
+                case ops.AlterColumnOp():
+                    before += [*self._require(table, part), *_change(table, part)]
+                    if part.modify_type is not None:
+                        body += _no_limit(table, part.column_name, part.existing_type)
+                    body += [*rendered, *_limit(table, part.column_name, part.modify_type)]
+                case _:
+                    body += rendered
+        options = self._target.tables[table].kwargs if table in self._target.tables else {}
+        kept = {name: value for name, value in options.items() if name.startswith("sqlite_")}
+        words = f", table_kwargs={kept!r}" if kept else ""
+        return [*before, f"with op.batch_alter_table({table!r}{words}) as batch_op:", *body]
+
+    def _fill(self, table: str, column: sa.Column[Any]) -> list[str]:
+        """Give a new column what the rows that are there will hold, or refuse them."""
+        if column.nullable or column.server_default is not None:
+            return []
+        spec = self._target.specs.get((table, column.name))
+        source = None if spec is None else _initial(spec)
+        if source is None:
+            return [f"operations.refuse_rows({table!r}, {column.name!r})"]
+        column.server_default = Initial(source)
+        return []
+
+    def _require(self, table: str, part: ops.AlterColumnOp) -> list[str]:
+        """Give the nulls of a column that takes none any more a value, or refuse them."""
+        if part.modify_nullable is not False:
+            return []
+        name = part.column_name
+        spec = self._target.specs.get((table, name))
+        source = None
+        if spec is not None and not spec.type.nullable and part.modify_type is None:
+            source = _initial(spec)
+        if source is None:
+            return [f"operations.refuse_nulls({table!r}, {name!r})"]
+        return [
+            f"# Rows where {table}.{name} is null get its default.",
+            f"operations.fill_nulls({table!r}, {name!r}, {source})",
+        ]
+
+    def _in_batch(self, table: str, part: ops.MigrateOperation) -> list[str]:
+        """Return the lines of *part* as they stand inside `with op.batch_alter_table(...)`."""
+        return self._render(ops.ModifyTableOps(table, [cast("Any", part)]))[1:]
+
+    def _render(self, operation: ops.MigrateOperation) -> list[str]:
+        text = render_python_code(
+            ops.UpgradeOps([cast("Any", operation)]),
+            render_as_batch=True,
+            render_item=_render_item,
+            migration_context=self._context,
+        )
+        lines = [line.rstrip() for line in dedent(f"    {text}").splitlines()]
+        return [line for line in lines if line and not line.startswith("# ###")]
+
+
+class Initial(sa.DefaultClause):
+    """The default of a new column, in the words of a migration's file."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__("")
+        self.source = source
+
+
+def _default_of(said: WrittenColumn) -> Initial | None:
+    return None if said.default is None else Initial(said.default)
+
+
+def _initial(spec: FieldSpec) -> str | None:
+    """Return the words for what rows that are there hold in a new field, None if nobody knows."""
+    declaration = spec.declaration
+    value: object
+    match spec.role:
+        case "version":
+            value = 1
+        case "created_at" | "updated_at":
+            return "operations.initial_value('datetime', 'now')"
+        case _ if declaration.default_factory in (dict, list):
+            value = declaration.default_factory()
+        case _ if declaration.default is MISSING or declaration.default is None:
+            return None
+        case _:
+            value = declaration.default
+    kind, bounds = spec.type.kind, spec.type.bounds
+    words = [repr(kind.value), repr(_written(kind, spec.to_row("", value)))]
+    if bounds.precision is not None:
+        words.append(f"digits={(bounds.precision, bounds.scale)!r}")
+    return f"operations.initial_value({', '.join(words)})"
+
+
+def _written(kind: Kind, value: Any) -> object:
+    """Return the form of a row value that `operations.initial_value` takes."""
+    match kind:
+        case Kind.TIMEDELTA:
+            return cast("timedelta", value) // timedelta(microseconds=1)
+        case Kind.BYTES:
+            return cast("bytes", value).hex()
+        case Kind.DECIMAL | Kind.DATETIME | Kind.DATE | Kind.TIME | Kind.UUID:
+            return str(value)
+        case Kind.BOOL | Kind.INT | Kind.FLOAT | Kind.STR | Kind.JSON:
+            return value
+        case _:
+            assert_never(kind)
+
+
+def _change(table: str, part: ops.AlterColumnOp) -> list[str]:
+    name, was, becomes = part.column_name, part.existing_type, part.modify_type
+    if becomes is None:
+        return []
+    lines = [
+        f"# See that the values of {table}.{name} survive:",
+        "# each database converts them in its own way, or refuses.",
+    ]
+    if not (isinstance(was, ColumnType) and isinstance(becomes, ColumnType)):
+        return lines
+    if (was.kind, was.digits) != (becomes.kind, becomes.digits):
+        words = f"{table!r}, {name!r}, {was.source}, {becomes.source}"
+        lines.append(f"operations.refuse_changed({words})")
+    return lines
+
+
+def _limit(table: str, column: str, kind: object) -> list[str]:
+    condition = limit_of(kind.spec(column)) if isinstance(kind, ColumnType) else None
+    if condition is None:
+        return []
+    return [
+        f"    operations.add_limit(batch_op, {condition!r}, name={limit_name(table, column)!r})"
+    ]
+
+
+def _no_limit(table: str, column: str, kind: object) -> list[str]:
+    if not isinstance(kind, ColumnType) or limit_of(kind.spec(column)) is None:
+        return []
+    return [f"    operations.drop_limit(batch_op, {limit_name(table, column)!r})"]
+
+
+def _renaming(table: str, gone: list[str], come: list[str]) -> list[str]:
+    return [
+        f"# {table} loses {', '.join(gone)} and gets {', '.join(come)}. Was one of them renamed?",
+        "# Nobody can tell from here. If so, the values are lost unless that pair makes room for",
+        "#     batch_op.alter_column('old', new_column_name='new')",
+    ]
+
+
+def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    match item:
+        case ColumnType() | VerbatimType():
+            return item.source
+        case Initial():
+            return item.source
+        case sa.PrimaryKeyConstraint() if kind == "primary_key":
+            columns = [repr(str(column.name)) for column in item.columns]
+            name = [f"name={str(item.name)!r}"] if item.name else []
+            return f"operations.primary_key({', '.join([*columns, *name])})"
+        case sa.CheckConstraint() if kind == "check" and item.info.get("limit"):
+            return f"operations.limit({str(item.sqltext)!r}, name={str(item.name)!r})"
+        case _:
+            return False
+
+
+def _flat(operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
+    for operation in operations:
+        if isinstance(operation, ops.OpContainer):
+            yield from _flat(operation.ops)
+        else:
+            yield operation

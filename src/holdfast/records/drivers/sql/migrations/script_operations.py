@@ -1,0 +1,186 @@
+"""What the files of migrations are written with, beside Alembic's `op` and SQLAlchemy's `sa`.
+
+Each name here gives what the database at hand needs, so that one file runs on all of them. Files
+that were written once must run forever: what is here is added to, and never changes its meaning.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic import op
+
+from holdfast.errors import ConfigurationError, ConflictError
+from holdfast.records.drivers.sql.migrations.column_types import DIALECTS, ColumnType
+from holdfast.records.drivers.sql.migrations.lossless_casts import survives
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from alembic.operations import BatchOperations
+
+__all__ = [
+    "add_limit",
+    "column_type",
+    "drop_limit",
+    "fill_nulls",
+    "initial_value",
+    "limit",
+    "primary_key",
+    "refuse_changed",
+    "refuse_nulls",
+    "refuse_rows",
+]
+
+
+def column_type(
+    kind: str, *, digits: tuple[int, int] | None = None, indexed: int | None = None
+) -> ColumnType:
+    """Return the column type for values of *kind*, such as "uuid", "datetime" or "str".
+
+    *digits* is (precision, scale) of a "decimal"; *indexed* the most that a "str" or "bytes" in a
+    key, a reference or an index may be long. Raises ConfigurationError for an unknown kind.
+    """
+    made = ColumnType(kind, digits=digits, indexed=indexed)
+    made.spec()
+    return made
+
+
+def primary_key(*columns: str, name: str | None = None) -> sa.PrimaryKeyConstraint:
+    """Return the primary key; without its name on SQLite, which else would not number keys."""
+    return sa.PrimaryKeyConstraint(*columns, name=None if _dialect() == "sqlite" else name)
+
+
+def limit(condition: str, *, name: str) -> sa.CheckConstraint:
+    """Return what SQLite has to be told to keep a number in bounds; other databases know."""
+    return sa.CheckConstraint(condition, name=name).ddl_if(dialect="sqlite")
+
+
+def add_limit(batch: BatchOperations, condition: str, *, name: str) -> None:
+    """Add to the table of *batch* what `limit` is in a new one."""
+    if _dialect() == "sqlite":
+        batch.create_check_constraint(name, sa.text(condition))
+
+
+def drop_limit(batch: BatchOperations, name: str) -> None:
+    """Drop what `limit` or `add_limit` made."""
+    if _dialect() == "sqlite":
+        batch.drop_constraint(name, type_="check")
+
+
+def initial_value(
+    kind: str, value: object, *, digits: tuple[int, int] | None = None
+) -> str | sa.TextClause:
+    """Return the default by which rows that are there get *value* in a new column.
+
+    It also lets a program write that does not know the column yet. Values that Python has no
+    literal for are given as text: a decimal, a datetime and a UUID as `str` writes them, bytes in
+    hexadecimal, a timedelta in microseconds. The datetime "now" is the time of the migration.
+    """
+    spec = column_type(kind, digits=digits).spec()
+    dialect = DIALECTS[_dialect()]
+    encode = dialect.encoder(spec)
+    row_value = _row_value(spec.type.kind, value, digits)
+    stored = row_value if encode is None else encode(row_value)
+    match stored:
+        case bytes():
+            bare = stored.hex()
+            return sa.text(f"'\\x{bare}'" if dialect.name == "postgresql" else f"X'{bare}'")
+        case bool():
+            return "1" if stored else "0"
+        case float():
+            return repr(stored)
+        case _:
+            return str(stored)
+
+
+def fill_nulls(table: str, column: str, value: str | sa.TextClause) -> None:
+    """Give the rows of *table* without a value in *column* the *value* of an `initial_value`."""
+    given: Any = value
+    if isinstance(value, str):
+        # In the text, as a default is: the database makes of it what the column is.
+        given = sa.bindparam(None, value, type_=sa.String(), literal_execute=True)
+    place: sa.ColumnClause[Any] = sa.column(column)
+    op.execute(sa.update(sa.table(table, place)).where(place.is_(None)).values({column: given}))
+
+
+def refuse_rows(table: str, column: str) -> None:
+    """Raise ConflictError when *table* has rows, which *column* would need a value for."""
+    if _told(f"{table} must have no rows: {column} has no default"):
+        return
+    found = sa.select(sa.exists(sa.select(sa.literal(1)).select_from(sa.table(table))))
+    if op.get_bind().scalar(found):
+        raise ConflictError(
+            f"{table} has rows, and its new column {column} is required and has no default: in "
+            "this migration's file add it as nullable, give the rows a value, then make it required"
+        )
+
+
+def refuse_nulls(table: str, column: str) -> None:
+    """Raise ConflictError when rows of *table* have no value in *column*, which is required."""
+    if _told(f"{table}.{column} must have no nulls: it becomes required and has no default"):
+        return
+    place: sa.ColumnClause[Any] = sa.column(column)
+    nulls = sa.select(sa.func.count()).select_from(sa.table(table, place)).where(place.is_(None))
+    count = op.get_bind().scalar(nulls)
+    if count:
+        raise ConflictError(
+            f"{table} has {count} {'row' if count == 1 else 'rows'} where {column} is null, and it "
+            "becomes required and has no default: give them a value, or do so in this migration's "
+            f"file, with operations.fill_nulls({table!r}, {column!r}, "
+            "operations.initial_value(...)) here"
+        )
+
+
+def refuse_changed(table: str, column: str, was: ColumnType, becomes: ColumnType) -> None:
+    """Raise ConflictError when a value of *column* would not stay what it is as *becomes*."""
+    change = f"{was.source} to {becomes.source}"
+    if _told(f"the values of {table}.{column} must survive the change from {change}"):
+        return
+    place: sa.ColumnClause[Any] = sa.column(column)
+    kept_as_is = survives(_dialect(), place, was, becomes)
+    lost = sa.select(place).select_from(sa.table(table)).where(place.is_not(None), ~kept_as_is)
+    for (value,) in op.get_bind().execute(lost.limit(1)):
+        raise ConflictError(
+            f"{table} has rows whose {column} does not survive the change from {change}, as "
+            f"{value!r:.80}: change them first, or fill a new column beside the old one"
+        )
+
+
+def _told(wanted: str) -> bool:
+    """Say in the SQL text, where rows can't be looked at, what they must be."""
+    context = op.get_context()
+    if context.as_sql:
+        context.impl.static_output(f"-- {wanted}")
+    return context.as_sql
+
+
+def _dialect() -> str:
+    name: str = op.get_context().dialect.name
+    if name not in DIALECTS:
+        raise ConfigurationError(f"migrations on {name}: known are {', '.join(DIALECTS)}")
+    return name
+
+
+def _row_value(kind: Kind, value: object, digits: tuple[int, int] | None) -> object:
+    match kind:
+        case Kind.DECIMAL:
+            assert digits is not None
+            return Decimal(str(value)).quantize(Decimal(1).scaleb(-digits[1]))
+        case Kind.DATETIME:
+            return datetime.now(UTC) if value == "now" else datetime.fromisoformat(str(value))
+        case Kind.DATE:
+            return date.fromisoformat(str(value))
+        case Kind.TIME:
+            return time.fromisoformat(str(value))
+        case Kind.TIMEDELTA:
+            return timedelta(microseconds=cast("int", value))
+        case Kind.UUID:
+            return UUID(str(value))
+        case Kind.BYTES:
+            return bytes.fromhex(str(value))
+        case Kind.BOOL | Kind.INT | Kind.FLOAT | Kind.STR | Kind.JSON:
+            return value

@@ -1,0 +1,102 @@
+"""The statements of a model whose shape never varies: by key, and whole rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+import sqlalchemy as sa
+
+from holdfast.records.drivers.sql.statement import compiled, parameter
+from holdfast.records.hydration import hydrator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect
+    from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.model import Model, Row
+
+E = TypeVar("E")
+
+
+class ModelStatements(Generic[E]):
+    """What is prepared for one model. A row's values are parameters p0, p1, ... by position."""
+
+    def __init__(self, model: Model[E], table: sa.Table, dialect: Dialect) -> None:
+        self._model = model
+        self._dialect = dialect
+        self._table = table
+        self._upserts: dict[tuple[str, ...], Statement] = {}
+        self._others: dict[object, Statement] = {}
+        key = table.c[model.key.name]
+        self.hydrate = hydrator(model, dialect.decoder)
+        self.encoders = [dialect.encoder(spec) for spec in model.fields]
+        self.encode = row_encoder(model, self.encoders)
+        self.encode_key = self.encoders[model.key.position]
+        """What turns a key into the database's; None where they are the same."""
+        self.get = self._compile(sa.select(*table.c).where(key == parameter(0)))
+        self.insert = self._compile(sa.insert(table).values(self._assignments()))
+        self.replace = self._compile(self._build_replace())
+
+    def upsert(self, on: tuple[str, ...]) -> Statement:
+        """Return the insertion that overwrites the row with the same *on* fields."""
+        statement = self._upserts.get(on)
+        if statement is None:
+            statement = self._upserts[on] = self._compile(
+                self._dialect.upsert(self._model, self._table, on)
+            )
+        return statement
+
+    def same(self, on: tuple[str, ...], *, but_key: bool = False) -> Statement:
+        """Return the search for a row with the same *on* fields, under another key if so asked."""
+        table = self._table
+        one: sa.ColumnElement[int] = sa.literal_column("1")
+        built = sa.select(one).select_from(table)
+        for name in on:
+            built = built.where(table.c[name] == parameter(self._model.by_name[name].position))
+        if but_key:
+            key = self._model.key
+            built = built.where(table.c[key.name] != parameter(key.position))
+        return self._compile(built)
+
+    def other(self, name: object, build: Callable[[], sa.ClauseElement]) -> Statement:
+        """Return what *build* builds, compiled once under *name*."""
+        statement = self._others.get(name)
+        if statement is None:
+            statement = self._others[name] = self._compile(build())
+        return statement
+
+    def _compile(self, built: sa.ClauseElement) -> Statement:
+        return compiled(built, self._dialect.compiler)
+
+    def _assignments(self) -> dict[str, sa.ColumnElement[object]]:
+        return {spec.name: parameter(spec.position) for spec in self._model.fields}
+
+    def _build_replace(self) -> sa.ClauseElement:
+        model, table = self._model, self._table
+        kept = {model.key.name, *([model.created_at.name] if model.created_at else [])}
+        written: dict[str, sa.ColumnElement[object]] = {
+            name: value for name, value in self._assignments().items() if name not in kept
+        } or {model.key.name: table.c[model.key.name]}
+        built = sa.update(table).values(written)
+        built = built.where(table.c[model.key.name] == parameter(model.key.position))
+        if model.version is not None:
+            built = built.where(table.c[model.version.name] == parameter(len(model.fields)))
+        return built.returning(*table.c) if self._dialect.returns_changed else built
+
+
+def row_encoder(model: Model[E], encoders: Sequence[Codec]) -> Callable[[Row], tuple[object, ...]]:
+    """Return a generated function from a row to its values as the database keeps them."""
+    scope: dict[str, object] = {}
+    parts: list[str] = []
+    for spec in model.fields:
+        value, function = f"v{spec.position}", encoders[spec.position]
+        if function is not None:
+            scope[f"e{spec.position}"] = function
+            parts.append(f"None if {value} is None else e{spec.position}({value})")
+        else:
+            parts.append(value)
+    names = ", ".join(f"v{spec.position}" for spec in model.fields)
+    source = f"def encode(row):\n    {names}, = row\n    return ({', '.join(parts)},)"
+    exec(source, scope)  # noqa: S102 - built from positions alone
+    return cast("Callable[[Row], tuple[object, ...]]", scope["encode"])

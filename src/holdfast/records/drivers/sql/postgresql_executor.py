@@ -1,0 +1,323 @@
+"""The verbs on PostgreSQL: its native writes, and which constraint refused one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from sqlalchemy.dialects import postgresql
+
+from holdfast.errors import ConflictError, SerializationError
+from holdfast.records.drivers.sql.conflict_lookup import conflict
+from holdfast.records.drivers.sql.failure import FailureKind
+from holdfast.records.drivers.sql.mapped_tables.constraint_names import constraint_names
+from holdfast.records.drivers.sql.server_executor import ServerExecutor
+from holdfast.records.drivers.sql.statement import parameter
+from holdfast.records.drivers.sql.tables import named
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import sqlalchemy as sa
+
+    from holdfast.records.driver import Update
+    from holdfast.records.drivers.sql.dialect import Codec
+    from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+    from holdfast.records.drivers.sql.server_connection import Copying
+    from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.model import Model, Row
+    from holdfast.records.query import Predicate
+
+E = TypeVar("E")
+T = TypeVar("T")
+
+_SEQUENCE = "pg_get_serial_sequence($1::text, $2::text)::regclass"
+_NUMBERS = 100  # that others gave in the moment between a number's making and its row
+_LAST_NUMBER = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
+
+
+class PostgreSQLExecutor(ServerExecutor):
+    """See `ServerExecutor`."""
+
+    guards_each_write = True
+
+    async def insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        """See `Writer`."""
+        insert = super().insert
+        return await self._numbering_on(model, rows, lambda: insert(model, rows, atomic=atomic))
+
+    async def upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
+        return await self._numbering_on(model, rows, lambda: self._upsert(model, rows, on))
+
+    async def _numbering_on(
+        self, model: Model[E], rows: Sequence[Row], work: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Do *work*, which stores *rows*; keys given there count as numbered by the store."""
+        key = model.key
+        given = [cast("int", row[key.position]) for row in rows if row[key.position] is not None]
+        if key.role != "generated" or not given:
+            return await work()
+
+        async def both() -> T:
+            await self._number_after(model, max(given))  # a later insert would meet the row
+            return await work()
+
+        return await self.written(both, several=True)
+
+    async def _number_after(self, model: Model[E], given: int) -> None:
+        """Keep the store from giving the numbers up to *given* again.
+
+        A sequence only goes up, so one that is past it already needs nothing. Else the table is
+        locked, as between looking and setting nobody else may take a number.
+        """
+        place = (f'"{model.table}"', model.key.name)
+        found = await self.fetch(model, f"SELECT {_LAST_NUMBER}", place)
+        if cast("int", found[0][0]) < given:
+            await self.command(f'LOCK TABLE "{model.table}" IN SHARE ROW EXCLUSIVE MODE')
+            highest = f"greatest($3::bigint, {_LAST_NUMBER})"
+            await self.fetch(model, f"SELECT setval({_SEQUENCE}, {highest})", (*place, given))
+
+    async def stored_one(self, model: Model[E], row: Row) -> Row:
+        """See `ServerExecutor`."""
+        prepared = self.of_model(model)
+        key = model.key
+        numbered = key.role == "generated" and row[key.position] is None
+        statement = self._numbered(model, None) if numbered else prepared.insert
+        values = statement.bind(prepared.encode(row))
+
+        if not numbered:
+
+            async def work() -> Row:
+                await self.execute_raw(statement.sql, values)
+                return row
+
+            return await self.written(work, several=False)
+        ((number,),) = await self._numbered_again(model, statement.sql, values)
+        return (*row[: key.position], number, *row[key.position + 1 :])
+
+    async def _numbered_again(
+        self, model: Model[E], sql: str, values: Sequence[object]
+    ) -> Sequence[Sequence[object]]:
+        """Run *sql*, which numbers a row; again when somebody gave that very number meanwhile."""
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self.fetch_raw(sql, values)
+
+        for _ in range(_NUMBERS):
+            try:
+                return await self.written(work, several=False)
+            except Exception as error:
+                of_key = ((model.key.name,), self.failure(error).constraint)
+                if of_key not in _constraints(model, FailureKind.DUPLICATE):
+                    raise
+        return await self.written(work, several=False)
+
+    async def insert_many(
+        self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
+    ) -> list[Row]:
+        """See `ServerExecutor`."""
+        at = model.key.position
+        if rows[0][at] is not None:
+            table = self.statements.tables[model.table]
+            names = [table.c[spec.name].name for spec in model.fields]
+            copying = cast("Copying", self.connection)
+            await self.watched(f"COPY {table.name}", copying.copy(table, names, encoded))
+            return list(rows)
+        statement = self._numbered_many(model)
+        columns = [list(column) for n, column in enumerate(zip(*encoded, strict=True)) if n != at]
+        found = sorted(cast("int", row[0]) for row in await self.fetch_raw(statement.sql, columns))
+        return [
+            (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, found, strict=True)
+        ]
+
+    def _numbered(self, model: Model[E], on: tuple[str, ...] | None) -> Statement:
+        """Return the insertion of a row without its key, or its upsert when *on* is there."""
+        statements = self.statements
+
+        def build() -> sa.ClauseElement:
+            table = statements.tables[model.table]
+            insert = postgresql.insert(table).values(
+                {
+                    spec.name: parameter(spec.position)
+                    for spec in model.fields
+                    if spec is not model.key
+                }
+            )
+            if on is None:
+                return insert.returning(table.c[model.key.name])
+            return cast("PostgreSQLDialect", statements.dialect).upsert_of(model, on, insert)
+
+        return self.of_model(model).other(("numbered", on), build)
+
+    def _numbered_many(self, model: Model[E]) -> Statement:
+        prepared, statements = self.of_model(model), self.statements
+
+        def build() -> sa.ClauseElement:
+            table = statements.tables[model.table]
+            dialect = cast("PostgreSQLDialect", statements.dialect)
+            insert = dialect.unnested(model, table, numbered=True)
+            return insert.returning(table.c[model.key.name])
+
+        return prepared.other("insert many, numbered", build)
+
+    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        """See `Writer`."""
+        prepared = self.of_model(model)
+        values = prepared.replace.bind([*prepared.encode(row), expected])
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self.fetch_raw(prepared.replace.sql, values)
+
+        try:
+            found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_row(model, error, row, None) from error
+        return prepared.hydrate(found)[0] if found else None
+
+    async def patch(self, update: Update[E]) -> E | None:
+        """See `Writer`."""
+        sql, values = self.statements.update(update, returning=True)
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self.fetch_raw(sql, values)
+
+        try:
+            found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_update(update, error) from error
+        return self.of_model(update.model).hydrate(found)[0] if found else None
+
+    async def _upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        if len(rows) == 1:
+            return [await self._upsert_one(model, rows[0], None, on)]
+
+        async def at_once() -> list[tuple[E, bool]]:
+            return await self._upsert_many(model, rows, on)
+
+        async def one_by_one() -> list[tuple[E, bool]]:
+            return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
+
+        places = [model.by_name[name].position for name in on]
+        keys = [tuple(row[place] for place in places) for row in rows]
+        numbered = model.key.role == "generated"
+        distinct = len(set(keys)) == len(keys) and not any(None in key for key in keys)
+        if distinct and not numbered:
+            return await self.together(model, at_once, one_by_one, several=False)
+        return await self.written(one_by_one, several=True)
+
+    async def _upsert_many(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        prepared, statements = self.of_model(model), self.statements
+
+        def build() -> sa.ClauseElement:
+            table = statements.tables[model.table]
+            dialect = cast("PostgreSQLDialect", statements.dialect)
+            return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=False))
+
+        statement = prepared.other(("upsert many", on), build)
+        found = await self.fetch_raw(statement.sql, _columns(prepared.encoders, rows))
+        places = [model.by_name[name].position for name in on]
+        by_fields = {tuple(row[place] for place in places): tuple(row) for row in found}
+        encoded = ([prepared.encoders[place] for place in places], places)
+        ordered = [by_fields[_encoded(row, *encoded)] for row in rows]
+        hydrated = prepared.hydrate(row[:-1] for row in ordered)
+        return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
+
+    async def _upsert_one(
+        self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
+    ) -> tuple[E, bool]:
+        prepared = self.of_model(model)
+        key = model.key
+        numbered = key.role == "generated" and row[key.position] is None
+        statement = self._numbered(model, on) if numbered else prepared.upsert(on)
+        values = statement.bind(prepared.encode(row))
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self.fetch_raw(statement.sql, values)
+
+        try:
+            if numbered:
+                found = await self._numbered_again(model, statement.sql, values)
+            else:
+                found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_row(model, error, row, index) from error
+        ((*stored, created),) = found
+        return prepared.hydrate((stored,))[0], created is True
+
+    async def _commit(self) -> None:
+        if await self.command("COMMIT") != "COMMIT":
+            raise SerializationError(
+                "postgresql: an earlier failure had ended the transaction; nothing was kept"
+            )
+
+    # --- what went wrong --------------------------------------------------------------------
+
+    async def refused_row(
+        self,
+        model: Model[E],
+        error: Exception,
+        row: Row,  # noqa: ARG002 - the server names the constraint
+        index: int | None,
+    ) -> Exception:
+        """See `ServerExecutor`."""
+        return self._refused(error, model, index)
+
+    async def refused_change(self, update: Update[E], error: Exception) -> Exception:
+        """See `ServerExecutor`."""
+        return self._refused(error, update.model, None)
+
+    async def refused_deletion(
+        self,
+        model: Model[E],
+        where: Predicate,  # noqa: ARG002 - the server names the constraint
+        error: Exception,
+    ) -> Exception:
+        """See `ServerExecutor`."""
+        return self._refused(error, model, None)
+
+    def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
+        failure = self.failure(error)
+        kind = failure.kind
+        if kind not in self.conflicts:
+            return self.error_of(error, model)
+        for known in self.statements.models:
+            for fields, constraint in _constraints(known, kind):
+                if constraint == failure.constraint:
+                    return conflict(kind, known, fields, index)
+        return conflict(kind, model, (), index)
+
+
+def _constraints(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ...], str]]:
+    """Return the fields and names of a model's constraints."""
+    if model.adapter is not None:
+        return constraint_names(model, kind)
+    if kind is FailureKind.FOREIGN_KEY:
+        return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
+    found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
+    return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
+
+
+def _columns(encoders: Sequence[Codec], rows: Sequence[Row]) -> list[list[object]]:
+    """Return the encoded values of *rows*, a list for each field."""
+    columns: list[list[object]] = []
+    for encode, column in zip(encoders, zip(*rows, strict=True), strict=True):
+        if encode is None:
+            columns.append(list(column))
+        else:
+            columns.append([None if value is None else encode(value) for value in column])
+    return columns
+
+
+def _encoded(row: Row, encoders: Sequence[Codec], places: Sequence[int]) -> tuple[object, ...]:
+    return tuple(
+        row[place] if encode is None else encode(row[place])
+        for encode, place in zip(encoders, places, strict=True)
+    )

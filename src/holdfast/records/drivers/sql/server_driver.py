@@ -1,0 +1,304 @@
+"""A driver for a database server: a pool of connections, and the sessions that use it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+
+from holdfast.errors import SerializationError, TransactionError, UnavailableError
+from holdfast.records.driver import TransactionOptions
+from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
+from holdfast.records.drivers.sql.mapped_tables.postgresql import mapped_dialect
+from holdfast.records.drivers.sql.pool import Pool
+from holdfast.records.drivers.sql.schema_inspection import (
+    found_tables,
+    inspection_query,
+    schema_differences,
+)
+from holdfast.records.drivers.sql.server_executor import ServerExecutor
+from holdfast.records.drivers.sql.server_reader import StatementLog
+from holdfast.records.drivers.sql.server_transaction import ServerTransaction
+from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
+from holdfast.records.session import VerbSession
+from holdfast.stats import Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    import sqlalchemy as sa
+
+    from holdfast.records.driver import StoreCapability
+    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.model import Model
+    from holdfast.records.options import PoolOptions
+    from holdfast.records.schema_diff import Difference
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_ATTEMPTS = 20  # of a call that is a transaction of its own and was undone by a clash
+_PAUSE = 0.002  # seconds before the first new attempt; then twice as long each time
+_LONGEST = 0.25
+
+
+class Server(Protocol):
+    """One kind of server, reached by one driver: what `ServerDriver` has to know of it."""
+
+    name: str
+    capabilities: frozenset[StoreCapability]
+    executor: type[ServerExecutor]
+    blocking: bool
+    shielded: bool
+    """Its driver can't be stopped within a statement without losing the connection."""
+
+    @property
+    def options(self) -> PoolOptions:
+        """What tunes it."""
+        ...
+
+    async def connect(self) -> ServerConnection:
+        """Return a new connection. Raises UnavailableError and ConfigurationError."""
+        ...
+
+    async def dialect(self, connection: ServerConnection) -> Dialect:
+        """Return the SQL that the server at the other end understands.
+
+        Raises ConfigurationError for a server that is too old.
+        """
+        ...
+
+    def execute_on(
+        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
+    ) -> ServerExecutor:
+        """Return an executor on *connection*."""
+        ...
+
+    def begin(self, options: TransactionOptions) -> Sequence[str]:
+        """Return the statements that begin such a transaction."""
+        ...
+
+    def creation(self, statements: StoreStatements) -> Sequence[str]:
+        """Return the statements that create what is missing of the tables."""
+        ...
+
+    def removal(self, statements: StoreStatements) -> Sequence[str]:
+        """Return the statements that drop the tables."""
+        ...
+
+
+class ServerDriver:
+    """Records on a database server."""
+
+    def __init__(self, server: Server) -> None:
+        server.options.check()
+        self.name = server.name
+        self.capabilities = server.capabilities
+        self.server = server
+        self._statements: StoreStatements | None = None
+        self._session: PooledSession | None = None
+
+    async def open(self, models: Sequence[Model[object]]) -> None:
+        """Connect. Raises UnavailableError, and ConfigurationError for a server not to be used."""
+        server, options = self.server, self.server.options
+        connection = await server.connect()
+        try:
+            dialect = mapped_dialect(await server.dialect(connection), models)
+            statements = statements_of(tuple(models), dialect)
+        except BaseException:
+            connection.abandon()
+            raise
+        log = StatementLog(echo=options.echo, slow=options.slow_statement)
+
+        async def connect() -> ServerExecutor:
+            return server.execute_on(await server.connect(), statements, log)
+
+        pool = Pool(connect, options, blocking=server.blocking, shielded=server.shielded)
+        await pool.adopt(server.execute_on(connection, statements, log))
+        self._statements = statements
+        self._session = PooledSession(pool, server)
+
+    async def close(self) -> None:
+        """Let go of all connections. Idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.pool.close()
+
+    def session(self) -> PooledSession:
+        """Return the session in which each call is its own transaction."""
+        if self._session is None:
+            raise TransactionError("the store is not open: use it in `async with`")
+        return self._session
+
+    async def begin(self, options: TransactionOptions) -> ServerTransaction:
+        """Begin a transaction, on a new connection when the first one turns out to be dead."""
+        pool = self.session().pool
+        await pool.decided()
+        statements = self.server.begin(options)
+        for fresh in (False, True):
+            executor = await pool.acquire(fresh=fresh)
+            try:
+                await pool.use(executor, executor.begin(statements))
+            except BaseException as error:
+                pool.failed(executor, error)
+                if fresh or not executor.lost or not isinstance(error, UnavailableError):
+                    raise
+            else:
+                return ServerTransaction(pool, executor, blocking=self.server.blocking)
+        raise AssertionError("unreachable: a fresh connection begins or raises")
+
+    async def probe(self) -> None:
+        """Run the least statement there is. Raises UnavailableError."""
+        await self.session().read(ServerExecutor.asked, "SELECT 1")
+
+    def stats(self) -> Stats:
+        """Return the pool's figures since the opening."""
+        pool = self.session().pool
+        return Stats(counters=pool.counters(), gauges=pool.gauges())
+
+    async def differences(self) -> list[Difference]:
+        """See `Verifiable`."""
+        statements = self._opened_statements
+        query = inspection_query(self.name, statements.tables)
+        found = found_tables(await self.session().read(ServerExecutor.asked, query))
+        return schema_differences(statements.tables, statements.dialect, found)
+
+    async def create_schema(self) -> None:
+        """Create what is missing: mapped classes' tables by their metadata, the others here."""
+        mapped, own = self._apart()
+        if mapped:
+            await self._by_metadata(mapped, lambda metadata: metadata.create_all)
+        await self._define(self.server.creation(own))
+
+    async def drop_schema(self) -> None:
+        """Drop all tables, with their rows."""
+        mapped, own = self._apart()
+        if own.tables:
+            await self._define(self.server.removal(own))
+        if mapped:
+            await self._by_metadata(mapped, lambda metadata: metadata.drop_all)
+
+    def _apart(self) -> tuple[list[sa.Table], StoreStatements]:
+        """Return the tables that mapped classes declare, and the statements of all others."""
+        statements = self._opened_statements
+        models = statements.models
+        own = StoreStatements((), statements.dialect)
+        own.tables = {
+            model.table: statements.tables[model.table] for model in models if model.adapter is None
+        }
+        return declared_tables(models), own
+
+    async def _by_metadata(
+        self, tables: list[sa.Table], verb: Callable[[sa.MetaData], Callable[..., None]]
+    ) -> None:
+        def work(connection: sa.Connection) -> None:
+            for metadata in dict.fromkeys(table.metadata for table in tables):
+                mine = [table for table in tables if table.metadata is metadata]
+                verb(metadata)(connection, tables=mine)
+
+        transaction = await self.begin(TransactionOptions())
+        try:
+            # What the server wants to be taken before its tables are changed.
+            nothing = StoreStatements((), self._opened_statements.dialect)
+            for text in self.server.creation(nothing):
+                await transaction.read(ServerExecutor.command, text)
+            borrowed = transaction.lend()
+            await borrowed.open()
+            await borrowed.run(work)
+            await borrowed.close()
+        except BaseException:
+            await transaction.rollback()
+            raise
+        await transaction.commit()
+
+    @property
+    def _opened_statements(self) -> StoreStatements:
+        self.session()
+        assert self._statements is not None
+        return self._statements
+
+    async def _define(self, texts: Sequence[str]) -> None:
+        async def work(executor: ServerExecutor) -> None:
+            async def all_of_them() -> None:
+                for text in texts:
+                    await executor.command(text)
+
+            await executor.written(all_of_them, several=True)
+
+        await self.session().write(work)
+
+
+class PooledSession(VerbSession[ServerExecutor]):
+    """Each call is a transaction of its own, on whichever connection is free."""
+
+    keeps_verbs = True
+
+    def __init__(self, pool: Pool, server: Server) -> None:
+        self.pool = pool
+        self.executor = server.executor
+        self._blocking = server.blocking
+
+    async def read(
+        self,
+        verb: Callable[Concatenate[ServerExecutor, P], Coroutine[object, object, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns; done again on a new connection when the first was dead."""
+        pool = self.pool
+        executor = await pool.acquire()
+        try:
+            result = await pool.use(executor, verb(executor, *args, **kwargs))
+        except BaseException as error:
+            pool.failed(executor, error)
+            if not executor.lost or not isinstance(error, UnavailableError):
+                raise
+        else:
+            pool.release(executor)
+            return result
+        return await self._once(True, verb, *args, **kwargs)
+
+    async def write(
+        self,
+        verb: Callable[Concatenate[ServerExecutor, P], Coroutine[object, object, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns; done again when it was undone by a clash, and only then."""
+        for attempt in range(_ATTEMPTS):
+            await self.pool.decided()
+            try:
+                return await self._once(False, verb, *args, **kwargs)
+            except SerializationError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            await self._pause(random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt)))  # noqa: S311
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _once(
+        self,
+        fresh: bool,
+        verb: Callable[Concatenate[ServerExecutor, P], Coroutine[object, object, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        pool = self.pool
+        executor = await pool.acquire(fresh=fresh)
+        try:
+            result = await pool.use(executor, verb(executor, *args, **kwargs))
+        except BaseException as error:
+            pool.failed(executor, error)
+            raise
+        pool.release(executor)
+        return result
+
+    async def _pause(self, seconds: float) -> None:
+        if self._blocking:
+            time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
+        else:
+            await asyncio.sleep(seconds)

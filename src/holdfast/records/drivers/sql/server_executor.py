@@ -1,0 +1,303 @@
+"""The verbs on one connection to a server, and the transactions that keep each of them whole."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from holdfast.errors import ConflictError, SerializationError, UnavailableError
+from holdfast.records.drivers.sql.conflict_lookup import overflow
+from holdfast.records.drivers.sql.failure import FailureKind, serialization_error
+from holdfast.records.drivers.sql.server_reader import ServerReader
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from holdfast.records.driver import Update
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_reader import StatementLog
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.model import Model, Row
+    from holdfast.records.query import Predicate
+
+E = TypeVar("E")
+T = TypeVar("T")
+Part: TypeAlias = "tuple[Sequence[Row], Sequence[Sequence[object]]]"
+"""Rows, and the same encoded."""
+
+
+class ServerExecutor(ServerReader):
+    """Reads and writes through one connection. What writes natively differs by database."""
+
+    conflicts: tuple[FailureKind, ...] = (FailureKind.DUPLICATE, FailureKind.FOREIGN_KEY)
+    """The failures that one of the rows is to blame for."""
+    guards_each_write = False
+    """A failed statement ends the transaction unless a savepoint stands before it."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        statements: StoreStatements,
+        log: StatementLog,
+    ) -> None:
+        super().__init__(connection, statements, log)
+        self.born = time.monotonic()
+        self.under_way: asyncio.Future[Any] | None = None
+        """The call that goes on after its caller was cancelled (see `Pool`)."""
+        self._guard_open = False
+
+    # --- transactions -----------------------------------------------------------------------
+
+    async def begin(self, statements: Sequence[str]) -> None:
+        """Begin a transaction by *statements*."""
+        await self.command(*statements)
+        self.in_transaction = True
+        self.undone = False
+        self._guard_open = False
+
+    async def commit(self) -> None:
+        """Raises SerializationError and UnavailableError; nothing was kept then, unless lost."""
+        if self.undone:
+            await self.rollback()
+            raise serialization_error(self.backend)
+        self.in_transaction = False
+        await self._commit()
+
+    async def rollback(self) -> None:
+        """Undo the transaction."""
+        self.in_transaction = self.undone = False
+        await self.command("ROLLBACK")
+
+    async def savepoint(self, depth: int) -> None:
+        """Open the savepoint of this *depth*."""
+        await self.command(f"SAVEPOINT holdfast_{depth}")
+        self._guard_open = False
+
+    async def release(self, depth: int) -> None:
+        """Close the savepoint of this *depth*; what was done since stays."""
+        await self.command(f"RELEASE SAVEPOINT holdfast_{depth}")
+        self._guard_open = False
+
+    async def rollback_to(self, depth: int) -> None:
+        """Close the savepoint of this *depth* and undo what was done since."""
+        await self.command(f"ROLLBACK TO SAVEPOINT holdfast_{depth}")
+        await self.command(f"RELEASE SAVEPOINT holdfast_{depth}")
+        self._guard_open = False
+
+    def intruded(self) -> None:
+        """Take note that a statement of somebody else's comes next on this connection.
+
+        Raises SerializationError where the transaction is undone already.
+        """
+        if self.undone:
+            raise serialization_error(self.backend)
+        self._guard_open = False  # it may be released with a savepoint of theirs
+
+    async def forget(self) -> None:
+        """Undo whatever a cancelled call may have left open; after this all is decided."""
+        self.under_way = None
+        try:
+            await self.rollback()
+        except UnavailableError:
+            self.lost = True
+            self.connection.abandon()
+
+    async def written(self, work: Callable[[], Awaitable[T]], *, several: bool) -> T:
+        """Do *work*, of one statement or *several*, whole or not at all.
+
+        Alone, one statement is whole by itself and several get a transaction. Inside a
+        transaction several get a savepoint. One statement gets one too where its failure would
+        end the transaction, as on PostgreSQL: this guard is not released but moves along, in the
+        same message as the next one, so that each write costs one short message more, not two.
+        """
+        if not self.in_transaction:
+            return await (self._alone(work) if several else work())
+        if several:
+            return await self._inside("holdfast_batch", work)
+        if not self.guards_each_write:
+            return await work()
+        renewed = ("RELEASE SAVEPOINT holdfast_guard",) if self._guard_open else ()
+        await self.command(*renewed, "SAVEPOINT holdfast_guard")
+        self._guard_open = True
+        try:
+            return await work()
+        except Exception as error:
+            if self._can_go_on(error):
+                await self.command("ROLLBACK TO SAVEPOINT holdfast_guard")
+            raise
+
+    async def _alone(self, work: Callable[[], Awaitable[T]]) -> T:
+        await self.begin(("BEGIN",))
+        try:
+            result = await work()
+        except Exception as error:
+            self.failure(error)  # which finds out whether it was lost
+            if not self.lost:
+                await self.rollback()
+            self.in_transaction = False
+            raise
+        await self.commit()
+        return result
+
+    async def _inside(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        await self.command(f"SAVEPOINT {name}")
+        self._guard_open = False
+        try:
+            result = await work()
+        except Exception as error:
+            if self._can_go_on(error):
+                await self.command(f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}")
+            self._guard_open = False
+            raise
+        await self.command(f"RELEASE SAVEPOINT {name}")
+        self._guard_open = False
+        return result
+
+    def _can_go_on(self, error: Exception) -> bool:
+        """Tell whether the transaction is still there after *error*."""
+        kind = self.failure(error).kind
+        gone = kind is FailureKind.SERIALIZATION or isinstance(error, SerializationError)
+        return not gone and not self.lost
+
+    async def _commit(self) -> None:
+        await self.command("COMMIT")
+
+    # --- writing ----------------------------------------------------------------------------
+
+    async def insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        """See `Writer`."""
+        if len(rows) == 1:
+            return [await self.insert_one(model, rows[0], None, atomic=atomic)]
+
+        async def one_by_one() -> list[Row | ConflictError]:
+            return [
+                await self.insert_one(model, row, index, atomic=atomic)
+                for index, row in enumerate(rows)
+            ]
+
+        at = model.key.position
+        if len({row[at] is None for row in rows}) > 1:  # keys given and keys to number
+            return await self.written(one_by_one, several=True)
+        parts = self.parts(model, rows)
+
+        async def at_once() -> list[Row | ConflictError]:
+            return [row for part in parts for row in await self.insert_many(model, *part)]
+
+        return await self.together(model, at_once, one_by_one, several=len(parts) > 1)
+
+    async def together(
+        self,
+        model: Model[E],
+        work: Callable[[], Awaitable[T]],
+        one_by_one: Callable[[], Awaitable[T]],
+        *,
+        several: bool,
+    ) -> T:
+        """Do *work*, of one statement or *several*, on many rows.
+
+        Where a row is refused, the server does not say which: then it is done again one by one.
+        """
+        try:
+            return await self.written(work, several=several)
+        except Exception as error:
+            if self.failure(error).kind not in self.conflicts:
+                raise self.error_of(error, model) from error
+        return await self.written(one_by_one, several=True)
+
+    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Part]:
+        """Return *rows* in parts of which each fits into a statement."""
+        encode = self.of_model(model).encode
+        return [(rows, [encode(row) for row in rows])]
+
+    async def insert_one(
+        self, model: Model[E], row: Row, index: int | None, *, atomic: bool
+    ) -> Row | ConflictError:
+        """Store one row, number *index* of a batch; return it, or what kept it out.
+
+        When *atomic*, that is raised.
+        """
+        try:
+            return await self.stored_one(model, row)
+        except Exception as error:
+            refused = await self.refused_row(model, error, row, index)
+            if atomic or not isinstance(refused, ConflictError):
+                raise refused from error
+            return refused
+
+    async def stored_one(self, model: Model[E], row: Row) -> Row:
+        """Store one row and return it with its key; a failure is the driver's."""
+        raise NotImplementedError
+
+    async def insert_many(
+        self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
+    ) -> list[Row]:
+        """Store rows of which all have keys, or none has; a failure is the driver's.
+
+        *encoded* are the same rows as the database takes their values.
+        """
+        raise NotImplementedError
+
+    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        """See `Writer`."""
+        raise NotImplementedError
+
+    async def patch(self, update: Update[E]) -> E | None:
+        """See `Writer`."""
+        raise NotImplementedError
+
+    async def upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
+        raise NotImplementedError
+
+    async def update(self, update: Update[E]) -> int:
+        """See `Writer`."""
+        sql, values = self.statements.update(update, returning=False)
+
+        async def work() -> int:
+            try:
+                return await self.execute_raw(sql, values)
+            except Exception as error:
+                raise await self.refused_update(update, error) from error
+
+        return await self.written(work, several=False)
+
+    async def delete(self, model: Model[E], where: Predicate) -> int:
+        """See `Writer`."""
+        sql, values = self.statements.delete(model, where)
+
+        async def work() -> int:
+            try:
+                return await self.execute_raw(sql, values)
+            except Exception as error:
+                raise await self.refused_deletion(model, where, error) from error
+
+        return await self.written(work, several=False)
+
+    # --- what was refused -------------------------------------------------------------------
+
+    async def refused_row(
+        self, model: Model[E], error: Exception, row: Row, index: int | None
+    ) -> Exception:
+        """Return what kept *row* out."""
+        raise NotImplementedError
+
+    async def refused_update(self, update: Update[E], error: Exception) -> Exception:
+        """Return what kept *update* from being made."""
+        if self.failure(error).kind is FailureKind.OVERFLOW:
+            return overflow(update)
+        return await self.refused_change(update, error)
+
+    async def refused_change(self, update: Update[E], error: Exception) -> Exception:
+        """Return what kept *update* from being made, where that was not the size of a sum."""
+        raise NotImplementedError
+
+    async def refused_deletion(
+        self, model: Model[E], where: Predicate, error: Exception
+    ) -> Exception:
+        """Return what kept the rows of *where* from being deleted."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""By which SQLAlchemy borrows the connection of a transaction, for statements and sessions."""

@@ -1,0 +1,219 @@
+"""SQLite connections: how they are opened and set up, and what runs on each of them.
+
+Under the async API a connection lives on a thread of its own, and `SQLiteConnection`'s plain
+methods run there: whoever awaits hands them to its `offload`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from holdfast.errors import ConflictError, LockTimeoutError
+from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
+from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
+from holdfast.records.drivers.sql.sqlite_functions import add_functions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from holdfast.offload import Lock, Offload
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.options import SQLiteOptions
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
+
+
+def connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.Connection:
+    """Open the file at *path*, created when missing. Raises StorageError, LockTimeoutError."""
+    try:
+        connection = sqlite3.connect(
+            path,
+            timeout=options.lock_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+    except sqlite3.Error as error:
+        raise sqlite_error(error) from error
+    try:
+        _set_up(connection, options, read_only=read_only)
+    except sqlite3.Error as error:
+        connection.close()
+        raise sqlite_error(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection, options: SQLiteOptions, *, read_only: bool) -> None:
+    deadline = time.monotonic() + options.lock_timeout
+    while True:
+        # Two processes that open a new file at once: SQLite refuses one of them at once.
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            failure = sqlite_failure(error)
+            if failure is None or failure.kind is not FailureKind.LOCK_TIMEOUT:
+                raise
+            if time.monotonic() > deadline:
+                raise LockTimeoutError("the database is held by another process") from error
+            time.sleep(_OPENING_PAUSE)
+    connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    add_functions(connection)
+
+
+class SQLiteConnection:
+    """A connection, the executor on it, and the *offload* where it lives.
+
+    Savepoints: SQLite undoes a failed statement alone and keeps the transaction, so none stands
+    in front of a write; only a batch has one around it (`SQLiteExecutor`). Those of the user are
+    named by their depth. A caller that is cancelled while one is opened never entered it, but the
+    statement may have run: `SQLiteTransaction.savepoint` then releases it, after that statement,
+    as the thread takes calls in their order.
+    """
+
+    executor: SQLiteExecutor
+    """What runs on it; there is one from `open` on."""
+
+    def __init__(self, offload: Offload) -> None:
+        self.offload = offload
+        self._open = False
+
+    async def open(
+        self,
+        path: Path,
+        options: SQLiteOptions,
+        statements: StoreStatements,
+        *,
+        read_only: bool,
+    ) -> None:
+        """Connect to the file at *path*. Raises StorageError, LockTimeoutError."""
+
+        def start() -> SQLiteExecutor:
+            return SQLiteExecutor(connect(path, options, read_only=read_only), statements)
+
+        self.executor = await self.offload.run(start)
+        self._open = True
+
+    async def close(self) -> None:
+        """Close the connection, and let its thread end. Idempotent."""
+        if self._open:
+            self._open = False
+            await self.offload.run(self.executor.connection.close)
+        self.offload.close()
+
+    # --- run where the connection lives -----------------------------------------------------
+
+    def begin(self, statement: str) -> None:
+        """Begin a transaction; a plain BEGIN takes its snapshot at once."""
+        self.execute(statement)
+        if statement == "BEGIN":
+            # A snapshot is taken at the first read, and this is it.
+            self.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+
+    def end(self, statement: str) -> None:
+        """COMMIT or ROLLBACK; a commit that fails leaves nothing."""
+        try:
+            self.execute(statement)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def alone(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, done as a transaction of its own."""
+        self.begin("BEGIN IMMEDIATE")
+        try:
+            result = verb(self.executor, *args, **kwargs)
+        except BaseException:
+            self.abandon()
+            raise
+        self.end("COMMIT")
+        return result
+
+    def single(
+        self,
+        verb: Callable[Concatenate[SQLiteExecutor, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what *verb* returns, of one statement at the most, which commits by itself.
+
+        A statement that is refused changed nothing. It is done again as a transaction, so that
+        nobody takes away what refused it before that is named.
+        """
+        with suppress(ConflictError):
+            return verb(self.executor, *args, **kwargs)
+        return self.alone(verb, *args, **kwargs)
+
+    def abandon(self) -> None:
+        """Undo the open transaction, if there is one."""
+        if self.executor.connection.in_transaction:
+            self.executor.connection.execute("ROLLBACK")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement without values; a failure is raised as Holdfast's error."""
+        try:
+            self.executor.connection.execute(statement)
+        except sqlite3.Error as error:
+            raise sqlite_error(error) from error
+
+
+class SQLiteWriter:
+    """The connection that writes, and the lock that gives it to one transaction at a time.
+
+    The lock is the process's own: a writer in another process is waited for by SQLite itself.
+    """
+
+    def __init__(self, connection: SQLiteConnection, lock: Lock) -> None:
+        self.connection = connection
+        self._lock = lock
+
+    async def begin(self) -> None:
+        """Begin a transaction. Raises LockTimeoutError; the lock is free then.
+
+        A caller that is cancelled does not know whether BEGIN ran: what it may have begun is
+        undone behind it on the thread, before whoever gets the lock next can use the connection.
+        """
+        await self._lock.acquire()
+        connection = self.connection
+        try:
+            await connection.offload.run(connection.begin, "BEGIN IMMEDIATE")
+        except BaseException:
+            connection.offload.post(connection.abandon)
+            self._lock.release()
+            raise
+
+    async def end(self, statement: str) -> None:
+        """End the transaction, by COMMIT or ROLLBACK, and let the next one begin."""
+        try:
+            await self.connection.offload.run(self.connection.end, statement)
+        finally:
+            self._lock.release()
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns, run where the connection lives, with the lock held."""
+        await self._lock.acquire()
+        try:
+            return await self.connection.offload.run(call, *args, **kwargs)
+        finally:
+            self._lock.release()

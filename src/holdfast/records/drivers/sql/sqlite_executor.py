@@ -1,0 +1,319 @@
+"""The verbs on one SQLite connection: plain functions, run where the connection lives."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from holdfast.errors import (
+    ConflictError,
+    DuplicateError,
+    ForeignKeyError,
+    SchemaMismatchError,
+    UnsupportedError,
+)
+from holdfast.records.drivers.sql.conflict_lookup import (
+    overflow,
+    pointers,
+    same_rows,
+    taken_values,
+    targets_of_row,
+    targets_of_update,
+    touched,
+)
+from holdfast.records.drivers.sql.dialect import decoded
+from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
+from holdfast.records.model import model_of
+from holdfast.records.schema_diff import Difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holdfast.records.driver import AggregateQuery, Select, Update, Values
+    from holdfast.records.drivers.sql.conflict_lookup import Question
+    from holdfast.records.drivers.sql.dialect import Codec
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.model import Model, Row
+    from holdfast.records.query import Column, Predicate
+
+E = TypeVar("E")
+
+
+class SQLiteExecutor:
+    """Reads and writes through *connection*. A multi-row write undoes itself when it raises."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        statements: StoreStatements,
+    ) -> None:
+        self.connection = connection
+        self._statements = statements
+        self._of_model = statements.of_model
+        self._execute = connection.execute
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def get(self, model: Model[E], key: object) -> E | None:
+        """See `Reader`."""
+        prepared = self._of_model(model)
+        encode = prepared.encode_key
+        try:
+            found = self._execute(
+                prepared.get.sql, (key if encode is None else encode(key),)
+            ).fetchall()
+        except sqlite3.Error as error:
+            self._fail(model, error)
+        return prepared.hydrate(found)[0] if found else None
+
+    def find(self, select: Select[E]) -> list[E]:
+        """See `Reader`."""
+        sql, values = self._statements.select(select)
+        try:
+            return self._of_model(select.model).hydrate(self._execute(sql, values))
+        except sqlite3.Error as error:
+            self._fail(select.model, error)
+
+    def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+        """See `Reader`."""
+        statement = self._statements.select(select, columns)
+        return self._decode(select.model, statement, self._statements.column_decoders(columns))
+
+    def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
+        """See `Reader`."""
+        statement = self._statements.aggregate(query)
+        return self._decode(query.model, statement, self._statements.figure_decoders(query))
+
+    def _decode(
+        self,
+        model: Model[E],
+        statement: tuple[str, Sequence[object]],
+        decoders: Sequence[Codec],
+    ) -> list[Values]:
+        try:
+            found = self._execute(*statement).fetchall()
+        except sqlite3.Error as error:
+            self._fail(model, error)
+        return decoded(found, decoders)
+
+    def asked(self, sql: str) -> list[tuple[object, ...]]:
+        """Return the rows of a query about the database itself."""
+        try:
+            return self._execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise sqlite_error(error) from error
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        """See `Writer`."""
+        if atomic and len(rows) > 1 and model.key.role != "generated":
+            with suppress(sqlite3.IntegrityError):
+                self._insert_all(model, rows)
+                return list(rows)
+            # One of them is refused: singly, it shows which.
+        results: list[Row | ConflictError] = []
+        prepared = self._of_model(model)
+        with self._undone_together(len(rows)):
+            for index, row in enumerate(rows):
+                encoded = prepared.encode(row)
+                try:
+                    cursor = self._execute(prepared.insert.sql, prepared.insert.bind(encoded))
+                except sqlite3.Error as error:
+                    at = index if len(rows) > 1 else None
+                    conflict = self._conflict_of_row(model, error, encoded, at)
+                    if atomic:
+                        raise conflict from error
+                    results.append(conflict)
+                else:
+                    key = model.key
+                    if key.role == "generated" and row[key.position] is None:
+                        row = (*row[: key.position], cursor.lastrowid, *row[key.position + 1 :])  # noqa: PLW2901
+                    results.append(row)
+        return results
+
+    def _insert_all(self, model: Model[E], rows: Sequence[Row]) -> None:
+        prepared = self._of_model(model)
+        bind, encode = prepared.insert.bind, prepared.encode
+        with self._undone_together(len(rows)):
+            try:
+                self.connection.executemany(
+                    prepared.insert.sql, [bind(encode(row)) for row in rows]
+                )
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                self._fail(model, error)
+
+    def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
+        """See `Writer`."""
+        prepared = self._of_model(model)
+        encoded = prepared.encode(row)
+        values = prepared.replace.bind([*encoded, expected])
+        try:
+            found = self._execute(prepared.replace.sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._conflict_of_row(model, error, encoded, None, stored=True) from error
+        return prepared.hydrate(found)[0] if found else None
+
+    def patch(self, update: Update[E]) -> E | None:
+        """See `Writer`."""
+        sql, values = self._statements.update(update, returning=True)
+        try:
+            found = self._execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._conflict_of_update(update, error) from error
+        return self._of_model(update.model).hydrate(found)[0] if found else None
+
+    def update(self, update: Update[E]) -> int:
+        """See `Writer`."""
+        sql, values = self._statements.update(update, returning=False)
+        try:
+            return self._execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise self._conflict_of_update(update, error) from error
+
+    def upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
+        """See `Writer`."""
+        prepared = self._of_model(model)
+        statement = prepared.upsert(on)
+        unversioned = None if model.version is not None else prepared.same(on)
+        found: list[tuple[object, ...]] = []
+        created: list[bool] = []
+        with self._undone_together(len(rows)):
+            for index, row in enumerate(rows):
+                encoded = prepared.encode(row)
+                try:
+                    if unversioned is not None:
+                        same = unversioned.sql, unversioned.bind(encoded)
+                        created.append(not self._any(same))
+                    found += self._execute(statement.sql, statement.bind(encoded)).fetchall()
+                except sqlite3.Error as error:
+                    at = index if len(rows) > 1 else None
+                    raise self._conflict_of_row(model, error, encoded, at, on=on) from error
+        if model.version is not None:
+            created = [row[model.version.position] == 1 for row in found]
+        return list(zip(prepared.hydrate(found), created, strict=True))
+
+    def delete(self, model: Model[E], where: Predicate) -> int:
+        """See `Writer`."""
+        sql, values = self._statements.delete(model, where)
+        try:
+            return self._execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            kind = _kind(error)
+            if kind in (FailureKind.FOREIGN_KEY, FailureKind.TRIGGER):
+                raise self._still_pointed_at(model, where) from error
+            if kind is FailureKind.STATEMENT and self._cascades(model):
+                raise UnsupportedError("a cascade of more than 1,000 levels", "sqlite") from error
+            self._fail(model, error)
+
+    def _cascades(self, model: Model[E]) -> bool:
+        """Whether rows go with those of *model*; not where the failure has another reason."""
+        pointing = (
+            spec.reference for child in self._statements.models for spec in child.references
+        )
+        return not self._lacking(model) and any(
+            reference is not None
+            and reference.on_delete == "cascade"
+            and model_of(reference.target()) is model
+            for reference in pointing
+        )
+
+    @contextmanager
+    def _undone_together(self, count: int) -> Iterator[None]:
+        """Make *count* statements one; inside a transaction the rest of it stays as it is."""
+        if count < 2:
+            yield
+            return
+        self._execute("SAVEPOINT holdfast_batch")
+        try:
+            yield
+        except BaseException:
+            if self.connection.in_transaction:
+                self._execute("ROLLBACK TO holdfast_batch")
+                self._execute("RELEASE holdfast_batch")
+            raise
+        self._execute("RELEASE holdfast_batch")
+
+    def _any(self, question: Question) -> bool:
+        return self._execute(*question).fetchone() is not None
+
+    # --- what went wrong --------------------------------------------------------------------
+
+    def _fail(self, model: Model[E], error: sqlite3.Error) -> NoReturn:
+        """Raise the error of Holdfast's that *error* is; a bug's is raised as it is."""
+        if _kind(error) is FailureKind.STATEMENT and (lacking := self._lacking(model)):
+            raise SchemaMismatchError("the sqlite database", tuple(map(str, lacking))) from error
+        raise sqlite_error(error) from error
+
+    def _lacking(self, model: Model[E]) -> list[Difference]:
+        """Return what the statements about *model* name and the database has not."""
+        found = self._execute("SELECT name FROM pragma_table_xinfo(?)", (model.table,))
+        names = {name for (name,) in found}
+        if not names:
+            return [Difference("missing table", model.table)]
+        return [
+            Difference("missing column", model.table, column.name)
+            for column in self._statements.tables[model.table].columns
+            if column.name not in names
+        ]
+
+    def _conflict_of_row(
+        self,
+        model: Model[E],
+        error: sqlite3.Error,
+        encoded: Sequence[object],
+        index: int | None,
+        *,
+        stored: bool = False,
+        on: tuple[str, ...] = (),
+    ) -> ConflictError:
+        """Return what kept the row *encoded* out; *stored* when it replaces one under its key."""
+        kind = _kind(error)
+        if kind is FailureKind.DUPLICATE:
+            for unique, question in same_rows(
+                self._statements, model, encoded, stored=stored, on=on
+            ):
+                if self._any(question):
+                    return DuplicateError(model.name, unique, index)
+            return DuplicateError(model.name, (), index)
+        if kind is FailureKind.FOREIGN_KEY:
+            for reference, question in targets_of_row(self._statements, model, encoded):
+                if not self._any(question):
+                    return ForeignKeyError(model.name, reference, index)
+        return self._fail(model, error)
+
+    def _conflict_of_update(self, update: Update[E], error: sqlite3.Error) -> Exception:
+        kind = _kind(error)
+        name = update.model.name
+        if kind is FailureKind.DUPLICATE:
+            unique = touched(update)
+            if len(unique) != 1:
+                asked = taken_values(self._statements, update)
+                unique = [each for each, question in asked if self._any(question)]
+            return DuplicateError(name, unique[0] if unique else ())
+        if kind is FailureKind.FOREIGN_KEY:
+            for reference, question in targets_of_update(self._statements, update):
+                if not self._any(question):
+                    return ForeignKeyError(name, reference)
+        if kind is FailureKind.OVERFLOW:
+            return overflow(update)
+        return self._fail(update.model, error)
+
+    def _still_pointed_at(self, model: Model[E], where: Predicate) -> ForeignKeyError:
+        """Return which reference keeps the rows of *where* from being deleted."""
+        for child, reference, question in pointers(self._statements, model, where):
+            if self._any(question):
+                return ForeignKeyError(child.name, reference)
+        return ForeignKeyError(model.name, ())
+
+
+def _kind(error: sqlite3.Error) -> FailureKind:
+    failure = sqlite_failure(error)
+    return FailureKind.UNKNOWN if failure is None else failure.kind

@@ -1,0 +1,116 @@
+"""The functions that SQLite's statements call: JSON, case, and sums that are exact.
+
+SQLite has no word of its own for what they do, or does it otherwise than the rules say.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import orjson
+
+from holdfast.records.evaluate import follow, in_json_order, matches
+from holdfast.records.json_values import json_equal
+from holdfast.records.query import Operator, Part
+from holdfast.records.text import fold_case
+from holdfast.records.value import EXACT
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Let the statements of *connection* call them."""
+    for name, arity, function in _FUNCTIONS:
+        connection.create_function(name, arity, function, deterministic=True)
+
+
+def _follow(text: str | None, steps: str) -> str | None:
+    if text is None:
+        return None
+    found = follow(orjson.loads(text), tuple(orjson.loads(steps)))
+    return None if found is None else orjson.dumps(found).decode()
+
+
+def _compare(text: str | None, how: str, wanted: str) -> bool:
+    if text is None:
+        return False
+    found, value = orjson.loads(text), orjson.loads(wanted)
+    if how == Operator.EQ.value:
+        return json_equal(found, value)
+    return in_json_order(Operator(how), found, value)
+
+
+def _match(text: str | None, part: str, wanted: str, ignore_case: int) -> bool:
+    return text is not None and matches(
+        orjson.loads(text), Part(part), wanted, ignore_case=bool(ignore_case)
+    )
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else fold_case(text)
+
+
+def _add(
+    kind: str, stored: str | float | None, amount: str | float, precision: int, scale: int
+) -> str | float | None:
+    return None if stored is None else _added(kind, stored, amount, precision, scale)
+
+
+def _span(text: str | None) -> int | None:
+    """Return the microseconds of an Interval as SQLAlchemy keeps it: a moment after 1970."""
+    return None if text is None else (_moment(text) - _EPOCH) // _MICROSECOND
+
+
+def _added(
+    kind: str, stored: str | float, amount: str | float, precision: int, scale: int
+) -> str | float:
+    """Return *stored* and *amount* together, in the form that a mapped column keeps.
+
+    *precision* is in bits for ints, in digits for decimals. Raises OverflowError when the sum is
+    more than the field holds.
+    """
+    match kind:
+        case "timedelta":
+            total = _moment(stored) + (_moment(amount) - _EPOCH)
+            return total.isoformat(" ", "microseconds")[:26]
+        case "decimal":
+            whole = _exactly(stored, scale) + _exactly(amount, scale)
+            if abs(whole) >= Decimal(10) ** (precision - scale):
+                raise OverflowError(f"more than {precision} digits")
+            return float(whole)
+        case "int":
+            found = int(stored) + int(amount)
+            if not -(2 ** (precision - 1)) <= found < 2 ** (precision - 1):
+                raise OverflowError(f"more than {precision} bits")
+            return found
+        case _:
+            real = float(stored) + float(amount)
+            if not math.isfinite(real):
+                raise OverflowError("more than a float holds")
+            return real
+
+
+def _moment(text: str | float) -> datetime:
+    return datetime.fromisoformat(f"{text}+00:00")
+
+
+def _exactly(value: str | float, scale: int) -> Decimal:
+    return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-scale), context=EXACT)
+
+
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | float | None]], ...] = (
+    ("holdfast_follow", 2, _follow),
+    ("holdfast_compare", 3, _compare),
+    ("holdfast_match", 4, _match),
+    ("holdfast_fold", 1, _fold),
+    ("holdfast_add", 5, _add),
+    ("holdfast_span", 1, _span),
+)

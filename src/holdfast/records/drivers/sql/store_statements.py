@@ -1,0 +1,227 @@
+"""The statements of a store: built by SQLAlchemy once per query shape, then text and values.
+
+One walk over a query yields its shape, which finds the compiled statement, and its values (see
+`conditions.py`); on a miss a second walk builds the SQL.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
+
+import sqlalchemy as sa
+
+from holdfast.records.drivers.sql.conditions import ConditionBuilder
+from holdfast.records.drivers.sql.model_statements import ModelStatements
+from holdfast.records.drivers.sql.statement import Parameters, compiled
+from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.query import Column, Increment, Order, SetTo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast.records.driver import AggregateQuery, Select, Update
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
+    from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
+    from holdfast.records.query import Aggregate, Change, Predicate
+
+E = TypeVar("E")
+
+_SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
+
+
+@lru_cache(maxsize=8)
+def statements_of(models: tuple[Model[object], ...], dialect: Dialect) -> StoreStatements:
+    """Return the statements for *models*: the same ones for each store of the same entities."""
+    return StoreStatements(models, dialect)
+
+
+class ModelLookup(Protocol):
+    """Finds what is prepared for a model."""
+
+    def __call__(self, model: Model[E], /) -> ModelStatements[E]:
+        """Return the statements of *model*, which is one of the store's."""
+        ...
+
+
+class _Prepared(dict["Model[object]", "ModelStatements[object]"]):
+    """The statements of each model, made at their first use."""
+
+    def __init__(self, tables: dict[str, sa.Table], dialect: Dialect) -> None:
+        super().__init__()
+        self._tables = tables
+        self._dialect = dialect
+
+    def __missing__(self, model: Model[object]) -> ModelStatements[object]:
+        made = self[model] = ModelStatements(model, self._tables[model.table], self._dialect)
+        return made
+
+
+class StoreStatements:
+    """The statements for some models in one dialect, compiled at their first use.
+
+    Any number of stores and threads may share them.
+    """
+
+    def __init__(self, models: tuple[Model[object], ...], dialect: Dialect) -> None:
+        self.models = models
+        self.tables = build_tables(models, dialect)
+        self.dialect = dialect
+        self.of_model = cast("ModelLookup", _Prepared(self.tables, dialect).__getitem__)
+        self._conditions = ConditionBuilder(dialect)
+        self._compiled: dict[Shape, Statement] = {}
+
+    def encode(self, spec: FieldSpec, value: object) -> object:
+        """Return the database's value for the row value *value*."""
+        return self._conditions.encode(spec, value)
+
+    def select(
+        self, select: Select[E], columns: tuple[Column, ...] | None = None
+    ) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for *select*: all fields, or *columns*."""
+        values: list[object] = []
+        specs = select.model.fields if columns is None else [column.spec for column in columns]
+        shape = (
+            "select",
+            select.model.table,
+            None if columns is None else tuple(specs),
+            self._conditions.walk(select.where, values),
+            tuple((by.operand, by.descending, by.first) for by in select.order),
+            windowed := select.limit is not None or select.offset > 0,
+        )
+        if windowed:
+            values += (
+                self.dialect.no_limit if select.limit is None else select.limit,
+                select.offset,
+            )
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            built = sa.select(*(table.c[spec.name] for spec in specs))
+            built = built.where(self._conditions.condition(table, select.where, parameters))
+            built = built.order_by(*self._order(table, select.order))
+            if windowed:
+                built = built.limit(parameters.next()).offset(parameters.next())
+            return built
+
+        return self._statement(shape, select.model, build, values)
+
+    def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for *query*, a row for each group, in their order."""
+        values: list[object] = []
+        shape = (
+            "aggregate",
+            query.model.table,
+            query.aggregates,
+            query.by,
+            self._conditions.walk(query.where, values),
+        )
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            by = [table.c[column.name] for column in query.by]
+            made = [self._figure(table, figure) for figure in query.aggregates]
+            condition = self._conditions.condition(table, query.where, parameters)
+            built = sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
+            return built.order_by(*self._order(table, [Order(column) for column in query.by]))
+
+        return self._statement(shape, query.model, build, values)
+
+    def column_decoders(self, columns: Sequence[Column]) -> list[Codec]:
+        """Return what decodes the values of `select` for *columns*."""
+        return [self.dialect.decoder(column.spec) for column in columns]
+
+    def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
+        """Return what decodes the values of `aggregate` for *query*."""
+        decoders = [self.dialect.figure_decoder(figure) for figure in query.aggregates]
+        return [*self.column_decoders(query.by), *decoders]
+
+    def update(self, update: Update[E], *, returning: bool) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for *update*; *returning* the rows that it changed."""
+        values: list[object] = []
+        changes: list[object] = []
+        for change in update.changes:
+            spec = change.column.spec
+            match change:
+                case SetTo(_, value):
+                    changes.append((spec, "set"))
+                    values.append(self._conditions.encode(spec, value))
+                case Increment(_, amount):
+                    changes.append((spec, "add"))
+                    values.append(self._conditions.encode(spec, amount))
+                case _:
+                    assert_never(change)
+        shape = (
+            "update",
+            update.model.table,
+            returning,
+            tuple(changes),
+            self._conditions.walk(update.where, values),
+        )
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            assignments = {
+                change.column.name: self._assignment(table, change, parameters)
+                for change in update.changes
+            }
+            built = sa.update(table).values(assignments)
+            built = built.where(self._conditions.condition(table, update.where, parameters))
+            return built.returning(*table.c) if returning else built
+
+        return self._statement(shape, update.model, build, values)
+
+    def delete(self, model: Model[E], where: Predicate) -> tuple[str, Sequence[object]]:
+        """Return SQL and values that delete the rows of *model* that fit *where*."""
+        values: list[object] = []
+        shape = ("delete", model.table, self._conditions.walk(where, values))
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            return sa.delete(table).where(self._conditions.condition(table, where, parameters))
+
+        return self._statement(shape, model, build, values)
+
+    def compile(self, built: sa.ClauseElement) -> Statement:
+        """Return *built* as this dialect's text."""
+        return compiled(built, self.dialect.compiler)
+
+    def _statement(
+        self,
+        shape: Shape,
+        model: Model[E],
+        build: Callable[[sa.Table, Parameters], sa.ClauseElement],
+        values: list[object],
+    ) -> tuple[str, Sequence[object]]:
+        statement = self._compiled.get(shape)
+        if statement is None:
+            if len(self._compiled) >= _SHAPES:
+                self._compiled.clear()
+            statement = self.compile(build(self.tables[model.table], Parameters()))
+            self._compiled[shape] = statement
+        return statement.sql, statement.bind(values)
+
+    def _order(self, table: sa.Table, order: Sequence[Order]) -> list[Expression]:
+        found: list[Expression] = []
+        for by in order:
+            assert isinstance(by.operand, Column)
+            spec = by.operand.spec
+            column = table.c[spec.name]
+            found += self.dialect.order(by, column, nullable=spec.type.nullable)
+        return found
+
+    def _figure(self, table: sa.Table, figure: Aggregate) -> Expression:
+        if figure.operand is None:
+            return sa.func.count()
+        column = table.c[figure.operand.name]
+        if figure.function == "count":
+            return sa.func.count(column)
+        return self.dialect.figure(figure, column)
+
+    def _assignment(self, table: sa.Table, change: Change, parameters: Parameters) -> Expression:
+        match change:
+            case SetTo():
+                return parameters.next()
+            case Increment(column, _):
+                stored = table.c[column.name]
+                return self.dialect.increased(column.spec, stored, parameters.next())
+            case _:
+                assert_never(change)

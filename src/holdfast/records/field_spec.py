@@ -1,0 +1,101 @@
+"""What is known of one field: how it was declared, and how its values become row values."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.records.text import ValueRejected
+from holdfast.records.value import Bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.records.value import ValueType
+
+OnDelete = Literal["restrict", "cascade", "set null"]
+Role = Literal["plain", "key", "generated", "version", "created_at", "updated_at"]
+INDEXED_TEXT_LENGTH = 255
+
+
+class _Missing(enum.Enum):
+    MISSING = "no default"
+
+
+MISSING = _Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a specifier said, before the entity's class is made."""
+
+    role: Role = "plain"
+    default: object = MISSING
+    default_factory: Callable[[], object] | None = None
+    bounds: Bounds = Bounds()  # noqa: RUF009 - it is frozen
+    unique: bool = False
+    target: type | str | None = None
+    on_delete: OnDelete = "restrict"
+
+    def __post_init__(self) -> None:
+        if self.default is not MISSING and self.default_factory is not None:
+            raise ConfigurationError("a field takes default or default_factory, not both")
+        if isinstance(self.default, (list, dict, set, bytearray)):
+            raise ConfigurationError(
+                f"default={self.default!r} would be shared by all entities; use default_factory"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key: the field holds the key of a *target*."""
+
+    target: Callable[[], type]
+    on_delete: OnDelete
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldSpec:
+    """A field as declared and resolved; *position* is its place in a row.
+
+    *native_column* is the column that an adapted class has of its own, for drivers that know the
+    library that it comes from; None for a field of an `Entity`.
+    """
+
+    name: str
+    position: int
+    type: ValueType
+    declaration: Declaration
+    reference: Reference | None
+    native_column: object = None
+
+    @property
+    def role(self) -> Role:
+        """What the store does with the field; `plain` is all that callers set."""
+        return self.declaration.role
+
+    @property
+    def unique(self) -> bool:
+        """Whether no two rows may have the same value, null apart."""
+        return self.declaration.unique
+
+    @property
+    def in_constructor(self) -> bool:
+        """Whether a caller gives the value; else the store does."""
+        return self.role in ("plain", "key")
+
+    def to_row(self, entity: str, value: object) -> object:
+        """Return the row value for *value*. Raises InvalidValueError."""
+        if value is None:
+            if self.type.nullable:
+                return None
+            raise InvalidValueError(entity, self.name, "is None, but the field is not optional")
+        try:
+            checked = self.type.check(value)
+        except ValueRejected as unfit:
+            raise InvalidValueError(entity, self.name, str(unfit)) from None
+        if checked == "" and self.role == "key":
+            raise InvalidValueError(entity, self.name, "is empty; a key is not")
+        return checked

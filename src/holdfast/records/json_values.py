@@ -1,0 +1,97 @@
+"""JSON values: what they are, how they are copied and compared."""
+
+from __future__ import annotations
+
+import math
+import typing
+
+from holdfast.records.text import ValueRejected, check_text
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+JSON_DEPTH = 100
+
+_Place: typing.TypeAlias = "tuple[_Place, str | int] | None"
+"""Where in a document a value stands, from the innermost step out; made text only for errors."""
+
+
+def copy_json(value: object) -> object:
+    """Return a copy of the JSON value; raises ValueRejected naming the place that is not JSON."""
+    return _copied(value, None, 0)
+
+
+def _copied(value: typing.Any, path: _Place, depth: int) -> object:
+    kind = type(value)
+    if kind is str:
+        if value.isascii() and "\0" not in value:
+            return value
+        try:
+            return check_text(value)
+        except ValueRejected as unfit:
+            raise ValueRejected(_at(path, str(unfit))) from None
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        if not INT_MIN <= value <= INT_MAX:
+            raise ValueRejected(_at(path, f"{value} does not fit in 64 bits"))
+        return value
+    if kind is float:
+        if not math.isfinite(value):
+            raise ValueRejected(_at(path, f"{value} is not a finite number"))
+        return value + 0.0
+    if depth >= JSON_DEPTH:
+        raise ValueRejected(f"{_at(path, '')[:40]}: nested deeper than {JSON_DEPTH} levels")
+    if kind is dict:
+        copied: dict[str, object] = {}
+        for name, item in value.items():
+            if type(name) is not str:
+                raise ValueRejected(
+                    _at(path, f"the key {name!r} is a {type(name).__name__}, not a str")
+                )
+            if not name.isascii() or "\0" in name:
+                try:
+                    check_text(name)
+                except ValueRejected as unfit:
+                    raise ValueRejected(_at(path, f"the key {name!r} {unfit}")) from None
+            kind = type(item)
+            if (
+                kind is bool
+                or item is None
+                or (kind is str and item.isascii() and "\0" not in item)
+            ):
+                copied[name] = item  # most of what documents hold needs no more
+            else:
+                copied[name] = _copied(item, (path, name), depth + 1)
+        return copied
+    if kind is list:
+        return [_copied(item, (path, index), depth + 1) for index, item in enumerate(value)]
+    raise ValueRejected(
+        _at(path, f"a {kind.__name__} is not a JSON value; use dict, list, str, int, float")
+    )
+
+
+def json_equal(left: object, right: object) -> bool:
+    """Tell whether two JSON values are the same in type and value (1 is 1.0, but is not True)."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(json_equal(item, right[name]) for name, item in left.items())
+        )
+    if isinstance(left, list):
+        return (
+            isinstance(right, list)
+            and len(left) == len(right)
+            and all(json_equal(*pair) for pair in zip(left, right, strict=True))
+        )
+    return left == right
+
+
+def _at(path: _Place, reason: str) -> str:
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(f".{step}" if isinstance(step, str) else f"[{step}]")
+    place = "".join(reversed(steps)).lstrip(".")
+    return ": ".join(filter(None, (place, reason)))

@@ -1,0 +1,248 @@
+"""From a class body to a model: annotations resolved, declarations checked."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from holdfast.errors import ConfigurationError
+from holdfast.records.field import Field
+from holdfast.records.field_spec import (
+    INDEXED_TEXT_LENGTH,
+    MISSING,
+    Declaration,
+    FieldSpec,
+    Reference,
+)
+from holdfast.records.identifiers import check_fields, check_table
+from holdfast.records.model import Model
+from holdfast.records.relation import Many, One, Relation
+from holdfast.records.text import ValueRejected
+from holdfast.records.value import Bounds, Kind, ValueType, value_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_KEY_KINDS = (Kind.UUID, Kind.STR, Kind.INT)
+_BOUNDED = (Kind.STR, Kind.BYTES)
+_ROLE_KINDS = {"version": Kind.INT, "created_at": Kind.DATETIME, "updated_at": Kind.DATETIME}
+
+
+class Scope:
+    """Where an annotation's names are looked up: the module and the place of definition."""
+
+    def __init__(self, cls: type, local: Mapping[str, object]) -> None:
+        self.cls = cls
+        self.local = dict(local)
+
+    def resolve(self, hint: object) -> object:
+        """Return what *hint*, an annotation or a name, stands for. Raises NameError."""
+        if isinstance(hint, typing.ForwardRef):
+            hint = hint.__forward_arg__
+        if not isinstance(hint, str):
+            return hint
+        module = vars(sys.modules[self.cls.__module__])
+        return eval(hint, module, {**self.local, self.cls.__name__: self.cls})  # noqa: S307 - the class's own annotation
+
+    def resolve_type(self, hint: object, of: str) -> type:
+        """Return the entity that *hint* names. Raises ConfigurationError, which names *of*."""
+        try:
+            resolved = self.resolve(hint)
+        except NameError as error:
+            raise ConfigurationError(f"{of}: {error}; is it imported at run time?") from None
+        if not isinstance(resolved, type) or not hasattr(resolved, "__holdfast__"):
+            raise ConfigurationError(f"{of}: {resolved!r} is not an entity")
+        return resolved
+
+
+Members: TypeAlias = "dict[str, tuple[Field[object] | Relation, object, Scope]]"
+"""By name: what stands right of the annotation, the annotation, and where its names are known."""
+
+
+def annotations_of(cls: type) -> dict[str, object]:
+    """Return the annotations of *cls* alone, unresolved where they are text."""
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - exists from 3.14 on
+
+        return dict(annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF))
+    return dict(inspect.get_annotations(cls))
+
+
+def spells_field(hint: object) -> bool:
+    """Tell whether the annotation *hint* is that of a field."""
+    if isinstance(hint, str):
+        return hint.startswith(("Field[", "holdfast.Field[", "records.Field["))
+    return typing.get_origin(hint) is Field
+
+
+def build_model(
+    cls: type,
+    members: Members,
+    *,
+    table: str,
+    indexes: Sequence[tuple[str, ...]],
+    uniques: Sequence[tuple[str, ...]],
+) -> Model[Any]:
+    """Return the model of *cls*. Raises ConfigurationError for a declaration that can't be kept."""
+    check_table(cls.__name__, table)
+    check_fields(cls.__name__, members)
+    specs: list[FieldSpec] = []
+    relations: dict[str, Relation] = {}
+    indexed = {name for names in (*indexes, *uniques) for name in names}
+    for name, (member, hint, scope) in members.items():
+        of = f"{cls.__name__}.{name}"
+        if name.startswith("_"):
+            raise ConfigurationError(f"{of}: a field's name starts with a letter")
+        if isinstance(member, Relation):
+            relations[name] = member.bind(cls, name, _target(scope, hint, of))
+        else:
+            specs.append(
+                _field_spec(cls, len(specs), name, (member.declaration, hint, scope), indexed)
+            )
+    model: Model[Any] = Model(
+        entity=cls,
+        name=cls.__name__,
+        table=table,
+        fields=tuple(specs),
+        indexes=tuple(tuple(index) for index in indexes),
+        uniques=(
+            *((spec.name,) for spec in specs if spec.unique),
+            *(tuple(unique) for unique in uniques),
+        ),
+        relations=relations,
+    )
+    _check_model(model, indexed)
+    return model
+
+
+def vocabulary(model: Model[Any]) -> dict[str, object]:
+    """Return what the entity's class answers with: its fields' expressions and its relations."""
+    words: dict[str, object] = dict(model.relations)
+    for spec in model.fields:
+        expression: Field[object] = Field(spec.declaration)
+        expression.owner, expression.spec = model.name, spec
+        words[spec.name] = expression
+    return words
+
+
+def _field_spec(
+    cls: type,
+    position: int,
+    name: str,
+    member: tuple[Declaration, object, Scope],
+    indexed: set[str],
+) -> FieldSpec:
+    declaration, hint, scope = member
+    of = f"{cls.__name__}.{name}"
+    try:
+        resolved = scope.resolve(hint)
+    except NameError as error:
+        raise ConfigurationError(
+            f"{of}: {error}; the types of fields are needed at run time, "
+            "so import them outside `if TYPE_CHECKING`"
+        ) from None
+    if typing.get_origin(resolved) is not Field:
+        raise ConfigurationError(f"{of}: annotated as {resolved!r}, expected Field[...]")
+    bounds = declaration.bounds
+    reference: Reference | None = None
+    if declaration.target is not None:
+        reference = Reference(_target(scope, declaration.target, of), declaration.on_delete)
+    text_is_indexed = (
+        declaration.role == "key" or declaration.unique or reference is not None or name in indexed
+    )
+    if bounds.max_length is None and text_is_indexed:
+        bounds = Bounds(INDEXED_TEXT_LENGTH, bounds.precision, bounds.scale)
+    try:
+        found = value_type(typing.get_args(resolved)[0], bounds)
+        _check_declared(declaration, found)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{of}: {error}") from None
+    if reference is not None and declaration.on_delete == "set null" and not found.nullable:
+        raise ConfigurationError(f'{of}: on_delete="set null" needs a field that may be None')
+    return FieldSpec(name, position, found, declaration, reference)
+
+
+def _check_declared(declaration: Declaration, found: ValueType) -> None:
+    bounds, default = declaration.bounds, declaration.default
+    if bounds.max_length is not None and found.kind not in _BOUNDED:
+        raise ConfigurationError("max_length bounds str and bytes")
+    if bounds.max_length is not None and bounds.max_length < 1:
+        raise ConfigurationError(f"max_length={bounds.max_length}: expected 1 or more")
+    if bounds.precision is not None and found.kind is not Kind.DECIMAL:
+        raise ConfigurationError("digits are for a Decimal")
+    if default is MISSING or (default is None and found.nullable):
+        return
+    try:
+        found.check(default)
+    except ValueRejected as unfit:
+        raise ConfigurationError(f"default={default!r}: {unfit}") from None
+
+
+def _target(scope: Scope, hint: object, of: str) -> Callable[[], type]:
+    def resolve() -> type:
+        inner = hint
+        if isinstance(inner, str) and inner.startswith(("One[", "Many[")):
+            inner = inner[inner.index("[") + 1 : -1].strip("\"'")
+        elif typing.get_origin(inner) in (One, Many):
+            inner = typing.get_args(inner)[0]
+        if isinstance(inner, str):
+            inner = inner.removesuffix("| None").strip()
+        optional = [arm for arm in typing.get_args(inner) if arm is not type(None)]
+        return scope.resolve_type(optional[0] if optional else inner, of)
+
+    return resolve
+
+
+def _check_model(model: Model[Any], indexed: set[str]) -> None:
+    keys = [spec for spec in model.fields if spec.role in ("key", "generated")]
+    if len(keys) != 1:
+        raise ConfigurationError(f"{model.name}: expected exactly one key() field, got {len(keys)}")
+    if keys[0].type.kind not in _KEY_KINDS or keys[0].type.nullable:
+        raise ConfigurationError(f"{model.name}.{keys[0].name}: a key is a UUID, str or int")
+    for role, kind in _ROLE_KINDS.items():
+        found = [spec for spec in model.fields if spec.role == role]
+        if len(found) > 1:
+            raise ConfigurationError(f"{model.name}: more than one {role}() field")
+        if found and (found[0].type.kind is not kind or found[0].type.nullable):
+            raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {kind.value}")
+    for name in indexed - {spec.name for spec in model.fields}:
+        raise ConfigurationError(
+            f"{model.name}: an index or unique names {name!r}, which is not a field"
+        )
+    for spec in model.fields:
+        uses_json = spec.type.kind is Kind.JSON and (spec.unique or spec.name in indexed)
+        if uses_json or (spec.reference is not None and spec.type.kind not in _KEY_KINDS):
+            raise ConfigurationError(
+                f"{model.name}.{spec.name}: a {spec.type.kind.value} field can't be "
+                "unique, indexed or a reference"
+            )
+
+
+def constructor(model: Model[Any]) -> Callable[..., None]:
+    """Return an `__init__` with one keyword parameter for each field that a caller may set."""
+    scope: dict[str, object] = {"_missing": MISSING}
+    parameters: list[str] = []
+    lines: list[str] = []
+    for spec in model.fields:
+        declaration, name = spec.declaration, spec.name
+        if not spec.in_constructor:
+            continue
+        if declaration.default_factory is not None:
+            scope[f"_make_{name}"] = declaration.default_factory
+            parameters.append(f"{name}=_missing")
+            lines.append(f"_entity.{name} = _make_{name}() if {name} is _missing else {name}")
+        else:
+            if declaration.default is not MISSING:
+                scope[f"_default_{name}"] = declaration.default
+                parameters.append(f"{name}=_default_{name}")
+            else:
+                parameters.append(name)
+            lines.append(f"_entity.{name} = {name}")
+    header = f"def __init__(_entity, /{', *, ' if parameters else ''}{', '.join(parameters)}):"
+    exec("\n    ".join([header, *lines, "return None"]), scope)  # noqa: S102 - as dataclasses do
+    made = typing.cast("Callable[..., None]", scope["__init__"])
+    made.__qualname__ = f"{model.entity.__qualname__}.__init__"
+    made.__module__ = model.entity.__module__
+    return made

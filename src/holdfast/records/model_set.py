@@ -1,0 +1,98 @@
+"""The models of a store's entities, checked for fitting together."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from holdfast.errors import ConfigurationError
+from holdfast.records.eager_loading import reference
+from holdfast.records.model import Model, model_of
+from holdfast.records.relation import Many
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.metadata import EntryPoint
+
+E = TypeVar("E")
+
+ADAPTERS = "holdfast.class_adapters"
+"""The group of entry points by which distributions name adapters of classes.
+
+An entry is named after the package of the library that it adapts, and leads to an `AdaptClass`.
+"""
+
+
+class AdaptClass(Protocol):
+    """Makes the model of a class of some other library."""
+
+    def __call__(self, entity: type[E], /) -> Model[E] | None:
+        """Return the model of *entity*; None when it is not a class of that library.
+
+        Raises ConfigurationError for one that Holdfast's rules can't be kept for.
+        """
+        ...
+
+
+def models_of(entities: Iterable[type]) -> tuple[Model[object], ...]:
+    """Return the models of *entities*, each once.
+
+    Raises ConfigurationError when they don't fit together in one store.
+    """
+    models: tuple[Model[object], ...] = tuple(
+        dict.fromkeys(_entity_model(entity) for entity in entities)
+    )
+    _check_models(models)
+    return models
+
+
+def _entity_model(entity: type[E]) -> Model[E]:
+    """Return the model of *entity*, an `Entity` or a class that an installed adapter knows."""
+    if "__holdfast__" not in getattr(entity, "__dict__", {}):
+        for adapter in _adapters():
+            if adapter.name in sys.modules:  # else no class of that library can be there
+                adapt: AdaptClass = adapter.load()
+                model = adapt(entity)
+                if model is not None:
+                    return model
+    return model_of(entity)
+
+
+@cache
+def _adapters() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and for adapted classes only
+
+    return tuple(entry_points(group=ADAPTERS))
+
+
+def _check_models(models: tuple[Model[object], ...]) -> None:
+    tables: dict[str, str] = {}
+    for model in models:
+        table = model.table.lower()  # SQLite and MariaDB can't tell Foo and foo apart
+        if table in tables:
+            raise ConfigurationError(
+                f"{model.name} and {tables[table]} both live in the table {model.table!r}"
+            )
+        tables[table] = model.name
+    for model in models:
+        for spec in model.references:
+            assert spec.reference is not None
+            target: Model[object] = model_of(spec.reference.target())
+            if target not in models:
+                raise ConfigurationError(
+                    f"{model.name}.{spec.name} refers to {target.name}, "
+                    "which the store was not opened with; add it to the entities"
+                )
+            if target.key.type.kind is not spec.type.kind:
+                raise ConfigurationError(
+                    f"{model.name}.{spec.name} is a {spec.type.kind.value}, "
+                    f"but the key of {target.name} is a {target.key.type.kind.value}"
+                )
+        for relation in model.relations.values():
+            target = model_of(relation.target)
+            if target not in models:
+                raise ConfigurationError(
+                    f"{relation!r} leads to {target.name}, which the store was not opened with"
+                )
+            reference(target if isinstance(relation, Many) else model, relation)

@@ -1,0 +1,98 @@
+"""What tunes each backend of records: the `options=` of `open_store`, or parameters of its URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from holdfast.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOptions:
+    """What tunes the memory backend. *lock_timeout* is in seconds."""
+
+    lock_timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SQLiteOptions:
+    """What tunes SQLite. *lock_timeout* is in seconds.
+
+    *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
+    commits, though never the file's consistency. A killed process loses nothing either way.
+    """
+
+    lock_timeout: float = 60.0
+    synchronous: Literal["full", "normal"] = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """What tunes the connections to a server. Times are in seconds; 0 is no limit, but for two.
+
+    *pool_size* connections are kept and up to *max_overflow* more are opened when those are in
+    use; a caller that finds none waits *pool_timeout*, 0 not at all. A connection is replaced when
+    it is older than *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs
+    each statement; those slower than *slow_statement* are logged as warnings, without their values.
+    A statement waits *lock_timeout* for a lock, 0 not at all, and is stopped after
+    *statement_timeout*.
+    """
+
+    pool_size: int = 5
+    max_overflow: int = 10
+    pool_timeout: float = 30.0
+    pool_recycle: float = 0.0
+    pool_pre_ping: bool = False
+    echo: bool = False
+    slow_statement: float = 0.0
+    connect_timeout: float = 10.0
+    lock_timeout: float = 60.0
+    statement_timeout: float = 0.0
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a number that makes no sense."""
+        if self.pool_size < 1:
+            raise ConfigurationError(f"pool_size={self.pool_size}: expected 1 or more")
+        for name in (
+            "max_overflow", "pool_timeout", "pool_recycle", "slow_statement",
+            "connect_timeout", "lock_timeout", "statement_timeout",
+        ):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgreSQLOptions(PoolOptions):
+    """What tunes PostgreSQL; see `PoolOptions`.
+
+    *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
+    transaction on the server, and the timeouts are to be set there. *sslrootcert* is a file of
+    authorities, for "verify-ca" and "verify-full".
+    """
+
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslrootcert: str = ""
+    pgbouncer: bool = False
+
+    def check(self) -> None:
+        """Raise ConfigurationError for options that make no sense, or not together."""
+        PoolOptions.check(self)
+        timeouts = ("lock_timeout", "statement_timeout")
+        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
+        if self.pgbouncer and changed:
+            raise ConfigurationError(
+                f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
+                "set it for the role, as in ALTER ROLE app SET lock_timeout = '5s'"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class MariaDBOptions(PoolOptions):
+    """What tunes MariaDB; see `PoolOptions`, and `ssl_context` for *sslmode*."""
+
+    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
+    sslrootcert: str = ""
+
+
+StoreOptions: TypeAlias = MemoryOptions | SQLiteOptions | PostgreSQLOptions | MariaDBOptions

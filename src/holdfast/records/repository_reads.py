@@ -1,0 +1,365 @@
+"""What a repository can be asked: the base of `Repository`, which adds the writes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+from copy import deepcopy
+from itertools import chain
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+
+from holdfast.errors import (
+    InvalidQueryError,
+    InvalidValueError,
+    MultipleFoundError,
+    NotFoundError,
+)
+from holdfast.records import cursor as cursors
+from holdfast.records import validation
+from holdfast.records.driver import AggregateQuery, Select
+from holdfast.records.eager_loading import load_relations
+from holdfast.records.hydration import loaded
+from holdfast.records.model import model_of
+from holdfast.records.query import (
+    After,
+    Aggregate,
+    Column,
+    In,
+    Predicate,
+    all_of,
+)
+from holdfast.records.result_types import Page
+from holdfast.records.transaction import current, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from holdfast.records.argument_types import (
+        AggregateArgument,
+        AnyField,
+        Condition,
+        FieldArgument,
+        Ordering,
+        RelationArgument,
+    )
+    from holdfast.records.driver import Session
+    from holdfast.records.query import Order
+    from holdfast.records.store import Store
+
+E = TypeVar("E")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+PAGE_LIMIT = 10_000
+
+
+class RepositoryReads(Generic[E]):
+    """Everything that can be asked of the entities of one kind."""
+
+    def __init__(self, entity: type[E], store: Store) -> None:
+        self.store = store
+        self.model = model_of(entity)
+        store.require(self.model)
+        self._driver = store.driver
+        self._key_column = Column(self.model.name, self.model.key)
+
+    async def get(self, key: object, *, load: Sequence[RelationArgument] = ()) -> E | None:
+        """Return the entity under *key*, None when there is none."""
+        wanted = self._key(key)
+        if not load:
+            return await session_of(self._driver).get(self.model, wanted)
+        async with self._one_view():
+            found = await self._session.get(self.model, wanted)
+            if found is not None:
+                await self._load([found], load)
+            return found
+
+    async def get_one(self, key: object, *, load: Sequence[RelationArgument] = ()) -> E:
+        """Return the entity under *key*. Raises NotFoundError."""
+        found = await self.get(key, load=load)
+        if found is None:
+            raise NotFoundError(self.model.name, key)
+        return found
+
+    async def get_many(
+        self, keys: Iterable[object], *, load: Sequence[RelationArgument] = ()
+    ) -> list[E | None]:
+        """Return the entities under *keys*, by position, None where there is none."""
+        wanted = [self._key(key) for key in keys]
+        if not wanted:
+            return []
+        async with self._one_view() if load else nullcontext():
+            found = await self._session.find(
+                Select(self.model, In(self._key_column, tuple(dict.fromkeys(wanted))))
+            )
+            await self._load(found, load)
+        name, spec = self.model.key.name, self.model.key
+        by_key = {spec.to_row(self.model.name, entity.__dict__[name]): entity for entity in found}
+        results: list[E | None] = []
+        for key in wanted:
+            results.append(by_key.get(key))
+            if key in by_key:  # a key asked for twice gives two copies
+                by_key[key] = deepcopy(by_key[key])
+        return results
+
+    async def find(
+        self,
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        load: Sequence[RelationArgument] = (),
+    ) -> list[E]:
+        """Return what fits *where*, along *order_by* (then by key), with *load* fetched too."""
+        select = Select(
+            self.model,
+            validation.condition(self.model, where),
+            validation.total_order(self.model, order_by),
+            validation.count("limit", limit),
+            validation.count("offset", offset) or 0,
+        )
+        if not load:
+            return await session_of(self._driver).find(select)
+        async with self._one_view():
+            found = await self._session.find(select)
+            await self._load(found, load)
+            return found
+
+    async def first(
+        self,
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
+        load: Sequence[RelationArgument] = (),
+    ) -> E | None:
+        """Return the first that fits, None when none does."""
+        found = await self.find(*where, order_by=order_by, limit=1, load=load)
+        return found[0] if found else None
+
+    async def one(self, *where: Condition, load: Sequence[RelationArgument] = ()) -> E:
+        """Return the only one that fits. Raises NotFoundError and MultipleFoundError."""
+        found = await self.find(*where, limit=2, load=load)
+        if not found:
+            raise NotFoundError(self.model.name)
+        if len(found) > 1:
+            raise MultipleFoundError(self.model.name)
+        return found[0]
+
+    async def page(
+        self,
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
+        size: int = 50,
+        cursor: str | None = None,
+        total: bool = False,
+        load: Sequence[RelationArgument] = (),
+    ) -> Page[E]:
+        """Return the page of up to *size* results after (or before) *cursor*, or the first one.
+
+        The order is total, ties break by key, so that nothing is shown twice or left out when rows
+        are added or deleted between pages. Raises InvalidQueryError for another query's cursor.
+        """
+        if not validation.count("size", size) or size > PAGE_LIMIT:
+            raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")
+        predicate, order = (
+            validation.condition(self.model, where),
+            validation.total_order(self.model, order_by),
+        )
+        place = None if cursor is None else cursors.decode(cursor, predicate, order)
+        backwards = place is not None and place.direction == "before"
+        along = cursors.reverse(order) if backwards else order
+        wanted = predicate
+        if place is not None:
+            wanted = all_of((predicate, After(along, place.values)))
+        async with self._one_view() if load or total else nullcontext():
+            items = await self._session.find(Select(self.model, wanted, along, size + 1))
+            counted = await self._count(predicate) if total else None
+            further = len(items) > size
+            items = items[:size]
+            await self._load(items, load)
+        if backwards:
+            items.reverse()
+        before = further if backwards else place is not None
+        after = bool(place) if backwards else further
+        return Page(
+            items,
+            next=self._cursor("after", items[-1], predicate, order) if after and items else None,
+            previous=self._cursor("before", items[0], predicate, order)
+            if before and items
+            else None,
+            total=counted,
+        )
+
+    async def stream(
+        self,
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
+        batch: int = 500,
+        load: Sequence[RelationArgument] = (),
+    ) -> AsyncIterator[E]:
+        """Yield what fits, along *order_by* (then by key), holding *batch* entities at a time.
+
+        Outside a transaction each batch is read by itself: rows that stay are yielded exactly
+        once, rows added or deleted meanwhile may be seen or not.
+        """
+        if not 1 <= batch <= PAGE_LIMIT:
+            raise InvalidQueryError(f"batch={batch}: expected 1 to {PAGE_LIMIT}")
+        predicate, order = (
+            validation.condition(self.model, where),
+            validation.total_order(self.model, order_by),
+        )
+        wanted = predicate
+        while True:
+            async with self._one_view() if load else nullcontext():
+                items = await self._session.find(Select(self.model, wanted, order, batch))
+                place = validation.position(items[-1], order) if len(items) == batch else None
+                await self._load(items, load)
+            for item in items:
+                yield item
+            if place is None:
+                return
+            wanted = all_of((predicate, After(order, place)))
+
+    @overload
+    async def select(
+        self,
+        first: FieldArgument[A],
+        /,
+        *,
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[A]]: ...
+    @overload
+    async def select(
+        self,
+        first: FieldArgument[A],
+        second: FieldArgument[B],
+        /,
+        *,
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[A, B]]: ...
+    @overload
+    async def select(
+        self,
+        first: FieldArgument[A],
+        second: FieldArgument[B],
+        third: FieldArgument[C],
+        /,
+        *,
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[A, B, C]]: ...
+    @overload
+    async def select(
+        self,
+        *fields: AnyField,
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[tuple[object, ...]]: ...
+    async def select(
+        self,
+        *fields: AnyField,
+        where: Condition | Sequence[Condition] = (),
+        order_by: Ordering | Sequence[Ordering] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Any:
+        """Return a tuple of the values of *fields* for each that fits, fetching nothing else."""
+        wanted = validation.columns(self.model, fields)
+        if not wanted:
+            raise InvalidQueryError("no fields: expected such as Video.id, Video.title")
+        select = Select(
+            self.model,
+            validation.condition(self.model, _several(where)),
+            validation.total_order(self.model, order_by),
+            validation.count("limit", limit),
+            validation.count("offset", offset) or 0,
+        )
+        rows = await self._session.values(select, wanted)
+        return loaded(rows, [column.spec for column in wanted])
+
+    async def aggregate(
+        self,
+        *figures: AggregateArgument,
+        where: Condition | Sequence[Condition] = (),
+        by: AnyField | Sequence[AnyField] = (),
+    ) -> list[tuple[object, ...]]:
+        """Return figures over what fits, as `Video.duration.sum()` and `count()` say them.
+
+        A row for each value of *by* that is there, in the order of these values, nulls last: first
+        the values, then the figures. Without *by* one row. Nulls don't count; a figure of no
+        values is None, a count 0. Sums and means of integers, decimals and durations are exact; a
+        sum of floats that no float can hold raises InvalidValueError (MariaDB can't tell).
+        """
+        groups = validation.columns(self.model, by if isinstance(by, (list, tuple)) else (by,))
+        query = AggregateQuery(
+            self.model,
+            validation.aggregates(self.model, figures),
+            validation.condition(self.model, _several(where)),
+            groups,
+        )
+        rows = await self._session.aggregate(query)
+        for figure in chain.from_iterable(rows):
+            if isinstance(figure, float) and not isfinite(figure):
+                raise InvalidValueError(self.model.name, "sum", "it is too large for a float")
+        kinds = [column.spec for column in groups] + [
+            figure.operand.spec
+            if figure.operand is not None and figure.function in ("min", "max")
+            else None
+            for figure in query.aggregates
+        ]
+        return loaded(rows, kinds)
+
+    async def count(self, *where: Condition) -> int:
+        """Return how many fit; all, when nothing is said."""
+        return await self._count(validation.condition(self.model, where))
+
+    async def exists(self, *where: Condition) -> bool:
+        """Tell whether any fits."""
+        select = Select(self.model, validation.condition(self.model, where), (), 1)
+        return bool(await self._session.values(select, (self._key_column,)))
+
+    @property
+    def _session(self) -> Session:
+        return session_of(self._driver)
+
+    def _one_view(self) -> AbstractAsyncContextManager[object]:
+        """Return what makes several reads see one state of the store."""
+        if current(self._driver) is not None:
+            return nullcontext()
+        return self.store.transaction(read_only=True)
+
+    async def _load(self, entities: Sequence[E], relations: Sequence[RelationArgument]) -> None:
+        if relations and entities:
+            await load_relations(self._session, self.model, entities, relations)
+
+    async def _count(self, predicate: Predicate) -> int:
+        query = AggregateQuery(self.model, (Aggregate("count"),), predicate)
+        return cast("int", (await self._session.aggregate(query))[0][0])
+
+    def _key(self, key: object) -> object:
+        return self.model.key.to_row(self.model.name, key)
+
+    def _cursor(
+        self,
+        direction: cursors.Direction,
+        entity: E,
+        predicate: Predicate,
+        order: tuple[Order, ...],
+    ) -> str:
+        return cursors.encode(
+            cursors.Cursor(direction, validation.position(entity, order)), predicate, order
+        )
+
+
+def _several(where: Condition | Sequence[Condition]) -> Sequence[object]:
+    return where if isinstance(where, (list, tuple)) else (where,)

@@ -1,0 +1,209 @@
+"""What the suite says with its own entities, said with the attributes of their twins."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import selectinload
+from sqlalchemy.sql import operators
+
+from holdfast.integrations.sqlalchemy import field_of
+from holdfast.records.field import Field
+from holdfast.records.model import model_of
+from holdfast.records.query import (
+    Aggregate,
+    And,
+    Column,
+    Compare,
+    Everything,
+    In,
+    Increment,
+    IsNull,
+    Match,
+    Not,
+    Operator,
+    Or,
+    Order,
+    Part,
+    Path,
+    Predicate,
+    SetTo,
+)
+from holdfast.records.relation import Relation
+from integrations.sqlalchemy.twins import TWINS
+
+BY_NAME = {twin.__name__: twin for twin in TWINS.values()}
+OPERATORS = {
+    Operator.EQ: lambda left, right: left == right,
+    Operator.LT: lambda left, right: left < right,
+    Operator.LE: lambda left, right: left <= right,
+    Operator.GT: lambda left, right: left > right,
+    Operator.GE: lambda left, right: left >= right,
+}
+VERBS = {Part.ANYWHERE: "contains", Part.START: "startswith", Part.END: "endswith"}
+
+
+def attribute(column):
+    return getattr(BY_NAME[column.entity], column.name)
+
+
+def value_of(operand, value):
+    load = operand.spec.type.load if isinstance(operand, Column) else None
+    return value if load is None or value is None else load(value)
+
+
+def place(operand):
+    if isinstance(operand, Column):
+        return attribute(operand)
+    found = attribute(operand.column)
+    for step in operand.steps:
+        found = found[step]
+    return found
+
+
+def field_place(operand):
+    if isinstance(operand, Column):
+        return field_of(attribute(operand))
+    found = field_of(attribute(operand.column))
+    for step in operand.steps:
+        found = found[step]
+    return found
+
+
+def flips(made):
+    """Tell whether SQLAlchemy's ~ makes another comparison of it, which nulls don't fit."""
+    return getattr(made, "operator", None) in (
+        operators.lt, operators.le, operators.gt, operators.ge,
+    )  # fmt: skip
+
+
+def said(predicate):
+    """Return *predicate* as SQLAlchemy's expression; None for what only field_of() can say."""
+    match predicate:
+        case And(parts) | Or(parts):
+            made = [said(part) for part in parts]
+            if any(each is None for each in made):
+                return None
+            return (sa.and_ if isinstance(predicate, And) else sa.or_)(*made)
+        case Not(part):
+            made = said(part)
+            return None if made is None or flips(made) else sa.not_(made)
+        case Compare(_, how, bool()) if how is not Operator.EQ:
+            return None
+        case Compare(operand, how, value):
+            return OPERATORS[how](place(operand), value_of(operand, value))
+        case In(operand, values):
+            return place(operand).in_([value_of(operand, value) for value in values])
+        case IsNull(operand):
+            return place(operand).is_(None)
+        case Match(operand, Part.WHOLE):
+            return None
+        case Match(operand, part, text, ignore_case):
+            if ignore_case and part is not Part.ANYWHERE:
+                return None
+            verb = "icontains" if ignore_case else VERBS[part]
+            found = place(operand)
+            found = found.as_string() if isinstance(operand, Path) else found
+            return getattr(found, verb)(text, autoescape=True)
+        case Everything():
+            return sa.true()
+    return predicate
+
+
+def understood(predicate):
+    """Return *predicate* in SQLAlchemy's words, or, where there are none, by fields."""
+    if not isinstance(predicate, Predicate):
+        return predicate
+    whole = said(predicate)
+    return by_fields(predicate) if whole is None else whole
+
+
+def by_fields(predicate):
+    match predicate:
+        case And(parts):
+            joined = by_fields(parts[0])
+            for part in parts[1:]:
+                joined &= by_fields(part)
+            return joined
+        case Or(parts):
+            joined = by_fields(parts[0])
+            for part in parts[1:]:
+                joined |= by_fields(part)
+            return joined
+        case Not(part):
+            return ~by_fields(part)
+        case Compare(operand, how, value):
+            return OPERATORS[how](field_place(operand), value_of(operand, value))
+        case In(operand, values):
+            return field_place(operand).in_([value_of(operand, value) for value in values])
+        case IsNull(operand):
+            return field_place(operand).is_null()
+        case Match(operand, Part.WHOLE, text):
+            return field_place(operand).iequals(text)
+        case Match(operand, part, text, ignore_case):
+            verb = "icontains" if ignore_case else VERBS[part]
+            return getattr(field_place(operand), verb)(text)
+    return predicate
+
+
+def ordered(order_by):
+    if not isinstance(order_by, (list, tuple)):
+        return one_order(order_by)
+    return [one_order(each) for each in order_by]
+
+
+def one_order(by):
+    if not isinstance(by, Order):
+        return by
+    made = attribute(by.operand)
+    made = made.desc() if by.descending else made.asc()
+    return made.nulls_first() if by.first else made.nulls_last()
+
+
+def fields(words):
+    if isinstance(words, Field):
+        return attribute(words.column)
+    return [attribute(word.column) if isinstance(word, Field) else word for word in words]
+
+
+def figures(wanted):
+    return [one_figure(each) if isinstance(each, Aggregate) else each for each in wanted]
+
+
+def one_figure(figure):
+    if figure.operand is None:
+        return sa.func.count()
+    return getattr(sa.func, figure.function)(attribute(figure.operand))
+
+
+def changes(wanted):
+    return [one_change(each) for each in wanted]
+
+
+def one_change(change):
+    match change:
+        case SetTo(column, value):
+            return {attribute(column): value_of(column, value)}
+        case Increment(column, amount):
+            return {attribute(column): attribute(column) + amount}
+    return change
+
+
+def loads(wanted):
+    return [option for each in wanted for option in one_load(each)]
+
+
+def one_load(relation):
+    if not isinstance(relation, Relation):
+        return [attribute(relation.column) if isinstance(relation, Field) else relation]
+    twin = TWINS[relation.owner]
+    if all(isinstance(each, Relation) for each in relation.nested):
+        return [path(relation, None)]
+    return [model_of(twin).relations[relation.name].deeper(relation.nested)]
+
+
+def path(relation, before):
+    step = getattr(TWINS[relation.owner], relation.name)
+    option = selectinload(step) if before is None else before.selectinload(step)
+    for each in relation.nested:
+        option = path(each, option)
+    return option

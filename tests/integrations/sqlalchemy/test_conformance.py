@@ -1,0 +1,29 @@
+"""The public suite on classes that SQLAlchemy mapped, asked in SQLAlchemy's words."""
+
+import pytest
+
+from holdfast.records import StoreCapability
+from holdfast.records.conformance import StoreConformance
+from integrations.sqlalchemy.harness import KeepingTwinHarness, TwinHarness
+
+
+class MemoryTwinHarness(TwinHarness):
+    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+
+
+class TestMemory(StoreConformance):
+    @pytest.fixture
+    def harness(self):
+        return MemoryTwinHarness("memory://")
+
+
+class TestSQLite(StoreConformance):
+    @pytest.fixture
+    def harness(self, tmp_path):
+        return TwinHarness(f"sqlite:///{tmp_path}/store.db?synchronous=normal")
+
+
+class TestPostgreSQL(StoreConformance):
+    @pytest.fixture
+    def harness(self, postgresql_url):
+        return KeepingTwinHarness(postgresql_url)

@@ -1,0 +1,1 @@
+"""The tests on every Python that Holdfast supports: `python -m tools.pythons`."""
