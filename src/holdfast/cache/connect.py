@@ -19,6 +19,7 @@ from holdfast.cache.monitor import CacheCounters, LocalMonitor
 from holdfast.cache.outage.driver import FallbackDriver
 from holdfast.cache.outage.reconnect import FIRST_PAUSE, LONGEST_PAUSE
 from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.extras import needs_extra
 from holdfast.opening import Opening
 
 if TYPE_CHECKING:
@@ -144,14 +145,10 @@ def fallback_driver(
     url: CacheURL, *, blocking: bool, on_loss: Callable[[], None], due: Callable[[], bool]
 ) -> FallbackDriver:
     """Return the driver of the servers at *url*, not connected yet. Raises ConfigurationError."""
-    try:
+    with needs_extra("redis", "a cache in Redis"):
         from holdfast.cache.drivers.redis.connect import (  # noqa: PLC0415 - an extra
             redis_driver,
         )
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"a cache in Redis needs {error.name}: pip install 'holdfast[redis]'"
-        ) from error
     counters = CacheCounters()
     pause = hold_up if blocking else asyncio.sleep
     remote = redis_driver(url, counters, blocking=blocking, pause=pause)
