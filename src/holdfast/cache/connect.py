@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from holdfast.cache.cache import Cache
@@ -18,6 +17,7 @@ from holdfast.cache.loader import Loader
 from holdfast.cache.monitor import CacheCounters, LocalMonitor
 from holdfast.cache.outage.driver import FallbackDriver
 from holdfast.cache.outage.reconnect import FIRST_PAUSE, LONGEST_PAUSE
+from holdfast.clock import sleep_thread, utc_now
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.extras import needs_extra
 from holdfast.opening import Opening
@@ -150,15 +150,6 @@ def fallback_driver(
             redis_driver,
         )
     counters = CacheCounters()
-    pause = hold_up if blocking else asyncio.sleep
+    pause = sleep_thread if blocking else asyncio.sleep
     remote = redis_driver(url, counters, blocking=blocking, pause=pause)
-    return FallbackDriver(remote, url.options, counters, now=_utc_now, on_loss=on_loss, due=due)
-
-
-async def hold_up(seconds: float) -> None:
-    """Hold up the thread for *seconds*: for coroutines that are stepped without an event loop."""
-    time.sleep(seconds)  # noqa: ASYNC251 - there is no loop to hold up
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+    return FallbackDriver(remote, url.options, counters, now=utc_now, on_loss=on_loss, due=due)
