@@ -10,10 +10,11 @@ import pytest
 
 from holdfast.cache import CacheOptions
 from holdfast.cache.conformance import CacheConformance, CacheHarness
-from holdfast.cache.connect import hold_up, running_cache
+from holdfast.cache.connect import running_cache
 from holdfast.cache.driver import Swap
 from holdfast.cache.drivers.memory import MemoryCacheDriver
 from holdfast.cache.sync import Cache, _entered
+from holdfast.clock import sleep_thread
 
 OPTIONS = CacheOptions()
 
@@ -197,7 +198,7 @@ class BrokenHarness(CacheHarness):
 
     @contextmanager
     def open_blocking(self):
-        with _entered(running_cache(self.kind(), OPTIONS, hold_up, tasks=False)) as opened:
+        with _entered(running_cache(self.kind(), OPTIONS, sleep_thread, tasks=False)) as opened:
             yield Cache(opened)
 
 

@@ -329,7 +329,7 @@ async def test_a_user_with_the_documented_rights_and_no_more_is_enough(redis):
     ("url", "reason"),
     [
         ("memcached://x", "unknown scheme"),
-        ("redis", "no URL"),
+        ("redis", "not a URL"),
         ("memory://x", "memory:// alone"),
         ("memory://?limit=5", "unknown parameter 'limit'"),
         ("memory://?max_entries=x", "expected a number"),

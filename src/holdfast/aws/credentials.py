@@ -117,7 +117,7 @@ def _from_botocore(profile: str | None) -> Credentials:
         raise ConfigurationError(
             "no AWS credentials: neither AWS_ACCESS_KEY_ID nor a key in the shared files"
             f"{f' for the profile {profile!r}' if profile else ''}; for SSO, assumed roles and "
-            "instance roles install holdfast[aws]"
+            "instance roles: pip install 'holdfast[aws]'"
         ) from None
     try:
         held = Session(profile=profile).get_credentials()

@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from holdfast.cache.cache import Cache
@@ -18,7 +17,9 @@ from holdfast.cache.loader import Loader
 from holdfast.cache.monitor import CacheCounters, LocalMonitor
 from holdfast.cache.outage.driver import FallbackDriver
 from holdfast.cache.outage.reconnect import FIRST_PAUSE, LONGEST_PAUSE
+from holdfast.clock import sleep_thread, utc_now
 from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.extras import needs_extra
 from holdfast.opening import Opening
 
 if TYPE_CHECKING:
@@ -144,24 +145,11 @@ def fallback_driver(
     url: CacheURL, *, blocking: bool, on_loss: Callable[[], None], due: Callable[[], bool]
 ) -> FallbackDriver:
     """Return the driver of the servers at *url*, not connected yet. Raises ConfigurationError."""
-    try:
+    with needs_extra("redis", "a cache in Redis"):
         from holdfast.cache.drivers.redis.connect import (  # noqa: PLC0415 - an extra
             redis_driver,
         )
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"a cache in Redis needs {error.name}: pip install 'holdfast[redis]'"
-        ) from error
     counters = CacheCounters()
-    pause = hold_up if blocking else asyncio.sleep
+    pause = sleep_thread if blocking else asyncio.sleep
     remote = redis_driver(url, counters, blocking=blocking, pause=pause)
-    return FallbackDriver(remote, url.options, counters, now=_utc_now, on_loss=on_loss, due=due)
-
-
-async def hold_up(seconds: float) -> None:
-    """Hold up the thread for *seconds*: for coroutines that are stepped without an event loop."""
-    time.sleep(seconds)  # noqa: ASYNC251 - there is no loop to hold up
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+    return FallbackDriver(remote, url.options, counters, now=utc_now, on_loss=on_loss, due=due)

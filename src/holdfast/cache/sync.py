@@ -12,7 +12,6 @@ from holdfast.cache.cached_repository import CachedRepository as AsyncCachedRepo
 from holdfast.cache.connect import (
     LAST_TRY,
     fallback_driver,
-    hold_up,
     memory_cache,
     running_cache,
     try_last,
@@ -21,6 +20,7 @@ from holdfast.cache.load_callbacks import call_blocking, not_callable
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.outage.reconnect import ReconnectThread
 from holdfast.cache.outbox import Outbox as AsyncOutbox
+from holdfast.clock import sleep_thread
 from holdfast.opening import BlockingOpening
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def open_cache(url: str, *, options: CacheOptions | None = None) -> BlockingOpen
 @contextmanager
 def _opened(url: CacheURL) -> Iterator[Cache[object]]:
     if url.scheme == "memory":
-        with _entered(memory_cache(url.options, hold_up, tasks=False)) as opened:
+        with _entered(memory_cache(url.options, sleep_thread, tasks=False)) as opened:
             yield Cache(opened)
         return
 
@@ -68,7 +68,7 @@ def _opened(url: CacheURL) -> Iterator[Cache[object]]:
     try:
         if not run(driver.recover()):
             reconnecting.start()
-        running = running_cache(driver, url.options, hold_up, tasks=False, monitor=driver)
+        running = running_cache(driver, url.options, sleep_thread, tasks=False, monitor=driver)
         try:
             with _entered(running) as opened:
                 yield Cache(opened)

@@ -24,17 +24,17 @@ class Claimed:
 
 
 def due(now: datetime) -> Predicate:
-    """Free to be claimed."""
+    """Return the condition that a job can be claimed."""
     return (Job.status == JobStatus.QUEUED) & (Job.run_at <= now)
 
 
 def expired(now: datetime) -> Predicate:
-    """Claimed, but the lease ran out: its worker is gone, or may do no more."""
+    """Return the condition that a lease ran out: its worker is gone, or may do no more."""
     return (Job.status == JobStatus.RUNNING) & (Job.leased_until <= now)
 
 
 def held(claim: Claimed, now: datetime) -> Predicate:
-    """Held by *claim*: what every write of a worker is conditional on.
+    """Return the condition that *claim* holds the job: each write of a worker depends on it.
 
     A lease that ran out is not held, even when nobody has taken the job over yet.
     """

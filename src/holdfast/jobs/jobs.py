@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from holdfast.records import Change, Page, Predicate, Store
 
 LEASE = timedelta(seconds=60)
-_PLAIN = EnqueueOptions()
+_DEFAULTS = EnqueueOptions()
 _BACKOFF = Backoff()
 _EVERYTHING = everything()
 _CANDIDATES = 16  # jobs read at once; claimers that lose one race go on to the next of them
@@ -82,7 +82,7 @@ class Jobs:
         task: str,
         payload: Mapping[str, object] | None = None,
         *,
-        options: EnqueueOptions = _PLAIN,
+        options: EnqueueOptions = _DEFAULTS,
     ) -> Enqueued:
         """Store a new job for *task*; in a transaction it exists if and when that commits.
 

@@ -62,7 +62,7 @@ class WorkerOptions:
                 raise ConfigurationError(f"{name}={value}: expected a positive time")
 
 
-_PLAIN = WorkerOptions()
+_DEFAULTS = WorkerOptions()
 _REPORT_EVERY = 0.2  # seconds, at least, between two writes of one job's progress
 
 
@@ -75,7 +75,7 @@ class Worker:
     """
 
     def __init__(
-        self, jobs: Jobs, handlers: Mapping[str, Handler], *, options: WorkerOptions = _PLAIN
+        self, jobs: Jobs, handlers: Mapping[str, Handler], *, options: WorkerOptions = _DEFAULTS
     ) -> None:
         self.name = options.name or _own_name()
         self._jobs = jobs

@@ -81,7 +81,7 @@ class VideoFile:
         self.close()
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the file. Idempotent."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -92,7 +92,7 @@ class VideoFile:
         return self._state.st_size
 
     def check_unchanged(self) -> None:
-        """MediaError when the file grew, shrank, was replaced or vanished since it was opened."""
+        """Raise MediaError when the file grew, shrank, was replaced or went since it was opened."""
         try:
             now = Path(self.path).stat()
         except OSError:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLAIN = PutOptions()
+_DEFAULTS = PutOptions()
 
 
 class Bucket(BucketMaintenance):
@@ -68,7 +68,7 @@ class Bucket(BucketMaintenance):
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
-        options: PutOptions = _PLAIN,
+        options: PutOptions = _DEFAULTS,
     ) -> ObjectInfo:
         """Store *body* as *key*, replacing what is there, and return what was stored.
 
@@ -82,7 +82,7 @@ class Bucket(BucketMaintenance):
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
         checked = check_metadata({} if metadata is None else metadata)
         headers = PutHeaders(key, kind, checked, check_tags(options.tags))
-        if options is not _PLAIN:
+        if options is not _DEFAULTS:
             self._check_options(options)
         call = upload(self._driver, self._offload, headers, body, options)
         return await self._written("put", (key,), call, _size)
@@ -144,7 +144,7 @@ class Bucket(BucketMaintenance):
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         progress: Progress | None = None,
-        options: PutOptions = _PLAIN,
+        options: PutOptions = _DEFAULTS,
     ) -> ObjectInfo:
         """Store the local file *path* as *key*: `put` of a path, with the same promises."""
         return await self.put(

@@ -6,7 +6,8 @@ import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from holdfast.errors import ConfigurationError, IntegrityError, InvalidValueError
+from holdfast.errors import IntegrityError, InvalidValueError
+from holdfast.extras import needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,12 +235,5 @@ class _Lz4Decompressor:
 
 
 def _library(name: str) -> ModuleType:
-    try:
+    with needs_extra("compression", "this compression"):
         return import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        if (error.name or "").partition(".")[0] != package:
-            raise
-        raise ConfigurationError(
-            f"this compression needs {package}: install holdfast[compression]"
-        ) from None

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from holdfast.backend_url import BackendURL, options_for, parse_url, redacted
 from holdfast.errors import ConfigurationError
+from holdfast.extras import needs_extra
 from holdfast.objects.bucket import Bucket
 from holdfast.objects.drivers.s3.options import S3Options, address_of, with_environment
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks
@@ -164,12 +165,8 @@ def _plan_s3(location: BackendURL, options: Options | None) -> BucketPlan:
         raise ConfigurationError("keys don't belong into an s3:// URL: use S3Options.credentials")
     settled = with_environment(options_for(location, S3Options(), options), os.environ)
     address = address_of(location.host, settled)
-    try:
+    with needs_extra("s3", "s3://"):
         from holdfast.objects.drivers.s3.connect import started  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        if error.name != "httptools":
-            raise
-        raise ConfigurationError("s3:// needs httptools: install holdfast[s3]") from None
 
     def start(offload: Offload, blocking: bool) -> AbstractAsyncContextManager[BucketDriver]:
         return started(address, settled, offload, blocking=blocking)

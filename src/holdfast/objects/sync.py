@@ -40,7 +40,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_PLAIN = PutOptions()
+_DEFAULTS = PutOptions()
 
 
 def open_bucket(
@@ -135,7 +135,7 @@ class Bucket(BlockingTwin[AsyncBucket]):
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
-        options: PutOptions = _PLAIN,
+        options: PutOptions = _DEFAULTS,
     ) -> ObjectInfo:
         return run(
             self.asynchronous.put(

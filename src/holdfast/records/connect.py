@@ -5,14 +5,14 @@ A backend is imported with the first store of it: what compiles SQL takes half a
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.backend_url import BackendURL, file_path, options_for, parse_url
+from holdfast.clock import sleep_thread, utc_now
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
-from holdfast.records.store import Store, opening, utc_now
+from holdfast.records.store import Store, opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,7 +59,7 @@ def open_blocking(
 ) -> Opening[Store]:
     """Return what opens a store whose I/O blocks: what `holdfast.sync` steps by hand."""
     driver = driver_at(url, options=options, blocking=True)
-    return opening(Store(driver, entities, clock=clock, pause=pause_thread, verify=verify))
+    return opening(Store(driver, entities, clock=clock, pause=sleep_thread, verify=verify))
 
 
 def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool = False) -> Driver:
@@ -69,11 +69,6 @@ def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool =
     """
     location = parse_url(url, tuple(_BACKENDS))
     return _BACKENDS[location.scheme](location, _BLOCKING if blocking else _ASYNC, options)
-
-
-async def pause_thread(seconds: float) -> None:
-    """Wait as a blocking store does: nothing else waits on this thread."""
-    time.sleep(seconds)  # noqa: ASYNC251 - that is the point
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class Writer(Protocol):
         """Add *rows* and return them as stored, with the keys that the store generated.
 
         The returned rows are the caller's own: a driver that keeps rows returns copies
-        (`hydrate.copied_row`). When *atomic*, the first conflict is raised with its index; else
+        (`hydration.copied_row`). When *atomic*, the first conflict is raised with its index; else
         each stands in its place.
         """
         ...

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.capability import require
+from holdfast.clock import utc_now
 from holdfast.errors import (
     ConfigurationError,
     InvalidQueryError,
@@ -26,6 +26,7 @@ from holdfast.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from datetime import datetime
 
     from holdfast.records.driver import Driver, Isolation
     from holdfast.records.model import Model
@@ -36,11 +37,6 @@ T = TypeVar("T")
 
 _PAUSE = 0.01  # seconds, before the first new attempt; then twice as long each time
 _LONGEST = 1.0
-
-
-def utc_now() -> datetime:
-    """Return the time now, in UTC."""
-    return datetime.now(UTC)
 
 
 async def _sleep(seconds: float) -> None:

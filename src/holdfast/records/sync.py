@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from holdfast.blocking import BlockingTwin, blocking, documented_by, iterate, run
+from holdfast.clock import utc_now
 from holdfast.errors import TransactionError
 from holdfast.opening import BlockingOpening
 from holdfast.records.connect import open_blocking
 from holdfast.records.repository import Repository as AsyncRepository
 from holdfast.records.store import Store as AsyncStore
-from holdfast.records.store import utc_now
 from holdfast.records.transaction import Transaction as AsyncTransaction
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ class ValueType:
 def value_type(hint: object, bounds: Bounds) -> ValueType:
     """Return the type that *hint* declares. Raises ConfigurationError for an unknown one."""
     inner, nullable = _split_optional(hint)
-    kind = _PLAIN.get(inner) if isinstance(inner, type) else None
+    kind = _KIND_OF_TYPE.get(inner) if isinstance(inner, type) else None
     load: Callable[[object], object] | None = None
     check: Callable[[object], object]
     if kind is Kind.DECIMAL:
@@ -233,7 +233,7 @@ def _check_uuid(value: object) -> UUID:
     return value if type(value) is UUID else UUID(int=value.int)
 
 
-_PLAIN: dict[type, Kind] = {
+_KIND_OF_TYPE: dict[type, Kind] = {
     bool: Kind.BOOL,
     int: Kind.INT,
     float: Kind.FLOAT,
@@ -325,7 +325,7 @@ def _structured_type(
     if not structured and typing.get_origin(declared) not in (list, dict, tuple):
         raise ConfigurationError(
             f"{declared!r} is not a type that a field can hold; expected one of "
-            f"{', '.join(sorted(kind.__name__ for kind in _PLAIN))}, an Enum, dict, list, "
+            f"{', '.join(sorted(kind.__name__ for kind in _KIND_OF_TYPE))}, an Enum, dict, list, "
             "a dataclass or a pydantic model, each or None"
         )
     adapter = functools.cache(functools.partial(_adapter, declared))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import make_transient_to_detached
 
+from holdfast.clock import sleep_thread
 from holdfast.records import BatchResult, Page, Repository, Store, Upserted
 from holdfast.records.conformance import KeepingHarness, StoreHarness
-from holdfast.records.connect import driver_at, pause_thread
+from holdfast.records.connect import driver_at
 from holdfast.records.model import model_of
 from holdfast.records.store import opening
 from integrations.sqlalchemy import saying
@@ -21,7 +22,7 @@ class TwinHarness(StoreHarness):
 
     def open_blocking(self, entities, clock):
         driver = driver_at(self.url, blocking=True)
-        return opening(TwinStore(driver, twins(entities), clock=clock, pause=pause_thread))
+        return opening(TwinStore(driver, twins(entities), clock=clock, pause=sleep_thread))
 
 
 def twins(entities):

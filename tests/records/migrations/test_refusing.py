@@ -353,7 +353,7 @@ def test_a_missing_extra_is_named(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert "alembic: install holdfast with the extra 'migrations'" in done.stdout
+    assert "needs alembic: pip install 'holdfast[migrations]'" in done.stdout
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/x", "mariadb://x@127.0.0.1:1/x"])

@@ -97,7 +97,7 @@ def test_a_missing_driver_names_the_extra(how):
     )
     extras = {"postgresql": "postgresql", "mariadb": "mysql"}
     for driver, scheme in DRIVERS[how].items():
-        needed = f"needs {driver}: install holdfast with the extra '{extras[scheme]}'"
+        needed = f"needs {driver}: pip install 'holdfast[{extras[scheme]}]'"
         assert needed in done.stdout, done.stderr
 
 

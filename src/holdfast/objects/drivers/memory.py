@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from holdfast.clock import utc_now
 from holdfast.errors import ObjectNotFoundError, PreconditionFailedError
 from holdfast.objects.bucket_settings import BucketTags, S, Setting, Versioning
 from holdfast.objects.delimiter import grouped
@@ -23,6 +23,7 @@ from holdfast.objects.object_info import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from datetime import datetime
 
     from holdfast.objects.object_info import CommitSpec, CommonPrefix
 
@@ -36,10 +37,6 @@ class StoredVersion:
     written: datetime
     content: bytes = b""
     tags: Mapping[str, str] = field(default_factory=dict)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class MemoryBucketDriver:
@@ -58,7 +55,7 @@ class MemoryBucketDriver:
         BucketCapability.UPLOADS,
     }
 
-    def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         # Each key's versions from the oldest to the newest. A list is replaced, never changed, so

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from holdfast.errors import ConfigurationError
+from holdfast.extras import needs_extra
 from holdfast.offload import Inline
 from holdfast.records.model_set import models_of
 
@@ -111,13 +112,6 @@ class Hop(Inline):
 
 
 def _migrator() -> type[Migrator]:
-    try:
+    with needs_extra("migrations", "a migration"):
         from holdfast.records.drivers.sql.migrations.migrator import Migrator  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in ("alembic", "mako"):
-            raise
-        raise ConfigurationError(
-            f"migrations need {missing}: install holdfast with the extra 'migrations'"
-        ) from error
     return Migrator

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from holdfast.clock import utc_now
 from holdfast.errors import IntegrityError, ObjectNotFoundError
 from holdfast.objects.bucket_settings import S, Setting, Versioning
 from holdfast.objects.delimiter import grouped
@@ -21,6 +21,7 @@ from holdfast.objects.object_info import CommonPrefix, ObjectInfo, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from holdfast.objects.object_info import CommitSpec, ObjectVersion
@@ -30,10 +31,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _BATCH = 256
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class DiskDriver:
@@ -62,7 +59,7 @@ class DiskDriver:
         offload: Offload,
         *,
         lock_timeout: float = 30.0,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.root = Root(path, lock_timeout=lock_timeout, clock=clock)
         self._offload = offload

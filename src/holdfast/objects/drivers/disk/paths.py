@@ -31,7 +31,7 @@ _CUT = "%-"
 _EMPTY = "%"
 _PIECE = 80
 _DEEPEST = 32
-_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+_UNESCAPED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
 _COUNTED = 12
 _VERSION = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _RESERVED_DOT = re.compile(r"^\.|\.(?=json$)")
@@ -118,7 +118,7 @@ def _names(component: bytes) -> list[str]:
 
 
 def _escaped(text: bytes) -> str:
-    plain = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in text)
+    plain = "".join(chr(byte) if byte in _UNESCAPED else f"%{byte:02X}" for byte in text)
     return _RESERVED_DOT.sub("%2E", plain)
 
 

@@ -42,7 +42,7 @@ class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
 
 
 _VERSIONING_FORMAT = 1  # of versioning.json
-_PLAIN, _VERSIONED = _FORMATS = (1, 2)
+_UNVERSIONED, _VERSIONED = _FORMATS = (1, 2)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Written)
 
@@ -107,7 +107,7 @@ def encode(entry: RecordEntry) -> bytes:
         return _json(_marking(entry))
     record, info, spec = entry, entry.info, spec_of(entry.info)
     written = _Written(
-        format=_PLAIN if info.version is None else _VERSIONED,
+        format=_UNVERSIONED if info.version is None else _VERSIONED,
         key=info.key,
         data=record.data,
         size=info.size,

@@ -109,7 +109,7 @@ class ChunkSpool(Spool):
                 await self.offload.run(self._write, chunk)
 
     async def check(self) -> None:
-        """Nobody else can change them."""
+        """Do nothing: nobody else can change the bytes."""
 
     async def read(self, offset: int, size: int) -> bytes:
         """Return *size* bytes from *offset*."""

@@ -278,7 +278,7 @@ class S3ObjectWriter:
         return await self._uploader.publish_small(self._key, content, spec)
 
     async def abort(self) -> None:
-        """Release what is kept. Idempotent."""
+        """Release the spool; `multipart.py` aborts at S3. Idempotent."""
         if self._spool is not None:
             self._spool.close()
 

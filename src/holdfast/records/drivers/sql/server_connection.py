@@ -6,7 +6,7 @@ import importlib
 import select
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.errors import ConfigurationError
+from holdfast.extras import needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,14 +89,8 @@ def connection_module(driver: str, *, server: str, extra: str) -> ModuleType:
 
     Raises ConfigurationError, which names the *extra* to install, when the driver is not there.
     """
-    try:
+    with needs_extra(extra, server):
         return importlib.import_module(f"holdfast.records.drivers.sql.{driver}_connection")
-    except ModuleNotFoundError as error:
-        if error.name != driver:
-            raise
-        raise ConfigurationError(
-            f"{server} needs {driver}: install holdfast with the extra {extra!r}"
-        ) from error
 
 
 def has_input(descriptor: int) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
+from holdfast.clock import sleep_thread
 from holdfast.errors import SerializationError, TransactionError, UnavailableError
 from holdfast.records.driver import TransactionOptions
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
@@ -299,6 +299,6 @@ class PooledSession(VerbSession[ServerExecutor]):
 
     async def _pause(self, seconds: float) -> None:
         if self._blocking:
-            time.sleep(seconds)  # noqa: ASYNC251 - nothing else waits on this thread
+            await sleep_thread(seconds)
         else:
             await asyncio.sleep(seconds)

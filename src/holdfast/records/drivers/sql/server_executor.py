@@ -57,7 +57,10 @@ class ServerExecutor(ServerReader):
         self._guard_open = False
 
     async def commit(self) -> None:
-        """Raises SerializationError and UnavailableError; nothing was kept then, unless lost."""
+        """Commit the transaction.
+
+        Raises SerializationError and UnavailableError; nothing was kept then, unless lost.
+        """
         if self.undone:
             await self.rollback()
             raise serialization_error(self.backend)

@@ -48,7 +48,7 @@ class ServerTransaction(VerbSession[ServerExecutor]):
     write = read
 
     def lend(self) -> BorrowedConnection:
-        """Return the connection as SQLAlchemy borrows it: see `Lends`."""
+        """Return the connection as SQLAlchemy borrows it, not open yet."""
         executor = self._on
 
         def meaning(error: BaseException) -> BaseException | None:

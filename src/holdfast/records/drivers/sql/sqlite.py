@@ -277,7 +277,7 @@ class SQLiteTransaction(VerbSession[SQLiteExecutor]):
     write = read
 
     def lend(self) -> BorrowedConnection:
-        """Return the connection as SQLAlchemy borrows it: see `Lends`."""
+        """Return the connection as SQLAlchemy borrows it, not open yet."""
         connection = self._connection.executor.connection
         offload = self._connection.offload
         blocking = isinstance(offload, Inline)

@@ -19,6 +19,7 @@ from holdfast.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from holdfast.extras import needs_extra
 from holdfast.records.drivers.sql.failure import (
     FailureKind,
     errno_failure,
@@ -181,13 +182,9 @@ class _ServerDatabase:
             port=place.port,
             database=place.database,
         )
-        try:
+        extra = driver.partition("+")[0].replace("mariadb", "mysql")
+        with needs_extra(extra, "a migration"):
             return sa.create_engine(url, poolclass=NullPool, connect_args=arguments)
-        except ModuleNotFoundError as error:
-            extra = driver.partition("+")[0].replace("mariadb", "mysql")
-            raise ConfigurationError(
-                f"migrations need {error.name}: install holdfast with the extra {extra!r}"
-            ) from error
 
     def before(self, connection: sa.Connection) -> Callable[[], None]:  # noqa: ARG002
         return lambda: None

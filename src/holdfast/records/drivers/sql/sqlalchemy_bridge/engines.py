@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from holdfast.errors import ConfigurationError
+from holdfast.extras import needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -148,12 +148,8 @@ def sqlite_engine(raw: sqlite3.Connection, offload: Offload | None) -> sa.Engine
 
 
 def _require_greenlet() -> None:
-    try:
+    with needs_extra("orm", "awaiting SQLAlchemy"):
         import greenlet  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "SQLAlchemy awaits by greenlet: install holdfast with the extra 'orm'"
-        ) from error
 
 
 def _engine(dialect: Any, connection: Any, url: str) -> sa.Engine:
