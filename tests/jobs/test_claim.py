@@ -2,10 +2,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from holdfast.records.conformance.counting import CountingDriver
 
 from holdfast.errors import ConfigurationError, InvalidValueError, LeaseLostError
 from holdfast.jobs import Backoff, EnqueueOptions, Job, Jobs, JobStatus
+from holdfast.records.conformance.statement_counter import CountingDriver
 
 pytestmark = pytest.mark.anyio
 MINUTE = timedelta(minutes=1)
