@@ -106,6 +106,7 @@ def made(monkeypatch, folder):
     monkeypatch.setattr(command, "environment", lambda *_: sys.executable)
     monkeypatch.setattr(command, "supported", lambda: ("3.1", "3.96", "3.97"))
     monkeypatch.setattr(command, "CHECKOUT", folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.setenv("PATH", str(folder))  # no apt-get
     for version in ("3.96", "3.97"):
         (folder / f".venv-{version}").mkdir()
