@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Expression
 
 _ESCAPE = "\ufdd0"  # no character, and escaped itself where it stands in text all the same
-_MOST = 9  # exceptions, so that one digit tells them apart
+_MOST = 99  # exceptions, so that two digits tell them apart
 
 
 @cache
@@ -85,13 +85,13 @@ class Folding:
             raise UnsupportedError("matching that ignores case", self.backend)
         if not self.wrong:
             return self.lower(text)
-        folded = _replace(text, _ESCAPE, f"{_ESCAPE}0")
+        folded = _replace(text, _ESCAPE, f"{_ESCAPE}00")
         for number, (character, _) in enumerate(self.wrong, 1):
-            folded = _replace(folded, character, f"{_ESCAPE}{number}")
+            folded = _replace(folded, character, f"{_ESCAPE}{number:02}")
         folded = self.lower(folded)
         for number, (_, wanted) in enumerate(self.wrong, 1):
-            folded = _replace(folded, f"{_ESCAPE}{number}", wanted)
-        return _replace(folded, f"{_ESCAPE}0", _ESCAPE)
+            folded = _replace(folded, f"{_ESCAPE}{number:02}", wanted)
+        return _replace(folded, f"{_ESCAPE}00", _ESCAPE)
 
 
 def _replace(text: Expression, old: str, new: str) -> Expression:

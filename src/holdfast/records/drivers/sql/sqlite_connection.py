@@ -90,7 +90,7 @@ class SQLiteConnection:
 
     def __init__(self, offload: Offload) -> None:
         self.offload = offload
-        self._open = False
+        self._open = self._closed = False
 
     async def open(
         self,
@@ -102,20 +102,24 @@ class SQLiteConnection:
     ) -> None:
         """Connect to the file at *path*. Raises StorageError, LockTimeoutError."""
 
-        def start() -> SQLiteExecutor:
-            return SQLiteExecutor(connect(path, options, read_only=read_only), statements)
+        def start() -> None:
+            self.executor = SQLiteExecutor(connect(path, options, read_only=read_only), statements)
+            self._open = True  # kept even for a caller who was cancelled, so that `close` closes it
 
-        self.executor = await self.offload.run(start)
-        self._open = True
+        await self.offload.run(start)
 
     async def close(self) -> None:
         """Close the connection, and let its thread end. Idempotent."""
-        if self._open:
-            self._open = False
-            await self.offload.run(self.executor.connection.close)
+        if not self._closed:
+            self._closed = True
+            await self.offload.run(self._disconnect)
         self.offload.close()
 
     # --- run where the connection lives -----------------------------------------------------
+
+    def _disconnect(self) -> None:
+        if self._open:
+            self.executor.connection.close()
 
     def begin(self, statement: str) -> None:
         """Begin a transaction; a plain BEGIN takes its snapshot at once."""
