@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from holdfast.uuid7 import parse_uuid
+from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
     import sqlite3
     from uuid import UUID
+
+
+def parse_uuid(text: str) -> UUID:
+    """Return the UUID that *text* spells in 36 characters."""
+    return uuid_from_int(int(text.replace("-", ""), 16))
 
 
 @dataclass(slots=True)

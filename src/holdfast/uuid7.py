@@ -65,8 +65,3 @@ def uuid_from_int(value: int) -> UUID:
     _set(made, "int", value)
     _set(made, "is_safe", SafeUUID.unknown)
     return made
-
-
-def parse_uuid(text: str) -> UUID:
-    """Return the UUID that *text* spells in 36 characters, as every backend stores it."""
-    return uuid_from_int(int(text.replace("-", ""), 16))

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from holdfast.errors import MediaError
+from holdfast.media.video_file import film_of
 from holdfast.media.vision.images import jpeg
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Embedded:
 
 
 def _frame_at(container: InputContainer, time: float) -> VideoFrame | None:
-    stream = container.streams.video[0]
+    stream = film_of(container)
     base = stream.time_base
     if base is not None:
         container.seek(int(max(0.0, time) / base), stream=stream, backward=True)
