@@ -24,11 +24,21 @@ def check_text(value: str) -> str:
     return value
 
 
+_LATER_CAPITALS = frozenset(
+    map(chr, (0x1C89, 0xA7CB, 0xA7CC, 0xA7DA, 0xA7DC, *range(0x10D50, 0x10D66)))
+)
+"""Capitals that Unicode 15 to 16 added, which Python knows from 3.14 on."""
+
+
 def fold_case(text: str) -> str:
     """Return *text* with each code point replaced by its simple lower-case mapping.
 
-    The mapping of UnicodeData.txt, one code point to one: locale-free and the same everywhere.
+    The mapping of UnicodeData.txt of Unicode 14, one code point to one: locale-free and the same
+    everywhere, under each Python as well.
     """
     if text.isascii():
         return text.lower()
-    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    return "".join(
+        low if len(low := char.lower()) == 1 and char not in _LATER_CAPITALS else char
+        for char in text
+    )
