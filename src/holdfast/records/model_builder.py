@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import sys
 import typing
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -93,8 +94,10 @@ def build_model(
     indexed = {name for names in (*indexes, *uniques) for name in names}
     for name, (member, hint, scope) in members.items():
         of = f"{cls.__name__}.{name}"
-        if name.startswith("_"):
-            raise ConfigurationError(f"{of}: a field's name starts with a letter")
+        if name.startswith("_") or not name.isidentifier() or keyword.iskeyword(name):
+            raise ConfigurationError(
+                f"{cls.__name__}.{name!r}: a field's name is an identifier, its start a letter"
+            )
         if isinstance(member, Relation):
             relations[name] = member.bind(cls, name, _target(scope, hint, of))
         else:
