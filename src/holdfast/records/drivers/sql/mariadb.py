@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
-from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
+from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
+from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
 from holdfast.records.drivers.sql.ssl_mode import ssl_context

@@ -197,6 +197,8 @@ class StoreStatements:
                 self._compiled.clear()
             statement = self.compile(build(self.tables[model.table], Parameters()))
             self._compiled[shape] = statement
+        if self.dialect.repeats_lists:
+            return statement.repeated(values)
         return statement.sql, statement.bind(values)
 
     def _order(self, table: sa.Table, order: Sequence[Order]) -> list[Expression]:
