@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import (
+    ConflictError,
     InvalidQueryError,
     InvalidValueError,
     NotFoundError,
@@ -26,11 +27,11 @@ from holdfast.records.query import (
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.transaction import session_of
+from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.errors import ConflictError
     from holdfast.records.argument_types import (
         AnyField,
         ChangeArgument,
@@ -63,16 +64,26 @@ class Repository(RepositoryReads[E]):
 
         When *atomic*, the first conflict is raised, with its index, and nothing was stored. Else
         each is stored or refused by itself. A value that can't be stored is an error either way.
+        They may point at one another in any order, but not in a circle.
         """
         now = self.store.now()
         rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
         if not rows:
             return BatchResult([])
-        stored = await self._session.insert(self.model, rows, atomic=atomic)
+        order = insert_order(self.model, rows)
+        try:
+            found = await self._session.insert(
+                self.model, [rows[place] for place in order], atomic=atomic
+            )
+        except ConflictError as conflict:
+            raise at_its_place(conflict, order) from conflict
+        stored = in_turn(order, found)
         if atomic:
             return BatchResult(list(self._hydrate(cast("list[Row]", stored))))
         results: list[E | ConflictError] = [
-            outcome if isinstance(outcome, Exception) else self._hydrate((outcome,))[0]
+            at_its_place(outcome, order)
+            if isinstance(outcome, Exception)
+            else self._hydrate((outcome,))[0]
             for outcome in stored
         ]
         return BatchResult(results)
@@ -142,15 +153,23 @@ class Repository(RepositoryReads[E]):
     ) -> list[Upserted[E]]:
         """Upsert all of *entities*, or none; see `upsert`. Results stand at their positions.
 
-        Of two with the same *on* fields the later overwrites the earlier.
+        Of two with the same *on* fields the later overwrites the earlier. They are written in the
+        order of these fields, so that callers who name the same rows wait for one another and
+        never for each other; entities may point at one another, but not in a circle of new ones.
         """
         fields = validation.conflict_fields(self.model, on)
         now = self.store.now()
         rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
         if not rows:
             return []
-        stored = await self._session.upsert(self.model, rows, fields)
-        return [Upserted(entity, created) for entity, created in stored]
+        order = upsert_order(self.model, rows, fields)
+        try:
+            stored = await self._session.upsert(
+                self.model, [rows[place] for place in order], fields
+            )
+        except ConflictError as conflict:
+            raise at_its_place(conflict, order) from conflict
+        return [Upserted(entity, created) for entity, created in in_turn(order, stored)]
 
     async def update_where(
         self, *where: Condition, changes: ChangeArgument | Sequence[ChangeArgument]
@@ -163,7 +182,7 @@ class Repository(RepositoryReads[E]):
         update = Update(
             self.model,
             validation.condition(self.model, where),
-            validation.changes(self.model, changes, now=self.store.now()),
+            validation.set_changes(self.model, changes, now=self.store.now()),
         )
         return await self._session.update(update)
 

@@ -131,6 +131,23 @@ def _with_store_set(
     return (*wanted, *extra)
 
 
+def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
+    """Return the `changes` that are to be made to many rows at once.
+
+    Raises InvalidQueryError for an increment of a unique field too: databases look at each row as
+    they come to it, and would find one's sum taken by another that is still to be increased.
+    """
+    found = changes(model, wanted, now=now)
+    unique = {name for names in model.uniques for name in names}
+    for change in found:
+        if isinstance(change, Increment) and change.column.name in unique:
+            raise InvalidQueryError(
+                f"{change.column!r} is unique, so it can't be incremented in many rows at once: "
+                "patch them one by one"
+            )
+    return found
+
+
 def conflict_fields(model: Model[E], on: Iterable[object]) -> tuple[str, ...]:
     """Return the names of the unique fields that *on* means: the key when it says nothing."""
     names = {column.name for column in columns(model, on)} or {model.key.name}
