@@ -285,7 +285,7 @@ class RepositoryReads(Generic[E]):
             validation.count("offset", offset) or 0,
         )
         rows = await self._session.values(select, wanted)
-        return loaded(rows, [column.spec for column in wanted])
+        return loaded(self.model, rows, [column.spec for column in wanted])
 
     async def aggregate(
         self,
@@ -317,7 +317,7 @@ class RepositoryReads(Generic[E]):
             else None
             for figure in query.aggregates
         ]
-        return loaded(rows, kinds)
+        return loaded(self.model, rows, kinds)
 
     async def count(self, *where: Condition) -> int:
         """Return how many fit; all, when nothing is said."""

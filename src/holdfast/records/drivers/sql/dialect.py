@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 import sqlalchemy as sa
 
 from holdfast.records.evaluate import mean
+from holdfast.records.hydration import value_check
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
@@ -184,14 +185,9 @@ def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]
     return read
 
 
-def decoded(
-    rows: Iterable[Sequence[object]], decoders: Sequence[Codec]
-) -> list[tuple[object, ...]]:
-    """Return *rows* of the database's values as row values, each column by its decoder."""
-    return [
-        tuple(
-            value if decode is None or value is None else decode(value)
-            for value, decode in zip(row, decoders, strict=True)
-        )
-        for row in rows
-    ]
+def column_decoder(dialect: Dialect, spec: FieldSpec) -> Codec:
+    """Return what makes row values of a column's, and raises ValueError for a bad one."""
+    decode, check = dialect.decoder(spec), value_check(spec)
+    if decode is None or check is None:
+        return decode or check
+    return lambda value: check(decode(value))

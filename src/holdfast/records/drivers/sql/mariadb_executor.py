@@ -20,7 +20,6 @@ from holdfast.records.drivers.sql.conflict_lookup import (
     targets_of_update,
     touched,
 )
-from holdfast.records.drivers.sql.dialect import decoded
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.repeated_insert import repeated
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
@@ -138,7 +137,7 @@ class MariaDBExecutor(ServerExecutor):
                 await self.rollback()
             raise wrong from error
         (count, _), (_, rows) = found[1:3] if alone else found
-        return prepared.hydrate(rows)[0] if count else None
+        return self.hydrated(model, rows)[0] if count else None
 
     async def _several(
         self, sql: str, values: Sequence[object]
@@ -202,7 +201,7 @@ class MariaDBExecutor(ServerExecutor):
     ) -> list[tuple[E, bool]]:
         prepared = self.of_model(model)
         found = await self.fetch_raw(*repeated(prepared.upsert(on), encoded))
-        stored = prepared.hydrate(row[:-1] for row in found)
+        stored = self.hydrated(model, [row[:-1] for row in found])
         return [(entity, row[-1] == 1) for entity, row in zip(stored, found, strict=True)]
 
     async def _upsert_one(
@@ -270,10 +269,8 @@ class MariaDBExecutor(ServerExecutor):
         """
         columns = [Column(model.name, spec) for spec in (model.key, *held)]
         sql, values = self.statements.select(Select(model, where), tuple(columns))
-        found = decoded(
-            await self.fetch(model, f"{sql} FOR UPDATE", values),
-            self.statements.column_decoders(columns),
-        )
+        rows = await self.fetch(model, f"{sql} FOR UPDATE", values)
+        found = self.statements.decoded(Select(model, where), columns, rows)
         nullable = [spec for spec in held if spec.type.nullable]
         keys = tuple(row[0] for row in found)
         if nullable and keys:

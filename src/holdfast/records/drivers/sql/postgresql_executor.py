@@ -178,7 +178,7 @@ class PostgreSQLExecutor(ServerExecutor):
             found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_row(model, error, row, None) from error
-        return prepared.hydrate(found)[0] if found else None
+        return self.hydrated(model, found)[0] if found else None
 
     async def patch(self, update: Update[E]) -> E | None:
         """See `Writer`."""
@@ -191,7 +191,7 @@ class PostgreSQLExecutor(ServerExecutor):
             found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_update(update, error) from error
-        return self.of_model(update.model).hydrate(found)[0] if found else None
+        return self.hydrated(update.model, found)[0] if found else None
 
     async def _upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
@@ -259,7 +259,7 @@ class PostgreSQLExecutor(ServerExecutor):
                 ordered.append(next(added))
             else:
                 ordered.append(by_key[row[at] if encode is None else encode(row[at])])
-        hydrated = prepared.hydrate(row[:-1] for row in ordered)
+        hydrated = self.hydrated(model, [row[:-1] for row in ordered])
         return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
 
     async def _upsert_one(
@@ -282,7 +282,7 @@ class PostgreSQLExecutor(ServerExecutor):
         except Exception as error:
             raise await self.refused_row(model, error, row, index) from error
         ((*stored, created),) = found
-        return prepared.hydrate((stored,))[0], created is True
+        return self.hydrated(model, (stored,))[0], created is True
 
     async def _commit(self) -> None:
         if await self.command("COMMIT") != "COMMIT":

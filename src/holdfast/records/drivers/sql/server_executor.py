@@ -234,6 +234,11 @@ class ServerExecutor(ServerReader):
                 raise refused from error
             return refused
 
+    def hydrated(self, model: Model[E], found: Sequence[Sequence[object]]) -> list[E]:
+        """Return the entities that a write's answer holds; outside a transaction it stays."""
+        prepared = self.of_model(model)
+        return prepared.hydrate(found) if self.in_transaction else prepared.hydrate_written(found)
+
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """Store one row and return it with its key; a failure is the driver's."""
         raise NotImplementedError

@@ -39,6 +39,7 @@ E = TypeVar("E")
 
 _MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
 _MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 _JSON_DEPTH = 31  # levels that MariaDB's JSON functions look into
 _TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.BOOL: mysql.TINYINT(1),
@@ -110,7 +111,7 @@ class MariaDBDialect:
             case Kind.DATETIME:
                 return lambda value: cast("datetime", value).replace(tzinfo=UTC)
             case Kind.TIME:
-                return lambda value: (_MIDNIGHT + cast("timedelta", value)).time()
+                return _time_of_day
             case Kind.TIMEDELTA:
                 return lambda value: cast("int", value) * _MICROSECOND
             case Kind.UUID:
@@ -239,6 +240,15 @@ class MariaDBDialect:
 
 
 _TOO_LARGE: Expression = sa.literal_column("99999999999999999999")
+
+
+def _time_of_day(value: object) -> object:
+    since = cast("timedelta", value)
+    if not timedelta(0) <= since < _DAY:
+        raise ValueError("it is a span of time, and no time of a day")
+    return (_MIDNIGHT + since).time()
+
+
 _FALSE: Expression = sa.literal_column("0")
 
 
