@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LONGEST = 63  # bytes; PostgreSQL silently cuts what is longer
 _RESERVED = "sqlite_"
 _UNSAFE = frozenset("%\"'`\\[]")  # what some driver or database takes for more than a letter
-_ODD = _UNSAFE | frozenset(".:;,?!*/@#(){}<>=&|^~+")
+_ODD = _UNSAFE | frozenset(".:;,?!*/@#$(){}<>=&|^~+")
 
 
 def check_mapped(entity: str, name: str, kind: str) -> None:

@@ -66,8 +66,7 @@ class Repository(RepositoryReads[E]):
         each is stored or refused by itself. A value that can't be stored is an error either way.
         They may point at one another in any order, but not in a circle.
         """
-        now = self.store.now()
-        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
+        rows = self._new_rows("add_many", entities)
         if not rows:
             return BatchResult([])
         order = insert_order(self.model, rows)
@@ -136,7 +135,7 @@ class Repository(RepositoryReads[E]):
             raise PreconditionFailedError(self.model.name, key)
         raise NotFoundError(self.model.name, key)
 
-    async def upsert(self, entity: E, *, on: Sequence[AnyField] = ()) -> Upserted[E]:
+    async def upsert(self, entity: E, *, on: AnyField | Sequence[AnyField] = ()) -> Upserted[E]:
         """Add *entity*, or overwrite the row with the same *on* fields (the key, by default).
 
         The overwritten row keeps its key and its time of creation, and goes one version up. *on*
@@ -149,7 +148,7 @@ class Repository(RepositoryReads[E]):
         return Upserted(stored, created)
 
     async def upsert_many(
-        self, entities: Iterable[E], *, on: Sequence[AnyField] = ()
+        self, entities: Iterable[E], *, on: AnyField | Sequence[AnyField] = ()
     ) -> list[Upserted[E]]:
         """Upsert all of *entities*, or none; see `upsert`. Results stand at their positions.
 
@@ -158,8 +157,7 @@ class Repository(RepositoryReads[E]):
         never for each other; entities may point at one another, but not in a circle of new ones.
         """
         fields = validation.conflict_fields(self.model, on)
-        now = self.store.now()
-        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
+        rows = self._new_rows("upsert_many", entities)
         if not rows:
             return []
         order = upsert_order(self.model, rows, fields)
@@ -209,7 +207,9 @@ class Repository(RepositoryReads[E]):
 
     async def delete_many(self, keys: Iterable[object]) -> int:
         """Delete the rows under *keys*, all in one step, and return how many there were."""
-        wanted = tuple(dict.fromkeys(self._key(key) for key in keys))
+        wanted = tuple(
+            dict.fromkeys(self._key(key) for key in validation.several("delete_many", keys))
+        )
         if not wanted:
             return 0
         return await self._session.delete(self.model, In(self._key_column, wanted))
@@ -232,6 +232,10 @@ class Repository(RepositoryReads[E]):
 
     def _new_row(self, entity: E) -> Row:
         return self.model.row(self._own(entity), version=1, now=self.store.now())
+
+    def _new_rows(self, verb: str, entities: Iterable[E]) -> list[Row]:
+        now, several = self.store.now(), validation.several(verb, entities)
+        return [self.model.row(self._own(entity), version=1, now=now) for entity in several]
 
     async def _why_not(self, key: object, expected: int | None) -> Exception:
         """Return why a conditional write found no row."""

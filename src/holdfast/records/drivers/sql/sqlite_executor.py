@@ -101,6 +101,13 @@ class SQLiteExecutor:
         except sqlite3.Error as error:
             raise sqlite_error(error) from error
 
+    def run(self, sql: str) -> None:
+        """Run a statement without values."""
+        try:
+            self._execute(sql)
+        except sqlite3.Error as error:
+            raise sqlite_error(error) from error
+
     # --- writing ----------------------------------------------------------------------------
 
     def insert(
