@@ -7,6 +7,7 @@ HoldfastError
 ├── UnsupportedError            this backend can't do it, and says so
 │   └── UntranslatableError     an expression of SQLAlchemy's with no meaning common to all
 ├── InvalidValueError           a value that no backend may store
+├── StoredValueError            a value in the store that the class can't hold
 ├── InvalidQueryError           a query that can't mean anything
 ├── NotLoadedError              a relation or a store-set value that was never fetched
 ├── NotFoundError               nothing there
@@ -37,6 +38,8 @@ Errors carry fields, so that a program never has to read their text.
 """
 
 from __future__ import annotations
+
+_SHOWN = 200  # characters of a value, or of what its type says of it
 
 
 class HoldfastError(Exception):
@@ -122,6 +125,47 @@ class InvalidValueError(HoldfastError):
         self.entity = entity
         self.field = field
         self.reason = reason
+
+
+class StoredValueError(HoldfastError):
+    """The store has a value that the class can't hold: of *field*, in the row under *key*.
+
+    Others wrote it: a newer program with one enum member more, a migration, a hand. *value* is how
+    it is written, cut where it is long; *key* is None where a query's answer has none, as an
+    aggregate's. *written*: it was met in the answer to a write, which had been made by itself and
+    stays; in a transaction the write is a part of that.
+    """
+
+    def __init__(
+        self,
+        entity: str,
+        field: str,
+        value: object,
+        reason: str,
+        *,
+        key: object = None,
+        written: bool = False,
+    ) -> None:
+        shown = value if isinstance(value, str) else repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+        row = "" if key is None else f" in the row under {key!r}"
+        after = "; the write was made, and this was met in its answer" if written else ""
+        super().__init__(
+            f"{entity}.{field}: the store has {shown}{row}, which the class can't hold: "
+            f"{reason[:_SHOWN]}{after}"
+        )
+        self.entity = entity
+        self.field = field
+        self.value = shown
+        self.reason = reason
+        self.key = key
+        self.written = written
+
+    def after_write(self) -> StoredValueError:
+        """Return the same of a write's answer."""
+        return type(self)(
+            self.entity, self.field, self.value, self.reason, key=self.key, written=True
+        )
 
 
 class InvalidQueryError(HoldfastError):

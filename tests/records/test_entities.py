@@ -142,6 +142,16 @@ def test_a_specifier_that_does_not_fit_its_type_is_refused(hint, specifier, reas
         ("a\0b", "expected a name"),
         ("ä" * 32, "64 bytes; PostgreSQL keeps 63"),
         ("SQLite_things", "to itself"),
+        ("app.things", "without a schema"),
+        ("50%", "has '%'"),
+        ('a"b', "has '\"'"),
+        ("it's", "expected letters"),
+        ("a`b", "has '`'"),
+        ("a\\b", "expected letters"),
+        ("a\nb", "expected letters"),
+        ("__[POSTCOMPILE_x]", "expected letters"),
+        ("%(p0)s", "expected letters"),
+        (" things", "a blank at its end"),
     ],
 )
 def test_a_table_that_not_every_backend_can_have_is_refused(table, reason):

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from holdfast.cache.codec import Unreadable
-from holdfast.errors import InvalidValueError
+from holdfast.errors import InvalidValueError, StoredValueError
 from holdfast.records.hydration import from_rows
 from holdfast.records.value import Kind
 
@@ -69,7 +69,10 @@ class EntityCodec(Generic[E]):
             raise Unreadable(str(error)) from None
         if mark != self._mark:
             raise Unreadable("the entity's fields were others")
-        return self._made([tuple(row)])[0]
+        try:
+            return self._made([tuple(row)])[0]
+        except StoredValueError as error:  # of a program whose enum has a member more
+            raise Unreadable(str(error)) from None
 
 
 def _type(spec: FieldSpec) -> Any:

@@ -18,6 +18,7 @@ from holdfast.errors import (
     SchemaMismatchError,
     ServiceError,
     StorageError,
+    StoredValueError,
     UnavailableError,
     UnsupportedError,
 )
@@ -50,6 +51,7 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (InvalidValueError, Exit.BAD_INPUT),
     (ConflictError, Exit.CONFLICT),
     (IntegrityError, Exit.UNAVAILABLE),
+    (StoredValueError, Exit.UNAVAILABLE),
     (StorageError, Exit.UNAVAILABLE),
     (UnavailableError, Exit.UNAVAILABLE),
     (ServiceError, Exit.UNAVAILABLE),

@@ -58,6 +58,10 @@ class WorkerOptions:
         if self.concurrency < 1:
             raise ConfigurationError(f"concurrency={self.concurrency}: expected 1 or more")
         for name, value in (("lease", self.lease), ("poll", self.poll)):
+            if not isinstance(value, timedelta):
+                raise ConfigurationError(
+                    f"{name}={value!r}: expected a timedelta such as timedelta(seconds=1)"
+                )
             if value <= timedelta(0):
                 raise ConfigurationError(f"{name}={value}: expected a positive time")
 

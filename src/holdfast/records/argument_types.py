@@ -69,7 +69,7 @@ class LoaderOption(Protocol):
 
 
 Condition: TypeAlias = Predicate | MappedExpression[bool]
-Ordering: TypeAlias = Order | MappedExpression[object]
+Ordering: TypeAlias = Order | Field[Any] | MappedExpression[object]
 AggregateArgument: TypeAlias = Aggregate | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
 ChangeArgument: TypeAlias = Change | Mapping[Any, object]

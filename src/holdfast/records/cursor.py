@@ -10,13 +10,27 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, assert_never, cast
 from uuid import UUID
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.query import Column, Order, Predicate
+from holdfast.records.query import (
+    After,
+    And,
+    Column,
+    Compare,
+    Everything,
+    In,
+    IsNull,
+    Match,
+    Not,
+    Or,
+    Order,
+    Predicate,
+    node,
+)
 from holdfast.records.text import ValueRejected
 from holdfast.records.value import Kind
 
@@ -86,7 +100,39 @@ def _kind(by: Order) -> Kind:
 def _fingerprint(where: Predicate, order: tuple[Order, ...]) -> str:
     import hashlib  # noqa: PLC0415 - for pages alone, and OpenSSL with it
 
-    return hashlib.blake2b(repr((where, order)).encode(), digest_size=9).hexdigest()
+    text = f"{_canonical(where)} {order!r}"
+    return hashlib.blake2b(text.encode(), digest_size=9).hexdigest()
+
+
+def _canonical(predicate: Predicate) -> str:
+    """Return a text of *predicate* that is the same in every process.
+
+    What a query is made of may come from a set, whose order differs by process: values of a list,
+    parts of an And or Or. Their order means nothing, so they stand in the order of their texts.
+    """
+    match leaf := node(predicate):
+        case In(operand, values):
+            return f"In({operand!r}, {sorted({_text(value) for value in values})})"
+        case And(parts) | Or(parts):
+            return f"{type(leaf).__name__}({sorted(map(_canonical, parts))})"
+        case Not(part):
+            return f"Not({_canonical(part)})"
+        case Compare(operand, how, value):
+            return f"Compare({operand!r}, {how.value}, {_text(value)})"
+        case IsNull() | Match() | After() | Everything():
+            return repr(leaf)
+        case _:
+            assert_never(leaf)
+
+
+def _text(value: object) -> str:
+    """Return a text of a row value; in JSON the order of names means nothing either."""
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return f"{{{', '.join(f'{name!r}: {_text(members[name])}' for name in sorted(members))}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, cast('list[object]', value)))}]"
+    return repr(value)
 
 
 def _from_json(by: Order, value: object) -> object:
@@ -96,6 +142,9 @@ def _from_json(by: Order, value: object) -> object:
             return None
         raise InvalidQueryError(f"the cursor is damaged: no value for {column!r}")
     kind = column.spec.type.kind
+    # Anybody can make a cursor: what JSON holds elsewhere is not the place of a row.
+    if type(value) not in _IN_JSON.get(kind, (str,)):
+        raise InvalidQueryError(f"the cursor is damaged: a bad value for {column!r}")
     try:
         decoded = _FROM_JSON.get(kind, _same)(value)
         if column.spec.type.load is not None:
@@ -118,10 +167,17 @@ _TO_JSON: dict[Kind, Callable[..., object]] = {
     Kind.TIMEDELTA: lambda value: value // _MICROSECOND,
     Kind.BYTES: bytes.hex,
 }
+_IN_JSON: dict[Kind, tuple[type, ...]] = {
+    Kind.BOOL: (bool,),
+    Kind.INT: (int,),
+    Kind.FLOAT: (int, float),
+    Kind.TIMEDELTA: (int,),
+}
+"""The types that JSON has for a kind; text where nothing is said."""
 _FROM_JSON: dict[Kind, Callable[..., object]] = {
     Kind.UUID: UUID,
     Kind.DECIMAL: Decimal,
-    Kind.DATETIME: lambda text: datetime.fromisoformat(text).astimezone(UTC),
+    Kind.DATETIME: datetime.fromisoformat,  # whose check wants a zone
     Kind.DATE: date.fromisoformat,
     Kind.TIME: time.fromisoformat,
     Kind.TIMEDELTA: lambda count: count * _MICROSECOND,

@@ -31,7 +31,7 @@ from holdfast.records.model_builder import (
     spells_field,
     vocabulary,
 )
-from holdfast.records.relation import Relation, many, one
+from holdfast.records.relation import Relation, RelationSlot, many, one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +84,8 @@ class EntityType(type):
             type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             type.__setattr__(cls, "__init__", constructor(model))
+            for relation in model.relations.values():
+                type.__setattr__(cls, relation.name, RelationSlot(relation))
         elif indexes or uniques:
             raise ConfigurationError(f"{name}: indexes and uniques need a table")
         return cls

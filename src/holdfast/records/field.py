@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
@@ -28,7 +29,6 @@ from holdfast.records.text import ValueRejected, check_text
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import timedelta
     from decimal import Decimal
 
@@ -115,7 +115,8 @@ class Field(Generic[T]):
 
     def in_(self, values: Iterable[T]) -> Predicate:
         """One of *values*; None among them stands for null. No values: nothing."""
-        return _one_of(self.column, [None if v is None else self._value(v) for v in values])
+        several = _several(self.column, values)
+        return _one_of(self.column, [None if v is None else self._value(v) for v in several])
 
     def not_in(self, values: Iterable[T]) -> Predicate:
         """None of *values*: nulls are included, unless None is among them."""
@@ -282,7 +283,8 @@ class JsonPath:
 
     def in_(self, values: Iterable[object]) -> Predicate:
         """One of *values*, by type and value; None stands for null or missing."""
-        return _one_of(self.operand, [self._json(value) for value in values])
+        several = _several(self.operand, values)
+        return _one_of(self.operand, [self._json(value) for value in several])
 
     def not_in(self, values: Iterable[object]) -> Predicate:
         """None of *values*: what is null or missing is included, unless None is among them."""
@@ -311,6 +313,13 @@ class JsonPath:
     def icontains(self, text: str) -> Predicate:
         """It is text, and *text* stands in it but for case (see `fold_case`)."""
         return _match(self.operand, Part.ANYWHERE, text, ignore_case=True)
+
+
+def _several(operand: Operand, values: Iterable[object]) -> Iterable[object]:
+    """Return *values*. Raises InvalidQueryError for one: a text would be its characters."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidQueryError(f"{operand!r}.in_ takes several values: got {values!r:.100}")
+    return values
 
 
 def _one_of(operand: Operand, values: list[object]) -> Predicate:

@@ -6,9 +6,12 @@ mostly this (`benchmarks/records.py`).
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, TypeVar, cast
+import math
+from datetime import date, datetime, time
+from functools import cache, partial
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
+from holdfast.errors import StoredValueError
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -18,24 +21,43 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model, Row
 
 E = TypeVar("E")
+_TYPES = {"_datetime": datetime, "_date": date, "_time": time}
 
 
 def hydrator(
-    model: Model[E], decoder: Callable[[FieldSpec], Callable[[object], object] | None]
+    model: Model[E],
+    decoder: Callable[[FieldSpec], Callable[[object], object] | None],
+    *,
+    checked: bool = False,
 ) -> Callable[[Iterable[Sequence[object]]], list[E]]:
     """Return a function from rows of encoded values, one per field, to entities.
 
     *decoder* tells how a driver's values of a field become row values; None: they are the same.
+    *checked*: others may have written them, so that what a driver gives of a value that the class
+    can't hold, such as NaN, is looked for. The function raises StoredValueError.
     """
-    scope: dict[str, object] = {"_new": object.__new__, "_entity": model.entity}
+    scope: dict[str, object] = {
+        "_new": object.__new__,
+        "_entity": model.entity,
+        "_refuse": _refuse,
+        "_infinity": math.inf,
+        **_TYPES,
+    }
+    stages = [(decoder(spec), spec.type.load) for spec in model.fields]
+    scope["_unreadable"] = partial(_unreadable, model, stages)
     names = [f"v{spec.position}" for spec in model.fields]
     parts: list[str] = []
     for spec, value in zip(model.fields, names, strict=True):
         made = value
-        for stage, function in (("d", decoder(spec)), ("l", spec.type.load)):
-            if function is not None:
-                scope[f"{stage}{spec.position}"] = function
-                made = f"{stage}{spec.position}({made})"
+        decode, load = stages[spec.position]
+        if decode is not None:
+            scope[f"d{spec.position}"] = decode
+            made = f"d{spec.position}({made})"
+        if checked:
+            made = _checked(spec, made)
+        if load is not None:
+            scope[f"l{spec.position}"] = load
+            made = f"l{spec.position}({made})"
         if spec.type.nullable and made != value:
             made = f"None if {value} is None else {made}"
         parts.append(f"{spec.name!r}: {made}")
@@ -48,9 +70,12 @@ def hydrator(
     source = [
         "def hydrate(rows):",
         "    entities = []",
-        f"    for ({', '.join(names)},) in rows:",
-        *(f"        {line}" for line in making),
-        "        entities.append(made)",
+        "    try:",
+        f"        for ({', '.join(names)},) in rows:",
+        *(f"            {line}" for line in making),
+        "            entities.append(made)",
+        "    except Exception as error:",
+        "        raise _unreadable(locals(), error)",
         "    return entities",
     ]
     exec("\n".join(source), scope)  # noqa: S102 - built from field names, which are identifiers
@@ -102,16 +127,101 @@ def _copy(value: object) -> object:
 
 
 def loaded(
-    rows: Iterable[tuple[object, ...]], specs: Sequence[FieldSpec | None]
+    model: Model[E], rows: Iterable[tuple[object, ...]], specs: Sequence[FieldSpec | None]
 ) -> list[tuple[object, ...]]:
-    """Return tuples of row values as entities hold them; None for a column that is not a field."""
+    """Return tuples of row values as entities hold them; None for a column that is not a field.
+
+    Raises StoredValueError.
+    """
     loads = [None if spec is None else spec.type.load for spec in specs]
     if not any(loads):
         return list(rows)
-    return [
-        tuple(
-            value if load is None or value is None else load(value)
-            for value, load in zip(row, loads, strict=True)
-        )
-        for row in rows
-    ]
+    return converted(model, rows, specs, loads)
+
+
+def converted(
+    model: Model[E],
+    rows: Iterable[Sequence[object]],
+    specs: Sequence[FieldSpec | None],
+    functions: Sequence[Callable[[object], object] | None],
+) -> list[tuple[object, ...]]:
+    """Return *rows*, each value but null by its function; *specs* are the fields they are of.
+
+    Raises StoredValueError for a value that its function refuses.
+    """
+    at, value = 0, None
+    made: list[tuple[object, ...]] = []
+    try:
+        for row in rows:
+            values: list[object] = []
+            for at, (value, function) in enumerate(zip(row, functions, strict=True)):  # noqa: B007
+                values.append(value if function is None or value is None else function(value))
+            made.append(tuple(values))
+    except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        spec = specs[at]
+        name = "a figure" if spec is None else spec.name
+        raise StoredValueError(model.name, name, value, _reason(error)) from error
+    return made
+
+
+def value_check(spec: FieldSpec) -> Callable[[object], object] | None:
+    """Return what passes on a row value that a driver gave, and raises ValueError for a bad one.
+
+    None where drivers give nothing but what the field can hold.
+    """
+    if _checked(spec, "value") == "value":
+        return None
+    scope: dict[str, object] = {"_refuse": _refuse, "_infinity": math.inf, **_TYPES}
+    made = eval(f"lambda value: {_checked(spec, 'value')}", scope)  # noqa: S307 - a constant of ours
+    return cast("Callable[[object], object]", made)
+
+
+def _checked(spec: FieldSpec, made: str) -> str:
+    """Return the expression *made* with a look at what it gives; a call would cost three times."""
+    match spec.type.kind:
+        case Kind.FLOAT:
+            return f"(x if -_infinity < (x := {made}) < _infinity else _refuse(x))"
+        case Kind.DECIMAL:
+            return f"(x if (x := {made}).is_finite() else _refuse(x))"
+        case Kind.DATETIME | Kind.DATE | Kind.TIME:
+            return f"(x if type(x := {made}) is _{spec.type.kind.value} else _refuse(x))"
+        case Kind.JSON if spec.type.load is None and spec.type.container is not None:
+            return f"(x if type(x := {made}) is {spec.type.container.__name__} else _refuse(x))"
+        case _:
+            return made
+
+
+def _refuse(value: object) -> NoReturn:
+    raise ValueError(f"got {value!r:.100}, a {type(value).__name__}")
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return " ".join(line.strip() for line in lines)
+
+
+def _unreadable(
+    model: Model[E],
+    stages: Sequence[tuple[Callable[[object], object] | None, Callable[[object], object] | None]],
+    found: dict[str, object],
+    error: Exception,
+) -> Exception:
+    """Return what is wrong with the row whose values are in *found*; *error* if nothing is."""
+    for spec, (decode, load) in zip(model.fields, stages, strict=True):
+        value = found.get(f"v{spec.position}")
+        try:
+            if value is not None:
+                check = value_check(spec)
+                made = value if decode is None else decode(value)
+                made = made if check is None else check(made)
+                if load is not None:
+                    load(made)
+        except (ValueError, TypeError, ArithmeticError, AttributeError) as bad:
+            key = found.get(f"v{model.key.position}")
+            decode_key = stages[model.key.position][0]
+            if spec is not model.key and decode_key is not None:
+                key = decode_key(key)
+            wrong = StoredValueError(model.name, spec.name, value, _reason(bad), key=key)
+            wrong.__cause__ = bad
+            return wrong
+    return error

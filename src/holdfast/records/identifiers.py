@@ -11,6 +11,21 @@ if TYPE_CHECKING:
 
 LONGEST = 63  # bytes; PostgreSQL silently cuts what is longer
 _RESERVED = "sqlite_"
+_UNSAFE = frozenset("%\"'`\\[]")  # what some driver or database takes for more than a letter
+_ODD = _UNSAFE | frozenset(".:;,?!*/@#$(){}<>=&|^~+")
+
+
+def check_mapped(entity: str, name: str, kind: str) -> None:
+    """Raise ConfigurationError when *name*, of a *kind* such as "column", can't be kept apart.
+
+    The names of mapped classes are of databases that are there, so little is refused.
+    """
+    found = sorted({each for each in name if each in _UNSAFE or not each.isprintable()})
+    if found:
+        raise ConfigurationError(
+            f"{entity}: the {kind} {name!r} has {', '.join(map(repr, found))} in its name, which "
+            "statements can't hold on every database; use a view that renames it"
+        )
 
 
 def check_table(entity: str, table: str) -> None:
@@ -21,6 +36,18 @@ def check_table(entity: str, table: str) -> None:
         raise ConfigurationError(
             f"{entity}: the table's name has {len(table.encode(errors='replace'))} bytes; "
             f"PostgreSQL keeps {LONGEST}"
+        )
+    found = sorted({each for each in table if each in _ODD or not each.isprintable()})
+    if "." in found:
+        raise ConfigurationError(
+            f"{entity}: table={table!r}: a table is named without a schema; on PostgreSQL it "
+            "is in the first one of the role's search_path"
+        )
+    if found or table != table.strip():
+        odd = ", ".join(map(repr, found)) or "a blank at its end"
+        raise ConfigurationError(
+            f"{entity}: table={table!r} has {odd}: expected letters, digits, '_', '-' and blanks "
+            "between them"
         )
     if table.lower().startswith(_RESERVED):
         raise ConfigurationError(

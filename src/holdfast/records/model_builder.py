@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import keyword
 import sys
 import typing
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,7 +20,7 @@ from holdfast.records.field_spec import (
 )
 from holdfast.records.identifiers import check_fields, check_table
 from holdfast.records.model import Model
-from holdfast.records.relation import Many, One, Relation
+from holdfast.records.relation import Relation
 from holdfast.records.text import ValueRejected
 from holdfast.records.value import Bounds, Kind, ValueType, value_type
 
@@ -73,7 +75,7 @@ def annotations_of(cls: type) -> dict[str, object]:
 def spells_field(hint: object) -> bool:
     """Tell whether the annotation *hint* is that of a field."""
     if isinstance(hint, str):
-        return hint.startswith(("Field[", "holdfast.Field[", "records.Field["))
+        return hint.partition("[")[0].rpartition(".")[2] == "Field"
     return typing.get_origin(hint) is Field
 
 
@@ -93,8 +95,10 @@ def build_model(
     indexed = {name for names in (*indexes, *uniques) for name in names}
     for name, (member, hint, scope) in members.items():
         of = f"{cls.__name__}.{name}"
-        if name.startswith("_"):
-            raise ConfigurationError(f"{of}: a field's name starts with a letter")
+        if name.startswith("_") or not name.isidentifier() or keyword.iskeyword(name):
+            raise ConfigurationError(
+                f"{cls.__name__}.{name!r}: a field's name is an identifier, its start a letter"
+            )
         if isinstance(member, Relation):
             relations[name] = member.bind(cls, name, _target(scope, hint, of))
         else:
@@ -182,17 +186,51 @@ def _check_declared(declaration: Declaration, found: ValueType) -> None:
 
 def _target(scope: Scope, hint: object, of: str) -> Callable[[], type]:
     def resolve() -> type:
-        inner = hint
-        if isinstance(inner, str) and inner.startswith(("One[", "Many[")):
-            inner = inner[inner.index("[") + 1 : -1].strip("\"'")
-        elif typing.get_origin(inner) in (One, Many):
-            inner = typing.get_args(inner)[0]
-        if isinstance(inner, str):
-            inner = inner.removesuffix("| None").strip()
-        optional = [arm for arm in typing.get_args(inner) if arm is not type(None)]
-        return scope.resolve_type(optional[0] if optional else inner, of)
+        try:
+            found = _entity_named(scope, hint)
+        except (SyntaxError, NameError) as error:
+            raise ConfigurationError(f"{of}: {error}; is it imported at run time?") from None
+        return scope.resolve_type(found, of)
 
     return resolve
+
+
+_AROUND = ("One", "Many", "Optional", "Union", "Annotated")
+
+
+def _entity_named(scope: Scope, hint: object) -> object:
+    """Return what *hint* leads to: an entity, One or Many of it, or one of these or None.
+
+    All of it, or any part, may be text, which is read and not evaluated as a whole: there need be
+    no future import, and a name in it may come later. Raises SyntaxError and NameError.
+    """
+    if isinstance(hint, typing.ForwardRef):
+        hint = hint.__forward_arg__
+    if isinstance(hint, str):
+        return _of_expression(scope, ast.parse(hint.strip(), mode="eval").body)
+    arms = [arm for arm in typing.get_args(hint) if arm is not type(None)]
+    return _entity_named(scope, arms[0]) if arms else hint
+
+
+def _of_expression(scope: Scope, node: ast.expr) -> object:
+    match node:
+        case ast.Constant(value=str() as text):
+            return _entity_named(scope, text)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            is_none = isinstance(left, ast.Constant) and left.value is None
+            return _of_expression(scope, right if is_none else left)
+        case ast.Subscript(value=around, slice=inner) if (
+            ast.unparse(around).rpartition(".")[2] in _AROUND
+        ):
+            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            named = [
+                part
+                for part in parts
+                if not (isinstance(part, ast.Constant) and part.value is None)
+            ]
+            return _of_expression(scope, named[0] if named else inner)
+        case _:
+            return scope.resolve(ast.unparse(node))
 
 
 def _check_model(model: Model[Any], indexed: set[str]) -> None:

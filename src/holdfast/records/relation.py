@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, InvalidValueError, NotLoadedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,39 @@ class Relation:
 
     def __repr__(self) -> str:
         return f"{self.owner.__name__}.{self.name}"
+
+
+class RelationSlot:
+    """A relation as its class and its instances have it: on an instance it can't be set.
+
+    What is set there would never be written, as `load=` fetched it and a write is of one row.
+    """
+
+    def __init__(self, relation: Relation) -> None:
+        self._relation = relation
+
+    def __get__(self, instance: object, owner: type) -> object:
+        if instance is None:
+            return self._relation
+        name = self._relation.name
+        try:
+            return vars(instance)[name]
+        except KeyError:
+            hint = f"ask for it with load=[{owner.__name__}.{name}]"
+            raise NotLoadedError(owner.__name__, name, hint) from None
+
+    def __set__(self, instance: object, value: object) -> None:
+        relation = self._relation
+        way = (
+            f"set {relation.via} to its key"
+            if isinstance(relation, One)
+            else f"set {relation.via} of each, and write them by their own repository"
+        )
+        raise InvalidValueError(
+            type(instance).__name__,
+            relation.name,
+            f"is what load= fetched, and never written: {way}",
+        )
 
 
 class One(Relation, Generic[T]):

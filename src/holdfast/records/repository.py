@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import (
+    ConflictError,
     InvalidQueryError,
     InvalidValueError,
     NotFoundError,
@@ -26,11 +27,11 @@ from holdfast.records.query import (
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.transaction import session_of
+from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.errors import ConflictError
     from holdfast.records.argument_types import (
         AnyField,
         ChangeArgument,
@@ -63,16 +64,25 @@ class Repository(RepositoryReads[E]):
 
         When *atomic*, the first conflict is raised, with its index, and nothing was stored. Else
         each is stored or refused by itself. A value that can't be stored is an error either way.
+        They may point at one another in any order, but not in a circle.
         """
-        now = self.store.now()
-        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
+        rows = self._new_rows("add_many", entities)
         if not rows:
             return BatchResult([])
-        stored = await self._session.insert(self.model, rows, atomic=atomic)
+        order = insert_order(self.model, rows)
+        try:
+            found = await self._session.insert(
+                self.model, [rows[place] for place in order], atomic=atomic
+            )
+        except ConflictError as conflict:
+            raise at_its_place(conflict, order) from conflict
+        stored = in_turn(order, found)
         if atomic:
             return BatchResult(list(self._hydrate(cast("list[Row]", stored))))
         results: list[E | ConflictError] = [
-            outcome if isinstance(outcome, Exception) else self._hydrate((outcome,))[0]
+            at_its_place(outcome, order)
+            if isinstance(outcome, Exception)
+            else self._hydrate((outcome,))[0]
             for outcome in stored
         ]
         return BatchResult(results)
@@ -125,7 +135,7 @@ class Repository(RepositoryReads[E]):
             raise PreconditionFailedError(self.model.name, key)
         raise NotFoundError(self.model.name, key)
 
-    async def upsert(self, entity: E, *, on: Sequence[AnyField] = ()) -> Upserted[E]:
+    async def upsert(self, entity: E, *, on: AnyField | Sequence[AnyField] = ()) -> Upserted[E]:
         """Add *entity*, or overwrite the row with the same *on* fields (the key, by default).
 
         The overwritten row keeps its key and its time of creation, and goes one version up. *on*
@@ -138,19 +148,26 @@ class Repository(RepositoryReads[E]):
         return Upserted(stored, created)
 
     async def upsert_many(
-        self, entities: Iterable[E], *, on: Sequence[AnyField] = ()
+        self, entities: Iterable[E], *, on: AnyField | Sequence[AnyField] = ()
     ) -> list[Upserted[E]]:
         """Upsert all of *entities*, or none; see `upsert`. Results stand at their positions.
 
-        Of two with the same *on* fields the later overwrites the earlier.
+        Of two with the same *on* fields the later overwrites the earlier. They are written in the
+        order of these fields, so that callers who name the same rows wait for one another and
+        never for each other; entities may point at one another, but not in a circle of new ones.
         """
         fields = validation.conflict_fields(self.model, on)
-        now = self.store.now()
-        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
+        rows = self._new_rows("upsert_many", entities)
         if not rows:
             return []
-        stored = await self._session.upsert(self.model, rows, fields)
-        return [Upserted(entity, created) for entity, created in stored]
+        order = upsert_order(self.model, rows, fields)
+        try:
+            stored = await self._session.upsert(
+                self.model, [rows[place] for place in order], fields
+            )
+        except ConflictError as conflict:
+            raise at_its_place(conflict, order) from conflict
+        return [Upserted(entity, created) for entity, created in in_turn(order, stored)]
 
     async def update_where(
         self, *where: Condition, changes: ChangeArgument | Sequence[ChangeArgument]
@@ -163,7 +180,7 @@ class Repository(RepositoryReads[E]):
         update = Update(
             self.model,
             validation.condition(self.model, where),
-            validation.changes(self.model, changes, now=self.store.now()),
+            validation.set_changes(self.model, changes, now=self.store.now()),
         )
         return await self._session.update(update)
 
@@ -190,7 +207,9 @@ class Repository(RepositoryReads[E]):
 
     async def delete_many(self, keys: Iterable[object]) -> int:
         """Delete the rows under *keys*, all in one step, and return how many there were."""
-        wanted = tuple(dict.fromkeys(self._key(key) for key in keys))
+        wanted = tuple(
+            dict.fromkeys(self._key(key) for key in validation.several("delete_many", keys))
+        )
         if not wanted:
             return 0
         return await self._session.delete(self.model, In(self._key_column, wanted))
@@ -213,6 +232,10 @@ class Repository(RepositoryReads[E]):
 
     def _new_row(self, entity: E) -> Row:
         return self.model.row(self._own(entity), version=1, now=self.store.now())
+
+    def _new_rows(self, verb: str, entities: Iterable[E]) -> list[Row]:
+        now, several = self.store.now(), validation.several(verb, entities)
+        return [self.model.row(self._own(entity), version=1, now=now) for entity in several]
 
     async def _why_not(self, key: object, expected: int | None) -> Exception:
         """Return why a conditional write found no row."""

@@ -64,7 +64,9 @@ class RepositoryReads(Generic[E]):
         self._driver = store.driver
         self._key_column = Column(self.model.name, self.model.key)
 
-    async def get(self, key: object, *, load: Sequence[RelationArgument] = ()) -> E | None:
+    async def get(
+        self, key: object, *, load: RelationArgument | Sequence[RelationArgument] = ()
+    ) -> E | None:
         """Return the entity under *key*, None when there is none."""
         wanted = self._key(key)
         if not load:
@@ -75,7 +77,9 @@ class RepositoryReads(Generic[E]):
                 await self._load([found], load)
             return found
 
-    async def get_one(self, key: object, *, load: Sequence[RelationArgument] = ()) -> E:
+    async def get_one(
+        self, key: object, *, load: RelationArgument | Sequence[RelationArgument] = ()
+    ) -> E:
         """Return the entity under *key*. Raises NotFoundError."""
         found = await self.get(key, load=load)
         if found is None:
@@ -83,10 +87,10 @@ class RepositoryReads(Generic[E]):
         return found
 
     async def get_many(
-        self, keys: Iterable[object], *, load: Sequence[RelationArgument] = ()
+        self, keys: Iterable[object], *, load: RelationArgument | Sequence[RelationArgument] = ()
     ) -> list[E | None]:
         """Return the entities under *keys*, by position, None where there is none."""
-        wanted = [self._key(key) for key in keys]
+        wanted = [self._key(key) for key in validation.several("get_many", keys)]
         if not wanted:
             return []
         async with self._one_view() if load else nullcontext():
@@ -109,7 +113,7 @@ class RepositoryReads(Generic[E]):
         order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
-        load: Sequence[RelationArgument] = (),
+        load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> list[E]:
         """Return what fits *where*, along *order_by* (then by key), with *load* fetched too."""
         select = Select(
@@ -130,13 +134,15 @@ class RepositoryReads(Generic[E]):
         self,
         *where: Condition,
         order_by: Ordering | Sequence[Ordering] = (),
-        load: Sequence[RelationArgument] = (),
+        load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> E | None:
         """Return the first that fits, None when none does."""
         found = await self.find(*where, order_by=order_by, limit=1, load=load)
         return found[0] if found else None
 
-    async def one(self, *where: Condition, load: Sequence[RelationArgument] = ()) -> E:
+    async def one(
+        self, *where: Condition, load: RelationArgument | Sequence[RelationArgument] = ()
+    ) -> E:
         """Return the only one that fits. Raises NotFoundError and MultipleFoundError."""
         found = await self.find(*where, limit=2, load=load)
         if not found:
@@ -152,7 +158,7 @@ class RepositoryReads(Generic[E]):
         size: int = 50,
         cursor: str | None = None,
         total: bool = False,
-        load: Sequence[RelationArgument] = (),
+        load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> Page[E]:
         """Return the page of up to *size* results after (or before) *cursor*, or the first one.
 
@@ -195,14 +201,14 @@ class RepositoryReads(Generic[E]):
         *where: Condition,
         order_by: Ordering | Sequence[Ordering] = (),
         batch: int = 500,
-        load: Sequence[RelationArgument] = (),
+        load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> AsyncIterator[E]:
         """Yield what fits, along *order_by* (then by key), holding *batch* entities at a time.
 
         Outside a transaction each batch is read by itself: rows that stay are yielded exactly
         once, rows added or deleted meanwhile may be seen or not.
         """
-        if not 1 <= batch <= PAGE_LIMIT:
+        if not validation.count("batch", batch) or batch > PAGE_LIMIT:
             raise InvalidQueryError(f"batch={batch}: expected 1 to {PAGE_LIMIT}")
         predicate, order = (
             validation.condition(self.model, where),
@@ -279,13 +285,13 @@ class RepositoryReads(Generic[E]):
             raise InvalidQueryError("no fields: expected such as Video.id, Video.title")
         select = Select(
             self.model,
-            validation.condition(self.model, _several(where)),
+            validation.condition(self.model, validation.one_or_several(where)),
             validation.total_order(self.model, order_by),
             validation.count("limit", limit),
             validation.count("offset", offset) or 0,
         )
         rows = await self._session.values(select, wanted)
-        return loaded(rows, [column.spec for column in wanted])
+        return loaded(self.model, rows, [column.spec for column in wanted])
 
     async def aggregate(
         self,
@@ -300,11 +306,11 @@ class RepositoryReads(Generic[E]):
         values is None, a count 0. Sums and means of integers, decimals and durations are exact; a
         sum of floats that no float can hold raises InvalidValueError (MariaDB can't tell).
         """
-        groups = validation.columns(self.model, by if isinstance(by, (list, tuple)) else (by,))
+        groups = validation.columns(self.model, validation.one_or_several(by))
         query = AggregateQuery(
             self.model,
             validation.aggregates(self.model, figures),
-            validation.condition(self.model, _several(where)),
+            validation.condition(self.model, validation.one_or_several(where)),
             groups,
         )
         rows = await self._session.aggregate(query)
@@ -317,7 +323,7 @@ class RepositoryReads(Generic[E]):
             else None
             for figure in query.aggregates
         ]
-        return loaded(rows, kinds)
+        return loaded(self.model, rows, kinds)
 
     async def count(self, *where: Condition) -> int:
         """Return how many fit; all, when nothing is said."""
@@ -338,7 +344,10 @@ class RepositoryReads(Generic[E]):
             return nullcontext()
         return self.store.transaction(read_only=True)
 
-    async def _load(self, entities: Sequence[E], relations: Sequence[RelationArgument]) -> None:
+    async def _load(
+        self, entities: Sequence[E], load: RelationArgument | Sequence[RelationArgument]
+    ) -> None:
+        relations = validation.one_or_several(load)
         if relations and entities:
             await load_relations(self._session, self.model, entities, relations)
 
@@ -359,7 +368,3 @@ class RepositoryReads(Generic[E]):
         return cursors.encode(
             cursors.Cursor(direction, validation.position(entity, order)), predicate, order
         )
-
-
-def _several(where: Condition | Sequence[Condition]) -> Sequence[object]:
-    return where if isinstance(where, (list, tuple)) else (where,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import InvalidQueryError
@@ -19,13 +20,14 @@ from holdfast.records.query import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 _MOST_ROWS = 2**62
 
@@ -40,6 +42,21 @@ def condition(model: Model[E], where: Iterable[object]) -> Predicate:
     return predicate
 
 
+def one_or_several(given: object) -> tuple[object, ...]:
+    """Return what is *given*, one thing or a list or tuple of them, as a tuple."""
+    return tuple(cast("Sequence[object]", given)) if isinstance(given, (list, tuple)) else (given,)
+
+
+def several(verb: str, given: Iterable[T]) -> list[T]:
+    """Return the things that *verb* is given. Raises InvalidQueryError for one alone.
+
+    A text would else be taken for its characters.
+    """
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise InvalidQueryError(f"{verb} takes several, such as a list: got {given!r:.100}")
+    return list(given)
+
+
 def owned(model: Model[E], column: Column) -> FieldSpec:
     """Return the column's field. Raises InvalidQueryError when it is not one of *model*."""
     if model.by_name.get(column.spec.name) is not column.spec:
@@ -52,12 +69,10 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    several = isinstance(order_by, (list, tuple))
-    given: tuple[Order, ...] = (
-        tuple(cast("Sequence[Order]", order_by)) if several else (cast("Order", order_by),)
-    )
+    words = one_or_several(order_by)
     if model.adapter is not None:
-        given = tuple(map(model.adapter.arguments.order, given))
+        words = tuple(map(model.adapter.arguments.order, words))
+    given = tuple(word.asc() if isinstance(word, Field) else cast("Order", word) for word in words)
     has_key = False
     for by in given:
         if not isinstance(by, Order):
@@ -100,10 +115,14 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
 
 
 def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
-    """Return *wanted* with what every write changes too: version and time."""
-    if wanted and model.adapter is not None:
+    """Return *wanted*, one change or several, with what every write changes too."""
+    nothing = isinstance(wanted, (list, tuple, Mapping)) and not wanted
+    if model.adapter is not None and not nothing:
+        if isinstance(wanted, (SetTo, Increment)):
+            wanted = (wanted,)
         wanted = model.adapter.arguments.changes(wanted, now=now)
-    return _with_store_set(model, tuple(cast("Sequence[Change]", wanted)), now=now)
+    found = () if nothing else one_or_several(wanted)
+    return _with_store_set(model, cast("tuple[Change, ...]", found), now=now)
 
 
 def _with_store_set(
@@ -131,9 +150,26 @@ def _with_store_set(
     return (*wanted, *extra)
 
 
-def conflict_fields(model: Model[E], on: Iterable[object]) -> tuple[str, ...]:
+def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
+    """Return the `changes` that are to be made to many rows at once.
+
+    Raises InvalidQueryError for an increment of a unique field too: databases look at each row as
+    they come to it, and would find one's sum taken by another that is still to be increased.
+    """
+    found = changes(model, wanted, now=now)
+    unique = {name for names in model.uniques for name in names}
+    for change in found:
+        if isinstance(change, Increment) and change.column.name in unique:
+            raise InvalidQueryError(
+                f"{change.column!r} is unique, so it can't be incremented in many rows at once: "
+                "patch them one by one"
+            )
+    return found
+
+
+def conflict_fields(model: Model[E], on: object) -> tuple[str, ...]:
     """Return the names of the unique fields that *on* means: the key when it says nothing."""
-    names = {column.name for column in columns(model, on)} or {model.key.name}
+    names = {column.name for column in columns(model, one_or_several(on))} or {model.key.name}
     for unique in ((model.key.name,), *model.uniques):
         if set(unique) == names:
             return unique

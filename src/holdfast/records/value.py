@@ -68,6 +68,8 @@ class ValueType:
     """Return the row value for an entity's value; raises ValueRejected. Never sees None."""
     load: Callable[[object], object] | None
     """Return the entity's value for a row value; None where they are the same."""
+    container: type | None = None
+    """The type that plain JSON is of, if it is declared: dict or list."""
 
 
 def value_type(hint: object, bounds: Bounds) -> ValueType:
@@ -88,6 +90,7 @@ def value_type(hint: object, bounds: Bounds) -> ValueType:
         kind, check, load = _enum_type(inner)
     elif _is_json(inner):
         kind, check = Kind.JSON, _json_check(inner)
+        return ValueType(inner, kind, nullable, bounds, check, load, _container(inner))
     else:
         kind, check, load = _structured_type(inner)
     return ValueType(inner, kind, nullable, bounds, check, load)
@@ -303,9 +306,13 @@ def _is_json_value(hint: object) -> bool:
     return hint in (object, typing.Any) or _is_json(hint)
 
 
-def _json_check(hint: object) -> Callable[[object], object]:
+def _container(hint: object) -> type | None:
     containers: dict[object, type] = {dict: dict, Mapping: dict, list: list, Sequence: list}
-    expected = containers.get(typing.get_origin(hint) or hint)
+    return containers.get(typing.get_origin(hint) or hint)
+
+
+def _json_check(hint: object) -> Callable[[object], object]:
+    expected = _container(hint)
 
     def check(value: object) -> object:
         if expected is not None and type(value) is not expected:

@@ -229,6 +229,15 @@ class Sample(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
+class Member(Base):
+    __tablename__ = "conformance_members"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    chief_id: Mapped[int | None] = mapped_column(sa.ForeignKey("conformance_members.id"))
+    rank: Mapped[int | None] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(default="")
+
+
 TWINS: dict[type, type] = {
     own.Author: Author,
     own.Book: Book,
@@ -238,4 +247,5 @@ TWINS: dict[type, type] = {
     own.Tally: Tally,
     own.Setting: Setting,
     own.Sample: Sample,
+    own.Member: Member,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm.attributes import set_committed_value
 
 from holdfast.errors import InvalidValueError
+from holdfast.integrations.sqlalchemy.related_instances import referred
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ class MappedInstances:
     ) -> None:
         self.mapper = mapper
         self._entity = entity
+        self._relationships = frozenset(mapper.relationships.keys())
         self._names = [spec.name for spec in specs if spec.in_constructor]
         self._key = next(spec.name for spec in specs if spec.role in ("key", "generated"))
         self._numbered = any(spec.role == "generated" for spec in specs)
@@ -44,6 +46,10 @@ class MappedInstances:
     def values(self, entity: object, *, now: datetime, fresh: bool) -> Mapping[str, object]:
         """See `InstanceAdapter.values`."""
         held: Mapping[str, object] = vars(entity)
+        state = vars(entity)[_STATE]
+        touched = self._relationships & state.committed_state.keys()
+        if touched:
+            held = {**held, **referred(self._entity, self.mapper, entity, touched)}
         if self._numbered and self._key in held and held[self._key] is None:
             # SQLModel says None of a key that is still to be numbered.
             held = {name: value for name, value in held.items() if name != self._key}
@@ -51,7 +57,6 @@ class MappedInstances:
         if not changed and all(name in held for name in self._names):
             return held
         values = dict(held)
-        state = vars(entity)[_STATE]
         if not fresh:
             for name, make in changed.items():
                 if name not in state.committed_state:  # else the caller has set it

@@ -17,6 +17,7 @@ from holdfast.integrations.sqlalchemy.mapped_column_types import column_type
 from holdfast.integrations.sqlalchemy.relationships import relations_of
 from holdfast.records.class_adapter import ClassAdapter
 from holdfast.records.field_spec import Declaration, FieldSpec, Reference
+from holdfast.records.identifiers import check_mapped
 from holdfast.records.model import Model, model_of
 from holdfast.records.value import Kind
 
@@ -124,7 +125,9 @@ def _table(mapper: orm.Mapper[Any], name: str) -> sa.Table:
 def _names(mapper: orm.Mapper[Any], table: sa.Table, name: str) -> dict[sa.Column[Any], str]:
     """Return the attribute of each mapped column, in the order of the table."""
     names: dict[sa.Column[Any], str] = {}
+    check_mapped(name, table.name, "table")
     for column in table.columns:
+        check_mapped(name, column.name, "column")
         if column in mapper.columns.values():
             attribute = mapper.get_property_by_column(column).key
             if column.computed is not None:

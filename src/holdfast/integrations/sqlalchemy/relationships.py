@@ -72,6 +72,21 @@ def _relation(
     return Many[object](via).bind(mapper.class_, name, resolve)
 
 
+def reference_of(relationship: orm.RelationshipProperty[Any]) -> tuple[str, str] | None:
+    """Return the attributes here and there that *relationship* goes by; None if it is no reference.
+
+    Of one to another that is its reference field and the key there, of one to many the key here
+    and the reference field there.
+    """
+    if relationship.secondary is not None or not _is_plain(relationship):
+        return None
+    local, remote = _pair(relationship)
+    return (
+        relationship.parent.get_property_by_column(local).key,
+        relationship.mapper.get_property_by_column(remote).key,
+    )
+
+
 def _pair(relationship: orm.RelationshipProperty[Any]) -> tuple[Any, Any]:
     pairs: list[tuple[Any, Any]] = list(relationship.local_remote_pairs or ())
     return pairs[0]

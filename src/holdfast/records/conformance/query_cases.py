@@ -412,7 +412,7 @@ async def what_is_no_predicate_is_refused(lab: Lab) -> None:
         else:
             raise AssertionError("a predicate was taken for a truth value")
     async with lab.refused(InvalidQueryError):
-        await repository.find(order_by=Setting.name)  # type: ignore[arg-type]
+        await repository.find(order_by="name")  # type: ignore[arg-type]
     async with lab.refused(InvalidQueryError):
         _ = Setting.name == Setting.value
     async with lab.refused(InvalidQueryError):

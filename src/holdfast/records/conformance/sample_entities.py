@@ -172,4 +172,15 @@ class Sample(Entity, table="conformance_samples", indexes=[("number", "text")]):
     version: Field[int] = version()
 
 
-ENTITIES: tuple[type[Entity], ...] = (Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample)
+class Member(Entity, table="conformance_members"):
+    """Points at another one of its kind, and holds it; has a number that no other has."""
+
+    id: Field[int] = key()
+    chief_id: Field[int | None] = ref("Member", default=None, on_delete="restrict")
+    rank: Field[int | None] = field(default=None, unique=True)
+    name: Field[str] = field(default="")
+
+
+ENTITIES: tuple[type[Entity], ...] = (
+    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member
+)  # fmt: skip

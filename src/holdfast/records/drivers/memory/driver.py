@@ -36,6 +36,7 @@ class MemoryDriver:
     capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
 
     def __init__(self, lock: Callable[[float], Lock], options: MemoryOptions) -> None:
+        self._open = False
         self._models: tuple[Model[object], ...] = ()
         self._base: dict[str, Layer] = {}
         self._snapshots: list[View] = []
@@ -47,26 +48,33 @@ class MemoryDriver:
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Take note of *models*; there is nothing to connect to."""
         self._models = tuple(models)
+        self._open = True
 
     async def close(self) -> None:
         """Forget all rows. Idempotent."""
+        self._open = False
         self._base = {}
 
     async def create_schema(self) -> None:
         """Make room for the models that have none yet."""
+        self.session()
         for model in self._models:
             self._base.setdefault(model.table, Layer(model))
 
     async def drop_schema(self) -> None:
         """Remove all rows, and the room for them."""
+        self.session()
         self._base.clear()
 
     def session(self) -> MemorySession:
         """Return the session in which each call is its own transaction."""
+        if not self._open:
+            raise TransactionError("the store is not open: use it in `async with`")
         return self._session
 
     async def begin(self, options: TransactionOptions) -> MemoryTransaction:
         """Begin a transaction. Raises LockTimeoutError when another one writes for too long."""
+        self.session()
         if not options.read_only:
             await self._writing.acquire()
         transaction = MemoryTransaction(self, read_only=options.read_only)

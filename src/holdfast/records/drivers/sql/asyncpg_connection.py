@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, SafeUUID
 
@@ -153,6 +153,7 @@ _new, _set, _UNKNOWN = UUID.__new__, object.__setattr__, SafeUUID.unknown
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(2000, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
+_DAY = 86_400_000_000  # microseconds
 
 
 def _encode_uuid(value: UUID) -> bytes:
@@ -182,16 +183,33 @@ def _encode_moment(value: datetime) -> tuple[int]:
     return ((value - _EPOCH) // _MICROSECOND,)
 
 
-def _decode_moment(parts: tuple[int]) -> datetime:
-    return _EPOCH + timedelta(0, 0, parts[0])
+def _decode_moment(parts: tuple[int]) -> datetime | str:
+    try:
+        return _EPOCH + timedelta(0, 0, parts[0])
+    except OverflowError:  # which row and field it is of is known where rows are made
+        return f"{parts[0]} microseconds after 2000"
 
 
 def _encode_day(value: date) -> tuple[int]:
     return (value.toordinal() - _FIRST_DAY,)
 
 
-def _decode_day(parts: tuple[int]) -> date:
-    return date.fromordinal(parts[0] + _FIRST_DAY)
+def _decode_day(parts: tuple[int]) -> date | str:
+    try:
+        return date.fromordinal(parts[0] + _FIRST_DAY)
+    except (OverflowError, ValueError):
+        return f"{parts[0]} days after 2000"
+
+
+def _encode_time(value: time) -> tuple[int]:
+    seconds = (value.hour * 60 + value.minute) * 60 + value.second
+    return (seconds * 1_000_000 + value.microsecond,)
+
+
+def _decode_time(parts: tuple[int]) -> time | str:
+    if parts[0] >= _DAY:  # PostgreSQL has 24:00
+        return "24:00"
+    return (_EPOCH + timedelta(0, 0, parts[0])).time()
 
 
 _CODECS: tuple[tuple[str, str, Callable[[Any], object], Callable[[Any], object]], ...] = (
@@ -200,4 +218,5 @@ _CODECS: tuple[tuple[str, str, Callable[[Any], object], Callable[[Any], object]]
     ("jsonb", "binary", _encode_jsonb, _decode_jsonb),
     ("timestamptz", "tuple", _encode_moment, _decode_moment),
     ("date", "tuple", _encode_day, _decode_day),
+    ("time", "tuple", _encode_time, _decode_time),
 )

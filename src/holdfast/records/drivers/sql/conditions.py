@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.dialect import Place, joined
 from holdfast.records.query import (
     After,
     And,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.query import Operand, Predicate
 
-_GROUP = 400
-
 
 class ConditionBuilder:
     """Turns conditions into shapes, values and expressions of one *dialect*."""
@@ -62,20 +61,23 @@ class ConditionBuilder:
         """Return the shape of *predicate*, and append its values in the order of the parts."""
         match leaf := node(predicate):
             case Compare(operand, how, value):
+                where, steps = self._walk_place(operand, values)
                 if _is_json(operand):
-                    shape, given = self.dialect.json_values(how, value)
+                    shape, given = self.dialect.json_values(steps, how, value)
                     values.extend(given)
-                    return (Compare, how, operand, shape)
+                    return (Compare, how, where, shape)
                 assert isinstance(operand, Column)
                 values.append(self.encode(operand.spec, value))
-                return (Compare, how, operand)
+                return (Compare, how, where)
             case In(operand, wanted):
-                return (In, operand, self._walk_values(operand, wanted, values))
+                where, steps = self._walk_place(operand, values)
+                return (In, where, self._walk_values(operand, steps, wanted, values))
             case IsNull(operand):
-                return (IsNull, operand)
+                return (IsNull, self._walk_place(operand, values)[0])
             case Match(operand, part, text, ignore_case):
+                where, _ = self._walk_place(operand, values)
                 values.append(fold_case(text) if ignore_case else text)
-                return (Match, operand, part, ignore_case, not text)
+                return (Match, where, part, ignore_case, not text)
             case After(order, place):
                 if not self._is_row_comparison(leaf):
                     return self.walk(expanded(leaf), values)
@@ -94,24 +96,31 @@ class ConditionBuilder:
             case _:
                 assert_never(leaf)
 
+    def _walk_place(self, operand: Operand, values: list[object]) -> tuple[Shape, Steps]:
+        """Append what stands for the steps of a path; return the operand's shape, and its steps.
+
+        The steps are text of others, so they are never part of the SQL.
+        """
+        if isinstance(operand, Column):
+            return (operand,), ()
+        shape, given = self.dialect.path_values(operand.steps)
+        values.extend(given)
+        return (operand.column, *shape), operand.steps
+
     def _walk_values(
-        self, operand: Operand, wanted: tuple[object, ...], values: list[object]
+        self, operand: Operand, steps: Steps, wanted: tuple[object, ...], values: list[object]
     ) -> object:
         """Append the values of an `In` and return what of them makes a difference to the SQL."""
         if not wanted:
             return 0
         if _is_json(operand):
-            shapes: list[Shape] = []
-            for value in wanted:
-                shape, given = self.dialect.json_values(Operator.EQ, value)
-                values.extend(given)
-                shapes.append(shape)
-            return tuple(shapes)
+            shape, given = self.dialect.json_list_values(steps, wanted)
+            values.extend(given)
+            return shape
         assert isinstance(operand, Column)
         encoded = [self.encode(operand.spec, value) for value in wanted]
-        listed = self.dialect.list_values(operand.spec, encoded)
-        values.extend(listed)
-        return len(listed)
+        values.append(self.dialect.list_value(operand.spec, encoded))
+        return 1
 
     def condition(
         self, table: sa.Table, predicate: Predicate, parameters: Parameters, *, negate: bool = False
@@ -122,7 +131,7 @@ class ConditionBuilder:
                 return sa.false() if negate else sa.true()
             case And(parts) | Or(parts):
                 built = [self.condition(table, part, parameters, negate=negate) for part in parts]
-                return _joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
+                return joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
             case Not(part):
                 return self.condition(table, part, parameters, negate=not negate)
             case After():
@@ -131,52 +140,53 @@ class ConditionBuilder:
                 beyond = _row_comparison(table, leaf, parameters)
                 return sa.not_(beyond) if negate else beyond
             case IsNull(operand):
+                place = self._place(table, operand, parameters)
                 if isinstance(operand, Path):
-                    nowhere = self.dialect.path_is_null(_place(table, operand))
+                    nowhere = self.dialect.path_is_null(place)
                     return sa.not_(nowhere) if negate else nowhere
-                column = table.c[operand.name]
-                return column.is_not(None) if negate else column.is_(None)
+                return place.column.is_not(None) if negate else place.column.is_(None)
             case Compare(operand) | In(operand) | Match(operand):
-                holds = self._leaf(table, leaf, parameters)
+                place = self._place(table, operand, parameters)
+                holds = self._leaf(place, leaf, parameters)
                 if not negate:
                     return holds
                 if isinstance(operand, Path):
-                    nowhere = self.dialect.path_is_null(_place(table, operand))
-                    return sa.or_(nowhere, sa.not_(holds))
+                    return sa.or_(self.dialect.path_is_null(place), sa.not_(holds))
                 if operand.spec.type.nullable:
-                    return sa.or_(table.c[operand.name].is_(None), sa.not_(holds))
+                    return sa.or_(place.column.is_(None), sa.not_(holds))
                 return sa.not_(holds)
             case _:
                 assert_never(leaf)
 
-    def _leaf(
-        self, table: sa.Table, leaf: Compare | In | Match, parameters: Parameters
-    ) -> Expression:
+    def _place(self, table: sa.Table, operand: Operand, parameters: Parameters) -> Place:
+        """Return the column, and the parameters that `_walk_place` gave the values of."""
+        match operand:
+            case Column(_, spec):
+                return Place(table.c[spec.name], _is_json(operand))
+            case Path(column, steps):
+                _, given = self.dialect.path_values(steps)
+                path = tuple(parameters.next() for _ in given)
+                return Place(table.c[column.name], True, steps, path)
+            case _:
+                assert_never(operand)
+
+    def _leaf(self, place: Place, leaf: Compare | In | Match, parameters: Parameters) -> Expression:
         operand, dialect = leaf.operand, self.dialect
-        is_json = _is_json(operand)
-        place = _place(table, operand)
         match leaf:
             case Compare(_, how, value):
-                if is_json:
+                if place.is_json:
                     return dialect.compare_json(place, how, value, parameters)
-                return _COMPARISONS[how](place[0], parameters.next())
+                return _COMPARISONS[how](place.column, parameters.next())
             case In(_, wanted):
-                if is_json:
-                    each = [
-                        dialect.compare_json(place, Operator.EQ, value, parameters)
-                        for value in wanted
-                    ]
-                    return sa.or_(sa.false(), *each)
                 if not wanted:
                     return sa.false()
+                if place.is_json:
+                    return dialect.in_json(place, wanted, parameters)
                 assert isinstance(operand, Column)
-                encoded = [self.encode(operand.spec, value) for value in wanted]
-                given = [parameters.next() for _ in dialect.list_values(operand.spec, encoded)]
-                return dialect.in_list(operand.spec, place[0], given)
+                return dialect.in_list(operand.spec, place.column, parameters.next())
             case Match(_, part, text, ignore_case):
-                steps = place[1] if is_json else None
                 wanted_text = (parameters.next(), ignore_case, not text)
-                return dialect.match((place[0], steps), part, wanted_text)
+                return dialect.match(place, part, wanted_text)
             case _:
                 assert_never(leaf)
 
@@ -205,32 +215,11 @@ def _is_json(operand: Operand) -> bool:
     return isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON
 
 
-def _place(table: sa.Table, operand: Operand) -> tuple[Expression, Steps]:
-    match operand:
-        case Column(_, spec):
-            return table.c[spec.name], ()
-        case Path(column, steps):
-            return table.c[column.name], steps
-        case _:
-            assert_never(operand)
-
-
 def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Expression:
-    columns = [_place(table, by.operand)[0] for by in after.order]
+    columns = [table.c[by.operand.name] for by in after.order if isinstance(by.operand, Column)]
     values = [parameters.next() for _ in after.order]
     descending = after.order[0].descending
     if len(columns) == 1:
         return columns[0] < values[0] if descending else columns[0] > values[0]
     row, place = sa.tuple_(*columns), sa.tuple_(*values)
     return row < place if descending else row > place
-
-
-def _joined(how: Callable[..., Expression], parts: list[Expression]) -> Expression:
-    """Return *parts* as one, in groups of groups: SQLite takes no list longer than 1000.
-
-    `IS TRUE` keeps a group apart, whose parentheses SQLAlchemy would leave out.
-    """
-    while len(parts) > _GROUP:
-        groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
-        parts = [how(*group).is_(sa.true()) for group in groups]
-    return how(*parts)

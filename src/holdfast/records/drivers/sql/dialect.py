@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
+import sqlalchemy as sa
+
 from holdfast.records.evaluate import mean
+from holdfast.records.hydration import value_check
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    import sqlalchemy as sa
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
@@ -27,6 +30,17 @@ Expression: TypeAlias = "sa.ColumnElement[Any]"
 Shape: TypeAlias = "tuple[object, ...]"
 Codec: TypeAlias = "Callable[[object], object] | None"
 Steps: TypeAlias = "tuple[str | int, ...]"
+_GROUP = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A column, or the place in its JSON at *steps*, for which the parameters of *path* stand."""
+
+    column: Expression
+    is_json: bool = False
+    steps: Steps = ()
+    path: tuple[Expression, ...] = ()
 
 
 class Dialect(Protocol):
@@ -39,6 +53,8 @@ class Dialect(Protocol):
     """UPDATE has RETURNING."""
     compares_rows: bool
     """An index serves (a, b) > (x, y)."""
+    repeats_lists: bool
+    """A list of values is as many parameters as it has values: see `ValueList`."""
 
     def __hash__(self) -> int: ...
 
@@ -67,40 +83,47 @@ class Dialect(Protocol):
         """Return what decodes the values of `figure`; None where they are row values already."""
         ...
 
-    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
-        """Return the parameters that `in_list` takes for *encoded*, which is not empty."""
+    def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
+        """Return the one value that `in_list` takes for all of *encoded*, which is not empty."""
         ...
 
-    def in_list(
-        self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
-    ) -> Expression:
-        """Tell whether *column* has one of the values that *parameters* stand for."""
+    def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
+        """Tell whether *column* has one of the values that *listed* stands for."""
         ...
 
-    def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:
-        """Return the parameters of `compare_json` for *value*, and the shape of its SQL."""
+    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
+        """Return what of *steps*, at least one, makes a difference to the SQL, and the values.
+
+        A parameter of the place's path stands for each value.
+        """
+        ...
+
+    def json_values(self, steps: Steps, how: Operator, value: object) -> tuple[Shape, list[object]]:
+        """Return the shape of the SQL of `compare_json` at *steps*, and its parameters' values."""
         ...
 
     def compare_json(
-        self, place: tuple[Expression, Steps], how: Operator, value: object, given: Parameters
+        self, place: Place, how: Operator, value: object, given: Parameters
     ) -> Expression:
         """Tell whether the JSON in *place* stands to *value* so; both of one type."""
         ...
 
-    def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+    def json_list_values(
+        self, steps: Steps, wanted: Sequence[object]
+    ) -> tuple[Shape, list[object]]:
+        """Return the shape of the SQL of `in_json` at *steps*, and its parameters' values."""
+        ...
+
+    def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
+        """Tell whether the JSON in *place* is one of *wanted*, which is not empty."""
+        ...
+
+    def path_is_null(self, place: Place) -> Expression:
         """Tell whether the steps lead nowhere, or to a JSON null. Never NULL itself."""
         ...
 
-    def match(
-        self,
-        place: tuple[Expression, Steps | None],
-        part: Part,
-        text: tuple[Expression, bool, bool],
-    ) -> Expression:
-        """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty.
-
-        Without steps the place is a text column, with them JSON.
-        """
+    def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
+        """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty."""
         ...
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
@@ -114,6 +137,17 @@ class Dialect(Protocol):
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """Return the insertion of one row that overwrites the one with the same *on* fields."""
         ...
+
+
+def joined(how: Callable[..., Expression], parts: list[Expression]) -> Expression:
+    """Return *parts* as one, in groups of groups: SQLite takes no list longer than 1000.
+
+    `IS TRUE` keeps a group apart, whose parentheses SQLAlchemy would leave out.
+    """
+    while len(parts) > _GROUP:
+        groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
+        parts = [how(*group).is_(sa.true()) for group in groups]
+    return how(*parts)
 
 
 def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
@@ -151,14 +185,9 @@ def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]
     return read
 
 
-def decoded(
-    rows: Iterable[Sequence[object]], decoders: Sequence[Codec]
-) -> list[tuple[object, ...]]:
-    """Return *rows* of the database's values as row values, each column by its decoder."""
-    return [
-        tuple(
-            value if decode is None or value is None else decode(value)
-            for value, decode in zip(row, decoders, strict=True)
-        )
-        for row in rows
-    ]
+def column_decoder(dialect: Dialect, spec: FieldSpec) -> Codec:
+    """Return what makes row values of a column's, and raises ValueError for a bad one."""
+    decode, check = dialect.decoder(spec), value_check(spec)
+    if decode is None or check is None:
+        return decode or check
+    return lambda value: check(decode(value))

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
-from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
+from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
+from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
 from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.host_choice import connect_to_first
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor

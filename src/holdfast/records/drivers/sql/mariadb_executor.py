@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import UnsupportedError
+from holdfast.errors import ForeignKeyError, UnsupportedError
+from holdfast.records.driver import Select, Update
 from holdfast.records.drivers.sql.conflict_lookup import (
     conflict,
     pointers,
@@ -20,21 +21,22 @@ from holdfast.records.drivers.sql.conflict_lookup import (
     touched,
 )
 from holdfast.records.drivers.sql.failure import FailureKind
+from holdfast.records.drivers.sql.repeated_insert import repeated
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
-from holdfast.records.query import And, Compare, Operator, node
+from holdfast.records.query import And, Column, Compare, In, Operator, SetTo, node
+from holdfast.records.write_order import own_references
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.server_connection import ServerConnection, SeveralAtOnce
     from holdfast.records.drivers.sql.server_executor import Part
     from holdfast.records.drivers.sql.server_reader import StatementLog
-    from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
@@ -73,7 +75,7 @@ class MariaDBExecutor(ServerExecutor):
         """See `ServerExecutor`."""
         prepared, at = self.of_model(model), model.key.position
         if rows[0][at] is not None:
-            await self.execute_raw(*_repeated(prepared.insert, encoded))
+            await self.execute_raw(*repeated(prepared.insert, encoded))
             return list(rows)
 
         def build() -> sa.ClauseElement:
@@ -81,7 +83,7 @@ class MariaDBExecutor(ServerExecutor):
             values = {spec.name: parameter(spec.position) for spec in model.fields}
             return sa.insert(table).values(values).returning(table.c[model.key.name])
 
-        found = await self.fetch_raw(*_repeated(prepared.other("numbered", build), encoded))
+        found = await self.fetch_raw(*repeated(prepared.other("numbered", build), encoded))
         numbers = sorted(cast("int", row[0]) for row in found)
         return [
             (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, numbers, strict=True)
@@ -135,7 +137,7 @@ class MariaDBExecutor(ServerExecutor):
                 await self.rollback()
             raise wrong from error
         (count, _), (_, rows) = found[1:3] if alone else found
-        return prepared.hydrate(rows)[0] if count else None
+        return self.hydrated(model, rows)[0] if count else None
 
     async def _several(
         self, sql: str, values: Sequence[object]
@@ -198,8 +200,8 @@ class MariaDBExecutor(ServerExecutor):
         self, model: Model[E], encoded: Sequence[Sequence[object]], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
         prepared = self.of_model(model)
-        found = await self.fetch_raw(*_repeated(prepared.upsert(on), encoded))
-        stored = prepared.hydrate(row[:-1] for row in found)
+        found = await self.fetch_raw(*repeated(prepared.upsert(on), encoded))
+        stored = self.hydrated(model, [row[:-1] for row in found])
         return [(entity, row[-1] == 1) for entity, row in zip(stored, found, strict=True)]
 
     async def _upsert_one(
@@ -242,6 +244,53 @@ class MariaDBExecutor(ServerExecutor):
             return prepared.hydrate(await self.fetch_raw(search.sql, search.bind(encoded)))[0]
 
         return await self.written(work, several=True)
+
+    async def delete(self, model: Model[E], where: Predicate) -> int:
+        """See `Writer`. Rows that point at one another are deleted together, as elsewhere."""
+        try:
+            return await super().delete(model, where)
+        except ForeignKeyError:
+            held = [each for each in own_references(model) if _holds(each)]
+            if not held:
+                raise
+
+            async def together() -> int:
+                return await self._delete_together(model, where, held)
+
+            return await self.written(together, several=True)
+
+    async def _delete_together(
+        self, model: Model[E], where: Predicate, held: Sequence[FieldSpec]
+    ) -> int:
+        """Delete the rows of *where* though the fields *held* point from some at others.
+
+        InnoDB looks at each row as it deletes it. So they let go of one another first, by null,
+        and where there is none, those that nobody points at go before the others.
+        """
+        columns = [Column(model.name, spec) for spec in (model.key, *held)]
+        sql, values = self.statements.select(Select(model, where), tuple(columns))
+        rows = await self.fetch(model, f"{sql} FOR UPDATE", values)
+        found = self.statements.decoded(Select(model, where), columns, rows)
+        nullable = [spec for spec in held if spec.type.nullable]
+        keys = tuple(row[0] for row in found)
+        if nullable and keys:
+            nulls = tuple(SetTo(Column(model.name, spec), None) for spec in nullable)
+            await self.update(Update(model, In(columns[0], keys), nulls))
+        required = [at for at, spec in enumerate(held, 1) if not spec.type.nullable]
+        left = {row[0]: {row[at] for at in required} - {row[0]} for row in found}
+        while left:
+            pointed = set[object]().union(*left.values())
+            free = tuple(key for key in left if key not in pointed)
+            if not free:
+                raise UnsupportedError(
+                    "deleting rows that point at one another in a circle by a field that can't be "
+                    "null",
+                    "mariadb",
+                )
+            await super().delete(model, In(columns[0], free))
+            for key in free:
+                del left[key]
+        return len(keys)
 
     # --- what went wrong --------------------------------------------------------------------
 
@@ -303,6 +352,10 @@ class MariaDBExecutor(ServerExecutor):
         return bool(await self.fetch_raw(*question))
 
 
+def _holds(spec: FieldSpec) -> bool:
+    return spec.reference is not None and spec.reference.on_delete == "restrict"
+
+
 def _size(values: Sequence[object]) -> int:
     """Return how many bytes the texts and bytes among *values* have, before they are quoted."""
     found = 0
@@ -312,28 +365,6 @@ def _size(values: Sequence[object]) -> int:
         elif type(value) is bytes:
             found += len(value)
     return found
-
-
-def _repeated(statement: Statement, rows: Sequence[Sequence[object]]) -> tuple[str, list[object]]:
-    """Return *statement*, an insertion of one row, as one of all of *rows*, which are encoded."""
-    bound = [statement.bind(row) for row in rows]
-    if len(rows) == 1:
-        return statement.sql, [*bound[0]]
-    head, _, rest = statement.sql.partition(" VALUES (")
-    end = _closing(rest)
-    group = f"({rest[:end]})"
-    sql = f"{head} VALUES {', '.join([group] * len(rows))}{rest[end + 1 :]}"
-    return sql, [value for row in bound for value in row]
-
-
-def _closing(text: str) -> int:
-    """Return where the parenthesis that stands open before *text* closes."""
-    depth = 1
-    for at, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return at
-    raise AssertionError("a statement's parentheses match")
 
 
 def _key_of(model: Model[E], where: Predicate) -> object:

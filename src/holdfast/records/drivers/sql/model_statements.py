@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 
+from holdfast.errors import StoredValueError
 from holdfast.records.drivers.sql.statement import compiled, parameter
 from holdfast.records.hydration import hydrator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.records.drivers.sql.dialect import Codec, Dialect
     from holdfast.records.drivers.sql.statement import Statement
@@ -29,7 +30,7 @@ class ModelStatements(Generic[E]):
         self._upserts: dict[tuple[str, ...], Statement] = {}
         self._others: dict[object, Statement] = {}
         key = table.c[model.key.name]
-        self.hydrate = hydrator(model, dialect.decoder)
+        self.hydrate = hydrator(model, dialect.decoder, checked=True)
         self.encoders = [dialect.encoder(spec) for spec in model.fields]
         self.encode = row_encoder(model, self.encoders)
         self.encode_key = self.encoders[model.key.position]
@@ -37,6 +38,16 @@ class ModelStatements(Generic[E]):
         self.get = self._compile(sa.select(*table.c).where(key == parameter(0)))
         self.insert = self._compile(sa.insert(table).values(self._assignments()))
         self.replace = self._compile(self._build_replace())
+
+    def hydrate_written(self, rows: Iterable[Sequence[object]]) -> list[E]:
+        """Return the entities of *rows*, which a write that stays has answered.
+
+        Raises StoredValueError, which says so.
+        """
+        try:
+            return self.hydrate(rows)
+        except StoredValueError as error:
+            raise error.after_write() from error
 
     def upsert(self, on: tuple[str, ...]) -> Statement:
         """Return the insertion that overwrites the row with the same *on* fields."""

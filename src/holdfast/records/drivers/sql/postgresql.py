@@ -167,9 +167,10 @@ class PostgreSQLServer:
 
 
 def _constraint_if_missing(statements: StoreStatements, constraint: sa.ForeignKeyConstraint) -> str:
+    table = f"'\"{constraint.table.name}\"'::regclass"
     added = statements.compile(sa.schema.AddConstraint(constraint)).sql
     return (
         "DO $holdfast$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint "
-        f"WHERE conname = '{constraint.name}' AND conrelid = '{constraint.table.name}'::regclass) "
+        f"WHERE conname = '{constraint.name}' AND conrelid = {table}) "
         f"THEN {added}; END IF; END $holdfast$"
     )

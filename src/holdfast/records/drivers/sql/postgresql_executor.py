@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
@@ -13,6 +14,7 @@ from holdfast.records.drivers.sql.mapped_tables.constraint_names import constrai
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.tables import named
+from holdfast.records.write_order import points_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -176,7 +178,7 @@ class PostgreSQLExecutor(ServerExecutor):
             found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_row(model, error, row, None) from error
-        return prepared.hydrate(found)[0] if found else None
+        return self.hydrated(model, found)[0] if found else None
 
     async def patch(self, update: Update[E]) -> E | None:
         """See `Writer`."""
@@ -189,7 +191,7 @@ class PostgreSQLExecutor(ServerExecutor):
             found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_update(update, error) from error
-        return self.of_model(update.model).hydrate(found)[0] if found else None
+        return self.hydrated(update.model, found)[0] if found else None
 
     async def _upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
@@ -197,37 +199,67 @@ class PostgreSQLExecutor(ServerExecutor):
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
 
+        numbered = {row[model.key.position] is None for row in rows}
+        rounds = _rounds(model, rows, on)
+
         async def at_once() -> list[tuple[E, bool]]:
-            return await self._upsert_many(model, rows, on)
+            found: dict[int, tuple[E, bool]] = {}
+            for places in rounds:
+                part = [rows[place] for place in places]
+                made = await self._upsert_many(model, part, on)
+                found.update(zip(places, made, strict=True))
+            return [found[place] for place in range(len(rows))]
 
         async def one_by_one() -> list[tuple[E, bool]]:
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
-        places = [model.by_name[name].position for name in on]
-        keys = [tuple(row[place] for place in places) for row in rows]
-        numbered = model.key.role == "generated"
-        distinct = len(set(keys)) == len(keys) and not any(None in key for key in keys)
-        if distinct and not numbered:
-            return await self.together(model, at_once, one_by_one, several=False)
-        return await self.written(one_by_one, several=True)
+        if len(numbered) > 1 or points_ahead(model, rows):
+            return await self.written(one_by_one, several=True)
+        return await self.together(model, at_once, one_by_one, several=len(rounds) > 1)
 
     async def _upsert_many(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
+        """Upsert *rows*, of which no two have the same *on*, by one statement."""
         prepared, statements = self.of_model(model), self.statements
+        at = model.key.position
+        numbered = rows[0][at] is None
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
             dialect = cast("PostgreSQLDialect", statements.dialect)
-            return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=False))
+            return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=numbered))
 
-        statement = prepared.other(("upsert many", on), build)
-        found = await self.fetch_raw(statement.sql, _columns(prepared.encoders, rows))
+        statement = prepared.other(("upsert many", on, numbered), build)
+        columns = _columns(prepared.encoders, rows)
+        if numbered:
+            del columns[at]
+        found = [tuple(row) for row in await self.fetch_raw(statement.sql, columns)]
         places = [model.by_name[name].position for name in on]
-        by_fields = {tuple(row[place] for place in places): tuple(row) for row in found}
-        encoded = ([prepared.encoders[place] for place in places], places)
-        ordered = [by_fields[_encoded(row, *encoded)] for row in rows]
-        hydrated = prepared.hydrate(row[:-1] for row in ordered)
+        by_fields = {tuple(row[place] for place in places): row for row in found}
+        # A null is the same as no other: what it tells apart is the key, numbered in turn.
+        added = (
+            iter(
+                sorted(
+                    (row for row in found if any(row[place] is None for place in places)),
+                    key=lambda row: cast("int", row[at]),
+                )
+            )
+            if numbered
+            else None
+        )
+        by_key = {row[at]: row for row in found}
+        encode = prepared.encode_key
+        ordered: list[tuple[object, ...]] = []
+        encoders = [prepared.encoders[place] for place in places]
+        for row in rows:
+            if all(row[place] is not None for place in places):
+                ordered.append(by_fields[_encoded(row, encoders, places)])
+            elif added is not None:
+                ordered.append(next(added))
+            else:
+                ordered.append(by_key[row[at] if encode is None else encode(row[at])])
+        hydrated = self.hydrated(model, [row[:-1] for row in ordered])
         return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
 
     async def _upsert_one(
@@ -250,7 +282,7 @@ class PostgreSQLExecutor(ServerExecutor):
         except Exception as error:
             raise await self.refused_row(model, error, row, index) from error
         ((*stored, created),) = found
-        return prepared.hydrate((stored,))[0], created is True
+        return self.hydrated(model, (stored,))[0], created is True
 
     async def _commit(self) -> None:
         if await self.command("COMMIT") != "COMMIT":
@@ -303,6 +335,24 @@ def _constraints(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ..
         return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
     found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
     return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
+
+
+def _rounds(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> list[list[int]]:
+    """Return the places of *rows* in rounds, in each of which no two have the same *on*.
+
+    A statement may write a row once. The later of two with the same *on* are in later rounds.
+    """
+    fields = [model.by_name[name].position for name in on]
+    seen: Counter[tuple[object, ...]] = Counter()
+    rounds: list[list[int]] = []
+    for place, row in enumerate(rows):
+        wanted = tuple(row[field] for field in fields)
+        turn = 0 if None in wanted else seen[wanted]
+        seen[wanted] += 1
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(place)
+    return rounds
 
 
 def _columns(encoders: Sequence[Codec], rows: Sequence[Row]) -> list[list[object]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
 from psycopg.adapt import Loader
 from psycopg.sql import SQL, Identifier
+from psycopg.types.datetime import DateLoader, TimeLoader
 from psycopg.types.json import set_json_loads
 
 from holdfast.errors import ConfigurationError
@@ -158,6 +159,8 @@ async def connect(
         )
     raw.prepared_max = 500
     raw.adapters.register_loader("timestamptz", _MomentLoader)
+    raw.adapters.register_loader("date", _DayLoader)
+    raw.adapters.register_loader("time", _TimeLoader)
     set_json_loads(orjson.loads, raw)
     return PsycopgConnection(raw)
 
@@ -231,9 +234,32 @@ def _encrypted(link: socket.socket, context: ssl.SSLContext, host: str) -> socke
     return context.wrap_socket(link, server_hostname=host)
 
 
+class _DayLoader(DateLoader):
+    """Days; those beyond Python's as text."""
+
+    def load(self, data: Any) -> date | str:  # type: ignore[override]  # what no date holds
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return str(data, "ascii")
+
+
+class _TimeLoader(TimeLoader):
+    """Times of a day; 24:00 as text."""
+
+    def load(self, data: Any) -> time | str:  # type: ignore[override]  # what no time holds
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return str(data, "ascii")
+
+
 class _MomentLoader(Loader):
     """Instants as those of `datetime.UTC`, which is the session's zone but behind PgBouncer."""
 
-    def load(self, data: Any) -> datetime:
-        found = datetime.fromisoformat(str(data, "ascii"))
+    def load(self, data: Any) -> datetime | str:
+        try:
+            found = datetime.fromisoformat(str(data, "ascii"))
+        except ValueError:  # which row and field it is of is known where rows are made
+            return str(data, "ascii")
         return found if found.tzinfo is UTC else found.astimezone(UTC)

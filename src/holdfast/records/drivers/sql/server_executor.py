@@ -9,6 +9,7 @@ from holdfast.errors import ConflictError, SerializationError, UnavailableError
 from holdfast.records.drivers.sql.conflict_lookup import overflow
 from holdfast.records.drivers.sql.failure import FailureKind, serialization_error
 from holdfast.records.drivers.sql.server_reader import ServerReader
+from holdfast.records.write_order import lock_order, points_ahead
 
 if TYPE_CHECKING:
     import asyncio
@@ -182,12 +183,15 @@ class ServerExecutor(ServerReader):
             ]
 
         at = model.key.position
-        if len({row[at] is None for row in rows}) > 1:  # keys given and keys to number
+        numbered = {row[at] is None for row in rows}
+        if len(numbered) > 1 or points_ahead(model, rows):
             return await self.written(one_by_one, several=True)
-        parts = self.parts(model, rows)
+        given = True not in numbered
+        parts = self.parts(model, lock_order(model, rows) if given else rows)
 
         async def at_once() -> list[Row | ConflictError]:
-            return [row for part in parts for row in await self.insert_many(model, *part)]
+            made = [row for part in parts for row in await self.insert_many(model, *part)]
+            return list(rows) if given else list(made)
 
         return await self.together(model, at_once, one_by_one, several=len(parts) > 1)
 
@@ -229,6 +233,11 @@ class ServerExecutor(ServerReader):
             if atomic or not isinstance(refused, ConflictError):
                 raise refused from error
             return refused
+
+    def hydrated(self, model: Model[E], found: Sequence[Sequence[object]]) -> list[E]:
+        """Return the entities that a write's answer holds; outside a transaction it stays."""
+        prepared = self.of_model(model)
+        return prepared.hydrate(found) if self.in_transaction else prepared.hydrate_written(found)
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """Store one row and return it with its key; a failure is the driver's."""

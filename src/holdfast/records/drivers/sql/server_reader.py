@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import HoldfastError
-from holdfast.records.drivers.sql.dialect import decoded
 from holdfast.records.drivers.sql.failure import (
     Failure,
     FailureKind,
@@ -88,12 +87,12 @@ class ServerReader:
     async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
         """See `Reader`."""
         found = await self.fetch(select.model, *self.statements.select(select, columns))
-        return decoded(found, self.statements.column_decoders(columns))
+        return self.statements.decoded(select, columns, found)
 
     async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
         found = await self.fetch(query.model, *self.statements.aggregate(query))
-        return decoded(found, self.statements.figure_decoders(query))
+        return self.statements.figures(query, found)
 
     # --- running ----------------------------------------------------------------------------
 

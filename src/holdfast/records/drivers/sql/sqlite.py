@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError, TransactionError
+from holdfast.errors import ConfigurationError, ForeignKeyError, TransactionError
 from holdfast.offload import Inline
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
@@ -167,12 +167,38 @@ class SQLiteDriver:
         await self._define(wanted)
 
     async def drop_schema(self) -> None:
-        """Drop all tables, with their rows."""
-        tables = self._own_tables()
+        """Drop all tables, with their rows.
+
+        In whatever way they point at one another. Raises ForeignKeyError, and drops nothing, when
+        rows of other tables point at theirs.
+        """
+        writer = self.session().writer
+        texts = [
+            self._statements.compile(sa.schema.DropTable(table, if_exists=True)).sql
+            for table in self._own_tables()
+        ]
         mapped = declared_tables(self._statements.models)
-        if mapped:
-            await self.session().write(lambda executor: drop(executor.connection, mapped))
-        await self._define([sa.schema.DropTable(table, if_exists=True) for table in tables])
+        names = {model.table.lower() for model in self._statements.models}
+
+        def work(executor: SQLiteExecutor) -> None:
+            if mapped:
+                drop(executor.connection, mapped)
+            for text in texts:
+                executor.run(text)
+            for child, _row, parent, _number in executor.asked("PRAGMA foreign_key_check"):
+                if str(parent).lower() in names:
+                    raise ForeignKeyError(str(child), (f"(to {parent})",))
+
+        def unchecked() -> None:
+            # A table's rows are looked at when it is dropped, and it can't be turned off inside a
+            # transaction.
+            writer.connection.execute("PRAGMA foreign_keys = OFF")
+            try:
+                writer.connection.alone(work)
+            finally:
+                writer.connection.execute("PRAGMA foreign_keys = ON")
+
+        await writer.run(unchecked)
 
     def _own_tables(self) -> list[sa.Table]:
         tables, models = self._statements.tables, self._statements.models

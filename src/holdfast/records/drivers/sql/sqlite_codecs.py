@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.query import Aggregate
 
 _MICROSECOND = timedelta(microseconds=1)
+_UUID_LENGTH = 36
 
 TYPES: dict[Kind, TypeEngine[object]] = cast(
     "dict[Kind, TypeEngine[object]]",
@@ -55,6 +56,8 @@ def decode_uuid(text: str) -> UUID:
     What `uuid7.uuid_from_int` does stands here again: a call of it for each value of a result
     costs as much as the making.
     """
+    if len(text) != _UUID_LENGTH:
+        raise ValueError("a UUID has 36 characters")
     made = _new(UUID)
     _set(made, "int", int(text.replace("-", ""), 16))
     _set(made, "is_safe", _UNKNOWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -11,6 +12,7 @@ from holdfast.errors import (
     DuplicateError,
     ForeignKeyError,
     SchemaMismatchError,
+    StoredValueError,
     UnsupportedError,
 )
 from holdfast.records.drivers.sql.conflict_lookup import (
@@ -22,7 +24,6 @@ from holdfast.records.drivers.sql.conflict_lookup import (
     targets_of_update,
     touched,
 )
-from holdfast.records.drivers.sql.dialect import decoded
 from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
 from holdfast.records.model import model_of
 from holdfast.records.schema_diff import Difference
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.sql.conflict_lookup import Question
-    from holdfast.records.drivers.sql.dialect import Codec
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
 
 E = TypeVar("E")
+_UNDECODED = re.compile(
+    r"Could not decode to UTF-8 column '(?P<column>.*)' with text '(?P<start>.*)'", re.DOTALL
+)
 
 
 class SQLiteExecutor:
@@ -77,30 +80,31 @@ class SQLiteExecutor:
 
     def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
         """See `Reader`."""
-        statement = self._statements.select(select, columns)
-        return self._decode(select.model, statement, self._statements.column_decoders(columns))
+        found = self._fetch(select.model, self._statements.select(select, columns))
+        return self._statements.decoded(select, columns, found)
 
     def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
-        statement = self._statements.aggregate(query)
-        return self._decode(query.model, statement, self._statements.figure_decoders(query))
+        found = self._fetch(query.model, self._statements.aggregate(query))
+        return self._statements.figures(query, found)
 
-    def _decode(
-        self,
-        model: Model[E],
-        statement: tuple[str, Sequence[object]],
-        decoders: Sequence[Codec],
-    ) -> list[Values]:
+    def _fetch(self, model: Model[E], statement: tuple[str, Sequence[object]]) -> list[Values]:
         try:
-            found = self._execute(*statement).fetchall()
+            return self._execute(*statement).fetchall()
         except sqlite3.Error as error:
             self._fail(model, error)
-        return decoded(found, decoders)
 
     def asked(self, sql: str) -> list[tuple[object, ...]]:
         """Return the rows of a query about the database itself."""
         try:
             return self._execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise sqlite_error(error) from error
+
+    def run(self, sql: str) -> None:
+        """Run a statement without values."""
+        try:
+            self._execute(sql)
         except sqlite3.Error as error:
             raise sqlite_error(error) from error
 
@@ -157,7 +161,7 @@ class SQLiteExecutor:
             found = self._execute(prepared.replace.sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._conflict_of_row(model, error, encoded, None, stored=True) from error
-        return prepared.hydrate(found)[0] if found else None
+        return self._hydrated(model, found)[0] if found else None
 
     def patch(self, update: Update[E]) -> E | None:
         """See `Writer`."""
@@ -166,7 +170,14 @@ class SQLiteExecutor:
             found = self._execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._conflict_of_update(update, error) from error
-        return self._of_model(update.model).hydrate(found)[0] if found else None
+        return self._hydrated(update.model, found)[0] if found else None
+
+    def _hydrated(self, model: Model[E], found: Sequence[Sequence[object]]) -> list[E]:
+        """Return the entities that a statement's answer holds; outside a transaction it stays."""
+        prepared = self._of_model(model)
+        if self.connection.in_transaction:
+            return prepared.hydrate(found)
+        return prepared.hydrate_written(found)
 
     def update(self, update: Update[E]) -> int:
         """See `Writer`."""
@@ -198,7 +209,7 @@ class SQLiteExecutor:
                     raise self._conflict_of_row(model, error, encoded, at, on=on) from error
         if model.version is not None:
             created = [row[model.version.position] == 1 for row in found]
-        return list(zip(prepared.hydrate(found), created, strict=True))
+        return list(zip(self._hydrated(model, found), created, strict=True))
 
     def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
@@ -248,6 +259,10 @@ class SQLiteExecutor:
 
     def _fail(self, model: Model[E], error: sqlite3.Error) -> NoReturn:
         """Raise the error of Holdfast's that *error* is; a bug's is raised as it is."""
+        said = _UNDECODED.match(str(error))
+        if said is not None:
+            shown = f"{said['start']}... in bytes that are no UTF-8"
+            raise StoredValueError(model.name, said["column"], shown, "it is no text") from error
         if _kind(error) is FailureKind.STATEMENT and (lacking := self._lacking(model)):
             raise SchemaMismatchError("the sqlite database", tuple(map(str, lacking))) from error
         raise sqlite_error(error) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -46,6 +47,20 @@ def _compare(text: str | None, how: str, wanted: str) -> bool:
     if how == Operator.EQ.value:
         return json_equal(found, value)
     return in_json_order(Operator(how), found, value)
+
+
+def _among(text: str | None, wanted: str) -> bool:
+    if text is None:
+        return False
+    found = orjson.loads(text)
+    return any(json_equal(found, value) for value in _listed(wanted))
+
+
+@lru_cache(maxsize=8)
+def _listed(wanted: str) -> list[object]:
+    """Return the values of a list, which is the same for each row of a statement."""
+    values: list[object] = orjson.loads(wanted)
+    return values
 
 
 def _match(text: str | None, part: str, wanted: str, ignore_case: int) -> bool:
@@ -106,10 +121,13 @@ def _exactly(value: str | float, scale: int) -> Decimal:
     return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-scale), context=EXACT)
 
 
-_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | float | None]], ...] = (
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | bytes | float | None]], ...] = (
     ("holdfast_follow", 2, _follow),
     ("holdfast_compare", 3, _compare),
+    ("holdfast_among", 2, _among),
     ("holdfast_match", 4, _match),
+    ("holdfast_real", 1, float),
+    ("holdfast_bytes", 1, bytes.fromhex),
     ("holdfast_fold", 1, _fold),
     ("holdfast_add", 5, _add),
     ("holdfast_span", 1, _span),

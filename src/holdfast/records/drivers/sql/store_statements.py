@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
+from holdfast.records.drivers.sql.dialect import column_decoder
 from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
+from holdfast.records.hydration import converted
 from holdfast.records.query import Column, Increment, Order, SetTo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.records.driver import AggregateQuery, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
@@ -129,12 +131,29 @@ class StoreStatements:
 
     def column_decoders(self, columns: Sequence[Column]) -> list[Codec]:
         """Return what decodes the values of `select` for *columns*."""
-        return [self.dialect.decoder(column.spec) for column in columns]
+        return [column_decoder(self.dialect, column.spec) for column in columns]
 
     def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
         """Return what decodes the values of `aggregate` for *query*."""
-        decoders = [self.dialect.figure_decoder(figure) for figure in query.aggregates]
-        return [*self.column_decoders(query.by), *decoders]
+        return [
+            *self.column_decoders(query.by),
+            *(self.dialect.figure_decoder(figure) for figure in query.aggregates),
+        ]
+
+    def decoded(
+        self, select: Select[E], columns: Sequence[Column], rows: Iterable[Sequence[object]]
+    ) -> list[tuple[object, ...]]:
+        """Return the row values of `select`'s *rows*. Raises StoredValueError."""
+        specs = [column.spec for column in columns]
+        return converted(select.model, rows, specs, self.column_decoders(columns))
+
+    def figures(
+        self, query: AggregateQuery[E], rows: Iterable[Sequence[object]]
+    ) -> list[tuple[object, ...]]:
+        """Return the row values of `aggregate`'s *rows*. Raises StoredValueError."""
+        operands = [figure.operand for figure in query.aggregates]
+        specs = [None if each is None else each.spec for each in (*query.by, *operands)]
+        return converted(query.model, rows, specs, self.figure_decoders(query))
 
     def update(self, update: Update[E], *, returning: bool) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *update*; *returning* the rows that it changed."""
@@ -197,6 +216,8 @@ class StoreStatements:
                 self._compiled.clear()
             statement = self.compile(build(self.tables[model.table], Parameters()))
             self._compiled[shape] = statement
+        if self.dialect.repeats_lists:
+            return statement.repeated(values)
         return statement.sql, statement.bind(values)
 
     def _order(self, table: sa.Table, order: Sequence[Order]) -> list[Expression]:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import mapped_copy
 from holdfast.records.model import model_of
@@ -28,6 +29,7 @@ TABLE_OPTIONS: dict[str, Any] = {
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
 }
+_SQLITE: Any = sqlite_dialect().identifier_preparer
 _LONGEST_NAME = 63  # characters, in PostgreSQL; MariaDB takes one more
 _DIGEST = 8
 
@@ -111,7 +113,13 @@ def limit_of(spec: FieldSpec) -> str | None:
     """Return what a number must satisfy even after increments made by the database."""
     if spec.type.kind is Kind.DECIMAL and spec.type.bounds.precision is not None:
         most = 10**spec.type.bounds.precision - 1
-        return f"{spec.name} BETWEEN -{most} AND {most}"
+        return f"{_quoted(spec.name)} BETWEEN -{most} AND {most}"
     if spec.type.kind is Kind.FLOAT:
-        return f"{spec.name} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308"
+        return f"{_quoted(spec.name)} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308"
     return None
+
+
+def _quoted(name: str) -> str:
+    """Return *name* as SQLite's SQL has it; quoted where it is one of its words."""
+    quoted: str = _SQLITE.quote(name)
+    return quoted

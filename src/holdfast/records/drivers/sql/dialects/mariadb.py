@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
@@ -14,7 +13,9 @@ from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.case_folding import Folding
 from holdfast.records.drivers.sql.dialect import figure_text_decoder
-from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.dialects import mariadb_json
+from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
+from holdfast.records.drivers.sql.statement import ValueList, literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
@@ -36,12 +37,10 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-COLLATION = "utf8mb4_nopad_bin"
 _MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
 _MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 _JSON_DEPTH = 31  # levels that MariaDB's JSON functions look into
-_NODES = 200  # parts of a JSON value that a comparison may name
-_BEYOND = 10**20  # a number past all 64-bit ones
 _TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.BOOL: mysql.TINYINT(1),
     Kind.INT: sa.BigInteger(),
@@ -67,6 +66,7 @@ class MariaDBDialect:
     no_limit: int | None = 2**63 - 1
     returns_changed = False
     compares_rows = False
+    repeats_lists = True
 
     def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:
         made: Any = MariaDBCompiler  # whose constructor has no types
@@ -111,7 +111,7 @@ class MariaDBDialect:
             case Kind.DATETIME:
                 return lambda value: cast("datetime", value).replace(tzinfo=UTC)
             case Kind.TIME:
-                return lambda value: (_MIDNIGHT + cast("timedelta", value)).time()
+                return _time_of_day
             case Kind.TIMEDELTA:
                 return lambda value: cast("int", value) * _MICROSECOND
             case Kind.UUID:
@@ -134,52 +134,56 @@ class MariaDBDialect:
         """See `Dialect`."""
         return figure_text_decoder(figure, self.decoder)
 
-    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
-        """As many as the next power of two, so that few lengths make few statements."""
-        wanted = 1 << (len(encoded) - 1).bit_length()
-        return encoded + encoded[-1:] * (wanted - len(encoded))
+    def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
+        """See `Dialect`."""
+        return ValueList(encoded)
 
     def in_list(
         self,
         spec: FieldSpec,  # noqa: ARG002 - lists of all kinds are alike
         column: Expression,
-        parameters: Sequence[Expression],
+        listed: Expression,
     ) -> Expression:
         """See `Dialect`."""
-        return column.in_(parameters)
+        return column.in_([listed])
 
-    def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:
+    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
-        values: list[object] = []
-        shape = _json_shape(how, value, values, [_NODES])
-        return shape, values
+        return mariadb_json.path_values(steps)
+
+    def json_values(self, steps: Steps, how: Operator, value: object) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return mariadb_json.compared_values(steps, how, value)
 
     def compare_json(
-        self, place: tuple[Expression, Steps], how: Operator, value: object, given: Parameters
+        self, place: Place, how: Operator, value: object, given: Parameters
     ) -> Expression:
         """See `Dialect`."""
-        column, steps = place
-        return _compare_json(column, steps, how, value, given)
+        return mariadb_json.compare(place, how, value, given)
 
-    def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
+    def json_list_values(
+        self, steps: Steps, wanted: Sequence[object]
+    ) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
-        kind = _json_type(*place)
+        return mariadb_json.list_values(steps, wanted)
+
+    def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
+        """See `Dialect`."""
+        return mariadb_json.in_list(place, wanted, given)
+
+    def path_is_null(self, place: Place) -> Expression:
+        """See `Dialect`."""
+        kind = mariadb_json.type_of(place)
         return sa.or_(kind.is_(None), kind == literal("NULL"))
 
-    def match(
-        self,
-        place: tuple[Expression, Steps | None],
-        part: Part,
-        text: tuple[Expression, bool, bool],
-    ) -> Expression:
+    def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
         """See `Dialect`."""
-        column, steps = place
         wanted, folded, _ = text
-        if steps is None:
-            return self._match(column, part, wanted, folded=folded)
-        found = _text(column, steps)
+        if not place.is_json:
+            return self._match(place.column, part, wanted, folded=folded)
+        found = mariadb_json.text_of(place)
         matches = self._match(found, part, wanted, folded=folded)
-        return sa.case((_json_type(column, steps) == literal("STRING"), matches), else_=_FALSE)
+        return sa.case((mariadb_json.type_of(place) == literal("STRING"), matches), else_=_FALSE)
 
     def _match(
         self, column: Expression, part: Part, wanted: Expression, *, folded: bool
@@ -236,14 +240,16 @@ class MariaDBDialect:
 
 
 _TOO_LARGE: Expression = sa.literal_column("99999999999999999999")
+
+
+def _time_of_day(value: object) -> object:
+    since = cast("timedelta", value)
+    if not timedelta(0) <= since < _DAY:
+        raise ValueError("it is a span of time, and no time of a day")
+    return (_MIDNIGHT + since).time()
+
+
 _FALSE: Expression = sa.literal_column("0")
-_COMPARED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
-    Operator.EQ: lambda found, wanted: found == wanted,
-    Operator.LT: lambda found, wanted: found < wanted,
-    Operator.LE: lambda found, wanted: found <= wanted,
-    Operator.GT: lambda found, wanted: found > wanted,
-    Operator.GE: lambda found, wanted: found >= wanted,
-}
 
 
 def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
@@ -267,142 +273,3 @@ def _check_depth(value: object, depth: int) -> None:
             raise UnsupportedError(f"JSON nested deeper than {_JSON_DEPTH} levels", "mariadb")
         for item in value.values() if isinstance(value, dict) else value:
             _check_depth(item, depth + 1)
-
-
-# --- JSON -----------------------------------------------------------------------------------
-#
-# MariaDB compares JSON as text, or as numbers of double precision, and neither is right. So a value
-# is compared part by part: its type, and then texts as texts, and numbers exactly, an int and a
-# float by the bound that the other lies at.
-
-
-def _json_shape(how: Operator, value: object, values: list[object], left: list[int]) -> Shape:
-    left[0] -= 1
-    if left[0] < 0:
-        raise UnsupportedError(f"comparing with JSON of more than {_NODES} parts", "mariadb")
-    match value:
-        case None | bool():
-            return (value, type(value))
-        case str():
-            values.append(value)
-            return ("text",)
-        case int() | float():
-            values += _bounds(how, value)
-            return ("number",)
-        case list():
-            return ("list", *(_json_shape(how, item, values, left) for item in value))
-        case dict():
-            return ("object", *((n, _json_shape(how, i, values, left)) for n, i in value.items()))
-        case _:
-            raise TypeError(f"{type(value).__name__} is no JSON")
-
-
-def _bounds(how: Operator, value: float) -> tuple[int, float | str]:
-    """Return the int and the float that stand to others as *value* does in this comparison.
-
-    Equal floats are equal texts, as one serializer wrote them all.
-    """
-    if how is Operator.EQ:
-        whole = int(value) if value == int(value) and abs(value) < _BEYOND else _BEYOND
-        exact = float(value)
-        return whole, orjson.dumps(exact).decode() if exact == value else ""
-    upwards = how in (Operator.LT, Operator.GE)
-    whole = math.ceil(value) if upwards else math.floor(value)
-    near = float(value)
-    if upwards and near < value:
-        near = math.nextafter(near, math.inf)
-    elif not upwards and near > value:
-        near = math.nextafter(near, -math.inf)
-    return max(-_BEYOND, min(_BEYOND, whole)), near
-
-
-def _compare_json(
-    column: Expression, steps: Steps, how: Operator, value: object, given: Parameters
-) -> Expression:
-    """Return a condition that is never NULL; it takes parameters as `_json_shape` gives them."""
-    kind = _json_type(column, steps)
-    match value:
-        case None:
-            return _known(kind == literal("NULL"))
-        case bool():
-            told = _extracted(column, steps) == literal("true" if value else "false")
-            return _known(sa.and_(kind == literal("BOOLEAN"), told))
-        case str():
-            compared = _COMPARED[how](_text(column, steps), given.next())
-            return _known(sa.and_(kind == literal("STRING"), compared))
-        case int() | float():
-            found = _extracted(column, steps)
-            whole, real = given.next(), given.next()
-            as_whole = sa.cast(found, mysql.DECIMAL(21, 0))
-            as_real = (
-                found if how is Operator.EQ else found.op("+")(sa.literal_column("0e0"))
-            )  # the cast to a double
-            number = kind.in_([literal("INTEGER"), literal("DOUBLE")])
-            # JSON_TYPE says INTEGER of 5e-324, as it has no point.
-            is_real = found.op("REGEXP")(literal("[.e]"))
-            return sa.case(
-                (sa.and_(number, is_real), _COMPARED[how](as_real, real)),
-                (number, _COMPARED[how](as_whole, whole)),
-                else_=_FALSE,
-            )
-        case list() | dict():
-            is_list = isinstance(value, list)
-            named = cast("dict[str, Any]", value)
-            items = enumerate(value) if isinstance(value, list) else named.items()
-            length = sa.func.json_length(_extracted(column, steps))
-            parts = [
-                kind == literal("ARRAY" if is_list else "OBJECT"),
-                length == sa.literal_column(str(len(value))),
-            ]
-            parts += [
-                _compare_json(column, (*steps, step), how, item, given) for step, item in items
-            ]
-            return _known(sa.and_(*parts))
-        case _:
-            raise TypeError(f"{type(value).__name__} is no JSON")
-
-
-def _known(condition: Expression) -> Expression:
-    return sa.func.ifnull(condition, _FALSE) == sa.literal_column("1")
-
-
-def _path(steps: Steps) -> Expression:
-    return literal_path(
-        "$"
-        + "".join(
-            f".{orjson.dumps(step).decode()}" if isinstance(step, str) else f"[{step}]"
-            for step in steps
-        )
-    )
-
-
-def literal_path(path: str) -> Expression:
-    """Return a literal of the text, in which a backslash means itself."""
-    return literal(path.replace("\\", "\\\\"))
-
-
-def _extracted(column: Expression, steps: Steps) -> Expression:
-    """Return the place's JSON text, NULL for nowhere.
-
-    A position in what is not a list would be the thing itself, so each list is asked for by type.
-    """
-    if not steps:
-        return column
-    found = sa.func.json_extract(column, _path(steps))
-    lists = [at for at, step in enumerate(steps) if not isinstance(step, str)]
-    if not lists:
-        return found
-    kinds = [
-        sa.func.json_type(sa.func.json_extract(column, _path(steps[:at]))) == literal("ARRAY")
-        for at in lists
-    ]
-    return sa.case((sa.and_(*kinds), found), else_=sa.null())
-
-
-def _json_type(column: Expression, steps: Steps) -> Expression:
-    return sa.func.json_type(_extracted(column, steps))
-
-
-def _text(column: Expression, steps: Steps) -> Expression:
-    found: Expression = sa.func.json_unquote(_extracted(column, steps))
-    return found.collate(COLLATION)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
@@ -74,6 +74,7 @@ class PostgreSQLDialect:
     no_limit: int | None = None
     returns_changed = True
     compares_rows = True
+    repeats_lists = False
 
     def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:
         made: Any = PGDialect  # whose constructor has no types
@@ -128,30 +129,35 @@ class PostgreSQLDialect:
         """Sums and means of exact numbers come as text: the sum, a blank, and the count."""
         return figure_text_decoder(figure, self.decoder)
 
-    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:  # noqa: ARG002
+    def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
         """See `Dialect`."""
-        return [encoded]
+        return encoded
 
-    def in_list(
-        self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
-    ) -> Expression:
+    def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """See `Dialect`."""
-        listed = _as(parameters[0], f"{self.type_name(spec)}[]")
-        return column == sa.func.any(listed)
+        return column == sa.func.any(_as(listed, f"{self.type_name(spec)}[]"))
 
-    def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        path = (
+            f".{orjson.dumps(step).decode()}" if isinstance(step, str) else f"[{step}]"
+            for step in steps
+        )
+        return (1,), [f"strict ${''.join(path)}"]
+
+    def json_values(self, steps: Steps, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
         """See `Dialect`."""
         return (), [_encode_json(value)]
 
     def compare_json(
         self,
-        place: tuple[Expression, Steps],
+        place: Place,
         how: Operator,
-        value: object,  # noqa: ARG002 - it is in the parameter
+        value: object,  # noqa: ARG002
         given: Parameters,
     ) -> Expression:
         """See `Dialect`."""
-        found, wanted = _follow(*place), _as(given.next(), "jsonb")
+        found, wanted = _follow(place), _as(given.next(), "jsonb")
         if how is Operator.EQ:
             return found == wanted
         compare = _ORDERED[how]
@@ -163,22 +169,28 @@ class PostgreSQLDialect:
             else_=sa.false(),
         )
 
-    def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
-        """See `Dialect`."""
-        return _follow(*place).is_(None)
-
-    def match(
+    def json_list_values(
         self,
-        place: tuple[Expression, Steps | None],
-        part: Part,
-        text: tuple[Expression, bool, bool],
-    ) -> Expression:
+        steps: Steps,  # noqa: ARG002
+        wanted: Sequence[object],
+    ) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
-        column, steps = place
+        return (), [[_encode_json(value) for value in wanted]]
+
+    def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return _follow(place).op("=")(sa.func.any(_as(given.next(), "jsonb[]")))
+
+    def path_is_null(self, place: Place) -> Expression:
+        """See `Dialect`."""
+        return _follow(place).is_(None)
+
+    def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
+        """See `Dialect`."""
         wanted, folded, _ = text
-        if steps is None:
-            return self._match(column, part, wanted, folded=folded)
-        found = _follow(column, steps)
+        if not place.is_json:
+            return self._match(place.column, part, wanted, folded=folded)
+        found = _follow(place)
         matches = self._match(_text(found).collate("C"), part, wanted, folded=folded)
         return sa.case((_typed(found, "string"), matches), else_=sa.false())
 
@@ -266,17 +278,13 @@ class _Named(sa.types.UserDefinedType[object]):
         return self.name
 
 
-def _follow(column: Expression, steps: Steps) -> Expression:
+def _follow(place: Place) -> Expression:
     """Return the place's value as jsonb, NULL for null and for nowhere."""
-    whole = _as(column, "jsonb")
-    if not steps:
+    whole = _as(place.column, "jsonb")
+    if not place.path:
         return whole
-    path = "".join(
-        f".{orjson.dumps(step).decode()}" if isinstance(step, str) else f"[{step}]"
-        for step in steps
-    )
-    strict = _as(literal(f"strict ${path}"), "jsonpath")
-    found = sa.func.jsonb_path_query_first(whole, strict, literal("{}"), sa.true())
+    path = _as(_as(place.path[0], "text"), "jsonpath")
+    found = sa.func.jsonb_path_query_first(whole, path, literal("{}"), sa.true())
     return sa.func.nullif(found, _as(literal("null"), "jsonb"))
 
 

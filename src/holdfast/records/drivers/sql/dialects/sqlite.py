@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-_LISTED = (Kind.FLOAT, Kind.BYTES)  # kinds that a JSON list would not carry to the last bit
+_ZERO: Expression = sa.literal_column("0")
 _ONE: Expression = sa.literal_column("1")
 
 
@@ -41,6 +41,7 @@ class SQLiteDialect:
     no_limit: int | None = -1
     returns_changed = True
     compares_rows = True
+    repeats_lists = False
 
     def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
         """See `Dialect`."""
@@ -77,51 +78,70 @@ class SQLiteDialect:
         """See `Dialect`."""
         return sqlite_codecs.figure_decoder(figure)
 
-    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
+    def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
         """See `Dialect`."""
-        return encoded if spec.type.kind in _LISTED else [sqlite_codecs.encode_json(encoded)]
+        match spec.type.kind:
+            case Kind.FLOAT:
+                return sqlite_codecs.encode_json([repr(value) for value in encoded])
+            case Kind.BYTES:
+                return sqlite_codecs.encode_json([cast("bytes", each).hex() for each in encoded])
+            case _:
+                return sqlite_codecs.encode_json(encoded)
 
-    def in_list(
-        self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
-    ) -> Expression:
+    def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """See `Dialect`."""
-        if spec.type.kind in _LISTED:
-            return sa.or_(sa.false(), *(column == wanted for wanted in parameters))
-        listed = sa.func.json_each(parameters[0]).table_valued("value")
-        return column.in_(sa.select(listed.c.value))
+        value: Expression = sa.func.json_each(listed).table_valued("value").c.value
+        match spec.type.kind:
+            case Kind.FLOAT:
+                value = sa.func.holdfast_real(value)
+            case Kind.BYTES:
+                value = sa.func.holdfast_bytes(value)
+            case _:
+                pass
+        return column.in_(sa.select(value))
 
-    def json_values(self, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return (1,), [sqlite_codecs.encode_json(list(steps))]
+
+    def json_values(self, steps: Steps, how: Operator, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
         """See `Dialect`."""
         return (), [sqlite_codecs.encode_json(value)]
 
     def compare_json(
         self,
-        place: tuple[Expression, Steps],
+        place: Place,
         how: Operator,
-        value: object,  # noqa: ARG002 - it is in the parameter
+        value: object,  # noqa: ARG002
         given: Parameters,
     ) -> Expression:
         """See `Dialect`."""
-        found = _follow(*place)
+        found = _follow(place)
         return sa.func.holdfast_compare(found, literal(how.value), given.next()) == _ONE
 
-    def path_is_null(self, place: tuple[Expression, Steps]) -> Expression:
-        """See `Dialect`."""
-        return _follow(*place).is_(None)
-
-    def match(
+    def json_list_values(
         self,
-        place: tuple[Expression, Steps | None],
-        part: Part,
-        text: tuple[Expression, bool, bool],
-    ) -> Expression:
+        steps: Steps,  # noqa: ARG002
+        wanted: Sequence[object],
+    ) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
-        column, steps = place
+        return (), [sqlite_codecs.encode_json(wanted)]
+
+    def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.holdfast_among(_follow(place), given.next()) == _ONE
+
+    def path_is_null(self, place: Place) -> Expression:
+        """See `Dialect`."""
+        return _follow(place).is_(None)
+
+    def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
+        """See `Dialect`."""
         wanted, folded, empty = text
-        if steps is not None:
-            found, case = _follow(column, steps), literal("1" if folded else "0")
+        if place.is_json:
+            found, case = _follow(place), _ONE if folded else _ZERO
             return sa.func.holdfast_match(found, literal(part.value), wanted, case) == _ONE
-        found = sa.func.holdfast_fold(column) if folded else column
+        found = sa.func.holdfast_fold(place.column) if folded else place.column
         match part:
             case Part.WHOLE:
                 return found == wanted
@@ -153,8 +173,8 @@ class SQLiteDialect:
         ).returning(*table.c)
 
 
-def _follow(column: Expression, steps: Steps) -> Expression:
+def _follow(place: Place) -> Expression:
     """Return the place's value as JSON text, NULL for null and for nowhere."""
-    if not steps:
-        return column
-    return sa.func.holdfast_follow(column, literal(sqlite_codecs.encode_json(list(steps))))
+    if not place.path:
+        return place.column
+    return sa.func.holdfast_follow(place.column, *place.path)

@@ -105,19 +105,18 @@ class MappedSQLite(SQLiteDialect):
             case _:
                 return super().decoder(spec)
 
-    def list_values(self, spec: FieldSpec, encoded: list[object]) -> list[object]:
+    def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
         """See `Dialect`."""
         if spec.native_column is not None and spec.type.kind is Kind.DECIMAL:
-            return encoded
-        return super().list_values(spec, encoded)
+            return sqlite_codecs.encode_json([repr(value) for value in encoded])
+        return super().list_value(spec, encoded)
 
-    def in_list(
-        self, spec: FieldSpec, column: Expression, parameters: Sequence[Expression]
-    ) -> Expression:
+    def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """See `Dialect`."""
         if spec.native_column is not None and spec.type.kind is Kind.DECIMAL:
-            return sa.or_(sa.false(), *(column == wanted for wanted in parameters))
-        return super().in_list(spec, column, parameters)
+            value = sa.func.json_each(listed).table_valued("value").c.value
+            return column.in_(sa.select(sa.func.holdfast_real(value)))
+        return super().in_list(spec, column, listed)
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""

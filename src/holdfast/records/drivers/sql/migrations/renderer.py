@@ -196,7 +196,7 @@ class ScriptRenderer:
         if source is None:
             return [f"operations.refuse_nulls({table!r}, {name!r})"]
         return [
-            f"# Rows where {table}.{name} is null get its default.",
+            f"# Rows where {_place(table, name)} is null get its default.",
             f"operations.fill_nulls({table!r}, {name!r}, {source})",
         ]
 
@@ -269,7 +269,7 @@ def _change(table: str, part: ops.AlterColumnOp) -> list[str]:
     if becomes is None:
         return []
     lines = [
-        f"# See that the values of {table}.{name} survive:",
+        f"# See that the values of {_place(table, name)} survive:",
         "# each database converts them in its own way, or refuses.",
     ]
     if not (isinstance(was, ColumnType) and isinstance(becomes, ColumnType)):
@@ -296,11 +296,21 @@ def _no_limit(table: str, column: str, kind: object) -> list[str]:
 
 
 def _renaming(table: str, gone: list[str], come: list[str]) -> list[str]:
+    lost, new = (", ".join(map(_name, names)) for names in (gone, come))
     return [
-        f"# {table} loses {', '.join(gone)} and gets {', '.join(come)}. Was one of them renamed?",
+        f"# {_name(table)} loses {lost} and gets {new}. Was one of them renamed?",
         "# Nobody can tell from here. If so, the values are lost unless that pair makes room for",
         "#     batch_op.alter_column('old', new_column_name='new')",
     ]
+
+
+def _place(table: str, column: str) -> str:
+    return f"{_name(table)}.{_name(column)}"
+
+
+def _name(name: str) -> str:
+    """Return *name*, which others may have chosen, as it may stand in a comment."""
+    return name if name.isidentifier() and name.isascii() else repr(name)
 
 
 def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:

@@ -154,7 +154,9 @@ def _told(wanted: str) -> bool:
     """Say in the SQL text, where rows can't be looked at, what they must be."""
     context = op.get_context()
     if context.as_sql:
-        context.impl.static_output(f"-- {wanted}")
+        # Names are other people's, and one with a line break would end the comment.
+        line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in wanted)
+        context.impl.static_output(f"-- {line}")
     return context.as_sql
 
 

@@ -1,0 +1,82 @@
+"""A list of values is one parameter of a statement: its length is no part of what is compiled."""
+
+import pytest
+
+from holdfast import Entity, Field, Many, One, field, generated_key, many, one, ref
+from holdfast.records.driver import Select
+from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
+from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
+from holdfast.records.drivers.sql.store_statements import StoreStatements
+from holdfast.records.model import model_of
+from holdfast.sync import open_store
+
+MANY = 40_000
+
+
+class Parent(Entity, table="list_parents"):
+    id: Field[int] = generated_key()
+    ratio: Field[float] = field(default=0.0)
+    data: Field[bytes] = field(default=b"")
+    document: Field[dict[str, object]] = field(default_factory=dict)
+    children: Many["Child"] = many(via="parent_id")
+
+
+class Child(Entity, table="list_children"):
+    id: Field[int] = generated_key()
+    parent_id: Field[int] = ref(Parent)
+    parent: One[Parent] = one(via="parent_id")
+
+
+PLACES = (
+    (Parent.id, lambda n: n),
+    (Parent.ratio, float),
+    (Parent.data, lambda n: n.to_bytes(4, "big")),
+    (Parent.document["-a"], lambda n: n),
+    (Parent.document["a"], str),
+)
+
+
+@pytest.mark.parametrize("dialect", [SQLiteDialect(), PostgreSQLDialect(), MariaDBDialect()])
+@pytest.mark.parametrize(("place", "value"), PLACES)
+def test_lists_of_any_length_have_one_statement(dialect, place, value):
+    statements = StoreStatements((model_of(Parent), model_of(Child)), dialect)
+    compiled = []
+
+    def compile_once(built):
+        compiled.append(built)
+        return StoreStatements.compile(statements, built)
+
+    statements.compile = compile_once
+    for count in (1, 2, 3, 100, 50_000):
+        wanted = place.in_([value(number) for number in range(count)])
+        sql, values = statements.select(Select(model_of(Parent), wanted))
+        if dialect.name == "mariadb":
+            assert sql.count("%s") == len(values)
+    assert len(compiled) == 1
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/lists.db"
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+def test_relations_of_many_parents_are_one_query_whose_list_has_any_length(url):
+    with open_store(url, [Parent, Child]) as store:
+        store.create_schema()
+        try:
+            parents = store.repository(Parent)
+            made = parents.add_many(
+                Parent(ratio=n / 3, data=n.to_bytes(4, "big")) for n in range(MANY)
+            ).entities
+            store.repository(Child).add_many(Child(parent_id=each.id) for each in made[::400])
+            loaded = parents.find(load=[Parent.children])
+            assert sum(len(each.children) for each in loaded) == MANY // 400
+            assert parents.count(Parent.id.in_([each.id for each in made])) == MANY
+            assert parents.count(Parent.ratio.in_([each.ratio for each in made])) == MANY
+            assert parents.count(Parent.data.in_([each.data for each in made])) == MANY
+            assert parents.count(Parent.data.not_in([each.data for each in made[1:]])) == 1
+        finally:
+            store.drop_schema()

@@ -1,0 +1,105 @@
+"""Cursors of other processes, and cursors that somebody made up."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from holdfast.errors import InvalidQueryError
+from holdfast.records import cursor as cursors
+from holdfast.records.conformance.sample_entities import Specimen
+from holdfast.records.model import model_of
+from holdfast.records.query import Column, Everything, Order
+from holdfast.records.value import Kind
+
+PROGRAM = """
+from holdfast.records import cursor as cursors
+from holdfast.records.conformance.sample_entities import Author, Sample
+from holdfast.records.query import all_of
+names = {"front", "rear", "left", "right", "top"}
+where = all_of(
+    tuple({Sample.name.in_(names), Sample.text.not_in({"a", "b", "c"}), Sample.number == 1})
+)
+where &= Sample.document["camera"].in_(names)
+where &= Sample.document.in_([{name: 1 for name in names}, {}])
+for name in names:
+    where |= Sample.text.startswith(name)
+print(cursors.encode(cursors.Cursor("after", ("x",)), where, (Sample.id.asc(),)))
+"""
+
+
+def test_a_cursor_holds_in_a_process_whose_sets_have_another_order():
+    made = set()
+    for seed in range(4):
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        command = [sys.executable, "-c", PROGRAM]
+        made.add(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    assert len(made) == 1
+
+
+def test_queries_that_differ_have_other_cursors():
+    order = (Specimen.id.asc(),)
+    wheres = [
+        Everything(),
+        Specimen.text == "a",
+        ~(Specimen.text == "a"),
+        Specimen.text.in_(["a"]),
+        Specimen.text.in_(["a", "b"]),
+        Specimen.text.in_(["a', 'b"]),
+        (Specimen.text == "a") & (Specimen.number == 1),
+        (Specimen.text == "a") | (Specimen.number == 1),
+        (Specimen.text == "a") & (Specimen.maybe_number == 1),
+        Specimen.attributes["a"] == 1,
+        Specimen.attributes["a"] == "1",
+        Specimen.attributes["a"].in_([1, 2]),
+        Specimen.attributes["a"].in_([[1, 2]]),
+        Specimen.attributes["a"].in_([[2, 1]]),
+        Specimen.attributes == {"a": 1, "b": 2},
+        Specimen.attributes == {"a": 2, "b": 1},
+    ]
+    made = {cursors.encode(cursors.Cursor("after", ("x",)), each, order) for each in wheres}
+    assert len(made) == len(wheres)
+
+
+def forged(cursor, value):
+    fingerprint, direction, _ = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    body = json.dumps([fingerprint, direction, value]).encode()
+    return base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+
+ORDERED = [spec for spec in model_of(Specimen).fields if spec.type.kind is not Kind.JSON]
+MADE_UP = (
+    None, True, 0, -1, 5, 2**63, 2**64 - 1, 1e300, 1e308, -0.0, "", "x", "5", "1e9", "NaN",
+    "Infinity",
+    "\ud83d", "\0", "0" * 5_000, "9" * 5_000, "2024-02-30", "2024-02-29", "2024-02-29T00:00:00",
+    "0001-01-01T00:00:00+23:59", "24:00", "12:00+01:00", "zz", "00", "{}", [], [1], {}, {"a": 1},
+    [[]] * 50, "1" * 32, "red", "blue",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", ORDERED, ids=lambda spec: spec.name)
+def test_a_made_up_cursor_is_a_place_or_is_refused(spec):
+    order = (Order(Column("Specimen", spec)),)
+    known = cursors.encode(cursors.Cursor("after", (None,)), Everything(), order)
+    for value in MADE_UP:
+        try:
+            found = cursors.decode(forged(known, [value]), Everything(), order)
+        except InvalidQueryError:
+            continue
+        (place,) = found.values
+        assert place is None or spec.type.kind.value in (
+            type(place).__name__, type(place).__name__.lower()
+        )  # fmt: skip
+        assert place is not None or spec.type.nullable
+
+
+@pytest.mark.parametrize("values", [None, 5, "x", {}, {"a": 1, "b": 2}, [], [1, 2], [[1]]])
+def test_a_made_up_list_of_places_is_refused(values):
+    order = (Specimen.number.asc(), Specimen.text.asc(), Specimen.id.asc())
+    known = cursors.encode(cursors.Cursor("after", (1, "a", None)), Everything(), order)
+    for forgery in (forged(known, values), known[: len(known) // 2], f"{known}!", 5, None, b"x"):
+        with pytest.raises(InvalidQueryError):
+            cursors.decode(forgery, Everything(), order)
