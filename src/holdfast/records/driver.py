@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from holdfast.records.query import Aggregate, Change, Column, Everything, Order, Predicate
 
@@ -227,4 +227,16 @@ class Driver(Protocol):
 
     def stats(self) -> Stats:
         """Return the driver's own counters and gauges since `open`, without any I/O."""
+        ...
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """A driver that holds what a forked child must not share: connections, threads, locks."""
+
+    def renew(self) -> None:
+        """Start afresh in a child process, at the next call; called right after the fork.
+
+        What the parent opened is neither used nor ended. Without I/O. Idempotent.
+        """
         ...

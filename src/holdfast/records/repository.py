@@ -25,7 +25,6 @@ from holdfast.records.query import (
 )
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
-from holdfast.records.transaction import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -55,7 +54,7 @@ class Repository(RepositoryReads[E]):
         Raises DuplicateError, ForeignKeyError and InvalidValueError.
         """
         row = self._new_row(entity)
-        stored = await session_of(self._driver).insert(self.model, (row,), atomic=True)
+        stored = await self._writing.insert(self.model, (row,), atomic=True)
         return self._hydrate(cast("list[Row]", stored))[0]
 
     async def add_many(self, entities: Iterable[E], *, atomic: bool = True) -> BatchResult[E]:
@@ -68,7 +67,7 @@ class Repository(RepositoryReads[E]):
         rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
         if not rows:
             return BatchResult([])
-        stored = await self._session.insert(self.model, rows, atomic=atomic)
+        stored = await self._writing.insert(self.model, rows, atomic=atomic)
         if atomic:
             return BatchResult(list(self._hydrate(cast("list[Row]", stored))))
         results: list[E | ConflictError] = [
@@ -99,7 +98,7 @@ class Repository(RepositoryReads[E]):
         key = row[self.model.key.position]
         if key is None:
             raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")
-        stored = await session_of(self._driver).replace(self.model, row, expected)
+        stored = await self._writing.replace(self.model, row, expected)
         if stored is None:
             raise await self._why_not(key, expected)
         return stored
@@ -118,7 +117,7 @@ class Repository(RepositoryReads[E]):
         update = Update(
             self.model, where, validation.changes(self.model, changes, now=self.store.now())
         )
-        stored = await session_of(self._driver).patch(update)
+        stored = await self._writing.patch(update)
         if stored is not None:
             return stored
         if when is not None and await self._session.get(self.model, wanted) is not None:
@@ -132,7 +131,7 @@ class Repository(RepositoryReads[E]):
         is a field or fields declared unique. Any number may do this at once: there is one row, and
         no error. A clash in another unique field is a DuplicateError.
         """
-        ((stored, created),) = await self._session.upsert(
+        ((stored, created),) = await self._writing.upsert(
             self.model, (self._new_row(entity),), validation.conflict_fields(self.model, on)
         )
         return Upserted(stored, created)
@@ -149,7 +148,7 @@ class Repository(RepositoryReads[E]):
         rows = [self.model.row(self._own(entity), version=1, now=now) for entity in entities]
         if not rows:
             return []
-        stored = await self._session.upsert(self.model, rows, fields)
+        stored = await self._writing.upsert(self.model, rows, fields)
         return [Upserted(entity, created) for entity, created in stored]
 
     async def update_where(
@@ -165,7 +164,7 @@ class Repository(RepositoryReads[E]):
             validation.condition(self.model, where),
             validation.changes(self.model, changes, now=self.store.now()),
         )
-        return await self._session.update(update)
+        return await self._writing.update(update)
 
     async def delete(self, key: object, *, version: int | None = None) -> bool:
         """Delete the row under *key* and tell whether there was one.
@@ -180,7 +179,7 @@ class Repository(RepositoryReads[E]):
                 raise InvalidQueryError(f"{self.model.name} has no version field")
             expected = spec.to_row(self.model.name, version)
             where &= Compare(Column(self.model.name, spec), Operator.EQ, expected)
-        if await self._session.delete(self.model, where):
+        if await self._writing.delete(self.model, where):
             return True
         if version is not None:
             error = await self._why_not(wanted, version)
@@ -193,12 +192,12 @@ class Repository(RepositoryReads[E]):
         wanted = tuple(dict.fromkeys(self._key(key) for key in keys))
         if not wanted:
             return 0
-        return await self._session.delete(self.model, In(self._key_column, wanted))
+        return await self._writing.delete(self.model, In(self._key_column, wanted))
 
     async def delete_where(self, *where: Condition) -> int:
         """Delete all rows that fit and return how many did; refused without a predicate."""
         validation.require_predicate(where, "delete_where")
-        return await self._session.delete(self.model, validation.condition(self.model, where))
+        return await self._writing.delete(self.model, validation.condition(self.model, where))
 
     @cached_property
     def _hydrate(self) -> Callable[[Iterable[Row]], list[E]]:

@@ -62,13 +62,14 @@ class RepositoryReads(Generic[E]):
         self.model = model_of(entity)
         store.require(self.model)
         self._driver = store.driver
+        self._affinity = store.affinity
         self._key_column = Column(self.model.name, self.model.key)
 
     async def get(self, key: object, *, load: Sequence[RelationArgument] = ()) -> E | None:
         """Return the entity under *key*, None when there is none."""
         wanted = self._key(key)
         if not load:
-            return await session_of(self._driver).get(self.model, wanted)
+            return await session_of(self._driver, self._affinity).get(self.model, wanted)
         async with self._one_view():
             found = await self._session.get(self.model, wanted)
             if found is not None:
@@ -120,7 +121,7 @@ class RepositoryReads(Generic[E]):
             validation.count("offset", offset) or 0,
         )
         if not load:
-            return await session_of(self._driver).find(select)
+            return await session_of(self._driver, self._affinity).find(select)
         async with self._one_view():
             found = await self._session.find(select)
             await self._load(found, load)
@@ -330,7 +331,13 @@ class RepositoryReads(Generic[E]):
 
     @property
     def _session(self) -> Session:
-        return session_of(self._driver)
+        return session_of(self._driver, self._affinity)
+
+    @property
+    def _writing(self) -> Session:
+        if not self._affinity.strict:
+            self._affinity.check()
+        return session_of(self._driver, self._affinity)
 
     def _one_view(self) -> AbstractAsyncContextManager[object]:
         """Return what makes several reads see one state of the store."""

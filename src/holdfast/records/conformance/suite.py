@@ -10,6 +10,7 @@ import pytest
 from holdfast.blocking import run
 from holdfast.records.conformance import (
     aggregate_cases,
+    block_cases,
     cancellation_cases,
     concurrency_cases,
     document_cases,
@@ -46,6 +47,7 @@ CASES = cases_of(
     write_cases,
     relation_cases,
     transaction_cases,
+    block_cases,
     concurrency_cases,
     cancellation_cases,
     refusal_cases,
