@@ -173,7 +173,9 @@ def forked() -> None:
         scope.scopes.watch()
 
 
-def why_undone(scope: TransactionScope, open_inside: Sequence[TransactionScope], *, found: bool) -> str:
+def why_undone(
+    scope: TransactionScope, open_inside: Sequence[TransactionScope], *, found: bool
+) -> str:
     """Return why *scope*, whose block ended well, is undone all the same; '' when it is not."""
     if scope.failure is not None:
         return f"something in it failed: {scope.failure}"
