@@ -218,7 +218,7 @@ def _store_url() -> str:
     settings = settings_of(None)
     if not settings.store:
         try:
-            settings.data.mkdir(parents=True, exist_ok=True)
+            settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{settings.data} can't be made: {error.strerror}") from error
     return settings.store_url

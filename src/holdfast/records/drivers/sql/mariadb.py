@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
+from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
-from holdfast.records.drivers.sql.ssl_mode import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class MariaDBServer:
         self.shielded = not blocking
         self._address = address
         self._packet = 0  # as the server says at the first connection
-        self._tls = ssl_context(options.sslmode, options.sslrootcert)
+        self._encryption = encryption(options, address.host)
         self._driver = connection_module(
             "pymysql" if blocking else "asyncmy", server="MariaDB", extra="mysql"
         )
@@ -70,10 +70,11 @@ class MariaDBServer:
                 self._address,
                 patience=options.connect_timeout or _FOREVER,
                 greeting=f"SET {greeting}",
-                tls=self._tls,
+                encryption=self._encryption,
             )
         except Exception as error:
-            raise self._driver.unreachable(error, self._address) from error
+            known = self._driver.unreachable(error, self._address, self._encryption)
+            raise advised(known, error, self._encryption) from error
         return connection
 
     async def dialect(self, connection: ServerConnection) -> MariaDBDialect:

@@ -12,9 +12,9 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
-from holdfast.records.drivers.sql.ssl_mode import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +47,7 @@ class PostgreSQLServer:
         self.options = options
         self.blocking = blocking
         self._address = address
-        verified = options.sslmode.startswith("verify")
-        self._tls = ssl_context(options.sslmode, options.sslrootcert) if verified else None
+        self._encryption = encryption(options, address.host)
         self._driver = connection_module(
             "psycopg" if blocking else "asyncpg", server="PostgreSQL", extra="postgresql"
         )
@@ -70,12 +69,11 @@ class PostgreSQLServer:
                 settings=settings,
                 patience=options.connect_timeout or _FOREVER,
                 prepared=not options.pgbouncer,
-                tls=(options.sslmode, options.sslrootcert)
-                if self.blocking
-                else self._tls or options.sslmode,
+                encryption=self._encryption,
             )
         except Exception as error:
-            raise self._driver.unreachable(error, self._address) from error
+            known = self._driver.unreachable(error, self._address, self._encryption)
+            raise advised(known, error, self._encryption) from error
         return connection
 
     async def dialect(self, connection: ServerConnection) -> PostgreSQLDialect:

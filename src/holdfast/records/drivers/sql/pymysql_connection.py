@@ -10,14 +10,15 @@ from pymysql.constants import CLIENT
 from holdfast.records.drivers.sql.mysql_connection import (
     MySQLConnection,
     check_version,
+    mysql_arguments,
     unreachable_error,
 )
 from holdfast.records.drivers.sql.server_connection import has_input
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Sequence
 
+    from holdfast.records.drivers.sql.encryption import Encryption
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
@@ -86,7 +87,7 @@ class PyMySQLConnection(MySQLConnection):
 
 
 async def connect(
-    address: ServerAddress, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+    address: ServerAddress, *, patience: float, greeting: str, encryption: Encryption
 ) -> PyMySQLConnection:
     """Return a new connection on which the statement *greeting* was run.
 
@@ -94,17 +95,11 @@ async def connect(
     is not a MariaDB, or too old.
     """
     raw: Any = pymysql.connect(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password or "",
-        database=address.database,
-        charset="utf8mb4",
+        **mysql_arguments(address, encryption),
         autocommit=True,
         connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
-        ssl=tls,
-        ssl_disabled=tls is None,
+        ssl_disabled=encryption.context is None,
     )
     connection = PyMySQLConnection(raw)
     try:
@@ -116,6 +111,6 @@ async def connect(
     return connection
 
 
-def unreachable(error: Exception, address: ServerAddress) -> Exception:
+def unreachable(error: Exception, address: ServerAddress, _how: Encryption) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
     return unreachable_error(PyMySQLConnection.errors, error, address)

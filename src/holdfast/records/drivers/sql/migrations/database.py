@@ -20,15 +20,19 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.extras import needs_extra
+from holdfast.records.drivers.sql.cleartext import CleartextRefusedError
+from holdfast.records.drivers.sql.encryption import encryption
 from holdfast.records.drivers.sql.failure import (
     FailureKind,
     errno_failure,
     is_refused_errno,
+    is_unreached_errno,
     sqlite_error,
     sqlstate_failure,
 )
 from holdfast.records.drivers.sql.mariadb import MODE
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
+from holdfast.records.drivers.sql.mysql_connection import mysql_arguments
 from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
 from holdfast.records.drivers.sql.server_address import ServerAddress, server_address
 from holdfast.records.drivers.sql.sqlite_connection import connect
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.encryption import Encryption
 
 _FOREVER = 31_536_000  # seconds
 
@@ -172,19 +177,8 @@ class _ServerDatabase:
         self._place = place
         self._options = options
 
-    def _engine(self, driver: str, arguments: dict[str, object]) -> sa.Engine:
-        place = self._place
-        url = sa.URL.create(
-            driver,
-            username=place.user,
-            password=place.password,
-            host=place.host,
-            port=place.port,
-            database=place.database,
-        )
-        extra = driver.partition("+")[0].replace("mariadb", "mysql")
-        with needs_extra(extra, "a migration"):
-            return sa.create_engine(url, poolclass=NullPool, connect_args=arguments)
+    def _encryption(self) -> Encryption:
+        return encryption(self._options, self._place.host)
 
     def before(self, connection: sa.Connection) -> Callable[[], None]:  # noqa: ARG002
         return lambda: None
@@ -199,10 +193,12 @@ class PostgreSQLDatabase(_ServerDatabase):
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
         """See `Database`."""
         options = cast("PostgreSQLOptions", self._options)
-        engine = self._engine(
+        with needs_extra("postgresql", "a migration"):
+            from holdfast.records.drivers.sql.psycopg_connection import libpq_arguments
+        engine = _engine(
             "postgresql+psycopg",
             {
-                "sslmode": options.sslmode,
+                **libpq_arguments(self._place, self._encryption()),
                 "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
                 "prepare_threshold": None,
                 "application_name": "holdfast migrate",
@@ -263,10 +259,15 @@ class MariaDBDatabase(_ServerDatabase):
             "lock_wait_timeout": patience,
         }
         greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
-        return self._engine(
+        with needs_extra("mariadb", "a migration"):
+            import pymysql  # noqa: F401 - SQLAlchemy imports it
+
+        tls = self._encryption()
+        return _engine(
             "mariadb+pymysql",
             {
-                "charset": "utf8mb4",
+                **mysql_arguments(self._place, tls),
+                "ssl_disabled": tls.context is None,
                 "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
                 "init_command": f"SET {greeting}",
             },
@@ -290,9 +291,13 @@ class MariaDBDatabase(_ServerDatabase):
         where = f"MariaDB at {self._place.host}:{self._place.port}"
         if is_refused_errno(code):
             return ConfigurationError(f"{where}: {error}")
-        if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE):
+        if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE) or is_unreached_errno(code):
             return UnavailableError(f"{where}: {error}")
         return None
+
+
+def _engine(driver: str, arguments: dict[str, object]) -> sa.Engine:
+    return sa.create_engine(f"{driver}://", poolclass=NullPool, connect_args=arguments)
 
 
 def _busy(wait: float) -> LockTimeoutError:
@@ -304,6 +309,8 @@ def reached(database: Database) -> Iterator[None]:
     """Raise what is wrong with the way to the database, and not with what was asked of it."""
     try:
         yield
+    except CleartextRefusedError as error:
+        raise ConfigurationError(str(error)) from error
     except DBAPIError as error:
         original: Any = error.orig
         known = database.meaning(original)
