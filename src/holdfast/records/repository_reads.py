@@ -24,11 +24,14 @@ from holdfast.records.query import (
     After,
     Aggregate,
     Column,
+    Compare,
     In,
+    Operator,
     Predicate,
     all_of,
 )
 from holdfast.records.result_types import Page
+from holdfast.records.row_lock import check_row_lock
 from holdfast.records.transaction import current, session_of
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
         Ordering,
         RelationArgument,
     )
-    from holdfast.records.driver import Session
+    from holdfast.records.driver import RowLock, Session
     from holdfast.records.query import Order
     from holdfast.records.store import Store
 
@@ -65,9 +68,20 @@ class RepositoryReads(Generic[E]):
         self._affinity = store.affinity
         self._key_column = Column(self.model.name, self.model.key)
 
-    async def get(self, key: object, *, load: Sequence[RelationArgument] = ()) -> E | None:
-        """Return the entity under *key*, None when there is none."""
+    async def get(
+        self, key: object, *, load: Sequence[RelationArgument] = (), lock: RowLock | None = None
+    ) -> E | None:
+        """Return the entity under *key*, None when there is none.
+
+        With `lock="update"` nobody else changes, deletes or locks its row until the transaction
+        ends; see `find`.
+        """
         wanted = self._key(key)
+        if lock is not None:
+            check_row_lock(self._driver, lock)
+            held = Select(self.model, Compare(self._key_column, Operator.EQ, wanted), lock=lock)
+            await self._load(rows := await self._session.find(held), load)
+            return rows[0] if rows else None
         if not load:
             return await session_of(self._driver, self._affinity).get(self.model, wanted)
         async with self._one_view():
@@ -76,9 +90,14 @@ class RepositoryReads(Generic[E]):
                 await self._load([found], load)
             return found
 
-    async def get_one(self, key: object, *, load: Sequence[RelationArgument] = ()) -> E:
-        """Return the entity under *key*. Raises NotFoundError."""
-        found = await self.get(key, load=load)
+    async def get_one(
+        self, key: object, *, load: Sequence[RelationArgument] = (), lock: RowLock | None = None
+    ) -> E:
+        """Return the entity under *key*, its row held with *lock* as by `get`.
+
+        Raises NotFoundError.
+        """
+        found = await self.get(key, load=load, lock=lock)
         if found is None:
             raise NotFoundError(self.model.name, key)
         return found
@@ -111,14 +130,28 @@ class RepositoryReads(Generic[E]):
         limit: int | None = None,
         offset: int = 0,
         load: Sequence[RelationArgument] = (),
+        lock: RowLock | None = None,
+        skip_locked: bool = False,
     ) -> list[E]:
-        """Return what fits *where*, along *order_by* (then by key), with *load* fetched too."""
+        """Return what fits *where*, along *order_by* (then by key), with *load* fetched too.
+
+        With `lock="update"`, inside a transaction, nobody else changes, deletes or locks these
+        rows until it ends, and what others hold is waited for, up to `lock_timeout`; with
+        *skip_locked* that is left out instead. What *load* fetches is not held.
+
+        Raises UnsupportedError where the backend has no row locks, TransactionError outside of a
+        transaction and in a read-only one, LockTimeoutError, and SerializationError for a deadlock.
+        """
+        if lock is not None or skip_locked:
+            check_row_lock(self._driver, lock, skip_locked=skip_locked)
         select = Select(
             self.model,
             validation.condition(self.model, where),
             validation.total_order(self.model, order_by),
             validation.count("limit", limit),
             validation.count("offset", offset) or 0,
+            lock,
+            skip_locked,
         )
         if not load:
             return await session_of(self._driver, self._affinity).find(select)
@@ -280,7 +313,7 @@ class RepositoryReads(Generic[E]):
             raise InvalidQueryError("no fields: expected such as Video.id, Video.title")
         select = Select(
             self.model,
-            validation.condition(self.model, _several(where)),
+            validation.condition(self.model, validation.several(where)),
             validation.total_order(self.model, order_by),
             validation.count("limit", limit),
             validation.count("offset", offset) or 0,
@@ -305,7 +338,7 @@ class RepositoryReads(Generic[E]):
         query = AggregateQuery(
             self.model,
             validation.aggregates(self.model, figures),
-            validation.condition(self.model, _several(where)),
+            validation.condition(self.model, validation.several(where)),
             groups,
         )
         rows = await self._session.aggregate(query)
@@ -366,7 +399,3 @@ class RepositoryReads(Generic[E]):
         return cursors.encode(
             cursors.Cursor(direction, validation.position(entity, order)), predicate, order
         )
-
-
-def _several(where: Condition | Sequence[Condition]) -> Sequence[object]:
-    return where if isinstance(where, (list, tuple)) else (where,)

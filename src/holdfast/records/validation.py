@@ -40,6 +40,11 @@ def condition(model: Model[E], where: Iterable[object]) -> Predicate:
     return predicate
 
 
+def several(where: object) -> Sequence[object]:
+    """Return the conditions of *where*, one or a list or tuple of them."""
+    return where if isinstance(where, (list, tuple)) else (where,)
+
+
 def owned(model: Model[E], column: Column) -> FieldSpec:
     """Return the column's field. Raises InvalidQueryError when it is not one of *model*."""
     if model.by_name.get(column.spec.name) is not column.spec:

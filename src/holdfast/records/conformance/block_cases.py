@@ -217,34 +217,37 @@ async def a_block_left_in_another_context_is_undone(lab: Lab) -> None:
 
 
 class _Stopping:
-    """A driver whose transactions' reads of `Tally` are stopped, as by a statement timeout."""
+    """A driver whose transactions' reads of *model* are stopped, as by a statement timeout."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, model: object) -> None:
         self._driver = driver
+        self._model = model
 
     @classmethod
     @contextmanager
     def around(cls, lab: Lab) -> Iterator[None]:
         driver = lab.store.driver
-        lab.store.driver = cast("Driver", cls(driver))
+        model = lab.repository(Tally).model
+        lab.store.driver = cast("Driver", cls(driver, model))
         try:
             yield
         finally:
             lab.store.driver = driver
 
     async def begin(self, options: TransactionOptions) -> DriverTransaction:
-        return cast("DriverTransaction", _Stopped(await self._driver.begin(options)))
+        return cast("DriverTransaction", _Stopped(await self._driver.begin(options), self._model))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._driver, name)
 
 
 class _Stopped:
-    def __init__(self, work: DriverTransaction) -> None:
+    def __init__(self, work: DriverTransaction, model: object) -> None:
         self._work = work
+        self._model = model
 
     async def find(self, select: Any) -> object:
-        if select.model.entity is Tally:
+        if select.model is self._model:
             raise UnavailableError("the statement was stopped")
         return await self._work.find(select)
 

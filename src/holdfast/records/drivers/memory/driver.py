@@ -33,7 +33,10 @@ class MemoryDriver:
     """Rows in dicts. The same constraints, transactions and copies as anywhere else."""
 
     name = "memory"
-    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.SQL_STATEMENTS,
+        StoreCapability.ROW_LOCKS,
+    }
     reads_anywhere = True
     """Reads wait for nothing, so they need not be of the store's event loop."""
 

@@ -66,7 +66,7 @@ class SQLiteDriver:
     """Records in one SQLite file."""
 
     name = "sqlite"
-    capabilities = frozenset(StoreCapability)
+    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
 
     def __init__(
         self, path: Path, options: SQLiteOptions, offload: Callable[[str], Offload]
