@@ -161,11 +161,21 @@ def public(kind):
 
 
 # What a class has for drivers and for the library itself, which nobody calls.
+SCOPE = {"check", "enter_context", "leave_context", "forgotten"}
 INTERNAL = {
     "Repository": set(),
     "Store": {"require"},
-    "Transaction": {"work", "push", "pop", "lender", "lend_to", "borrower"},
-    "Savepoint": set(),
+    "Transaction": {
+        "work",
+        "lender",
+        "lend_to",
+        "borrower",
+        "check_life",
+        "ending",
+        "forked",
+        *SCOPE,
+    },
+    "Savepoint": SCOPE,
     "Field": {"column"},
     "JsonPath": set(),
     "Order": {"operand", "descending", "first"},

@@ -47,6 +47,18 @@ class Offload(Protocol):
         """Return a new lock whose callers wait *timeout* seconds at the most."""
         ...
 
+    def pause(self, timeout: float) -> bool:
+        """Keep calls from running once the one that runs has ended, until `resume`.
+
+        False when that takes longer than *timeout* seconds: then they go on. For the moment of a
+        fork, whose child would find a call half done.
+        """
+        ...
+
+    def resume(self) -> None:
+        """Let calls run again, after a `pause` by the same thread that returned True."""
+        ...
+
     def close(self) -> None:
         """Let calls already handed over finish; accept no more. Idempotent."""
         ...
@@ -67,6 +79,13 @@ class Inline:
         """Return a lock among threads."""
         return ThreadLock(timeout)
 
+    def pause(self, timeout: float) -> bool:  # noqa: ARG002 - nothing to wait for
+        """Tell that nothing is held back: a call of another thread may be under way."""
+        return False
+
+    def resume(self) -> None:
+        """Nothing is held back."""
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -76,6 +95,14 @@ class Serial(Inline):
 
     def __init__(self) -> None:
         self._one_at_a_time = threading.RLock()
+
+    def pause(self, timeout: float) -> bool:
+        """See `Offload`."""
+        return self._one_at_a_time.acquire(timeout=timeout)
+
+    def resume(self) -> None:
+        """See `Offload`."""
+        self._one_at_a_time.release()
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *call* returns, called here, when no other call is under way."""
@@ -138,10 +165,13 @@ class Threads:
 
     def __init__(self, name: str, *, count: int = 1) -> None:
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._running = [threading.RLock() for _ in range(count)]
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"holdfast-{name}-{number}", daemon=True)
-            for number in range(count)
+            threading.Thread(
+                target=self._work, args=(held,), name=f"holdfast-{name}-{number}", daemon=True
+            )
+            for number, held in enumerate(self._running)
         ]
         for thread in self._threads:
             thread.start()
@@ -183,9 +213,26 @@ class Threads:
                 if thread is not current:
                     thread.join()
 
-    def _work(self) -> None:
+    def pause(self, timeout: float) -> bool:
+        """See `Offload`."""
+        held: list[threading.RLock] = []
+        for lock in self._running:
+            if not lock.acquire(timeout=timeout):
+                for each in held:
+                    each.release()
+                return False
+            held.append(lock)
+        return True
+
+    def resume(self) -> None:
+        """See `Offload`."""
+        for lock in self._running:
+            lock.release()
+
+    def _work(self, running: threading.RLock) -> None:
         while (call := self._calls.get()) is not None:
-            call()
+            with running:
+                call()
             del call  # or the last result lives until the next call
 
 

@@ -193,7 +193,10 @@ class ShelfDriver(VerbSession):
     """The backend, and the session in which each call is a transaction of its own."""
 
     name = "shelf"
-    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.SQL_STATEMENTS,
+        StoreCapability.ROW_LOCKS,
+    }
     executor = Shelf
 
     def __init__(self, lock):

@@ -7,7 +7,10 @@ from holdfast.records.conformance import StoreConformance, StoreHarness
 
 
 class MemoryHarness(StoreHarness):
-    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.SQL_STATEMENTS,
+        StoreCapability.ROW_LOCKS,
+    }
 
 
 class TestMemory(StoreConformance):
@@ -16,7 +19,11 @@ class TestMemory(StoreConformance):
         return MemoryHarness("memory://")
 
 
+class SQLiteHarness(StoreHarness):
+    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
+
+
 class TestSQLite(StoreConformance):
     @pytest.fixture
     def harness(self, tmp_path):
-        return StoreHarness(f"sqlite:///{tmp_path}/store.db?synchronous=normal")
+        return SQLiteHarness(f"sqlite:///{tmp_path}/store.db?synchronous=normal")

@@ -13,7 +13,10 @@ from records.simple_backend import ShelfDriver
 
 
 class ShelfHarness(StoreHarness):
-    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.SQL_STATEMENTS,
+        StoreCapability.ROW_LOCKS,
+    }
 
     def __init__(self):
         """It lies in memory: there is no URL."""

@@ -19,7 +19,8 @@ def public(cls):
 
 @pytest.mark.parametrize(("asynchronous", "blocking"), PAIRS, ids=lambda each: each.__module__)
 def test_no_name_is_missing(asynchronous, blocking):
-    internal = {"require", "push", "pop", "lend_to"}
+    scope = {"check", "check_life", "ending", "enter_context", "leave_context", "forgotten"}
+    internal = {"require", "lend_to", *scope}
     assert set(public(asynchronous)) - internal <= set(public(blocking))
 
 

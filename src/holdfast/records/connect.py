@@ -61,7 +61,8 @@ def open_blocking(
 ) -> Opening[Store]:
     """Return what opens a store whose I/O blocks: what `holdfast.sync` steps by hand."""
     driver = driver_at(url, options=options, blocking=True)
-    return opening(Store(driver, entities, clock=clock, pause=sleep_thread, verify=verify))
+    store = Store(driver, entities, clock=clock, pause=sleep_thread, verify=verify, blocking=True)
+    return opening(store)
 
 
 def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool = False) -> Driver:

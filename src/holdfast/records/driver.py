@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from holdfast.records.query import Aggregate, Change, Column, Everything, Order, Predicate
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
+RowLock = Literal["update"]
+"""How a read holds the rows that it returns, until its transaction ends: as a change would."""
 
 
 class StoreCapability(StrEnum):
@@ -41,17 +43,25 @@ class StoreCapability(StrEnum):
     """Entities that are no `Entity`, but classes that another library maps to tables."""
     SQL_STATEMENTS = "SQL statements of the caller's own"
     """Another library at work on a transaction's own connection."""
+    ROW_LOCKS = "row locks"
+    """Reads that keep others from changing the rows they return, until the transaction ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Select(Generic[E]):
-    """Rows that fit *where*, along *order*, which is total; at most *limit*, after *offset*."""
+    """Rows that fit *where*, along *order*, which is total; at most *limit*, after *offset*.
+
+    With *lock* they are held for the transaction; *skip_locked* leaves out those that others hold,
+    instead of waiting for them.
+    """
 
     model: Model[E]
     where: Predicate = Everything()  # noqa: RUF009 - it is frozen
     order: tuple[Order, ...] = ()
     limit: int | None = None
     offset: int = 0
+    lock: RowLock | None = None
+    skip_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,4 +237,16 @@ class Driver(Protocol):
 
     def stats(self) -> Stats:
         """Return the driver's own counters and gauges since `open`, without any I/O."""
+        ...
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """A driver that holds what a forked child must not share: connections, threads, locks."""
+
+    def renew(self) -> None:
+        """Start afresh in a child process, at the next call; called right after the fork.
+
+        What the parent opened is neither used nor ended. Without I/O. Idempotent.
+        """
         ...

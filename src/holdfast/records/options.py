@@ -43,8 +43,9 @@ class PoolOptions:
     """What tunes the connections to a server. Times are in seconds; 0 is no limit, but for two.
 
     *pool_size* connections are kept and up to *max_overflow* more are opened when those are in
-    use; a caller that finds none waits *pool_timeout*, 0 not at all. A connection is replaced when
-    it is older than *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs
+    use; a caller that finds none waits *pool_timeout*, 0 not at all. Those beyond *pool_size* are
+    closed when they were not used for *idle_timeout*, 0 at once. A connection is replaced when it
+    is older than *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs
     each statement; those slower than *slow_statement* are logged as warnings, without their values.
     A statement waits *lock_timeout* for a lock, 0 not at all, and is stopped after
     *statement_timeout*.
@@ -62,6 +63,7 @@ class PoolOptions:
     pool_size: int = 5
     max_overflow: int = 10
     pool_timeout: float = 30.0
+    idle_timeout: float = 10.0
     pool_recycle: float = 0.0
     pool_pre_ping: bool = False
     echo: bool = False
@@ -79,7 +81,7 @@ class PoolOptions:
         if self.pool_size < 1:
             raise ConfigurationError(f"pool_size={self.pool_size}: expected 1 or more")
         for name in (
-            "max_overflow", "pool_timeout", "pool_recycle", "slow_statement",
+            "max_overflow", "pool_timeout", "idle_timeout", "pool_recycle", "slow_statement",
             "connect_timeout", "lock_timeout", "statement_timeout",
         ):  # fmt: skip
             if getattr(self, name) < 0:

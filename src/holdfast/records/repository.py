@@ -26,7 +26,6 @@ from holdfast.records.query import (
 )
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
-from holdfast.records.transaction import session_of
 from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Repository(RepositoryReads[E]):
         Raises DuplicateError, ForeignKeyError and InvalidValueError.
         """
         row = self._new_row(entity)
-        stored = await session_of(self._driver).insert(self.model, (row,), atomic=True)
+        stored = await self._writing.insert(self.model, (row,), atomic=True)
         return self._hydrate(cast("list[Row]", stored))[0]
 
     async def add_many(self, entities: Iterable[E], *, atomic: bool = True) -> BatchResult[E]:
@@ -71,7 +70,7 @@ class Repository(RepositoryReads[E]):
             return BatchResult([])
         order = insert_order(self.model, rows)
         try:
-            found = await self._session.insert(
+            found = await self._writing.insert(
                 self.model, [rows[place] for place in order], atomic=atomic
             )
         except ConflictError as conflict:
@@ -109,7 +108,7 @@ class Repository(RepositoryReads[E]):
         key = row[self.model.key.position]
         if key is None:
             raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")
-        stored = await session_of(self._driver).replace(self.model, row, expected)
+        stored = await self._writing.replace(self.model, row, expected)
         if stored is None:
             raise await self._why_not(key, expected)
         return stored
@@ -128,7 +127,7 @@ class Repository(RepositoryReads[E]):
         update = Update(
             self.model, where, validation.changes(self.model, changes, now=self.store.now())
         )
-        stored = await session_of(self._driver).patch(update)
+        stored = await self._writing.patch(update)
         if stored is not None:
             return stored
         if when is not None and await self._session.get(self.model, wanted) is not None:
@@ -142,7 +141,7 @@ class Repository(RepositoryReads[E]):
         is a field or fields declared unique. Any number may do this at once: there is one row, and
         no error. A clash in another unique field is a DuplicateError.
         """
-        ((stored, created),) = await self._session.upsert(
+        ((stored, created),) = await self._writing.upsert(
             self.model, (self._new_row(entity),), validation.conflict_fields(self.model, on)
         )
         return Upserted(stored, created)
@@ -162,7 +161,7 @@ class Repository(RepositoryReads[E]):
             return []
         order = upsert_order(self.model, rows, fields)
         try:
-            stored = await self._session.upsert(
+            stored = await self._writing.upsert(
                 self.model, [rows[place] for place in order], fields
             )
         except ConflictError as conflict:
@@ -182,7 +181,7 @@ class Repository(RepositoryReads[E]):
             validation.condition(self.model, where),
             validation.set_changes(self.model, changes, now=self.store.now()),
         )
-        return await self._session.update(update)
+        return await self._writing.update(update)
 
     async def delete(self, key: object, *, version: int | None = None) -> bool:
         """Delete the row under *key* and tell whether there was one.
@@ -197,7 +196,7 @@ class Repository(RepositoryReads[E]):
                 raise InvalidQueryError(f"{self.model.name} has no version field")
             expected = spec.to_row(self.model.name, version)
             where &= Compare(Column(self.model.name, spec), Operator.EQ, expected)
-        if await self._session.delete(self.model, where):
+        if await self._writing.delete(self.model, where):
             return True
         if version is not None:
             error = await self._why_not(wanted, version)
@@ -212,12 +211,12 @@ class Repository(RepositoryReads[E]):
         )
         if not wanted:
             return 0
-        return await self._session.delete(self.model, In(self._key_column, wanted))
+        return await self._writing.delete(self.model, In(self._key_column, wanted))
 
     async def delete_where(self, *where: Condition) -> int:
         """Delete all rows that fit and return how many did; refused without a predicate."""
         validation.require_predicate(where, "delete_where")
-        return await self._session.delete(self.model, validation.condition(self.model, where))
+        return await self._writing.delete(self.model, validation.condition(self.model, where))
 
     @cached_property
     def _hydrate(self) -> Callable[[Iterable[Row]], list[E]]:

@@ -24,11 +24,14 @@ from holdfast.records.query import (
     After,
     Aggregate,
     Column,
+    Compare,
     In,
+    Operator,
     Predicate,
     all_of,
 )
 from holdfast.records.result_types import Page
+from holdfast.records.row_lock import check_row_lock
 from holdfast.records.transaction import current, session_of
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
         Ordering,
         RelationArgument,
     )
-    from holdfast.records.driver import Session
+    from holdfast.records.driver import RowLock, Session
     from holdfast.records.query import Order
     from holdfast.records.store import Store
 
@@ -62,15 +65,29 @@ class RepositoryReads(Generic[E]):
         self.model = model_of(entity)
         store.require(self.model)
         self._driver = store.driver
+        self._affinity = store.affinity
         self._key_column = Column(self.model.name, self.model.key)
 
     async def get(
-        self, key: object, *, load: RelationArgument | Sequence[RelationArgument] = ()
+        self,
+        key: object,
+        *,
+        load: RelationArgument | Sequence[RelationArgument] = (),
+        lock: RowLock | None = None,
     ) -> E | None:
-        """Return the entity under *key*, None when there is none."""
+        """Return the entity under *key*, None when there is none.
+
+        With `lock="update"` nobody else changes, deletes or locks its row until the transaction
+        ends; see `find`.
+        """
         wanted = self._key(key)
+        if lock is not None:
+            check_row_lock(self._driver, lock)
+            held = Select(self.model, Compare(self._key_column, Operator.EQ, wanted), lock=lock)
+            await self._load(rows := await self._session.find(held), load)
+            return rows[0] if rows else None
         if not load:
-            return await session_of(self._driver).get(self.model, wanted)
+            return await session_of(self._driver, self._affinity).get(self.model, wanted)
         async with self._one_view():
             found = await self._session.get(self.model, wanted)
             if found is not None:
@@ -78,10 +95,17 @@ class RepositoryReads(Generic[E]):
             return found
 
     async def get_one(
-        self, key: object, *, load: RelationArgument | Sequence[RelationArgument] = ()
+        self,
+        key: object,
+        *,
+        load: RelationArgument | Sequence[RelationArgument] = (),
+        lock: RowLock | None = None,
     ) -> E:
-        """Return the entity under *key*. Raises NotFoundError."""
-        found = await self.get(key, load=load)
+        """Return the entity under *key*, its row held with *lock* as by `get`.
+
+        Raises NotFoundError.
+        """
+        found = await self.get(key, load=load, lock=lock)
         if found is None:
             raise NotFoundError(self.model.name, key)
         return found
@@ -114,17 +138,31 @@ class RepositoryReads(Generic[E]):
         limit: int | None = None,
         offset: int = 0,
         load: RelationArgument | Sequence[RelationArgument] = (),
+        lock: RowLock | None = None,
+        skip_locked: bool = False,
     ) -> list[E]:
-        """Return what fits *where*, along *order_by* (then by key), with *load* fetched too."""
+        """Return what fits *where*, along *order_by* (then by key), with *load* fetched too.
+
+        With `lock="update"`, inside a transaction, nobody else changes, deletes or locks these
+        rows until it ends, and what others hold is waited for, up to `lock_timeout`; with
+        *skip_locked* that is left out instead. What *load* fetches is not held.
+
+        Raises UnsupportedError where the backend has no row locks, TransactionError outside of a
+        transaction and in a read-only one, LockTimeoutError, and SerializationError for a deadlock.
+        """
+        if lock is not None or skip_locked:
+            check_row_lock(self._driver, lock, skip_locked=skip_locked)
         select = Select(
             self.model,
             validation.condition(self.model, where),
             validation.total_order(self.model, order_by),
             validation.count("limit", limit),
             validation.count("offset", offset) or 0,
+            lock,
+            skip_locked,
         )
         if not load:
-            return await session_of(self._driver).find(select)
+            return await session_of(self._driver, self._affinity).find(select)
         async with self._one_view():
             found = await self._session.find(select)
             await self._load(found, load)
@@ -336,7 +374,13 @@ class RepositoryReads(Generic[E]):
 
     @property
     def _session(self) -> Session:
-        return session_of(self._driver)
+        return session_of(self._driver, self._affinity)
+
+    @property
+    def _writing(self) -> Session:
+        if not self._affinity.strict:
+            self._affinity.check()
+        return session_of(self._driver, self._affinity)
 
     def _one_view(self) -> AbstractAsyncContextManager[object]:
         """Return what makes several reads see one state of the store."""

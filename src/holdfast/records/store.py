@@ -17,6 +17,7 @@ from holdfast.errors import (
 )
 from holdfast.health import Health, probed
 from holdfast.opening import Opening
+from holdfast.records.affinity import Affinity
 from holdfast.records.driver import StoreCapability, TransactionOptions
 from holdfast.records.model_set import models_of
 from holdfast.records.repository import Repository
@@ -48,8 +49,12 @@ async def _sleep(seconds: float) -> None:
 class Store:
     """An open backend and the entities that live in it, as `open_store` gives it.
 
-    Safe among tasks of one event loop. It can be used between the beginning and the end of the
-    block that opened it.
+    *blocking* says whether the driver's I/O blocks instead of being awaited; without it, a store
+    that is opened where no event loop runs does.
+
+    Safe among the tasks of one event loop, the one in which it was opened; in another loop every
+    call raises ConfigurationError. It can be used between the beginning and the end of the block
+    that opened it. In a child process that was forked it starts afresh, with its own connections.
     """
 
     def __init__(
@@ -60,8 +65,10 @@ class Store:
         clock: Callable[[], datetime] = utc_now,
         pause: Callable[[float], Awaitable[None]] = _sleep,
         verify: Verify = "exact",
+        blocking: bool | None = None,
     ) -> None:
         self.driver = driver
+        self.affinity = Affinity(driver, blocking=blocking)
         self.verify: Verify = checked_verify(verify)
         self.now = clock
         self._pause = pause
@@ -79,6 +86,7 @@ class Store:
 
     async def health(self) -> Health:
         """Return how the backend answers one round trip. A backend that is away raises nothing."""
+        self.affinity.check()
         return await probed(self.driver.probe)
 
     def stats(self) -> Stats:
@@ -126,7 +134,7 @@ class Store:
         if outer is None:
             self._require(StoreCapability.TRANSACTIONS)
             options = TransactionOptions(isolation, read_only)
-            return Transaction(self.driver, options, self._counts)
+            return Transaction(self.driver, options, self._counts, self.affinity)
         if isolation is not None and isolation != outer.options.isolation:
             raise TransactionError(
                 f"a transaction inside another can't ask for isolation={isolation!r}; "
@@ -167,10 +175,12 @@ class Store:
 
     async def create_schema(self) -> None:
         """Create what is missing of the entities' tables; what is there is left as it is."""
+        self.affinity.check()
         await self.driver.create_schema()
 
     async def drop_schema(self) -> None:
         """Remove the entities' tables with all rows in them."""
+        self.affinity.check()
         await self.driver.drop_schema()
 
 
@@ -187,8 +197,10 @@ def opening(store: Store) -> Opening[Store]:
 @asynccontextmanager
 async def _connected(store: Store) -> AsyncIterator[Store]:
     try:
+        store.affinity.bind()
         await store.driver.open(store.models)
         await verify_schema(store.driver, store.driver.name, store.verify)
         yield store
     finally:
+        store.affinity.release()
         await store.driver.close()

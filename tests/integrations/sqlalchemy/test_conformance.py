@@ -8,7 +8,14 @@ from integrations.sqlalchemy.harness import KeepingTwinHarness, TwinHarness
 
 
 class MemoryTwinHarness(TwinHarness):
-    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.SQL_STATEMENTS,
+        StoreCapability.ROW_LOCKS,
+    }
+
+
+class SQLiteTwinHarness(TwinHarness):
+    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
 
 
 class TestMemory(StoreConformance):
@@ -20,7 +27,7 @@ class TestMemory(StoreConformance):
 class TestSQLite(StoreConformance):
     @pytest.fixture
     def harness(self, tmp_path):
-        return TwinHarness(f"sqlite:///{tmp_path}/store.db?synchronous=normal")
+        return SQLiteTwinHarness(f"sqlite:///{tmp_path}/store.db?synchronous=normal")
 
 
 class TestPostgreSQL(StoreConformance):

@@ -13,6 +13,7 @@ from holdfast.errors import (
     ConfigurationError,
     DuplicateError,
     LockTimeoutError,
+    TransactionError,
     UnavailableError,
     UnsupportedError,
 )
@@ -71,6 +72,41 @@ async def test_a_statement_that_takes_too_long_is_stopped(store, url):
         assert await quick.repository(Note).count() == 0, "the connection is of use again"
 
 
+def locked(url):
+    """Return a connection past Holdfast that lets nobody read the notes while it is open."""
+    holder = connected(url)
+    cursor = holder.cursor()
+    if url.startswith("postgresql"):
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE notes IN ACCESS EXCLUSIVE MODE")
+    else:
+        cursor.execute("LOCK TABLES notes WRITE")
+    return holder
+
+
+async def test_a_read_that_is_stopped_ends_its_transaction_on_each_server_alike(store, url):
+    async with opened(url, statement_timeout=0.3) as quick:
+        notes, counters = quick.repository(Note), quick.repository(Counter)
+        with pytest.raises(TransactionError, match="stopped") as caught:
+            async with quick.transaction():
+                await counters.add(Counter(id=1))
+                with contextlib.closing(locked(url)):
+                    with pytest.raises(UnavailableError, match="stopped"):
+                        await notes.find()
+                with pytest.raises(TransactionError, match="can't go on"):
+                    await counters.get(1)
+        assert not isinstance(caught.value, UnavailableError), "it invites no repetition"
+        assert await counters.get(1) is None
+        async with quick.transaction() as tx:
+            await counters.add(Counter(id=2))
+            with contextlib.closing(locked(url)), pytest.raises(UnavailableError):
+                async with tx.savepoint():
+                    await counters.add(Counter(id=3))
+                    await notes.find()
+            await counters.add(Counter(id=4))
+        assert [each.id for each in await counters.find()] == [2, 4]
+
+
 # --- the pool -------------------------------------------------------------------------------
 
 
@@ -98,12 +134,52 @@ async def test_the_pool_tells_what_it_holds_and_what_it_lost(url):
 
 
 async def test_no_more_connections_are_opened_than_were_said(store, url):
-    async with opened(url, pool_size=2, max_overflow=1, pool_timeout=30) as small:
+    async with opened(url, pool_size=2, max_overflow=1, pool_timeout=30, idle_timeout=0) as small:
         notes = small.repository(Note)
         await asyncio.gather(*(notes.add(Note(id=f"{each}")) for each in range(50)))
         assert await notes.count() == 50
         # one of `store`; what was over is closed again, which a server may notice a bit later
         await until(lambda: len(sessions(url)) <= 3)
+
+
+async def test_waves_of_calls_open_no_connection_anew(store, url):
+    async with opened(url, pool_size=2, max_overflow=6, idle_timeout=3600) as waves:
+        notes = waves.repository(Note)
+        for _ in range(10):
+            await asyncio.gather(*(notes.count() for _ in range(20)))
+        assert waves.stats().counters["connections_opened"] <= 8
+
+
+@pytest.mark.parametrize(("idle_timeout", "kept"), [(0, 2), (0.05, 2), (3600, 8)])
+async def test_the_overflow_is_kept_as_long_as_was_said(store, url, idle_timeout, kept):
+    async with opened(url, pool_size=2, max_overflow=6, idle_timeout=idle_timeout) as waves:
+        counts = await asyncio.gather(*(waves.repository(Note).count() for _ in range(20)))
+        assert counts == [0] * 20
+        assert waves.stats().gauges["connections_open"] >= (8 if idle_timeout == 3600 else 2)
+        while waves.stats().gauges["connections_open"] != kept:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+
+
+def test_the_overflow_of_threads_is_closed_too(url):
+    options = "pool_size=1&max_overflow=3&idle_timeout=0.05"
+    with sync.open_store(f"{url}?{options}", ENTITIES) as small:
+        small.create_schema()
+        together = threading.Barrier(4)
+
+        def hold():
+            with small.transaction():
+                together.wait(30)
+
+        threads = [threading.Thread(target=hold) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        deadline = time.monotonic() + 30
+        while small.stats().gauges["connections_open"] > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        small.drop_schema()
 
 
 async def test_who_finds_no_connection_in_time_is_told_which_option_to_change(store, url):

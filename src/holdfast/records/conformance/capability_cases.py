@@ -73,10 +73,25 @@ async def another_librarys_statements_are_refused(lab: Lab) -> None:
     assert caught.error.capability
 
 
+@case("CAP-1", "LOCK-1")
+async def row_locks_are_refused(lab: Lab) -> None:
+    await lab.repository(Setting).add(Setting(name="a"))
+    for read in (
+        lambda: lab.repository(Setting).get("a", lock="update"),
+        lambda: lab.repository(Setting).find(lock="update", skip_locked=True),
+    ):
+        async with lab.refused(UnsupportedError) as caught:
+            async with lab.store.transaction():
+                await lab.repository(Setting).add(Setting(name="b"))
+                await read()
+        assert caught.error.capability
+
+
 REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.TRANSACTIONS: transactions_are_refused,
     StoreCapability.SAVEPOINTS: savepoints_are_refused,
     StoreCapability.GENERATED_KEYS: generated_keys_are_refused,
     StoreCapability.MAPPED_CLASSES: mapped_classes_are_refused,
     StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
+    StoreCapability.ROW_LOCKS: row_locks_are_refused,
 }

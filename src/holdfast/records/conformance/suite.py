@@ -10,9 +10,11 @@ import pytest
 from holdfast.blocking import run
 from holdfast.records.conformance import (
     aggregate_cases,
+    block_cases,
     cancellation_cases,
     concurrency_cases,
     document_cases,
+    lock_cases,
     order_cases,
     page_cases,
     query_cases,
@@ -48,6 +50,8 @@ CASES = cases_of(
     set_cases,
     relation_cases,
     transaction_cases,
+    block_cases,
+    lock_cases,
     concurrency_cases,
     cancellation_cases,
     refusal_cases,

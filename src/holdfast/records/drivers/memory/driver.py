@@ -33,17 +33,28 @@ class MemoryDriver:
     """Rows in dicts. The same constraints, transactions and copies as anywhere else."""
 
     name = "memory"
-    capabilities = frozenset(StoreCapability) - {StoreCapability.SQL_STATEMENTS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.SQL_STATEMENTS,
+        StoreCapability.ROW_LOCKS,
+    }
+    reads_anywhere = True
+    """Reads wait for nothing, so they need not be of the store's event loop."""
 
     def __init__(self, lock: Callable[[float], Lock], options: MemoryOptions) -> None:
         self._open = False
         self._models: tuple[Model[object], ...] = ()
         self._base: dict[str, Layer] = {}
-        self._snapshots: list[View] = []
-        self._writing = lock(options.lock_timeout)
-        self._mutex = threading.RLock()  # readers iterate over what commits change
+        self._lock = lock
+        self._timeout = options.lock_timeout
         self._numbers: dict[str, int] = {}
         self._session = MemorySession(self)
+        self.renew()
+
+    def renew(self) -> None:
+        """See `Renewable`: a child has a copy of the rows, and nobody else's transactions."""
+        self._writing = self._lock(self._timeout)
+        self._mutex = threading.RLock()  # readers iterate over what commits change
+        self._snapshots: list[View] = []
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Take note of *models*; there is nothing to connect to."""

@@ -9,6 +9,8 @@ Where a cancelled call leaves its connection. Three things can be going on when 
 cancelled, and none of them may let a connection back with work on it:
 
 1. It waits for a slot: the semaphore gives the slot to somebody else, and no connection is touched.
+   Or for a new connection: that is made all the same, and then lies idle for somebody else. To
+   stop asyncpg in the middle leaves failures behind that nobody looks at.
 2. It waits for a statement that the driver can stop (asyncpg tells the server to cancel it). The
    statement may have been done all the same, so `failed` hands the connection to a task that rolls
    back whatever is open, and releases it after that.
@@ -25,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.errors import TransactionError, UnavailableError
@@ -124,6 +127,8 @@ class Pool:
         self._slots: Slots = (ThreadSlots if blocking else TaskSlots)(most, options.pool_timeout)
         self._idle: list[ServerExecutor] = []
         self._undecided: set[asyncio.Future[None]] = set()
+        self._connecting: set[asyncio.Future[ServerExecutor]] = set()
+        self._timer: asyncio.TimerHandle | threading.Timer | None = None
         self._closed = False
         self._opened = self._ended = self._lost = 0
 
@@ -155,20 +160,79 @@ class Pool:
                 if await self._usable(executor):
                     return executor
                 self._abandon(executor)
-            made = await self._connect()
+        except BaseException:
+            self._slots.release()
+            raise
+        return await self._new()
+
+    async def _new(self) -> ServerExecutor:
+        """Return a new connection for a slot that is taken; the slot is free when there is none."""
+        connecting = self._connect()
+        task = None if self._blocking else asyncio.ensure_future(connecting)
+        try:
+            made = await (connecting if task is None else asyncio.shield(task))
+        except asyncio.CancelledError:
+            if task is None:
+                self._slots.release()
+            else:
+                self._connecting.add(task)
+                task.add_done_callback(self._arrived)
+            raise
         except BaseException:
             self._slots.release()
             raise
         self._opened += 1
         return made
 
+    def _arrived(self, task: asyncio.Future[ServerExecutor]) -> None:
+        """Take in what was made for a caller who was cancelled."""
+        self._connecting.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._slots.release()
+        else:
+            self._opened += 1
+            self.release(task.result())
+
     def release(self, executor: ServerExecutor) -> None:
-        """Give back a connection on which nothing is under way."""
-        if executor.lost or self._closed or len(self._idle) >= self._options.pool_size:
+        """Give back a connection on which nothing is under way.
+
+        Beyond `pool_size` it is closed when nobody uses it for `idle_timeout` seconds.
+        """
+        options = self._options
+        surplus = len(self._idle) >= options.pool_size
+        if executor.lost or self._closed or (surplus and not options.idle_timeout):
             self._abandon(executor)
         else:
+            executor.idle_since = time.monotonic()
             self._idle.append(executor)
+            if surplus and self._timer is None:
+                self._prune_after(options.idle_timeout)
         self._slots.release()
+
+    def _prune_after(self, seconds: float) -> None:
+        if self._blocking:
+            timer = threading.Timer(seconds, self._prune)
+            timer.daemon = True
+            self._timer = timer
+            timer.start()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._prune)
+
+    def _prune(self) -> None:
+        """Close what is beyond `pool_size` and was not used for long; look again for the rest."""
+        self._timer = None
+        idle, options = self._idle, self._options
+        while len(idle) > options.pool_size and not self._closed:
+            (oldest,) = idle[:1] or (None,)
+            if oldest is None:
+                return
+            left = oldest.idle_since + options.idle_timeout - time.monotonic()
+            if left > 0:
+                self._prune_after(left)
+                return
+            with suppress(ValueError):  # another thread may have taken it meanwhile
+                idle.remove(oldest)
+                self._abandon(oldest)
 
     def failed(self, executor: ServerExecutor, error: BaseException) -> None:
         """Give back a connection on which a call raised *error*, now or when all is decided."""
@@ -201,13 +265,27 @@ class Pool:
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Let go of all connections that are not in use; the others follow when they come back."""
+        """Let go of all connections that are not in use; the others follow when they come back.
+
+        Also when one of them fails to close, and when the caller is cancelled.
+        """
         self._closed = True
-        await self.decided()
-        idle, self._idle = self._idle, []
-        for executor in idle:
-            self._ended += 1
-            await executor.connection.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await self.decided()
+            if self._connecting:
+                await asyncio.wait(tuple(self._connecting))
+            while self._idle:
+                executor = self._idle.pop()
+                self._ended += 1
+                try:
+                    await executor.connection.close()
+                except BaseException:
+                    executor.connection.abandon()
+                    raise
+        finally:
+            self._abandon_idle()
 
     def gauges(self) -> dict[str, float]:
         """Return how many connections are open and idle, and how many callers wait for one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
 
-from holdfast.errors import ConflictError, SerializationError
+from holdfast.errors import ConflictError, TransactionError
 from holdfast.records.drivers.sql.conflict_lookup import conflict
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.mapped_tables.constraint_names import constraint_names
@@ -286,7 +286,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
     async def _commit(self) -> None:
         if await self.command("COMMIT") != "COMMIT":
-            raise SerializationError(
+            raise TransactionError(
                 "postgresql: an earlier failure had ended the transaction; nothing was kept"
             )
 

@@ -25,7 +25,7 @@ from holdfast.records.session import VerbSession
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     import sqlalchemy as sa
 
@@ -99,6 +99,9 @@ class ServerDriver:
         self.server = server
         self._statements: StoreStatements | None = None
         self._session: PooledSession | None = None
+        self._connect: Callable[[], Awaitable[ServerExecutor]] | None = None
+        self._inherited: list[Pool] = []
+        """Those of the parent, in a forked child: kept, as what is dropped would be ended."""
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Connect. Raises UnavailableError, and ConfigurationError for a server not to be used."""
@@ -115,10 +118,21 @@ class ServerDriver:
         async def connect() -> ServerExecutor:
             return server.execute_on(await server.connect(), statements, log)
 
-        pool = Pool(connect, options, blocking=server.blocking, shielded=server.shielded)
+        self._connect = connect
+        pool = self._new_pool(connect)
         await pool.adopt(server.execute_on(connection, statements, log))
         self._statements = statements
         self._session = PooledSession(pool, server)
+
+    def _new_pool(self, connect: Callable[[], Awaitable[ServerExecutor]]) -> Pool:
+        server = self.server
+        return Pool(connect, server.options, blocking=server.blocking, shielded=server.shielded)
+
+    def renew(self) -> None:
+        """See `Renewable`."""
+        if self._session is not None and self._connect is not None:
+            self._inherited.append(self._session.pool)
+            self._session = PooledSession(self._new_pool(self._connect), self.server)
 
     async def close(self) -> None:
         """Let go of all connections. Idempotent."""

@@ -43,7 +43,7 @@ class ServerExecutor(ServerReader):
         log: StatementLog,
     ) -> None:
         super().__init__(connection, statements, log)
-        self.born = time.monotonic()
+        self.born = self.idle_since = time.monotonic()
         self.under_way: asyncio.Future[Any] | None = None
         """The call that goes on after its caller was cancelled (see `Pool`)."""
         self._guard_open = False

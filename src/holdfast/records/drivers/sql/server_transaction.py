@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from holdfast.errors import HoldfastError
@@ -34,6 +35,7 @@ class ServerTransaction(VerbSession[ServerExecutor]):
         self._blocking = blocking
         self._depth = 0
         self._under_way: asyncio.Future[Any] | None = None
+        self._one_at_a_time = threading.RLock()
 
     async def read(
         self,
@@ -104,7 +106,8 @@ class ServerTransaction(VerbSession[ServerExecutor]):
     async def _whole(self, work: Awaitable[T]) -> T:
         """Do *work* after what is under way, to its end, also when the caller stops waiting."""
         if self._blocking:
-            return await work
+            with self._one_at_a_time:
+                return await work
         before = self._under_way
 
         async def in_turn() -> T:

@@ -14,6 +14,8 @@ begun is undone behind it on the thread, and the connection can be used again.
 from __future__ import annotations
 
 import sqlite3
+import threading
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -37,6 +39,7 @@ from holdfast.records.drivers.sql.sqlite_connection import (
     SQLiteWriter,
 )
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
+from holdfast.records.drivers.sql.sqlite_forking import inherited_open
 from holdfast.records.drivers.sql.store_statements import statements_of
 from holdfast.records.session import VerbSession
 from holdfast.stats import Stats
@@ -63,7 +66,7 @@ class SQLiteDriver:
     """Records in one SQLite file."""
 
     name = "sqlite"
-    capabilities = frozenset(StoreCapability)
+    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
 
     def __init__(
         self, path: Path, options: SQLiteOptions, offload: Callable[[str], Offload]
@@ -80,6 +83,8 @@ class SQLiteDriver:
         self._idle: list[SQLiteConnection] = []
         self._opened = 0
         self._session: SQLiteSession | None = None
+        self._renewing: threading.Lock | None = None
+        """In a forked child, until the first call: held by who opens the file again."""
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Open the file, created when missing. Raises StorageError, LockTimeoutError."""
@@ -87,20 +92,50 @@ class SQLiteDriver:
         self._statements = statements_of(tuple(models), dialect)
         writer = await self._connection("writer", read_only=False)
         reader = await self._connection("reader", read_only=True)
+        self._use(writer, reader)
+
+    def _use(self, writer: SQLiteConnection, reader: SQLiteConnection) -> None:
         lock = writer.offload.lock(self._options.lock_timeout)
         self._session = SQLiteSession(reader, SQLiteWriter(writer, lock))
 
     async def close(self) -> None:
-        """Close all connections. Idempotent."""
+        """Close all connections, also when one of them fails to. Idempotent."""
         connections, self._connections, self._session = self._connections, [], None
-        self._idle = []
-        for connection in connections:
-            await connection.close()
+        self._idle, self._renewing = [], None
+        async with AsyncExitStack() as closing:
+            for connection in connections:
+                closing.push_async_callback(connection.close)
+
+    def renew(self) -> None:
+        """See `Renewable`."""
+        if self._session is not None or self._renewing is not None:
+            self._connections, self._idle, self._session = [], [], None
+            self._renewing = threading.Lock()
 
     def session(self) -> SQLiteSession:
         """Return the session in which each call is its own transaction."""
-        if self._session is None:
+        return self._session or self._renewed()
+
+    def _renewed(self) -> SQLiteSession:
+        """Open the file again, once in a child's life; that takes no longer than a read."""
+        if self._renewing is None:
             raise TransactionError("the store is not open: use it in `async with`")
+        with self._renewing:
+            if self._session is None:
+                if inherited_open():
+                    raise TransactionError(
+                        "the process was forked while SQLite was at work in a transaction, and "
+                        "what it has locked can't be told apart in the child: fork outside of "
+                        "transactions, or start the child anew (multiprocessing's 'spawn')"
+                    )
+                made = [self._unopened(role) for role in ("writer", "reader")]
+                for connection, read_only in zip(made, (False, True), strict=True):
+                    connection.connect(
+                        self._path, self._options, self._statements, read_only=read_only
+                    )
+                    self._opened += 1
+                self._use(*made)
+        assert self._session is not None
         return self._session
 
     async def begin(self, options: TransactionOptions) -> SQLiteTransaction:
@@ -214,9 +249,13 @@ class SQLiteDriver:
 
         await self.session().write(work)
 
-    async def _connection(self, role: str, *, read_only: bool) -> SQLiteConnection:
+    def _unopened(self, role: str) -> SQLiteConnection:
         connection = SQLiteConnection(self._offload(f"sqlite-{role}"))
         self._connections.append(connection)
+        return connection
+
+    async def _connection(self, role: str, *, read_only: bool) -> SQLiteConnection:
+        connection = self._unopened(role)
         await connection.open(self._path, self._options, self._statements, read_only=read_only)
         self._opened += 1
         return connection

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from holdfast.errors import ConflictError, LockTimeoutError, StorageError
+from holdfast.records.drivers.sql import sqlite_forking as forking
 from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
 from holdfast.records.drivers.sql.sqlite_functions import add_functions
@@ -110,6 +111,7 @@ class SQLiteConnection:
     def __init__(self, offload: Offload) -> None:
         self.offload = offload
         self._open = self._closed = False
+        forking.watch(self)
 
     async def open(
         self,
@@ -120,21 +122,35 @@ class SQLiteConnection:
         read_only: bool,
     ) -> None:
         """Connect to the file at *path*. Raises StorageError, LockTimeoutError."""
-
-        def start() -> None:
-            self.executor = SQLiteExecutor(connect(path, options, read_only=read_only), statements)
-            self._open = True  # kept even for a caller who was cancelled, so that `close` closes it
-
-        await self.offload.run(start)
+        await self.offload.run(self.connect, path, options, statements, read_only=read_only)
 
     async def close(self) -> None:
         """Close the connection, and let its thread end. Idempotent."""
-        if not self._closed:
-            self._closed = True
-            await self.offload.run(self._disconnect)
-        self.offload.close()
+        try:
+            if not self._closed:
+                self._closed = True
+                await self.offload.run(self._disconnect)
+        finally:
+            self.offload.close()
+
+    @property
+    def raw(self) -> sqlite3.Connection | None:
+        """SQLite's connection, None when it is not open."""
+        return self.executor.connection if self._open and not self._closed else None
 
     # --- run where the connection lives -----------------------------------------------------
+
+    def connect(
+        self,
+        path: Path,
+        options: SQLiteOptions,
+        statements: StoreStatements,
+        *,
+        read_only: bool,
+    ) -> None:
+        """Connect, in the thread that calls. Raises StorageError, LockTimeoutError."""
+        self.executor = SQLiteExecutor(connect(path, options, read_only=read_only), statements)
+        self._open = True  # kept even for a caller who was cancelled, so that `close` closes it
 
     def _disconnect(self) -> None:
         if self._open:

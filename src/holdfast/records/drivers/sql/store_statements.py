@@ -92,6 +92,8 @@ class StoreStatements:
             self._conditions.walk(select.where, values),
             tuple((by.operand, by.descending, by.first) for by in select.order),
             windowed := select.limit is not None or select.offset > 0,
+            select.lock,
+            select.skip_locked,
         )
         if windowed:
             values += (
@@ -105,6 +107,8 @@ class StoreStatements:
             built = built.order_by(*self._order(table, select.order))
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
+            if select.lock is not None:
+                built = built.with_for_update(skip_locked=select.skip_locked)
             return built
 
         return self._statement(shape, select.model, build, values)
