@@ -100,3 +100,17 @@ def test_a_late_name_is_looked_up_once_and_an_unknown_one_is_said_so():
     subprocess.run([sys.executable, "-c", program], check=True)
     with pytest.raises(AttributeError, match="module 'holdfast' has no attribute 'Bukket'"):
         _ = holdfast.Bukket
+
+
+def test_no_public_name_is_shadowed_by_a_module_of_that_name():
+    program = (
+        "import importlib, pkgutil, types, holdfast\n"
+        "names = {found.name for found in pkgutil.iter_modules(holdfast.__path__)}\n"
+        "for name in names & set(holdfast.__all__):\n"
+        "    importlib.import_module(f'holdfast.{name}')\n"
+        "wrong = [name for name in holdfast.__all__\n"
+        "         if isinstance(getattr(holdfast, name), types.ModuleType)]\n"
+        "assert wrong == [], wrong\n"
+        "assert holdfast.errors.NotFoundError and holdfast.records.Entity is holdfast.Entity\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
