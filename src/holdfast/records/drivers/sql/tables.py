@@ -80,7 +80,8 @@ def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.
         metadata,
         *columns,
         *constraints,
-        **TABLE_OPTIONS,
+        # Of this database alone: for each other one SQLAlchemy would import what it knows of it.
+        **{n: value for n, value in TABLE_OPTIONS.items() if n.startswith(f"{dialect.name}_")},
     )
     if dialect.name == "postgresql":  # SQLite numbers keys only without, and MariaDB warns of it
         table.primary_key.name = named("pk", model.table, [model.key.name])

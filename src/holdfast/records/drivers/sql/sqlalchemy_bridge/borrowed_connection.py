@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy import event, orm
+from sqlalchemy import event
 from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause
 
 from holdfast.errors import HoldfastError, TransactionError
@@ -13,6 +13,7 @@ from holdfast.errors import HoldfastError, TransactionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from sqlalchemy import orm
     from sqlalchemy.ext.asyncio import AsyncSession
 
 T = TypeVar("T")
@@ -134,6 +135,8 @@ class BorrowedConnection:
 
     def session(self) -> orm.Session:
         """Return a blocking session of SQLAlchemy's on the connection."""
+        from sqlalchemy import orm  # noqa: PLC0415 - a third of SQLAlchemy, which few need
+
         return orm.Session(
             self.connection, join_transaction_mode="create_savepoint", expire_on_commit=False
         )
