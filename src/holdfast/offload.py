@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from holdfast.errors import LockTimeoutError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,23 +134,24 @@ class TaskLock:
 class Threads:
     """Runs calls on *count* dedicated daemon threads, in the order in which they were handed over.
 
-    With one thread, calls never overlap: the thread can own what must not be shared.
+    With one thread, calls never overlap: the thread can own what must not be shared. Those that
+    *survive_forks* own nothing: the child of a fork gets threads of its own with its first call.
     """
 
-    def __init__(self, name: str, *, count: int = 1) -> None:
-        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+    def __init__(self, name: str, *, count: int = 1, survive_forks: bool = False) -> None:
+        self._name = name
+        self._count = count
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"holdfast-{name}-{number}", daemon=True)
-            for number in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._start()
+        if survive_forks:
+            after_fork(self._forget_threads)
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *call* returns, called on one of the threads."""
         if self._closed:
             raise RuntimeError("these threads are closed")
+        if not self._threads:
+            self._start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -166,6 +168,8 @@ class Threads:
 
     def post(self, call: Callable[[], object]) -> None:
         """Hand *call* over to a thread and return at once."""
+        if not self._threads:
+            self._start()
         self._calls.put(call)
 
     def lock(self, timeout: float) -> Lock:
@@ -183,8 +187,27 @@ class Threads:
                 if thread is not current:
                     thread.join()
 
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
+    def _start(self) -> None:
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(
+                target=self._work,
+                args=(self._calls,),
+                name=f"holdfast-{self._name}-{number}",
+                daemon=True,
+            )
+            for number in range(self._count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _forget_threads(self) -> None:
+        """Be without threads: those of the parent are not in the child, nor is their queue."""
+        self._threads = []
+
+    @staticmethod
+    def _work(calls: SimpleQueue[Callable[[], object] | None]) -> None:
+        while (call := calls.get()) is not None:
             call()
             del call  # or the last result lives until the next call
 

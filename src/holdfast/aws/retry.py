@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 
+from holdfast.forks import after_fork
+
 
 class RetryBudget:
     """Bounds the retries of all requests together, so that they don't drown a sick service.
@@ -17,9 +19,13 @@ class RetryBudget:
     """
 
     def __init__(self, tokens: float = 100, cost: float = 5) -> None:
-        self._lock = threading.Lock()
         self.most = self.tokens = tokens
         self._cost = cost
+        self._renew_lock()
+        after_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def spend(self) -> bool:
         """Take the tokens of one retry; return whether there were enough."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from holdfast.errors import ConfigurationError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -46,8 +47,9 @@ class CredentialProvider:
     ) -> None:
         self._source = source
         self._clock = clock
-        self._lock = threading.Lock()
         self._held: Credentials | None = None
+        self._renew_lock()
+        after_fork(self._renew_lock)
 
     async def current(self, offload: Offload) -> Credentials:
         """Return credentials that are valid now; the source runs where blocking work runs.
@@ -58,6 +60,9 @@ class CredentialProvider:
         if held is not None and not self._ends_within(held, _MARGIN):
             return held
         return await offload.run(self._renew)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def _renew(self) -> Credentials:
         with self._lock:

@@ -83,7 +83,7 @@ def open_bucket(
 async def _opened(plan: BucketPlan, hooks: Hooks) -> AsyncIterator[Bucket]:
     from holdfast.offload import Threads  # noqa: PLC0415 - asyncio, which blocking code never needs
 
-    offload = Threads("objects", count=plan.threads)
+    offload = Threads("objects", count=plan.threads, survive_forks=True)
     try:
         async with connected(plan, offload, hooks, blocking=False) as bucket:
             yield bucket

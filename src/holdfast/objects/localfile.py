@@ -74,6 +74,7 @@ class NewFile:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._ended = False
+        self._process = os.getpid()
 
     def open(self) -> None:
         """Open the file before there is something to write."""
@@ -118,10 +119,13 @@ class NewFile:
             return result
 
     def discard(self) -> None:
-        """Remove the temporary file, unless it is published. Idempotent."""
+        """Remove the temporary file, unless it is published. Idempotent.
+
+        In the child of a fork it stays: it is the parent's.
+        """
         with self._lock:
             if not self._ended:
-                if self._handle is not None:
+                if self._handle is not None and os.getpid() == self._process:
                     self.temporary.unlink(missing_ok=True)
                 self._end()
 

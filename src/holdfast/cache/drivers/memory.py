@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.cache.driver import HEAD, LOAD_LOCK, CacheCapability, Outcome, closed
 from holdfast.errors import StorageError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -49,6 +50,7 @@ class MemoryCacheDriver:
         self._bytes = 0
         self._mutex = threading.RLock()
         self._open = True
+        after_fork(self._after_fork)
 
     @property
     def entries(self) -> int:
@@ -71,6 +73,13 @@ class MemoryCacheDriver:
         """Forget everything; what is asked after this raises RuntimeError."""
         with self._mutex:
             self._open = False
+            self.clear()
+
+    def _after_fork(self) -> None:
+        """Keep the entries in the child, unless another thread was just changing them."""
+        changing = not self._mutex.acquire(blocking=False)
+        self._mutex = threading.RLock()
+        if changing:
             self.clear()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:

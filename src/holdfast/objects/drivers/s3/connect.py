@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.aws.client import HTTPClient
 from holdfast.aws.credentials import Credentials, find_credentials
-from holdfast.aws.endpoint import refuse_proxy, verified_tls
+from holdfast.aws.endpoint import verified_tls
+from holdfast.aws.proxy import proxy_for
 from holdfast.aws.signature import CredentialProvider, Signer
 from holdfast.objects.drivers.s3.driver import S3Driver
 from holdfast.objects.drivers.s3.service import S3Service
@@ -31,8 +32,12 @@ async def started(
 
     Raises ConfigurationError when the bucket is not there, also ServiceError, UnavailableError.
     """
-    refuse_proxy(address.endpoint)
-    client = HTTPClient(_network(options, blocking=blocking), address.endpoint, options.limits)
+    client = HTTPClient(
+        _network(options, blocking=blocking),
+        address.endpoint,
+        options.limits,
+        proxy=proxy_for(address.endpoint, os.environ),
+    )
     service = S3Service(
         client,
         address,
