@@ -13,6 +13,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from holdfast.errors import UnavailableError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -51,6 +53,10 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"
     PENDING = "pending"
+
+
+class NotAskedError(UnavailableError):
+    """The connection was closed while nothing was under way on it: the store was asked nothing."""
 
 
 def closed() -> RuntimeError:
@@ -160,6 +166,13 @@ class SharedDriver(CacheDriver, Protocol):
 
     async def close(self) -> None:
         """Let go of the connections. Idempotent."""
+        ...
+
+    def abandon(self) -> None:
+        """Be without connections in the child of a fork: those there are are the parent's.
+
+        Nothing is said on them, and `connect` does not end them on the server. No I/O.
+        """
         ...
 
 

@@ -31,6 +31,7 @@ from holdfast.cache.driver import swap_one
 from holdfast.cache.entry_name import refresh_name_of
 from holdfast.cache.load_callbacks import call_async
 from holdfast.errors import StorageError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -108,6 +109,12 @@ class Loader:
         self._calls = itertools.count()
         self._flights: dict[str, _Flight] = {}
         self._running: set[asyncio.Task[bytes | None]] = set()
+        after_fork(self._forget_flights)
+
+    def _forget_flights(self) -> None:
+        """Be without loads under way: in the child of a fork nobody ends the parent's."""
+        self._flights = {}
+        self._running = set()
 
     async def find_or_load(self, request: LoadRequest[T]) -> T | None:
         """Return the value there, else what the request's load returns, now stored.

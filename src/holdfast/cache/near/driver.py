@@ -83,6 +83,11 @@ class NearDriver:
         self._forget_all()
         return await self._remote.connect()
 
+    def abandon(self) -> None:
+        """Forget every copy, and be without connections; see `SharedDriver.abandon`."""
+        self._forget_all()
+        self._remote.abandon()
+
     async def close(self) -> None:
         """Forget every copy and let go of the store. Idempotent."""
         self._forget_all()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from holdfast.cache.driver import NotAskedError
 from holdfast.cache.drivers.redis.client_tracking import track
 from holdfast.cache.drivers.redis.login import kill_clients, log_in
-from holdfast.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -38,11 +38,11 @@ class _NotConnected:
     one_server = True
 
     async def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        """Raise UnavailableError."""
-        raise UnavailableError(f"redis: not connected; {len(commands)} commands were not sent")
+        """Raise NotAskedError."""
+        raise NotAskedError(f"redis: not connected; {len(commands)} commands were not sent")
 
     async def scan(self, match: str) -> AsyncIterator[list[bytes]]:
-        """Raise UnavailableError."""
+        """Raise NotAskedError."""
         await self.ask([("SCAN", match)])
         yield []
 
@@ -64,6 +64,10 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Let go of the connections. Idempotent."""
+        ...
+
+    def abandon(self) -> None:
+        """Forget the connections: in the child of a fork they are the parent's."""
         ...
 
 
@@ -126,6 +130,15 @@ class PrimaryConnector:
         """Return when every change up to now was told. Raises UnavailableError."""
         if self._messages is not None:
             await self._messages.exchange([("PING",)])
+
+    def abandon(self) -> None:
+        """Forget the connections, and those to end: in the child of a fork they are others'."""
+        if self._messages is not None:
+            self._messages.abandon()
+        if self._client is not None:
+            self._client.connection.abandon()
+        self._messages = self._client = None
+        self._former = []
 
     def close(self) -> None:
         """Let go, and remember the connection, to end it on the server later. Idempotent."""

@@ -9,6 +9,7 @@ import hiredis
 
 from holdfast.cache.driver import HEAD, LOAD_LOCK, NEAR, CacheCapability, Outcome
 from holdfast.cache.drivers.redis.connector import NOT_CONNECTED
+from holdfast.cache.drivers.redis.redis_connection import asked_before
 from holdfast.cache.drivers.redis.replies import is_foreign, is_unknown_script
 from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP
 
@@ -72,6 +73,11 @@ class RedisDriver:
         self._commands = NOT_CONNECTED
         self._connector.close()
 
+    def abandon(self) -> None:
+        """Be without connections; see `SharedDriver.abandon`."""
+        self._commands = NOT_CONNECTED
+        self._connector.abandon()
+
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         """Return what is stored under *names*, by position, in one message."""
         prefix = self._prefix
@@ -117,7 +123,9 @@ class RedisDriver:
         ]
         if refused:  # by a value, or by something foreign, which counts as nothing
             again = [swaps[number]._replace(over=b"") for number in refused]
-            for number, outcome in zip(refused, await self._swapped(again, ttl), strict=True):
+            with asked_before():
+                outcomes = await self._swapped(again, ttl)
+            for number, outcome in zip(refused, outcomes, strict=True):
                 done[number] = outcome
         return done
 
@@ -127,7 +135,9 @@ class RedisDriver:
         unknown = [number for number, reply in enumerate(replies) if is_unknown_script(reply)]
         if unknown:
             again = [self._swapping(swaps[number], ttl, None) for number in unknown]
-            for number, reply in zip(unknown, await self._commands.ask(again), strict=True):
+            with asked_before():
+                answers = await self._commands.ask(again)
+            for number, reply in zip(unknown, answers, strict=True):
                 replies[number] = reply
         return [
             reply == (0 if swap.value is None else b"OK") if swap.over is None else reply == 1
