@@ -11,11 +11,12 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from holdfast.blocking import run
 from holdfast.errors import LockTimeoutError
 from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Sequence
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -44,6 +45,16 @@ class Offload(Protocol):
         """Run *call* after what was handed over before, without waiting; it must not raise."""
         ...
 
+    async def all_of(
+        self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+    ) -> list[T]:
+        """Return the results of *calls* in order, at most *at_once* of them under way.
+
+        When one raises, no other is started, those under way are cancelled or awaited, and its
+        error is raised.
+        """
+        ...
+
     def lock(self, timeout: float) -> Lock:
         """Return a new lock whose callers wait *timeout* seconds at the most."""
         ...
@@ -63,6 +74,12 @@ class Inline:
     def post(self, call: Callable[[], object]) -> None:
         """Call *call* here and now."""
         call()
+
+    async def all_of(
+        self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+    ) -> list[T]:
+        """Return the results of *calls*, each stepped to its end on one of *at_once* threads."""
+        return all_on_threads(calls, at_once=at_once)
 
     def lock(self, timeout: float) -> Lock:
         """Return a lock among threads."""
@@ -172,6 +189,12 @@ class Threads:
             self._start()
         self._calls.put(call)
 
+    async def all_of(
+        self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+    ) -> list[T]:
+        """Return the results of *calls*, each in a task, at most *at_once* of them."""
+        return await all_as_tasks(calls, at_once=at_once)
+
     def lock(self, timeout: float) -> Lock:
         """Return a lock among tasks of one event loop."""
         return TaskLock(timeout)
@@ -210,6 +233,56 @@ class Threads:
         while (call := calls.get()) is not None:
             call()
             del call  # or the last result lives until the next call
+
+
+async def all_as_tasks(
+    calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+) -> list[T]:
+    """Return the results of *calls* in order, each in a task; see `Offload.all_of`."""
+    results: dict[int, T] = {}
+    waiting = iter(enumerate(calls))
+
+    async def work() -> None:
+        for position, call in waiting:
+            results[position] = await call()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(calls))):
+                group.create_task(work())
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [results[position] for position in range(len(calls))]
+
+
+def all_on_threads(
+    calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+) -> list[T]:
+    """Return the results of *calls* in order, each stepped on a thread; see `Offload.all_of`."""
+    if len(calls) <= 1 or at_once == 1:
+        return [run(call()) for call in calls]
+    failed = threading.Event()
+
+    def one(call: Callable[[], Coroutine[object, None, T]]) -> T | None:
+        if failed.is_set():
+            return None
+        try:
+            return run(call())
+        except BaseException:
+            failed.set()
+            raise
+
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few programs need it
+
+    count = min(at_once, len(calls))
+    with ThreadPoolExecutor(count, thread_name_prefix="holdfast-transfer") as pool:
+        futures = [pool.submit(one, call) for call in calls]
+    # The first failure in order is the cause; the others stopped because of it.
+    for future in futures:
+        error = future.exception()
+        if error is not None:
+            raise error
+    return [future.result() for future in futures]  # type: ignore[misc]
 
 
 def _answer(

@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.aws.proxy import open_tunnel
+from holdfast.offload import all_as_tasks
 
 if TYPE_CHECKING:
     import ssl
@@ -270,20 +271,7 @@ class AsyncioNetwork:
         self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
     ) -> list[T]:
         """Return the results of *calls* in order, at most *at_once* of them under way."""
-        results: dict[int, T] = {}
-        waiting = iter(enumerate(calls))
-
-        async def work() -> None:
-            for position, call in waiting:
-                results[position] = await call()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(calls))):
-                    group.create_task(work())
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [results[position] for position in range(len(calls))]
+        return await all_as_tasks(calls, at_once=at_once)
 
     async def shielded(self, call: Coroutine[object, None, T]) -> T:
         """Return what *call* returns; it runs to its end also when the caller is cancelled."""

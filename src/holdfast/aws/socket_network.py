@@ -7,11 +7,10 @@ import socket
 import ssl
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.aws.proxy import open_tunnel
-from holdfast.blocking import run
+from holdfast.offload import all_on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -148,27 +147,7 @@ class SocketNetwork:
         self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
     ) -> list[T]:
         """Return the results of *calls* in order, at most *at_once* of them under way."""
-        if len(calls) <= 1 or at_once == 1:
-            return [run(call()) for call in calls]
-        failed = threading.Event()
-
-        def one(call: Callable[[], Coroutine[object, None, T]]) -> T | None:
-            if failed.is_set():
-                return None
-            try:
-                return run(call())
-            except BaseException:
-                failed.set()
-                raise
-
-        with ThreadPoolExecutor(at_once, thread_name_prefix="holdfast-transfer") as pool:
-            futures = [pool.submit(one, call) for call in calls]
-        # The first failure in order is the cause; the others stopped because of it.
-        for future in futures:
-            error = future.exception()
-            if error is not None:
-                raise error
-        return [future.result() for future in futures]  # type: ignore[misc]
+        return all_on_threads(calls, at_once=at_once)
 
     async def shielded(self, call: Coroutine[object, None, T]) -> T:
         """Return what *call* returns; it runs to its end also when the caller is cancelled."""

@@ -41,7 +41,8 @@ class RedisDriver:
         self._connector = connector
         self._one_server = connector.one_server
         self._commands: RedisCommands = NOT_CONNECTED
-        self._prefix = prefix + ":"
+        # The first colon ends a namespace, or one called `a:k` could hold names of one called `a`.
+        self._prefix = prefix.replace("%", "%25").replace(":", "%3A") + ":"
         self._pause = pause
         self._copied_until = 0.0  # on the monotonic clock: processes may keep copies until then
         self._copied_for = 0.0

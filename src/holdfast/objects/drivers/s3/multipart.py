@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ class MultipartUpload:
             if not gone and os.getpid() == process:  # in the child of a fork it is the parent's
                 await self._service.network.shielded(self._abort(upload))
             raise
-        return type(done)({**created.headers, **done.headers}, done.body)
+        return replace(done, headers={**created.headers, **done.headers})
 
     async def copy(self, size: int, source: Mapping[str, str]) -> S3Response:
         """Make the object of *size* bytes that the headers in *source* name, part by part."""
