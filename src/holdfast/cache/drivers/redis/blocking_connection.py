@@ -12,6 +12,7 @@ import hiredis
 from holdfast.cache.driver import NotAskedError
 from holdfast.cache.drivers.redis.redis_connection import (
     IDLE,
+    LEAST_RATE,
     WINDOW,
     RedisConnection,
     connect_error,
@@ -57,6 +58,7 @@ class BlockingRedisConnection(RedisConnection):
         self._turn = threading.Lock()
         self._used = time.monotonic()
         self._moved = 0
+        self._slow_until = 0.0
         self._lost_idle = False
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
@@ -69,6 +71,7 @@ class BlockingRedisConnection(RedisConnection):
             self._check()
             replies = self._exchange(packed, len(commands))
             self._used = time.monotonic()
+            self._slow_until = 0.0
             return replies
         except BaseException as error:
             # Also when interrupted: the answers still to come would be taken for later ones.
@@ -97,7 +100,7 @@ class BlockingRedisConnection(RedisConnection):
             seen = self._progress()
             if self._turn.acquire(timeout=self._endpoint.timeout):
                 return
-            if self._progress() == seen:
+            if self._progress() == seen and time.monotonic() >= self._slow_until:
                 raise UnavailableError(
                     f"redis {self._endpoint}: busy for {self._endpoint.timeout} s"
                 )
@@ -131,7 +134,7 @@ class BlockingRedisConnection(RedisConnection):
                     size = self._socket.recv_into(self._window)
                 except TimeoutError:
                     before, left = left, unsent(self._socket.fileno())
-                    if left < before:
+                    if left < before or time.monotonic() < self._slow_until:
                         continue  # it takes what was sent
                     raise
                 self._moved += size
@@ -153,4 +156,7 @@ class BlockingRedisConnection(RedisConnection):
             count = self._socket.send(rest[:WINDOW])
             rest = rest[count:]
             self._moved += count
-        return unsent(self._socket.fileno()) if len(packed) > WINDOW else 0
+        if len(packed) <= WINDOW:
+            return 0
+        self._slow_until = time.monotonic() + len(packed) / LEAST_RATE
+        return unsent(self._socket.fileno())

@@ -34,6 +34,9 @@ pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # its stub allo
 WINDOW = 64 * 1024  # bytes read at once
 SCAN_BATCH = 500
 IDLE = 0.1  # seconds; a connection that was silent for longer is looked at before it is used
+LEAST_RATE = 1024 * 1024
+"""Bytes a second that a large request is given time for: what lies in the buffers of a slow line
+moves where nobody sees it."""
 _MOST_WAITING = 65_536
 _CLOSED = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 
@@ -251,6 +254,7 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
         self._writable: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
         self._unsent = 0
+        self._slow_until = 0.0
         self._lost_idle = False
         self._watchdog: asyncio.TimerHandle | None = None
 
@@ -328,6 +332,8 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
                 request.missing -= 1
                 if not request.missing:
                     waiting.popleft()
+                    if not waiting:
+                        self._slow_until = 0.0
                     if not request.future.done():
                         request.future.set_result(request.replies)
         except (hiredis.ProtocolError, IndexError) as error:
@@ -354,6 +360,8 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
             self._transport.write(packed)
             if len(packed) > WINDOW:
                 self._unsent = self._count_unsent()
+                now = self._loop.time()
+                self._slow_until = max(now, self._slow_until) + len(packed) / LEAST_RATE
 
     def _count_unsent(self) -> int:
         if self._transport is None:
@@ -370,7 +378,7 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
             before, self._unsent = self._unsent, self._count_unsent()
             if self._unsent < before:
                 self._heard = self._loop.time()
-        due = self._heard + self._endpoint.timeout
+        due = max(self._heard + self._endpoint.timeout, self._slow_until)
         if self._loop.time() >= due:
             self._end(f"redis {self._endpoint}: no answer in {self._endpoint.timeout} s")
         else:
