@@ -80,3 +80,60 @@ async def test_a_line_on_which_nothing_moves_is_given_up(slow, way):
                 return cache.set("k", LARGE)
 
         assert await asyncio.to_thread(use) is Outcome.PENDING
+
+
+@pytest.mark.parametrize("large", ["set", "get"])
+async def test_what_is_small_does_not_wait_behind_what_is_large(slow, large):
+    async with open_cache(slow.url, options=CacheOptions(timeout=20)) as cache:
+        await cache.set("small", 1)
+        await cache.set("large", LARGE)
+        pace(slow)
+        ended = []
+
+        async def use(name, call):
+            await call
+            ended.append(name)
+
+        calls = cache.set("k", LARGE) if large == "set" else cache.get("large")
+        task = asyncio.create_task(use("large", calls))
+        driver = cache._driver._remote
+        while not driver._commands._first.busy:  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            await use("small", cache.get("small"))
+            await use("small", cache.set("other", 1))
+        assert ended == ["small"] * 6
+        await task
+        assert cache.stats().counters["outages"] == 0
+
+
+def test_in_blocking_code_neither(slow):
+    with sync.open_cache(slow.url, options=CacheOptions(timeout=20)) as cache:
+        cache.set("small", 1)
+        pace(slow)
+        ended = []
+        thread = threading.Thread(target=lambda: ended.append(cache.set("k", LARGE)))
+        thread.start()
+        driver = cache.asynchronous._driver._remote
+        while not driver._commands._first.busy:
+            pass
+        assert cache.get("small") == 1
+        assert ended == []
+        thread.join()
+        assert ended == [Outcome.APPLIED]
+
+
+async def test_nothing_overtakes_a_large_value_whose_caller_was_cancelled(slow):
+    async with open_cache(slow.url, options=CacheOptions(timeout=20)) as cache:
+        pace(slow)
+        task = asyncio.create_task(cache.set("k", LARGE))
+        driver = cache._driver._remote
+        while not driver._commands._first.busy:  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await cache.set("k", "later")
+        assert await cache.get("k") == "later"
+        slow.heal()
+        await cache.get("k")
+        assert await cache.get("k") == "later"

@@ -16,11 +16,10 @@ from holdfast.cache.drivers.redis.redis_connection import (
     WINDOW,
     RedisConnection,
     connect_error,
-    is_closed,
     pack,
     reason_of,
-    unsent,
 )
+from holdfast.cache.drivers.redis.socket_state import is_closed, unsent
 from holdfast.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -59,7 +58,13 @@ class BlockingRedisConnection(RedisConnection):
         self._used = time.monotonic()
         self._moved = 0
         self._slow_until = 0.0
+        self._receiving = 0  # bytes since the last whole answer
         self._lost_idle = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether another thread's large request or answer is on its way."""
+        return self._turn.locked() and (self._slow_until > 0 or self._receiving > WINDOW)
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Send *commands* and read their answers, when it is this thread's turn."""
@@ -127,6 +132,7 @@ class BlockingRedisConnection(RedisConnection):
             while len(replies) < count:
                 reply = self._reader.gets()
                 if reply is not False:
+                    self._receiving = 0
                     if self._pushes is None or not self._pushes.takes(reply):
                         replies.append(reply)
                     continue
@@ -138,6 +144,7 @@ class BlockingRedisConnection(RedisConnection):
                         continue  # it takes what was sent
                     raise
                 self._moved += size
+                self._receiving += size
                 if not size:
                     raise UnavailableError(f"redis {self._endpoint}: it closed the connection")
                 self._reader.feed(cast("bytes", self._window), 0, size)
@@ -152,6 +159,8 @@ class BlockingRedisConnection(RedisConnection):
     def _send(self, packed: bytes) -> int:
         """Send *packed*, each piece within the timeout; return how much is still to be taken."""
         rest = memoryview(packed)
+        if len(packed) > WINDOW:
+            self._slow_until = time.monotonic() + len(packed) / LEAST_RATE
         while rest:  # sendall would bound the whole, not each wait
             count = self._socket.send(rest[:WINDOW])
             rest = rest[count:]

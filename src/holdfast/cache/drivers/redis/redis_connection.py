@@ -7,10 +7,6 @@ read. hiredis packs and parses. Why the connection is not redis-py's stands in d
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import select
-import struct
-import termios
 from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import contextmanager
@@ -21,6 +17,7 @@ import hiredis
 
 from holdfast.cache.driver import NotAskedError
 from holdfast.cache.drivers.redis.replies import Reply, error_of, is_expected
+from holdfast.cache.drivers.redis.socket_state import is_closed, unsent
 from holdfast.errors import ConfigurationError, HoldfastError, UnavailableError
 
 if TYPE_CHECKING:
@@ -38,7 +35,6 @@ LEAST_RATE = 1024 * 1024
 """Bytes a second that a large request is given time for: what lies in the buffers of a slow line
 moves where nobody sees it."""
 _MOST_WAITING = 65_536
-_CLOSED = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +111,11 @@ class RedisConnection(ABC):
         """False once the connection is known to be lost."""
         return self._lost is None
 
+    @property
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether a large request or answer is on its way, all of whose callers wait for it."""
+
     @abstractmethod
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the answers by position, refusals as ReplyError values.
@@ -168,23 +169,6 @@ def asked_before() -> Iterator[None]:
         yield
     except NotAskedError as error:
         raise UnavailableError(str(error)) from error
-
-
-def is_closed(handle: int) -> bool:
-    """Return whether the other side has closed the socket *handle*, read or not."""
-    poll = select.poll()
-    poll.register(handle, _CLOSED)
-    return bool(poll.poll(0))
-
-
-def unsent(handle: int) -> int:
-    """Return the bytes given to the socket *handle* that the other side has not taken yet."""
-    try:
-        answer = fcntl.ioctl(handle, termios.TIOCOUTQ, b"\0\0\0\0")
-    except OSError:  # a kind of socket that can't tell
-        return 0
-    (count,) = struct.unpack("i", answer)
-    return int(count)
 
 
 class Dial(Protocol):
@@ -255,8 +239,16 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
         self._heard = self._loop.time()
         self._unsent = 0
         self._slow_until = 0.0
+        self._receiving = 0  # bytes since the last whole answer
         self._lost_idle = False
         self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a large request or answer is on its way, all of whose callers wait for it."""
+        if not self._waiting or (not self._slow_until and self._receiving <= WINDOW):
+            return False
+        return not any(request.future.cancelled() for request in self._waiting)
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Send *commands* with all that is asked in this turn of the loop, and wait."""
@@ -321,6 +313,7 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Give the answers that came to those who wait, in order."""
         self._heard = self._loop.time()
+        self._receiving += nbytes
         reader, waiting = self._reader, self._waiting
         reader.feed(cast("bytes", self._window), 0, nbytes)  # any buffer is taken
         try:
@@ -330,6 +323,7 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
                 request = waiting[0]
                 request.replies.append(reply)
                 request.missing -= 1
+                self._receiving = 0
                 if not request.missing:
                     waiting.popleft()
                     if not waiting:
