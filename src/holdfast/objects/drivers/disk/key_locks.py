@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 class KeyLocks:
     """At most 256 small files, each the lock of a share of the keys, which holds its intent log."""
 
-    def __init__(self, folder: Path, timeout: float) -> None:
+    def __init__(self, folder: Path, timeout: float, mode: int) -> None:
         self.folder = folder
         self._timeout = timeout
+        self._mode = mode
 
     @contextmanager
     def held(self, key: str) -> Iterator[int]:
         """Hold the lock of *key*, as an open descriptor. Raises LockTimeoutError."""
         path = self.folder / hashlib.sha256(key.encode()).hexdigest()[:2]
         deadline = time.monotonic() + self._timeout
-        with _descriptor(path, os.O_RDWR | os.O_CREAT) as lock:
+        with _descriptor(path, os.O_RDWR | os.O_CREAT, self._mode) as lock:
             while not _try_lock(lock, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
                     raise LockTimeoutError(
@@ -49,20 +50,20 @@ class KeyLocks:
                         yield lock
 
 
-def create_held(path: Path) -> int:
+def create_held(path: Path, mode: int) -> int:
     """Open a new file for writing that the sweep leaves alone while it is open."""
     while True:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         fcntl.flock(handle, fcntl.LOCK_SH)
         if is_at(handle, path):
             return handle
         os.close(handle)  # a sweep came between the two steps
 
 
-def copy_held(source: int, path: Path) -> int:
+def copy_held(source: int, path: Path, mode: int = 0o600) -> int:
     """Copy the open file *source*, which is closed, to *path*, as `create_held` opens it."""
     with open(source, "rb") as reader:
-        handle = create_held(path)
+        handle = create_held(path, mode)
         try:
             with open(handle, "wb", closefd=False) as writer:
                 shutil.copyfileobj(reader, writer, 256 * 1024)
@@ -94,9 +95,9 @@ def remove_abandoned(folder: Path) -> int:
 
 
 @contextmanager
-def _descriptor(path: Path, flags: int) -> Iterator[int]:
+def _descriptor(path: Path, flags: int, mode: int = 0o600) -> Iterator[int]:
     # O_NONBLOCK: a pipe that somebody put there must not hang who opens it.
-    handle = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    handle = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise StorageError(f"{path}: expected a regular file")
