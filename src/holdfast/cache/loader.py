@@ -104,7 +104,7 @@ class Loader:
         self._options = options
         self._counters = counters
         self._clock = clock
-        self._pause = pause
+        self.pause = pause
         self._tasks = tasks
         self._lock_ttl = math.ceil(options.load_timeout * 1000)
         self._leases = LoadLeases(driver, ttl=self._lock_ttl, tasks=tasks)
@@ -147,7 +147,7 @@ class Loader:
             if flight is not None and (ours or flight.began > began):
                 payload = await self._join(request.name, flight, until=flight.overdue)
             elif locked and self._clock() < overdue:
-                await self._pause(pause)
+                await self.pause(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache.driver import Swap
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 _OVERHEAD = 200  # bytes that Python takes for an entry beside its name and value, about
 _BATCH = 500
@@ -33,7 +34,7 @@ class MemoryCacheDriver:
     """
 
     name = "memory"
-    capabilities = frozenset({CacheCapability.ATOMIC_BATCHES})
+    capabilities = frozenset({CacheCapability.ATOMIC_BATCHES, CacheCapability.TOKEN_BUCKETS})
 
     def __init__(
         self,
@@ -138,6 +139,16 @@ class MemoryCacheDriver:
             self._put(name, b"%d" % total, end)
             self._make_room()
             return total
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take *count* tokens from the *bucket* under *name*; see `TokenDriver.take`."""
+        with self._mutex:
+            there, now = self._get(name), self._clock()
+            full_at, wait = bucket.take(float(there or 0), count, now)
+            if not wait:
+                self._put(name, repr(full_at).encode(), full_at)
+                self._make_room()
+            return wait
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         """Give what is there a new time to live; tell whether a value was there."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from holdfast.cache.monitor import CacheCounters
     from holdfast.cache.near.copies import NearCopies
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 _DIGITS = frozenset(b"-0123456789")
 
@@ -150,6 +151,10 @@ class NearDriver:
             return await self._remote.increment(name, by, ttl=ttl)
         finally:
             self._copies.drop((name,))
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take tokens in the store; buckets are never copied."""
+        return await self._remote.take(name, bucket, count)
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         """Give *name* a new time to live, and forget its copy."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache.driver import CacheDriver, Swap
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 T = TypeVar("T")
 
@@ -99,6 +100,10 @@ class FallbackDriver(StoreConnection):
     async def increment(self, name: str, by: int, *, ttl: int | None) -> int | None:
         """Add in the store. Raises UnavailableError while it is away."""
         return await self._strict(lambda: self._remote.increment(name, by, ttl=ttl))
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take tokens in the store. Raises UnavailableError while it is away."""
+        return await self._strict(lambda: self._remote.take(name, bucket, count))
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         """Give a new time to live in the store. Raises UnavailableError while it is away."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holdfast.cache.driver import NotAskedError
 from holdfast.cache.drivers.redis.client_tracking import track
-from holdfast.cache.drivers.redis.lanes import Lanes
+from holdfast.cache.drivers.redis.lanes import RedisLanes
 from holdfast.cache.drivers.redis.login import kill_clients, log_in
 from holdfast.errors import UnavailableError
 
@@ -126,7 +126,7 @@ class PrimaryConnector:
             self._beside.append(second)
             return second.connection
 
-        return Connected(Lanes(connection, open_second), client.run)
+        return Connected(RedisLanes(connection, open_second), client.run)
 
     @property
     def alive(self) -> bool:

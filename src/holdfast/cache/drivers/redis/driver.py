@@ -11,7 +11,7 @@ from holdfast.cache.driver import HEAD, LOAD_LOCK, NEAR, CacheCapability, Outcom
 from holdfast.cache.drivers.redis.connector import NOT_CONNECTED
 from holdfast.cache.drivers.redis.redis_connection import asked_before
 from holdfast.cache.drivers.redis.replies import is_foreign, is_unknown_script
-from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP
+from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP, TAKE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.cache.drivers.redis.replies import Reply
     from holdfast.cache.drivers.redis.scripts import Script
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 MARK_LIFE = 60_000  # milliseconds that a namespace stays marked as copied
 _CLOCKS_DIFFER = 1.01  # in rate, at most
@@ -55,7 +56,7 @@ class RedisDriver:
     @property
     def capabilities(self) -> frozenset[CacheCapability]:
         """Entries shared between processes; on one server batches in one step."""
-        shared = frozenset({CacheCapability.SHARED})
+        shared = frozenset({CacheCapability.SHARED, CacheCapability.TOKEN_BUCKETS})
         return shared | {CacheCapability.ATOMIC_BATCHES} if self._one_server else shared
 
     async def connect(self) -> str:
@@ -192,6 +193,12 @@ class RedisDriver:
                 return None
             raise
         return None if is_foreign(total) else int(cast("int | bytes", total))
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take *count* tokens from the *bucket* under *name*, by the server's clock."""
+        numbers = [repr(float(number)) for number in (bucket.rate, bucket.burst, count)]
+        wait = await self._run(TAKE, [self._prefix + name], tuple(numbers))
+        return float(cast("bytes", wait))
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         """Give the value under *name* a new time to live."""

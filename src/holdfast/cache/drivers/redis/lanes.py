@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.cache.drivers.redis.replies import Reply
 
 
-class Lanes:
+class RedisLanes:
     """Commands over *first*, and while that is busy over a connection that *open_second* makes."""
 
     one_server = True
