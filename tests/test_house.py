@@ -31,6 +31,7 @@ TWINS = {
     "Bucket",
     "Cache",
     "CachedRepository",
+    "HeldLock",
     "Migrations",
     "ObjectReader",
     "Outbox",

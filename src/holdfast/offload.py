@@ -11,10 +11,12 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from holdfast.blocking import run
 from holdfast.errors import LockTimeoutError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Sequence
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -41,6 +43,16 @@ class Offload(Protocol):
 
     def post(self, call: Callable[[], object]) -> None:
         """Run *call* after what was handed over before, without waiting; it must not raise."""
+        ...
+
+    async def all_of(
+        self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+    ) -> list[T]:
+        """Return the results of *calls* in order, at most *at_once* of them under way.
+
+        When one raises, no other is started, those under way are cancelled or awaited, and its
+        error is raised.
+        """
         ...
 
     def lock(self, timeout: float) -> Lock:
@@ -74,6 +86,12 @@ class Inline:
     def post(self, call: Callable[[], object]) -> None:
         """Call *call* here and now."""
         call()
+
+    async def all_of(
+        self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+    ) -> list[T]:
+        """Return the results of *calls*, each stepped to its end on one of *at_once* threads."""
+        return all_on_threads(calls, at_once=at_once)
 
     def lock(self, timeout: float) -> Lock:
         """Return a lock among threads."""
@@ -160,26 +178,24 @@ class TaskLock:
 class Threads:
     """Runs calls on *count* dedicated daemon threads, in the order in which they were handed over.
 
-    With one thread, calls never overlap: the thread can own what must not be shared.
+    With one thread, calls never overlap: the thread can own what must not be shared. Those that
+    *survive_forks* own nothing: the child of a fork gets threads of its own with its first call.
     """
 
-    def __init__(self, name: str, *, count: int = 1) -> None:
-        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._running = [threading.RLock() for _ in range(count)]
+    def __init__(self, name: str, *, count: int = 1, survive_forks: bool = False) -> None:
+        self._name = name
+        self._count = count
         self._closed = False
-        self._threads = [
-            threading.Thread(
-                target=self._work, args=(held,), name=f"holdfast-{name}-{number}", daemon=True
-            )
-            for number, held in enumerate(self._running)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._start()
+        if survive_forks:
+            after_fork(self._forget_threads)
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *call* returns, called on one of the threads."""
         if self._closed:
             raise RuntimeError("these threads are closed")
+        if not self._threads:
+            self._start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -196,7 +212,15 @@ class Threads:
 
     def post(self, call: Callable[[], object]) -> None:
         """Hand *call* over to a thread and return at once."""
+        if not self._threads:
+            self._start()
         self._calls.put(call)
+
+    async def all_of(
+        self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+    ) -> list[T]:
+        """Return the results of *calls*, each in a task, at most *at_once* of them."""
+        return await all_as_tasks(calls, at_once=at_once)
 
     def lock(self, timeout: float) -> Lock:
         """Return a lock among tasks of one event loop."""
@@ -229,11 +253,81 @@ class Threads:
         for lock in self._running:
             lock.release()
 
-    def _work(self, running: threading.RLock) -> None:
-        while (call := self._calls.get()) is not None:
+    def _start(self) -> None:
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._running = [threading.RLock() for _ in range(self._count)]
+        self._threads = [
+            threading.Thread(
+                target=self._work,
+                args=(self._calls, held),
+                name=f"holdfast-{self._name}-{number}",
+                daemon=True,
+            )
+            for number, held in enumerate(self._running)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _forget_threads(self) -> None:
+        """Be without threads: those of the parent are not in the child, nor is their queue."""
+        self._threads = []
+
+    @staticmethod
+    def _work(calls: SimpleQueue[Callable[[], object] | None], running: threading.RLock) -> None:
+        while (call := calls.get()) is not None:
             with running:
                 call()
             del call  # or the last result lives until the next call
+
+
+async def all_as_tasks(
+    calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+) -> list[T]:
+    """Return the results of *calls* in order, each in a task; see `Offload.all_of`."""
+    results: dict[int, T] = {}
+    waiting = iter(enumerate(calls))
+
+    async def work() -> None:
+        for position, call in waiting:
+            results[position] = await call()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(calls))):
+                group.create_task(work())
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [results[position] for position in range(len(calls))]
+
+
+def all_on_threads(
+    calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
+) -> list[T]:
+    """Return the results of *calls* in order, each stepped on a thread; see `Offload.all_of`."""
+    if len(calls) <= 1 or at_once == 1:
+        return [run(call()) for call in calls]
+    failed = threading.Event()
+
+    def one(call: Callable[[], Coroutine[object, None, T]]) -> T | None:
+        if failed.is_set():
+            return None
+        try:
+            return run(call())
+        except BaseException:
+            failed.set()
+            raise
+
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few programs need it
+
+    count = min(at_once, len(calls))
+    with ThreadPoolExecutor(count, thread_name_prefix="holdfast-transfer") as pool:
+        futures = [pool.submit(one, call) for call in calls]
+    # The first failure in order is the cause; the others stopped because of it.
+    for future in futures:
+        error = future.exception()
+        if error is not None:
+            raise error
+    return [future.result() for future in futures]  # type: ignore[misc]
 
 
 def _answer(

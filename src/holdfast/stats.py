@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
+from holdfast.forks import after_fork
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -59,8 +61,9 @@ class OperationRecorder:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
-        self._lock = threading.Lock()
         self._histograms: dict[str, _Histogram] = {}
+        self._renew_lock()
+        after_fork(self._renew_lock)
 
     async def timed(
         self, operation: str, call: Awaitable[T], size: Callable[[T], int] | None = None
@@ -83,6 +86,9 @@ class OperationRecorder:
             if histogram is None:
                 histogram = self._histograms[operation] = _Histogram()
             histogram.add(seconds, size, failed=failed)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def operations(self) -> dict[str, OperationStats]:
         """Return the figures so far, sorted by the operation's name."""

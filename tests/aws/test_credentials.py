@@ -44,8 +44,12 @@ def test_a_profile_is_read_from_either_file(tmp_path):
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
     }
-    assert from_files(environment) == Credentials("a", "b%c")
-    assert from_files({**environment, "AWS_PROFILE": "other"}) == Credentials("c", "d", "e")
+    found = from_files(environment)
+    assert found.is_same_key(Credentials("a", "b%c"))
+    assert found.expires is None
+    assert found.look_again is not None  # the file may be written again
+    other = from_files({**environment, "AWS_PROFILE": "other"})
+    assert other.is_same_key(Credentials("c", "d", "e"))
     assert from_files({**environment, "AWS_PROFILE": "none"}) is None
     with pytest.raises(ConfigurationError, match="half"):
         from_files({**environment, "AWS_PROFILE": "half"})
@@ -98,9 +102,9 @@ def test_what_only_botocores_chain_knows_comes_through_it(tmp_path, monkeypatch)
         "secret",
         "token",
     )
-    # The chain renews by itself, so it is asked again in a while.
-    assert found.expires is not None
-    assert found.expires < datetime.now(UTC) + timedelta(minutes=11)
+    # The chain renews by itself, so it is asked again in a while; that is not its end.
+    assert found.look_again < datetime.now(UTC) + timedelta(minutes=11)
+    assert found.expires == datetime.fromisoformat(ends)
 
 
 def test_a_profile_that_botocore_does_not_know_is_named(tmp_path, monkeypatch):
@@ -109,3 +113,48 @@ def test_a_profile_that_botocore_does_not_know_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(ConfigurationError, match="missing"):
         find_credentials(os.environ)()
+
+
+def test_a_source_is_looked_at_again_before_its_keys_end_and_may_fail_then():
+    now = [NOW]
+    answers = [
+        Credentials("first", "s", look_again=NOW + timedelta(minutes=10)),
+        ConfigurationError("the file is being written"),
+        Credentials("second", "s"),
+    ]
+
+    def provide():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    wallet = CredentialProvider(provide, lambda: now[0])
+
+    def held():
+        return run(wallet.current(Inline())).access_key
+
+    assert held() == "first"
+    now[0] += timedelta(minutes=9)
+    assert held() == "first"
+    now[0] += timedelta(minutes=2)
+    assert held() == "first"
+    assert held() == "first"
+    assert len(answers) == 1  # it failed once, and is left alone for a minute
+    now[0] += timedelta(minutes=2)
+    assert held() == "second"
+
+
+def test_keys_that_a_service_refused_are_asked_for_again_once_for_all():
+    now = [NOW]
+    answers = [Credentials("first", "s"), Credentials("second", "s"), Credentials("second", "s")]
+    wallet = CredentialProvider(lambda: answers.pop(0), lambda: now[0])
+    first = run(wallet.current(Inline()))
+    assert not run(wallet.replaced(Inline(), first, sure=False))  # it was asked just now
+    assert run(wallet.replaced(Inline(), first, sure=True))
+    assert run(wallet.replaced(Inline(), first, sure=True))  # another request did it already
+    second = run(wallet.current(Inline()))
+    assert second.access_key == "second"
+    now[0] += timedelta(minutes=2)
+    assert not run(wallet.replaced(Inline(), second, sure=False))
+    assert answers == []

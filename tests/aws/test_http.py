@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.aws.asyncio_network import AsyncioNetwork
 from holdfast.aws.client import HTTPClient
-from holdfast.aws.endpoint import HTTPEndpoint, endpoint_of, refuse_proxy, verified_tls
+from holdfast.aws.endpoint import HTTPEndpoint, endpoint_of, verified_tls
 from holdfast.aws.http import Deadline, HTTPRequest, Limits, ResponseParser
 from holdfast.aws.network import Network
 from holdfast.aws.socket_network import SocketNetwork
@@ -234,11 +234,3 @@ def test_any_bytes_are_an_answer_or_a_connection_error():
 def test_what_is_no_endpoint_is_refused(url):
     with pytest.raises(ConfigurationError):
         endpoint_of(url)
-
-
-def test_a_proxy_in_the_environment_is_refused_by_name(monkeypatch):
-    monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
-    monkeypatch.setenv("no_proxy", "inside.test")
-    refuse_proxy(endpoint_of("https://inside.test"))
-    with pytest.raises(ConfigurationError, match="NO_PROXY"):
-        refuse_proxy(endpoint_of("https://outside.test"))

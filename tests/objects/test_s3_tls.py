@@ -1,8 +1,6 @@
 """Over TLS: verified certificates, and nothing signed that the wire protects already."""
 
-import shutil
 import ssl
-import subprocess
 
 import pytest
 
@@ -11,24 +9,6 @@ from holdfast.objects import open_bucket, sync
 from objects.faulty_s3 import BUCKET, FaultyS3
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for localhost that nobody else has signed, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    made = folder / "certificate.pem"
-    command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(
-        [openssl, *command.split(), "-keyout", folder / "key.pem", "-out", made, *names],
-        check=True,
-        capture_output=True,
-    )
-    return made, folder / "key.pem"
 
 
 @pytest.fixture

@@ -7,11 +7,14 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
+from holdfast.aws.proxy import open_tunnel
+from holdfast.offload import all_as_tasks
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.aws.endpoint import HTTPEndpoint
+    from holdfast.aws.endpoint import HTTPEndpoint, HTTPProxy
 
 T = TypeVar("T")
 
@@ -147,6 +150,18 @@ class AsyncioConnection(asyncio.BufferedProtocol):
             self._transport.abort()
             self._transport = None
 
+    def abandon(self) -> None:
+        """Let go without touching the transport: its loop, and what it polls with, are shared."""
+        self._ended = True
+        self._transport = None
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Go on over TLS, as *host*. Raises OSError."""
+        assert self._transport is not None
+        secured = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
+        assert isinstance(secured, asyncio.Transport)
+        self.connection_made(secured)
+
     async def _woken(self, waiter: asyncio.Future[bool], seconds: float, why: str) -> None:
         """Wait for *waiter*. One timer serves all waits: most end long before it would ring."""
         self._waiter = waiter
@@ -204,10 +219,14 @@ class AsyncioNetwork:
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
 
-    async def connect(self, endpoint: HTTPEndpoint, seconds: float) -> AsyncioConnection:
+    async def connect(
+        self, endpoint: HTTPEndpoint, seconds: float, proxy: HTTPProxy | None = None
+    ) -> AsyncioConnection:
         """Return a connection, with verified TLS if secure. Raises OSError, TimeoutError."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(seconds):
+            if proxy is not None:
+                return await self._through(proxy, endpoint, seconds)
             _, connection = await loop.create_connection(
                 lambda: AsyncioConnection(loop),
                 endpoint.host,
@@ -215,6 +234,30 @@ class AsyncioNetwork:
                 ssl=self._tls() if endpoint.secure else None,
             )
         return connection
+
+    async def _through(
+        self, proxy: HTTPProxy, endpoint: HTTPEndpoint, seconds: float
+    ) -> AsyncioConnection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: AsyncioConnection(loop), proxy.host, proxy.port
+        )
+        if endpoint.secure:
+            try:
+                await open_tunnel(connection, endpoint, proxy, seconds)
+                await connection.start_tls(self._tls(), endpoint.host)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def home(self) -> object:
+        """Return the running event loop."""
+        return asyncio.get_running_loop()
+
+    def is_open(self, home: object) -> bool:
+        """Return whether the loop *home* is open."""
+        return isinstance(home, asyncio.AbstractEventLoop) and not home.is_closed()
 
     def semaphore(self, places: int) -> TaskSemaphore:
         """Return a new semaphore that lets *places* callers through."""
@@ -228,20 +271,7 @@ class AsyncioNetwork:
         self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
     ) -> list[T]:
         """Return the results of *calls* in order, at most *at_once* of them under way."""
-        results: dict[int, T] = {}
-        waiting = iter(enumerate(calls))
-
-        async def work() -> None:
-            for position, call in waiting:
-                results[position] = await call()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(calls))):
-                    group.create_task(work())
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [results[position] for position in range(len(calls))]
+        return await all_as_tasks(calls, at_once=at_once)
 
     async def shielded(self, call: Coroutine[object, None, T]) -> T:
         """Return what *call* returns; it runs to its end also when the caller is cancelled."""

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.aws.profile import read_file
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+_LOOK_AGAIN = timedelta(minutes=10)
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One access key; its secrets are not shown. *expires* is an aware time, None for never."""
+    """One access key; its secrets are not shown.
+
+    *expires*: the aware time at which it ends, None for never. *look_again*: the aware time at
+    which its source is asked again, though it holds on; None for not before it expires.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
     expires: datetime | None = None
+    look_again: datetime | None = None
 
     def __post_init__(self) -> None:
         for name, text in (
@@ -30,8 +38,17 @@ class Credentials:
         ):
             if not text or not text.isascii() or not text.isprintable() or " " in text:
                 raise ConfigurationError(f"the {name} must be printable ASCII without spaces")
-        if self.expires is not None and self.expires.tzinfo is None:
-            raise ConfigurationError("the credentials' expiry must be an aware time")
+        for moment in (self.expires, self.look_again):
+            if moment is not None and moment.tzinfo is None:
+                raise ConfigurationError("the times of credentials must be aware")
+
+    def is_same_key(self, other: Credentials) -> bool:
+        """Return whether a service could not tell *other* from these."""
+        return (self.access_key, self.secret_key, self.session_token) == (
+            other.access_key,
+            other.secret_key,
+            other.session_token,
+        )
 
 
 def static(access_key: str, secret_key: str, session_token: str | None = None) -> Credentials:
@@ -86,26 +103,18 @@ def from_files(environment: Mapping[str, str]) -> Credentials | None:
             profile if profile == "default" else f"profile {profile}",
         ),
     )
-    import configparser  # noqa: PLC0415 - few programs keep their keys in files
-
     for name, section in places:
-        path = Path(name).expanduser()
-        parser = configparser.RawConfigParser(default_section="\0")
-        try:
-            parser.read_string(path.read_text("utf-8"), str(path))
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError, configparser.Error) as error:
-            raise ConfigurationError(f"{path} can't be read: {error}") from None
-        if not parser.has_section(section):
+        parser = read_file(name)
+        if parser is None or not parser.has_section(section):
             continue
         values = parser[section]
         access = values.get("aws_access_key_id", "")
         secret = values.get("aws_secret_access_key", "")
         if bool(access) != bool(secret):
-            raise ConfigurationError(f"{path}: [{section}] holds half of an access key")
+            raise ConfigurationError(f"{name}: [{section}] holds half of an access key")
         if access:
-            return Credentials(access, secret, values.get("aws_session_token") or None)
+            token = values.get("aws_session_token") or None
+            return Credentials(access, secret, token, look_again=_soon())  # it may be rotated
     return None
 
 
@@ -129,7 +138,16 @@ def _from_botocore(profile: str | None) -> Credentials:
             "no AWS credentials: neither AWS_ACCESS_KEY_ID nor a key in the shared files, "
             "and botocore's chain finds none"
         )
-    # Chains renew by themselves: ask again in a while, long before any of theirs ends.
-    renewed = getattr(held, "refresh_needed", None)
-    ends = None if renewed is None else datetime.now(UTC) + timedelta(minutes=10)
-    return Credentials(frozen.access_key, frozen.secret_key, frozen.token, ends)
+    ends = getattr(held, "_expiry_time", None)  # botocore tells it nowhere else
+    renews = hasattr(held, "refresh_needed")
+    return Credentials(
+        frozen.access_key,
+        frozen.secret_key,
+        frozen.token,
+        ends if isinstance(ends, datetime) and ends.tzinfo is not None else None,
+        look_again=_soon() if renews else None,
+    )
+
+
+def _soon() -> datetime:
+    return datetime.now(UTC) + _LOOK_AGAIN

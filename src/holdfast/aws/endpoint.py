@@ -1,8 +1,8 @@
-"""Endpoints: where requests go, and the TLS that verifies them."""
+"""Endpoints and proxies: where requests go, and the TLS that verifies them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,6 +27,19 @@ class HTTPEndpoint:
         """The value of the header ``Host``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPProxy:
+    """Where a proxy listens, and what it is told of who asks; that is not shown."""
+
+    host: str
+    port: int
+    authorization: str | None = field(default=None, repr=False)
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that are for the proxy alone."""
+        return {} if self.authorization is None else {"proxy-authorization": self.authorization}
 
 
 def endpoint_of(url: str) -> HTTPEndpoint:
@@ -55,22 +68,6 @@ def endpoint_of(url: str) -> HTTPEndpoint:
         )
     secure = parts.scheme == "https"
     return HTTPEndpoint(secure, parts.hostname, port or (443 if secure else 80))
-
-
-def refuse_proxy(endpoint: HTTPEndpoint) -> None:
-    """Raise ConfigurationError when the environment sends *endpoint* through a proxy.
-
-    Holdfast speaks to servers directly; passing a proxy silently would be a surprise.
-    """
-    from urllib import request  # noqa: PLC0415 - it loads http.client and ssl
-
-    proxies = request.getproxies_environment()
-    proxy = proxies.get("https" if endpoint.secure else "http") or proxies.get("all")
-    if proxy and not request.proxy_bypass(endpoint.host):
-        raise ConfigurationError(
-            f"the environment names a proxy for {endpoint.host}, and Holdfast goes through none; "
-            f"add {endpoint.host} to NO_PROXY"
-        )
 
 
 @cache

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import httptools
 
+from holdfast.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _LONGEST_HEAD = 64 * 1024
 _WORTH_ASKING = 1024 * 1024  # bodies from here on are sent only when the server wants them
 _LONGEST_CONTINUE = 1.0
+_LEAST_RATE = 16 * 1024  # bytes a second: what moves slower makes no progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,9 @@ class Limits:
     """Seconds and counts that bound what one call may take.
 
     *connect*: until a connection is open. *read*: until the next bytes come or go. *total*: for
-    one request with all its retries. *attempts*: how often one request is sent at most.
-    *connections*: how many are open at once. *idle*: how long one is kept for the next request.
+    one request with all its retries, and for the body of its response, in which less than 16 KiB a
+    second moves. *attempts*: how often one request is sent at most. *connections*: how many are
+    open at once. *idle*: how long one is kept for the next request.
     """
 
     connect: float = 5.0
@@ -37,8 +41,16 @@ class Limits:
     idle: float = 15.0
 
 
+class SlowPeerError(TimeoutError):
+    """What comes is less than 16 KiB a second, for longer than the limit *total*."""
+
+
 class Deadline:
-    """The end of the time that one request may take, with all its retries."""
+    """The end of the time that one request may take, with all its retries.
+
+    Bytes that move earn time, as much as they take at 16 KiB a second; so what moves steadily is
+    never cut off, and what drips is.
+    """
 
     __slots__ = ("_clock", "_ends", "_limits")
 
@@ -46,6 +58,11 @@ class Deadline:
         self._limits = limits
         self._clock = clock
         self._ends = clock() + limits.total
+
+    def moved(self, count: int) -> None:
+        """Earn time for *count* bytes; never is more left than at the beginning."""
+        latest = self._clock() + self._limits.total
+        self._ends = min(self._ends + count / _LEAST_RATE, latest)
 
     @property
     def left(self) -> float:
@@ -65,6 +82,38 @@ class Deadline:
         if left <= 0:
             raise TimeoutError(f"it took longer than {self._limits.total} s")
         return min(seconds, left)
+
+
+class Patience:
+    """The seconds that may still be waited for the body of one response.
+
+    Only waiting counts, not what the reader does in between, and bytes that come earn time.
+    """
+
+    __slots__ = ("_clock", "_left", "_limits")
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._left = limits.total
+
+    async def wait(self, connection: NetworkConnection, parser: ResponseParser) -> int:
+        """Take in what comes next; return how many bytes. Raises OSError, SlowPeerError."""
+        limits, before = self._limits, parser.received
+        if self._left <= 0:
+            raise SlowPeerError(f"less than {_LEAST_RATE} bytes a second came for {limits.total} s")
+        began = self._clock()
+        try:
+            await more(connection, parser, min(limits.read, self._left))
+        except TimeoutError:
+            if self._left >= limits.read:
+                raise
+            self._left = 0
+            return 0
+        count = parser.received - before
+        took = self._clock() - began
+        self._left = min(self._left - took + count / _LEAST_RATE, limits.total)
+        return count
 
 
 class RequestBody(Protocol):
@@ -107,6 +156,7 @@ class ResponseParser:
     keep_alive: bool = False
     surplus: bool = False
     received: int = 0
+    empty: int = 0
     _pieces: deque[bytes] = field(default_factory=deque)
     _interim: bool = False
     _parser: httptools.HttpResponseParser = field(init=False)
@@ -117,6 +167,7 @@ class ResponseParser:
     def feed(self, data: bytes) -> None:
         """Take in *data*. Raises ConnectionError for what is not an HTTP/1.1 response."""
         self.received += len(data)
+        pieces = len(self._pieces)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -128,6 +179,10 @@ class ResponseParser:
             raise ConnectionError(f"what came is not an HTTP response: {error}") from None
         if not self.has_head and self.received > _LONGEST_HEAD:
             raise ConnectionError(f"the response's headers exceed {_LONGEST_HEAD} bytes")
+        if self.has_head and not self.done and len(self._pieces) == pieces:
+            self.empty += len(data)
+            if self.empty > _LONGEST_HEAD:
+                raise ConnectionError("the response goes on for ever without a byte of its body")
 
     def end(self) -> None:
         """Take in the end of the stream. Raises ConnectionError when it comes too early."""
@@ -189,8 +244,15 @@ class ResponseParser:
             self.done = True
 
 
+@dataclass(slots=True)
+class Traffic:
+    """The bytes of bodies that moved over all connections of a client."""
+
+    count: int = 0
+
+
 async def exchange(
-    connection: NetworkConnection, request: HTTPRequest, deadline: Deadline
+    connection: NetworkConnection, request: HTTPRequest, deadline: Deadline, traffic: Traffic
 ) -> tuple[ResponseParser, bool]:
     """Send *request*; return its response once its head is there, and whether all was sent.
 
@@ -199,7 +261,7 @@ async def exchange(
     """
     parser = ResponseParser(bodiless=request.method == "HEAD")
     try:
-        whole = await _send(connection, request, parser, deadline)
+        whole = await _send(connection, request, parser, deadline, traffic)
     except TimeoutError:
         raise
     except OSError:
@@ -230,7 +292,11 @@ async def _head(connection: NetworkConnection, parser: ResponseParser, deadline:
 
 
 async def _send(
-    connection: NetworkConnection, request: HTTPRequest, parser: ResponseParser, deadline: Deadline
+    connection: NetworkConnection,
+    request: HTTPRequest,
+    parser: ResponseParser,
+    deadline: Deadline,
+    traffic: Traffic,
 ) -> bool:
     head = _encoded(request)
     body = request.body
@@ -255,9 +321,12 @@ async def _send(
                     return False
             sent += len(window)
             await connection.send(window, deadline.read())
+            deadline.moved(len(window))
+            traffic.count += len(window)
     finally:
         await windows.aclose()
-    assert sent == body.size, "a body yields exactly its size"
+    if sent != body.size:  # the server would take the next request for the rest of this one
+        raise RuntimeError(f"a body of {body.size} bytes yielded {sent}")
     return True
 
 
@@ -270,5 +339,11 @@ def _encoded(request: HTTPRequest) -> bytes:
     lines = [f"{request.method} {request.target} HTTP/1.1\r\n"]
     lines += [f"{name}: {text}\r\n" for name, text in request.headers.items()]
     text = "".join(lines)
-    assert text.count("\r") == text.count("\n") == len(lines), "a header holds no line break"
+    if not text.count("\r") == text.count("\n") == len(lines) or "\0" in text:
+        name = next((name for name, text in request.headers.items() if _breaks(text)), "target")
+        raise InvalidValueError("request", name, "it holds a line break or NUL")
     return text.encode() + b"\r\n"
+
+
+def _breaks(text: str) -> bool:
+    return any(letter in text for letter in "\r\n\0")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.aws.endpoint import HTTPEndpoint
+    from holdfast.aws.endpoint import HTTPEndpoint, HTTPProxy
 
 T = TypeVar("T")
 
@@ -43,6 +43,10 @@ class NetworkConnection(Protocol):
         """Drop the connection at once. Idempotent."""
         ...
 
+    def abandon(self) -> None:
+        """Let go of it in the child of a fork; the parent, whose it is, notices nothing."""
+        ...
+
 
 class Semaphore(Protocol):
     """Lets a limited number of callers through at a time."""
@@ -59,11 +63,22 @@ class Semaphore(Protocol):
 class Network(Protocol):
     """How connections are made, and how callers wait."""
 
-    async def connect(self, endpoint: HTTPEndpoint, seconds: float) -> NetworkConnection:
+    async def connect(
+        self, endpoint: HTTPEndpoint, seconds: float, proxy: HTTPProxy | None = None
+    ) -> NetworkConnection:
         """Return a connection, over TLS with the certificate verified where *endpoint* is secure.
 
-        Raises OSError and TimeoutError.
+        Through *proxy* where there is one: by CONNECT to a secure endpoint, else the requests name
+        the endpoint. Raises OSError and TimeoutError.
         """
+        ...
+
+    def home(self) -> object:
+        """Return whose the connections made now are: the running loop's, None for blocking ones."""
+        ...
+
+    def is_open(self, home: object) -> bool:
+        """Return whether connections of *home* can be used still."""
         ...
 
     def semaphore(self, places: int) -> Semaphore:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from holdfast.clock import utc_now
+from holdfast.forks import after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
 
 
 class RetryBudget:
@@ -17,9 +27,13 @@ class RetryBudget:
     """
 
     def __init__(self, tokens: float = 100, cost: float = 5) -> None:
-        self._lock = threading.Lock()
         self.most = self.tokens = tokens
         self._cost = cost
+        self._renew_lock()
+        after_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def spend(self) -> bool:
         """Take the tokens of one retry; return whether there were enough."""
@@ -44,11 +58,22 @@ def backoff(attempt: int, retry_after: float | None) -> float:
     return max(spread, retry_after or 0.0)
 
 
-def retry_after(value: str | None, longest: float) -> float | None:
-    """Return the seconds in a ``Retry-After`` header, *longest* at most.
+def retry_after(
+    value: str | None, longest: float, now: Callable[[], datetime] = utc_now
+) -> float | None:
+    """Return the seconds in a ``Retry-After`` header, or until the date in it, *longest* at most.
 
-    None for a date, nonsense or no header.
+    None for nonsense or no header.
     """
-    if value is None or not value.isascii() or not value.isdigit():
+    if value is None or not value.isascii():
         return None
-    return min(float(value), longest)
+    if value.isdigit():
+        return min(float(value), longest)
+    try:
+        moment = parsedate_to_datetime(value)
+        if moment.tzinfo is None:  # as RFC 5322 says of -0000
+            moment = moment.replace(tzinfo=UTC)
+        left = (moment - now()).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(left, 0.0), longest)

@@ -7,15 +7,15 @@ import socket
 import ssl
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.blocking import run
+from holdfast.aws.proxy import open_tunnel
+from holdfast.offload import all_on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.aws.endpoint import HTTPEndpoint
+    from holdfast.aws.endpoint import HTTPEndpoint, HTTPProxy
 
 T = TypeVar("T")
 
@@ -63,6 +63,10 @@ class SocketConnection:
         """Drop the connection at once. Idempotent."""
         self._socket.close()
 
+    def abandon(self) -> None:
+        """Close the child's descriptor alone: nothing is said to the other side."""
+        self._socket.close()
+
     def _has_come(self) -> bool:
         """Take what is there without waiting: in TLS, what can be read may be no data at all."""
         if self._ahead is None and self._readable(0):
@@ -105,17 +109,31 @@ class SocketNetwork:
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
 
-    async def connect(self, endpoint: HTTPEndpoint, seconds: float) -> SocketConnection:
+    async def connect(
+        self, endpoint: HTTPEndpoint, seconds: float, proxy: HTTPProxy | None = None
+    ) -> SocketConnection:
         """Return a connection, with verified TLS if secure. Raises OSError, TimeoutError."""
-        connected = socket.create_connection((endpoint.host, endpoint.port), timeout=seconds)
+        place = (endpoint.host, endpoint.port) if proxy is None else (proxy.host, proxy.port)
+        connected = socket.create_connection(place, timeout=seconds)
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if proxy is not None and endpoint.secure:
+                await open_tunnel(SocketConnection(connected), endpoint, proxy, seconds)
+                connected.settimeout(seconds)
             if endpoint.secure:
                 connected = self._tls().wrap_socket(connected, server_hostname=endpoint.host)
             return SocketConnection(connected)
         except BaseException:
             connected.close()
             raise
+
+    def home(self) -> object:
+        """Return None: any thread may use a connection."""
+        return None
+
+    def is_open(self, home: object) -> bool:  # noqa: ARG002 - all have one home
+        """Return True."""
+        return True
 
     def semaphore(self, places: int) -> ThreadSemaphore:
         """Return a new semaphore that lets *places* callers through."""
@@ -129,27 +147,7 @@ class SocketNetwork:
         self, calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
     ) -> list[T]:
         """Return the results of *calls* in order, at most *at_once* of them under way."""
-        if len(calls) <= 1 or at_once == 1:
-            return [run(call()) for call in calls]
-        failed = threading.Event()
-
-        def one(call: Callable[[], Coroutine[object, None, T]]) -> T | None:
-            if failed.is_set():
-                return None
-            try:
-                return run(call())
-            except BaseException:
-                failed.set()
-                raise
-
-        with ThreadPoolExecutor(at_once, thread_name_prefix="holdfast-transfer") as pool:
-            futures = [pool.submit(one, call) for call in calls]
-        # The first failure in order is the cause; the others stopped because of it.
-        for future in futures:
-            error = future.exception()
-            if error is not None:
-                raise error
-        return [future.result() for future in futures]  # type: ignore[misc]
+        return all_on_threads(calls, at_once=at_once)
 
     async def shielded(self, call: Coroutine[object, None, T]) -> T:
         """Return what *call* returns; it runs to its end also when the caller is cancelled."""

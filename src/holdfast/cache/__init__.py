@@ -6,6 +6,7 @@ from holdfast.late_import import late_names
 
 if TYPE_CHECKING:
     from holdfast.cache.cache import Cache
+    from holdfast.cache.cache_lock import HeldLock
     from holdfast.cache.cached_metadata import CachedMetadata
     from holdfast.cache.cached_repository import CachedRepository
     from holdfast.cache.connect import open_cache
@@ -18,6 +19,7 @@ else:
         __name__,
         {
             "holdfast.cache.cache": ("Cache",),
+            "holdfast.cache.cache_lock": ("HeldLock",),
             "holdfast.cache.cached_metadata": ("CachedMetadata",),
             "holdfast.cache.cached_repository": ("CachedRepository",),
             "holdfast.cache.connect": ("open_cache",),
@@ -36,6 +38,7 @@ __all__ = [
     "CacheOptions",
     "CachedMetadata",
     "CachedRepository",
+    "HeldLock",
     "Outbox",
     "Outcome",
     "exposition",

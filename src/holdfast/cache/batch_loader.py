@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache.codec import Codec
     from holdfast.cache.driver import CacheDriver
+    from holdfast.cache.load_leases import LoadLeases
     from holdfast.cache.monitor import CacheCounters
     from holdfast.cache.options import CacheOptions
 
@@ -48,6 +49,7 @@ class BatchLoader:
     driver: CacheDriver
     options: CacheOptions
     counters: CacheCounters
+    leases: LoadLeases
     clock: Callable[[], float]
 
     async def find_or_load(self, batch: BatchRequest[T]) -> dict[str, T | None]:
@@ -76,11 +78,13 @@ class BatchLoader:
     async def _load(
         self, batch: BatchRequest[T], missing: Mapping[str, bytes | None]
     ) -> dict[str, T | None]:
-        tags, fence = await self._lock(batch, missing)
+        tags, fence, lock = await self._lock(batch, missing)
+        locked = [batch.names[key] for key in missing] if lock else []
         self.counters.loads += 1
         start = self.clock()
         try:
-            values = await call_async(batch.load, tuple(missing))
+            async with self.leases.kept(locked, lock, fence):
+                values = await call_async(batch.load, tuple(missing))
             check_mapping("load", values)
             given = {key: values[key] for key in missing if key in values}
             payloads = {key: batch.codec.encode(key, value) for key, value in given.items()}
@@ -106,10 +110,10 @@ class BatchLoader:
 
     async def _lock(
         self, batch: BatchRequest[T], missing: Mapping[str, bytes | None]
-    ) -> tuple[dict[str, bytes], bytes]:
+    ) -> tuple[dict[str, bytes], bytes, bytes]:
         """Put a load lock in place of every missing name that nobody is loading.
 
-        Returns the versions of the tags, and the lock's fence.
+        Returns the versions of the tags, the lock's fence, and the lock, empty when there is none.
         """
         nowhere = fence = envelope.new_version()
         try:
@@ -125,11 +129,11 @@ class BatchLoader:
         except StorageError as error:
             _log.warning("%d keys are loaded without a load lock: %s", len(missing), error)
             await self._give_back(batch, missing, fence)
-            return {}, nowhere  # so nothing is stored over it
+            return {}, nowhere, b""  # so nothing is stored over it
         except BaseException:
             await self._give_back(batch, missing, fence)
             raise
-        return tags, fence
+        return tags, fence, lock
 
     async def _store(self, swaps: Sequence[Swap], life: int | None) -> int:
         """Store over the load locks that are still there; return how many were."""

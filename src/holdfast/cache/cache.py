@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast, overload
 
 from holdfast.cache import envelope, tag_validation
 from holdfast.cache.batch_loader import BatchRequest
+from holdfast.cache.cached_function import call_keys, result_type
 from holdfast.cache.codec import Unreadable, codec_of
-from holdfast.cache.driver import Outcome, swap_one
+from holdfast.cache.coordination import Coordination
+from holdfast.cache.driver import CacheCapability, Outcome, swap_one
 from holdfast.cache.entry_name import (
     KEYS,
+    TTL,
     entry_tags,
     milliseconds,
     name_of,
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from holdfast.cache.codec import Codec
-    from holdfast.cache.driver import CacheCapability, CacheDriver
+    from holdfast.cache.driver import CacheDriver
     from holdfast.cache.loader import Loader
     from holdfast.cache.monitor import CacheMonitor
     from holdfast.health import Health
@@ -36,14 +40,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 D = TypeVar("D")
 U = TypeVar("U")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class Cache(Generic[T]):
+class Cache(Coordination, Generic[T]):
     """Values under keys, for a time: `async with open_cache(url) as cache`.
 
     Values are what msgspec (or pydantic) can encode, and come back as copies of the type that the
     cache is for; a stored value that is not of that type is a miss. A cached None is a hit. Times
-    to live are in seconds; None is forever. Safe to use from many tasks at once.
+    to live are in seconds, or a timedelta; None is forever. Safe to use from many tasks at once.
 
     While a store is away, reads are answered from this process alone, writes and invalidations
     answer PENDING, and what must be true for everybody raises UnavailableError.
@@ -58,7 +64,7 @@ class Cache(Generic[T]):
         *,
         namespace: str,
     ) -> None:
-        self._driver = driver
+        super().__init__(driver, loader.pause)
         self._loader = loader
         self._monitor = monitor
         self._counters = monitor.counters
@@ -142,7 +148,7 @@ class Cache(Generic[T]):
         return found
 
     async def set(
-        self, key: str, value: T, *, ttl: float | None = None, tags: Iterable[str] = ()
+        self, key: str, value: T, *, ttl: TTL | None = None, tags: Iterable[str] = ()
     ) -> Outcome:
         """Store *value*; invalidating any of *tags* removes it.
 
@@ -157,7 +163,7 @@ class Cache(Generic[T]):
         return await self._driver.set_many(((name, content),), ttl=life)
 
     async def set_many(
-        self, values: Mapping[str, T], *, ttl: float | None = None, tags: Iterable[str] = ()
+        self, values: Mapping[str, T], *, ttl: TTL | None = None, tags: Iterable[str] = ()
     ) -> Outcome:
         """Store all of *values* in one step, in a Redis Cluster one for each node; see `set`."""
         life, names = milliseconds("ttl", ttl), entry_tags(tags)
@@ -172,7 +178,7 @@ class Cache(Generic[T]):
             items = [(name, envelope.sealed(content, header)) for name, content in items]
         return await self._driver.set_many(items, ttl=life)
 
-    async def add(self, key: str, value: T, *, ttl: float | None = None) -> bool:
+    async def add(self, key: str, value: T, *, ttl: TTL | None = None) -> bool:
         """Store *value* unless *key* has one; tell whether it was stored.
 
         Of any number who do this at once, in any number of processes, one is told True. Raises
@@ -193,7 +199,7 @@ class Cache(Generic[T]):
         """Remove *key*: `invalidate` of one key."""
         return await self._driver.delete_many((name_of(key),))
 
-    async def increment(self, key: str, by: int = 1, *, ttl: float | None = None) -> int:
+    async def increment(self, key: str, by: int = 1, *, ttl: TTL | None = None) -> int:
         """Add *by* to the whole number under *key*, 0 when there is none, and return the sum.
 
         A new number lives *ttl*; one that is there keeps its own time. Raises InvalidValueError
@@ -219,7 +225,7 @@ class Cache(Generic[T]):
             raise InvalidValueError("cache", repr(key), str(error)) from None
         return total
 
-    async def expire(self, key: str, ttl: float | None) -> bool:
+    async def expire(self, key: str, ttl: TTL | None) -> bool:
         """Give *key* a new time to live; tell whether there was such a key.
 
         Raises UnavailableError while the store is away.
@@ -273,8 +279,8 @@ class Cache(Generic[T]):
         key: str,
         load: Callable[[], Awaitable[T]],
         *,
-        ttl: float | None = None,
-        stale: float = 0.0,
+        ttl: TTL | None = None,
+        stale: TTL = 0.0,
         tags: Iterable[str] = (),
     ) -> T:
         """Return the value of *key*; when there is none, what *load* returns, stored for *ttl*.
@@ -304,7 +310,7 @@ class Cache(Generic[T]):
         keys: Iterable[str],
         load: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]],
         *,
-        ttl: float | None = None,
+        ttl: TTL | None = None,
         tags: Iterable[str] = (),
     ) -> dict[str, T | None]:
         """Return the values of *keys*; *load* is given those that have none, and gives theirs.
@@ -323,6 +329,44 @@ class Cache(Generic[T]):
             tags=entry_tags(tags),
         )
         return await self._loader.batches.find_or_load(batch)
+
+    def cached(
+        self,
+        *,
+        ttl: TTL | None = None,
+        stale: TTL = 0.0,
+        tags: Iterable[str] = (),
+        key: Callable[P, str] | None = None,
+    ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+        """Return a decorator that caches what an async function returns, as `get_or_set` does.
+
+        The key is the function's name and its arguments, or what *key* returns for these. Values
+        are of the type that the function is annotated to return. Raises InvalidValueError for
+        options that no entry can have, when it decorates; a call does for arguments that make no
+        key.
+        """
+        names = tuple(tags)
+
+        def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+            keys = call_keys(function, key)
+            cache = self.typed(result_type(function))
+
+            @functools.wraps(function)
+            async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+                found = await cache.get_or_set(
+                    keys.key(*args, **kwargs),
+                    lambda: function(*args, **kwargs),
+                    ttl=ttl,
+                    stale=stale,
+                    tags=names,
+                )
+                return cast("R", found)
+
+            return call
+
+        entry_tags(names)
+        milliseconds("ttl", ttl)
+        return decorate
 
     async def _is_there(self, name: str) -> bool:
         found = await self._driver.get_many((name,))

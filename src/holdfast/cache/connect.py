@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import time
 from contextlib import asynccontextmanager
@@ -17,9 +18,11 @@ from holdfast.cache.loader import Loader
 from holdfast.cache.monitor import CacheCounters, LocalMonitor
 from holdfast.cache.outage.driver import FallbackDriver
 from holdfast.cache.outage.reconnect import FIRST_PAUSE, LONGEST_PAUSE
+from holdfast.cache.outage.store_connection import OutageHooks
 from holdfast.clock import sleep_thread, utc_now
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.extras import needs_extra
+from holdfast.offload import TaskLock, ThreadLock
 from holdfast.opening import Opening
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from holdfast.cache.driver import CacheDriver
     from holdfast.cache.monitor import CacheMonitor
     from holdfast.cache.options import CacheOptions
+    from holdfast.offload import Lock
 
 _log = logging.getLogger("holdfast.cache")
 
@@ -59,7 +63,7 @@ async def _opened(url: CacheURL) -> AsyncIterator[Cache[object]]:
             yield cache
         return
     lost = asyncio.Event()
-    driver = fallback_driver(url, blocking=False, on_loss=lost.set, due=lambda: False)
+    driver = fallback_driver(url, blocking=False, on_loss=lost.set, due=_due_in_child())
     try:
         if not await driver.recover():
             lost.set()
@@ -152,4 +156,27 @@ def fallback_driver(
     counters = CacheCounters()
     pause = sleep_thread if blocking else asyncio.sleep
     remote = redis_driver(url, counters, blocking=blocking, pause=pause)
-    return FallbackDriver(remote, url.options, counters, now=utc_now, on_loss=on_loss, due=due)
+    longest = 10 * url.options.timeout  # what connecting again may take, about
+
+    def lock() -> Lock:
+        return ThreadLock(longest) if blocking else TaskLock(longest)
+
+    hooks = OutageHooks(now=utc_now, on_loss=on_loss, due=due, lock=lock)
+    return FallbackDriver(remote, url.options, counters, hooks)
+
+
+def _due_in_child() -> Callable[[], bool]:
+    """Return what tells the child of a fork to try a store that is away, once a second.
+
+    The task that does it is the parent's alone.
+    """
+    process, earliest = os.getpid(), 0.0
+
+    def due() -> bool:
+        nonlocal earliest
+        if os.getpid() == process or time.monotonic() < earliest:
+            return False
+        earliest = time.monotonic() + LONGEST_PAUSE
+        return True
+
+    return due

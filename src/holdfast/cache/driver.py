@@ -1,8 +1,9 @@
 """The contract that a backend of caches implements, and the values that cross it.
 
 The cache checks names and values, and decides what stored bytes mean; a driver stores bytes under
-names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being refreshed; `life` and
-`near` are the namespace's own.
+names. Names are `k:` and a key, `t:` and a tag, `r:` and a key that is being refreshed, `l:`, `f:`
+and `b:` with the name of a lock, its fencing number and a token bucket; `life` and `near` are the
+namespace's own.
 
 Every backend has the eight methods of `CacheDriver`. What only some can do is a small protocol of
 its own, and a `CacheCapability` names it.
@@ -13,10 +14,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from holdfast.errors import UnavailableError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 LOAD_LOCK = b"\xc1L"
 """What stands under a name while its value is loaded starts with this; it is not a value."""
@@ -34,12 +38,13 @@ class CacheCapability(StrEnum):
     SHARED: entries live in a server that several processes use and that can go away
     (`SharedDriver`). ATOMIC_BATCHES: `set_many` and `delete_many` of names are one step for all.
     NEAR_COPIES: the server tells of changes, so that processes may keep copies
-    (`TrackingDriver`).
+    (`TrackingDriver`). TOKEN_BUCKETS: tokens are taken in one step (`TokenDriver`).
     """
 
     SHARED = "entries shared between processes"
     ATOMIC_BATCHES = "batches in one step"
     NEAR_COPIES = "near copies"
+    TOKEN_BUCKETS = "token buckets"  # noqa: S105 - no password
 
 
 class Outcome(StrEnum):
@@ -51,6 +56,10 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"
     PENDING = "pending"
+
+
+class NotAskedError(UnavailableError):
+    """The connection was closed while nothing was under way on it: the store was asked nothing."""
 
 
 def closed() -> RuntimeError:
@@ -136,7 +145,19 @@ class CacheDriver(Protocol):
         ...
 
 
-class SharedDriver(CacheDriver, Protocol):
+class TokenDriver(CacheDriver, Protocol):
+    """A driver that takes tokens from a bucket in one step: CacheCapability.TOKEN_BUCKETS."""
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take *count* tokens from the *bucket* under *name*.
+
+        Returns 0, or the seconds until there are as many; then nothing was taken. Raises
+        UnavailableError rather than answer for this process alone.
+        """
+        ...
+
+
+class SharedDriver(TokenDriver, Protocol):
     """A driver of a server that can go away: CacheCapability.SHARED."""
 
     async def connect(self) -> str:
@@ -160,6 +181,13 @@ class SharedDriver(CacheDriver, Protocol):
 
     async def close(self) -> None:
         """Let go of the connections. Idempotent."""
+        ...
+
+    def abandon(self) -> None:
+        """Be without connections in the child of a fork: those there are are the parent's.
+
+        Nothing is said on them, and `connect` does not end them on the server. No I/O.
+        """
         ...
 
 

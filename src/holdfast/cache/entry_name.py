@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from datetime import timedelta
 
 from holdfast.errors import InvalidValueError
+
+TTL = float | timedelta
+"""A time to live: seconds, or a timedelta."""
 
 KEYS = "k:"
 LONGEST_KEY = 1024
@@ -21,6 +25,11 @@ def name_of(key: str) -> str:
     if not key.isascii() or not 0 < len(key) <= LONGEST_KEY:
         _check_text("key", key, LONGEST_KEY)
     return KEYS + key
+
+
+def check_name(name: str) -> str:
+    """Return *name*, of a lock or bucket, if a key can be called so. Raises InvalidValueError."""
+    return name_of(name).removeprefix(KEYS)
 
 
 def names_of(keys: Iterable[str]) -> list[str]:
@@ -59,18 +68,22 @@ def entry_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def milliseconds(field: str, seconds: float | None) -> int | None:
-    """Return *seconds* in whole milliseconds, at least 1; None stays None.
+def milliseconds(field: str, seconds: TTL | None) -> int | None:
+    """Return *seconds*, or a timedelta, in whole milliseconds, at least 1; None stays None.
 
-    Raises InvalidValueError for what is not a positive number of at most ten years.
+    Raises InvalidValueError for what is not a positive time of at most ten years.
     """
     if seconds is None:
         return None
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise InvalidValueError("cache", field, f"expected seconds or None, got {seconds!r}")
+        raise InvalidValueError(
+            "cache", field, f"expected seconds, a timedelta or None, got {seconds!r}"
+        )
     if not 0 < seconds <= _LONGEST_TTL:
         raise InvalidValueError(
-            "cache", field, f"expected seconds above 0 and at most ten years, got {seconds!r}"
+            "cache", field, f"expected a time above 0 and at most ten years, got {seconds!r}"
         )
     return max(1, math.ceil(seconds * 1000))
 

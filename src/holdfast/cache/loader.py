@@ -4,7 +4,8 @@
 Any write or invalidation of the key replaces the lock, and the value is stored only by a swap over
 that very lock; so a value that was loaded before an invalidation is never stored after it. To
 everybody else the lock says that somebody is loading. It lives `load_timeout` seconds, so that one
-whose process died does not stay forever.
+whose process died does not stay forever, and is renewed while the load goes on. Who has waited for
+it for `load_timeout` loads too, and shares the lock: whichever load ends first is stored over it.
 
 **Flights.** Within a process a load runs as a task of its own, a flight. Callers of the same key
 wait for it instead of polling the lock, and it goes on when the caller that began it is cancelled.
@@ -30,7 +31,9 @@ from holdfast.cache.codec import Unreadable
 from holdfast.cache.driver import swap_one
 from holdfast.cache.entry_name import refresh_name_of
 from holdfast.cache.load_callbacks import call_async
+from holdfast.cache.load_leases import LoadLeases
 from holdfast.errors import StorageError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -101,13 +104,20 @@ class Loader:
         self._options = options
         self._counters = counters
         self._clock = clock
-        self._pause = pause
+        self.pause = pause
         self._tasks = tasks
         self._lock_ttl = math.ceil(options.load_timeout * 1000)
-        self.batches = BatchLoader(driver, options, counters, clock)
+        self._leases = LoadLeases(driver, ttl=self._lock_ttl, tasks=tasks)
+        self.batches = BatchLoader(driver, options, counters, self._leases, clock)
         self._calls = itertools.count()
         self._flights: dict[str, _Flight] = {}
         self._running: set[asyncio.Task[bytes | None]] = set()
+        after_fork(self._forget_flights)
+
+    def _forget_flights(self) -> None:
+        """Be without loads under way: in the child of a fork nobody ends the parent's."""
+        self._flights = {}
+        self._running = set()
 
     async def find_or_load(self, request: LoadRequest[T]) -> T | None:
         """Return the value there, else what the request's load returns, now stored.
@@ -137,11 +147,11 @@ class Loader:
             if flight is not None and (ours or flight.began > began):
                 payload = await self._join(request.name, flight, until=flight.overdue)
             elif locked and self._clock() < overdue:
-                await self._pause(pause)
+                await self.pause(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             else:
-                payload = await self._fly(request, raw, versions)
+                payload = await self._fly(request, raw, versions, shared=locked)
             if payload is not None:
                 self._counters.misses += 1
                 return request.codec.decode(payload)
@@ -196,23 +206,51 @@ class Loader:
         return self._clock() + ahead >= header.fresh_until
 
     async def _fly(
-        self, request: LoadRequest[T], raw: bytes | None, versions: dict[str, bytes | None]
+        self,
+        request: LoadRequest[T],
+        raw: bytes | None,
+        versions: dict[str, bytes | None],
+        *,
+        shared: bool,
     ) -> bytes | None:
-        """Load over what was seen; None when somebody else came first."""
-        over = None if raw is None else envelope.fence_of(raw)
+        """Load over what was seen, or under the lock that was; None if somebody else came first."""
+        lock_and_load = self._share_and_load if shared else self._lock_and_load
         if not self._tasks:
-            return await self._lock_and_load(request, over, versions, None)
+            return await lock_and_load(request, raw, versions, None)
         flight = self._new_flight()
-        self._start(request.name, flight, self._lock_and_load(request, over, versions, flight))
+        self._start(request.name, flight, lock_and_load(request, raw, versions, flight))
         return await self._join(request.name, flight, until=None)
+
+    async def _share_and_load(
+        self,
+        request: LoadRequest[T],
+        lock: bytes | None,
+        versions: dict[str, bytes | None],
+        flight: _Flight | None,
+    ) -> bytes | None:
+        """Load under another's *lock*: what makes that load void takes the lock away, too."""
+        assert lock is not None
+        fence = envelope.fence_of(lock)
+        if flight is not None:
+            flight.fence = fence
+            flight.began = next(self._calls)
+        try:
+            tags = await tag_validation.completed_versions(self._driver, versions)
+        except StorageError as error:
+            _log.warning("%r is loaded without versions of its tags: %s", request.key, error)
+            tags, fence = {}, envelope.new_version()  # which is nowhere: nothing is stored over it
+        async with self._leases.kept((request.name,), lock, envelope.fence_of(lock)):
+            return await self._load(request, fence, tags)
 
     async def _lock_and_load(
         self,
         request: LoadRequest[T],
-        over: bytes | None,
+        raw: bytes | None,
         versions: dict[str, bytes | None],
         flight: _Flight | None,
     ) -> bytes | None:
+        over = None if raw is None else envelope.fence_of(raw)
+        lock = b""
         try:
             tags = await tag_validation.completed_versions(self._driver, versions)
             lock = envelope.load_lock(tags)
@@ -224,10 +262,13 @@ class Loader:
         except StorageError as error:
             _log.warning("%r is loaded without a load lock: %s", request.key, error)
             tags, fence = {}, envelope.new_version()  # which is nowhere: nothing is stored over it
+            lock = b""
         if flight is not None:
             flight.began = next(self._calls)
+        names = (request.name,) if lock else ()
         try:
-            return await self._load(request, fence, tags)
+            async with self._leases.kept(names, lock, fence):
+                return await self._load(request, fence, tags)
         except BaseException:
             await swap_one(self._driver, request.name, None, over=fence)
             raise
@@ -250,7 +291,8 @@ class Loader:
             return None
         try:
             tags = await tag_validation.current_versions(self._driver, request.tags)
-            payload = await self._load(request, envelope.fence_of(raw), tags)
+            async with self._leases.kept((name,), mine, mine):
+                payload = await self._load(request, envelope.fence_of(raw), tags)
         except Exception:  # noqa: BLE001 - whatever the load raises, there is a value to serve
             _log.warning(
                 "loading %r again failed; the stale value stays", request.key, exc_info=True

@@ -13,9 +13,11 @@ class CacheOptions:
     """How a cache works. Times are in seconds.
 
     *prefix* is the namespace: what every name in a shared store starts with. *load_timeout*: how
-    long one load keeps others from loading the same key. *negative_ttl*: how long a loaded None is
+    long callers wait for a load of the same key, and how long the load lock of a process that died
+    stays. *negative_ttl*: how long a loaded None is
     kept, 0 for as long as any value. *early*: how readily a value is loaded again before it ends, 0
-    for never. *timeout*: how long a store may be silent. *fallback*: how long a value is kept in
+    for never. *timeout*: how long a store may be silent;
+    a large value is given a second for each MiB besides. *fallback*: how long a value is kept in
     this process while the store is away, 0 for not at all. *journal*: how many invalidations are
     remembered meanwhile, before one that empties the namespace stands for them. *max_entries* and
     *max_bytes* are the limits of a cache in memory. *ca* is a file with the certificates that a

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast, overload
 
 from holdfast.blocking import BlockingTwin, blocking, documented_by, run
 from holdfast.cache.cache import Cache as AsyncCache
+from holdfast.cache.cache_lock import HeldLock as AsyncHeldLock
 from holdfast.cache.cache_url import parse_cache_url
+from holdfast.cache.cached_function import call_keys, result_type
 from holdfast.cache.cached_repository import CachedRepository as AsyncCachedRepository
 from holdfast.cache.connect import (
     LAST_TRY,
@@ -16,6 +19,7 @@ from holdfast.cache.connect import (
     running_cache,
     try_last,
 )
+from holdfast.cache.entry_name import TTL, entry_tags, milliseconds
 from holdfast.cache.load_callbacks import call_blocking, not_callable
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.outage.reconnect import ReconnectThread
@@ -32,12 +36,14 @@ if TYPE_CHECKING:
     from holdfast.records import sync
     from holdfast.stats import Stats
 
-__all__ = ["Cache", "CacheOptions", "CachedRepository", "Outbox", "open_cache"]
+__all__ = ["Cache", "CacheOptions", "CachedRepository", "HeldLock", "Outbox", "open_cache"]
 
 T = TypeVar("T")
 D = TypeVar("D")
 U = TypeVar("U")
 E = TypeVar("E")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def open_cache(url: str, *, options: CacheOptions | None = None) -> BlockingOpening[Cache[object]]:
@@ -92,6 +98,27 @@ def _entered(
             raise
     else:
         run(manager.__aexit__(None, None, None))
+
+
+@contextmanager
+def _entered_lock(manager: AbstractAsyncContextManager[AsyncHeldLock]) -> Iterator[AsyncHeldLock]:
+    held = run(manager.__aenter__())
+    try:
+        yield held
+    finally:
+        run(manager.__aexit__(None, None, None))
+
+
+class HeldLock(BlockingTwin[AsyncHeldLock]):
+    """`holdfast.cache.HeldLock` for code that blocks."""
+
+    def __init__(self, asynchronous: AsyncHeldLock) -> None:
+        self.asynchronous = asynchronous
+        self.name = asynchronous.name
+        self.number = asynchronous.number
+
+    renew = blocking(AsyncHeldLock.renew)
+    release = blocking(AsyncHeldLock.release)
 
 
 class Cache(BlockingTwin[AsyncCache[T]], Generic[T]):
@@ -149,8 +176,8 @@ class Cache(BlockingTwin[AsyncCache[T]], Generic[T]):
         key: str,
         load: Callable[[], T],
         *,
-        ttl: float | None = None,
-        stale: float = 0.0,
+        ttl: TTL | None = None,
+        stale: TTL = 0.0,
         tags: Iterable[str] = (),
     ) -> T:
         """Return the value of *key*; when there is none, what *load* returns, stored for *ttl*.
@@ -169,12 +196,55 @@ class Cache(BlockingTwin[AsyncCache[T]], Generic[T]):
 
         return run(self.asynchronous.get_or_set(key, loading, ttl=ttl, stale=stale, tags=tags))
 
+    take_token = blocking(AsyncCache[T].take_token)
+
+    @contextmanager
+    @documented_by(AsyncCache.lock)
+    def lock(self, name: str, *, ttl: TTL = 30.0, wait: TTL = 10.0) -> Iterator[HeldLock]:
+        with _entered_lock(self.asynchronous.lock(name, ttl=ttl, wait=wait)) as held:
+            yield HeldLock(held)
+
+    def cached(
+        self,
+        *,
+        ttl: TTL | None = None,
+        stale: TTL = 0.0,
+        tags: Iterable[str] = (),
+        key: Callable[P, str] | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Return a decorator that caches what a function that blocks returns.
+
+        Everything else is as in `holdfast.cache.Cache.cached`.
+        """
+        names = tuple(tags)
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            keys = call_keys(function, key)
+            cache = self.typed(result_type(function))
+
+            @functools.wraps(function)
+            def call(*args: P.args, **kwargs: P.kwargs) -> R:
+                found = cache.get_or_set(
+                    keys.key(*args, **kwargs),
+                    lambda: function(*args, **kwargs),
+                    ttl=ttl,
+                    stale=stale,
+                    tags=names,
+                )
+                return cast("R", found)
+
+            return call
+
+        entry_tags(names)
+        milliseconds("ttl", ttl)
+        return decorate
+
     def get_or_set_many(
         self,
         keys: Iterable[str],
         load: Callable[[Sequence[str]], Mapping[str, T]],
         *,
-        ttl: float | None = None,
+        ttl: TTL | None = None,
         tags: Iterable[str] = (),
     ) -> dict[str, T | None]:
         """Return the values of *keys*; *load* is given those that have none, and returns theirs.

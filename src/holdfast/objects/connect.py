@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -14,6 +14,7 @@ from holdfast.backend_url import BackendURL, options_for, parse_url, redacted
 from holdfast.errors import ConfigurationError
 from holdfast.extras import needs_extra
 from holdfast.objects.bucket import Bucket
+from holdfast.objects.drivers.s3.aws_hosts import access_point_of
 from holdfast.objects.drivers.s3.options import S3Options, address_of, with_environment
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks
 from holdfast.opening import Opening
@@ -72,11 +73,12 @@ def open_bucket(
 
     ``memory://`` is a new bucket that ends with the block. ``file:///absolute/folder``, or a
     pathlib.Path, is a folder, made when it is not there; many processes may share it.
-    ``s3://name?endpoint_url=...`` is a bucket on S3 or on a compatible server; it needs
-    holdfast[s3]. A query parameter of the URL sets the option of the same name, and wins over
-    *options*. *hooks* are called while the bucket works. Raises ConfigurationError for what can't
-    be opened; on entry also StorageError for what the disk refuses, ServiceError for what the
-    service refuses, and UnavailableError when it can't be reached.
+    ``s3://name?endpoint_url=...`` is a bucket on S3 or on a compatible server, where the name may
+    be the ARN of an access point; it needs holdfast[s3]. A query parameter of the URL sets the
+    option of the same name, and wins over *options*. *hooks* are called while the bucket works.
+    Raises ConfigurationError for what can't be opened; on entry also StorageError for what the disk
+    refuses, ServiceError for what the service refuses, and UnavailableError when it can't be
+    reached.
     """
     return Opening(_opened(plan_of(url, options), hooks), "bucket")
 
@@ -85,7 +87,7 @@ def open_bucket(
 async def _opened(plan: BucketPlan, hooks: Hooks) -> AsyncIterator[Bucket]:
     from holdfast.offload import Threads  # noqa: PLC0415 - asyncio, which blocking code never needs
 
-    offload = Threads("objects", count=plan.threads)
+    offload = Threads("objects", count=plan.threads, survive_forks=True)
     try:
         async with connected(plan, offload, hooks, blocking=False) as bucket:
             yield bucket
@@ -105,7 +107,10 @@ async def connected(
 
 
 def plan_of(url: str | Path, options: Options | None) -> BucketPlan:
-    """Return what *url* and *options* ask for. Raises ConfigurationError. No I/O."""
+    """Return what *url* and *options* ask for. Raises ConfigurationError.
+
+    No I/O but for the file of the AWS profile, with s3://.
+    """
     if isinstance(url, Path):
         folder = url.absolute()
         if options is not None and not isinstance(options, DiskOptions):
@@ -163,12 +168,18 @@ def _disk_plan(folder: Path, options: DiskOptions) -> BucketPlan:
 
 
 def _plan_s3(location: BackendURL, options: Options | None) -> BucketPlan:
-    if location.path not in ("", "/"):
+    bucket = location.host
+    if bucket.startswith("arn:"):
+        bucket += location.path.rstrip("/")
+    elif location.path not in ("", "/"):
         raise ConfigurationError(f"{location.redacted!r}: expected s3://bucket and no path")
     if "@" in location.host or any(_SECRET.search(name) for name in location.query):
         raise ConfigurationError("keys don't belong into an s3:// URL: use S3Options.credentials")
     settled = with_environment(options_for(location, S3Options(), options), os.environ)
-    address = address_of(location.host, settled)
+    point = access_point_of(bucket)
+    if point is not None:
+        settled = replace(settled, region=point.region)
+    address = address_of(bucket, settled)
     with needs_extra("s3", "s3://"):
         from holdfast.objects.drivers.s3.connect import started  # noqa: PLC0415 - an optional extra
 

@@ -11,7 +11,14 @@ from uuid import uuid4
 from holdfast.errors import IntegrityError, StorageError
 from holdfast.objects.body import open_regular
 from holdfast.objects.capabilities import FileLender, ParallelReader
-from holdfast.objects.localfile import NewFile, OpenFile, file_name, refusals, sync_folder
+from holdfast.objects.localfile import (
+    NewFile,
+    OpenFile,
+    file_name,
+    refusals,
+    refuse_special,
+    sync_folder,
+)
 from holdfast.objects.reader import ObjectReader
 from holdfast.objects.transfer import Digest, Meter
 
@@ -30,7 +37,11 @@ _SUMMED_AT_ONCE = 16 * 1024 * 1024  # a cancelled caller's thread goes on for so
 async def download(
     reader: RangeReader, target: Path, offload: Offload, progress: Progress | None
 ) -> ObjectInfo:
-    """Write what *reader* reads to *target*: complete, checked and durable, or not at all."""
+    """Write what *reader* reads to *target*: complete, checked and durable, or not at all.
+
+    Where *target* is a link, to what it leads to. Raises StorageError for a pipe or a device.
+    """
+    target = await offload.run(end_of_links, target)
     file = NewFile(target.parent / f".{file_name(target.name, mark=f'~{uuid4().hex}')}")
 
     async def local(step: Callable[[], object]) -> None:
@@ -101,11 +112,21 @@ async def check_file(info: ObjectInfo, path: Path, offload: Offload) -> None:
 
 
 def move_to(target: Path, temporary: Path) -> None:
-    """Rename *temporary* to *target*, over what is there, and sync its folder.
+    """Rename *temporary* to *target*, over a file that is there, and sync its folder.
 
-    Raises StorageError when *target* is a folder.
+    A link stays, and what it leads to is replaced. Raises StorageError when *target* is a folder, a
+    pipe or a device.
     """
-    if target.is_dir():
-        raise StorageError(f"{target}: it is a folder, expected the name of a file")
+    refuse_special(target)
     temporary.replace(target)
     sync_folder(target.parent)
+
+
+def end_of_links(path: Path) -> Path:
+    """Return what *path* leads to when it is a link, else *path*. Raises StorageError."""
+    try:
+        found = path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError):  # links that lead in a circle
+        raise StorageError(f"{path}: its links lead nowhere") from None
+    refuse_special(found)  # before anything is downloaded
+    return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from holdfast.forks import after_fork
 from holdfast.objects.object_info import ObjectInfo
 from holdfast.stats import OperationRecorder, Stats
 
@@ -77,9 +78,10 @@ class Instrumentation:
     def __init__(self, hooks: Hooks) -> None:
         self.recorder = OperationRecorder()
         self._hooks = hooks
-        self._lock = threading.Lock()
         self._hits = 0
         self._misses = 0
+        self._renew_lock()
+        after_fork(self._renew_lock)
 
     async def write(
         self,
@@ -131,6 +133,9 @@ class Instrumentation:
                 "cache_misses": self._misses,
             }
         return Stats(self.recorder.operations(), counters)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     async def _after(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WINDOW = 256 * 1024
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 _LONGEST_NAME = 120  # bytes of a stem; with mark and extension, any file system takes it
 
 
@@ -65,6 +75,60 @@ def create(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
 
+def read_own(path: Path) -> bytes | None:
+    """Return what is in the regular file *path*, None when there is none, or a link or pipe.
+
+    What belongs to another user is taken for none too: anybody may put a file into some folders.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
+    with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor
+        return file.read() if is_own(handle) else None
+
+
+def write_own(path: Path, content: bytes) -> None:
+    """Write *content* to *path* in one step, over a regular file or nothing. Raises StorageError.
+
+    It is first written beside it, as a new file whatever stands there under its name.
+    """
+    refuse_special(path)
+    temporary = next_of(path)
+    temporary.unlink(missing_ok=True)
+    try:
+        with open(create(temporary), "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def next_of(path: Path) -> Path:
+    """Return where `write_own` writes what becomes *path*."""
+    return path.with_name(f"{path.name}~")
+
+
+def is_own(handle: int) -> bool:
+    """Return whether the open file *handle* is a regular one, of this user, with one name."""
+    state = os.fstat(handle)
+    return stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid() and state.st_nlink <= 1
+
+
+def refuse_special(path: Path) -> None:
+    """Raise StorageError when *path* is anything but a regular file: a rename would remove it."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = next((name for check, name in _KINDS if check(mode)), "something else")
+        raise StorageError(f"{path}: it is {kind}, expected a regular file or nothing")
+
+
 class NewFile:
     """A file written under a temporary name until it is published, or discarded."""
 
@@ -74,6 +138,7 @@ class NewFile:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._ended = False
+        self._process = os.getpid()
 
     def open(self) -> None:
         """Open the file before there is something to write."""
@@ -118,10 +183,13 @@ class NewFile:
             return result
 
     def discard(self) -> None:
-        """Remove the temporary file, unless it is published. Idempotent."""
+        """Remove the temporary file, unless it is published. Idempotent.
+
+        In the child of a fork it stays: it is the parent's.
+        """
         with self._lock:
             if not self._ended:
-                if self._handle is not None:
+                if self._handle is not None and os.getpid() == self._process:
                     self.temporary.unlink(missing_ok=True)
                 self._end()
 

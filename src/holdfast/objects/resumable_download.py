@@ -22,8 +22,17 @@ from typing import TYPE_CHECKING
 from holdfast.errors import IntegrityError, StorageError
 from holdfast.objects.body import WINDOW
 from holdfast.objects.capabilities import ParallelReader
-from holdfast.objects.download import check_file, move_to
-from holdfast.objects.localfile import NewFile, file_name, is_at, refusals
+from holdfast.objects.download import check_file, end_of_links, move_to
+from holdfast.objects.localfile import (
+    NewFile,
+    file_name,
+    is_at,
+    is_own,
+    next_of,
+    read_own,
+    refusals,
+    write_own,
+)
 from holdfast.objects.reader import content_of
 from holdfast.objects.transfer import Meter
 
@@ -48,7 +57,7 @@ class PartialFile:
     @property
     def next_resume_file(self) -> Path:
         """Where a resume file is written before it replaces the other."""
-        return self.resume_file.with_name(f"{self.resume_file.name}~")
+        return next_of(self.resume_file)
 
 
 def partial_file_of(target: Path, key: str, version: str | None) -> PartialFile:
@@ -70,7 +79,7 @@ class ResumableDownload:
         self._places = places
         self._info = info
         self._meter = meter
-        self._have = bytearray(-(-info.size // WINDOW))
+        self._have = bytearray()  # grows with what comes, whatever size the object claims
         self._unsaved = 0
         self._lock = threading.Lock()
 
@@ -81,20 +90,22 @@ class ResumableDownload:
         if self._places.file.stat().st_size == 0:  # what it is about was published, or removed
             found = None
         if found is not None and found[:2] == (self._info.etag, self._info.size):
-            self._have[:] = found[2][: len(self._have)].ljust(len(self._have), b"\0")
+            self._have[:] = found[2][: -(-self._info.size // WINDOW)]
         else:
             self.file.empty()  # it may be longer than this object
         self._meter.advance(sum(self._size(n) for n, had in enumerate(self._have) if had))
 
     def missing(self, start: int, end: int) -> bool:
         """Return whether a byte from *start* to *end* is still to come."""
-        return not all(self._have[start // WINDOW : -(-end // WINDOW)])
+        first, last = start // WINDOW, -(-end // WINDOW)
+        return len(self._have) < last or not all(self._have[first:last])
 
     def take(self, offset: int, chunk: bytes) -> None:
         """Write the window at *offset*."""
         with self._lock:
             self.file.write_at(offset, chunk)
             number = offset // WINDOW
+            self._have.extend(bytes(max(0, number + 1 - len(self._have))))
             if not self._have[number]:
                 self._have[number] = 1
                 self._meter.advance(len(chunk))
@@ -115,8 +126,7 @@ class ResumableDownload:
 
     def _save(self) -> None:
         content = json.dumps([self._info.etag, self._info.size, self._have.hex()])
-        self._places.next_resume_file.write_text(content)
-        self._places.next_resume_file.replace(self._places.resume_file)
+        write_own(self._places.resume_file, content.encode())
         self._unsaved = 0
 
     def _size(self, number: int) -> int:
@@ -133,6 +143,7 @@ async def resume_download(
 ) -> ObjectInfo:
     """Download as `download` does; what is there when it breaks off is kept for the next try."""
     try:
+        target = await offload.run(end_of_links, target)
         info = await reader.open()
         places = partial_file_of(target, info.key, version)
         meter = Meter(progress, info.size)
@@ -176,10 +187,12 @@ async def _rest(
 
 def _open_alone(path: Path) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        handle = os.open(path, flags, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if is_at(handle, path):
+                _check_owner(handle, path)
                 return handle
         except BlockingIOError:
             os.close(handle)
@@ -190,12 +203,17 @@ def _open_alone(path: Path) -> int:
         os.close(handle)  # published between the two steps: it is somebody's file now
 
 
+def _check_owner(handle: int, path: Path) -> None:
+    if not is_own(handle):
+        raise StorageError(f"{path}: another user made it, or it is no regular file of one name")
+
+
 def _read(path: Path) -> tuple[str, int, bytes] | None:
     try:
-        match json.loads(path.read_bytes()):
+        match json.loads(read_own(path) or b""):
             case [str(etag), int(size), str(have)]:
                 return etag, size, bytes.fromhex(have)
             case _:
                 return None
-    except (FileNotFoundError, ValueError):  # none, or not written by this
+    except ValueError:  # none, or not written by this
         return None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache import sync
     from holdfast.cache.driver import CacheCapability
+    from holdfast.cache.entry_name import TTL
     from holdfast.stats import Stats
 
 T = TypeVar("T")
@@ -76,8 +77,8 @@ class _AwaitedCache(Cache[T], Generic[T]):
         key: str,
         load: Callable[[], Awaitable[T]],
         *,
-        ttl: float | None = None,
-        stale: float = 0.0,
+        ttl: TTL | None = None,
+        stale: TTL = 0.0,
         tags: Iterable[str] = (),
     ) -> T:
         async def loading() -> T:
@@ -92,7 +93,7 @@ class _AwaitedCache(Cache[T], Generic[T]):
         keys: Iterable[str],
         load: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]],
         *,
-        ttl: float | None = None,
+        ttl: TTL | None = None,
         tags: Iterable[str] = (),
     ) -> dict[str, T | None]:
         async def loading(missing: Sequence[str]) -> Mapping[str, T]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from holdfast.cache.driver import HEAD, LOAD_LOCK, CacheCapability, Outcome, closed
 from holdfast.errors import StorageError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from holdfast.cache.driver import Swap
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 _OVERHEAD = 200  # bytes that Python takes for an entry beside its name and value, about
 _BATCH = 500
@@ -32,7 +34,7 @@ class MemoryCacheDriver:
     """
 
     name = "memory"
-    capabilities = frozenset({CacheCapability.ATOMIC_BATCHES})
+    capabilities = frozenset({CacheCapability.ATOMIC_BATCHES, CacheCapability.TOKEN_BUCKETS})
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class MemoryCacheDriver:
         self._bytes = 0
         self._mutex = threading.RLock()
         self._open = True
+        after_fork(self._after_fork)
 
     @property
     def entries(self) -> int:
@@ -71,6 +74,13 @@ class MemoryCacheDriver:
         """Forget everything; what is asked after this raises RuntimeError."""
         with self._mutex:
             self._open = False
+            self.clear()
+
+    def _after_fork(self) -> None:
+        """Keep the entries in the child, unless another thread was just changing them."""
+        changing = not self._mutex.acquire(blocking=False)
+        self._mutex = threading.RLock()
+        if changing:
             self.clear()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
@@ -129,6 +139,16 @@ class MemoryCacheDriver:
             self._put(name, b"%d" % total, end)
             self._make_room()
             return total
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take *count* tokens from the *bucket* under *name*; see `TokenDriver.take`."""
+        with self._mutex:
+            there, now = self._get(name), self._clock()
+            full_at, wait = bucket.take(float(there or 0), count, now)
+            if not wait:
+                self._put(name, repr(full_at).encode(), full_at)
+                self._make_room()
+            return wait
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         """Give what is there a new time to live; tell whether a value was there."""

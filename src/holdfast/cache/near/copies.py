@@ -6,6 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from holdfast.forks import after_fork
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -44,6 +46,7 @@ class NearCopies:
         self._size = 0
         self._announced: Fetch = {}
         self._mutex = threading.Lock()
+        after_fork(self._after_fork)
 
     @property
     def entries(self) -> int:
@@ -106,6 +109,11 @@ class NearCopies:
             self._entries.clear()
             self._announced.clear()
             self._size = 0
+
+    def _after_fork(self) -> None:
+        """Forget everything: the changes are told to the parent's connection."""
+        self._mutex = threading.Lock()
+        self.clear()
 
     def _ended(self, fetch: Fetch, name: str) -> bool:
         """Take *name* out of *fetch*; tell whether it was in it, and not dropped since."""

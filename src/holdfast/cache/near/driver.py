@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from holdfast.cache.monitor import CacheCounters
     from holdfast.cache.near.copies import NearCopies
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 _DIGITS = frozenset(b"-0123456789")
 
@@ -82,6 +83,11 @@ class NearDriver:
         """Connect again, without any copies; see `SharedDriver.connect`."""
         self._forget_all()
         return await self._remote.connect()
+
+    def abandon(self) -> None:
+        """Forget every copy, and be without connections; see `SharedDriver.abandon`."""
+        self._forget_all()
+        self._remote.abandon()
 
     async def close(self) -> None:
         """Forget every copy and let go of the store. Idempotent."""
@@ -145,6 +151,10 @@ class NearDriver:
             return await self._remote.increment(name, by, ttl=ttl)
         finally:
             self._copies.drop((name,))
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take tokens in the store; buckets are never copied."""
+        return await self._remote.take(name, bucket, count)
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         """Give *name* a new time to live, and forget its copy."""

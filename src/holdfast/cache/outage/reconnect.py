@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.blocking import run
 from holdfast.errors import ConfigurationError
+from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -31,6 +32,16 @@ class ReconnectThread:
         self._mutex = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        after_fork(self._after_fork)
+
+    def _after_fork(self) -> None:
+        """Be without a thread, which only the parent has; a cache that is closed stays so."""
+        stopped = self._stopped.is_set()
+        self._mutex = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = None
+        if stopped:
+            self._stopped.set()
 
     def start(self) -> None:
         """See to it that the thread runs: there is none after a fork, nor before the first loss."""

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from holdfast.clock import utc_now
 from holdfast.errors import ObjectNotFoundError, PreconditionFailedError
+from holdfast.forks import after_fork
 from holdfast.objects.bucket_settings import BucketTags, S, Setting, Versioning
 from holdfast.objects.delimiter import grouped
 from holdfast.objects.driver import BucketCapability
@@ -57,11 +58,16 @@ class MemoryBucketDriver:
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._renew_lock()
+        after_fork(self._renew_lock)
         # Each key's versions from the oldest to the newest. A list is replaced, never changed, so
         # that readers need no lock.
         self._chains: dict[str, list[StoredVersion]] = {}
         self._settings: dict[type[Setting], Setting] = {}
+
+    def _renew_lock(self) -> None:
+        # Each change under it is one assignment to the dict, so a fork sees it whole or not.
+        self._lock = threading.Lock()
 
     def write(self, key: str) -> MemoryObjectWriter:
         """Return a writer of *key*. No I/O."""

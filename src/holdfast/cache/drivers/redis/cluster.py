@@ -16,7 +16,7 @@ import hiredis
 
 from holdfast.cache.drivers.redis.connector import Connected
 from holdfast.cache.drivers.redis.login import kill_clients, log_in
-from holdfast.cache.drivers.redis.redis_connection import Endpoint
+from holdfast.cache.drivers.redis.redis_connection import Endpoint, asked_before
 from holdfast.cache.drivers.redis.replies import error_of, is_expected
 from holdfast.cache.drivers.redis.slots import ClusterLayout, parse_cluster_nodes, slot_of
 from holdfast.errors import HoldfastError, UnavailableError
@@ -91,10 +91,12 @@ class ClusterCommands:
             ((address, _),) = shares.items()
             replies = await self.clients[address].connection.exchange(commands)
         else:
-            replies = await self._spread(commands, shares)
+            with asked_before():
+                replies = await self._spread(commands, shares)
         for position, reply in enumerate(replies):
             if type(reply) is hiredis.ReplyError:
-                replies[position] = await self._followed(commands[position], reply)
+                with asked_before():
+                    replies[position] = await self._followed(commands[position], reply)
         return replies
 
     async def scan(self, match: str) -> AsyncIterator[list[bytes]]:
@@ -214,6 +216,14 @@ class ClusterConnector:
             clients = self._commands.clients.values()
             self._former.extend((client.run, client.number) for client in clients)
             self._commands = None
+
+    def abandon(self) -> None:
+        """Forget the connections, and those to end: in the child of a fork they are others'."""
+        if self._commands is not None:
+            for client in self._commands.clients.values():
+                client.connection.abandon()
+        self._commands = None
+        self._former = []
 
     @property
     def _tls(self) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from holdfast.cache.driver import NotAskedError
 from holdfast.cache.drivers.redis.client_tracking import track
+from holdfast.cache.drivers.redis.lanes import RedisLanes
 from holdfast.cache.drivers.redis.login import kill_clients, log_in
 from holdfast.errors import UnavailableError
 
@@ -38,11 +40,11 @@ class _NotConnected:
     one_server = True
 
     async def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        """Raise UnavailableError."""
-        raise UnavailableError(f"redis: not connected; {len(commands)} commands were not sent")
+        """Raise NotAskedError."""
+        raise NotAskedError(f"redis: not connected; {len(commands)} commands were not sent")
 
     async def scan(self, match: str) -> AsyncIterator[list[bytes]]:
-        """Raise UnavailableError."""
+        """Raise NotAskedError."""
         await self.ask([("SCAN", match)])
         yield []
 
@@ -66,6 +68,10 @@ class Connector(Protocol):
         """Let go of the connections. Idempotent."""
         ...
 
+    def abandon(self) -> None:
+        """Forget the connections: in the child of a fork they are the parent's."""
+        ...
+
 
 class PrimaryConnector:
     """Connects to one server, the one that *find* finds: it must be a primary."""
@@ -82,6 +88,7 @@ class PrimaryConnector:
         self._messages: RedisConnection | None = None
         self._client: RedisClient | None = None
         self._former: list[tuple[str, int]] = []
+        self._beside: list[RedisClient] = []  # further connections to the same server
 
     def listen(self, on_invalidate: OnInvalidate) -> None:
         """From the next connection on, give *on_invalidate* what changes."""
@@ -107,7 +114,19 @@ class PrimaryConnector:
         self._former = []
         self._messages = messages
         self._client = client
-        return Connected(connection, client.run)
+        if self._on_invalidate is not None:  # copies need all answers in one order
+            return Connected(connection, client.run)
+        self._beside = []
+
+        async def open_second() -> RedisConnection:
+            second = await log_in(await self._dial(endpoint), endpoint, self._login)
+            if self._client is not client or second.run != client.run:
+                second.connection.close()
+                raise UnavailableError(f"redis {endpoint}: it is another server now")
+            self._beside.append(second)
+            return second.connection
+
+        return Connected(RedisLanes(connection, open_second), client.run)
 
     @property
     def alive(self) -> bool:
@@ -127,12 +146,25 @@ class PrimaryConnector:
         if self._messages is not None:
             await self._messages.exchange([("PING",)])
 
+    def abandon(self) -> None:
+        """Forget the connections, and those to end: in the child of a fork they are others'."""
+        if self._messages is not None:
+            self._messages.abandon()
+        for client in (self._client, *self._beside):
+            if client is not None:
+                client.connection.abandon()
+        self._beside = []
+        self._messages = self._client = None
+        self._former = []
+
     def close(self) -> None:
         """Let go, and remember the connection, to end it on the server later. Idempotent."""
         if self._messages is not None:
             self._messages.close()
             self._messages = None
-        if self._client is not None:
-            self._client.connection.close()
-            self._former.append((self._client.run, self._client.number))
-            self._client = None
+        for client in (self._client, *self._beside):
+            if client is not None:
+                client.connection.close()
+                self._former.append((client.run, client.number))
+        self._beside = []
+        self._client = None

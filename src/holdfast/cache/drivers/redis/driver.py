@@ -9,8 +9,9 @@ import hiredis
 
 from holdfast.cache.driver import HEAD, LOAD_LOCK, NEAR, CacheCapability, Outcome
 from holdfast.cache.drivers.redis.connector import NOT_CONNECTED
+from holdfast.cache.drivers.redis.redis_connection import asked_before
 from holdfast.cache.drivers.redis.replies import is_foreign, is_unknown_script
-from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP
+from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP, TAKE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.cache.drivers.redis.replies import Reply
     from holdfast.cache.drivers.redis.scripts import Script
     from holdfast.cache.pattern import Pattern
+    from holdfast.cache.token_bucket import TokenBucket
 
 MARK_LIFE = 60_000  # milliseconds that a namespace stays marked as copied
 _CLOCKS_DIFFER = 1.01  # in rate, at most
@@ -40,7 +42,8 @@ class RedisDriver:
         self._connector = connector
         self._one_server = connector.one_server
         self._commands: RedisCommands = NOT_CONNECTED
-        self._prefix = prefix + ":"
+        # The first colon ends a namespace, or one called `a:k` could hold names of one called `a`.
+        self._prefix = prefix.replace("%", "%25").replace(":", "%3A") + ":"
         self._pause = pause
         self._copied_until = 0.0  # on the monotonic clock: processes may keep copies until then
         self._copied_for = 0.0
@@ -53,7 +56,7 @@ class RedisDriver:
     @property
     def capabilities(self) -> frozenset[CacheCapability]:
         """Entries shared between processes; on one server batches in one step."""
-        shared = frozenset({CacheCapability.SHARED})
+        shared = frozenset({CacheCapability.SHARED, CacheCapability.TOKEN_BUCKETS})
         return shared | {CacheCapability.ATOMIC_BATCHES} if self._one_server else shared
 
     async def connect(self) -> str:
@@ -71,6 +74,11 @@ class RedisDriver:
         """Let go of the connections. Idempotent."""
         self._commands = NOT_CONNECTED
         self._connector.close()
+
+    def abandon(self) -> None:
+        """Be without connections; see `SharedDriver.abandon`."""
+        self._commands = NOT_CONNECTED
+        self._connector.abandon()
 
     async def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         """Return what is stored under *names*, by position, in one message."""
@@ -117,7 +125,9 @@ class RedisDriver:
         ]
         if refused:  # by a value, or by something foreign, which counts as nothing
             again = [swaps[number]._replace(over=b"") for number in refused]
-            for number, outcome in zip(refused, await self._swapped(again, ttl), strict=True):
+            with asked_before():
+                outcomes = await self._swapped(again, ttl)
+            for number, outcome in zip(refused, outcomes, strict=True):
                 done[number] = outcome
         return done
 
@@ -127,7 +137,9 @@ class RedisDriver:
         unknown = [number for number, reply in enumerate(replies) if is_unknown_script(reply)]
         if unknown:
             again = [self._swapping(swaps[number], ttl, None) for number in unknown]
-            for number, reply in zip(unknown, await self._commands.ask(again), strict=True):
+            with asked_before():
+                answers = await self._commands.ask(again)
+            for number, reply in zip(unknown, answers, strict=True):
                 replies[number] = reply
         return [
             reply == (0 if swap.value is None else b"OK") if swap.over is None else reply == 1
@@ -181,6 +193,12 @@ class RedisDriver:
                 return None
             raise
         return None if is_foreign(total) else int(cast("int | bytes", total))
+
+    async def take(self, name: str, bucket: TokenBucket, count: float) -> float:
+        """Take *count* tokens from the *bucket* under *name*, by the server's clock."""
+        numbers = [repr(float(number)) for number in (bucket.rate, bucket.burst, count)]
+        wait = await self._run(TAKE, [self._prefix + name], tuple(numbers))
+        return float(cast("bytes", wait))
 
     async def expire(self, name: str, ttl: int | None) -> bool:
         """Give the value under *name* a new time to live."""

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 import hiredis
 
+from holdfast.cache.driver import NotAskedError
 from holdfast.cache.drivers.redis.replies import Reply, error_of, is_expected
+from holdfast.cache.drivers.redis.socket_state import is_closed, unsent
 from holdfast.errors import ConfigurationError, HoldfastError, UnavailableError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 Command = tuple[str | bytes | int, ...]
 
@@ -27,6 +30,10 @@ pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # its stub allo
 
 WINDOW = 64 * 1024  # bytes read at once
 SCAN_BATCH = 500
+IDLE = 0.1  # seconds; a connection that was silent for longer is looked at before it is used
+LEAST_RATE = 1024 * 1024
+"""Bytes a second that a large request is given time for: what lies in the buffers of a slow line
+moves where nobody sees it."""
 _MOST_WAITING = 65_536
 
 
@@ -104,17 +111,27 @@ class RedisConnection(ABC):
         """False once the connection is known to be lost."""
         return self._lost is None
 
+    @property
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether a large request or answer is on its way, all of whose callers wait for it."""
+
     @abstractmethod
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the answers by position, refusals as ReplyError values.
 
-        Raises UnavailableError when the connection is lost first, or silent for the endpoint's
-        timeout; then each command was carried out or not.
+        Raises UnavailableError when the connection is lost first, or nothing moves on it for the
+        endpoint's timeout; then each command was carried out or not. NotAskedError says that it
+        had been closed before anything of this was sent.
         """
 
     @abstractmethod
     def close(self) -> None:
         """Let go; callers who wait get UnavailableError. Idempotent."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go in the child of a fork; the parent, whose it is, notices nothing. No I/O."""
 
     async def ask(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the answers by position; see `RedisCommands.ask`."""
@@ -143,6 +160,15 @@ class RedisConnection(ABC):
         With *messages*, that is what was subscribed to in RESP2, else what RESP3 pushes.
         """
         self._pushes = _Pushes(listener, messages=messages)
+
+
+@contextmanager
+def asked_before() -> Iterator[None]:
+    """Make a plain UnavailableError of a NotAskedError: an earlier part of the work was asked."""
+    try:
+        yield
+    except NotAskedError as error:
+        raise UnavailableError(str(error)) from error
 
 
 class Dial(Protocol):
@@ -211,14 +237,25 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._writable: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
+        self._unsent = 0
+        self._slow_until = 0.0
+        self._receiving = 0  # bytes since the last whole answer
+        self._lost_idle = False
         self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a large request or answer is on its way, all of whose callers wait for it."""
+        if not self._waiting or (not self._slow_until and self._receiving <= WINDOW):
+            return False
+        return not any(request.future.cancelled() for request in self._waiting)
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Send *commands* with all that is asked in this turn of the loop, and wait."""
         while self._writable is not None and self._lost is None:
             await asyncio.shield(self._writable)
         if self._lost is not None:
-            raise UnavailableError(self._lost)
+            raise (NotAskedError if self._lost_idle else UnavailableError)(self._lost)
         if not commands:
             return []
         if len(self._waiting) >= _MOST_WAITING:
@@ -226,20 +263,36 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
                 f"redis {self._endpoint}: {_MOST_WAITING} requests wait already; the server or "
                 "this process is too slow for more"
             )
+        if not self._waiting:
+            now = self._loop.time()
+            if now - self._heard > IDLE and self._transport is not None:
+                self._check(self._transport)
+            self._heard = now
+            if self._watchdog is None:
+                self._watchdog = self._loop.call_later(self._endpoint.timeout, self._look)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.extend(map(pack, commands))
         future: asyncio.Future[list[Reply]] = self._loop.create_future()
-        if not self._waiting:
-            self._heard = self._loop.time()
-            if self._watchdog is None:
-                self._watchdog = self._loop.call_later(self._endpoint.timeout, self._look)
         self._waiting.append(_Request(future, len(commands)))
         return await future
 
     def close(self) -> None:
         """Let go at once; callers who wait get UnavailableError. Idempotent."""
         self._end(f"redis {self._endpoint}: the connection was closed")
+
+    def abandon(self) -> None:
+        """Let go without touching the transport: its loop, and what it polls with, are shared."""
+        self._lost = f"redis {self._endpoint}: the process has forked"
+        self._transport = None
+
+    def _check(self, transport: asyncio.Transport) -> None:
+        """Raise NotAskedError when the other side has closed it and the loop has not seen that."""
+        if is_closed(transport.get_extra_info("socket").fileno()):
+            self._lost_idle = True
+            reason = f"redis {self._endpoint}: it closed the connection while nothing was asked"
+            self._end(reason)
+            raise NotAskedError(reason)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport that asyncio connected."""
@@ -249,6 +302,8 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who waits that the connection is lost."""
         reason = "closed" if exc is None else reason_of(exc)
+        if self._lost is None:
+            self._lost_idle = not self._waiting
         self._end(f"redis {self._endpoint}: the connection was lost ({reason})")
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - ours is as large as needed
@@ -258,6 +313,7 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Give the answers that came to those who wait, in order."""
         self._heard = self._loop.time()
+        self._receiving += nbytes
         reader, waiting = self._reader, self._waiting
         reader.feed(cast("bytes", self._window), 0, nbytes)  # any buffer is taken
         try:
@@ -267,8 +323,11 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
                 request = waiting[0]
                 request.replies.append(reply)
                 request.missing -= 1
+                self._receiving = 0
                 if not request.missing:
                     waiting.popleft()
+                    if not waiting:
+                        self._slow_until = 0.0
                     if not request.future.done():
                         request.future.set_result(request.replies)
         except (hiredis.ProtocolError, IndexError) as error:
@@ -291,14 +350,29 @@ class AsyncRedisConnection(RedisConnection, asyncio.BufferedProtocol):
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
         if self._transport is not None and self._lost is None:
-            self._transport.write(b"".join(outgoing))
+            packed = b"".join(outgoing)
+            self._transport.write(packed)
+            if len(packed) > WINDOW:
+                self._unsent = self._count_unsent()
+                now = self._loop.time()
+                self._slow_until = max(now, self._slow_until) + len(packed) / LEAST_RATE
+
+    def _count_unsent(self) -> int:
+        if self._transport is None:
+            return 0
+        handle = self._transport.get_extra_info("socket").fileno()
+        return self._transport.get_write_buffer_size() + unsent(handle)
 
     def _look(self) -> None:
-        """Give up a connection on which something is waited for and nothing was heard."""
+        """Give up a connection on which something is waited for and nothing moved."""
         self._watchdog = None
         if not self._waiting:
             return
-        due = self._heard + self._endpoint.timeout
+        if self._unsent:  # what was sent is large: it counts when the other side takes some
+            before, self._unsent = self._unsent, self._count_unsent()
+            if self._unsent < before:
+                self._heard = self._loop.time()
+        due = max(self._heard + self._endpoint.timeout, self._slow_until)
         if self._loop.time() >= due:
             self._end(f"redis {self._endpoint}: no answer in {self._endpoint.timeout} s")
         else:

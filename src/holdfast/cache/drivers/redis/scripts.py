@@ -43,6 +43,20 @@ return redis.call('GET', KEYS[1])
 """)
 """name; number to add, milliseconds that a new one lives. The sum is text: Lua's numbers round."""
 
+TAKE = _script("""
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local rate, burst, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local full = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
+local after = math.max(full, now) + count / rate
+local wait = after - now - burst / rate
+if wait > 0 then return string.format('%.6f', wait) end
+redis.call('SET', KEYS[1], string.format('%.6f', after), 'PX', math.ceil((after - now) * 1000) + 1)
+return '0'
+""")
+"""name; tokens a second, tokens that it holds, tokens to take. What stands there is when the bucket
+is full, in seconds of the server's clock; the answer is the seconds to wait"""
+
 MARK = _script("""
 local there = tonumber(redis.call('GET', KEYS[1]) or 0)
 redis.call('SET', KEYS[1], math.max(there, tonumber(ARGV[1])), 'PX', ARGV[2])

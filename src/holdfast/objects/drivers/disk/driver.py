@@ -233,6 +233,7 @@ class DiskBorrowedFile:
         self._path = driver.root.temporary(f"-{file_name(key.rpartition('/')[2])}")
         self._lock = threading.Lock()
         self._file = OpenFile()
+        self._process = os.getpid()
 
     async def open(self) -> tuple[ObjectInfo, Path]:
         """Return the object and its file. Raises ObjectNotFoundError."""
@@ -252,7 +253,7 @@ class DiskBorrowedFile:
 
     def _return(self) -> None:
         with self._lock:
-            if self._file.is_open:
+            if self._file.is_open and os.getpid() == self._process:  # else it is the parent's
                 self._path.unlink(missing_ok=True)
             self._file.close()
 

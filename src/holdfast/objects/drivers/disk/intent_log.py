@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 import orjson
 
 from holdfast.objects.drivers.disk.paths import is_data_path, is_version
+from holdfast.objects.drivers.disk.record import data_of, never_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from holdfast.objects.drivers.disk.record import RecordEntry
 
 _SIZE = 64 * 1024
 _FRAME = 16  # bytes, beside key and items
@@ -34,6 +37,11 @@ class Intent:
 
     version: str | None
     data: str | None
+
+
+def intent_of(entry: RecordEntry) -> Intent:
+    """Return what may be left of *entry*, when it is the newest of its key."""
+    return Intent(None if never_kept(entry) else entry.version, data_of(entry))
 
 
 def write(lock: int, key: str, intents: Sequence[Intent]) -> None:

@@ -9,6 +9,8 @@ whether the bucket keeps versions.
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - msgspec asks
 from typing import TYPE_CHECKING
@@ -43,8 +45,14 @@ class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
 
 _VERSIONING_FORMAT = 1  # of versioning.json
 _UNVERSIONED, _VERSIONED = _FORMATS = (1, 2)
+_NO_FILE = {errno.ELOOP, errno.EAGAIN, errno.ENXIO}  # a link, a pipe
+_PIECE = 64 * 1024
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Written)
+
+
+class BrokenRecordError(IntegrityError):
+    """What lies where a record should is not one: it says nothing of any object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +99,40 @@ class DeleteMarker:
 RecordEntry = Record | DeleteMarker
 
 
+def data_of(entry: RecordEntry) -> str | None:
+    """Return the data file of *entry*; a delete marker has none."""
+    return entry.data if isinstance(entry, Record) else None
+
+
+def never_kept(entry: RecordEntry) -> bool:
+    """Return whether *entry* was written in a bucket that had never kept versions."""
+    return isinstance(entry, Record) and entry.info.version is None
+
+
 def read(path: str) -> RecordEntry | None:
-    """Return the record that lies at *path*, None when there is none. Raises IntegrityError."""
+    """Return the record at *path*, None when there is none. Raises BrokenRecordError."""
+    content = _content(path)
+    return None if content is None else decode(content, path)
+
+
+def _content(path: str) -> bytes | None:
+    """Return what is in the file *path*, None when there is none; links are not followed."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - half the time of a Path
-            content = file.read()
+        # O_NONBLOCK: a pipe that somebody put there must not hang who opens it.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            content = os.read(handle, _PIECE)
+            while more := os.read(handle, _PIECE):
+                content += more
+        finally:
+            os.close(handle)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return decode(content, path)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise BrokenRecordError(f"{path}: expected a regular file") from error
+    return content
 
 
 def encode(entry: RecordEntry) -> bytes:
@@ -127,23 +161,23 @@ def encode(entry: RecordEntry) -> bytes:
 
 
 def decode(content: bytes, path: str) -> RecordEntry:
-    """Return the record in *content*, which lies at *path*. Raises IntegrityError."""
+    """Return the record in *content*, which lies at *path*. Raises BrokenRecordError."""
     try:
         written = _decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"{path}: not the record of an object: {error}") from None
+        raise BrokenRecordError(f"{path}: not the record of an object: {error}") from None
     if written.format not in _FORMATS:
         raise IntegrityError(f"{path}: format {written.format}, this version reads 1 and 2")
     version = written.version
     for name in (version, written.previous):
         if name is not None and not is_version(name):
-            raise IntegrityError(f"{path}: {name!r} is not a version")
+            raise BrokenRecordError(f"{path}: {name!r} is not a version")
     if version is not None and not written.data:
         return DeleteMarker(
             written.key, version, written.serial, written.previous, written.modified
         )
     if not is_data_path(written.data):
-        raise IntegrityError(f"{path}: {written.data!r} is not a data file under the root")
+        raise BrokenRecordError(f"{path}: {written.data!r} is not a data file under the root")
     info = ObjectInfo(
         key=written.key,
         size=written.size,
@@ -190,10 +224,8 @@ class _Versioning(_VersioningFormat, forbid_unknown_fields=True):
 
 def read_versioning(path: str) -> bool | None:
     """Return whether versions are kept, None when that was never set. Raises IntegrityError."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - every write comes by here
-            content = file.read()
-    except FileNotFoundError:
+    content = _content(path)
+    if content is None:
         return None
     try:
         form = msgspec.json.decode(content, type=_VersioningFormat).format

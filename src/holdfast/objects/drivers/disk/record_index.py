@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from holdfast.objects.drivers.disk.paths import (
     version_in,
     version_path,
 )
-from holdfast.objects.drivers.disk.record import Record, read
+from holdfast.objects.drivers.disk.record import BrokenRecordError, Record, read
 from holdfast.objects.object_info import NULL_VERSION, ObjectVersion
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from holdfast.objects.drivers.disk.record import RecordEntry
     from holdfast.objects.object_info import ObjectInfo
+
+
+_log = logging.getLogger("holdfast.objects")
 
 
 class RecordIndex:
@@ -147,17 +151,20 @@ def _version_of(entry: RecordEntry, *, latest: bool) -> ObjectVersion:
 
 
 def scan_objects(records: Path, prefix: str, start: str) -> Iterator[ObjectInfo]:
-    """Yield the objects that `scan` finds, without their version."""
-    for entry in scan(records, prefix, start):
+    """Yield the objects that `scan` finds, without their version; broken ones are left out."""
+    for entry in scan(records, prefix, start, skip_broken=True):
         if isinstance(entry, Record):
             info = entry.info
             yield info if info.version is None else replace(info, version=None)
 
 
-def scan(records: Path, prefix: str, start: str) -> Iterator[RecordEntry]:
+def scan(
+    records: Path, prefix: str, start: str, *, skip_broken: bool = False
+) -> Iterator[RecordEntry]:
     """Yield the newest of each key under *prefix* that is not below *start*, in code-point order.
 
-    What disappears meanwhile is left out. Memory is bounded by the largest folders on one path.
+    A broken record raises BrokenRecordError, or is left out with a warning. What disappears
+    meanwhile is left out. Memory is bounded by the largest folders on one path.
     """
     first, least = prefix.encode(), start.encode()
     open_folders = [(os.fspath(records), b"", iter(_sorted_names(os.fspath(records))))]
@@ -171,7 +178,13 @@ def scan(records: Path, prefix: str, start: str) -> Iterator[RecordEntry]:
             if not part.is_record:
                 open_folders.append((path, text, iter(_sorted_names(path))))
                 break
-            entry = read(path)
+            try:
+                entry = read(path)
+            except BrokenRecordError as error:
+                if not skip_broken:
+                    raise
+                _log.warning("left out of a listing: %s", error)
+                continue
             if entry is not None:
                 yield entry
         else:

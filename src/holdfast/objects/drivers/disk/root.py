@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
+import stat
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -37,14 +37,28 @@ from holdfast.objects.drivers.disk.folders import (
     remove,
     sync_nearest,
 )
-from holdfast.objects.drivers.disk.intent_log import Intent
-from holdfast.objects.drivers.disk.key_locks import KeyLocks, create_held, remove_abandoned
-from holdfast.objects.drivers.disk.paths import HIDDEN, data_path, is_version, new_version
+from holdfast.objects.drivers.disk.intent_log import Intent, intent_of
+from holdfast.objects.drivers.disk.key_locks import (
+    KeyLocks,
+    copy_held,
+    create_held,
+    remove_abandoned,
+)
+from holdfast.objects.drivers.disk.paths import (
+    HIDDEN,
+    data_path,
+    is_version,
+    new_version,
+    serial_of,
+)
 from holdfast.objects.drivers.disk.record import (
+    BrokenRecordError,
     DeleteMarker,
     Record,
+    data_of,
     encode,
     encode_versioning,
+    never_kept,
     read_versioning,
 )
 from holdfast.objects.drivers.disk.record_index import RecordIndex
@@ -136,13 +150,14 @@ class Root:
                 raise ObjectNotFoundError(key, version)
             path = self.path / record.data
             try:
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 if record == seen:
                     raise IntegrityError(f"{path}: the data of object {key!r} is gone") from None
                 seen = record  # replaced or deleted between the two steps
                 continue
-            size = os.fstat(handle).st_size
+            state = os.fstat(handle)
+            size = state.st_size if stat.S_ISREG(state.st_mode) else -1
             expected = record.info.stored_size
             if size != expected:
                 os.close(handle)
@@ -165,20 +180,21 @@ class Root:
                 os.close(handle)
                 if error.errno not in _NO_LINKS:
                     raise
-                return self._duplicate(key, version, temporary)
+                record, handle = self.open_data(key, version)
+                return record, copy_held(handle, temporary, self._modes.file)
             else:
                 return record, handle
 
     def publish(self, key: str, spec: CommitSpec, temporary: Path) -> ObjectInfo:
         """Make the durable *temporary* file the data of *key*, with *spec*, in one step."""
         with self._locked(key) as lock:
-            newest = self.index.newest(key)
+            newest, broken = self._newest(key)
             etag = newest.info.etag if isinstance(newest, Record) else None
-            if (spec.if_absent and etag is not None) or (
+            if (spec.if_absent and (broken or etag is not None)) or (
                 spec.if_match is not None and etag != spec.if_match
             ):
                 raise PreconditionFailedError("object", key)
-            identity, (version, serial, previous) = uuid4().hex, self._next(newest)
+            identity, (version, serial, previous) = uuid4().hex, self._next(key, newest, broken)
             info = info_of(key, spec, etag=identity, modified=self._clock(), version=version)
             record = Record(info, data_path(key, identity), dict(spec.tags), serial, previous)
             temporary.chmod(temporary.stat().st_mode & 0o444)
@@ -197,14 +213,17 @@ class Root:
             self._write(encode(tagged), self.index.newest_at(key))
 
     def remove(self, key: str) -> bool:
-        """Remove the object under *key*, or mark it deleted; return whether it was there."""
+        """Remove the object under *key*, or mark it deleted; return whether it was there.
+
+        A record that is broken goes too; its bytes, which it no longer names, stay.
+        """
         with self._locked(key) as lock:
-            newest = self.index.newest(key)
-            if not isinstance(newest, Record):
+            newest, broken = self._newest(key)
+            if not broken and not isinstance(newest, Record):
                 return False
-            version, serial, previous = self._next(newest)
+            version, serial, previous = self._next(key, newest, broken)
             if version is None:
-                self._remove_newest(lock, newest)
+                self._remove_newest(lock, key, newest)
             else:
                 marker = DeleteMarker(key, version, serial, previous, self._clock())
                 with self._ending(lock, key, self._intents(newest, marker)):
@@ -219,12 +238,12 @@ class Root:
                 return 0
             asked = {version for version in versions if is_version(version)}
             found = [self.index.older(key, version) for version in asked - {newest.version}]
-            older = [Intent(entry.version, _data(entry)) for entry in found if entry is not None]
+            older = [Intent(entry.version, data_of(entry)) for entry in found if entry is not None]
             for share in intent_log.shares(key, older):
                 self._remove_older(lock, key, share)
             if newest.version not in asked:
                 return len(older)
-            self._remove_newest(lock, newest)
+            self._remove_newest(lock, key, newest)
             return len(older) + 1
 
     def sweep(self) -> int:
@@ -297,13 +316,27 @@ class Root:
             return True
         return isinstance(older, Record) and older.data == intent.data
 
-    def _next(self, newest: RecordEntry | None) -> tuple[str | None, int, str | None]:
+    def _newest(self, key: str) -> tuple[RecordEntry | None, bool]:
+        """Return the newest version of *key*, and whether its record is broken instead."""
+        try:
+            return self.index.newest(key), False
+        except BrokenRecordError:
+            return None, True
+
+    def _next(
+        self, key: str, newest: RecordEntry | None, broken: bool
+    ) -> tuple[str | None, int, str | None]:
         """Return name and serial of the version behind *newest*, and the one before it.
 
         There is no name where versions were never kept.
         """
         keeps = self.keeps_versions()
-        if keeps is None and (newest is None or _never_kept(newest)):
+        if broken and keeps is not None:
+            older = self.index.older_versions(key)
+            serial = 1 + max((serial_of(name) for name in older if name != NULL_VERSION), default=1)
+            version = new_version(serial) if keeps else NULL_VERSION
+            return version, serial, older[0] if older else None
+        if keeps is None and (newest is None or never_kept(newest)):
             return None, 0, None
         if newest is None:
             return new_version(1) if keeps else NULL_VERSION, 1, None
@@ -314,7 +347,7 @@ class Root:
 
     def _intents(self, newest: RecordEntry | None, entry: RecordEntry) -> list[Intent]:
         """Return what may be left when *entry* becomes the newest of its key, or does not."""
-        intents = [_intent(entry)]
+        intents = [intent_of(entry)]
         replaced = newest
         if newest is not None and newest.version != entry.version:
             intents.append(Intent(newest.version, None))
@@ -339,10 +372,14 @@ class Root:
                 self._write(encode(newest), older)
         self._write(encode(entry), path)
 
-    def _remove_newest(self, lock: int, newest: RecordEntry) -> None:
-        key, path = newest.key, self.index.newest_at(newest.key)
-        with self._ending(lock, key, [_intent(newest)], removing=True):
-            if not _never_kept(newest):
+    def _remove_newest(self, lock: int, key: str, newest: RecordEntry | None) -> None:
+        path = self.index.newest_at(key)
+        if newest is None:  # a broken one
+            path.unlink()
+            sync_nearest(path.parent)
+            return
+        with self._ending(lock, key, [intent_of(newest)], removing=True):
+            if not never_kept(newest):
                 remove(self.index.older_at(key, newest.version))  # a power cut may have left it
             before = self.index.before(newest)
             if before is None:
@@ -367,31 +404,3 @@ class Root:
             file.publish(partial(place, target=target, modes=self._modes))
         finally:
             file.discard()
-
-    def _duplicate(self, key: str, version: str | None, temporary: Path) -> tuple[Record, int]:
-        record, source = self.open_data(key, version)
-        with open(source, "rb") as reader:  # noqa: PTH123 - a descriptor
-            handle = create_held(temporary, self._modes.file)
-            try:
-                with open(handle, "wb", closefd=False) as writer:
-                    shutil.copyfileobj(reader, writer, 256 * 1024)
-                os.fsync(handle)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                os.close(handle)
-                raise
-        return record, handle
-
-
-def _intent(entry: RecordEntry) -> Intent:
-    """Return what may be left of *entry*, when it is the newest of its key."""
-    return Intent(None if _never_kept(entry) else entry.version, _data(entry))
-
-
-def _data(entry: RecordEntry) -> str | None:
-    return entry.data if isinstance(entry, Record) else None
-
-
-def _never_kept(entry: RecordEntry) -> bool:
-    """Return whether *entry* was written in a bucket that had never kept versions."""
-    return isinstance(entry, Record) and entry.info.version is None

@@ -6,10 +6,12 @@ import os.path
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from holdfast.errors import ObjectLockedError, ServiceError
+from holdfast.errors import ObjectLockedError, ServiceError, UnavailableError
+from holdfast.objects.drivers.s3.headers import plain_text
 from holdfast.objects.drivers.s3.listing_pages import list_objects
 from holdfast.objects.drivers.s3.object_lock import refused, remove_version
 from holdfast.objects.drivers.s3.service import document_request
+from holdfast.objects.drivers.s3.service_errors import is_passing_code
 from holdfast.objects.drivers.s3.xml_document import Element, fits, write, write_text
 from holdfast.objects.object_info import ObjectInfo
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _BATCH = 1000
 _WORTH_LISTING = 8  # a request lists a thousand; so few keys are cheaper to look at
+_STATUS = {"AccessDenied": 403, "MethodNotAllowed": 405, "InvalidArgument": 400}
+_Batch = dict[tuple[str, str | None], str]  # what XML names each version, or key
 _STRANGERS = 4  # for each key asked for; where a listing shows more, it is given up
 
 
@@ -47,11 +51,19 @@ async def listed(service: S3Service, keys: Sequence[str]) -> set[str]:
 
 
 async def delete(service: S3Service, keys: Sequence[str]) -> None:
-    """Remove *keys*, which XML can hold. Raises ServiceError for the first that is refused."""
+    """Remove *keys*, which XML can hold.
+
+    Raises ServiceError for the first that is refused, UnavailableError for one that can't be
+    removed now, each after the others of its batch.
+    """
     for start in range(0, len(keys), _BATCH):
-        batch = [write("Object", write_text("Key", key)) for key in keys[start : start + _BATCH]]
+        batch: _Batch = {
+            (key, None): write("Object", write_text("Key", key))
+            for key in keys[start : start + _BATCH]
+        }
         for error in await _asked(service, batch):
-            raise _refusal(error)
+            if error.get("Code") != "NoSuchKey":
+                raise _refusal(error)
 
 
 async def erase(service: S3Service, versions: Sequence[ObjectVersion]) -> list[ObjectVersion]:
@@ -66,10 +78,12 @@ async def erase(service: S3Service, versions: Sequence[ObjectVersion]) -> list[O
     named = {(found.key, found.version): found for found in versions if fits(found.key)}
     every = list(named)
     for start in range(0, len(every), _BATCH):
-        batch = [
-            write("Object", write_text("Key", key), write_text("VersionId", version))
+        batch: _Batch = {
+            (key, version): write(
+                "Object", write_text("Key", key), write_text("VersionId", version)
+            )
             for key, version in every[start : start + _BATCH]
-        ]
+        }
         for error in await _asked(service, batch):
             key, version = error.need("Key"), error.get("VersionId") or "null"
             if error.get("Code") in ("NoSuchVersion", "NoSuchKey"):
@@ -82,19 +96,39 @@ async def erase(service: S3Service, versions: Sequence[ObjectVersion]) -> list[O
     return held
 
 
-async def _asked(service: S3Service, objects: list[str]) -> list[Element]:
-    """Return what the service refused of a batch."""
-    body = write("Delete", write_text("Quiet", "true"), *objects).encode()
-    response = await service.call(
-        document_request("DeleteObjects", "POST", (("delete", ""),), body)
-    )
-    return list(response.document("DeleteResult").all("Error"))
+async def _asked(service: S3Service, batch: _Batch) -> list[Element]:
+    """Return what the service refused of *batch*, after what may pass was asked again.
+
+    Raises UnavailableError for what did not pass.
+    """
+    refused: list[Element] = []
+    attempt = 0
+    while batch:
+        attempt += 1
+        body = write("Delete", write_text("Quiet", "true"), *batch.values()).encode()
+        request = document_request("DeleteObjects", "POST", (("delete", ""),), body)
+        again: _Batch = {}
+        response = await service.call(request)
+        for error in response.document("DeleteResult").all("Error"):
+            key = error.need("Key")
+            named = (key, error.get("VersionId"))
+            named = named if named in batch else (key, None)
+            if not is_passing_code(error.get("Code") or "") or named not in batch:
+                refused.append(error)
+                continue
+            again[named] = batch[named]
+            failure = error
+        if again and not await service.pause(attempt):
+            raise UnavailableError(f"failed after {attempt} attempts: {_refusal(failure)}")
+        batch = again
+    return refused
 
 
 def _refusal(error: Element) -> ServiceError:
+    code = (error.get("Code") or "").strip()
     return ServiceError(
         f"DeleteObjects of {error.get('Key')!r}",
-        403,
-        error.get("Code") or "",
-        error.get("Message") or "no reason given",
+        _STATUS.get(code, 200),  # that of the answer which told of it
+        plain_text(code),
+        plain_text(error.get("Message") or "no reason given"),
     )

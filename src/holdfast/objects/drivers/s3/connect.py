@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.aws.client import HTTPClient
 from holdfast.aws.credentials import Credentials, find_credentials
-from holdfast.aws.endpoint import refuse_proxy, verified_tls
+from holdfast.aws.endpoint import verified_tls
+from holdfast.aws.proxy import proxy_for
 from holdfast.aws.signature import CredentialProvider, Signer
 from holdfast.objects.drivers.s3.driver import S3Driver
-from holdfast.objects.drivers.s3.service import S3Service
+from holdfast.objects.drivers.s3.options import address_of
+from holdfast.objects.drivers.s3.service import S3Service, ServiceLocation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,14 +34,19 @@ async def started(
 
     Raises ConfigurationError when the bucket is not there, also ServiceError, UnavailableError.
     """
-    refuse_proxy(address.endpoint)
-    client = HTTPClient(_network(options, blocking=blocking), address.endpoint, options.limits)
+    network = _network(options, blocking=blocking)
+
+    def locate(region: str) -> ServiceLocation:
+        there = address_of(address.bucket, replace(options, region=region))
+        proxy = proxy_for(there.endpoint, os.environ)
+        client = HTTPClient(network, there.endpoint, options.limits, proxy=proxy)
+        return ServiceLocation(client, there, Signer(region, "s3"), region)
+
     service = S3Service(
-        client,
-        address,
+        locate,
+        options.region,
         options.limits,
-        signer=Signer(options.region, "s3"),
-        credentials=_provider(options),
+        credentials=None if options.anonymous else _provider(options),
         offload=offload,
     )
     driver = S3Driver(service, options)
@@ -46,7 +54,7 @@ async def started(
         await driver.prepare()
         yield driver
     finally:
-        client.close()
+        service.close()
 
 
 def _network(options: S3Options, *, blocking: bool) -> Network:

@@ -80,13 +80,18 @@ class S3Driver:
         try:
             response = await self._look()
         except ServiceError as error:
-            if error.status != 404:
+            if error.status == 400:  # without a body; a GET is told in which region the bucket is
+                await self._service.call(
+                    S3Request("GetBucketLocation", "GET", query=(("location", ""),))
+                )
+            elif error.status != 404:
                 raise
-            if not self._options.create:
+            elif not self._options.create:
                 raise ConfigurationError(
                     f"there is no bucket {self._service.bucket!r}; ?create=true makes it"
                 ) from error
-            await self._create()
+            else:
+                await self._create()
             response = await self._look()
         self._profile = server_profile_of(response.headers.get("server", ""))
 
@@ -275,7 +280,8 @@ class S3Driver:
 
     def _public_address(self) -> BucketAddress:
         endpoint = self._options.public_endpoint_url or self._options.endpoint_url
-        return address_of(self._service.bucket, replace(self._options, endpoint_url=endpoint))
+        options = replace(self._options, endpoint_url=endpoint, region=self._service.region)
+        return address_of(self._service.bucket, options)
 
     def _refusal(self, key: str) -> str | None:
         """Return why this kind of server would not keep *key* as it is, None when it would."""

@@ -30,8 +30,15 @@ SIZE = META + "holdfast-size"  # of the content, where what is stored is compres
 VERSION = "x-amz-version-id"
 CRC32 = "x-amz-checksum-crc32"
 _OURS = frozenset({SHA256, SIZE, WRITE})
+_TURNING = frozenset(
+    "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _HEX = re.compile(r"[0-9a-f]{64}")
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
+_COUNT = re.compile(r"\d{1,18}", re.ASCII)
+# No codec makes more of a byte than zstd's runs, 128 KiB of four bytes; a header has a few more.
+_MOST_PACKED = 2**15
+_PACKED_ANYHOW = 2**17
 
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -51,16 +58,22 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     """Return the object that *headers* of a GET or HEAD describe; it has *size* stored bytes.
 
-    Only what Holdfast marked as compressed by itself counts as compressed.
+    Only what Holdfast marked as compressed by itself, with a size that it can have, counts as
+    compressed. Text that others wrote has no control characters here.
     """
     sha256 = headers.get(SHA256, "")
     encoding = headers.get("content-encoding", "").removesuffix(",aws-chunked")
     content = headers.get(SIZE, "")
-    packed = encoding in ENCODINGS and content.isascii() and content.isdigit()
+    content_size = count_in(content)
+    packed = (
+        encoding in ENCODINGS
+        and content_size is not None
+        and content_size <= size * _MOST_PACKED + _PACKED_ANYHOW
+    )
     return ObjectInfo(
         key=key,
-        size=int(content) if packed else size,
-        content_type=headers.get("content-type") or UNKNOWN_CONTENT,
+        size=content_size if packed and content_size is not None else size,
+        content_type=plain_text(headers.get("content-type") or UNKNOWN_CONTENT),
         metadata={
             name.removeprefix(META): _decoded(value)
             for name, value in headers.items()
@@ -69,7 +82,7 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         etag=plain_etag(headers.get("etag", "")),
         modified=http_time(headers.get("last-modified", "")),
         sha256=sha256 if _HEX.fullmatch(sha256) else None,
-        version=headers.get(VERSION),
+        version=version_in(headers),
         encoding=encoding if packed else None,
         stored=size if packed else None,
     )
@@ -92,6 +105,12 @@ def committed_info(key: str, spec: CommitSpec, headers: Mapping[str, str], etag:
     )
 
 
+def version_in(headers: Mapping[str, str]) -> str | None:
+    """Return the version that an answer's *headers* name, None without one."""
+    version = headers.get(VERSION)
+    return None if version is None else plain_text(version)
+
+
 def tagging_header(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the header that tags an object while it is put, none without tags."""
     return {"x-amz-tagging": urlencode(tags)} if tags else {}
@@ -99,7 +118,23 @@ def tagging_header(tags: Mapping[str, str]) -> dict[str, str]:
 
 def plain_etag(text: str) -> str:
     """Return an etag without its quotes."""
-    return text.removeprefix("W/").strip('"')
+    return plain_text(text.removeprefix("W/").strip('"'))
+
+
+def plain_text(text: str) -> str:
+    """Return *text* with U+FFFD for controls, line breaks and marks that turn its direction."""
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if _is_control(letter) else letter for letter in text)
+
+
+def _is_control(letter: str) -> bool:
+    return letter < " " or "\x7f" <= letter <= "\x9f" or letter in _TURNING
+
+
+def count_in(text: str) -> int | None:
+    """Return the whole number of at most 18 digits in *text*, None when it is none."""
+    return int(text) if _COUNT.fullmatch(text) else None
 
 
 def quoted_etag(etag: str) -> str:
@@ -109,10 +144,10 @@ def quoted_etag(etag: str) -> str:
 
 def size_of(key: str, headers: Mapping[str, str]) -> int:
     """Return the length that *headers* promise. Raises IntegrityError when they don't say it."""
-    text = headers.get("content-length", "")
-    if not (text.isascii() and text.isdigit()):
+    size = count_in(headers.get("content-length", ""))
+    if size is None:
         raise IntegrityError(f"object {key!r}: the service doesn't say how long it is")
-    return int(text)
+    return size
 
 
 def range_of(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
@@ -129,7 +164,7 @@ def http_time(text: str) -> datetime:
     """Return the time in an HTTP header. Raises ServiceError for nonsense."""
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise unreadable(f"{text!r} is not a time") from None
 
 
@@ -142,7 +177,7 @@ def exact_time(text: str) -> datetime:
     """Return the time in an answer's XML."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise unreadable(f"{text!r} is not a time") from None
 
 
@@ -156,12 +191,14 @@ def _encoded(value: str) -> str:
 def _decoded(value: str) -> str:
     readable = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if "=?" not in readable:
-        return readable
+        return plain_text(readable)
     try:
         parts = decode_header(readable)
-        return "".join(
-            part if isinstance(part, str) else part.decode(charset or "ascii", "replace")
-            for part, charset in parts
+        return plain_text(
+            "".join(
+                part if isinstance(part, str) else part.decode(charset or "ascii", "replace")
+                for part, charset in parts
+            )
         )
     except (HeaderParseError, LookupError, ValueError):
-        return readable
+        return plain_text(readable)

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 from holdfast.errors import ServiceError
 from holdfast.objects.delimiter import group_of
-from holdfast.objects.drivers.s3.headers import exact_time, iso_time, plain_etag
+from holdfast.objects.drivers.s3.headers import count_in, exact_time, iso_time, plain_etag
 from holdfast.objects.drivers.s3.service import S3Request
 from holdfast.objects.drivers.s3.xml_document import unreadable
 from holdfast.objects.object_info import (
@@ -25,7 +25,27 @@ if TYPE_CHECKING:
     from holdfast.objects.drivers.s3.xml_document import Element
 
 _NO_PREFIX = frozenset({"XMinioInvalidObjectName", "XMinioInvalidResourceName"})
+_MOST_EMPTY = 1000  # pages in a row; S3 skips over what was deleted by some
 _FOLDERS = "/"  # the delimiter that every server knows
+
+
+class PageProgress:
+    """Sees to it that pages come to an end: each must lead to another place than all before it."""
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+        self._seen: set[int] = set()
+        self._empty = 0
+
+    def check(self, place: str, *, empty: bool) -> None:
+        """Note that a page, which may be *empty*, leads to *place*. Raises ServiceError."""
+        mark = hash(place)
+        self._empty = self._empty + 1 if empty else 0
+        if mark in self._seen or self._empty > _MOST_EMPTY:
+            raise ServiceError(
+                self._operation, 200, "NoProgress", "its pages go on for ever without an end"
+            )
+        self._seen.add(mark)
 
 
 async def list_objects(
@@ -56,6 +76,7 @@ async def _pages(
     if delimiter is not None:
         fixed.append(("delimiter", delimiter))
     position = [("start-after", after)] if after else []
+    progress = PageProgress("ListObjectsV2")
     while True:
         try:
             response = await service.call(
@@ -73,13 +94,16 @@ async def _pages(
         yield page
         if page.get("IsTruncated") != "true":
             return
-        position = [("continuation-token", page.need("NextContinuationToken"))]
+        token = page.need("NextContinuationToken")
+        progress.check(token, empty=page.empty("Contents", "CommonPrefixes"))
+        position = [("continuation-token", token)]
 
 
 async def list_uploads(service: S3Service, prefix: str) -> AsyncIterator[Upload]:
     """Yield each upload in parts under *prefix* that is neither done nor aborted."""
     fixed = (("uploads", ""), ("encoding-type", "url"))  # MinIO takes a prefix for a whole key
     position: tuple[tuple[str, str], ...] = ()
+    progress = PageProgress("ListMultipartUploads")
     while True:
         response = await service.call(
             S3Request("ListMultipartUploads", "GET", query=(*fixed, *position))
@@ -96,12 +120,14 @@ async def list_uploads(service: S3Service, prefix: str) -> AsyncIterator[Upload]
             ("key-marker", decoded(page.need("NextKeyMarker"))),
             ("upload-id-marker", page.need("NextUploadIdMarker")),
         )
+        progress.check(str(position), empty=page.empty("Upload"))
 
 
 async def list_versions(service: S3Service, prefix: str) -> AsyncIterator[ObjectVersion]:
     """Yield versions and markers: keys in order, the versions of one from new to old."""
     fixed = (("versions", ""), ("encoding-type", "url"), ("prefix", prefix))
     position: tuple[tuple[str, str], ...] = ()
+    progress = PageProgress("ListObjectVersions")
     while True:
         response = await service.call(
             S3Request("ListObjectVersions", "GET", query=(*fixed, *position))
@@ -120,6 +146,7 @@ async def list_versions(service: S3Service, prefix: str) -> AsyncIterator[Object
             ("key-marker", decoded(page.need("NextKeyMarker"))),
             ("version-id-marker", page.get("NextVersionIdMarker") or NULL_VERSION),
         )
+        progress.check(str(position), empty=not items)
 
 
 def _objects(page: Element) -> list[ObjectInfo]:
@@ -141,9 +168,10 @@ def _objects(page: Element) -> list[ObjectInfo]:
 def size_in(item: Element) -> int:
     """Return the size of *item* of a listing, in stored bytes."""
     text = item.need("Size")
-    if not (text.isascii() and text.isdigit()):
-        raise unreadable(f"{text!r} is not a size")
-    return int(text)
+    size = count_in(text)
+    if size is None:
+        raise unreadable(f"{text[:50]!r} is not a size")
+    return size
 
 
 def _prefixes(page: Element) -> list[CommonPrefix]:

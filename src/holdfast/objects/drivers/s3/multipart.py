@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,15 +64,17 @@ class MultipartUpload:
             S3Request("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
         )
         upload = created.document("InitiateMultipartUploadResult").need("UploadId")
+        process = os.getpid()
         try:
             calls = parts(upload)
             named = await self._service.network.all_of(calls, at_once=self._options.parallel)
             done = await self._complete(upload, named, condition)
         except BaseException as error:
-            if not (isinstance(error, ServiceError) and error.code == "NoSuchUpload"):
+            gone = isinstance(error, ServiceError) and error.code == "NoSuchUpload"
+            if not gone and os.getpid() == process:  # in the child of a fork it is the parent's
                 await self._service.network.shielded(self._abort(upload))
             raise
-        return type(done)({**created.headers, **done.headers}, done.body)
+        return replace(done, headers={**created.headers, **done.headers})
 
     async def copy(self, size: int, source: Mapping[str, str]) -> S3Response:
         """Make the object of *size* bytes that the headers in *source* name, part by part."""

@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable  # noqa: TC003 - options_for reads the annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
+from urllib.parse import urlsplit
 
 from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
 from holdfast.aws.endpoint import HTTPEndpoint, endpoint_of
+from holdfast.aws.profile import profile_settings
+from holdfast.backend_url import redacted
 from holdfast.errors import ConfigurationError
+from holdfast.objects.drivers.s3.aws_hosts import access_point_of, aws_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +26,7 @@ Encryption = Literal["", "AES256", "aws:kms"]
 PayloadSigning = Literal["auto", "always", "never"]
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,9 @@ class S3Options:
 
     *endpoint_url*: ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``, else AWS itself.
     *public_endpoint_url*: where those who get presigned URLs reach it, by default the same.
-    *region*: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else us-east-1. *ca_bundle*: a file of trusted
+    *region*: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else us-east-1. What neither says, the AWS
+    profile may say. *dual_stack*, *fips*: the hosts of AWS with IPv6, and by FIPS 140.
+    *anonymous*: nothing is signed, as public buckets allow. *ca_bundle*: a file of trusted
     certificates, ``AWS_CA_BUNDLE``. *addressing*: where URLs have the bucket's name, by default in
     the host for AWS and in the path elsewhere. *encryption*: asked for on every write, and the
     answer checked; *kms_key* goes with ``aws:kms``. *create*: make the bucket when it is not there,
@@ -49,6 +56,9 @@ class S3Options:
     endpoint_url: str = ""
     public_endpoint_url: str = ""
     region: str = ""
+    dual_stack: bool = False
+    fips: bool = False
+    anonymous: bool = False
     ca_bundle: str = ""
     addressing: Addressing = "auto"
     encryption: Encryption = ""
@@ -75,6 +85,9 @@ class S3Options:
             ("payload_signing", get_args(PayloadSigning)),
             ("create", (False, True)),
             ("object_lock", (False, True)),
+            ("dual_stack", (False, True)),
+            ("fips", (False, True)),
+            ("anonymous", (False, True)),
         ):
             if getattr(self, name) not in known:
                 raise ConfigurationError(
@@ -123,41 +136,99 @@ class S3Options:
 
 
 def with_environment(options: S3Options, environment: Mapping[str, str]) -> S3Options:
-    """Return *options* with what is empty filled in from *environment*."""
+    """Return *options* with what is empty filled in from *environment*, then the AWS profile.
+
+    Reads the file of the profile. Raises ConfigurationError when it can't be read, or says what no
+    option can be.
+    """
+    profile = profile_settings(environment, "s3")
 
     def first(*names: str) -> str:
         return next((value for name in names if (value := environment.get(name))), "")
 
+    def is_set(name: str, setting: str) -> bool:
+        return (first(name) or profile.get(setting, "")).lower() == "true"
+
+    endpoint = ""
+    ignored = is_set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")
+    if not ignored:
+        endpoint = first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") or profile.get(
+            "endpoint_url", ""
+        )
+    region = first("AWS_REGION", "AWS_DEFAULT_REGION") or profile.get("region", "")
+    ca_bundle = first("AWS_CA_BUNDLE") or profile.get("ca_bundle", "")
+    dual_stack = is_set("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
+    fips = is_set("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
     return replace(
         options,
-        endpoint_url=options.endpoint_url or first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-        region=options.region or first("AWS_REGION", "AWS_DEFAULT_REGION") or "us-east-1",
-        ca_bundle=options.ca_bundle or first("AWS_CA_BUNDLE"),
+        endpoint_url=options.endpoint_url or endpoint,
+        region=options.region or region or "us-east-1",
+        ca_bundle=options.ca_bundle or ca_bundle,
+        dual_stack=options.dual_stack or dual_stack,
+        fips=options.fips or fips,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class BucketAddress:
-    """Where a bucket's requests go. *prefix* comes before each key in the path."""
+    """Where a bucket's requests go. *prefix* comes before each key in the path.
+
+    *path* is that of the endpoint itself, and part of the prefix.
+    """
 
     bucket: str
     endpoint: HTTPEndpoint
     prefix: str
+    path: str = ""
 
 
 def address_of(bucket: str, options: S3Options) -> BucketAddress:
-    """Return where *bucket* is. Raises ConfigurationError for a bad name."""
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+    """Return where *bucket*, a name or the ARN of an access point, is.
+
+    Raises ConfigurationError for a bad name, and a bad endpoint.
+    """
+    point = access_point_of(bucket)
+    if point is None and not is_bucket_name(bucket):
         raise ConfigurationError(
             f"{bucket!r} is not the name of a bucket: 3 to 63 of a-z, 0-9, '.' and '-'"
         )
     own = bool(options.endpoint_url)
-    endpoint = endpoint_of(options.endpoint_url or f"https://s3.{options.region}.amazonaws.com")
+    if own:
+        base, path = split_path(options.endpoint_url)
+    else:
+        host = aws_host(
+            options.region, dual_stack=options.dual_stack, fips=options.fips, access_point=point
+        )
+        base, path = f"https://{host}", ""
+    endpoint = endpoint_of(base)
+    if point is not None:
+        if own:
+            host = f"{point.name}-{point.account}.{endpoint.host}"
+            endpoint = HTTPEndpoint(endpoint.secure, host, endpoint.port)
+        return BucketAddress(bucket, endpoint, f"{path}/", path)
     virtual = options.addressing == "virtual" or (
         options.addressing == "auto" and not own and "." not in bucket
     )
     if virtual:
-        return BucketAddress(
-            bucket, HTTPEndpoint(endpoint.secure, f"{bucket}.{endpoint.host}", endpoint.port), "/"
-        )
-    return BucketAddress(bucket, endpoint, f"/{bucket}/")
+        named = HTTPEndpoint(endpoint.secure, f"{bucket}.{endpoint.host}", endpoint.port)
+        return BucketAddress(bucket, named, f"{path}/", path)
+    return BucketAddress(bucket, endpoint, f"{path}/{bucket}/", path)
+
+
+def is_bucket_name(text: str) -> bool:
+    """Return whether a bucket may be called so."""
+    return _BUCKET.fullmatch(text) is not None and ".." not in text
+
+
+def split_path(url: str) -> tuple[str, str]:
+    """Return an endpoint's *url* without its path, and the path without a slash at its end.
+
+    Raises ConfigurationError for a path that no request could have.
+    """
+    try:
+        path = urlsplit(url).path.rstrip("/")
+    except ValueError:
+        return url, ""  # which `endpoint_of` refuses
+    if not _PATH.fullmatch(path):
+        raise ConfigurationError(f"{redacted(url)!r}: the path of an endpoint is written encoded")
+    return (url.rstrip("/").removesuffix(path), path) if path else (url, "")

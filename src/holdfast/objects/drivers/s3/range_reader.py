@@ -17,6 +17,7 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
+from holdfast.aws.http import SlowPeerError
 from holdfast.errors import (
     IntegrityError,
     ObjectNotFoundError,
@@ -98,6 +99,12 @@ class S3RangeReader:
         while wanted:
             try:
                 piece = await self._next(offset, wanted)
+            except SlowPeerError as error:  # each try would be as slow
+                self._drop()
+                raise UnavailableError(
+                    f"object {self._key!r}: the download stopped at byte {offset} of "
+                    f"{self._known.stored_size}: {error}"
+                ) from error
             except OSError as error:
                 self._drop()
                 failures += 1

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, ServiceError
-from holdfast.objects.drivers.s3.headers import WRITE
-from holdfast.objects.drivers.s3.listing_pages import size_in
+from holdfast.objects.drivers.s3.headers import WRITE, count_in
+from holdfast.objects.drivers.s3.listing_pages import PageProgress, size_in
 from holdfast.objects.drivers.s3.multipart import MultipartUpload
 from holdfast.objects.drivers.s3.service import S3Request
-from holdfast.objects.drivers.s3.xml_document import write, write_text
-from holdfast.objects.localfile import refusals
+from holdfast.objects.drivers.s3.xml_document import unreadable, write, write_text
+from holdfast.objects.localfile import read_own, refusals, write_own
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +83,7 @@ class ResumableUpload(MultipartUpload):
                 await self._forget(path)
             raise
         await self._forget(path)
-        return type(done)({**created, **done.headers}, done.body)
+        return replace(done, headers={**created, **done.headers})
 
     async def _begun(
         self, headers: Mapping[str, str], total: int, size: int, path: Path
@@ -117,15 +117,20 @@ class ResumableUpload(MultipartUpload):
     async def _parts(self, upload: str) -> dict[int, tuple[int, str]]:
         there: dict[int, tuple[int, str]] = {}
         marker = "0"
+        progress = PageProgress("ListParts")
         while True:
             query = (("part-number-marker", marker), ("uploadId", upload))
             response = await self._service.call(S3Request("ListParts", "GET", self._key, query))
             page = response.document("ListPartsResult")
             for item in page.all("Part"):
-                there[int(item.need("PartNumber"))] = (size_in(item), item.need("ETag"))
+                number = count_in(item.need("PartNumber"))
+                if number is None:
+                    raise unreadable("a part has no number")
+                there[number] = (size_in(item), item.need("ETag"))
             if page.get("IsTruncated") != "true":
                 return there
             marker = page.need("NextPartNumberMarker")
+            progress.check(marker, empty=page.empty("Part"))
 
     async def _part_once(
         self, upload: str, number: int, content: SpoolPart, there: Mapping[int, tuple[int, str]]
@@ -157,14 +162,12 @@ def _content_of(headers: Mapping[str, str], size: int) -> str:
 def _read(path: Path) -> ResumeFile | None:
     """Return what *path* says, None when there is nothing of use."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_own(path) or b"")
         return ResumeFile(**found) if isinstance(found, dict) else None
-    except (FileNotFoundError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
 
 
 def _keep(path: Path, content: ResumeFile) -> None:
     """Write *content* to *path* in one step."""
-    temporary = path.with_name(f"{path.name}~")
-    temporary.write_text(json.dumps(asdict(content)))
-    temporary.replace(path)
+    write_own(path, json.dumps(asdict(content)).encode())

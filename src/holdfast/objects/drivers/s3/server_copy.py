@@ -61,7 +61,7 @@ async def _copied(
     info = found.info
     kept = {name: found.headers[name] for name in _KEPT if name in found.headers}
     headers = {**kept, **uploader.headers(info)}
-    path = f"/{service.bucket}/{quote(source.key, safe='-_.~/')}"
+    path = service.copy_source(source.key)
     copied = {
         "x-amz-copy-source": path
         if source.version is None

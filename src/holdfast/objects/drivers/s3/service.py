@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
@@ -13,15 +14,26 @@ from urllib.parse import quote
 from holdfast.aws.http import Deadline, HTTPRequest
 from holdfast.aws.retry import RetryBudget, backoff, retry_after
 from holdfast.aws.signature import EMPTY_SHA256, UNSIGNED, query_string
-from holdfast.errors import ConfigurationError, IntegrityError, ServiceError, UnavailableError
+from holdfast.errors import ConfigurationError, ServiceError, UnavailableError
 from holdfast.objects.drivers.s3.post_policy import signed_form
-from holdfast.objects.drivers.s3.xml_document import Element, parse, unreadable
+from holdfast.objects.drivers.s3.service_errors import (
+    KEY_REFUSED,
+    MISCONFIGURED,
+    ElsewhereError,
+    code_of,
+    last_word,
+    meaning,
+    passing,
+    region_in,
+)
+from holdfast.objects.drivers.s3.xml_document import Element, parse, parsed, unreadable
 from holdfast.objects.presign import PresignedURL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from holdfast.aws.client import HTTPClient, HTTPResponse
+    from holdfast.aws.credentials import Credentials
     from holdfast.aws.http import Limits, RequestBody
     from holdfast.aws.signature import CredentialProvider, Signer
     from holdfast.objects.drivers.s3.options import BucketAddress
@@ -31,42 +43,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_ANSWER = 16 * 1024 * 1024
-_PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
-_PASSING_CODES = frozenset(
-    {
-        "ConditionalRequestConflict",
-        "InternalError",
-        "OperationAborted",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "SlowDownRead",
-        "SlowDownWrite",
-        "Throttling",
-        "ThrottlingException",
-    }
-)
-# What arrived is not what was sent: sent again, and then it is an IntegrityError.
-_DAMAGED = frozenset(
-    {
-        "BadDigest",
-        "InvalidDigest",
-        "XAmzContentChecksumMismatch",
-        "XAmzContentSHA256Mismatch",
-    }
-)
-_STALE_CREDENTIALS = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
-_MISCONFIGURED = frozenset(
-    {
-        "AuthorizationHeaderMalformed",
-        "InvalidAccessKeyId",
-        "NoSuchBucket",
-        "PermanentRedirect",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "TemporaryRedirect",
-    }
-)
+_MAYBE_REFUSED = frozenset({400, 401, 403})  # of an answer without a body, which names no code
+_ELSEWHERE = frozenset({301, 307, 308, 400})
+_REGION = re.compile(r"[a-z0-9-]{1,32}")
+_MOST_RENEWALS = 2  # of the credentials, for one request
 
 
 @dataclass(slots=True)
@@ -105,52 +85,94 @@ class S3Response:
 
     headers: Mapping[str, str]
     body: bytes
+    root: Element | None = None
 
     def document(self, *names: str) -> Element:
         """Return the root element. Raises ServiceError unless it has one of *names*."""
-        root = parse(self.body)
+        root = parse(self.body) if self.root is None else self.root
         if root.name not in names:
             raise unreadable(f"expected <{'> or <'.join(names)}>, got <{root.name[:50]}>")
         return root
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceLocation:
+    """Where a bucket's requests go, and what signs them for *region*."""
+
+    client: HTTPClient
+    address: BucketAddress
+    signer: Signer
+    region: str
+
+
 class S3Service:
-    """Sends requests to one bucket. Safe to use from many tasks or threads at once."""
+    """Sends requests to one bucket. Safe to use from many tasks or threads at once.
+
+    *locate* returns where the bucket is when it is in that region. Without *credentials* nothing is
+    signed.
+    """
 
     def __init__(
         self,
-        client: HTTPClient,
-        address: BucketAddress,
+        locate: Callable[[str], ServiceLocation],
+        region: str,
         limits: Limits,
         *,
-        signer: Signer,
-        credentials: CredentialProvider,
+        credentials: CredentialProvider | None,
         offload: Offload,
     ) -> None:
-        self._client = client
-        self._address = address
+        self._locate = locate
+        self._at = locate(region)
+        self._former: list[HTTPClient] = []
         self._limits = limits
-        self._signer = signer
         self._credentials = credentials
         self.offload = offload
-        self.network = client.network
+        self.network = self._at.client.network
         self._budget = RetryBudget()
         self.retries = 0
 
     @property
     def secure(self) -> bool:
         """Whether TLS protects what is sent."""
-        return self._client.endpoint.secure
+        return self._at.client.endpoint.secure
 
     @property
     def address(self) -> str:
         """Server and bucket, as text that no other bucket has."""
-        return f"{self._client.authority}/{self._address.bucket}"
+        at = self._at
+        return f"{at.client.authority}{at.address.path}/{at.address.bucket}"
 
     @property
     def bucket(self) -> str:
         """The bucket's name."""
-        return self._address.bucket
+        return self._at.address.bucket
+
+    @property
+    def region(self) -> str:
+        """The region that the bucket is in, as far as is known."""
+        return self._at.region
+
+    def copy_source(self, key: str) -> str:
+        """Return how a copy names *key*."""
+        named = quote(key, safe="-_.~/")
+        bucket = self.bucket
+        return f"{bucket}/object/{named}" if bucket.startswith("arn:") else f"/{bucket}/{named}"
+
+    def close(self) -> None:
+        """Let go of the connections. Idempotent."""
+        for client in (*self._former, self._at.client):
+            client.close()
+
+    async def pause(self, attempt: int) -> bool:
+        """Wait before what a service refused within an answer is asked again.
+
+        Returns False, at once, when *attempt* was the last, or the budget is spent.
+        """
+        if attempt >= self._limits.attempts or not self._budget.spend():
+            return False
+        self.retries += 1
+        await self.network.sleep(backoff(attempt, None))
+        return True
 
     async def call(self, request: S3Request) -> S3Response:
         """Return the whole response to *request*.
@@ -173,14 +195,14 @@ class S3Service:
         options: PresignOptions,
     ) -> PresignedURL:
         """Return a URL for *key* at *address*, where those who get it reach the service."""
-        credentials = await self._credentials.current(self.offload)
+        credentials = await self._signing("presign")
         now = datetime.now(UTC).replace(microsecond=0)
         ends = min(now + options.expires, credentials.expires or datetime.max.replace(tzinfo=UTC))
         sent = {}
         if options.method == "PUT" and options.content_type is not None:
             sent["content-type"] = options.content_type
         path = address.prefix + quote(key, safe="-_.~/")
-        query = self._signer.presign(
+        query = self._at.signer.presign(
             options.method,
             path,
             [*parameters, ("X-Amz-Expires", str(int((ends - now).total_seconds())))],
@@ -196,36 +218,54 @@ class S3Service:
         self, address: BucketAddress, key: str, options: PresignPostOptions
     ) -> PresignedPost:
         """Return a form for *key* at *address*, where those who get it reach the service."""
-        credentials = await self._credentials.current(self.offload)
-        return signed_form(address, key, options, signer=self._signer, credentials=credentials)
+        credentials = await self._signing("presign_post")
+        signer = self._at.signer
+        return signed_form(address, key, options, signer=signer, credentials=credentials)
+
+    async def _signing(self, what: str) -> Credentials:
+        if self._credentials is None:
+            raise ConfigurationError(f"{what}: a bucket that is opened anonymous signs nothing")
+        return await self._credentials.current(self.offload)
 
     async def _repeat(
         self, request: S3Request, finish: Callable[[S3Request, HTTPResponse], Awaitable[T]]
     ) -> T:
         deadline = Deadline(self._limits)
-        attempt = 0
+        attempt = renewals = 0
+        moved = False
         while True:
             attempt += 1
             wish: str | None = None  # of the service: how long to wait
             failure: Exception
+            at, keys = self._at, None
             try:
-                response = await self._client.send(await self._request(request), deadline)
+                if self._credentials is not None:
+                    keys = await self._credentials.current(self.offload)
+                sent = self._request(request, at, keys)
+                response = await at.client.send(sent, deadline)
                 wish = response.headers.get("retry-after")
                 result = await self._finished(request, response, finish)
             except ssl.SSLCertVerificationError as error:
                 raise UnavailableError(
-                    f"{self._client.authority} is not trusted: {error.verify_message}"
+                    f"{at.client.authority} is not trusted: {error.verify_message}"
                 ) from error
             except OSError as error:  # TimeoutError is one too
                 failure = UnavailableError(
-                    f"{self._named(request)}: {self._client.authority} failed after "
+                    f"{self._named(request)}: {at.client.authority} failed after "
                     f"{attempt} attempts: {type(error).__name__}: {error}"
                 )
                 failure.__cause__ = error
             except ServiceError as error:
-                if not _passing(error):
-                    raise _meaning(error) from error.__cause__
-                failure = _last_word(error)
+                if not moved and isinstance(error, ElsewhereError) and self._moved(at, error):
+                    moved = True
+                    continue
+                if renewals < _MOST_RENEWALS and await self._renewed(error, keys):
+                    renewals += 1
+                    self.retries += 1
+                    continue
+                if not passing(error):
+                    raise meaning(error) from error.__cause__
+                failure = last_word(error)
             else:
                 if self._budget.tokens < self._budget.most:
                     self._budget.earn()
@@ -238,25 +278,48 @@ class S3Service:
             self.retries += 1
             await self.network.sleep(seconds)
 
-    async def _request(self, request: S3Request) -> HTTPRequest:
-        credentials = await self._credentials.current(self.offload)
-        path = self._address.prefix
+    async def _renewed(self, error: ServiceError, used: Credentials | None) -> bool:
+        """Return whether there is another key than *used*, which may be why *error* came."""
+        sure = error.code in KEY_REFUSED
+        vague = error.status in _MAYBE_REFUSED and error.code == f"Status{error.status}"
+        if self._credentials is None or used is None or not (sure or vague):
+            return False
+        return await self._credentials.replaced(self.offload, used, sure=sure)
+
+    def _moved(self, at: ServiceLocation, error: ElsewhereError) -> bool:
+        """Go to the region that *error* names; tell whether it is another than *at*."""
+        if error.region == at.region:
+            return False
+        if self._at is at:  # else another request was faster
+            there = self._locate(error.region)
+            if there.client.endpoint == at.client.endpoint:
+                there = replace(there, client=at.client)
+            else:
+                self._former.append(at.client)
+            self._at = there
+        return True
+
+    def _request(
+        self, request: S3Request, at: ServiceLocation, credentials: Credentials | None
+    ) -> HTTPRequest:
+        path = at.address.prefix
         path = (
             path.rstrip("/") or "/"
             if request.key is None
             else path + quote(request.key, safe="-_.~/")
         )
         query = query_string(request.query) if request.query else ""
-        headers = {"host": self._client.authority, **request.headers}
-        headers["x-amz-content-sha256"] = request.sha256 or UNSIGNED
-        self._signer.sign(
-            request.method,
-            path,
-            query,
-            headers=headers,
-            credentials=credentials,
-            now=datetime.now(UTC),
-        )
+        headers = {"host": at.client.authority, **request.headers}
+        if credentials is not None:
+            headers["x-amz-content-sha256"] = request.sha256 or UNSIGNED
+            at.signer.sign(
+                request.method,
+                path,
+                query,
+                headers=headers,
+                credentials=credentials,
+                now=datetime.now(UTC),
+            )
         size = len(request.body) if isinstance(request.body, bytes) else request.body.size
         if size or request.method in ("PUT", "POST"):
             headers["content-length"] = str(size)
@@ -283,61 +346,31 @@ class S3Service:
     async def _whole(self, request: S3Request, response: HTTPResponse) -> S3Response:
         body = await response.read(_LONGEST_ANSWER)
         response.close()
-        if body.lstrip()[:256].find(b"<Error>") >= 0 and parse(body).name == "Error":
+        root = parsed(body)
+        if root is not None and root.name == "Error":
             # Long operations begin with 200 and report only at the end that they failed.
             raise self._refusal(request, response.status, response.headers, body)
-        return S3Response(response.headers, body)
+        return S3Response(response.headers, body, root)
 
     def _refusal(
         self, request: S3Request, status: int, headers: Mapping[str, str], body: bytes
     ) -> ServiceError:
-        code, message = _code(status, body)
-        if status in (301, 307, 308) and code not in _MISCONFIGURED:
+        code, message = code_of(status, body)
+        if status in (301, 307, 308) and code not in MISCONFIGURED:
             code = "PermanentRedirect"
-        region = headers.get("x-amz-bucket-region")
-        if region:
+        region = headers.get("x-amz-bucket-region") or region_in(body)
+        if _REGION.fullmatch(region):
             message += f" (the bucket's region is {region})"
+            if status in _ELSEWHERE and region != self._at.region:
+                elsewhere = ElsewhereError(self._named(request), status, code, message)
+                elsewhere.region = region
+                return elsewhere
         return ServiceError(self._named(request), status, code, message)
 
     def _named(self, request: S3Request) -> str:
         key = "" if request.key is None else f" of {request.key!r}"
-        return f"{request.operation}{key} in the bucket {self._address.bucket!r}"
+        return f"{request.operation}{key} in the bucket {self.bucket!r}"
 
 
 async def _as_it_is(_ask: S3Request, response: HTTPResponse) -> HTTPResponse:
     return response
-
-
-def _meaning(error: ServiceError) -> Exception:
-    return ConfigurationError(str(error)) if error.code in _MISCONFIGURED else error
-
-
-def _passing(error: ServiceError) -> bool:
-    return (
-        error.status in _PASSING_STATUS
-        or error.code in _PASSING_CODES
-        or error.code in _DAMAGED
-        or error.code in _STALE_CREDENTIALS
-    )
-
-
-def _last_word(error: ServiceError) -> Exception:
-    if error.code in _DAMAGED:
-        return IntegrityError(str(error))
-    if error.code in _STALE_CREDENTIALS:
-        return ConfigurationError(str(error))
-    failure = UnavailableError(str(error))
-    failure.__cause__ = error
-    return failure
-
-
-def _code(status: int, body: bytes) -> tuple[str, str]:
-    if body.lstrip().startswith(b"<"):
-        try:
-            root = parse(body)
-        except ServiceError:
-            pass  # a proxy's page in HTML: the status is all there is
-        else:
-            if root.name == "Error":
-                return root.get("Code") or f"{status}", root.get("Message") or "no reason given"
-    return f"Status{status}", "no reason given"

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_MARK = b"\xef\xbb\xbf"
+
+
 class Element:
     """One element: its local name, its text, its children, all of one namespace."""
 
@@ -38,6 +41,10 @@ class Element:
         """Return the text of the first child called *name*, None when there is none."""
         return self._node.findtext(self._space + name)
 
+    def empty(self, *names: str) -> bool:
+        """Return whether there is no child called one of *names*."""
+        return all(next(self.all(name), None) is None for name in names)
+
     def need(self, name: str) -> str:
         """Return the text of the first child called *name*. Raises ServiceError."""
         text = self.get(name)
@@ -53,12 +60,23 @@ def unreadable(reason: str) -> ServiceError:
 
 def parse(content: bytes) -> Element:
     """Return the root of *content*. Raises ServiceError for what is not plain XML."""
+    content = content.removeprefix(_MARK).lstrip()  # long operations keep the line busy so
     if b"<!DOCTYPE" in content or b"\0" in content:  # no service declares types, or sends UTF-16
         raise unreadable("it declares a document type")
     try:
         return Element(ET.fromstring(content))  # noqa: S314 - it declares no entities
     except (ET.ParseError, LookupError, ValueError) as error:
         raise unreadable(f"it is not XML: {error}") from None
+
+
+def parsed(content: bytes) -> Element | None:
+    """Return the root of *content*, None for what is not XML."""
+    if not content.removeprefix(_MARK).lstrip().startswith(b"<"):
+        return None
+    try:
+        return parse(content)
+    except ServiceError:
+        return None
 
 
 def write(name: str, *content: str) -> str:
