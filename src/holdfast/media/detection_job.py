@@ -12,11 +12,12 @@ from uuid import UUID
 from holdfast.errors import ForeignKeyError, MediaError, NotFoundError, ObjectNotFoundError
 from holdfast.jobs import JobCancelledError, PermanentError
 from holdfast.media import object_keys
+from holdfast.media.decoder_child import ANALYSED
+from holdfast.media.decoder_process import DecoderProcess
 from holdfast.media.entities import Clip, Video
 from holdfast.media.library import DETECT
-from holdfast.media.object_keys import ANNOTATED, CLIPS
-from holdfast.media.vision.analysis import analyse
-from holdfast.media.vision.clip_writer import write_clips
+from holdfast.media.object_keys import CLIPS, SUMMARY
+from holdfast.media.vision.summary_file import read_summary
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
 
     from holdfast.jobs import Context
     from holdfast.media.library import MediaLibrary
-    from holdfast.media.vision.analysis import Analysis
-    from holdfast.media.vision.detector import Detector
+    from holdfast.media.vision.detector import Analysis, Detector
 
 T = TypeVar("T")
-
-_ANALYSED = 0.9  # of the job's progress; the rest is storing what was found
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionHandler:
-    """Runs *detector* over videos of *library*, in folders under *root*."""
+    """Runs *detector* over videos of *library*, in folders under *root*.
+
+    Each video has a process of its own, so the detector must be fit for pickle.
+    """
 
     library: MediaLibrary
     detector: Detector
@@ -61,7 +62,7 @@ class DetectionHandler:
             async with self.library.bucket.as_file(video.raw_key) as path:
                 with workspace(self.root) as folder:
                     found = await _on_thread(self._look, path, folder, context)
-                    context.progress(_ANALYSED, "storing results")
+                    context.progress(ANALYSED, "storing results")
                     await self._store(video, folder)
                     await self._finish(video, found, context)
         except (NotFoundError, ForeignKeyError) as error:
@@ -80,15 +81,9 @@ class DetectionHandler:
 
     def _look(self, path: Path, folder: Path, progress: Callable[[float, str], None]) -> Analysis:
         """Analyse the video at *path* into *folder*, clips included. Blocks."""
-
-        def report(done: int, total: int | None) -> None:
-            share = 0.0 if total is None else done / total
-            progress(_ANALYSED * share, f"frame {done} of {total or 'some'}")
-
-        found = analyse(path, folder, self.detector, progress=report)
-        progress(_ANALYSED, "cutting clips")
-        write_clips(folder / ANNOTATED, folder / CLIPS, found.stretches)
-        return found
+        with DecoderProcess(self.library.limits) as decoder:
+            decoder.analyse(path, folder, self.detector, progress)
+        return read_summary((folder / SUMMARY).read_bytes(), str(path))
 
     async def _store(self, video: Video, folder: Path) -> None:
         """Store the files in *folder*; remove what an earlier detection left beside them."""

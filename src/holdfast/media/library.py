@@ -19,8 +19,10 @@ from holdfast.errors import (
     NotFoundError,
     StorageError,
 )
-from holdfast.extras import needs_extra
+from holdfast.extras import check_extra
 from holdfast.jobs import EnqueueOptions
+from holdfast.media.decoder_process import DecoderProcess
+from holdfast.media.decoding_limits import DecoderLimits
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.object_keys import prefixes, raw_key, thumbnail_key, video_id
 from holdfast.objects import PutOptions
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.jobs import Jobs
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
     from holdfast.objects import Bucket, ObjectInfo
     from holdfast.records import Store
 
@@ -51,10 +53,14 @@ class Ingested:
 class MediaLibrary:
     """Projects, videos and clips in a store, their bytes in a bucket, the work on them in jobs."""
 
-    def __init__(self, store: Store, bucket: Bucket, jobs: Jobs) -> None:
+    def __init__(
+        self, store: Store, bucket: Bucket, jobs: Jobs, *, limits: DecoderLimits | None = None
+    ) -> None:
+        """*limits* bound what decoding one file may cost, at ingest and at its detection."""
         self.store = store
         self.bucket = bucket
         self.jobs = jobs
+        self.limits = limits or DecoderLimits()
         self.projects = store.repository(Project)
         self.videos = store.repository(Video)
         self.clips = store.repository(Clip)
@@ -87,18 +93,27 @@ class MediaLibrary:
         that changes while it is read, StorageError for the disk, InvalidValueError for the
         project's name.
         """
-        info = await asyncio.to_thread(_probed, path)
+        with _decoder(self.limits) as decoder:
+            return await self._ingest(path, project, decoder, progress)
+
+    async def _ingest(
+        self,
+        path: Path,
+        project: str,
+        decoder: DecoderProcess,
+        progress: Callable[[int, int], None] | None,
+    ) -> Ingested:
+        info = await asyncio.to_thread(decoder.probe, path)
         sha256 = await asyncio.to_thread(_checksum, path, info.bytes)
         owner = await self.project(project)
+        source = _Source(path, decoder)
         known = await self._known(owner.id, sha256)
-        if known is not None:
-            await self._store_objects(
-                known, path
-            )  # the process that brought it in may have been killed
+        if known is not None:  # the process that brought it in may have been killed
+            await self._store_objects(known, source)
             return Ingested(known, created=False)
         video = _video(owner.id, path, info, sha256)
         try:
-            await self._store_objects(video, path, progress)
+            await self._store_objects(video, source, progress)
             added = await self._add(video)
         except BaseException as error:
             try:
@@ -108,7 +123,7 @@ class MediaLibrary:
             raise
         stored = added or await self.videos.get_one(video.id)  # another was quicker
         # Another ingest of the same file that failed has removed what it found no row for.
-        await self._store_objects(stored, path)
+        await self._store_objects(stored, source)
         return Ingested(stored, created=added is not None)
 
     async def find(self, reference: str) -> Video:
@@ -161,9 +176,10 @@ class MediaLibrary:
             return None
 
     async def _store_objects(
-        self, video: Video, path: Path, progress: Callable[[int, int], None] | None = None
+        self, video: Video, source: _Source, progress: Callable[[int, int], None] | None = None
     ) -> None:
         """Store of the video's file and its thumbnail what is not there yet."""
+        path = source.path
         stored = await self.bucket.head(video.raw_key)
         if stored is None or stored.sha256 != video.sha256:
             options = PutOptions(progress=progress)
@@ -175,7 +191,7 @@ class MediaLibrary:
                 await self.bucket.delete(video.raw_key)
                 raise MediaError(str(path), _CHANGED)
         if not await self.bucket.exists(video.thumbnail_key):
-            picture = await asyncio.to_thread(_thumbnail, path)
+            picture = await asyncio.to_thread(source.decoder.thumbnail, path)
             await self.bucket.put(video.thumbnail_key, picture)
 
     async def _remove_unowned(self, video: UUID) -> None:
@@ -187,16 +203,17 @@ class MediaLibrary:
         await self.bucket.delete_many([info.key for info in await self.objects(video)])
 
 
-def _probed(path: Path) -> VideoInfo:
-    with needs_extra("media", "reading videos"):
-        from holdfast.media.probe import probe  # noqa: PLC0415 - FFmpeg, for those who ingest
-    return probe(path)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file that is brought in, and what may decode it."""
+
+    path: Path
+    decoder: DecoderProcess
 
 
-def _thumbnail(path: Path) -> bytes:
-    from holdfast.media.probe import thumbnail  # noqa: PLC0415 - probed before
-
-    return thumbnail(path)
+def _decoder(limits: DecoderLimits) -> DecoderProcess:
+    check_extra("media", "reading videos", ("av",))
+    return DecoderProcess(limits)
 
 
 def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -10,16 +9,18 @@ import av
 import av.error
 
 from holdfast.errors import MediaError
+from holdfast.media.decoding_limits import MAX_DURATION, MAX_FRAMES, SPARSEST
 from holdfast.media.video_file import (
-    MAX_PIXELS,
     NO_FRAME,
     VideoFile,
+    check_size,
     decoded,
     film_of,
     pixel_aspect,
     quarter_turns,
     shown_size,
 )
+from holdfast.media.video_info import VideoInfo
 
 if TYPE_CHECKING:
     import os
@@ -31,27 +32,7 @@ if TYPE_CHECKING:
 THUMBNAIL_WIDTH = 480
 _FASTEST = 1000  # frames a second; what states more states its clock
 _THUMBNAIL_TRIES = 12
-
-
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """A video as displayed.
-
-    *duration* is in seconds; *width* and *height* are pixels once the recorded rotation is
-    applied; *frames* is what the container says or else duration times rate; *bytes* is the
-    file's size.
-    """
-
-    duration: float
-    frame_rate: Fraction
-    width: int
-    height: int
-    frames: int
-    codec: str
-    container: str
-    pixel_format: str
-    has_audio: bool
-    bytes: int
+_THUMBNAIL_PIXELS = 300_000_000  # that are decoded to find one
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
@@ -76,11 +57,7 @@ def describe(source: VideoFile) -> VideoInfo:
         if first is None:
             raise MediaError(source.path, NO_FRAME)
         width, height = shown_size(first, pixel_aspect(stream))
-        if width * height > MAX_PIXELS:
-            raise MediaError(
-                source.path,
-                f"frames of {width}x{height} pixels; at most {MAX_PIXELS} pixels are accepted",
-            )
+        check_size(source.path, width, height)
         stated = _stated_duration(container, stream, rate)
         end = _last_moment(container)
         if stated and end is not None and end < stated - max(0.75, stated * 0.02):
@@ -90,13 +67,17 @@ def describe(source: VideoFile) -> VideoInfo:
                 "copy it again, or re-mux it to keep what is there",
             )
         own = _own_duration(stream)
+        if own * _FASTEST < stream.frames:  # its unit of time can't be meant
+            own = float(stream.frames / rate)
         duration = own or stated or end or float(1 / rate)
+        frames = stream.frames or max(1, round(duration * rate))
+        _check_length(source, duration, frames, stated=stream.frames)
         return VideoInfo(
             duration=duration,
             frame_rate=rate,
             width=width,
             height=height,
-            frames=stream.frames or max(1, round(duration * rate)),
+            frames=frames,
             codec=stream.codec_context.name,
             container=container.format.name,
             pixel_format=first.format.name,
@@ -121,12 +102,13 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
             aspect = pixel_aspect(stream)
             stride = max(1, round(_frame_rate(stream) / 2))
             for index, frame in enumerate(decoded(container, stream)):
-                if index % stride:
+                if index % min(stride, _every(frame)):
                     continue
                 life = _liveliness(frame)
                 if life > liveliest * 1.2:
                     liveliest, best = life, frame
-                if index >= stride * _THUMBNAIL_TRIES:
+                seen = index * frame.width * frame.height
+                if index >= stride * _THUMBNAIL_TRIES or seen > _THUMBNAIL_PIXELS:
                     break
         source.check_unchanged()
         if best is None:
@@ -136,6 +118,11 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
 
         best, aspect = upright(best, None, aspect), Fraction(1)
     return _jpeg(best, width, aspect)
+
+
+def _every(frame: VideoFrame) -> int:
+    """Return the stride at which frames as large as *frame* are tried within the budget."""
+    return max(1, _THUMBNAIL_PIXELS // (_THUMBNAIL_TRIES * frame.width * frame.height))
 
 
 def _liveliness(frame: VideoFrame) -> float:
@@ -162,6 +149,25 @@ def _jpeg(frame: VideoFrame, width: int, aspect: Fraction) -> bytes:
     small.pts = 0
     packets = [*encoder.encode(small), *encoder.encode(None)]
     return b"".join(bytes(packet) for packet in packets)
+
+
+def _check_length(source: VideoFile, duration: float, frames: int, *, stated: int) -> None:
+    """Refuse a length that can't be, or that would take for ever to be shown."""
+    if stated > source.size:
+        raise MediaError(
+            source.path, f"it states {stated} frames, more than its {source.size} bytes can hold"
+        )
+    if duration > MAX_DURATION or frames > MAX_FRAMES:
+        raise MediaError(
+            source.path,
+            f"it states {duration:.0f} s in {frames} frames; at most {MAX_DURATION:.0f} s and "
+            f"{MAX_FRAMES} frames are accepted",
+        )
+    if duration > SPARSEST * (frames + 1):
+        raise MediaError(
+            source.path,
+            f"it states {duration:.0f} s for {frames} frames; expected a frame an hour at least",
+        )
 
 
 def _frame_rate(stream: VideoStream) -> Fraction:

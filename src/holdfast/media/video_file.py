@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,8 @@ import av.error
 from av.stream import Disposition
 
 from holdfast.errors import MediaError
+from holdfast.media.decoding_limits import MAX_PIXELS, MAX_STREAMS
+from holdfast.media.sample_counts import too_many_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +38,6 @@ DEMUXERS = (
     "wav,mp3,flac,aac,aiff,caf"  # opened so that a sound file can be called one
 )
 NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
-MAX_PIXELS = 64_000_000
 _WIDEST_PIXEL = 8
 READ_AHEAD = 1 << 18
 # A title that can't be decoded must not keep a video out; PyAV 19 and later agree by themselves.
@@ -110,16 +112,32 @@ class VideoFile:
     @contextmanager
     def container(self) -> Iterator[InputContainer]:
         """Demux the file from its first byte. MediaError when it is not a video container."""
+        excess = too_many_samples(self._opened(), self.size)
+        if excess is not None:
+            raise MediaError(
+                self.path,
+                f"its index states {excess} samples or more, which {self.size} bytes can't hold",
+            )
+        head = os.pread(self._opened(), 10, 0)
+        if head.startswith(b"GIF8"):  # whose reader says the size with the first frame only
+            check_size(self.path, *struct.unpack("<HH", head[6:].ljust(4, b"\0")))
         window = _Window(self._opened(), self.size)
         try:
             container = av.open(
                 window,
                 "r",
-                container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": "none"},
+                options={"max_pixels": str(MAX_PIXELS)},  # decoders refuse more, unallocated
+                container_options={
+                    "format_whitelist": DEMUXERS,
+                    "protocol_whitelist": "none",
+                    "max_streams": str(MAX_STREAMS),
+                },
                 **_TOLERANT,
                 buffer_size=READ_AHEAD,
                 io_open=_refuse,
             )
+        except av.error.MemoryError:
+            raise
         except (av.error.FFmpegError, _ElsewhereError, ValueError) as error:
             raise MediaError(self.path, self._why_unreadable()) from error
         with container:
@@ -127,6 +145,8 @@ class VideoFile:
                 raise MediaError(
                     self.path, f"{_held(container)}; expected a file with a video stream"
                 )
+            context = film_of(container).codec_context
+            check_size(self.path, context.width, context.height)  # before a frame is decoded
             yield container
 
     def _opened(self) -> int:
@@ -159,17 +179,32 @@ def film_of(container: InputContainer) -> VideoStream:
 
 def _films(container: InputContainer) -> list[VideoStream]:
     attached = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return [each for each in container.streams.video if not each.disposition & attached]
+    return [
+        each
+        for each in container.streams.video
+        if each.codec_context is not None and not each.disposition & attached
+    ]
 
 
 def _held(container: InputContainer) -> str:
+    if any(each.codec_context is None for each in container.streams.video):
+        return "its pictures are coded in a way that no decoder here knows"
     if container.streams.audio:
         return "it holds sound only" + (" and its cover" if container.streams.video else "")
     return "it holds single pictures only" if container.streams.video else "it holds no pictures"
 
 
+def check_size(path: str, width: int, height: int) -> None:
+    """Raise MediaError for pictures that are too large to be decoded and worked on."""
+    if width * height > MAX_PIXELS:
+        raise MediaError(
+            path, f"frames of {width}x{height} pixels; at most {MAX_PIXELS} pixels are accepted"
+        )
+
+
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Yield the frames of *stream* as they come; what does not decode is passed over."""
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     packets = container.demux(stream)
     while True:
         try:
@@ -180,6 +215,8 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
             return  # the demuxer can't go on; how far it came is checked against the promise
         try:
             pictures = packet.decode()
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError:
             continue
         yield from pictures

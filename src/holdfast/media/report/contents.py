@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from holdfast.media.vision.analysis import Analysis
-    from holdfast.media.vision.detector import Stretch, Track
+    from holdfast.media.vision.detector import Analysis, Stretch, Track
 
 MIB = 1 << 20
 

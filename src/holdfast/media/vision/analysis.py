@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError, StorageError
 from holdfast.media.object_keys import ANNOTATED, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
 from holdfast.media.probe import describe
 from holdfast.media.video_file import VideoFile
+from holdfast.media.vision.detector import Analysis
 from holdfast.media.vision.frames import frames
 from holdfast.media.vision.overlay import Overlay
 from holdfast.media.vision.result_files import (
@@ -31,33 +32,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from holdfast.media.probe import VideoInfo
-    from holdfast.media.vision.detector import Detection, Detector, Findings, Line, Stretch, Track
+    from holdfast.media.video_info import VideoInfo
+    from holdfast.media.vision.detector import Detection, Detector, Findings, Line
     from holdfast.media.vision.frames import Frame
     from holdfast.media.vision.track_log import Moment
 
 
 _HELD_BYTES = 48 << 20  # of pictures that wait until it is certain what is in them
 _WAITING = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """What was found in a video. *per_second* counts the tracks seen in each second.
-
-    *video* is what was probed, with the number of frames and the duration that decoding all of
-    them showed.
-    """
-
-    video: VideoInfo
-    frames: int
-    detections: int
-    tracks: tuple[Track, ...]
-    stretches: tuple[Stretch, ...]
-    per_second: tuple[int, ...]
-    line: Line
-    forward: int
-    backward: int
 
 
 def analyse(
@@ -140,7 +122,9 @@ class _AnalysisRun:
             )
             self._writer = stack.enter_context(VideoWriter(self._path(ANNOTATED), self._video))
             self._annotating = stack.enter_context(
-                BackgroundWorker(self._annotate, waiting=_WAITING, name="annotating")
+                BackgroundWorker(
+                    self._annotate, waiting=min(_WAITING, self._held), name="annotating"
+                )
             )
             run = detector.start(self._video)
             for frame in frames(self._source):

@@ -10,9 +10,9 @@ import numpy as np
 from holdfast.errors import MediaError
 from holdfast.media.frame_clock import FrameClock
 from holdfast.media.video_file import (
-    MAX_PIXELS,
     NO_FRAME,
     VideoFile,
+    check_size,
     decoded,
     film_of,
     pixel_aspect,
@@ -59,12 +59,7 @@ def frames(source: VideoFile) -> Generator[Frame, None, None]:
         aspect = pixel_aspect(stream)
         size: tuple[int, int] | None = None
         for index, picture in enumerate(decoded(container, stream)):
-            if picture.width * picture.height > MAX_PIXELS:
-                raise MediaError(
-                    source.path,
-                    f"a frame of {picture.width}x{picture.height} pixels; "
-                    f"at most {MAX_PIXELS} pixels are accepted",
-                )
+            check_size(source.path, picture.width, picture.height)
             turned = upright(picture, size, aspect)
             size = size or (turned.width, turned.height)
             yield Frame(index, clock.read(picture), turned)

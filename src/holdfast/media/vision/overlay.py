@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.detector import Box, Detection, Line
     from holdfast.media.vision.frames import Frame
     from holdfast.media.vision.images import Pixels

@@ -18,7 +18,7 @@ from holdfast.media.vision.detector import Box, Detection, Findings, Point
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
 
 _INSIDE = 0.6  # the share of a box inside another from which it counts as a part of it
 _PULL = 0.3  # how far boxes in a joint patch are drawn towards filling it
