@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from holdfast.errors import HoldfastError, MediaError
+from holdfast.errors import HoldfastError, MediaError, StorageError
 from holdfast.media.decoder_messages import (
     HEADER,
     Answer,
@@ -39,6 +39,7 @@ from holdfast.media.seccomp import refuse_network_and_programs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from holdfast.media.analysis_options import AnalysisOptions
     from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.detector import Detector
 
@@ -124,8 +125,10 @@ def _told(error: Exception, request: Request, limits: DecoderLimits) -> Answer:
         return Refused("media", f"decoding it takes more than {limits.memory >> 20} MiB of memory")
     if isinstance(error, MediaError):
         return Refused("media", error.reason)
-    if isinstance(error, HoldfastError):
+    if isinstance(error, StorageError):
         return Refused("storage", str(error))
+    if isinstance(error, HoldfastError):
+        return Refused("media", str(error))
     return _failed(error)
 
 
@@ -169,7 +172,9 @@ def _thumbnail(_progress: Progress, path: str) -> bytes:
     return thumbnail(path)
 
 
-def _analyse(progress: Progress, path: str, folder: str, detector: Detector) -> bool:
+def _analyse(
+    progress: Progress, path: str, folder: str, detector: Detector, options: AnalysisOptions
+) -> bool:
     """Analyse and cut the clips; what is found lies in *folder*."""
     from holdfast.media.vision.analysis import analyse  # noqa: PLC0415 - the same
     from holdfast.media.vision.clip_writer import write_clips  # noqa: PLC0415 - the same
@@ -181,7 +186,7 @@ def _analyse(progress: Progress, path: str, folder: str, detector: Detector) -> 
     def cutting(done: int) -> None:
         progress(ANALYSED, f"cutting clips: frame {done}")
 
-    found = analyse(path, folder, detector, progress=analysing)
+    found = analyse(path, folder, detector, options=options, progress=analysing)
     target = Path(folder)
     write_clips(target / ANNOTATED, target / CLIPS, found.stretches, progress=cutting)
     return True

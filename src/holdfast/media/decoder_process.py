@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from holdfast.errors import HoldfastError, MediaError, StorageError, UnavailableError
+from holdfast.media.analysis_options import AnalysisOptions
 from holdfast.media.decoder_messages import (
     HEADER,
     LONGEST,
@@ -117,6 +118,8 @@ class DecoderProcess:
         folder: Path,
         detector: Detector,
         progress: Callable[[float, str], None],
+        *,
+        options: AnalysisOptions | None = None,
     ) -> None:
         """Run *detector* over the video at *path*, and write into *folder* what it finds.
 
@@ -125,7 +128,7 @@ class DecoderProcess:
         while nothing changes; what it raises ends the child and is raised here. The detector
         goes to the child by pickle: TypeError when it can't.
         """
-        arguments = (str(folder), detector)
+        arguments = (str(folder), detector, options or AnalysisOptions())
         self._ask("analyse", path, arguments, bool, cpu=self.limits.analysis_cpu, tell=progress)
 
     def _ask(

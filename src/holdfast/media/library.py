@@ -21,6 +21,7 @@ from holdfast.errors import (
 )
 from holdfast.extras import check_extra
 from holdfast.jobs import EnqueueOptions
+from holdfast.media.analysis_options import AnalysisOptions, options_json
 from holdfast.media.decoder_process import DecoderProcess
 from holdfast.media.decoding_limits import DecoderLimits
 from holdfast.media.entities import Clip, Project, Video
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from holdfast.jobs import Jobs
+    from holdfast.jobs import Job, Jobs
     from holdfast.media.video_info import VideoInfo
     from holdfast.objects import Bucket, ObjectInfo
     from holdfast.records import Store
@@ -82,31 +83,49 @@ class MediaLibrary:
         path: Path,
         *,
         project: str,
+        options: AnalysisOptions | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Ingested:
         """Bring the video file at *path* into *project*, with the job that looks at it.
 
         The row and its job appear in one transaction, after the bytes are safe; a file whose
-        checksum the project has is not brought in twice. *progress* is called with bytes stored
-        and bytes in all. Killed at any moment and run again, it ends as if run once; when it
+        checksum the project has is not brought in twice, whatever the *options*, which say how it
+        is to be analysed (`detect` asks for another analysis). *progress* is called with bytes
+        stored and bytes in all. Killed at any moment and run again, it ends as if run once; when it
         fails, nothing of the file is left. Raises MediaError for a file that is not a video or
         that changes while it is read, StorageError for the disk, InvalidValueError for the
-        project's name.
+        project's name and for options that don't fit the video.
         """
         with _decoder(self.limits) as decoder:
-            return await self._ingest(path, project, decoder, progress)
+            source = _Source(path, decoder, options or AnalysisOptions())
+            return await self._ingest(source, project, progress)
+
+    async def detect(self, video: Video, options: AnalysisOptions | None = None) -> Job:
+        """Enqueue another analysis of *video*, whose results replace those of the last one.
+
+        Returns its job; the one that waits or runs when there is one. Raises InvalidValueError
+        for options that don't fit the video.
+        """
+        asked = options or AnalysisOptions()
+        asked.check_video(video)
+        async with self.store.transaction():
+            enqueued = await self.jobs.enqueue(
+                DETECT,
+                _payload(video, asked),
+                options=EnqueueOptions(unique_key=_unique_key(video), max_attempts=_ATTEMPTS),
+            )
+            if enqueued.created:
+                await self.videos.patch(video.id, Video.job_id.to(enqueued.job.id))
+        return enqueued.job
 
     async def _ingest(
-        self,
-        path: Path,
-        project: str,
-        decoder: DecoderProcess,
-        progress: Callable[[int, int], None] | None,
+        self, source: _Source, project: str, progress: Callable[[int, int], None] | None
     ) -> Ingested:
-        info = await asyncio.to_thread(decoder.probe, path)
+        path = source.path
+        info = await asyncio.to_thread(source.decoder.probe, path)
+        source.options.check_video(info)
         sha256 = await asyncio.to_thread(_checksum, path, info.bytes)
         owner = await self.project(project)
-        source = _Source(path, decoder)
         known = await self._known(owner.id, sha256)
         if known is not None:  # the process that brought it in may have been killed
             await self._store_objects(known, source)
@@ -114,7 +133,7 @@ class MediaLibrary:
         video = _video(owner.id, path, info, sha256)
         try:
             await self._store_objects(video, source, progress)
-            added = await self._add(video)
+            added = await self._add(video, source.options)
         except BaseException as error:
             try:
                 await asyncio.shield(self._remove_unowned(video.id))
@@ -159,16 +178,14 @@ class MediaLibrary:
     async def _known(self, project: UUID, sha256: str) -> Video | None:
         return await self.videos.first(Video.project_id == project, Video.sha256 == sha256)
 
-    async def _add(self, video: Video) -> Video | None:
+    async def _add(self, video: Video, options: AnalysisOptions) -> Video | None:
         """Add the row and its job in one transaction; None when the row is there already."""
         try:
             async with self.store.transaction():
                 enqueued = await self.jobs.enqueue(
                     DETECT,
-                    {"video_id": str(video.id), "filename": video.filename},
-                    options=EnqueueOptions(
-                        unique_key=f"{DETECT}:{video.id}", max_attempts=_ATTEMPTS
-                    ),
+                    _payload(video, options),
+                    options=EnqueueOptions(unique_key=_unique_key(video), max_attempts=_ATTEMPTS),
                 )
                 video.job_id = enqueued.job.id
                 return await self.videos.add(video)
@@ -205,10 +222,22 @@ class MediaLibrary:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file that is brought in, and what may decode it."""
+    """A file that is brought in, what may decode it, and how it is to be analysed."""
 
     path: Path
     decoder: DecoderProcess
+    options: AnalysisOptions
+
+
+def _payload(video: Video, options: AnalysisOptions) -> dict[str, object]:
+    payload: dict[str, object] = {"video_id": str(video.id), "filename": video.filename}
+    if options != AnalysisOptions():
+        payload["options"] = options_json(options)
+    return payload
+
+
+def _unique_key(video: Video) -> str:
+    return f"{DETECT}:{video.id}"
 
 
 def _decoder(limits: DecoderLimits) -> DecoderProcess:

@@ -13,6 +13,7 @@ from holdfast.errors import StorageError
 from holdfast.media.probe import describe
 from holdfast.media.video_file import VideoFile
 from holdfast.media.vision.frames import Frame, frames
+from holdfast.media.vision.sound import add_sound
 from holdfast.media.vision.video_writer import VideoWriter, steady_rate
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def write_clips(
 
     Stretches must be in order and must not overlap, as `analyse` gives them. *source* is the
     video that was analysed or its annotated copy, whose frames may be others: cuts go by time,
-    and are exact to the frame. The clips appear together at the end, or none does. *progress* is
-    called now and then with the number of frames done. Errors as in `analyse`.
+    and are exact to the frame; its sound is kept. The clips appear together at the end, or none
+    does. *progress* is called now and then with the number of frames done. Errors as in `analyse`.
     """
     for before, after in pairwise(stretches):
         if after.start_time < before.end_time - _ROUNDING:
@@ -84,6 +85,8 @@ def _cut(
                 frame = next(shown, None)
                 if frame is None or frame.time >= stretch.end_time - early:
                     break
+        if video.has_audio:
+            add_sound(path, source, start=start, end=stretch.end_time)
     shown.close()
     return written
 

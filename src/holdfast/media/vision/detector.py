@@ -13,26 +13,41 @@ from holdfast.media.geometry import Box, Line, Point, Side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from holdfast.media.analysis_options import Sensitivity
     from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.frames import Frame
 
 __all__ = [
+    "WHAT_HAPPENS",
     "Analysis",
     "Box",
+    "Cause",
     "Detection",
     "Detector",
     "DetectorRun",
     "Direction",
+    "Disturbance",
     "Findings",
+    "IntervalCount",
     "Line",
+    "LineCount",
     "Point",
     "Side",
     "Stretch",
     "Track",
+    "TunableDetector",
 ]
 
 Direction = Literal["right", "left", "up", "down"]
+Cause = Literal["camera", "light", "picture"]
+WHAT_HAPPENS: dict[Cause, str] = {
+    "camera": "the camera moves",
+    "light": "the light changes",
+    "picture": "most of the picture changes",
+}
+"""A disturbance in words, by its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +63,29 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Disturbance:
+    """A time in which the picture as a whole changes, so that no count can be trusted.
+
+    *cause* is "camera" when it moves, "light" when all of it grows darker or lighter, "picture"
+    for any other change of most of it, such as a cut or a thing that fills it. Times are in
+    seconds.
+    """
+
+    start_time: float
+    end_time: float
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
-    """What is newly certain. No later findings speak of a frame before *settled*."""
+    """What is newly certain. No later findings speak of a frame before *settled*.
+
+    *disturbances* are those that have ended since the last findings.
+    """
 
     detections: Sequence[Detection]
     settled: int
+    disturbances: Sequence[Disturbance] = ()
 
 
 class DetectorRun(Protocol):
@@ -75,6 +108,14 @@ class Detector(Protocol):
 
     def start(self, video: VideoInfo) -> DetectorRun:
         """Begin on *video*."""
+        ...
+
+
+class TunableDetector(Detector, Protocol):
+    """A detector whose sensitivity can be set."""
+
+    def tuned(self, sensitivity: Sensitivity) -> Detector:
+        """Return a detector that finds less ("low") or more ("high") than this one."""
         ...
 
 
@@ -121,8 +162,37 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class LineCount:
+    """How often tracks crossed the *line* called *name*, each way."""
+
+    name: str
+    line: Line
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalCount:
+    """What was counted from *start_time* until before *end_time*, in seconds.
+
+    *tracks* is how many were seen; *lines* has the crossings of each line, forward and backward,
+    and *regions* how many tracks were seen in each region, both in the order of the options.
+    """
+
+    start_time: float
+    end_time: float
+    tracks: int
+    lines: tuple[tuple[int, int], ...]
+    regions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """What was found in a video. *per_second* counts the tracks seen in each second.
+
+    *line*, *forward* and *backward* are those of the first of *lines*; *regions* are named in the
+    order of the options; *start* is the aware time at which the video begins, if that is known.
+    What moves is not followed through *disturbances*, and counts around them are a guess.
 
     *video* is what was probed, with the number of frames and the duration that decoding all of
     them showed.
@@ -137,3 +207,8 @@ class Analysis:
     line: Line
     forward: int
     backward: int
+    disturbances: tuple[Disturbance, ...] = ()
+    lines: tuple[LineCount, ...] = ()
+    regions: tuple[str, ...] = ()
+    intervals: tuple[IntervalCount, ...] = ()
+    start: datetime | None = None

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - pydantic asks
 
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast.errors import IntegrityError
 from holdfast.media.video_info import VideoInfo  # noqa: TC001 - pydantic asks
-from holdfast.media.vision.detector import Analysis, Line, Stretch, Track
+from holdfast.media.vision.detector import (
+    Analysis,
+    Disturbance,
+    IntervalCount,
+    Line,
+    LineCount,
+    Stretch,
+    Track,
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,11 @@ class _Summary:
     line: Line
     forward: int
     backward: int
+    disturbances: tuple[Disturbance, ...] = ()
+    lines: tuple[LineCount, ...] = ()
+    regions: tuple[str, ...] = ()
+    intervals: tuple[IntervalCount, ...] = ()
+    start: datetime | None = None
 
 
 def read_summary(content: bytes, name: str) -> Analysis:

@@ -111,6 +111,10 @@ class Tracker:
                 self._followers.append(_Follower(sighting.box, [first], parted=parted))
         return Findings(news, self._settled(frame))
 
+    def forget_guesses(self) -> None:
+        """Let go of what is no track yet: it was seen while all of the picture changed."""
+        self._followers = [follower for follower in self._followers if follower.number]
+
     def finish(self) -> Findings:
         """Nothing more comes: guesses die."""
         self._followers.clear()
