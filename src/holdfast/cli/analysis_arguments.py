@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.errors import InvalidValueError
-from holdfast.media.analysis_options import (
-    AnalysisOptions,
-    Area,
-    CountingLine,
-    Sensitivity,
-    moment,
-    read_options,
-)
-from holdfast.media.geometry import Point
+if TYPE_CHECKING:
+    from holdfast.errors import InvalidValueError
+    from holdfast.media.analysis_options import AnalysisOptions, Area, CountingLine, Sensitivity
+    from holdfast.media.geometry import Point
 
 Lines = Annotated[
     list[str] | None,
@@ -63,6 +57,8 @@ def analysis_options(
 
     Raises InvalidValueError.
     """
+    from holdfast.media.analysis_options import AnalysisOptions, moment, read_options
+
     asked = AnalysisOptions() if file is None else read_options(file)
     lines, regions, masks = shapes
     if lines:
@@ -85,30 +81,36 @@ def _sensitivity(text: str) -> Sensitivity:
         case "low" | "normal" | "high":
             return text
         case _:
-            raise InvalidValueError(
-                "AnalysisOptions", "sensitivity", f"is {text!r}; expected low, normal or high"
-            )
+            raise _refused("sensitivity", f"is {text!r}; expected low, normal or high")
 
 
 def _line(text: str) -> CountingLine:
+    from holdfast.media.analysis_options import CountingLine
+
     name, points = _named_points("lines", text)
     if len(points) != 2:
-        raise InvalidValueError(
-            "AnalysisOptions", f"lines[{name}]", f"{len(points)} points; expected two"
-        )
+        raise _refused(f"lines[{name}]", f"{len(points)} points; expected two")
     return CountingLine(name, *points)
 
 
 def _area(kind: str, text: str) -> Area:
+    from holdfast.media.analysis_options import Area
+
     return Area(*_named_points(kind, text))
 
 
 def _named_points(kind: str, text: str) -> tuple[str, tuple[Point, ...]]:
+    from holdfast.media.geometry import Point
+
     name, _, rest = text.partition("=")
     try:
         pairs = [pair.split(",") for pair in rest.split()]
         return name, tuple(Point(float(x), float(y)) for x, y in pairs)
     except ValueError:
-        raise InvalidValueError(
-            "AnalysisOptions", kind, f"{text!r}; expected NAME=X,Y X,Y ... in pixels"
-        ) from None
+        raise _refused(kind, f"{text!r}; expected NAME=X,Y X,Y ... in pixels") from None
+
+
+def _refused(field: str, reason: str) -> InvalidValueError:
+    from holdfast.errors import InvalidValueError
+
+    return InvalidValueError("AnalysisOptions", field, reason)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.cli.output import clock, fields_of, note, print_table
-from holdfast.jobs import Job
-from holdfast.media.vision.detector import WHAT_HAPPENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +43,8 @@ def print_clips(found: list[Clip], names: dict[UUID, str]) -> None:
 
 async def detection_states(platform: Platform, found: list[Video]) -> dict[UUID, str]:
     """Return how far the detection in each video is, in a word."""
+    from holdfast.jobs import Job
+
     keys = [video.job_id for video in found if video.job_id is not None]
     jobs = {
         job.id: job
@@ -88,6 +88,8 @@ def crossings(summary: Mapping[str, object]) -> dict[str, object]:
 
 def warnings_of(summary: Mapping[str, object]) -> list[str]:
     """Return a sentence for each time through which nothing could be followed."""
+    from holdfast.media.vision.detector import WHAT_HAPPENS
+
     told = summary.get("disturbances")
     return [
         f"{WHAT_HAPPENS[each['cause']]} from {clock(each['from'])} to {clock(each['to'])}: "

@@ -23,7 +23,6 @@ from holdfast.cli.output import complain, console, plain, print_json, short
 from holdfast.cli.progress import upload_bar
 from holdfast.cli.runner import run
 from holdfast.errors import HoldfastError
-from holdfast.media.library import printable
 
 if TYPE_CHECKING:
     from holdfast.media.analysis_options import AnalysisOptions
@@ -52,6 +51,8 @@ def ingest(  # noqa: PLR0913, PLR0917 - the options of a command
     file whose content the project has is recognised by its checksum; `holdfast detect` looks at
     it again.
     """
+    from holdfast.media.library import printable
+
     asked = analysis_options(options, (line, region, mask), interval, start, sensitivity)
 
     async def work(platform: Platform) -> Exit:
@@ -78,6 +79,8 @@ def ingest(  # noqa: PLR0913, PLR0917 - the options of a command
 async def _ingest_one(
     platform: Platform, path: Path, where: tuple[str, AnalysisOptions], *, quiet: bool
 ) -> dict[str, object]:
+    from holdfast.media.library import printable
+
     project, options = where
     with upload_bar(path.name, quiet=quiet) as progress:
         done = await platform.library.ingest(
