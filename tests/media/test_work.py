@@ -43,7 +43,9 @@ async def under_way(platform, *, lease=timedelta(seconds=15)):
     worker = Worker(platform.jobs, work.handlers, options=WorkerOptions(lease=lease))
     task = asyncio.create_task(worker.run(until="one"))
     async with asyncio.timeout(120):
-        while not flag.exists():  # noqa: ASYNC110 - another process makes it
+        while not flag.exists():
+            if task.done():  # so busy a machine that the lease was lost before the detector began
+                task = asyncio.create_task(worker.run(until="one"))
             await asyncio.sleep(0.01)
     return task
 

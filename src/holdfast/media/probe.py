@@ -11,11 +11,14 @@ import av.error
 from holdfast.errors import MediaError
 from holdfast.media.decoding_limits import MAX_DURATION, MAX_FRAMES, SPARSEST
 from holdfast.media.video_file import (
+    FASTEST,
     NO_FRAME,
+    SINGLE_PICTURE,
     VideoFile,
     check_size,
     decoded,
     film_of,
+    frame_rate,
     pixel_aspect,
     quarter_turns,
     shown_size,
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 THUMBNAIL_WIDTH = 480
-_FASTEST = 1000  # frames a second; what states more states its clock
 _THUMBNAIL_TRIES = 12
 _THUMBNAIL_PIXELS = 300_000_000  # that are decoded to find one
 
@@ -52,10 +54,13 @@ def describe(source: VideoFile) -> VideoInfo:
     with source.container() as container:
         stream = film_of(container)
         stream.codec_context.thread_count = 1  # for one frame
-        rate = _frame_rate(stream)
-        first = next(decoded(container, stream), None)
+        shown = decoded(container, stream)
+        first = next(shown, None)
+        rate = frame_rate(container, stream)
         if first is None:
             raise MediaError(source.path, NO_FRAME)
+        if container.format.name == "gif" and next(shown, None) is None:
+            raise MediaError(source.path, SINGLE_PICTURE)
         width, height = shown_size(first, pixel_aspect(stream))
         check_size(source.path, width, height)
         stated = _stated_duration(container, stream, rate)
@@ -67,7 +72,7 @@ def describe(source: VideoFile) -> VideoInfo:
                 "copy it again, or re-mux it to keep what is there",
             )
         own = _own_duration(stream)
-        if own * _FASTEST < stream.frames:  # its unit of time can't be meant
+        if own * FASTEST < stream.frames:  # its unit of time can't be meant
             own = float(stream.frames / rate)
         duration = own or stated or end or float(1 / rate)
         frames = stream.frames or max(1, round(duration * rate))
@@ -100,7 +105,7 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
             stream = film_of(container)
             stream.codec_context.thread_count = 1  # a few frames are not worth more memory
             aspect = pixel_aspect(stream)
-            stride = max(1, round(_frame_rate(stream) / 2))
+            stride = max(1, round(frame_rate(container, stream) / 2))
             for index, frame in enumerate(decoded(container, stream)):
                 if index % min(stride, _every(frame)):
                     continue
@@ -168,13 +173,6 @@ def _check_length(source: VideoFile, duration: float, frames: int, *, stated: in
             source.path,
             f"it states {duration:.0f} s for {frames} frames; expected a frame an hour at least",
         )
-
-
-def _frame_rate(stream: VideoStream) -> Fraction:
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate and 0 < rate <= _FASTEST:
-            return Fraction(rate.numerator, rate.denominator)
-    return Fraction(25)
 
 
 def _own_duration(stream: VideoStream) -> float:

@@ -38,7 +38,10 @@ DEMUXERS = (
     "wav,mp3,flac,aac,aiff,caf"  # opened so that a sound file can be called one
 )
 NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
+SINGLE_PICTURE = "it is a single picture; expected a video"
 _WIDEST_PIXEL = 8
+FASTEST = 1000  # frames a second; what states more states its clock
+_RAW = frozenset(("h264", "hevc", "m4v", "mpegvideo", "obu", "av1", "mjpeg"))  # no container
 READ_AHEAD = 1 << 18
 # A title that can't be decoded must not keep a video out; PyAV 19 and later agree by themselves.
 _TOLERANT: dict[str, Any] = (
@@ -118,9 +121,11 @@ class VideoFile:
                 self.path,
                 f"its index states {excess} samples or more, which {self.size} bytes can't hold",
             )
-        head = os.pread(self._opened(), 10, 0)
+        head = self._head()
+        if _is_picture(head):  # some of which a demuxer takes for a video of one frame
+            raise MediaError(self.path, SINGLE_PICTURE)
         if head.startswith(b"GIF8"):  # whose reader says the size with the first frame only
-            check_size(self.path, *struct.unpack("<HH", head[6:].ljust(4, b"\0")))
+            check_size(self.path, *struct.unpack("<HH", head[6:10].ljust(4, b"\0")))
         window = _Window(self._opened(), self.size)
         try:
             container = av.open(
@@ -149,17 +154,22 @@ class VideoFile:
             check_size(self.path, context.width, context.height)  # before a frame is decoded
             yield container
 
+    def _head(self) -> bytes:
+        return os.pread(self._opened(), 512, 0).lstrip(b"\xef\xbb\xbf \r\n\t")
+
     def _opened(self) -> int:
         if self._descriptor is None:
             raise ValueError(f"{self.path!r} is closed")
         return self._descriptor
 
     def _why_unreadable(self) -> str:
-        head = os.pread(self._opened(), 64, 0).lstrip(b"\xef\xbb\xbf \r\n\t")
+        head = self._head()
+        if _is_picture(head) or head.startswith(b"\0\0\1\0"):  # an icon, or else raw MPEG-4
+            return SINGLE_PICTURE
+        if head.startswith(b"%PDF"):
+            return "it is a document; expected a video"
         if head.startswith((b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"<smil")):
             return "it is a playlist or a description that points elsewhere; give the video itself"
-        if _is_picture(head):
-            return "it is a single picture; expected a video"
         if b"ftyp" in head[:16]:
             return (
                 "it begins like an MP4 but can't be read: it was cut short before its index, "
@@ -175,6 +185,20 @@ def film_of(container: InputContainer) -> VideoStream:
     """
     films = _films(container)
     return next((each for each in films if each.disposition & Disposition.default), films[0])
+
+
+def frame_rate(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Return the frames a second that *stream* states; 25 where it states none that can be.
+
+    A stream without a container has the rate that its codec states, and no average.
+    """
+    rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+    if container.format.name in _RAW:
+        rates.insert(0, stream.codec_context.framerate)
+    for rate in rates:
+        if rate and 0 < rate <= FASTEST:
+            return Fraction(rate.numerator, rate.denominator)
+    return Fraction(25)
 
 
 def _films(container: InputContainer) -> list[VideoStream]:
@@ -242,14 +266,20 @@ def shown_size(picture: VideoFrame, aspect: Fraction) -> tuple[int, int]:
 
 
 def _is_picture(head: bytes) -> bool:
-    """Tell a WebP, PNG, JPEG, BMP, TIFF, JPEG XL, AVIF or HEIC by its first bytes."""
+    """Tell a file of one picture, by its first bytes."""
     if head[:4] == b"RIFF":
         return head[8:12] == b"WEBP"
     if head[4:8] == b"ftyp":
-        return head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
-    return head.startswith(
-        (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"\xff\x0a", b"\0\0\0\x0cJXL ")
-    )
+        return head[8:12] in _PICTURE_BRANDS
+    return head.startswith(_PICTURES) or (head.startswith(b"<?xml") and b"<svg" in head)
+
+
+_PICTURE_BRANDS = (b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1")
+_PICTURES = (
+    b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"\xff\x0a", b"\0\0\0\x0cJXL ",
+    b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"8BPS", b"#?RADIANCE", b"\x76\x2f\x31\x01",
+    b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"<svg", b"DDS ", b"qoif",
+)  # fmt: skip
 
 
 class _ElsewhereError(Exception):
