@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,3 +28,11 @@ def needs_extra(extra: str, purpose: str) -> Iterator[None]:
         raise ConfigurationError(
             f"{purpose} needs {package}: pip install 'holdfast[{extra}]'"
         ) from None
+
+
+def check_extra(extra: str, purpose: str, packages: tuple[str, ...]) -> None:
+    """Raise ConfigurationError when one of *packages* is not there; none is imported."""
+    with needs_extra(extra, purpose):
+        for package in packages:
+            if importlib.util.find_spec(package) is None:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError, StorageError
-from holdfast.extras import needs_extra
+from holdfast.extras import check_extra
 from holdfast.jobs import Job, Jobs
 from holdfast.media import ENTITIES, MediaLibrary
 from holdfast.objects import Bucket, open_bucket
@@ -37,10 +37,11 @@ class Platform:
     @property
     def handlers(self) -> dict[str, Handler]:
         """What a worker of this platform can do, by task."""
-        # Half of all start-up is OpenCV and NumPy, which only workers need.
-        with needs_extra("media", "detection"):
-            from holdfast.media.detection_job import DetectionHandler  # noqa: PLC0415
-            from holdfast.media.vision import MotionDetector  # noqa: PLC0415
+        # The process that decodes imports them, once for each job.
+        check_extra("media", "detection", ("av", "numpy", "cv2", "pyarrow", "zstandard"))
+        from holdfast.media.detection_job import DetectionHandler  # noqa: PLC0415 - pydantic
+        from holdfast.media.vision import MotionDetector  # noqa: PLC0415 - the same
+
         detection = DetectionHandler(self.library, MotionDetector(), self.settings.work_folder)
         return dict(detection.handlers)
 

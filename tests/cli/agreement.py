@@ -10,7 +10,13 @@ from holdfast.objects.drivers.disk.record import decode
 from holdfast.settings import Settings
 from holdfast.sync import open_bucket, open_store
 
-RESULTS = ("detections.jsonl.zst", "detections.parquet", "summary.json", "tracks.parquet")
+RESULTS = (
+    "counts.csv",
+    "detections.jsonl.zst",
+    "detections.parquet",
+    "summary.json",
+    "tracks.parquet",
+)
 
 
 def disagreements(data):

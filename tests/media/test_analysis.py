@@ -165,8 +165,8 @@ def test_each_track_has_its_picture_at_its_best_moment(scene):
 def test_nothing_else_is_left_in_the_folder(scene):
     folder, _, _ = scene
     assert inside(folder / "out") == [
-        "annotated.mp4", "detections.jsonl.zst", "detections.parquet", "frames", "summary.json",
-        "tracks.parquet",
+        "annotated.mp4", "counts.csv", "detections.jsonl.zst", "detections.parquet", "frames",
+        "summary.json", "tracks.parquet",
     ]  # fmt: skip
 
 

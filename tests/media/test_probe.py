@@ -14,6 +14,7 @@ from holdfast.media.probe import probe, thumbnail
 from holdfast.media.video_file import VideoFile
 from holdfast.media.vision.frames import frames
 from media.films import cut, film, sound
+from media.hostile import gif
 
 
 def test_says_what_a_video_is(tmp_path):
@@ -270,3 +271,38 @@ def test_a_single_picture_is_called_one(tmp_path, head):
     (tmp_path / "a.mp4").write_bytes(head + b"\0" * 200)
     with pytest.raises(MediaError, match="single picture"):
         probe(tmp_path / "a.mp4")
+
+
+PICTURES = [".jpg", ".png", ".webp", ".bmp", ".tiff", ".jp2", ".ppm", ".avif"]
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_real_picture_is_called_a_single_picture(tmp_path, kind):
+    random = np.random.default_rng(0)
+    done, data = cv2.imencode(kind, random.integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    assert done
+    (tmp_path / "a.mp4").write_bytes(data.tobytes())
+    with pytest.raises(MediaError, match="single picture"):
+        probe(tmp_path / "a.mp4")
+
+
+def test_a_gif_of_one_picture_and_a_drawing_are_called_single_pictures(tmp_path):
+    (tmp_path / "a.gif").write_bytes(gif((64, 48), 1))
+    (tmp_path / "a.svg").write_text(
+        '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>'
+    )
+    for name in ("a.gif", "a.svg"):
+        with pytest.raises(MediaError, match="single picture"):
+            probe(tmp_path / name)
+    (tmp_path / "b.gif").write_bytes(gif((64, 48), 2))
+    assert probe(tmp_path / "b.gif").frames == 2
+
+
+@pytest.mark.parametrize("rate", [30, 50, 480])
+def test_a_stream_without_a_container_has_its_own_rate(tmp_path, rate):
+    path = film(tmp_path / "a.h264", rate=rate, frames=60)
+    assert probe(path).frame_rate == rate
+    with VideoFile(path) as source:
+        times = [frame.time for frame in frames(source)]
+    assert len(times) == 60
+    assert times[-1] == pytest.approx(59 / rate)

@@ -13,6 +13,7 @@ import typer
 
 from holdfast.cli.commands.clips import clips
 from holdfast.cli.commands.demo import demo
+from holdfast.cli.commands.detect import detect
 from holdfast.cli.commands.doctor import doctor
 from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, worker, videos, show, clips, jobs, report, doctor):
+for command in (demo, ingest, worker, detect, videos, show, clips, jobs, report, doctor):
     app.command()(command)
 app.add_typer(migrate)
 

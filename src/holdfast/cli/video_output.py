@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast.cli.output import clock, fields_of, note, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from holdfast.media import Clip, Video
@@ -71,6 +72,31 @@ def video_json(video: Video, states: dict[UUID, str]) -> dict[str, object]:
 def figure(video: Video, name: str) -> object:
     """Return what the detection counted as *name*; empty before there is one."""
     return "" if video.summary is None else video.summary.get(name, "")
+
+
+def crossings(summary: Mapping[str, object]) -> dict[str, object]:
+    """Return how often each line was crossed, forward and backward, by what to call it."""
+    lines = summary.get("lines")
+    if not isinstance(lines, list) or not lines:
+        return {"over the line": f"{summary.get('forward')} ->, {summary.get('backward')} <-"}
+    return {
+        "over the line" if len(lines) == 1 and line["name"] == "middle" else f"over {line['name']}":
+            f"{line['forward']} ->, {line['backward']} <-"
+        for line in lines
+    }  # fmt: skip
+
+
+def warnings_of(summary: Mapping[str, object]) -> list[str]:
+    """Return a sentence for each time through which nothing could be followed."""
+    from holdfast.media.vision.detector import WHAT_HAPPENS
+
+    told = summary.get("disturbances")
+    return [
+        f"{WHAT_HAPPENS[each['cause']]} from {clock(each['from'])} to {clock(each['to'])}: "
+        "counts are not to be trusted"
+        for each in (told if isinstance(told, list) else [])
+        if each.get("cause") in WHAT_HAPPENS
+    ]
 
 
 def note_cut(count: int) -> None:

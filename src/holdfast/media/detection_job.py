@@ -5,18 +5,27 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from holdfast.errors import ForeignKeyError, MediaError, NotFoundError, ObjectNotFoundError
+from holdfast.errors import (
+    ForeignKeyError,
+    InvalidValueError,
+    MediaError,
+    NotFoundError,
+    ObjectNotFoundError,
+)
 from holdfast.jobs import JobCancelledError, PermanentError
 from holdfast.media import object_keys
+from holdfast.media.analysis_options import options_from
+from holdfast.media.decoder_child import ANALYSED
+from holdfast.media.decoder_process import DecoderProcess
 from holdfast.media.entities import Clip, Video
 from holdfast.media.library import DETECT
-from holdfast.media.object_keys import ANNOTATED, CLIPS
-from holdfast.media.vision.analysis import analyse
-from holdfast.media.vision.clip_writer import write_clips
+from holdfast.media.object_keys import CLIPS, SUMMARY
+from holdfast.media.vision.summary_file import read_summary
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -24,18 +33,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.jobs import Context
+    from holdfast.media.analysis_options import AnalysisOptions
     from holdfast.media.library import MediaLibrary
-    from holdfast.media.vision.analysis import Analysis
-    from holdfast.media.vision.detector import Detector
+    from holdfast.media.vision.detector import Analysis, Detector
 
 T = TypeVar("T")
 
-_ANALYSED = 0.9  # of the job's progress; the rest is storing what was found
+_MOST_TOLD = 100  # disturbances in a record; the summary has all
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionHandler:
-    """Runs *detector* over videos of *library*, in folders under *root*."""
+    """Runs *detector* over videos of *library*, in folders under *root*.
+
+    Each video has a process of its own, so the detector must be fit for pickle.
+    """
 
     library: MediaLibrary
     detector: Detector
@@ -54,14 +66,16 @@ class DetectionHandler:
         it writes over what it left. A worker that lost its lease changes no record.
         """
         identity = UUID(str(context.payload["video_id"]))
+        options = _options_of(context)
         video = await self.library.videos.get(identity)
         if video is None:
             raise await self._deleted(identity)
         try:
             async with self.library.bucket.as_file(video.raw_key) as path:
                 with workspace(self.root) as folder:
-                    found = await _on_thread(self._look, path, folder, context)
-                    context.progress(_ANALYSED, "storing results")
+                    look = partial(self._look, options=options)
+                    found = await _on_thread(look, path, folder, context)
+                    context.progress(ANALYSED, "storing results")
                     await self._store(video, folder)
                     await self._finish(video, found, context)
         except (NotFoundError, ForeignKeyError) as error:
@@ -78,17 +92,18 @@ class DetectionHandler:
         await self.library.delete(video)
         return PermanentError("the video was deleted")
 
-    def _look(self, path: Path, folder: Path, progress: Callable[[float, str], None]) -> Analysis:
+    def _look(
+        self,
+        path: Path,
+        folder: Path,
+        progress: Callable[[float, str], None],
+        *,
+        options: AnalysisOptions,
+    ) -> Analysis:
         """Analyse the video at *path* into *folder*, clips included. Blocks."""
-
-        def report(done: int, total: int | None) -> None:
-            share = 0.0 if total is None else done / total
-            progress(_ANALYSED * share, f"frame {done} of {total or 'some'}")
-
-        found = analyse(path, folder, self.detector, progress=report)
-        progress(_ANALYSED, "cutting clips")
-        write_clips(folder / ANNOTATED, folder / CLIPS, found.stretches)
-        return found
+        with DecoderProcess(self.library.limits) as decoder:
+            decoder.analyse(path, folder, self.detector, progress, options=options)
+        return read_summary((folder / SUMMARY).read_bytes(), str(path))
 
     async def _store(self, video: Video, folder: Path) -> None:
         """Store the files in *folder*; remove what an earlier detection left beside them."""
@@ -111,6 +126,15 @@ class DetectionHandler:
             "clips": len(found.stretches),
             "forward": found.forward,
             "backward": found.backward,
+            "lines": [
+                {"name": each.name, "forward": each.forward, "backward": each.backward}
+                for each in found.lines
+            ],
+            "disturbances": [
+                {"from": each.start_time, "to": each.end_time, "cause": each.cause}
+                for each in found.disturbances[:_MOST_TOLD]
+            ],
+            "start": None if found.start is None else found.start.isoformat(),
         }
         async with library.store.transaction():
             await context.complete(figures)
@@ -149,6 +173,14 @@ async def _on_thread(
         if not running.cancelled():
             running.exception()  # asked for, or asyncio would log that nobody did
         raise
+
+
+def _options_of(context: Context) -> AnalysisOptions:
+    content = context.payload.get("options", {})
+    try:
+        return options_from(content if isinstance(content, dict) else {"options": content})
+    except InvalidValueError as error:
+        raise PermanentError(str(error)) from error
 
 
 def _files(folder: Path) -> list[Path]:

@@ -19,8 +19,11 @@ from holdfast.errors import (
     NotFoundError,
     StorageError,
 )
-from holdfast.extras import needs_extra
+from holdfast.extras import check_extra
 from holdfast.jobs import EnqueueOptions
+from holdfast.media.analysis_options import AnalysisOptions, options_json
+from holdfast.media.decoder_process import DecoderProcess
+from holdfast.media.decoding_limits import DecoderLimits
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.object_keys import prefixes, raw_key, thumbnail_key, video_id
 from holdfast.objects import PutOptions
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from holdfast.jobs import Jobs
-    from holdfast.media.probe import VideoInfo
+    from holdfast.jobs import Job, Jobs
+    from holdfast.media.video_info import VideoInfo
     from holdfast.objects import Bucket, ObjectInfo
     from holdfast.records import Store
 
@@ -51,10 +54,14 @@ class Ingested:
 class MediaLibrary:
     """Projects, videos and clips in a store, their bytes in a bucket, the work on them in jobs."""
 
-    def __init__(self, store: Store, bucket: Bucket, jobs: Jobs) -> None:
+    def __init__(
+        self, store: Store, bucket: Bucket, jobs: Jobs, *, limits: DecoderLimits | None = None
+    ) -> None:
+        """*limits* bound what decoding one file may cost, at ingest and at its detection."""
         self.store = store
         self.bucket = bucket
         self.jobs = jobs
+        self.limits = limits or DecoderLimits()
         self.projects = store.repository(Project)
         self.videos = store.repository(Video)
         self.clips = store.repository(Clip)
@@ -76,30 +83,57 @@ class MediaLibrary:
         path: Path,
         *,
         project: str,
+        options: AnalysisOptions | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Ingested:
         """Bring the video file at *path* into *project*, with the job that looks at it.
 
         The row and its job appear in one transaction, after the bytes are safe; a file whose
-        checksum the project has is not brought in twice. *progress* is called with bytes stored
-        and bytes in all. Killed at any moment and run again, it ends as if run once; when it
+        checksum the project has is not brought in twice, whatever the *options*, which say how it
+        is to be analysed (`detect` asks for another analysis). *progress* is called with bytes
+        stored and bytes in all. Killed at any moment and run again, it ends as if run once; when it
         fails, nothing of the file is left. Raises MediaError for a file that is not a video or
         that changes while it is read, StorageError for the disk, InvalidValueError for the
-        project's name.
+        project's name and for options that don't fit the video.
         """
-        info = await asyncio.to_thread(_probed, path)
+        with _decoder(self.limits) as decoder:
+            source = _Source(path, decoder, options or AnalysisOptions())
+            return await self._ingest(source, project, progress)
+
+    async def detect(self, video: Video, options: AnalysisOptions | None = None) -> Job:
+        """Enqueue another analysis of *video*, whose results replace those of the last one.
+
+        Returns its job; the one that waits or runs when there is one. Raises InvalidValueError
+        for options that don't fit the video.
+        """
+        asked = options or AnalysisOptions()
+        asked.check_video(video)
+        async with self.store.transaction():
+            enqueued = await self.jobs.enqueue(
+                DETECT,
+                _payload(video, asked),
+                options=EnqueueOptions(unique_key=_unique_key(video), max_attempts=_ATTEMPTS),
+            )
+            if enqueued.created:
+                await self.videos.patch(video.id, Video.job_id.to(enqueued.job.id))
+        return enqueued.job
+
+    async def _ingest(
+        self, source: _Source, project: str, progress: Callable[[int, int], None] | None
+    ) -> Ingested:
+        path = source.path
+        info = await asyncio.to_thread(source.decoder.probe, path)
+        source.options.check_video(info)
         sha256 = await asyncio.to_thread(_checksum, path, info.bytes)
         owner = await self.project(project)
         known = await self._known(owner.id, sha256)
-        if known is not None:
-            await self._store_objects(
-                known, path
-            )  # the process that brought it in may have been killed
+        if known is not None:  # the process that brought it in may have been killed
+            await self._store_objects(known, source)
             return Ingested(known, created=False)
         video = _video(owner.id, path, info, sha256)
         try:
-            await self._store_objects(video, path, progress)
-            added = await self._add(video)
+            await self._store_objects(video, source, progress)
+            added = await self._add(video, source.options)
         except BaseException as error:
             try:
                 await asyncio.shield(self._remove_unowned(video.id))
@@ -108,7 +142,7 @@ class MediaLibrary:
             raise
         stored = added or await self.videos.get_one(video.id)  # another was quicker
         # Another ingest of the same file that failed has removed what it found no row for.
-        await self._store_objects(stored, path)
+        await self._store_objects(stored, source)
         return Ingested(stored, created=added is not None)
 
     async def find(self, reference: str) -> Video:
@@ -144,16 +178,14 @@ class MediaLibrary:
     async def _known(self, project: UUID, sha256: str) -> Video | None:
         return await self.videos.first(Video.project_id == project, Video.sha256 == sha256)
 
-    async def _add(self, video: Video) -> Video | None:
+    async def _add(self, video: Video, options: AnalysisOptions) -> Video | None:
         """Add the row and its job in one transaction; None when the row is there already."""
         try:
             async with self.store.transaction():
                 enqueued = await self.jobs.enqueue(
                     DETECT,
-                    {"video_id": str(video.id), "filename": video.filename},
-                    options=EnqueueOptions(
-                        unique_key=f"{DETECT}:{video.id}", max_attempts=_ATTEMPTS
-                    ),
+                    _payload(video, options),
+                    options=EnqueueOptions(unique_key=_unique_key(video), max_attempts=_ATTEMPTS),
                 )
                 video.job_id = enqueued.job.id
                 return await self.videos.add(video)
@@ -161,9 +193,10 @@ class MediaLibrary:
             return None
 
     async def _store_objects(
-        self, video: Video, path: Path, progress: Callable[[int, int], None] | None = None
+        self, video: Video, source: _Source, progress: Callable[[int, int], None] | None = None
     ) -> None:
         """Store of the video's file and its thumbnail what is not there yet."""
+        path = source.path
         stored = await self.bucket.head(video.raw_key)
         if stored is None or stored.sha256 != video.sha256:
             options = PutOptions(progress=progress)
@@ -175,7 +208,7 @@ class MediaLibrary:
                 await self.bucket.delete(video.raw_key)
                 raise MediaError(str(path), _CHANGED)
         if not await self.bucket.exists(video.thumbnail_key):
-            picture = await asyncio.to_thread(_thumbnail, path)
+            picture = await asyncio.to_thread(source.decoder.thumbnail, path)
             await self.bucket.put(video.thumbnail_key, picture)
 
     async def _remove_unowned(self, video: UUID) -> None:
@@ -187,16 +220,29 @@ class MediaLibrary:
         await self.bucket.delete_many([info.key for info in await self.objects(video)])
 
 
-def _probed(path: Path) -> VideoInfo:
-    with needs_extra("media", "reading videos"):
-        from holdfast.media.probe import probe  # noqa: PLC0415 - FFmpeg, for those who ingest
-    return probe(path)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file that is brought in, what may decode it, and how it is to be analysed."""
+
+    path: Path
+    decoder: DecoderProcess
+    options: AnalysisOptions
 
 
-def _thumbnail(path: Path) -> bytes:
-    from holdfast.media.probe import thumbnail  # noqa: PLC0415 - probed before
+def _payload(video: Video, options: AnalysisOptions) -> dict[str, object]:
+    payload: dict[str, object] = {"video_id": str(video.id), "filename": video.filename}
+    if options != AnalysisOptions():
+        payload["options"] = options_json(options)
+    return payload
 
-    return thumbnail(path)
+
+def _unique_key(video: Video) -> str:
+    return f"{DETECT}:{video.id}"
+
+
+def _decoder(limits: DecoderLimits) -> DecoderProcess:
+    check_extra("media", "reading videos", ("av",))
+    return DecoderProcess(limits)
 
 
 def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:

@@ -15,6 +15,7 @@ TRACKS = "tracks.parquet"
 ANNOTATED = "annotated.mp4"
 FRAMES = "frames"
 SUMMARY = "summary.json"
+COUNTS = "counts.csv"
 CLIPS = "clips"
 
 _EXTENSIONS = {

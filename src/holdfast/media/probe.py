@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -10,16 +9,21 @@ import av
 import av.error
 
 from holdfast.errors import MediaError
+from holdfast.media.decoding_limits import MAX_DURATION, MAX_FRAMES, SPARSEST
 from holdfast.media.video_file import (
-    MAX_PIXELS,
+    FASTEST,
     NO_FRAME,
+    SINGLE_PICTURE,
     VideoFile,
+    check_size,
     decoded,
     film_of,
+    frame_rate,
     pixel_aspect,
     quarter_turns,
     shown_size,
 )
+from holdfast.media.video_info import VideoInfo
 
 if TYPE_CHECKING:
     import os
@@ -29,29 +33,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 THUMBNAIL_WIDTH = 480
-_FASTEST = 1000  # frames a second; what states more states its clock
 _THUMBNAIL_TRIES = 12
-
-
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """A video as displayed.
-
-    *duration* is in seconds; *width* and *height* are pixels once the recorded rotation is
-    applied; *frames* is what the container says or else duration times rate; *bytes* is the
-    file's size.
-    """
-
-    duration: float
-    frame_rate: Fraction
-    width: int
-    height: int
-    frames: int
-    codec: str
-    container: str
-    pixel_format: str
-    has_audio: bool
-    bytes: int
+_THUMBNAIL_PIXELS = 300_000_000  # that are decoded to find one
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
@@ -71,16 +54,15 @@ def describe(source: VideoFile) -> VideoInfo:
     with source.container() as container:
         stream = film_of(container)
         stream.codec_context.thread_count = 1  # for one frame
-        rate = _frame_rate(stream)
-        first = next(decoded(container, stream), None)
+        shown = decoded(container, stream)
+        first = next(shown, None)
+        rate = frame_rate(container, stream)
         if first is None:
             raise MediaError(source.path, NO_FRAME)
+        if container.format.name == "gif" and next(shown, None) is None:
+            raise MediaError(source.path, SINGLE_PICTURE)
         width, height = shown_size(first, pixel_aspect(stream))
-        if width * height > MAX_PIXELS:
-            raise MediaError(
-                source.path,
-                f"frames of {width}x{height} pixels; at most {MAX_PIXELS} pixels are accepted",
-            )
+        check_size(source.path, width, height)
         stated = _stated_duration(container, stream, rate)
         end = _last_moment(container)
         if stated and end is not None and end < stated - max(0.75, stated * 0.02):
@@ -90,13 +72,17 @@ def describe(source: VideoFile) -> VideoInfo:
                 "copy it again, or re-mux it to keep what is there",
             )
         own = _own_duration(stream)
+        if own * FASTEST < stream.frames:  # its unit of time can't be meant
+            own = float(stream.frames / rate)
         duration = own or stated or end or float(1 / rate)
+        frames = stream.frames or max(1, round(duration * rate))
+        _check_length(source, duration, frames, stated=stream.frames)
         return VideoInfo(
             duration=duration,
             frame_rate=rate,
             width=width,
             height=height,
-            frames=stream.frames or max(1, round(duration * rate)),
+            frames=frames,
             codec=stream.codec_context.name,
             container=container.format.name,
             pixel_format=first.format.name,
@@ -119,14 +105,15 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
             stream = film_of(container)
             stream.codec_context.thread_count = 1  # a few frames are not worth more memory
             aspect = pixel_aspect(stream)
-            stride = max(1, round(_frame_rate(stream) / 2))
+            stride = max(1, round(frame_rate(container, stream) / 2))
             for index, frame in enumerate(decoded(container, stream)):
-                if index % stride:
+                if index % min(stride, _every(frame)):
                     continue
                 life = _liveliness(frame)
                 if life > liveliest * 1.2:
                     liveliest, best = life, frame
-                if index >= stride * _THUMBNAIL_TRIES:
+                seen = index * frame.width * frame.height
+                if index >= stride * _THUMBNAIL_TRIES or seen > _THUMBNAIL_PIXELS:
                     break
         source.check_unchanged()
         if best is None:
@@ -136,6 +123,11 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
 
         best, aspect = upright(best, None, aspect), Fraction(1)
     return _jpeg(best, width, aspect)
+
+
+def _every(frame: VideoFrame) -> int:
+    """Return the stride at which frames as large as *frame* are tried within the budget."""
+    return max(1, _THUMBNAIL_PIXELS // (_THUMBNAIL_TRIES * frame.width * frame.height))
 
 
 def _liveliness(frame: VideoFrame) -> float:
@@ -164,11 +156,23 @@ def _jpeg(frame: VideoFrame, width: int, aspect: Fraction) -> bytes:
     return b"".join(bytes(packet) for packet in packets)
 
 
-def _frame_rate(stream: VideoStream) -> Fraction:
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate and 0 < rate <= _FASTEST:
-            return Fraction(rate.numerator, rate.denominator)
-    return Fraction(25)
+def _check_length(source: VideoFile, duration: float, frames: int, *, stated: int) -> None:
+    """Refuse a length that can't be, or that would take for ever to be shown."""
+    if stated > source.size:
+        raise MediaError(
+            source.path, f"it states {stated} frames, more than its {source.size} bytes can hold"
+        )
+    if duration > MAX_DURATION or frames > MAX_FRAMES:
+        raise MediaError(
+            source.path,
+            f"it states {duration:.0f} s in {frames} frames; at most {MAX_DURATION:.0f} s and "
+            f"{MAX_FRAMES} frames are accepted",
+        )
+    if duration > SPARSEST * (frames + 1):
+        raise MediaError(
+            source.path,
+            f"it states {duration:.0f} s for {frames} frames; expected a frame an hour at least",
+        )
 
 
 def _own_duration(stream: VideoStream) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,8 @@ import av.error
 from av.stream import Disposition
 
 from holdfast.errors import MediaError
+from holdfast.media.decoding_limits import MAX_PIXELS, MAX_STREAMS
+from holdfast.media.sample_counts import too_many_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +38,10 @@ DEMUXERS = (
     "wav,mp3,flac,aac,aiff,caf"  # opened so that a sound file can be called one
 )
 NO_FRAME = "not one frame of it decodes: it is empty of pictures, cut short or damaged"
-MAX_PIXELS = 64_000_000
+SINGLE_PICTURE = "it is a single picture; expected a video"
 _WIDEST_PIXEL = 8
+FASTEST = 1000  # frames a second; what states more states its clock
+_RAW = frozenset(("h264", "hevc", "m4v", "mpegvideo", "obu", "av1", "mjpeg"))  # no container
 READ_AHEAD = 1 << 18
 # A title that can't be decoded must not keep a video out; PyAV 19 and later agree by themselves.
 _TOLERANT: dict[str, Any] = (
@@ -110,16 +115,34 @@ class VideoFile:
     @contextmanager
     def container(self) -> Iterator[InputContainer]:
         """Demux the file from its first byte. MediaError when it is not a video container."""
+        excess = too_many_samples(self._opened(), self.size)
+        if excess is not None:
+            raise MediaError(
+                self.path,
+                f"its index states {excess} samples or more, which {self.size} bytes can't hold",
+            )
+        head = self._head()
+        if _is_picture(head):  # some of which a demuxer takes for a video of one frame
+            raise MediaError(self.path, SINGLE_PICTURE)
+        if head.startswith(b"GIF8"):  # whose reader says the size with the first frame only
+            check_size(self.path, *struct.unpack("<HH", head[6:10].ljust(4, b"\0")))
         window = _Window(self._opened(), self.size)
         try:
             container = av.open(
                 window,
                 "r",
-                container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": "none"},
+                options={"max_pixels": str(MAX_PIXELS)},  # decoders refuse more, unallocated
+                container_options={
+                    "format_whitelist": DEMUXERS,
+                    "protocol_whitelist": "none",
+                    "max_streams": str(MAX_STREAMS),
+                },
                 **_TOLERANT,
                 buffer_size=READ_AHEAD,
                 io_open=_refuse,
             )
+        except av.error.MemoryError:
+            raise
         except (av.error.FFmpegError, _ElsewhereError, ValueError) as error:
             raise MediaError(self.path, self._why_unreadable()) from error
         with container:
@@ -127,7 +150,12 @@ class VideoFile:
                 raise MediaError(
                     self.path, f"{_held(container)}; expected a file with a video stream"
                 )
+            context = film_of(container).codec_context
+            check_size(self.path, context.width, context.height)  # before a frame is decoded
             yield container
+
+    def _head(self) -> bytes:
+        return os.pread(self._opened(), 512, 0).lstrip(b"\xef\xbb\xbf \r\n\t")
 
     def _opened(self) -> int:
         if self._descriptor is None:
@@ -135,11 +163,13 @@ class VideoFile:
         return self._descriptor
 
     def _why_unreadable(self) -> str:
-        head = os.pread(self._opened(), 64, 0).lstrip(b"\xef\xbb\xbf \r\n\t")
+        head = self._head()
+        if _is_picture(head) or head.startswith(b"\0\0\1\0"):  # an icon, or else raw MPEG-4
+            return SINGLE_PICTURE
+        if head.startswith(b"%PDF"):
+            return "it is a document; expected a video"
         if head.startswith((b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"<smil")):
             return "it is a playlist or a description that points elsewhere; give the video itself"
-        if _is_picture(head):
-            return "it is a single picture; expected a video"
         if b"ftyp" in head[:16]:
             return (
                 "it begins like an MP4 but can't be read: it was cut short before its index, "
@@ -157,19 +187,48 @@ def film_of(container: InputContainer) -> VideoStream:
     return next((each for each in films if each.disposition & Disposition.default), films[0])
 
 
+def frame_rate(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Return the frames a second that *stream* states; 25 where it states none that can be.
+
+    A stream without a container has the rate that its codec states, and no average.
+    """
+    rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+    if container.format.name in _RAW:
+        rates.insert(0, stream.codec_context.framerate)
+    for rate in rates:
+        if rate and 0 < rate <= FASTEST:
+            return Fraction(rate.numerator, rate.denominator)
+    return Fraction(25)
+
+
 def _films(container: InputContainer) -> list[VideoStream]:
     attached = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return [each for each in container.streams.video if not each.disposition & attached]
+    return [
+        each
+        for each in container.streams.video
+        if each.codec_context is not None and not each.disposition & attached
+    ]
 
 
 def _held(container: InputContainer) -> str:
+    if any(each.codec_context is None for each in container.streams.video):
+        return "its pictures are coded in a way that no decoder here knows"
     if container.streams.audio:
         return "it holds sound only" + (" and its cover" if container.streams.video else "")
     return "it holds single pictures only" if container.streams.video else "it holds no pictures"
 
 
+def check_size(path: str, width: int, height: int) -> None:
+    """Raise MediaError for pictures that are too large to be decoded and worked on."""
+    if width * height > MAX_PIXELS:
+        raise MediaError(
+            path, f"frames of {width}x{height} pixels; at most {MAX_PIXELS} pixels are accepted"
+        )
+
+
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Yield the frames of *stream* as they come; what does not decode is passed over."""
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     packets = container.demux(stream)
     while True:
         try:
@@ -180,6 +239,8 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
             return  # the demuxer can't go on; how far it came is checked against the promise
         try:
             pictures = packet.decode()
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError:
             continue
         yield from pictures
@@ -205,14 +266,20 @@ def shown_size(picture: VideoFrame, aspect: Fraction) -> tuple[int, int]:
 
 
 def _is_picture(head: bytes) -> bool:
-    """Tell a WebP, PNG, JPEG, BMP, TIFF, JPEG XL, AVIF or HEIC by its first bytes."""
+    """Tell a file of one picture, by its first bytes."""
     if head[:4] == b"RIFF":
         return head[8:12] == b"WEBP"
     if head[4:8] == b"ftyp":
-        return head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
-    return head.startswith(
-        (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"\xff\x0a", b"\0\0\0\x0cJXL ")
-    )
+        return head[8:12] in _PICTURE_BRANDS
+    return head.startswith(_PICTURES) or (head.startswith(b"<?xml") and b"<svg" in head)
+
+
+_PICTURE_BRANDS = (b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1")
+_PICTURES = (
+    b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"\xff\x0a", b"\0\0\0\x0cJXL ",
+    b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"8BPS", b"#?RADIANCE", b"\x76\x2f\x31\x01",
+    b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"<svg", b"DDS ", b"qoif",
+)  # fmt: skip
 
 
 class _ElsewhereError(Exception):

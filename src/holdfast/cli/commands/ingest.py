@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli.analysis_arguments import (
+    Areas,
+    HowSensitive,
+    Interval,
+    Lines,
+    Masks,
+    Regions,
+    Start,
+    analysis_options,
+)
 from holdfast.cli.exit_codes import Exit, exit_of
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import complain, console, plain, print_json, short
@@ -15,14 +25,22 @@ from holdfast.cli.runner import run
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
+    from holdfast.media.analysis_options import AnalysisOptions
     from holdfast.platform import Platform
 
 
-def ingest(
+def ingest(  # noqa: PLR0913, PLR0917 - the options of a command
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE", show_default=False, readable=False)
     ],
     project: Annotated[str, typer.Option(metavar="NAME", help="Where they belong.")] = "default",
+    line: Lines = None,
+    region: Regions = None,
+    mask: Masks = None,
+    interval: Interval = None,
+    start: Start = None,
+    sensitivity: HowSensitive = None,
+    options: Areas = None,
     data: Data = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
@@ -30,16 +48,19 @@ def ingest(
     """Bring video files in and queue the detection in them.
 
     A file that can't be used is named and left out; the others are brought in all the same. A
-    file whose content the project has is recognised by its checksum.
+    file whose content the project has is recognised by its checksum; `holdfast detect` looks at
+    it again.
     """
     from holdfast.media.library import printable
+
+    asked = analysis_options(options, (line, region, mask), interval, start, sensitivity)
 
     async def work(platform: Platform) -> Exit:
         outcomes: list[dict[str, object]] = []
         first_failure = Exit.DONE
         for path in files:
             try:
-                outcomes.append(await _ingest_one(platform, path, project, quiet=as_json))
+                outcomes.append(await _ingest_one(platform, path, (project, asked), quiet=as_json))
             except HoldfastError as error:
                 if traceback:
                     raise
@@ -56,12 +77,15 @@ def ingest(
 
 
 async def _ingest_one(
-    platform: Platform, path: Path, project: str, *, quiet: bool
+    platform: Platform, path: Path, where: tuple[str, AnalysisOptions], *, quiet: bool
 ) -> dict[str, object]:
     from holdfast.media.library import printable
 
+    project, options = where
     with upload_bar(path.name, quiet=quiet) as progress:
-        done = await platform.library.ingest(path, project=project, progress=progress)
+        done = await platform.library.ingest(
+            path, project=project, options=options, progress=progress
+        )
     video = done.video
     if not quiet:
         name = plain(printable(path.name))

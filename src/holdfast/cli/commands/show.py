@@ -11,12 +11,20 @@ from holdfast.cli.output import (
     console,
     fields_of,
     moment,
+    note,
     print_facts,
     print_json,
     print_table,
 )
 from holdfast.cli.runner import look
-from holdfast.cli.video_output import detection_states, figure, print_clips, video_json
+from holdfast.cli.video_output import (
+    crossings,
+    detection_states,
+    figure,
+    print_clips,
+    video_json,
+    warnings_of,
+)
 
 if TYPE_CHECKING:
     from holdfast.media import Video
@@ -60,8 +68,12 @@ async def show_video(platform: Platform, found: Video, *, as_json: bool) -> None
     }
     if video.summary is not None:
         facts["tracks"] = figure(video, "tracks")
-        facts["over the line"] = f"{figure(video, 'forward')} ->, {figure(video, 'backward')} <-"
+        facts |= crossings(video.summary)
+        if video.summary.get("start"):
+            facts["begins"] = video.summary["start"]
     print_facts(facts)
+    for text in warnings_of(video.summary or {}):
+        note(text, style="yellow")
     console().print()
     if video.clips:
         print_clips(video.clips, {})

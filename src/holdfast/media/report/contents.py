@@ -6,13 +6,14 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.media.vision.detector import LineCount
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from holdfast.media.vision.analysis import Analysis
-    from holdfast.media.vision.detector import Stretch, Track
+    from holdfast.media.vision.detector import Analysis, Stretch, Track
 
 MIB = 1 << 20
 
@@ -50,13 +51,15 @@ class ReportOptions:
 
     A video of more than *video_bytes* is left out and stills are shown instead. Of more than
     *tracks* or *clips* the longest are listed; of more than *thumbnails* tracks the longest have
-    a picture. The page says what it leaves out.
+    a picture; of the counts by interval the first *intervals* are listed. The page says what it
+    leaves out.
     """
 
     video_bytes: int = 24 * MIB
     tracks: int = 2000
     clips: int = 500
     thumbnails: int = 200
+    intervals: int = 500
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -108,6 +111,13 @@ def longest_clips(clips: Sequence[ReportClip], most: int) -> list[ReportClip]:
     )
     chosen = {clip.number for clip in by_length[:most]}
     return [clip for clip in clips if clip.number in chosen]
+
+
+def lines_of(analysis: Analysis) -> tuple[LineCount, ...]:
+    """Return the lines with their counts; of an older summary the one that it has."""
+    return analysis.lines or (
+        LineCount("the line", analysis.line, analysis.forward, analysis.backward),
+    )
 
 
 def busiest_second(per_second: Sequence[int]) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ def moment(when: datetime) -> str:
     """An aware time, in UTC: 21 November 2026, 09:30 UTC."""
     utc = when.astimezone(UTC)
     return f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"
+
+
+def since(seconds: float, start: datetime) -> str:
+    """The time *seconds* after the aware *start*, in its own zone: 2026-01-01 10:05:00."""
+    return f"{start + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
 
 
 def volume(size: int) -> str:

@@ -18,12 +18,14 @@ from holdfast.media.report.contents import (
     busiest_second,
     clips_of,
     length_of,
+    lines_of,
     longest_clips,
     longest_tracks,
     seconds_with_movement,
     telling_moments,
 )
 from holdfast.media.report.stills import Embedded, data_uri, stills, thumbnail_of
+from holdfast.media.vision.detector import WHAT_HAPPENS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +34,10 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from holdfast.media.report.contents import Report, ReportOptions
-    from holdfast.media.vision.detector import Direction, Line, Track
+    from holdfast.media.vision.detector import Direction, Line, LineCount, Track
 
 _STILLS = 6
+_WARNINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,17 @@ class Row:
     track: Track
     picture: str | None
     crossed: Direction | None
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedLine:
+    """A line as the page shows it, with the ways that crossing it forward and backward takes."""
+
+    name: str
+    ahead: Direction
+    back: Direction
+    forward: int
+    backward: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +100,10 @@ def pieces(report: Report, options: ReportOptions) -> Iterator[str]:
             clips=longest_clips(clips, options.clips),
             busiest=busiest,
             moving=seconds_with_movement(analysis.stretches) / length,
-            forward=heading(analysis.line, forward=True),
-            backward=heading(analysis.line, forward=False),
+            lines=[_shown(line) for line in lines_of(analysis)],
+            disturbances=analysis.disturbances[:_WARNINGS],
+            happens=WHAT_HAPPENS,
+            intervals=analysis.intervals[: options.intervals],
             lanes=timeline.pack(tracks, length),
             stripes=timeline.stripes(analysis.stretches, length),
             ticks=timeline.time_ticks(length),
@@ -110,6 +126,16 @@ def heading(line: Line, *, forward: bool) -> Direction:
     if abs(across) >= abs(down):
         return "right" if across >= 0 else "left"
     return "down" if down > 0 else "up"
+
+
+def _shown(line: LineCount) -> CrossedLine:
+    return CrossedLine(
+        line.name,
+        heading(line.line, forward=True),
+        heading(line.line, forward=False),
+        line.forward,
+        line.backward,
+    )
 
 
 def policy() -> str:
@@ -161,6 +187,7 @@ def _template() -> Template:
         plain=formatting.plain,
         readable=formatting.readable,
         share=formatting.share,
+        since=formatting.since,
         volume=formatting.volume,
     )
     return environment.get_template("page.html")

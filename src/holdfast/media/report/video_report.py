@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
-
-from holdfast.errors import IntegrityError, NotFoundError, ObjectNotFoundError
+from holdfast.errors import NotFoundError, ObjectNotFoundError
 from holdfast.media.entities import Project
 from holdfast.media.object_keys import ANNOTATED, FRAMES, SUMMARY, result_key
-from holdfast.media.probe import VideoInfo  # noqa: TC001 - the same
 from holdfast.media.report import Report, ReportOptions, write_report
 from holdfast.media.report.contents import longest_tracks
-from holdfast.media.vision.analysis import Analysis
-from holdfast.media.vision.detector import Line, Stretch, Track  # noqa: TC001 - pydantic asks
+from holdfast.media.vision.summary_file import read_summary
 from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
@@ -25,6 +20,7 @@ if TYPE_CHECKING:
 
     from holdfast.media.entities import Video
     from holdfast.media.library import MediaLibrary
+    from holdfast.media.vision.detector import Analysis
 
 
 async def report_video(library: MediaLibrary, video: Video, output: Path, root: Path) -> None:
@@ -70,29 +66,3 @@ async def _fetch_pictures(
             )
         except ObjectNotFoundError:
             continue  # the page says where a picture is missing
-
-
-@dataclass(frozen=True)
-class _Summary:
-    """An Analysis, with annotations that can be looked up at run time."""
-
-    video: VideoInfo
-    frames: int
-    detections: int
-    tracks: tuple[Track, ...]
-    stretches: tuple[Stretch, ...]
-    per_second: tuple[int, ...]
-    line: Line
-    forward: int
-    backward: int
-
-
-def read_summary(content: bytes, name: str) -> Analysis:
-    """Return the analysis that `summary.json` of the video *name* holds.
-
-    Raises IntegrityError when it is damaged.
-    """
-    try:
-        return Analysis(**vars(TypeAdapter(_Summary).validate_json(content)))
-    except ValidationError as error:
-        raise IntegrityError(f"the summary of {name!r} is damaged: {error}") from error

@@ -1,22 +1,49 @@
 """Computer vision: finds and follows things in videos, and writes results.
 
-Needs OpenCV, NumPy and pyarrow, so it stands apart from the library, which does without them.
+What does the work needs OpenCV, NumPy and pyarrow, and is imported when it is first used.
 """
 
-from holdfast.media.vision.analysis import Analysis, analyse
-from holdfast.media.vision.clip_writer import write_clips
-from holdfast.media.vision.detector import (
-    Box,
-    Detection,
-    Detector,
-    DetectorRun,
-    Findings,
-    Line,
-    Point,
-    Stretch,
-    Track,
-)
-from holdfast.media.vision.motion_detector import MotionDetector, MotionOptions
+from typing import TYPE_CHECKING
+
+from holdfast.late_import import late_names
+
+if TYPE_CHECKING:
+    from holdfast.media.vision.analysis import analyse
+    from holdfast.media.vision.clip_writer import write_clips
+    from holdfast.media.vision.detector import (
+        Analysis,
+        Box,
+        Detection,
+        Detector,
+        DetectorRun,
+        Findings,
+        Line,
+        Point,
+        Stretch,
+        Track,
+    )
+    from holdfast.media.vision.motion_detector import MotionDetector, MotionOptions
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "holdfast.media.vision.analysis": ("analyse",),
+            "holdfast.media.vision.clip_writer": ("write_clips",),
+            "holdfast.media.vision.detector": (
+                "Analysis",
+                "Box",
+                "Detection",
+                "Detector",
+                "DetectorRun",
+                "Findings",
+                "Line",
+                "Point",
+                "Stretch",
+                "Track",
+            ),
+            "holdfast.media.vision.motion_detector": ("MotionDetector", "MotionOptions"),
+        },
+    )
 
 __all__ = [
     "Analysis",

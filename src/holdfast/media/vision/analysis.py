@@ -6,16 +6,21 @@ import shutil
 import tempfile
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from holdfast.background_worker import BackgroundWorker
-from holdfast.errors import HoldfastError, StorageError
-from holdfast.media.object_keys import ANNOTATED, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
+from holdfast.errors import HoldfastError, StorageError, UnsupportedError
+from holdfast.media.analysis_options import AnalysisOptions, counting_line
+from holdfast.media.object_keys import ANNOTATED, COUNTS, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
 from holdfast.media.probe import describe
 from holdfast.media.video_file import VideoFile
+from holdfast.media.vision.area_mask import area_mask
+from holdfast.media.vision.detector import Analysis
 from holdfast.media.vision.frames import frames
+from holdfast.media.vision.interval_counter import IntervalCounter, write_counts
 from holdfast.media.vision.overlay import Overlay
 from holdfast.media.vision.result_files import (
     DetectionWriter,
@@ -23,6 +28,7 @@ from holdfast.media.vision.result_files import (
     write_json,
     write_tracks,
 )
+from holdfast.media.vision.sound import add_sound
 from holdfast.media.vision.track_log import TrackLog, middle_line
 from holdfast.media.vision.track_portraits import Portraits
 from holdfast.media.vision.video_writer import VideoWriter
@@ -31,8 +37,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from holdfast.media.probe import VideoInfo
-    from holdfast.media.vision.detector import Detection, Detector, Findings, Line, Stretch, Track
+    from holdfast.media.video_info import VideoInfo
+    from holdfast.media.vision.detector import (
+        Detection,
+        Detector,
+        Disturbance,
+        Findings,
+        TunableDetector,
+    )
     from holdfast.media.vision.frames import Frame
     from holdfast.media.vision.track_log import Moment
 
@@ -41,62 +53,45 @@ _HELD_BYTES = 48 << 20  # of pictures that wait until it is certain what is in t
 _WAITING = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """What was found in a video. *per_second* counts the tracks seen in each second.
-
-    *video* is what was probed, with the number of frames and the duration that decoding all of
-    them showed.
-    """
-
-    video: VideoInfo
-    frames: int
-    detections: int
-    tracks: tuple[Track, ...]
-    stretches: tuple[Stretch, ...]
-    per_second: tuple[int, ...]
-    line: Line
-    forward: int
-    backward: int
-
-
 def analyse(
     source: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     detector: Detector,
     *,
-    line: Line | None = None,
+    options: AnalysisOptions | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Analysis:
     """Run *detector* over the video *source* and write into *folder* what it finds.
 
-    Written are `detections.parquet`, `detections.jsonl.zst`, `tracks.parquet`, `annotated.mp4`
-    (H.264, constant rate, as long as the source, without sound), `frames/track-<id>.jpg` and
+    Written are `detections.parquet`, `detections.jsonl.zst`, `tracks.parquet`, `counts.csv`,
+    `annotated.mp4` (H.264, constant rate, as long as the source), `frames/track-<id>.jpg` and
     `summary.json`. They appear together at the end, `summary.json` last; when anything fails,
     nothing does. *folder* is made if need be; what it holds under these names is replaced.
 
-    *line* is what crossings are counted over, by default the upright through the middle.
-    *progress* is called with the frames done and, if known, how many there are; what it raises
-    stops the analysis and is raised here.
+    *options* say where to look, what to count over, and how sensitive to be. *progress* is called
+    with the frames done and, if known, how many there are; what it raises stops the analysis and
+    is raised here.
 
     Memory does not grow with the video, save for a few hundred bytes a track, a stretch of
     movement and a second. MediaError as in `probe`, and when the file changes meanwhile;
-    StorageError when the folder can't be written.
+    StorageError when the folder can't be written; InvalidValueError for an area or a line outside
+    the picture; UnsupportedError for a sensitivity that the detector does not know.
     """
     target = Path(folder).absolute()
+    asked = options or AnalysisOptions()
+    tuned = _tuned(detector, asked)
     with VideoFile(source) as opened:
         video = describe(opened)
+        asked.check_video(video)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
+            unfinished = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
             try:
-                (partial / FRAMES).mkdir()
-                found = _AnalysisRun(opened, video, partial, line or middle_line(video)).run(
-                    detector, progress
-                )
-                _publish(partial, target)
+                (unfinished / FRAMES).mkdir()
+                found = _AnalysisRun(opened, video, unfinished, asked).run(tuned, progress)
+                _publish(unfinished, target)
             finally:
-                shutil.rmtree(partial)
+                shutil.rmtree(unfinished)
         except HoldfastError:
             raise
         except OSError as error:
@@ -104,6 +99,18 @@ def analyse(
                 f"the results can't be written to {str(target)!r}: {error}"
             ) from error
     return found
+
+
+def _tuned(detector: Detector, options: AnalysisOptions) -> Detector:
+    if options.sensitivity == "normal":
+        return detector
+    tune = getattr(detector, "tuned", None)
+    if tune is None:
+        raise UnsupportedError(
+            f"the sensitivity {options.sensitivity!r}", f"detector {type(detector).__name__}"
+        )
+    tunable: TunableDetector = cast("TunableDetector", detector)
+    return tunable.tuned(options.sensitivity)
 
 
 class _FoundFrame(NamedTuple):
@@ -114,18 +121,24 @@ class _FoundFrame(NamedTuple):
 class _AnalysisRun:
     """One analysis: decoding and detecting here, drawing and encoding on another thread."""
 
-    def __init__(self, source: VideoFile, video: VideoInfo, folder: Path, line: Line) -> None:
+    def __init__(
+        self, source: VideoFile, video: VideoInfo, folder: Path, options: AnalysisOptions
+    ) -> None:
         self._source = source
         self._video = video
         self._folder = folder
-        self._line = line
-        self._log = TrackLog(video, line)
-        self._overlay = Overlay(video, line)
+        self._options = options
+        self._lines = options.lines or (counting_line("middle", middle_line(video)),)
+        self._counter = IntervalCounter(video, self._lines, options)
+        self._log = TrackLog(video, self._lines[0].line)
+        self._overlay = Overlay(video, [each.line for each in self._lines], options)
+        self._mask = area_mask(options, video.width, video.height)
         self._portraits = Portraits(self._path(FRAMES))
         self._waiting: deque[Frame] = deque()
         self._unsettled: list[Detection] = []
         self._held = max(1, _HELD_BYTES // max(1, video.width * video.height * 3 // 2))
         self._written = 0
+        self._disturbances: list[Disturbance] = []
 
     def run(
         self, detector: Detector, progress: Callable[[int, int | None], None] | None
@@ -140,16 +153,25 @@ class _AnalysisRun:
             )
             self._writer = stack.enter_context(VideoWriter(self._path(ANNOTATED), self._video))
             self._annotating = stack.enter_context(
-                BackgroundWorker(self._annotate, waiting=_WAITING, name="annotating")
+                BackgroundWorker(
+                    self._annotate, waiting=min(_WAITING, self._held), name="annotating"
+                )
             )
             run = detector.start(self._video)
             for frame in frames(self._source):
                 self._waiting.append(frame)
-                self._take(run.look(frame))
+                self._take(run.look(frame if self._mask is None else self._mask.shown(frame)))
                 done, last = frame.index + 1, frame.time
                 if progress is not None and done % 8 == 0:
                     progress(done, max(total, done))
             self._take(run.finish())
+        if self._options.sound and self._video.has_audio:
+            add_sound(
+                self._path(ANNOTATED),
+                self._source,
+                end=last + 1 / float(self._video.frame_rate),
+                progress=None if progress is None else partial(progress, done, max(total, done)),
+            )
         if progress is not None:
             progress(done, done)
         self._source.check_unchanged()
@@ -162,6 +184,7 @@ class _AnalysisRun:
         A frame waits no longer than the room for pictures allows; what is found in it later is in
         the rows but not in the video.
         """
+        self._disturbances += findings.disturbances
         self._unsettled += findings.detections
         ready = [found for found in self._unsettled if found.frame < findings.settled]
         ready.sort(key=lambda found: (found.frame, found.track))
@@ -178,6 +201,7 @@ class _AnalysisRun:
                 found for found in self._unsettled if found.frame >= findings.settled
             ]
             self._log.add(ready)
+            self._counter.add(ready)
             self._rows.write(ready)
             self._written += len(ready)
 
@@ -192,6 +216,7 @@ class _AnalysisRun:
         # A stream without a container states neither length nor count, and some containers lie.
         duration = last + 1 / float(self._video.frame_rate)
         stretches = self._log.stretches(frames, duration)
+        intervals, lines = self._counter.intervals(duration), self._counter.lines()
         found = Analysis(
             video=replace(self._video, frames=frames, duration=duration),
             frames=frames,
@@ -199,11 +224,17 @@ class _AnalysisRun:
             tracks=tuple(tracks),
             stretches=tuple(stretches),
             per_second=tuple(self._log.per_second()),
-            line=self._line,
+            line=lines[0].line,
             forward=self._log.forward,
             backward=self._log.backward,
+            disturbances=tuple(self._disturbances),
+            lines=lines,
+            regions=tuple(area.name for area in self._options.regions),
+            intervals=intervals,
+            start=self._options.start,
         )
         write_tracks(self._path(TRACKS), tracks, metadata)
+        write_counts(self._path(COUNTS), intervals, lines, self._options)
         summary = {name: getattr(found, name) for name in found.__slots__}
         write_json(self._path(SUMMARY), summary)
         return found
@@ -216,5 +247,5 @@ def _publish(partial: Path, target: Path) -> None:
     """Move what is complete to where it belongs, the summary last."""
     if (target / FRAMES).exists():
         shutil.rmtree(target / FRAMES)
-    for name in (FRAMES, DETECTIONS, LINES, TRACKS, ANNOTATED, SUMMARY):
+    for name in (FRAMES, DETECTIONS, LINES, TRACKS, COUNTS, ANNOTATED, SUMMARY):
         (partial / name).replace(target / name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +13,17 @@ from holdfast.errors import StorageError
 from holdfast.media.probe import describe
 from holdfast.media.video_file import VideoFile
 from holdfast.media.vision.frames import Frame, frames
+from holdfast.media.vision.sound import add_sound
 from holdfast.media.vision.video_writer import VideoWriter, steady_rate
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.detector import Stretch
 
+_OFTEN = 64  # frames between two signs of progress
 _ROUNDING = 1e-6  # seconds; neighbours may share a moment that was added up in two ways
 
 
@@ -28,13 +31,15 @@ def write_clips(
     source: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     stretches: Sequence[Stretch],
+    *,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Path]:
     """Write `clip-<number>.mp4` into *folder* for each of *stretches*, counted from 1.
 
     Stretches must be in order and must not overlap, as `analyse` gives them. *source* is the
     video that was analysed or its annotated copy, whose frames may be others: cuts go by time,
-    and are exact to the frame. The clips appear together at the end, or none does. Errors as in
-    `analyse`.
+    and are exact to the frame; its sound is kept. The clips appear together at the end, or none
+    does. *progress* is called now and then with the number of frames done. Errors as in `analyse`.
     """
     for before, after in pairwise(stretches):
         if after.start_time < before.end_time - _ROUNDING:
@@ -46,7 +51,7 @@ def write_clips(
             target.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
             try:
-                written = _cut(opened, video, partial, stretches)
+                written = _cut(opened, video, partial, stretches, progress or _untold)
                 opened.check_unchanged()
                 return [path.replace(target / path.name) for path in written]
             finally:
@@ -56,11 +61,15 @@ def write_clips(
 
 
 def _cut(
-    source: VideoFile, video: VideoInfo, folder: Path, stretches: Sequence[Stretch]
+    source: VideoFile,
+    video: VideoInfo,
+    folder: Path,
+    stretches: Sequence[Stretch],
+    progress: Callable[[int], None],
 ) -> list[Path]:
     written: list[Path] = []
     early = 0.5 / float(steady_rate(video.frame_rate))  # a frame belongs where most of it is shown
-    shown = frames(source)
+    shown = _told(frames(source), progress)
     frame = next(shown, None)
     for number, stretch in enumerate(stretches, 1):
         while frame is not None and frame.time < stretch.start_time - early:
@@ -76,5 +85,22 @@ def _cut(
                 frame = next(shown, None)
                 if frame is None or frame.time >= stretch.end_time - early:
                     break
+        if video.has_audio:
+            add_sound(path, source, start=start, end=stretch.end_time)
     shown.close()
     return written
+
+
+def _told(
+    shown: Generator[Frame, None, None], progress: Callable[[int], None]
+) -> Generator[Frame, None, None]:
+    """Yield what *shown* does, calling *progress* with each 64th number."""
+    with closing(shown):
+        for frame in shown:
+            if frame.index % _OFTEN == 0:
+                progress(frame.index)
+            yield frame
+
+
+def _untold(_done: int) -> None:
+    """Tell nobody."""

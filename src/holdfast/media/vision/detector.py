@@ -7,67 +7,47 @@ its start.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from holdfast.media.geometry import Box, Line, Point, Side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.analysis_options import Sensitivity
+    from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.frames import Frame
 
+__all__ = [
+    "WHAT_HAPPENS",
+    "Analysis",
+    "Box",
+    "Cause",
+    "Detection",
+    "Detector",
+    "DetectorRun",
+    "Direction",
+    "Disturbance",
+    "Findings",
+    "IntervalCount",
+    "Line",
+    "LineCount",
+    "Point",
+    "Side",
+    "Stretch",
+    "Track",
+    "TunableDetector",
+]
+
 Direction = Literal["right", "left", "up", "down"]
-Side = Literal["forward", "backward"]
-
-
-class Point(NamedTuple):
-    """A place in the picture, in pixels."""
-
-    x: float
-    y: float
-
-
-class Box(NamedTuple):
-    """An upright rectangle in the picture: its top left corner and its size, in pixels."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def area(self) -> float:
-        """Its area, in square pixels."""
-        return self.width * self.height
-
-    @property
-    def centre(self) -> Point:
-        """Its middle."""
-        return Point(self.x + self.width / 2, self.y + self.height / 2)
-
-    def overlap(self, other: Box) -> float:
-        """The area that both cover."""
-        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
-        down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
-        return across * down if across > 0 and down > 0 else 0.0
-
-    def likeness(self, other: Box) -> float:
-        """Intersection over union: 0 apart, 1 the same."""
-        shared = self.overlap(other)
-        return shared / (self.area + other.area - shared) if shared else 0.0
-
-    def union(self, other: Box) -> Box:
-        """The smallest box around both."""
-        x, y = min(self.x, other.x), min(self.y, other.y)
-        right = max(self.x + self.width, other.x + other.width)
-        bottom = max(self.y + self.height, other.y + other.height)
-        return Box(x, y, right - x, bottom - y)
-
-    def clipped(self, width: float, height: float) -> Box:
-        """The part inside a picture of *width* and *height*."""
-        x, y = min(max(self.x, 0.0), width), min(max(self.y, 0.0), height)
-        right = min(max(self.x + self.width, x), width)
-        bottom = min(max(self.y + self.height, y), height)
-        return Box(x, y, right - x, bottom - y)
+Cause = Literal["camera", "light", "picture"]
+WHAT_HAPPENS: dict[Cause, str] = {
+    "camera": "the camera moves",
+    "light": "the light changes",
+    "picture": "most of the picture changes",
+}
+"""A disturbance in words, by its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +63,29 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Disturbance:
+    """A time in which the picture as a whole changes, so that no count can be trusted.
+
+    *cause* is "camera" when it moves, "light" when all of it grows darker or lighter, "picture"
+    for any other change of most of it, such as a cut or a thing that fills it. Times are in
+    seconds.
+    """
+
+    start_time: float
+    end_time: float
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
-    """What is newly certain. No later findings speak of a frame before *settled*."""
+    """What is newly certain. No later findings speak of a frame before *settled*.
+
+    *disturbances* are those that have ended since the last findings.
+    """
 
     detections: Sequence[Detection]
     settled: int
+    disturbances: Sequence[Disturbance] = ()
 
 
 class DetectorRun(Protocol):
@@ -113,32 +111,12 @@ class Detector(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line to count over, from *start* to *end*.
+class TunableDetector(Detector, Protocol):
+    """A detector whose sensitivity can be set."""
 
-    Crossing it from the left hand of somebody who walks from start to end to the right hand is
-    forward; the other way is backward.
-    """
-
-    start: Point
-    end: Point
-
-    def side(self, point: Point) -> float:
-        """Above zero on the right hand, below on the left (the picture's y points down)."""
-        return (self.end.x - self.start.x) * (point.y - self.start.y) - (
-            self.end.y - self.start.y
-        ) * (point.x - self.start.x)
-
-    def crossing(self, before: Point, after: Point) -> Side | None:
-        """Which way the step from *before* to *after* crosses the line, None when it does not."""
-        was, now = self.side(before), self.side(after)
-        if (was > 0) == (now > 0):
-            return None
-        path = Line(before, after)
-        if path.side(self.start) * path.side(self.end) > 0:
-            return None  # it passes beyond an end of the line
-        return "forward" if now > 0 else "backward"
+    def tuned(self, sensitivity: Sensitivity) -> Detector:
+        """Return a detector that finds less ("low") or more ("high") than this one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +159,56 @@ class Stretch:
     end_frame: int
     start_time: float
     end_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineCount:
+    """How often tracks crossed the *line* called *name*, each way."""
+
+    name: str
+    line: Line
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalCount:
+    """What was counted from *start_time* until before *end_time*, in seconds.
+
+    *tracks* is how many were seen; *lines* has the crossings of each line, forward and backward,
+    and *regions* how many tracks were seen in each region, both in the order of the options.
+    """
+
+    start_time: float
+    end_time: float
+    tracks: int
+    lines: tuple[tuple[int, int], ...]
+    regions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was found in a video. *per_second* counts the tracks seen in each second.
+
+    *line*, *forward* and *backward* are those of the first of *lines*; *regions* are named in the
+    order of the options; *start* is the aware time at which the video begins, if that is known.
+    What moves is not followed through *disturbances*, and counts around them are a guess.
+
+    *video* is what was probed, with the number of frames and the duration that decoding all of
+    them showed.
+    """
+
+    video: VideoInfo
+    frames: int
+    detections: int
+    tracks: tuple[Track, ...]
+    stretches: tuple[Stretch, ...]
+    per_second: tuple[int, ...]
+    line: Line
+    forward: int
+    backward: int
+    disturbances: tuple[Disturbance, ...] = ()
+    lines: tuple[LineCount, ...] = ()
+    regions: tuple[str, ...] = ()
+    intervals: tuple[IntervalCount, ...] = ()
+    start: datetime | None = None

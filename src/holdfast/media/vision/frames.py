@@ -10,11 +10,12 @@ import numpy as np
 from holdfast.errors import MediaError
 from holdfast.media.frame_clock import FrameClock
 from holdfast.media.video_file import (
-    MAX_PIXELS,
     NO_FRAME,
     VideoFile,
+    check_size,
     decoded,
     film_of,
+    frame_rate,
     pixel_aspect,
 )
 from holdfast.media.vision.images import Pixels, planes, upright
@@ -54,17 +55,13 @@ def frames(source: VideoFile) -> Generator[Frame, None, None]:
     with source.container() as container:
         stream = film_of(container)
         stream.thread_type = "AUTO"
-        period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
-        clock = FrameClock(period)
+        clock: FrameClock | None = None
         aspect = pixel_aspect(stream)
         size: tuple[int, int] | None = None
         for index, picture in enumerate(decoded(container, stream)):
-            if picture.width * picture.height > MAX_PIXELS:
-                raise MediaError(
-                    source.path,
-                    f"a frame of {picture.width}x{picture.height} pixels; "
-                    f"at most {MAX_PIXELS} pixels are accepted",
-                )
+            check_size(source.path, picture.width, picture.height)
+            if clock is None:  # a stream without a container states its rate with the first frame
+                clock = FrameClock(float(1 / frame_rate(container, stream)))
             turned = upright(picture, size, aspect)
             size = size or (turned.width, turned.height)
             yield Frame(index, clock.read(picture), turned)

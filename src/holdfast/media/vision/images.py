@@ -49,7 +49,7 @@ def upright(
     width, height = (height, width) if turn != 180 else (width, height)
     joined = np.concatenate(parts).reshape(height * 3 // 2, width)
     turned = VideoFrame.from_ndarray(joined, format="yuv420p")
-    _tag(turned, picture)
+    tag_colours(turned, picture)
     return turned
 
 
@@ -69,7 +69,7 @@ def cut_out(picture: VideoFrame, left: int, top: int, right: int, bottom: int) -
     part = VideoFrame.from_ndarray(
         joined.reshape((bottom - top) * 3 // 2, right - left), format="yuv420p"
     )
-    _tag(part, picture)
+    tag_colours(part, picture)
     return np.asarray(part.to_ndarray(format="bgr24"), np.uint8)
 
 
@@ -81,7 +81,7 @@ def jpeg(picture: Pixels, *, quality: int = 88) -> bytes:
     return data.tobytes()
 
 
-def _tag(made: VideoFrame, picture: VideoFrame) -> None:
+def tag_colours(made: VideoFrame, picture: VideoFrame) -> None:
     """Let *made* be of the colours of *picture*, whose values it has."""
     made.colorspace, made.color_range = picture.colorspace, picture.color_range
     made.color_primaries, made.color_trc = picture.color_primaries, picture.color_trc

@@ -9,6 +9,7 @@ from __future__ import annotations
 import colorsys
 import math
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.analysis_options import AnalysisOptions
+    from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.detector import Box, Detection, Line
     from holdfast.media.vision.frames import Frame
     from holdfast.media.vision.images import Pixels
@@ -48,6 +50,14 @@ class _Stamp(NamedTuple):
     v: Pixels
 
 
+@dataclass(slots=True, eq=False)
+class _DrawnLine:
+    line: Line
+    counter: LineCounter
+    counts: tuple[int, int] = (0, 0)
+    stamp: _Stamp | None = None
+
+
 _WHITE = Tint(235, 128, 128)
 _INK = Tint(28, 130, 126)
 
@@ -66,15 +76,17 @@ def tint(track: int) -> Tint:
 class Overlay:
     """Draws on the frames of one video, in order. Remembers only what can still be seen."""
 
-    def __init__(self, video: VideoInfo, line: Line) -> None:
-        self._line = line
+    def __init__(self, video: VideoInfo, lines: Sequence[Line], options: AnalysisOptions) -> None:
         self._thick = max(1, round(video.height / 360))
         self._text = max(12, round(video.height / 34)) & ~1
         self._trail = max(2, round(TRAIL * video.frame_rate))
-        self._counter = LineCounter(line, 0.01 * math.hypot(video.width, video.height))
+        margin = 0.01 * math.hypot(video.width, video.height)
+        self._lines = [_DrawnLine(line, LineCounter(line, margin)) for line in lines]
+        self._areas = [
+            [*area.points, area.points[0]] for area in (*options.regions, *options.masks)
+        ]
         self._trails: dict[int, deque[tuple[int, float, float]]] = {}
         self._stamps: dict[int, _Stamp] = {}
-        self._counts: tuple[tuple[int, int], _Stamp] | None = None
 
     def draw(self, frame: Frame, detections: Sequence[Detection]) -> None:
         """Draw on *frame*'s own picture."""
@@ -84,28 +96,32 @@ class Overlay:
             x, y = detection.box.x + detection.box.width / 2, detection.box.y + detection.box.height
             trail = self._trails.setdefault(detection.track, deque(maxlen=self._trail))
             trail.append((frame.index, x, y))
-            self._counter.step(detection.track, detection.box.centre)
-        self._draw_line(canvas)
+            for line in self._lines:
+                line.counter.step(detection.track, detection.box.centre)
+        for points in self._areas:
+            _path(canvas, points, _INK, 1)
+        for line in self._lines:
+            self._draw_line(canvas, line)
         self._draw_trails(canvas, frame.index)
         for detection in detections:
             self._draw_box(canvas, detection)
         self._draw_clock(canvas, frame)
 
-    def _draw_line(self, canvas: tuple[Pixels, ...]) -> None:
-        start, end = self._line.start, self._line.end
+    def _draw_line(self, canvas: tuple[Pixels, ...], drawn: _DrawnLine) -> None:
+        start, end = drawn.line.start, drawn.line.end
         points = [(start.x, start.y), (end.x, end.y)]
         _path(canvas, points, _WHITE, 1)
-        counts = (self._counter.forward, self._counter.backward)
-        if self._counts is None or self._counts[0] != counts:
-            self._counts = (counts, self._counts_stamp(*counts))
-        stamp = self._counts[1]
+        counts = (drawn.counter.forward, drawn.counter.backward)
+        if drawn.stamp is None or drawn.counts != counts:
+            drawn.counts, drawn.stamp = counts, self._counts_stamp(drawn.line, *counts)
+        stamp = drawn.stamp
         rows, columns = canvas[0].shape
         top = min(((start.y, start.x), (end.y, end.x)))
         left = round(top[1]) - stamp.y.shape[1] // 2
         _copy(canvas, stamp, min(max(8, left), columns - 8), min(max(8.0, top[0]), rows - 8.0))
 
-    def _counts_stamp(self, forward: int, backward: int) -> _Stamp:
-        start, end = self._line.start, self._line.end
+    def _counts_stamp(self, line: Line, forward: int, backward: int) -> _Stamp:
+        start, end = line.start, line.end
         ahead = (-(end.y - start.y), end.x - start.x)  # towards the right hand
         gap = np.zeros((self._text, self._text // 3), np.float32)
         ways = sorted([(ahead, forward), ((-ahead[0], -ahead[1]), backward)])
@@ -122,7 +138,8 @@ class Overlay:
             if not trail:
                 del self._trails[track]
                 self._stamps.pop(track, None)
-                self._counter.forget(track)
+                for line in self._lines:
+                    line.counter.forget(track)
             elif len(trail) > 1:
                 _path(canvas, [(x, y) for _, x, y in trail], tint(track), self._thick)
 

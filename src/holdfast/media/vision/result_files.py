@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.detector import Detection, Track
 
 ROWS = 4096  # of a row group: a minute or so of a busy video

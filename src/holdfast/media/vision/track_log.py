@@ -21,7 +21,7 @@ from holdfast.media.vision.line_counter import LineCounter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
 
 JOIN = 1.0  # seconds without movement over which a stretch goes on
 PAD = 0.5  # seconds kept before and after the movement

@@ -18,7 +18,7 @@ from holdfast.media.vision.detector import Box, Detection, Findings, Point
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
 
 _INSIDE = 0.6  # the share of a box inside another from which it counts as a part of it
 _PULL = 0.3  # how far boxes in a joint patch are drawn towards filling it
@@ -110,6 +110,10 @@ class Tracker:
                 )
                 self._followers.append(_Follower(sighting.box, [first], parted=parted))
         return Findings(news, self._settled(frame))
+
+    def forget_guesses(self) -> None:
+        """Let go of what is no track yet: it was seen while all of the picture changed."""
+        self._followers = [follower for follower in self._followers if follower.number]
 
     def finish(self) -> Findings:
         """Nothing more comes: guesses die."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 
     from av.video.frame import VideoFrame
 
-    from holdfast.media.probe import VideoInfo
+    from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.frames import Frame
 
+_FILLED = 1.0  # seconds of a gap that are filled at the constant rate
+_SPARSE = 10.0  # seconds between the frames that fill the rest of it
 SLOWEST, FASTEST = Fraction(1), Fraction(120)
 _X264 = {"preset": "ultrafast", "crf": "29", "threads": "1", "profile": "baseline"}
 
@@ -29,9 +32,10 @@ def steady_rate(rate: Fraction) -> Fraction:
 class VideoWriter:
     """Encodes frames at a constant rate, so that the video lasts as long as its source.
 
-    Where the source leaves slots empty its last frame is repeated, where it crowds them frames are
-    left out; a source of constant rate goes through frame by frame. A context manager: leaving it
-    finishes the file, also on an exception, when what was written is only fit to be deleted.
+    Where the source leaves slots empty its last frame is repeated, in each slot for a second and
+    then every ten seconds; where it crowds them frames are left out; a source of constant rate
+    goes through frame by frame. A context manager: leaving it finishes the file, also on an
+    exception, when what was written is only fit to be deleted.
     """
 
     def __init__(self, path: Path, video: VideoInfo) -> None:
@@ -46,6 +50,7 @@ class VideoWriter:
         self._stream.codec_context.time_base = 1 / self._rate
         self._opened = False
         self._next = 0
+        self._count = 0
         self._last: Frame | None = None
 
     def __enter__(self) -> Self:
@@ -66,15 +71,19 @@ class VideoWriter:
     @property
     def frames(self) -> int:
         """How many were written."""
-        return self._next
+        return self._count
 
     def write(self, frame: Frame) -> None:
         """Encode *frame*, whose pictures must all be of one size."""
         if not self._opened:
             self._open(frame.picture)
         slot = frame.time * float(self._rate)
+        filled = self._next + _FILLED * float(self._rate)
         while self._last is not None and self._next <= slot - 1:
             self._encode(self._last)
+            if self._next > filled:
+                sparse = self._next + int(_SPARSE * float(self._rate))
+                self._next = min(sparse, math.floor(slot))
         if self._last is None or self._next < slot + 1:
             self._encode(frame)
         self._last = frame
@@ -96,3 +105,4 @@ class VideoWriter:
         picture.pict_type = 0  # the source's choice of key frames is not ours
         self._container.mux(self._stream.encode(picture))
         self._next += 1
+        self._count += 1
