@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from holdfast.errors import LockTimeoutError, TransactionError
+from holdfast.records.iteration import iteration
 from holdfast.records.turns import PATIENCE
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from holdfast.errors import HoldfastError
     from holdfast.records.driver import Driver, Session
+    from holdfast.records.iteration import Iteration
     from holdfast.records.turns import Turns
 
 inside: ContextVar[tuple[TransactionScope, ...]] = ContextVar("holdfast_transactions", default=())
@@ -50,6 +52,7 @@ class TransactionScope:
         self.entered_by: object = None
         self.cut_off = False
         """It ended elsewhere than in the context where it began, which goes on having it."""
+        self._iteration: Iteration | None = None
 
     def check(self) -> None:
         """Raise TransactionError where nothing can be done in the scope."""
@@ -58,6 +61,7 @@ class TransactionScope:
     def enter_context(self) -> None:
         """Let the running context be inside, and what it starts."""
         self.entered_by = caller()
+        self._iteration = iteration()
         inside.set((*inside.get(), self))
 
     def leave_context(self) -> bool:
@@ -72,10 +76,13 @@ class TransactionScope:
     def forgotten(self) -> bool:
         """Tell whether the running code is inside by a leftover of its context alone.
 
-        The event loop closes an async generator that was abandoned in another context; who
-        iterated over it is outside again.
+        Who has iterated over an async generator and left it by `break` is outside of its blocks
+        at once, with all tasks that are started then; the event loop closes it later.
         """
-        return self.over and self.cut_off and self.entered_by == caller()
+        ended = self.over and self.cut_off
+        if self._iteration is not None and (ended or self._iteration.abandoned()):
+            return not self._iteration.runs_here()
+        return ended and self.entered_by == caller()
 
 
 class Scopes:
