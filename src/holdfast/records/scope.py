@@ -132,7 +132,12 @@ class Scopes:
         scope.check()
 
     def leave(self, scope: TransactionScope) -> list[TransactionScope]:
-        """End *scope* and what is still open inside it; return the latter, the innermost first."""
+        """End *scope* and what is still open inside it; return the latter, the innermost first.
+
+        Nothing is left to do where a scope around it ended meanwhile.
+        """
+        if scope not in self.stack:
+            return []
         at = self.stack.index(scope)
         open_inside = self.stack[:at:-1]
         scope.over = True
@@ -146,7 +151,7 @@ class Scopes:
     def here(self) -> TransactionScope:
         """Return the innermost of the open ones that the running code is inside of."""
         for scope in reversed(inside.get()):
-            if scope.scopes is self and not scope.over:
+            if scope.scopes is self and not scope.over and not scope.forgotten():
                 return scope
         return self.outermost
 
