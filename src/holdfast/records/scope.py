@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -19,7 +20,7 @@ from holdfast.records.iteration import iteration
 from holdfast.records.turns import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from holdfast.errors import HoldfastError
     from holdfast.records.driver import Driver, Session
@@ -130,6 +131,24 @@ class Scopes:
                 f"{PATIENCE:.0f} s; does its block wait for this call, which waits for its end?"
             )
         scope.check()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Let the block alone use the connection, in several steps of its own.
+
+        Raises what `turn` raises.
+        """
+        with self.turns.held:
+            await self.turn(self.here())
+            if self.turns.exclusive:
+                yield
+                return
+        step = TransactionScope()
+        self.push(step)
+        try:
+            yield
+        finally:
+            self.leave(step)
 
     def leave(self, scope: TransactionScope) -> list[TransactionScope]:
         """End *scope* and what is still open inside it; return the latter, the innermost first.
