@@ -298,8 +298,7 @@ def copied(value, spec):
 def figure(wanted, rows):
     if wanted.operand is None:
         return len(rows)
-    values = [row[wanted.operand.spec.position] for row in rows]
-    values = [value for value in values if value is not None]
+    values = [v for row in rows if (v := row[wanted.operand.spec.position]) is not None]
     if wanted.function == "count" or not values:
         return len(values) if wanted.function == "count" else None
     if wanted.function in ("min", "max"):
@@ -307,8 +306,6 @@ def figure(wanted, rows):
     total = sum(values[1:], start=values[0])
     if wanted.function == "sum":
         return total
-    return (
-        total / len(values)
-        if isinstance(total, (Decimal, timedelta))
-        else float(total) / len(values)
-    )
+    if not isinstance(total, (Decimal, timedelta)):
+        total = float(total)
+    return total / len(values)

@@ -83,14 +83,14 @@ class RepositoryReads(Generic[E]):
         wanted = self._key(key)
         if lock is not None:
             check_row_lock(self._driver, lock)
-            held = Select(self.model, Compare(self._key_column, Operator.EQ, wanted), lock=lock)
-            await self._load(rows := await self._session.find(held), load)
-            return rows[0] if rows else None
+            by_key = Compare(self._key_column, Operator.EQ, wanted)
+            rows = await self._session.find(Select(self.model, by_key, lock=lock))
+            await self._load(rows, load)
+            return next(iter(rows), None)
         if not load:
             return await session_of(self._driver, self._affinity).get(self.model, wanted)
         async with self._one_view():
-            found = await self._session.get(self.model, wanted)
-            if found is not None:
+            if (found := await self._session.get(self.model, wanted)) is not None:
                 await self._load([found], load)
             return found
 
@@ -175,8 +175,7 @@ class RepositoryReads(Generic[E]):
         load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> E | None:
         """Return the first that fits, None when none does."""
-        found = await self.find(*where, order_by=order_by, limit=1, load=load)
-        return found[0] if found else None
+        return next(iter(await self.find(*where, order_by=order_by, limit=1, load=load)), None)
 
     async def one(
         self, *where: Condition, load: RelationArgument | Sequence[RelationArgument] = ()

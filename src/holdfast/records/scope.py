@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from weakref import ref
 
 from holdfast.errors import LockTimeoutError, TransactionError
+from holdfast.records.iteration import iteration
 from holdfast.records.turns import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from holdfast.errors import HoldfastError
     from holdfast.records.driver import Driver, Session
+    from holdfast.records.iteration import Iteration
     from holdfast.records.turns import Turns
 
 inside: ContextVar[tuple[TransactionScope, ...]] = ContextVar("holdfast_transactions", default=())
@@ -50,6 +53,7 @@ class TransactionScope:
         self.entered_by: object = None
         self.cut_off = False
         """It ended elsewhere than in the context where it began, which goes on having it."""
+        self._iteration: Iteration | None = None
 
     def check(self) -> None:
         """Raise TransactionError where nothing can be done in the scope."""
@@ -58,6 +62,7 @@ class TransactionScope:
     def enter_context(self) -> None:
         """Let the running context be inside, and what it starts."""
         self.entered_by = caller()
+        self._iteration = iteration()
         inside.set((*inside.get(), self))
 
     def leave_context(self) -> bool:
@@ -72,10 +77,13 @@ class TransactionScope:
     def forgotten(self) -> bool:
         """Tell whether the running code is inside by a leftover of its context alone.
 
-        The event loop closes an async generator that was abandoned in another context; who
-        iterated over it is outside again.
+        Who has iterated over an async generator and left it by `break` is outside of its blocks
+        at once, with all tasks that are started then; the event loop closes it later.
         """
-        return self.over and self.cut_off and self.entered_by == caller()
+        ended = self.over and self.cut_off
+        if self._iteration is not None and (ended or self._iteration.abandoned()):
+            return not self._iteration.runs_here()
+        return ended and self.entered_by == caller()
 
 
 class Scopes:
@@ -124,8 +132,31 @@ class Scopes:
             )
         scope.check()
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Let the block alone use the connection, in several steps of its own.
+
+        Raises what `turn` raises.
+        """
+        with self.turns.held:
+            await self.turn(self.here())
+            if self.turns.exclusive:
+                yield
+                return
+        step = TransactionScope()
+        self.push(step)
+        try:
+            yield
+        finally:
+            self.leave(step)
+
     def leave(self, scope: TransactionScope) -> list[TransactionScope]:
-        """End *scope* and what is still open inside it; return the latter, the innermost first."""
+        """End *scope* and what is still open inside it; return the latter, the innermost first.
+
+        Nothing is left to do where a scope around it ended meanwhile.
+        """
+        if scope not in self.stack:
+            return []
         at = self.stack.index(scope)
         open_inside = self.stack[:at:-1]
         scope.over = True
@@ -139,7 +170,7 @@ class Scopes:
     def here(self) -> TransactionScope:
         """Return the innermost of the open ones that the running code is inside of."""
         for scope in reversed(inside.get()):
-            if scope.scopes is self and not scope.over:
+            if scope.scopes is self and not scope.over and not scope.forgotten():
                 return scope
         return self.outermost
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from holdfast.capability import require
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
-from holdfast.records.after_commit import Callbacks
+from holdfast.records.after_commit import Callbacks, finished
 from holdfast.records.driver import StoreCapability
 from holdfast.records.scope import (
     Scopes,
@@ -58,10 +58,8 @@ def session_of(driver: Driver, affinity: Affinity) -> Session:
     """
     if affinity.strict:
         affinity.check()
-    if inside.get() or by_thread:
-        scope = scope_of(driver)
-        if scope is not None:
-            return scope.session
+    if (inside.get() or by_thread) and (scope := scope_of(driver)) is not None:
+        return scope.session
     return driver.session()
 
 
@@ -109,7 +107,8 @@ class Transaction(TransactionScope):
         """Await *callback* once the whole transaction is committed; never when it is not.
 
         Callbacks run in the order in which they were added, outside of the transaction and before
-        the block is left; those of a savepoint that is undone are dropped with it. Each runs even
+        the block is left, or behind it when its task is cancelled while it commits; those of a
+        savepoint that is undone are dropped with it. Each runs even
         when one before it raises; what they raise then escapes from the block, the first by itself
         or several as an ExceptionGroup, with the transaction committed all the same.
         Raises TransactionError before the start and after the end.
@@ -252,6 +251,12 @@ class Transaction(TransactionScope):
             if not found and isinstance(error, Exception):
                 note_context(error)
             return
+        if self._affinity.blocking or not self.callbacks.added:
+            await self._commit(work)
+        else:
+            await finished(self._commit(work))
+
+    async def _commit(self, work: DriverTransaction) -> None:
         await work.commit()
         self._counts.committed += 1
         await self.callbacks.run()

@@ -20,6 +20,8 @@ class Turns(Protocol):
 
     held: AbstractContextManager[object]
     """Held while a caller looks whether it may go on, and goes on."""
+    exclusive: bool
+    """Whether who holds them keeps the others out."""
 
     async def wait(self, ready: Callable[[], bool]) -> bool:
         """Return True once *ready*, False when that takes longer than `PATIENCE`."""
@@ -34,6 +36,7 @@ class TaskTurns:
     """Turns among the tasks of one event loop: who has waited longest looks first."""
 
     held: AbstractContextManager[object] = nullcontext()
+    exclusive = False
 
     def __init__(self) -> None:
         self._waiting: list[Future[None]] = []
@@ -64,6 +67,8 @@ class TaskTurns:
 
 class ThreadTurns:
     """Turns among threads."""
+
+    exclusive = True
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.RLock())

@@ -1,6 +1,7 @@
 """SQLAlchemy's statements and sessions inside a transaction: its connection, its fate."""
 
 import asyncio
+import contextlib
 
 import pytest
 import sqlalchemy as sa
@@ -137,6 +138,44 @@ async def test_sessions_nest_and_take_turns(store):
         async with orm_session(tx) as session:
             assert (await session.scalars(TEXTS)).all() == ["a"]
     assert await texts(store) == ["a"]
+
+
+async def test_statements_of_several_tasks_take_turns(store):
+    """SQLAlchemy has one stack of savepoints for the connection, as Holdfast has."""
+
+    async def insert(text):
+        with contextlib.suppress(sa.exc.IntegrityError):
+            await execute(
+                tx, sa.insert(Row), [{"text": text}, {"text": text if "x" in text else f"{text}2"}]
+            )
+
+    async def session(text):
+        with contextlib.suppress(KeyError):
+            async with orm_session(tx) as session:
+                await session.execute(sa.insert(Row).values(text=text))
+                await asyncio.sleep(0)
+                if "x" in text:
+                    raise KeyError
+
+    async def plain(text):
+        await store.repository(Note).add(Note(text=text))
+
+    async with store.transaction() as tx:
+        works = [
+            work(f"{name}{work.__name__}") for work in (insert, session, plain) for name in "axb"
+        ]
+        await asyncio.gather(*works)
+    kept = [
+        "ainsert",
+        "ainsert2",
+        "aplain",
+        "asession",
+        "binsert",
+        "binsert2",
+        "bplain",
+        "bsession",
+    ]
+    assert await texts(store) == [*kept, "xplain"]
 
 
 async def test_the_connection_serves_others_afterwards(store):

@@ -73,7 +73,8 @@ async def execute(
     then: COMMIT, ROLLBACK, and on MariaDB CREATE and the like, which commit by themselves.
     Raises UnsupportedError where the backend is not an SQL database.
     """
-    return await (await borrowed_connection(transaction)).execute(statement, parameters)
+    async with transaction.scopes.alone():
+        return await (await _lent(transaction)).execute(statement, parameters)
 
 
 async def run_sync(transaction: Transaction, work: Callable[[sa.Connection], T]) -> T:
@@ -81,7 +82,8 @@ async def run_sync(transaction: Transaction, work: Callable[[sa.Connection], T])
 
     When it raises, what it did is undone. Raises what `execute` raises.
     """
-    return await (await borrowed_connection(transaction)).run(work)
+    async with transaction.scopes.alone():
+        return await (await _lent(transaction)).run(work)
 
 
 @asynccontextmanager
@@ -100,6 +102,11 @@ async def orm_session(transaction: Transaction) -> AsyncIterator[AsyncSession]:
 
 async def borrowed_connection(transaction: Transaction) -> LentConnection:
     """Return the connection of *transaction*, lent to SQLAlchemy until the transaction ends."""
+    async with transaction.scopes.alone():
+        return await _lent(transaction)
+
+
+async def _lent(transaction: Transaction) -> LentConnection:
     lender = cast("_Lender", transaction.lender)  # what the capability promises
     if transaction.borrower is not None:
         return cast("LentConnection", transaction.borrower)

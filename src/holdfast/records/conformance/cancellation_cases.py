@@ -9,6 +9,7 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Setting, Tally
 from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything
+from holdfast.records.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -125,6 +126,39 @@ async def _snapshot(lab: Lab) -> None:
 async def savepoints_survive_cancellation_at_every_await(lab: Lab) -> None:
     await _cancel_everywhere(lab, _savepoints)
     await _cancel_everywhere(lab, _snapshot)
+
+
+@case("CANCEL-3", needs=(StoreCapability.TRANSACTIONS,), tasks_only=True)
+async def what_comes_after_a_commit_comes_though_its_task_is_cancelled(lab: Lab) -> None:
+    settings = lab.repository(Setting)
+    done: list[int] = []
+
+    async def work() -> None:
+        transaction = lab.store.transaction()
+        assert isinstance(transaction, Transaction)
+        async with transaction as tx:
+            await settings.add(Setting(name="a"))
+
+            async def callback() -> None:
+                done.append(1)
+                await asyncio.sleep(0)
+                done.append(2)
+
+            tx.after_commit(callback)
+
+    for late in (False, True):
+        for step in range(STEPS):
+            await settings.delete_where(everything())
+            done.clear()
+            cancelled = await _cancelled(work(), step, late=late)
+            for _ in range(STEPS):
+                await settings.count(Setting.name == "other")
+                await asyncio.sleep(0)  # what is on its way goes on
+            assert done == ([1, 2] if await settings.count() else []), (step, late)
+            if not cancelled:
+                break
+        else:
+            raise AssertionError("the work never ends")
 
 
 @case("CANCEL-2", needs=(StoreCapability.TRANSACTIONS, StoreCapability.SAVEPOINTS), tasks_only=True)

@@ -1,0 +1,63 @@
+"""Async generators: which one runs now, and whether somebody still iterates over it.
+
+A generator runs in the context of whoever asks for its next item. What it sets there stays when it
+is left by `break`, until the event loop closes it, in another task.
+"""
+
+from __future__ import annotations
+
+import sys
+from inspect import CO_ASYNC_GENERATOR
+from typing import TYPE_CHECKING
+from weakref import WeakSet, ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import AsyncGeneratorType, FrameType
+
+
+class Iteration:
+    """An async generator at work, and those over which the event loop knows somebody iterates."""
+
+    def __init__(
+        self,
+        generator: AsyncGeneratorType[object, object],
+        iterated: WeakSet[AsyncGeneratorType[object, object]],
+    ) -> None:
+        self._generator = ref(generator)
+        self._iterated = iterated
+
+    def abandoned(self) -> bool:
+        """Tell whether nobody iterates any more, so that the loop is about to close it."""
+        generator = self._generator()
+        return generator is None or generator not in self._iterated
+
+    def runs_here(self) -> bool:
+        """Tell whether the running code is the generator's, or was called by it."""
+        generator = self._generator()
+        return generator is not None and any(frame is generator.ag_frame for frame in _frames())
+
+
+def iteration() -> Iteration | None:
+    """Return the innermost async generator that the running code was called by.
+
+    None where there is none, and under an event loop that does not say which ones it would close.
+    """
+    asyncio = sys.modules.get("asyncio")
+    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - the public one raises where no loop runs
+    iterated = getattr(loop, "_asyncgens", None)
+    if not isinstance(iterated, WeakSet) or not iterated:
+        return None
+    generators = {id(generator.ag_frame): generator for generator in tuple(iterated)}
+    for frame in _frames():
+        if frame.f_code.co_flags & CO_ASYNC_GENERATOR and id(frame) in generators:
+            return Iteration(generators[id(frame)], iterated)
+    return None
+
+
+def _frames() -> Iterator[FrameType]:
+    """Yield the frames of the running code, the innermost first, up to its task's beginning."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to who called
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
