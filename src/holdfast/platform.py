@@ -53,7 +53,7 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
     StorageError and UnavailableError.
     """
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
         raise ConfigurationError(
             f"the data folder {str(settings.data)!r} is a file; expected a folder, or none yet"

@@ -214,6 +214,7 @@ def test_a_batch_is_done_though_files_in_its_middle_are_bad(films, data):
         (b"\x1b[31mred\x1b[0m.mp4", "\\x1b[31mred\\x1b[0m.mp4"),
         (b"[bold]x[red].mp4", "[bold]x[red].mp4"),
         (b":smile:[red].mp4", ":smile:[red].mp4"),
+        ("\x9b31m\u202egpj.mp4".encode(), "\\x9b31m\\u202egpj.mp4"),
     ],
 )
 def test_odd_names_are_kept_and_shown_harmlessly(films, data, tmp_path, name, shown):
@@ -224,7 +225,9 @@ def test_odd_names_are_kept_and_shown_harmlessly(films, data, tmp_path, name, sh
     listed = here("videos", "--data", data)
     assert shown in listed.out.replace("\n", "")
     assert ESCAPE not in listed.out
-    (video,) = here("videos", "--data", data, "--json").json
+    written = here("videos", "--data", data, "--json")
+    assert all(char.isprintable() for char in written.out.replace("\n", ""))
+    (video,) = written.json
     assert video["filename"] == name.decode(errors="replace")
     assert here("show", os.fsdecode(name), "--data", data).code == 0 or name.startswith(b"-")
 

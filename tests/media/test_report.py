@@ -300,7 +300,8 @@ def test_a_large_video_is_never_whole_in_memory(real, tmp_path):
         file.write(data + (padding + 8).to_bytes(4, "big") + b"free")
         file.truncate(len(data) + padding + 8)
     subject = dataclasses.replace(real, annotated=padded)
-    write_report(tmp_path / "small.html", real)
+    small = write_report(tmp_path / "small.html", real)
+    assert small.stat().st_mode & 0o777 == 0o600
     process, most = psutil.Process(), 0
     before = process.memory_info().rss
     options = ReportOptions(video_bytes=100 << 20)

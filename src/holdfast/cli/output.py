@@ -5,6 +5,7 @@ Rich takes a third of the program's start-up, and is imported with the first lin
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import datetime, timedelta
 from enum import Enum
@@ -75,10 +76,10 @@ def plain(text: object) -> str:
 
 
 def print_json(content: object) -> None:
-    """Write *content* as one JSON document."""
+    """Write *content* as one JSON document, what would drive a terminal being escaped in it."""
     text = orjson.dumps(content, default=_json, option=orjson.OPT_INDENT_2).decode()
     try:
-        print(text, flush=True)  # noqa: T201 - as it is, for programs
+        print(_escaped(text), flush=True)  # noqa: T201 - as it is, for programs
     except BrokenPipeError:
         raise ReaderLeftError from None
 
@@ -183,6 +184,15 @@ def _cell(value: object) -> Text:
 
     text = plain("" if value is None else value)
     return Text(text, style=_STYLES.get(text, ""))
+
+
+def _escaped(text: str) -> str:
+    """Return a JSON *text* whose unprintable characters, all of them in strings, are escaped."""
+    if text.isascii():  # the encoder escapes the control characters of ASCII itself
+        return text.replace("\x7f", r"\u007f")
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text
+    )
 
 
 def _json(value: object) -> object:

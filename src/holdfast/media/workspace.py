@@ -26,7 +26,7 @@ def workspace(root: Path) -> Iterator[Path]:
     the worker held on it went with the worker. Raises StorageError when the disk refuses.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(root):  # nobody sweeps between a folder's making and its being held
             _sweep(root)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))

@@ -33,11 +33,13 @@ class DiskOptions:
     """How a bucket on disk works.
 
     *lock_timeout*: seconds that a write waits for others on the same key. *threads*: how many
-    blocking calls the async bucket has under way at once.
+    blocking calls the async bucket has under way at once. What is made is for this user alone;
+    without *private* it is for whom the process's umask lets in.
     """
 
     lock_timeout: float = 30.0
     threads: int = 4
+    private: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.lock_timeout < float("inf"):
@@ -151,7 +153,9 @@ def _disk_plan(folder: Path, options: DiskOptions) -> BucketPlan:
     async def start(offload: Offload, _blocking: bool) -> AsyncIterator[BucketDriver]:
         from holdfast.objects.drivers.disk.driver import DiskDriver  # noqa: PLC0415
 
-        driver = DiskDriver(folder, offload, lock_timeout=options.lock_timeout)
+        driver = DiskDriver(
+            folder, offload, lock_timeout=options.lock_timeout, private=options.private
+        )
         await driver.prepare()
         yield driver
 

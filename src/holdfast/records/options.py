@@ -7,6 +7,14 @@ from typing import Literal, TypeAlias
 
 from holdfast.errors import ConfigurationError
 
+SSLMode: TypeAlias = Literal["auto", "disable", "require", "verify-ca", "verify-full"]
+"""How a connection to a server is encrypted; see `PoolOptions`."""
+
+SessionTarget: TypeAlias = Literal[
+    "any", "primary", "standby", "prefer-standby", "read-write", "read-only"
+]
+"""What kind of server is looked for; the words are those of libpq. See `PoolOptions`."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryOptions:
@@ -21,10 +29,13 @@ class SQLiteOptions:
 
     *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
     commits, though never the file's consistency. A killed process loses nothing either way.
+    A file that is made is for this user alone; without *private* it is for whom the process's
+    umask lets in.
     """
 
     lock_timeout: float = 60.0
     synchronous: Literal["full", "normal"] = "full"
+    private: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,15 @@ class PoolOptions:
     each statement; those slower than *slow_statement* are logged as warnings, without their values.
     A statement waits *lock_timeout* for a lock, 0 not at all, and is stopped after
     *statement_timeout*.
+
+    *sslmode* says how a connection is encrypted: "disable" not at all, "require" without a look at
+    who answers, "verify-ca" only with a certificate that *sslrootcert* signed (a file of
+    authorities; '' for those that the system trusts), "verify-full" only with one in the host's
+    name. "auto" is "disable" for a server on this machine and "verify-full" for any other. No mode
+    falls back to another, and a password is never sent in clear over a plain connection.
+
+    Of several hosts in the URL the first that answers and is a *target_session_attrs* is taken, at
+    each new connection. *application_name* is what the server lists the connections as.
     """
 
     pool_size: int = 5
@@ -49,6 +69,10 @@ class PoolOptions:
     connect_timeout: float = 10.0
     lock_timeout: float = 60.0
     statement_timeout: float = 0.0
+    sslmode: SSLMode = "auto"
+    sslrootcert: str = ""
+    target_session_attrs: SessionTarget = "any"
+    application_name: str = "holdfast"
 
     def check(self) -> None:
         """Raise ConfigurationError for a number that makes no sense."""
@@ -67,19 +91,19 @@ class PostgreSQLOptions(PoolOptions):
     """What tunes PostgreSQL; see `PoolOptions`.
 
     *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
-    transaction on the server, and the timeouts are to be set there. *sslrootcert* is a file of
-    authorities, for "verify-ca" and "verify-full".
+    transaction on the server, and the timeouts are to be set there. *search_path* names the
+    schemas that tables are looked for in, and made in the first of, with commas between them; ''
+    is the user's own.
     """
 
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    sslrootcert: str = ""
     pgbouncer: bool = False
+    search_path: str = ""
 
     def check(self) -> None:
         """Raise ConfigurationError for options that make no sense, or not together."""
         PoolOptions.check(self)
-        timeouts = ("lock_timeout", "statement_timeout")
-        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
+        kept = ("lock_timeout", "statement_timeout", "search_path")
+        changed = [n for n in kept if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
         if self.pgbouncer and changed:
             raise ConfigurationError(
                 f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "
@@ -89,10 +113,7 @@ class PostgreSQLOptions(PoolOptions):
 
 @dataclass(frozen=True, slots=True)
 class MariaDBOptions(PoolOptions):
-    """What tunes MariaDB; see `PoolOptions`, and `ssl_context` for *sslmode*."""
-
-    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
-    sslrootcert: str = ""
+    """What tunes MariaDB; see `PoolOptions`."""
 
 
 StoreOptions: TypeAlias = MemoryOptions | SQLiteOptions | PostgreSQLOptions | MariaDBOptions

@@ -20,8 +20,9 @@ def write_report(
 ) -> Path:
     """Write *report* to *path* as one HTML file that loads nothing, and return its full path.
 
-    The file appears whole, replacing what was there, and is on the disk when this returns; when
-    anything fails nothing changes. Memory is bounded by the page without its video.
+    The file appears whole, replacing what was there, readable by this user alone, and is on the
+    disk when this returns; when anything fails nothing changes. Memory is bounded by the page
+    without its video.
 
     StorageError when the disk refuses, MediaError when the annotated video or a picture can't be
     read.
@@ -30,7 +31,9 @@ def write_report(
     partial = final.with_name(f".partial-{secrets.token_hex(8)}.html")
     try:
         try:
-            with partial.open("x", encoding="utf-8", newline="\n", buffering=1 << 16) as file:
+            with open(
+                partial, "x", encoding="utf-8", newline="\n", buffering=1 << 16, opener=_private
+            ) as file:
                 file.writelines(pieces(report, options or ReportOptions()))
                 file.flush()
                 os.fsync(file.fileno())
@@ -42,6 +45,10 @@ def write_report(
     except OSError as error:
         raise StorageError(f"the report can't be written to {str(final)!r}: {error}") from error
     return final
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _settle(folder: Path) -> None:

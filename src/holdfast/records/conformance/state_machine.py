@@ -1,6 +1,6 @@
 """Random work on a backend and on the naive model; where they differ, Hypothesis shows the least.
 
-`HOLDFAST_CONFORMANCE_EXAMPLES` says how many random sessions are tried (default 40).
+`HOLDFAST_CONFORMANCE_EXAMPLES` says how many random sessions are tried (default 20).
 """
 
 from __future__ import annotations
@@ -405,7 +405,7 @@ def _try_at_random(work: type[RandomWork]) -> None:
     run_state_machine_as_test(
         work,
         settings=settings(
-            max_examples=int(os.environ.get("HOLDFAST_CONFORMANCE_EXAMPLES", "40")),
+            max_examples=int(os.environ.get("HOLDFAST_CONFORMANCE_EXAMPLES", "20")),
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -14,6 +14,7 @@ from holdfast.errors import IntegrityError, ObjectNotFoundError
 from holdfast.objects.bucket_settings import S, Setting, Versioning
 from holdfast.objects.delimiter import grouped
 from holdfast.objects.driver import BucketCapability
+from holdfast.objects.drivers.disk.folders import PRIVATE, SHARED
 from holdfast.objects.drivers.disk.record_index import scan_objects
 from holdfast.objects.drivers.disk.root import Root
 from holdfast.objects.localfile import OpenFile, file_name, refusals
@@ -59,9 +60,11 @@ class DiskDriver:
         offload: Offload,
         *,
         lock_timeout: float = 30.0,
+        private: bool = True,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.root = Root(path, lock_timeout=lock_timeout, clock=clock)
+        modes = PRIVATE if private else SHARED
+        self.root = Root(path, lock_timeout=lock_timeout, clock=clock, modes=modes)
         self._offload = offload
 
     async def prepare(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import LockTimeoutError
@@ -13,11 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """Who may read what is made, as bits of a mode; the process's umask takes from them."""
+
+    folder: int
+    file: int
+
+
+PRIVATE = Modes(0o700, 0o600)
+SHARED = Modes(0o777, 0o666)
+
 _IN_USE = {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.EACCES, errno.EPERM}
 _RACES = 1000
 
 
-def make_folders(folder: Path) -> None:
+def make_folders(folder: Path, modes: Modes) -> None:
     """Make *folder* and those above it that are not there; each survives a power cut.
 
     Raises OSError where one of them can't be a folder.
@@ -25,7 +38,7 @@ def make_folders(folder: Path) -> None:
     missing = [folder]
     for _ in range(_RACES):  # others may remove what was just made
         try:
-            missing[-1].mkdir()
+            missing[-1].mkdir(modes.folder)
         except FileExistsError:
             if missing[-1].is_symlink() and not missing[-1].exists():
                 path = os.fspath(missing[-1])
@@ -42,20 +55,20 @@ def make_folders(folder: Path) -> None:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(folder))
 
 
-def place(source: Path, target: Path) -> None:
+def place(source: Path, target: Path, modes: Modes) -> None:
     """Rename *source* to *target*, over what is there; the name survives a power cut."""
-    _give(source, target, source.replace)
+    _give(source, target, modes, source.replace)
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path, modes: Modes) -> None:
     """Give *source* the second name *target*, which survives a power cut."""
-    _give(source, target, lambda name: name.hardlink_to(source))
+    _give(source, target, modes, lambda name: name.hardlink_to(source))
 
 
-def _give(source: Path, target: Path, call: Callable[[Path], object]) -> None:
+def _give(source: Path, target: Path, modes: Modes, call: Callable[[Path], object]) -> None:
     for _ in range(_RACES):
         try:
-            make_folders(target.parent)
+            make_folders(target.parent, modes)
             call(target)
         except FileNotFoundError:
             if not source.exists():

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 class KeyLocks:
     """At most 256 small files, each the lock of a share of the keys, which holds its intent log."""
 
-    def __init__(self, folder: Path, timeout: float) -> None:
+    def __init__(self, folder: Path, timeout: float, mode: int) -> None:
         self.folder = folder
         self._timeout = timeout
+        self._mode = mode
 
     @contextmanager
     def held(self, key: str) -> Iterator[int]:
         """Hold the lock of *key*, as an open descriptor. Raises LockTimeoutError."""
         path = self.folder / hashlib.sha256(key.encode()).hexdigest()[:2]
         deadline = time.monotonic() + self._timeout
-        with _descriptor(path, os.O_RDWR | os.O_CREAT) as lock:
+        with _descriptor(path, os.O_RDWR | os.O_CREAT, self._mode) as lock:
             while not _try_lock(lock, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
                     raise LockTimeoutError(
@@ -47,10 +48,10 @@ class KeyLocks:
                         yield lock
 
 
-def create_held(path: Path) -> int:
+def create_held(path: Path, mode: int) -> int:
     """Open a new file for writing that the sweep leaves alone while it is open."""
     while True:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         fcntl.flock(handle, fcntl.LOCK_SH)
         if is_at(handle, path):
             return handle
@@ -72,8 +73,8 @@ def remove_abandoned(folder: Path) -> int:
 
 
 @contextmanager
-def _descriptor(path: Path, flags: int) -> Iterator[int]:
-    handle = os.open(path, flags | os.O_CLOEXEC, 0o666)
+def _descriptor(path: Path, flags: int, mode: int = 0o600) -> Iterator[int]:
+    handle = os.open(path, flags | os.O_CLOEXEC, mode)
     try:
         yield handle
     finally:

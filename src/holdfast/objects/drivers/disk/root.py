@@ -28,6 +28,8 @@ from uuid import uuid4
 from holdfast.errors import IntegrityError, ObjectNotFoundError, PreconditionFailedError
 from holdfast.objects.drivers.disk import intent_log
 from holdfast.objects.drivers.disk.folders import (
+    PRIVATE,
+    Modes,
     link,
     make_folders,
     place,
@@ -66,18 +68,26 @@ class Root:
     Every method blocks, and all may run at once, in this process and in others.
     """
 
-    def __init__(self, path: Path, *, lock_timeout: float, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lock_timeout: float,
+        clock: Callable[[], datetime],
+        modes: Modes = PRIVATE,
+    ) -> None:
         self.path = path
         self.index = RecordIndex(path / HIDDEN)
         self._temporary = path / HIDDEN / "temporary"
         self._versioning = os.fspath(path / HIDDEN / "versioning.json")
-        self._locks = KeyLocks(path / HIDDEN / "locks", lock_timeout)
+        self._locks = KeyLocks(path / HIDDEN / "locks", lock_timeout, modes.file)
+        self._modes = modes
         self._clock = clock
 
     def prepare(self) -> None:
         """Make the folders that are not there. Raises IntegrityError for a later format."""
         for folder in (self.index.records, self._temporary, self._locks.folder):
-            make_folders(folder)
+            make_folders(folder, self._modes)
         self.keeps_versions()
 
     def probe(self) -> None:
@@ -90,7 +100,7 @@ class Root:
 
     def new_file(self) -> NewFile:
         """Return a temporary file that the sweep leaves alone while this process holds it."""
-        return NewFile(self.temporary(), create_held)
+        return NewFile(self.temporary(), partial(create_held, mode=self._modes.file))
 
     def temporary(self, name: str = "") -> Path:
         """Return the path of a new temporary file; it ends in *name*."""
@@ -173,7 +183,7 @@ class Root:
             record = Record(info, data_path(key, identity), dict(spec.tags), serial, previous)
             temporary.chmod(temporary.stat().st_mode & 0o444)
             with self._ending(lock, key, self._intents(newest, record)):
-                place(temporary, self.path / record.data)
+                place(temporary, self.path / record.data, self._modes)
                 self._put_before(newest, record)
             return info
 
@@ -322,7 +332,7 @@ class Root:
             older = self.index.older_at(newest.key, newest.version)
             remove(older)  # a power cut may have left it
             try:
-                link(path, older)
+                link(path, older, self._modes)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
@@ -340,7 +350,7 @@ class Root:
                 sync_nearest(path.parent)
             else:
                 older = self.index.older_at(key, before)
-                place(older, path)
+                place(older, path, self._modes)
                 sync_nearest(older.parent)
 
     def _remove_older(self, lock: int, key: str, intents: Sequence[Intent]) -> None:
@@ -354,14 +364,14 @@ class Root:
         file = self.new_file()
         try:
             file.write(content)
-            file.publish(partial(place, target=target))
+            file.publish(partial(place, target=target, modes=self._modes))
         finally:
             file.discard()
 
     def _duplicate(self, key: str, version: str | None, temporary: Path) -> tuple[Record, int]:
         record, source = self.open_data(key, version)
         with open(source, "rb") as reader:  # noqa: PTH123 - a descriptor
-            handle = create_held(temporary)
+            handle = create_held(temporary, self._modes.file)
             try:
                 with open(handle, "wb", closefd=False) as writer:
                     shutil.copyfileobj(reader, writer, 256 * 1024)

@@ -11,12 +11,12 @@ from asyncmy.constants import CLIENT
 from holdfast.records.drivers.sql.mysql_connection import (
     MySQLConnection,
     check_version,
+    mysql_arguments,
     unreachable_error,
 )
 
 if TYPE_CHECKING:
-    import ssl
-
+    from holdfast.records.drivers.sql.encryption import Encryption
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
@@ -52,7 +52,12 @@ class AsyncmyConnection(MySQLConnection):
 
 
 async def connect(
-    address: ServerAddress, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+    address: ServerAddress,
+    *,
+    patience: float,
+    greeting: str,
+    encryption: Encryption,
+    application: str,
 ) -> AsyncmyConnection:
     """Return a new connection on which the statement *greeting* was run.
 
@@ -60,16 +65,10 @@ async def connect(
     is not a MariaDB, or too old.
     """
     raw = await asyncmy.connect(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password or "",
-        db=address.database,
-        charset="utf8mb4",
+        **mysql_arguments(address, encryption, application),
         autocommit=True,
         connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS,
-        ssl=tls,
     )
     connection = AsyncmyConnection(raw)
     try:
@@ -81,6 +80,6 @@ async def connect(
     return connection
 
 
-def unreachable(error: Exception, address: ServerAddress) -> Exception:
+def unreachable(error: Exception, address: ServerAddress, _how: Encryption) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
     return unreachable_error(AsyncmyConnection.errors, error, address)

@@ -11,6 +11,11 @@ from uuid import UUID, SafeUUID
 import asyncpg
 import orjson
 
+from holdfast.records.drivers.sql.cleartext import (
+    CleartextRefusedError,
+    ScreenedLoop,
+    cleartext_error,
+)
 from holdfast.records.drivers.sql.failure import (
     LOST,
     connect_error,
@@ -19,11 +24,11 @@ from holdfast.records.drivers.sql.failure import (
 )
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
 
     import sqlalchemy as sa
 
+    from holdfast.records.drivers.sql.encryption import Encryption
     from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
@@ -103,18 +108,21 @@ async def connect(
     settings: dict[str, str],
     patience: float,
     prepared: bool,
-    tls: ssl.SSLContext | str,
+    encryption: Encryption,
+    application: str,
 ) -> AsyncpgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
+    loop: Any = asyncio.get_running_loop()
     raw = await asyncpg.connect(
+        loop=loop if encryption.context else ScreenedLoop(loop),
         host=address.host,
         port=address.port,
         user=address.user,
         password=address.password,
         database=address.database,
         timeout=max(1, round(patience)),
-        ssl=tls,
-        server_settings={**settings, "application_name": "holdfast"},
+        ssl=encryption.context or False,
+        server_settings={**settings, "application_name": application},
         statement_cache_size=500 if prepared else 0,
     )
     try:
@@ -128,8 +136,10 @@ async def connect(
     return AsyncpgConnection(raw)
 
 
-def unreachable(error: Exception, address: ServerAddress) -> Exception:
+def unreachable(error: Exception, address: ServerAddress, _how: Encryption) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
+    if isinstance(error.__cause__ or error, CleartextRefusedError):
+        return cleartext_error("PostgreSQL", address)
     if isinstance(error, asyncpg.PostgresError):
         code = str(getattr(error, "sqlstate", ""))
         refused = is_refused_sqlstate(code)

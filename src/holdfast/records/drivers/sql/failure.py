@@ -242,7 +242,7 @@ def is_refused_sqlstate(code: str) -> bool:
 # --- MariaDB: errno ----------------------------------------------------------------------------
 
 _LOST_ERRNOS = frozenset({1053, 1152, 1158, 1159, 1160, 1161, 1927, 2003, 2006, 2013, 2014, 2055})
-_UNREACHED_ERRNOS = frozenset({2002, 2003, 2005, 2013})
+_UNREACHED_ERRNOS = frozenset({2002, 2003, 2005, 2013, 2026})
 _REFUSED_ERRNOS = frozenset({1044, 1045, 1049, 1130, 1698})
 _ERRNOS: Mapping[int, FailureKind] = {
     1062: FailureKind.DUPLICATE,
@@ -305,7 +305,7 @@ def connect_error(
     *refused*: the server lets this user, password or database not in. Else *code* is the server's
     own when it answered, and *said* what the network said when it did not.
     """
-    where = f"{server} at {address.host}:{address.port}"
+    where = f"{server} at {address}"
     if refused:
         reason = f" ({code})" if code else ""
         return ConfigurationError(

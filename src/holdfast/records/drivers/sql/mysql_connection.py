@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.drivers.sql.cleartext import (
+    REFUSED_PLUGINS,
+    CleartextRefusedError,
+    cleartext_error,
+)
 from holdfast.records.drivers.sql.failure import (
     LOST,
     connect_error,
@@ -16,6 +21,7 @@ from holdfast.records.drivers.sql.failure import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.records.drivers.sql.encryption import Encryption
     from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
@@ -100,6 +106,28 @@ class MySQLConnection:
         return LOST if isinstance(error, network) else None
 
 
+def mysql_arguments(
+    address: ServerAddress, encryption: Encryption, application: str
+) -> dict[str, Any]:
+    """Return the arguments by which asyncmy and PyMySQL log in at *address*.
+
+    The password goes as UTF-8 bytes: as text they would encode it in Latin-1, or fail.
+    """
+    socket = address.host.startswith("/")
+    return {
+        "host": "localhost" if socket else address.host,
+        "port": address.port,
+        "unix_socket": address.host if socket else None,
+        "program_name": application,
+        "user": address.user,
+        "password": (address.password or "").encode(),
+        "database": address.database,
+        "charset": "utf8mb4",
+        "ssl": encryption.context,
+        "auth_plugin_map": None if encryption.context else REFUSED_PLUGINS,
+    }
+
+
 def check_version(greeted: str) -> None:
     """Raise ConfigurationError unless a server that *greeted* so is a MariaDB, new enough.
 
@@ -122,6 +150,8 @@ def unreachable_error(
     address: ServerAddress,
 ) -> Exception:
     """Return what a failure to connect means, with *errors* those of a driver; a bug's as it is."""
+    if isinstance(error, CleartextRefusedError):
+        return cleartext_error("MariaDB", address)
     ours, _protocol, network = errors
     if isinstance(error, ours):
         code: object = error.args[0] if error.args else None

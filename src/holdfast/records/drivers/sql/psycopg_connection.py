@@ -15,6 +15,7 @@ from psycopg.types.datetime import DateLoader, TimeLoader
 from psycopg.types.json import set_json_loads
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.drivers.sql.cleartext import cleartext_error
 from holdfast.records.drivers.sql.failure import (
     LOST,
     connect_error,
@@ -24,15 +25,20 @@ from holdfast.records.drivers.sql.failure import (
 from holdfast.records.drivers.sql.server_connection import has_input
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import ssl
+    from collections.abc import Mapping, Sequence
 
     import sqlalchemy as sa
 
+    from holdfast.records.drivers.sql.encryption import Encryption
     from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 _PATIENCE = 5  # seconds to find out why a connection was refused
+_KEEPS_PASSWORDS = 160_000  # the libpq from which on it can be told to
 _PROTOCOL_3 = 196_608
+_TLS_REQUEST = 80_877_103
+_CLEARTEXT = "cleartext"
 _LONGEST = 16_384  # bytes of a message to a client that is not let in
 
 
@@ -93,29 +99,58 @@ class PsycopgConnection:
         self.raw.close()
 
 
+def libpq_arguments(address: ServerAddress, encryption: Encryption) -> dict[str, Any]:
+    """Return the arguments by which libpq logs in at *address*.
+
+    Raises ConfigurationError where libpq is too old to keep a password from a plain connection.
+    """
+    plain = encryption.mode == "disable"
+    if plain and address.password and psycopg.pq.version() < _KEEPS_PASSWORDS:
+        raise ConfigurationError(
+            f"libpq {psycopg.pq.version()} would give the password in clear to a server that asks "
+            "for it: install psycopg[binary], or libpq 16 or newer, or use ?sslmode=verify-full"
+        )
+    verified = encryption.mode in ("verify-ca", "verify-full")
+    return {
+        "host": address.host,
+        "port": address.port,
+        "user": address.user,
+        "password": address.password,
+        "dbname": address.database,
+        "sslmode": encryption.mode,
+        "sslrootcert": encryption.authorities or "system" if verified else None,
+        "require_auth": "!password" if plain and address.password else None,
+    }
+
+
+def libpq_options(settings: Mapping[str, str]) -> str | None:
+    """Return the options by which libpq asks for *settings* of the session; '' is not asked for."""
+    given = [f"-c {name}={_escaped(value)}" for name, value in settings.items() if value]
+    return " ".join(given) or None
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace(" ", r"\ ")
+
+
 async def connect(
     address: ServerAddress,
     *,
     settings: dict[str, str],
     patience: float,
     prepared: bool,
-    tls: tuple[str, str],
+    encryption: Encryption,
+    application: str,
 ) -> PsycopgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     raw = psycopg.connect(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password,
-        dbname=address.database,
+        **libpq_arguments(address, encryption),
         autocommit=True,
         connect_timeout=max(1, round(patience)),
-        sslmode=tls[0],
-        sslrootcert=tls[1] or ("system" if tls[0] == "verify-full" else None),
         prepare_threshold=2 if prepared else None,
-        application_name="holdfast",
+        application_name=application,
         # PgBouncer takes no options, and needs none: what a session holds is not ours there.
-        options=" ".join(f"-c {name}={value}" for name, value in settings.items()) or None,
+        options=libpq_options(settings),
     )
     if not str(raw.info.parameter_status("DateStyle")).startswith("ISO"):
         raw.close()
@@ -130,27 +165,30 @@ async def connect(
     return PsycopgConnection(raw)
 
 
-def unreachable(error: Exception, address: ServerAddress) -> Exception:
+def unreachable(error: Exception, address: ServerAddress, how: Encryption) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
     if not isinstance(error, psycopg.OperationalError):
         return error
     session = error.pgconn
     asked = session is not None and (session.used_password or session.needs_password)
-    code = refusal_code(address, _PATIENCE)
+    code = refusal_code(address, how.context, _PATIENCE)
+    if code == _CLEARTEXT and how.context is None and address.password:
+        return cleartext_error("PostgreSQL", address)
     refused = is_refused_sqlstate(code) or bool(asked and not code)
     return connect_error("PostgreSQL", address, refused=refused, code=code, said=error)
 
 
-def refusal_code(address: ServerAddress, patience: float) -> str:
+def refusal_code(address: ServerAddress, context: ssl.SSLContext | None, patience: float) -> str:
     """Return the SQLSTATE of a server that refuses *address* before it has asked for a password.
 
-    '' when it refuses nothing so far, or does not answer within *patience* seconds. The start of a
-    session is that of PostgreSQL's protocol 3.0.
+    '' when it refuses nothing so far, or does not answer within *patience* seconds; _CLEARTEXT
+    when it asks for the password itself. It is asked as the connection was, encrypted with
+    *context* or plain. The start of a session is that of PostgreSQL's protocol 3.0.
     """
     words = ("user", address.user, "database", address.database, "")
     body = struct.pack("!i", _PROTOCOL_3) + b"".join(word.encode() + b"\0" for word in words)
     try:
-        with socket.create_connection((address.host, address.port), timeout=patience) as link:
+        with _link(address, context, patience) as link:
             link.sendall(struct.pack("!i", len(body) + 4) + body)
             with link.makefile("rb") as answers:
                 while True:
@@ -159,7 +197,7 @@ def refusal_code(address: ServerAddress, patience: float) -> str:
                         return ""
                     message: bytes = answers.read(length - 4)
                     if kind == b"R" and message[:4] != b"\0\0\0\0":
-                        return ""
+                        return _CLEARTEXT if message[:4] == b"\0\0\0\3" else ""
                     if kind == b"E":
                         fields = {part[:1]: part[1:] for part in message.split(b"\0")}
                         return fields.get(b"C", b"").decode("ascii", "replace")
@@ -185,6 +223,35 @@ class _TimeLoader(TimeLoader):
             return super().load(data)
         except psycopg.DataError:
             return str(data, "ascii")
+
+
+def _link(address: ServerAddress, context: ssl.SSLContext | None, patience: float) -> socket.socket:
+    link = _reach(address, patience)
+    try:
+        return link if context is None else _encrypted(link, context, address.host)
+    except BaseException:
+        link.close()
+        raise
+
+
+def _reach(address: ServerAddress, patience: float) -> socket.socket:
+    if not address.host.startswith("/"):
+        return socket.create_connection((address.host, address.port), timeout=patience)
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        link.settimeout(patience)
+        link.connect(f"{address.host}/.s.PGSQL.{address.port}")
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def _encrypted(link: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
+    link.sendall(struct.pack("!ii", 8, _TLS_REQUEST))
+    if link.recv(1) != b"S":
+        raise ConnectionError("the server offers no TLS")
+    return context.wrap_socket(link, server_hostname=host)
 
 
 class _MomentLoader(Loader):

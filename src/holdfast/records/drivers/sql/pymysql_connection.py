@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import socket
+from typing import TYPE_CHECKING, Any, cast
 
 import pymysql
 from pymysql.constants import CLIENT
@@ -10,14 +11,15 @@ from pymysql.constants import CLIENT
 from holdfast.records.drivers.sql.mysql_connection import (
     MySQLConnection,
     check_version,
+    mysql_arguments,
     unreachable_error,
 )
 from holdfast.records.drivers.sql.server_connection import has_input
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Sequence
 
+    from holdfast.records.drivers.sql.encryption import Encryption
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
@@ -85,26 +87,58 @@ class PyMySQLConnection(MySQLConnection):
         self.raw._force_close()  # noqa: SLF001 - `close` speaks, and may wait for an answer
 
 
+def open_raw(
+    address: ServerAddress,
+    encryption: Encryption,
+    application: str,
+    patience: float,
+    **settings: Any,
+) -> pymysql.Connection:
+    """Return a new connection of PyMySQL, with its own *settings*; *patience* is in seconds."""
+    raw: Any = pymysql.Connection(
+        **mysql_arguments(address, encryption, application),
+        **settings,
+        ssl_disabled=encryption.context is None,
+        connect_timeout=max(1, round(patience)),
+        defer_connect=True,
+    )
+    # PyMySQL leaves a socket in the file system open when it can't connect it.
+    raw.connect(_link(address.host, patience) if address.host.startswith("/") else None)
+    return cast("pymysql.Connection", raw)
+
+
+def _link(path: str, patience: float) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        link.settimeout(patience)
+        link.connect(path)
+        link.settimeout(None)
+    except OSError as error:
+        link.close()
+        raise OSError(error.errno, f"{path}: {error.strerror}") from error
+    return link
+
+
 async def connect(
-    address: ServerAddress, *, patience: float, greeting: str, tls: ssl.SSLContext | None
+    address: ServerAddress,
+    *,
+    patience: float,
+    greeting: str,
+    encryption: Encryption,
+    application: str,
 ) -> PyMySQLConnection:
     """Return a new connection on which the statement *greeting* was run.
 
     *patience* is in seconds. Raises PyMySQL's exceptions, and ConfigurationError for a server that
     is not a MariaDB, or too old.
     """
-    raw: Any = pymysql.connect(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password or "",
-        database=address.database,
-        charset="utf8mb4",
+    raw: Any = open_raw(
+        address,
+        encryption,
+        application,
+        patience,
         autocommit=True,
-        connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
-        ssl=tls,
-        ssl_disabled=tls is None,
     )
     connection = PyMySQLConnection(raw)
     try:
@@ -116,6 +150,6 @@ async def connect(
     return connection
 
 
-def unreachable(error: Exception, address: ServerAddress) -> Exception:
+def unreachable(error: Exception, address: ServerAddress, _how: Encryption) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
     return unreachable_error(PyMySQLConnection.errors, error, address)

@@ -6,12 +6,13 @@ methods run there: whoever awaits hands them to its `offload`.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from holdfast.errors import ConflictError, LockTimeoutError
+from holdfast.errors import ConflictError, LockTimeoutError, StorageError
 from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
 from holdfast.records.drivers.sql.sqlite_functions import add_functions
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_OWNER_ALONE = 0o600
 _OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
 
 
 def connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.Connection:
     """Open the file at *path*, created when missing. Raises StorageError, LockTimeoutError."""
+    if options.private:
+        _make_private(path)
     try:
         connection = sqlite3.connect(
             path,
@@ -51,6 +55,21 @@ def connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.C
         connection.close()
         raise
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, empty, if it is not there; SQLite gives those beside it the same mode.
+
+    One that is there is not even opened: to close it would end every lock that this process has.
+    """
+    try:
+        os.close(
+            os.open(os.path.realpath(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ALONE)
+        )
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}") from error
 
 
 def _set_up(connection: sqlite3.Connection, options: SQLiteOptions, *, read_only: bool) -> None:

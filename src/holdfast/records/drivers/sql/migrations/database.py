@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from holdfast.backend_url import BackendURL, file_path, options_for, parse_url
+from holdfast.backend_url import file_path, options_for
 from holdfast.errors import (
     ConfigurationError,
     LockTimeoutError,
@@ -20,22 +20,26 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.extras import needs_extra
+from holdfast.records.drivers.sql.cleartext import CleartextRefusedError
+from holdfast.records.drivers.sql.encryption import encryption, is_this_machine
 from holdfast.records.drivers.sql.failure import (
     FailureKind,
     errno_failure,
     is_refused_errno,
+    is_unreached_errno,
     sqlite_error,
     sqlstate_failure,
 )
 from holdfast.records.drivers.sql.mariadb import MODE
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
 from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
-from holdfast.records.drivers.sql.server_address import ServerAddress, server_address
+from holdfast.records.drivers.sql.server_address import ServerAddress, server_addresses
 from holdfast.records.drivers.sql.sqlite_connection import connect
 from holdfast.records.options import MariaDBOptions, PostgreSQLOptions, SQLiteOptions
+from holdfast.records.store_url import parse_store_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -77,22 +81,18 @@ class Database(Protocol):
 
 def database_at(url: str) -> Database:
     """Return the database at *url*. Raises ConfigurationError, UnsupportedError for memory://."""
-    location = parse_url(url, ("mariadb", "memory", "mysql", "postgresql", "sqlite"))
+    location = parse_store_url(url)
     match location.scheme:
         case "sqlite":
             return SQLiteDatabase(file_path(location), options_for(location, SQLiteOptions()))
         case "postgresql":
-            options = options_for(location, PostgreSQLOptions())
-            return PostgreSQLDatabase(server_address(location, port=5432, user="postgres"), options)
+            places, rest = server_addresses(location, port=5432, user="postgres")
+            return PostgreSQLDatabase(places, options_for(rest, PostgreSQLOptions()))
         case "memory":
             raise UnsupportedError("migrations", "memory")
         case _:
-            return MariaDBDatabase(*_mariadb(location))
-
-
-def _mariadb(location: BackendURL) -> tuple[ServerAddress, MariaDBOptions]:
-    place = server_address(location, port=3306, user="root")
-    return place, options_for(location, MariaDBOptions())
+            places, rest = server_addresses(location, port=3306, user="root")
+            return MariaDBDatabase(places, options_for(rest, MariaDBOptions()))
 
 
 class SQLiteDatabase:
@@ -167,24 +167,16 @@ def _sequences(connection: sa.Connection) -> dict[str, int]:
 class _ServerDatabase:
     """What PostgreSQL and MariaDB share."""
 
-    def __init__(self, place: ServerAddress, options: PostgreSQLOptions | MariaDBOptions) -> None:
+    def __init__(
+        self, places: Sequence[ServerAddress], options: PostgreSQLOptions | MariaDBOptions
+    ) -> None:
         options.check()
-        self._place = place
+        self._places = places
         self._options = options
 
-    def _engine(self, driver: str, arguments: dict[str, object]) -> sa.Engine:
-        place = self._place
-        url = sa.URL.create(
-            driver,
-            username=place.user,
-            password=place.password,
-            host=place.host,
-            port=place.port,
-            database=place.database,
-        )
-        extra = driver.partition("+")[0].replace("mariadb", "mysql")
-        with needs_extra(extra, "a migration"):
-            return sa.create_engine(url, poolclass=NullPool, connect_args=arguments)
+    @property
+    def _where(self) -> str:
+        return ", ".join(map(str, self._places))
 
     def before(self, connection: sa.Connection) -> Callable[[], None]:  # noqa: ARG002
         return lambda: None
@@ -199,13 +191,28 @@ class PostgreSQLDatabase(_ServerDatabase):
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
         """See `Database`."""
         options = cast("PostgreSQLOptions", self._options)
-        engine = self._engine(
-            "postgresql+psycopg",
-            {
-                "sslmode": options.sslmode,
+        with needs_extra("postgresql", "a migration"):
+            from holdfast.records.drivers.sql.psycopg_connection import (
+                libpq_arguments,
+                libpq_options,
+            )
+        # libpq chooses among several hosts itself; one that is elsewhere decides for all.
+        elsewhere = [place for place in self._places if not is_this_machine(place.host)]
+        chosen = (elsewhere or self._places)[0]
+        several = len(self._places) > 1
+        target = "read-write" if options.target_session_attrs == "any" and several else None
+        engine = sa.create_engine(
+            "postgresql+psycopg://",
+            poolclass=NullPool,
+            connect_args={
+                **libpq_arguments(chosen, encryption(options, chosen.host)),
+                "host": ",".join(place.host for place in self._places),
+                "port": ",".join(str(place.port) for place in self._places),
+                "target_session_attrs": target or options.target_session_attrs,
                 "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
                 "prepare_threshold": None,
                 "application_name": "holdfast migrate",
+                "options": libpq_options({"search_path": options.search_path}),
             },
         )
         limit = round(options.lock_timeout * 1000)
@@ -241,7 +248,7 @@ class PostgreSQLDatabase(_ServerDatabase):
         if sqlstate_failure(str(code)).kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("postgresql: a lock was not granted in time")
         if code is None or str(code).startswith(("08", "57P", "53")):
-            return UnavailableError(f"PostgreSQL at {self._place.host}:{self._place.port}: {error}")
+            return UnavailableError(f"PostgreSQL at {self._where}: {error}")
         return None
 
 
@@ -263,13 +270,37 @@ class MariaDBDatabase(_ServerDatabase):
             "lock_wait_timeout": patience,
         }
         greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
-        return self._engine(
-            "mariadb+pymysql",
-            {
-                "charset": "utf8mb4",
-                "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
-                "init_command": f"SET {greeting}",
-            },
+        with needs_extra("mariadb", "a migration"):
+            import pymysql
+
+            from holdfast.records.drivers.sql.pymysql_connection import open_raw
+
+        def connect(place: ServerAddress) -> pymysql.Connection:
+            return open_raw(
+                place,
+                encryption(options, place.host),
+                "holdfast migrate",
+                options.connect_timeout or _FOREVER,
+                init_command=f"SET {greeting}",
+            )
+
+        def connect_to_one_that_writes() -> pymysql.Connection:
+            for place in self._places[:-1]:
+                try:
+                    connection = connect(place)
+                except pymysql.OperationalError as error:
+                    if not is_unreached_errno(error.args[0]):
+                        raise
+                    continue
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT @@global.read_only")
+                    if cursor.fetchone() == (0,):
+                        return connection
+                connection.close()
+            return connect(self._places[-1])
+
+        return sa.create_engine(
+            "mariadb+pymysql://", poolclass=NullPool, creator=connect_to_one_that_writes
         )
 
     @contextmanager
@@ -287,10 +318,10 @@ class MariaDBDatabase(_ServerDatabase):
         kind = errno_failure(code).kind if isinstance(code, int) else FailureKind.UNKNOWN
         if kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("mariadb: a lock was not granted in time")
-        where = f"MariaDB at {self._place.host}:{self._place.port}"
+        where = f"MariaDB at {self._where}"
         if is_refused_errno(code):
             return ConfigurationError(f"{where}: {error}")
-        if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE):
+        if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE) or is_unreached_errno(code):
             return UnavailableError(f"{where}: {error}")
         return None
 
@@ -304,6 +335,8 @@ def reached(database: Database) -> Iterator[None]:
     """Raise what is wrong with the way to the database, and not with what was asked of it."""
     try:
         yield
+    except CleartextRefusedError as error:
+        raise ConfigurationError(str(error)) from error
     except DBAPIError as error:
         original: Any = error.orig
         known = database.meaning(original)

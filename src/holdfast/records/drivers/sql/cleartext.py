@@ -1,0 +1,143 @@
+"""Keeps a password from a server that asks for it in clear over a plain connection.
+
+Whoever answers at the address, or stands in between, could ask for it: the methods that prove that
+one knows the password without sending it are the only ones that a plain connection is good for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.records.drivers.sql.server_address import ServerAddress
+
+_CLEARTEXT = b"\0\0\0\3"  # AuthenticationCleartextPassword of PostgreSQL's protocol 3.0
+_LONGEST = 1 << 20  # bytes of a message before the session begins
+_REASON = (
+    "asks for the password in clear over a connection that is not encrypted: it was not sent. Use "
+    "?sslmode=verify-full, or let the server ask for a proof that does not show the password"
+)
+
+
+class CleartextRefusedError(Exception):
+    """A server asked for the password in clear over a plain connection."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the server {_REASON}")
+
+
+def cleartext_error(server: str, address: ServerAddress) -> ConfigurationError:
+    """Return the error for a *server* at *address* that asked for the password in clear."""
+    return ConfigurationError(f"{server} at {address} {_REASON}")
+
+
+class RefusedPlugin:
+    """Takes the part of a plugin of MySQL's protocol that would send the password as it is."""
+
+    def __init__(self, connection: object) -> None:
+        pass
+
+    def authenticate(self, packet: object) -> object:  # noqa: ARG002 - the drivers' signature
+        """Raise CleartextRefusedError."""
+        raise CleartextRefusedError
+
+
+REFUSED_PLUGINS = {b"mysql_clear_password": RefusedPlugin, b"dialog": RefusedPlugin}
+
+
+class ScreenedLoop:
+    """The running event loop, whose plain connections to PostgreSQL are screened.
+
+    asyncpg answers a request for a clear password by itself; so the first message of the server is
+    looked at before asyncpg gets it. The rest is the loop's own.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        # What asyncpg calls for each statement: found here without a detour.
+        self.create_future = loop.create_future
+        self.call_later = loop.call_later
+        self.call_soon = loop.call_soon
+        self.create_task = loop.create_task
+        self.get_debug = loop.get_debug
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    async def create_connection(
+        self, factory: Callable[[], asyncio.Protocol], *address: Any, **options: Any
+    ) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
+        """Connect, and return the transport and what *factory* made."""
+        transport, screen = await self._loop.create_connection(
+            lambda: _Screen(factory()), *address, **options
+        )
+        return transport, screen.protocol
+
+    async def create_unix_connection(
+        self, factory: Callable[[], asyncio.Protocol], *address: Any, **options: Any
+    ) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
+        """Connect to a socket in the file system, likewise."""
+        transport, screen = await self._loop.create_unix_connection(
+            lambda: _Screen(factory()), *address, **options
+        )
+        return transport, screen.protocol
+
+
+class _Screen(asyncio.Protocol):
+    """Passes the server's messages on, whole ones, until it is ready for queries."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        self.protocol = protocol
+        self._seen = b""
+        self._reason: Exception | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, as asyncio asks."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.protocol.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on the messages that have come whole, but not the one that asks for a password."""
+        self._seen += data
+        while len(self._seen) >= 5:
+            kind, size = self._seen[:1], 1 + int.from_bytes(self._seen[1:5], "big")
+            if not 5 <= size <= _LONGEST:
+                self._end(ConnectionError("the server does not speak PostgreSQL's protocol"))
+                return
+            if len(self._seen) < size:
+                return
+            message, self._seen = self._seen[:size], self._seen[size:]
+            if kind == b"R" and message[5:9] == _CLEARTEXT:
+                self._end(CleartextRefusedError())
+                return
+            if kind == b"Z":
+                self._transport.set_protocol(self.protocol)
+                self.protocol.data_received(message + self._seen)
+                return
+            self.protocol.data_received(message)
+
+    def _end(self, error: Exception) -> None:
+        self._reason = error
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say that it is over, and why, as asyncio asks."""
+        self.protocol.connection_lost(self._reason or exc)
+
+    def pause_writing(self) -> None:
+        """Say that the network is slower, as asyncio asks."""
+        self.protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Say that the network has caught up, as asyncio asks."""
+        self.protocol.resume_writing()
+
+    def eof_received(self) -> bool | None:
+        """Say that the server will say no more, as asyncio asks."""
+        return self.protocol.eof_received()
