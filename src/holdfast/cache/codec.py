@@ -103,7 +103,7 @@ def _native(kind: object) -> bool:
     info = msgspec.inspect
     try:
         return not _has_custom(info.type_info(cast("Any", kind)))
-    except TypeError:
+    except (TypeError, NameError):  # an entity's annotations are not those of a dataclass
         return False
 
 
@@ -133,11 +133,13 @@ def _has_custom(found: object) -> bool:
 def _pydantic(kind: type[T]) -> tuple[Callable[[T], object], Callable[[object], T]]:
     from pydantic import PydanticSchemaGenerationError, TypeAdapter  # noqa: PLC0415 - slow to import
 
+    from holdfast.records.pydantic_schema import STORED  # noqa: PLC0415 - pydantic with it
+
     try:
         adapter = TypeAdapter(kind)
     except PydanticSchemaGenerationError as error:
         raise InvalidValueError("cache", "type", f"{kind!r} can't be stored: {error}") from None
     return (
         lambda value: adapter.dump_python(value, mode="json"),
-        adapter.validate_python,
+        lambda value: adapter.validate_python(value, context=STORED),
     )

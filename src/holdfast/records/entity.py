@@ -28,6 +28,7 @@ from holdfast.records.model_builder import (
     annotations_of,
     build_model,
     constructor,
+    dataclass_of,
     spells_field,
     vocabulary,
 )
@@ -84,6 +85,9 @@ class EntityType(type):
             type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             type.__setattr__(cls, "__init__", constructor(model))
+            known = dataclass_of(model)
+            for attribute in ("__dataclass_fields__", "__dataclass_params__"):
+                type.__setattr__(cls, attribute, getattr(known, attribute))
             for relation in model.relations.values():
                 type.__setattr__(cls, relation.name, RelationSlot(relation))
         elif indexes or uniques:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import keyword
 import sys
@@ -26,6 +27,8 @@ from holdfast.records.value import Bounds, Kind, ValueType, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+E = typing.TypeVar("E")
 
 _KEY_KINDS = (Kind.UUID, Kind.STR, Kind.INT)
 _BOUNDED = (Kind.STR, Kind.BYTES)
@@ -256,6 +259,25 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
                 f"{model.name}.{spec.name}: a {spec.type.kind.value} field can't be "
                 "unique, indexed or a reference"
             )
+
+
+def dataclass_of(model: Model[E]) -> type:
+    """Return a dataclass with the fields of *model*, by which others know what the entity is.
+
+    Libraries that look for dataclasses, such as FastAPI for what is a request's body, find its
+    fields there.
+    """
+    fields: list[tuple[str, Any, Any]] = []
+    for spec in model.fields:
+        hint: Any = spec.type.python
+        words: dict[str, Any] = {"init": spec.in_constructor, "kw_only": True}
+        if spec.declaration.default_factory is not None:
+            words["default_factory"] = spec.declaration.default_factory
+        elif spec.declaration.default is not MISSING:
+            words["default"] = spec.declaration.default
+        hint = hint | None if spec.type.nullable else hint
+        fields.append((spec.name, hint, dataclasses.field(**words)))
+    return dataclasses.make_dataclass(model.name, fields, init=False, repr=False, eq=False)
 
 
 def constructor(model: Model[Any]) -> Callable[..., None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from annotated_types import MaxLen
 from pydantic import ConfigDict, Field, create_model
@@ -10,64 +12,169 @@ from pydantic_core import core_schema
 
 from holdfast.records.field_spec import MISSING
 from holdfast.records.model import model_of
+from holdfast.records.relation import Many
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, GetCoreSchemaHandler
+    from pydantic import (
+        BaseModel,
+        GetCoreSchemaHandler,
+        ValidationInfo,
+        ValidatorFunctionWrapHandler,
+    )
     from pydantic_core import CoreSchema
 
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
+
+STORED = "holdfast: what was dumped, with what the store set"
+"""The context of a validation whose input an entity was dumped to, as a cache does it."""
+_OUTPUTS: dict[type, type[BaseModel]] = {}
+"""The output model of each entity, one for all schemas that it is in."""
+_MAKING = threading.RLock()
 
 
 def entity_schema(entity: type, handler: GetCoreSchemaHandler) -> CoreSchema:
     """Return pydantic's schema of *entity*.
 
-    Input is an instance, or data for the fields that a caller may set; what the store sets is
-    taken too when it is there, as in an entity that was dumped. Unknown fields are refused.
+    Input is an instance, or data for the fields that a caller may set and no others: what the
+    store sets is refused. Output has all fields that are there, and the relations that were loaded.
     """
-    mirror = _mirror(entity)
-    names = [spec.name for spec in model_of(entity).fields]
+    names = [spec.name for spec in model_of(entity).fields if spec.in_constructor]
 
-    def build(given: BaseModel) -> object:
+    def accept(
+        value: object, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> object:
+        if isinstance(value, entity):
+            return value
+        if info.context == STORED:
+            return _restored(entity, value)
+        given = validate(value)
         made: Any = object.__new__(entity)
-        made.__dict__ = {name: getattr(given, name) for name in names if name in given.__dict__}
-        for name in set(names) - given.model_fields_set:
-            if not model_of(entity).by_name[name].in_constructor:
-                made.__dict__.pop(name, None)
+        made.__dict__ = {name: getattr(given, name) for name in names}
         return made
 
-    def dump(value: Any) -> dict[str, object]:
-        return {name: value.__dict__[name] for name in names if name in value.__dict__}
-
-    validated = core_schema.no_info_after_validator_function(build, handler(mirror))
-    return core_schema.json_or_python_schema(
-        json_schema=validated,
-        python_schema=core_schema.union_schema([core_schema.is_instance_schema(entity), validated]),
+    return core_schema.with_info_wrap_validator_function(
+        accept,
+        handler(_input_model(entity)),
         serialization=core_schema.plain_serializer_function_ser_schema(
-            dump, return_schema=core_schema.dict_schema()
+            _output, return_schema=handler.generate_schema(_output_model(entity))
         ),
     )
 
 
-def _mirror(entity: type) -> type[BaseModel]:
-    """Return a pydantic model with the fields of *entity*."""
-    fields: dict[str, Any] = {}
-    for spec in model_of(entity).fields:
-        hint: Any = spec.type.python
-        if spec.type.python is str and spec.type.bounds.max_length is not None:
-            hint = Annotated[hint, MaxLen(spec.type.bounds.max_length)]
-        if spec.type.nullable:
-            hint = hint | None
-        fields[spec.name] = (hint, _default(spec))
-    return cast(
-        "type[BaseModel]",
-        create_model(entity.__name__, __config__=ConfigDict(extra="forbid"), **fields),
-    )
+def _restored(entity: type, value: object) -> object:
+    """Return the entity that was dumped to *value*; its relations are left, as a store leaves them.
+
+    Raises pydantic's ValidationError.
+    """
+    read = vars(_stored_model(entity).model_validate(value))
+    made: Any = object.__new__(entity)
+    there = value.keys() if isinstance(value, dict) else ()
+    made.__dict__ = {name: each for name, each in read.items() if name in there}
+    return made
+
+
+@cache
+def _stored_model(entity: type) -> type[BaseModel]:
+    fields: dict[str, Any] = {spec.name: (_hint(spec), None) for spec in model_of(entity).fields}
+    return _made(entity, fields, extra="ignore")
+
+
+def _made(
+    entity: type, fields: dict[str, Any], *, extra: Literal["ignore", "forbid"], suffix: str = ""
+) -> type[BaseModel]:
+    config = ConfigDict(extra=extra, title=entity.__name__)
+    words: Any = {"__config__": config, "__module__": entity.__module__}
+    return cast("type[BaseModel]", create_model(f"{entity.__name__}{suffix}", **words, **fields))
+
+
+@cache
+def _input_model(entity: type) -> type[BaseModel]:
+    """Return a pydantic model with the fields of *entity* that a caller may set."""
+    fields: dict[str, Any] = {
+        spec.name: (_hint(spec), _default(spec))
+        for spec in model_of(entity).fields
+        if spec.in_constructor
+    }
+    return _made(entity, fields, extra="forbid")
+
+
+def _output_model(entity: type) -> type[BaseModel]:
+    """Return a pydantic model with all fields of *entity*, and its relations where they are."""
+    with _MAKING:
+        if entity not in _OUTPUTS:
+            made = {each: _one_output(each) for each in _reachable(entity) if each not in _OUTPUTS}
+            _OUTPUTS.update(made)
+            names = {_alias(each): output for each, output in _OUTPUTS.items()}
+            for output in made.values():
+                output.model_rebuild(_types_namespace=names)
+        return _OUTPUTS[entity]
+
+
+def _reachable(entity: type) -> list[type]:
+    """Return *entity* and all that its relations lead to."""
+    found = {entity: None}
+    waiting = [entity]
+    while waiting:
+        for relation in model_of(waiting.pop()).relations.values():
+            if relation.target not in found:
+                found[relation.target] = None
+                waiting.append(relation.target)
+    return list(found)
+
+
+def _one_output(entity: type) -> type[BaseModel]:
+    model = _model(entity)
+    fields: dict[str, Any] = {spec.name: (_hint(spec), ...) for spec in model.fields}
+    for relation in model.relations.values():
+        alias = _alias(relation.target)
+        if isinstance(relation, Many):
+            fields[relation.name] = (f"list[{alias}]", Field(default_factory=list))
+        else:
+            fields[relation.name] = (f"{alias} | None", None)
+    return _made(entity, fields, extra="ignore", suffix="Output")
+
+
+def _alias(entity: type) -> str:
+    return f"{entity.__name__}_{id(entity)}"
+
+
+def _output(value: Any) -> BaseModel:
+    """Return *value*, an entity, as its output model: with what is there of it, and no more."""
+    entity = type(value)
+    model, held = _model(entity), vars(value)
+    values = {spec.name: held[spec.name] for spec in model.fields if spec.name in held}
+    for name in model.relations:
+        found = held.get(name)
+        if isinstance(found, list):
+            values[name] = [_output(each) for each in found]
+        elif name in held:
+            values[name] = None if found is None else _output(found)
+    output = _output_model(entity)
+    made = output.__new__(output)
+    for attribute, state in (
+        ("__dict__", values),
+        ("__pydantic_fields_set__", set(values)),
+        ("__pydantic_extra__", None),
+        ("__pydantic_private__", None),
+    ):
+        object.__setattr__(made, attribute, state)
+    return made
+
+
+def _model(entity: type[object]) -> Model[object]:
+    return model_of(entity)
+
+
+def _hint(spec: FieldSpec) -> Any:
+    hint: Any = spec.type.python
+    if hint is str and spec.type.bounds.max_length is not None:
+        hint = Annotated[hint, MaxLen(spec.type.bounds.max_length)]
+    return hint | None if spec.type.nullable else hint
 
 
 def _default(spec: FieldSpec) -> Any:
     declaration = spec.declaration
-    if not spec.in_constructor:
-        return None
     if declaration.default_factory is not None:
         return Field(default_factory=declaration.default_factory)
     return ... if declaration.default is MISSING else declaration.default

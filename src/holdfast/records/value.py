@@ -326,6 +326,10 @@ def _structured_type(
     declared: object,
 ) -> tuple[Kind, Callable[[object], object], Callable[[object], object]]:
     """Return the type of a dataclass, pydantic model or typed container that is kept as JSON."""
+    if hasattr(declared, "__vocabulary__"):
+        raise ConfigurationError(
+            f"{declared!r} is an entity: a field holds its key, by ref(), and load= fetches it"
+        )
     structured = isinstance(declared, type) and (
         dataclasses.is_dataclass(declared) or _is_pydantic_model(declared)
     )

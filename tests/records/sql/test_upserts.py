@@ -60,3 +60,22 @@ async def test_rows_of_nothing_but_nulls_are_added(seats):
     blanks = seats.store.repository(Blank)
     await blanks.add_many([Blank(), Blank()])
     assert [each.text for each in await blanks.find()] == [None, None]
+
+
+async def test_many_without_keys_are_additions(seats):
+    made = await seats.upsert_many([Seat(code="b"), Seat(code="a"), Seat(code="c")])
+    assert [each.created for each in made] == [True] * 3
+    assert [each.entity.code for each in made] == ["b", "a", "c"]
+    assert len({each.entity.id for each in made}) == 3
+
+
+async def test_rows_of_one_batch_take_turns_in_a_unique_field(seats):
+    await seats.add_many([Seat(code="a", place="front"), Seat(code="b", place="rear")])
+    turns = [
+        Seat(code="a", place="side"),
+        Seat(code="a", place="rear"),
+        Seat(code="b", place="front"),
+    ]
+    with pytest.raises(DuplicateError) as caught:  # b lets go of the rear after a has asked for it
+        await seats.upsert_many(turns, on=[Seat.code])
+    assert (caught.value.fields, caught.value.index) == (("place",), 1)

@@ -413,3 +413,23 @@ async def two_results_of_one_row_share_nothing(lab: Lab) -> None:
     assert second is not None
     first.items.append(2)
     assert second.items == [[1]]
+
+
+@case("VALUE-1", "COPY-1")
+async def a_whole_float_is_a_float_in_every_answer(lab: Lab) -> None:
+    tallies = lab.repository(Tally)
+    given = await tallies.add(Tally(id="a", ratio=0.0))
+    answers = [
+        given,
+        (await tallies.upsert(Tally(id="a", ratio=2.0))).entity,
+        (await tallies.upsert_many([Tally(id="a", ratio=0.0)]))[0].entity,
+        await tallies.patch("a", Tally.ratio.to(3.0)),
+        await tallies.patch("a", Tally.ratio.increment(1.0)),
+    ]
+    last = answers[-1]
+    last.ratio = 7.0
+    answers += [await tallies.update(last), *await tallies.find()]
+    assert [type(each.ratio) for each in answers] == [float] * len(answers)
+    ((least, total),) = await tallies.aggregate(Tally.ratio.min(), Tally.ratio.sum())
+    assert (type(least), type(total)) == (float, float)
+    assert type((await tallies.select(Tally.ratio))[0][0]) is float

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import StoredValueError
 from holdfast.records.drivers.sql.statement import compiled, parameter
 from holdfast.records.hydration import hydrator
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.records.drivers.sql.dialect import Codec, Dialect
     from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
 
 E = TypeVar("E")
@@ -39,15 +41,15 @@ class ModelStatements(Generic[E]):
         self.insert = self._compile(sa.insert(table).values(self._assignments()))
         self.replace = self._compile(self._build_replace())
 
-    def hydrate_written(self, rows: Iterable[Sequence[object]]) -> list[E]:
-        """Return the entities of *rows*, which a write that stays has answered.
+    @cached_property
+    def hydrate_returned(self) -> Callable[[Iterable[Sequence[object]]], list[E]]:
+        """Make entities of what RETURNING gives on SQLite: of a whole float an int."""
 
-        Raises StoredValueError, which says so.
-        """
-        try:
-            return self.hydrate(rows)
-        except StoredValueError as error:
-            raise error.after_write() from error
+        def decoder(spec: FieldSpec) -> Codec:
+            decode = self._dialect.decoder(spec)
+            return float_of if decode is None and spec.type.kind is Kind.FLOAT else decode
+
+        return hydrator(self._model, decoder, checked=True)
 
     def upsert(self, on: tuple[str, ...]) -> Statement:
         """Return the insertion that overwrites the row with the same *on* fields."""
@@ -94,6 +96,11 @@ class ModelStatements(Generic[E]):
         if model.version is not None:
             built = built.where(table.c[model.version.name] == parameter(len(model.fields)))
         return built.returning(*table.c) if self._dialect.returns_changed else built
+
+
+def float_of(value: object) -> float:
+    """Return the float that *value*, a number, is."""
+    return float(cast("float", value))
 
 
 def row_encoder(model: Model[E], encoders: Sequence[Codec]) -> Callable[[Row], tuple[object, ...]]:

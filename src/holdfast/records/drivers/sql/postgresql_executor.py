@@ -17,7 +17,7 @@ from holdfast.records.drivers.sql.tables import named
 from holdfast.records.write_order import points_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     import sqlalchemy as sa
 
@@ -213,7 +213,9 @@ class PostgreSQLExecutor(ServerExecutor):
         async def one_by_one() -> list[tuple[E, bool]]:
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
-        if len(numbered) > 1 or points_ahead(model, rows):
+        # What one row lets go of another may take; in rounds they would come in other turns.
+        in_turn = len(rounds) > 1 and any(unique != on for unique in model.uniques)
+        if in_turn or len(numbered) > 1 or points_ahead(model, rows):
             return await self.written(one_by_one, several=True)
         return await self.together(model, at_once, one_by_one, several=len(rounds) > 1)
 
@@ -237,25 +239,18 @@ class PostgreSQLExecutor(ServerExecutor):
         found = [tuple(row) for row in await self.fetch_raw(statement.sql, columns)]
         places = [model.by_name[name].position for name in on]
         by_fields = {tuple(row[place] for place in places): row for row in found}
-        # A null is the same as no other: what it tells apart is the key, numbered in turn.
-        added = (
-            iter(
-                sorted(
-                    (row for row in found if any(row[place] is None for place in places)),
-                    key=lambda row: cast("int", row[at]),
-                )
-            )
-            if numbered
-            else None
-        )
+        added: Iterator[tuple[object, ...]] = iter(())
+        if numbered:  # a null is the same as no other: what tells it apart is the number, in turn
+            new = [row for row in found if at in places or _has_null(row, places)]
+            added = iter(sorted(new, key=lambda row: cast("int", row[at])))
         by_key = {row[at]: row for row in found}
         encode = prepared.encode_key
         ordered: list[tuple[object, ...]] = []
         encoders = [prepared.encoders[place] for place in places]
         for row in rows:
-            if all(row[place] is not None for place in places):
+            if not _has_null(row, places):
                 ordered.append(by_fields[_encoded(row, encoders, places)])
-            elif added is not None:
+            elif numbered:
                 ordered.append(next(added))
             else:
                 ordered.append(by_key[row[at] if encode is None else encode(row[at])])
@@ -335,6 +330,10 @@ def _constraints(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ..
         return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
     found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
     return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
+
+
+def _has_null(row: Row, places: Sequence[int]) -> bool:
+    return any(row[place] is None for place in places)
 
 
 def _rounds(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> list[list[int]]:

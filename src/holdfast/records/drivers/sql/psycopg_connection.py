@@ -205,6 +205,26 @@ def refusal_code(address: ServerAddress, context: ssl.SSLContext | None, patienc
         return ""
 
 
+class _DayLoader(DateLoader):
+    """Days; those beyond Python's as text."""
+
+    def load(self, data: Any) -> date | str:  # type: ignore[override]  # what no date holds
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return str(data, "ascii")
+
+
+class _TimeLoader(TimeLoader):
+    """Times of a day; 24:00 as text."""
+
+    def load(self, data: Any) -> time | str:  # type: ignore[override]  # what no time holds
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return str(data, "ascii")
+
+
 def _link(address: ServerAddress, context: ssl.SSLContext | None, patience: float) -> socket.socket:
     link = _reach(address, patience)
     try:
@@ -232,26 +252,6 @@ def _encrypted(link: socket.socket, context: ssl.SSLContext, host: str) -> socke
     if link.recv(1) != b"S":
         raise ConnectionError("the server offers no TLS")
     return context.wrap_socket(link, server_hostname=host)
-
-
-class _DayLoader(DateLoader):
-    """Days; those beyond Python's as text."""
-
-    def load(self, data: Any) -> date | str:  # type: ignore[override]  # what no date holds
-        try:
-            return super().load(data)
-        except psycopg.DataError:
-            return str(data, "ascii")
-
-
-class _TimeLoader(TimeLoader):
-    """Times of a day; 24:00 as text."""
-
-    def load(self, data: Any) -> time | str:  # type: ignore[override]  # what no time holds
-        try:
-            return super().load(data)
-        except psycopg.DataError:
-            return str(data, "ascii")
 
 
 class _MomentLoader(Loader):

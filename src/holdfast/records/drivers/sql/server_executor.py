@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from holdfast.errors import ConflictError, SerializationError, UnavailableError
+from holdfast.errors import (
+    ConflictError,
+    SerializationError,
+    StoredValueError,
+    UnavailableError,
+)
 from holdfast.records.drivers.sql.conflict_lookup import overflow
 from holdfast.records.drivers.sql.failure import FailureKind, serialization_error
 from holdfast.records.drivers.sql.server_reader import ServerReader
@@ -236,8 +241,10 @@ class ServerExecutor(ServerReader):
 
     def hydrated(self, model: Model[E], found: Sequence[Sequence[object]]) -> list[E]:
         """Return the entities that a write's answer holds; outside a transaction it stays."""
-        prepared = self.of_model(model)
-        return prepared.hydrate(found) if self.in_transaction else prepared.hydrate_written(found)
+        try:
+            return self.of_model(model).hydrate(found)
+        except StoredValueError as error:
+            raise (error if self.in_transaction else error.after_write()) from error
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """Store one row and return it with its key; a failure is the driver's."""

@@ -174,10 +174,10 @@ class SQLiteExecutor:
 
     def _hydrated(self, model: Model[E], found: Sequence[Sequence[object]]) -> list[E]:
         """Return the entities that a statement's answer holds; outside a transaction it stays."""
-        prepared = self._of_model(model)
-        if self.connection.in_transaction:
-            return prepared.hydrate(found)
-        return prepared.hydrate_written(found)
+        try:
+            return self._of_model(model).hydrate_returned(found)
+        except StoredValueError as error:
+            raise (error if self.connection.in_transaction else error.after_write()) from error
 
     def update(self, update: Update[E]) -> int:
         """See `Writer`."""

@@ -87,11 +87,15 @@ def _apply(call: ast.Call, found: ColumnHistory, batches: dict[str, str]) -> Non
             columns.update(part for each in rest[:1] for part in _column(each))
         case "alter_column":
             column = _text(rest, 0)
-            new = next((word.value for word in call.keywords if word.arg == "type_"), None)
-            if column is not None and new is not None:
+            words = {word.arg: word.value for word in call.keywords}
+            renamed = _text([words["new_column_name"]], 0) if "new_column_name" in words else None
+            if column is not None and renamed is not None and column in columns:
+                columns[renamed] = columns.pop(column)
+                column = renamed
+            if column is not None and "type_" in words:
                 old = columns.get(column)
                 columns[column] = WrittenColumn(
-                    ast.unparse(new), None if old is None else old.default
+                    ast.unparse(words["type_"]), None if old is None else old.default
                 )
         case "drop_table":
             del found[table]

@@ -26,6 +26,7 @@ from holdfast.records.drivers.sql.migrations.database import (
 )
 from holdfast.records.drivers.sql.migrations.renderer import ScriptRenderer
 from holdfast.records.drivers.sql.migrations.script_folder import ScriptFolder
+from holdfast.records.drivers.sql.migrations.structure import adopt
 from holdfast.records.drivers.sql.migrations.target import Target
 from holdfast.records.drivers.sql.schema_inspection import (
     VERSION_TABLE,
@@ -207,6 +208,7 @@ class Migrator:
                     version_table=VERSION_TABLE,
                     transactional_ddl=self._database.undoes_structure,
                 )
+                adopt(environment.get_context())
                 try:
                     with environment.begin_transaction():
                         environment.run_migrations()
@@ -235,6 +237,7 @@ class Migrator:
                     on_version_apply=course.passed,
                 )
                 context = environment.get_context()
+                adopt(context)
                 with course.told(), environment.begin_transaction():
                     heads = tuple(context.get_current_heads())
                     self._check_known(script, heads)

@@ -301,6 +301,7 @@ def _renaming(table: str, gone: list[str], come: list[str]) -> list[str]:
         f"# {_name(table)} loses {lost} and gets {new}. Was one of them renamed?",
         "# Nobody can tell from here. If so, the values are lost unless that pair makes room for",
         "#     batch_op.alter_column('old', new_column_name='new')",
+        "# and the refusal of rows for the new one, if there is one, goes.",
     ]
 
 

@@ -1,0 +1,133 @@
+"""Alembic's operations where a database needs more than the files say.
+
+MariaDB changes a column by saying all of it again, so Alembic wants its type, whether it takes
+nulls and its default in every `alter_column`, and what is left out is lost. Here it is looked up.
+
+On SQLite a table is copied to change it, and a constraint that names a column by the name it gets
+in the same step is left out of the copy without a word. So a column is renamed before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.ddl.mysql import MariaDBImpl
+from alembic.ddl.sqlite import SQLiteImpl
+
+from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+
+_FOUND = sa.text(
+    "SELECT column_type, collation_name, is_nullable, column_default, extra, column_comment "
+    "FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
+)
+_OF_A_COLUMN = ("nullable", "type_", "autoincrement")
+
+
+def adopt(context: MigrationContext) -> None:
+    """Let *context* do its operations by what is here, where its database has something here."""
+    there: Any = context.impl
+    kind = {"mariadb": MariaDBStructure, "sqlite": SQLiteStructure}.get(context.dialect.name)
+    if kind is None:
+        return
+    context.impl = kind(
+        there.dialect,
+        there.connection,
+        there.as_sql,
+        there.transactional_ddl,
+        there.output_buffer,
+        there.context_opts,
+    )
+
+
+class MariaDBStructure(MariaDBImpl):
+    """Alembic's way to MariaDB; for the contexts that `adopt` it, and none else."""
+
+    def alter_column(self, table_name: str, column_name: str, **words: Any) -> None:
+        """Rename a column, or change it and keep of it what is not named."""
+        name = words.pop("name", None)
+        if name is not None and name != column_name:
+            quote = self.dialect.identifier_preparer.quote
+            self._exec(
+                sa.text(
+                    f"ALTER TABLE {quote(table_name)} RENAME COLUMN {quote(column_name)} "
+                    f"TO {quote(name)}"
+                )
+            )
+            column_name = name
+        changes = any(words.get(each) is not None for each in _OF_A_COLUMN)
+        if changes or words.get("comment", False) is not False:
+            words = {**words, **self._kept(table_name, column_name, words)}
+        elif words.get("server_default", False) is False:
+            return
+        super().alter_column(table_name, column_name, **words)
+
+    def _kept(self, table: str, column: str, words: dict[str, Any]) -> dict[str, object]:
+        """Return the words for what *words* leaves as it is and does not say."""
+        if self.as_sql or self.connection is None:
+            if words.get("existing_type") is None and words.get("type_") is None:
+                raise ConfigurationError(
+                    f"{table}.{column}: MariaDB's SQL text says the whole column again, and no "
+                    "database is looked at: say existing_type= and existing_nullable= in the "
+                    "migration's file"
+                )
+            return {}
+        row = self.connection.execute(_FOUND, {"table": table, "column": column}).first()
+        if row is None:
+            return {}
+        kind, collation, nullable, default, extra, comment = row
+        kept: dict[str, object] = {
+            "existing_type": _Verbatim(kind, collation),
+            "existing_nullable": nullable == "YES",
+            "existing_autoincrement": True if "auto_increment" in extra else None,
+            "existing_comment": comment or None,
+        }
+        if default is not None and default != "NULL":
+            kept["existing_server_default"] = sa.text(default)
+        return {name: value for name, value in kept.items() if words.get(name) in (None, False)}
+
+
+class SQLiteStructure(SQLiteImpl):
+    """Alembic's way to SQLite; for the contexts that `adopt` it, and none else."""
+
+    def requires_recreate_in_batch(self, batch_op: Any) -> bool:
+        """Rename the columns that are to be renamed; tell whether the rest needs a copy."""
+        quote = self.dialect.identifier_preparer.quote
+        renamed = {
+            given[1]: words["name"]
+            for verb, given, words in batch_op.batch
+            if verb == "alter_column" and words.get("name") not in (None, given[1])
+        }
+        left: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        for verb, given, words in batch_op.batch:
+            if verb != "alter_column":
+                left.append((verb, given, words))
+                continue
+            table, column, *rest = given
+            if words.get("name") is not None and column in renamed:
+                old, new = quote(column), quote(renamed[column])
+                self._exec(sa.text(f"ALTER TABLE {quote(table)} RENAME COLUMN {old} TO {new}"))
+            said = {word: value for word, value in words.items() if word != "name"}
+            if any(said.get(word) is not None for word in _OF_A_COLUMN) or any(
+                said.get(word, False) is not False for word in ("server_default", "comment")
+            ):
+                left.append((verb, (table, renamed.get(column, column), *rest), said))
+        batch_op.batch[:] = left
+        return super().requires_recreate_in_batch(batch_op)
+
+
+class _Verbatim(sa.types.UserDefinedType[object]):
+    """A type as MariaDB itself says it."""
+
+    cache_ok = True
+
+    def __init__(self, kind: str, collation: str | None) -> None:
+        self.kind = kind
+        self.collation = collation
+
+    def get_col_spec(self, **_kw: object) -> str:
+        return self.kind if self.collation is None else f"{self.kind} COLLATE {self.collation}"

@@ -1,0 +1,363 @@
+"""A hunt for answers that differ: random entities, values, queries and writes on every backend.
+
+Each round makes an entity up, stores the same rows on each backend that answers, and asks and
+changes all of them alike. What memory says, by `evaluate`, the others must say, errors included.
+The seed of a round is printed where they differ: `--seed N` does that round again, and it alone.
+
+    python tests/hunt/queries.py --minutes 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import enum
+import random
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from tools.services.endpoints import endpoints  # noqa: E402
+
+from holdfast import Entity, Field, field, generated_key, key, ref, version  # noqa: E402
+from holdfast.errors import HoldfastError  # noqa: E402
+from holdfast.records.query import everything  # noqa: E402
+from holdfast.sync import open_store  # noqa: E402
+from servers import database_on  # noqa: E402
+
+ROWS = 30
+STEPS = 40
+WORDS = (
+    "", "a", "A", "b", "ab", "aB", "%", "_", "\\", "'", '"', "a%", "%s", "%(p0)s", "-", "-a", "é",
+    "e\u0301", "ß", "İ", "\u0131", "Ä", "ä", "\uffff", "\U0001f3a5", "a ", " a", "\t", "\n", "?",
+    ":p0",
+    "$1", "__[POSTCOMPILE_p0]", "0", "1", "null", "x" * 40,
+)  # fmt: skip
+INTS = (0, 1, -1, 2, 3, 10, 2**31, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63))
+FLOATS = (0.0, 1.0, -1.0, 0.5, 0.1, 1e-7, 5e-324, 1e300, -1e300, 1.7e308, 2.0**53)
+MOMENTS = tuple(
+    datetime(*parts, tzinfo=UTC)
+    for parts in ((1, 1, 1), (1969, 12, 31, 23, 59, 59, 999999), (2026, 1, 1), (9999, 12, 31))
+)
+
+
+class Level(enum.IntEnum):
+    """An enum of ints."""
+
+    LOW = 1
+    HIGH = 2
+
+
+class Hue(enum.Enum):
+    """An enum of texts."""
+
+    RED = "red"
+    BLUE = "Blue"
+
+
+KINDS = {
+    "text": (str, {"max_length": 60}, WORDS),
+    "int": (int, {}, INTS),
+    "float": (float, {}, FLOATS),
+    "bool": (bool, {}, (True, False)),
+    "bytes": (bytes, {"max_length": 50}, (b"", b"\0", b"a", b"A", b"\xff", b"a\0")),
+    "decimal": (
+        Decimal,
+        {"digits": (8, 2)},
+        tuple(map(Decimal, ("0", "1.5", "-1.5", "999999.99"))),
+    ),
+    "moment": (datetime, {}, MOMENTS),
+    "day": (date, {}, (date(1, 1, 1), date(2024, 2, 29), date(9999, 12, 31))),
+    "hour": (clock_time, {}, (clock_time(0), clock_time(12, 30, 1, 5), clock_time(23, 59, 59))),
+    "span": (timedelta, {}, (timedelta(0), timedelta(microseconds=-1), timedelta(days=400))),
+    "uuid": (UUID, {}, (UUID(int=0), UUID(int=1), UUID(int=2**128 - 1))),
+    "level": (Level, {}, tuple(Level)),
+    "hue": (Hue, {}, tuple(Hue)),
+    "json": (dict[str, object], {}, ()),
+}
+NUMBERS = ("int", "float", "decimal", "span")
+KEYS = {"text": WORDS[1:], "int": INTS, "uuid": KINDS["uuid"][2]}
+
+
+class Round:
+    """What one seed makes up: an entity, and what is done with it."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        choice = self.random.choice
+        self.key_kind = choice(["generated", *KEYS])
+        names = self.random.sample(sorted(KINDS), self.random.randrange(2, 7))
+        self.kinds = {f"{name}_{n}": name for n, name in enumerate(names)}
+        self.nullable = {name for name in self.kinds if self.random.random() < 0.5}
+        plain = [name for name, kind in self.kinds.items() if kind not in ("json", "bool")]
+        self.unique = set(self.random.sample(plain, min(len(plain), self.random.randrange(2))))
+        if self.key_kind == "generated":
+            self.unique = set()  # a refused row may use a number up, or not
+        self.refers = self.key_kind != "generated" and self.random.random() < 0.4
+        self.entity = self._entity()
+
+    def _entity(self) -> type[Entity]:
+        keys = {"generated": int, "text": str, "int": int, "uuid": UUID}
+        of_key = keys[self.key_kind]
+        body: dict[str, object] = {"id": generated_key() if self.key_kind == "generated" else key()}
+        hints: dict[str, object] = {"id": Field[of_key]}
+        for name, kind in self.kinds.items():
+            hint, words, _ = KINDS[kind]
+            optional = {"default": None} if name in self.nullable else {}
+            body[name] = field(unique=name in self.unique, **words, **optional)
+            hints[name] = Field[hint | None if name in self.nullable else hint]
+        if self.refers:
+            body["up"] = ref("Made", default=None)
+            hints["up"] = Field[of_key | None]
+        if self.random.random() < 0.5:
+            body["version"], hints["version"] = version(), Field[int]
+        indexed = [name for name, kind in self.kinds.items() if kind != "json"]
+        indexes = [tuple(self.random.sample(indexed, min(2, len(indexed))))] if indexed else []
+        body["__annotations__"] = hints
+        return type(Entity)("Made", (Entity,), body, table="hunted rows", indexes=indexes)
+
+    # --- values -----------------------------------------------------------------------------
+
+    def value(self, kind: str) -> object:
+        if kind == "json":
+            return {self.random.choice(WORDS): self.json() for _ in range(self.random.randrange(4))}
+        return self.random.choice(KINDS[kind][2])
+
+    def json(self, depth: int = 0) -> object:
+        pick = self.random.random()
+        if depth > 1 or pick < 0.6:
+            return self.random.choice((*WORDS, *INTS, *FLOATS, None, True, False))
+        many = range(self.random.randrange(3))
+        if pick < 0.8:
+            return [self.json(depth + 1) for _ in many]
+        return {self.random.choice(WORDS): self.json(depth + 1) for _ in many}
+
+    def maybe(self, name: str) -> object:
+        if name in self.nullable and self.random.random() < 0.3:
+            return None
+        return self.value(self.kinds[name])
+
+    def key(self) -> object:
+        return self.random.choice(KEYS.get(self.key_kind, range(1, 12)))
+
+    def row(self) -> Entity:
+        words = {name: self.maybe(name) for name in self.kinds}
+        if self.key_kind != "generated":
+            words["id"] = self.key()
+        if self.refers and self.random.random() < 0.5:
+            words["up"] = self.key()
+        return self.entity(**words)
+
+    # --- questions --------------------------------------------------------------------------
+
+    def predicate(self, depth: int = 0):
+        pick = self.random.random()
+        if depth < 2 and pick < 0.25:
+            return self.predicate(depth + 1) & self.predicate(depth + 1)
+        if depth < 2 and pick < 0.5:
+            return self.predicate(depth + 1) | self.predicate(depth + 1)
+        if pick < 0.65:
+            return ~self.predicate(depth + 1)
+        name = self.random.choice(list(self.kinds))
+        kind = self.kinds[name]
+        place = getattr(self.entity, name)
+        values = [self.value(kind) for _ in range(self.random.randrange(6))]
+        if kind == "json" and self.random.random() < 0.8:
+            for _ in range(self.random.randrange(1, 3)):
+                place = place[self.random.choice((*WORDS, 0, 1))]
+            values = [self.json() for _ in values]
+        return self._leaf(place, kind, values)
+
+    def _leaf(self, place, kind, values):
+        pick = self.random.randrange(5)
+        value = self.random.choice([*values, self.value(kind)])
+        if pick == 0:
+            return place.is_null()
+        if pick == 1:
+            return place.in_(values)
+        if pick == 2 and kind in ("text", "json") and hasattr(place, "contains"):
+            verbs = ("contains", "startswith", "endswith", "iequals", "icontains")
+            if kind == "text" or not isinstance(place, Field):
+                return getattr(place, self.random.choice(verbs))(self.random.choice(WORDS))
+        ordered = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        if pick == 3 and (kind != "json" or (ordered and not isinstance(place, Field))):
+            how = self.random.choice(("__lt__", "__le__", "__gt__", "__ge__"))
+            return getattr(place, how)(value)
+        return place == value
+
+    def order(self) -> list[object]:
+        names = [name for name, kind in self.kinds.items() if kind != "json"]
+        picked = self.random.sample(names, self.random.randrange(min(3, len(names)) + 1))
+        found = []
+        for name in picked:
+            column = getattr(self.entity, name)
+            order = column.asc() if self.random.random() < 0.5 else column.desc()
+            found.append(order.nulls_first() if self.random.random() < 0.3 else order)
+        return found
+
+    def changes(self) -> list[object]:
+        names = self.random.sample(list(self.kinds), self.random.randrange(1, 3))
+        found = []
+        for name in names:
+            column, kind = getattr(self.entity, name), self.kinds[name]
+            if kind in NUMBERS and self.random.random() < 0.5:
+                found.append(column.increment(self.random.choice(KINDS[kind][2][:4])))
+            else:
+                found.append(column.to(self.maybe(name)))
+        return found
+
+    def step(self):
+        """Return something to do with a repository, the same with each."""
+        match self.random.randrange(11):
+            case 0:
+                rows = [self.row() for _ in range(self.random.randrange(1, 6))]
+                atomic = self.random.random() < 0.7
+                return lambda rep: [
+                    told(each) for each in rep.add_many(rows, atomic=atomic).results
+                ]
+            case 1:
+                rows = [self.row() for _ in range(self.random.randrange(1, 6))]
+                on = [getattr(self.entity, name) for name in self.unique]
+                on = on if self.random.random() < 0.5 else []
+                return lambda rep: [
+                    (told(each.entity), each.created) for each in rep.upsert_many(rows, on=on)
+                ]
+            case 2:
+                where, changes = self.predicate(), self.changes()
+                return lambda rep: rep.update_where(where, changes=changes)
+            case 3:
+                where = self.predicate() & self.predicate()
+                return lambda rep: rep.delete_where(where)
+            case 4:
+                keys = [self.key() for _ in range(self.random.randrange(1, 4))]
+                return lambda rep: rep.delete_many(keys)
+            case 5:
+                wanted, changes = self.key(), self.changes()
+                when = self.predicate() if self.random.random() < 0.5 else None
+                return lambda rep: told(rep.patch(wanted, *changes, when=when))
+            case 6:
+                where, order, size = self.predicate(), self.order(), self.random.randrange(1, 6)
+                return lambda rep: pages(rep, where, order, size)
+            case 7:
+                where, groups = self.predicate(), self.random.sample(list(self.kinds), 1)
+                by = [getattr(self.entity, each) for each in groups if self.kinds[each] != "json"]
+                figures = [getattr(self.entity, each).count() for each in self.kinds]
+                for name, kind in self.kinds.items():
+                    if kind in ("int", "decimal", "span"):
+                        figures += [
+                            getattr(self.entity, name).sum(),
+                            getattr(self.entity, name).avg(),
+                        ]
+                    if kind not in ("json", "bool"):
+                        figures += [
+                            getattr(self.entity, name).min(),
+                            getattr(self.entity, name).max(),
+                        ]
+                return lambda rep: rep.aggregate(*figures, where=where, by=by)
+            case _:
+                where, order = self.predicate(), self.order()
+                limit = self.random.choice((None, 0, 3))
+                offset = self.random.choice((0, 0, 2))
+                return lambda rep: [
+                    told(each)
+                    for each in rep.find(where, order_by=order, limit=limit, offset=offset)
+                ]
+
+
+def told(outcome: object) -> object:
+    """Return what can be compared of an entity or of an error."""
+    if isinstance(outcome, HoldfastError):
+        return type(outcome).__name__, getattr(outcome, "index", None)
+    values = sorted(vars(outcome).items())
+    return [(name, type(value).__name__, repr(value)) for name, value in values]
+
+
+def pages(repository, where, order, size):
+    """Return the rows of all pages, and of the first one again by the way back."""
+    found, cursor = [], None
+    while True:
+        page = repository.page(where, order_by=order, size=size, cursor=cursor, total=True)
+        found.append(([told(each) for each in page.items], page.total))
+        if page.next is None:
+            return found
+        cursor = page.next
+
+
+def outcome(step, repository):
+    """Return what *step* gives with *repository*, or the error that it raises."""
+    try:
+        return step(repository)
+    except HoldfastError as error:
+        return told(error)
+    except Exception as error:  # noqa: BLE001 - a raw error is what is hunted for
+        return "raw", repr(error)
+
+
+def hunt(seed: int, urls: dict[str, str]) -> str:
+    """Do the round of *seed* on all of *urls*; return what differs, '' if nothing does."""
+    made = Round(seed)
+    first = [made.row() for _ in range(ROWS)]
+    with ExitStack() as opened:
+        repositories = {}
+        for name, url in urls.items():
+            store = opened.enter_context(open_store(url, [made.entity]))
+            store.drop_schema()
+            store.create_schema()
+            opened.callback(store.drop_schema)
+            repositories[name] = store.repository(made.entity)
+        steps = [lambda rep: [told(each) for each in rep.add_many(first, atomic=False).results]]
+        steps += [made.step() for _ in range(STEPS)]
+        for number, step in enumerate(steps):
+            found = {name: outcome(step, rep) for name, rep in repositories.items()}
+            left = {name: outcome(lambda rep: list(map(told, rep.find())), rep)
+                    for name, rep in repositories.items()}  # fmt: skip
+            for name in urls:
+                for what, answers in (("answers", found), ("then holds", left)):
+                    if answers[name] != answers["memory"]:
+                        return (
+                            f"step {number} on {name}, {what}:\n  {answers[name]!r:.2000}\n"
+                            f"and memory:\n  {answers['memory']!r:.2000}\nof {made.kinds}, "
+                            f"nullable {made.nullable}, unique {made.unique}, key {made.key_kind}"
+                        )
+        for repository in repositories.values():
+            outcome(lambda rep: rep.delete_where(everything()), repository)
+    return ""
+
+
+def main() -> int:
+    """Hunt for as long as it was asked for; 1 when something was found."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--minutes", type=float, default=10.0)
+    asked.add_argument("--seed", type=int, help="one round alone")
+    words = asked.parse_args()
+    with ExitStack() as made:
+        urls = {"memory": "memory://"}
+        folder = made.enter_context(tempfile.TemporaryDirectory())
+        urls["sqlite"] = f"sqlite:///{folder}/hunt.db?synchronous=normal"
+        for name in ("postgresql", "mariadb"):
+            if name in endpoints():
+                urls[name] = made.enter_context(database_on(name))
+        sys.stdout.write(f"on {', '.join(urls)}\n")
+        start = random.SystemRandom().randrange(10**9) if words.seed is None else words.seed
+        end, rounds, found = time.monotonic() + words.minutes * 60, 0, 0
+        while rounds == 0 or (words.seed is None and time.monotonic() < end):
+            seed = start + rounds
+            differs = hunt(seed, urls)
+            rounds += 1
+            if differs:
+                found += 1
+                sys.stdout.write(f"--seed {seed}: {differs}\n\n")
+                sys.stdout.flush()
+        sys.stdout.write(f"{rounds} rounds from --seed {start}, {found} differ\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
