@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pythons crash coherence check format docs docs-serve lock bench services services-stop doctor
+.PHONY: help setup demo test pythons crash hunt coherence check format docs docs-serve lock bench services services-stop doctor
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,14 @@ pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", 
 
 crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q
+
+HUNTS := transactions queries s3_server redis_server films
+
+hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries films" some of them
+	@for each in $(or $(ONLY),$(HUNTS)); do \
+		echo "$$each: $(or $(MINUTES),10) minutes"; \
+		$(BIN)/python tests/hunt/$$each.py --minutes $(or $(MINUTES),10) || exit 1; \
+	done
 
 coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
