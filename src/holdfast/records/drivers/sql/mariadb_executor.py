@@ -211,7 +211,7 @@ class MariaDBExecutor(ServerExecutor):
             encoded = self.of_model(model).encode(row)
             return (await self._upsert_many(model, (encoded,), on))[0]
         except Exception as error:
-            if self.failure(error).kind in _OTHER_ROW:
+            if self.note_failure(error).kind in _OTHER_ROW:
                 found = await self._overwrite(model, row, on)
                 if found is not None:
                     return found, False
@@ -306,7 +306,7 @@ class MariaDBExecutor(ServerExecutor):
     ) -> Exception:
         """Return what kept *row* out; *stored* when it replaces one under its key."""
         encoded = self.of_model(model).encode(row)
-        kind, statements = self.failure(error).kind, self.statements
+        kind, statements = self.note_failure(error).kind, self.statements
         if kind in (FailureKind.DUPLICATE, *_OTHER_ROW):
             for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
                 if await self._any(question):
@@ -323,7 +323,7 @@ class MariaDBExecutor(ServerExecutor):
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
         """See `ServerExecutor`."""
-        kind, statements = self.failure(error).kind, self.statements
+        kind, statements = self.note_failure(error).kind, self.statements
         if kind is FailureKind.DUPLICATE:
             unique = touched(update)
             if len(unique) != 1:
@@ -341,7 +341,7 @@ class MariaDBExecutor(ServerExecutor):
         self, model: Model[E], where: Predicate, error: Exception
     ) -> Exception:
         """See `ServerExecutor`."""
-        if self.failure(error).kind is not FailureKind.FOREIGN_KEY:
+        if self.note_failure(error).kind is not FailureKind.FOREIGN_KEY:
             return self.error_of(error, model)
         for child, reference, question in pointers(self.statements, model, where):
             if await self._any(question):

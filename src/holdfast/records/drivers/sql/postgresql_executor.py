@@ -113,7 +113,7 @@ class PostgreSQLExecutor(ServerExecutor):
             try:
                 return await self.written(work, several=False)
             except Exception as error:
-                of_key = ((model.key.name,), self.failure(error).constraint)
+                of_key = ((model.key.name,), self.note_failure(error).constraint)
                 if of_key not in _constraints(model, FailureKind.DUPLICATE):
                     raise
         return await self.written(work, several=False)
@@ -311,7 +311,7 @@ class PostgreSQLExecutor(ServerExecutor):
         return self._refused(error, model, None)
 
     def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
-        failure = self.failure(error)
+        failure = self.note_failure(error)
         kind = failure.kind
         if kind not in self.conflicts:
             return self.error_of(error, model)

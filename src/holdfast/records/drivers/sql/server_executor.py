@@ -141,7 +141,7 @@ class ServerExecutor(ServerReader):
         try:
             result = await work()
         except Exception as error:
-            self.failure(error)  # which finds out whether it was lost
+            self.note_failure(error)
             if not self.lost:
                 await self.rollback()
             self.in_transaction = False
@@ -165,7 +165,7 @@ class ServerExecutor(ServerReader):
 
     def _can_go_on(self, error: Exception) -> bool:
         """Tell whether the transaction is still there after *error*."""
-        kind = self.failure(error).kind
+        kind = self.note_failure(error).kind
         gone = kind is FailureKind.SERIALIZATION or isinstance(error, SerializationError)
         return not gone and not self.lost
 
@@ -215,7 +215,7 @@ class ServerExecutor(ServerReader):
         try:
             return await self.written(work, several=several)
         except Exception as error:
-            if self.failure(error).kind not in self.conflicts:
+            if self.note_failure(error).kind not in self.conflicts:
                 raise self.error_of(error, model) from error
         return await self.written(one_by_one, several=True)
 
@@ -307,7 +307,7 @@ class ServerExecutor(ServerReader):
 
     async def refused_update(self, update: Update[E], error: Exception) -> Exception:
         """Return what kept *update* from being made."""
-        if self.failure(error).kind is FailureKind.OVERFLOW:
+        if self.note_failure(error).kind is FailureKind.OVERFLOW:
             return overflow(update)
         return await self.refused_change(update, error)
 

@@ -164,7 +164,7 @@ class ServerReader:
 
     # --- what went wrong --------------------------------------------------------------------
 
-    def failure(self, error: Exception) -> Failure:
+    def note_failure(self, error: Exception) -> Failure:
         """Return what a driver's error was, and note when the connection is lost by it.
 
         The kind is UNKNOWN for a bug's error and for Holdfast's own.
@@ -179,7 +179,7 @@ class ServerReader:
         """Return Holdfast's error for a driver's; a bug's error as it is."""
         if isinstance(error, HoldfastError):
             return error
-        found = self.failure(error)
+        found = self.note_failure(error)
         if found.kind is FailureKind.SERIALIZATION:
             self.undone = self.in_transaction
         return error_of(found, self.backend, model) or error
