@@ -7,10 +7,14 @@ import re
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 O = TypeVar("O")  # noqa: E741 - options
 
@@ -47,8 +51,10 @@ def redacted(url: str) -> str:
     return f"{scheme}{at and '***@'}{place}{names and '?' + names}"
 
 
-def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
-    """Return the parts of *url*.
+def parse_url(
+    url: str, schemes: tuple[str, ...], aliases: Mapping[str, str] = MappingProxyType({})
+) -> BackendURL:
+    """Return the parts of *url*; a scheme that is one of *aliases* is told as what it stands for.
 
     Raises ConfigurationError for a scheme that is not one of *schemes*, and for an @ behind the
     host: there it may as well be the end of a password that holds a / # or ?.
@@ -71,7 +77,8 @@ def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
         raise ConfigurationError(
             f"{redacted(url)!r} is not a URL: its host can't be read"
         ) from None
-    if parts.scheme not in schemes:
+    named = aliases.get(parts.scheme, parts.scheme)
+    if named not in schemes:
         raise ConfigurationError(
             f"unknown scheme {parts.scheme}:// in {redacted(url)!r}; known are {known}"
         )
@@ -82,7 +89,7 @@ def parse_url(url: str, schemes: tuple[str, ...]) -> BackendURL:
                 f"the parameter {redacted(name)!r} is given twice in {redacted(url)!r}"
             )
         query[name] = value
-    return BackendURL(url, redacted(url), parts.scheme, parts.netloc, unquote(parts.path), query)
+    return BackendURL(url, redacted(url), named, parts.netloc, unquote(parts.path), query)
 
 
 def file_path(location: BackendURL) -> Path:

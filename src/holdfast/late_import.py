@@ -10,16 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def late_names(module: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
+def late_names(
+    module: str, homes: Mapping[str, tuple[str, ...]], *, modules: tuple[str, ...] = ()
+) -> Callable[[str], object]:
     """Return a `__getattr__` (PEP 562) for *module*, by which it has the names of *homes*.
 
-    *homes* tells the modules, and which names come from each. A name is looked up once; then it is
+    *homes* tells the modules, and which names come from each; *modules* are inside *module*, and
+    imported when they are first named. A name is looked up once; then it is
     the module's own, at the speed of any other. Type checkers are told by imports under
     TYPE_CHECKING beside it.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 
     def find(name: str) -> object:
+        if name in modules:
+            return import_module(f"{module}.{name}")
         home = home_of.get(name)
         if home is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.cli.output import notes, plain
-from holdfast.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,7 +28,7 @@ def upload_bar(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]
     if quiet or not console.is_terminal:
         yield lambda _done, _total: None
         return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     bar = Progress(
         TextColumn("{task.description}", markup=False),
@@ -54,7 +53,7 @@ async def job_bars(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
     if quiet or not console.is_terminal:
         yield
         return
-    from rich.progress import (  # noqa: PLC0415
+    from rich.progress import (
         BarColumn,
         Progress,
         TextColumn,
@@ -80,6 +79,8 @@ async def job_bars(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
 
 
 async def _look(platform: Platform, bar: Progress) -> None:
+    from holdfast.jobs import Job, JobStatus
+
     jobs = platform.store.repository(Job)
     shown: dict[object, TaskID] = {}
     while True:

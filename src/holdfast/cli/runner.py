@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import ConfigurationError
-from holdfast.platform import Platform, open_platform
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from holdfast.platform import Platform
     from holdfast.settings import Settings
 
 T = TypeVar("T")
@@ -24,7 +23,7 @@ def run(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
     Ctrl-C and SIGTERM cancel *work*, so that it can tidy up: KeyboardInterrupt for the one,
     asyncio.CancelledError for the other.
     """
-    return asyncio.run(_opened(settings_of(data), work))
+    return _run(settings_of(data), work)
 
 
 def look(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
@@ -35,17 +34,27 @@ def look(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
             f"there is no data folder {str(settings.data)!r}; "
             "`holdfast ingest FILE` makes one, --data names another"
         )
-    return asyncio.run(_opened(settings, work))
+    return _run(settings, work)
 
 
 def settings_of(data: Path | None) -> Settings:
     """Return what environment and files set, with *data* taking precedence."""
-    from holdfast.settings import read_settings  # noqa: PLC0415 - slow to import
+    from holdfast.settings import read_settings
 
     return read_settings(data=data)
 
 
+def _run(settings: Settings, work: Callable[[Platform], Awaitable[T]]) -> T:
+    import asyncio
+
+    return asyncio.run(_opened(settings, work))
+
+
 async def _opened(settings: Settings, work: Callable[[Platform], Awaitable[T]]) -> T:
+    import asyncio
+
+    from holdfast.platform import open_platform
+
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.cli.output import clock, fields_of, note, print_table
-from holdfast.jobs import Job
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -43,6 +42,8 @@ def print_clips(found: list[Clip], names: dict[UUID, str]) -> None:
 
 async def detection_states(platform: Platform, found: list[Video]) -> dict[UUID, str]:
     """Return how far the detection in each video is, in a word."""
+    from holdfast.jobs import Job
+
     keys = [video.job_id for video in found if video.job_id is not None]
     jobs = {
         job.id: job

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.backend_url import BackendURL, file_path, options_for, parse_url
+from holdfast.backend_url import BackendURL, file_path, options_for
 from holdfast.clock import sleep_thread, utc_now
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.store import Store, opening
+from holdfast.records.store_url import parse_store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +36,8 @@ def open_store(
     """Return what opens a store of *entities*, to be entered by `async with`.
 
     *url* is `memory://`, `sqlite:///relative.db` or `sqlite:////absolute.db`, `postgresql://` or
-    `mariadb://user:password@host:port/database`. *options* tune the backend, one of the classes of
+    `mariadb://user:password@host:port/database`; the names that other libraries give these, such
+    as `postgresql+asyncpg://`, are understood. *options* tune the backend, one of the classes of
     `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`, wins.
     *clock* gives the time of writing, aware.
 
@@ -68,7 +70,7 @@ def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool =
 
     Raises ConfigurationError for an unknown scheme or parameter, or options of another backend.
     """
-    location = parse_url(url, tuple(_BACKENDS))
+    location = parse_store_url(url)
     return _BACKENDS[location.scheme](location, _BLOCKING if blocking else _ASYNC, options)
 
 
@@ -106,24 +108,24 @@ def _sqlite(location: BackendURL, how: Concurrency, options: StoreOptions | None
 
 def _postgresql(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
     from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
-    from holdfast.records.drivers.sql.server_address import server_address
+    from holdfast.records.drivers.sql.server_address import server_addresses
     from holdfast.records.drivers.sql.server_driver import ServerDriver
     from holdfast.records.options import PostgreSQLOptions
 
-    address = server_address(location, port=5432, user="postgres")
-    chosen = options_for(location, PostgreSQLOptions(), options)
-    return ServerDriver(PostgreSQLServer(address, chosen, blocking=how.blocking))
+    addresses, rest = server_addresses(location, port=5432, user="postgres")
+    chosen = options_for(rest, PostgreSQLOptions(), options)
+    return ServerDriver(PostgreSQLServer(addresses, chosen, blocking=how.blocking))
 
 
 def _mariadb(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
     from holdfast.records.drivers.sql.mariadb import MariaDBServer
-    from holdfast.records.drivers.sql.server_address import server_address
+    from holdfast.records.drivers.sql.server_address import server_addresses
     from holdfast.records.drivers.sql.server_driver import ServerDriver
     from holdfast.records.options import MariaDBOptions
 
-    address = server_address(location, port=3306, user="root")
-    chosen = options_for(location, MariaDBOptions(), options)
-    return ServerDriver(MariaDBServer(address, chosen, blocking=how.blocking))
+    addresses, rest = server_addresses(location, port=3306, user="root")
+    chosen = options_for(rest, MariaDBOptions(), options)
+    return ServerDriver(MariaDBServer(addresses, chosen, blocking=how.blocking))
 
 
 _BACKENDS: dict[str, Callable[[BackendURL, Concurrency, StoreOptions | None], Driver]] = {

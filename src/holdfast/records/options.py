@@ -10,6 +10,11 @@ from holdfast.errors import ConfigurationError
 SSLMode: TypeAlias = Literal["auto", "disable", "require", "verify-ca", "verify-full"]
 """How a connection to a server is encrypted; see `PoolOptions`."""
 
+SessionTarget: TypeAlias = Literal[
+    "any", "primary", "standby", "prefer-standby", "read-write", "read-only"
+]
+"""What kind of server is looked for; the words are those of libpq. See `PoolOptions`."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryOptions:
@@ -50,6 +55,9 @@ class PoolOptions:
     authorities; '' for those that the system trusts), "verify-full" only with one in the host's
     name. "auto" is "disable" for a server on this machine and "verify-full" for any other. No mode
     falls back to another, and a password is never sent in clear over a plain connection.
+
+    Of several hosts in the URL the first that answers and is a *target_session_attrs* is taken, at
+    each new connection. *application_name* is what the server lists the connections as.
     """
 
     pool_size: int = 5
@@ -65,6 +73,8 @@ class PoolOptions:
     statement_timeout: float = 0.0
     sslmode: SSLMode = "auto"
     sslrootcert: str = ""
+    target_session_attrs: SessionTarget = "any"
+    application_name: str = "holdfast"
 
     def check(self) -> None:
         """Raise ConfigurationError for a number that makes no sense."""
@@ -83,16 +93,19 @@ class PostgreSQLOptions(PoolOptions):
     """What tunes PostgreSQL; see `PoolOptions`.
 
     *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
-    transaction on the server, and the timeouts are to be set there.
+    transaction on the server, and the timeouts are to be set there. *search_path* names the
+    schemas that tables are looked for in, and made in the first of, with commas between them; ''
+    is the user's own.
     """
 
     pgbouncer: bool = False
+    search_path: str = ""
 
     def check(self) -> None:
         """Raise ConfigurationError for options that make no sense, or not together."""
         PoolOptions.check(self)
-        timeouts = ("lock_timeout", "statement_timeout")
-        changed = [n for n in timeouts if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
+        kept = ("lock_timeout", "statement_timeout", "search_path")
+        changed = [n for n in kept if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
         if self.pgbouncer and changed:
             raise ConfigurationError(
                 f"{' and '.join(changed)} can't be kept behind PgBouncer, which shares sessions: "

@@ -10,9 +10,9 @@ from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import fields_of, note, print_json
 from holdfast.cli.runner import look
 from holdfast.cli.video_output import note_cut, print_clips
-from holdfast.media import Clip
 
 if TYPE_CHECKING:
+    from holdfast.media import Clip
     from holdfast.platform import Platform
 
 
@@ -25,6 +25,7 @@ def clips(
     traceback: Traceback = False,
 ) -> None:
     """List the clips: the stretches of videos in which something moves."""
+    from holdfast.media import Clip
 
     async def work(platform: Platform) -> None:
         library = platform.library

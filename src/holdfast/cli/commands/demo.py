@@ -20,7 +20,6 @@ from holdfast.cli.output import console, note, plain, short
 from holdfast.cli.progress import upload_bar
 from holdfast.cli.runner import run
 from holdfast.extras import needs_extra
-from holdfast.media.workspace import workspace
 
 if TYPE_CHECKING:
     from holdfast.media import Video
@@ -69,7 +68,8 @@ async def _ingest(platform: Platform, given: Path | None) -> Video:
         with upload_bar(given.name, quiet=False) as progress:
             return (await platform.library.ingest(given, project=PROJECT, progress=progress)).video
     with needs_extra("media", "the demo"):
-        from holdfast.media.scene import make_scene  # noqa: PLC0415 - only this command draws
+        from holdfast.media.scene import make_scene
+    from holdfast.media.workspace import workspace
 
     note("Making a traffic scene ...")
     with workspace(platform.settings.work_folder) as folder:

@@ -18,9 +18,6 @@ from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import print_json, print_table
 from holdfast.cli.runner import settings_of
 from holdfast.errors import HoldfastError
-from holdfast.media import ENTITIES
-from holdfast.objects import open_bucket
-from holdfast.records import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +100,9 @@ async def _parts(settings: Settings) -> list[Finding]:
 
 
 async def _records(settings: Settings) -> Finding:
+    from holdfast.media import ENTITIES
+    from holdfast.records import open_store
+
     try:
         async with open_store(settings.store_url, ENTITIES) as store:
             await store.create_schema()
@@ -116,6 +116,8 @@ async def _records(settings: Settings) -> Finding:
 
 
 async def _objects(settings: Settings) -> Finding:
+    from holdfast.objects import open_bucket
+
     try:
         async with open_bucket(settings.bucket_url) as bucket:
             count = 0

@@ -13,7 +13,6 @@ from holdfast.cli.output import complain, console, plain, print_json, short
 from holdfast.cli.progress import upload_bar
 from holdfast.cli.runner import run
 from holdfast.errors import HoldfastError
-from holdfast.media.library import printable
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -33,6 +32,7 @@ def ingest(
     A file that can't be used is named and left out; the others are brought in all the same. A
     file whose content the project has is recognised by its checksum.
     """
+    from holdfast.media.library import printable
 
     async def work(platform: Platform) -> Exit:
         outcomes: list[dict[str, object]] = []
@@ -58,6 +58,8 @@ def ingest(
 async def _ingest_one(
     platform: Platform, path: Path, project: str, *, quiet: bool
 ) -> dict[str, object]:
+    from holdfast.media.library import printable
+
     with upload_bar(path.name, quiet=quiet) as progress:
         done = await platform.library.ingest(path, project=project, progress=progress)
     video = done.video

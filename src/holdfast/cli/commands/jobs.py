@@ -8,7 +8,6 @@ from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import fields_of, lately, note, print_json, print_table
 from holdfast.cli.runner import look
 from holdfast.cli.video_output import MOST, note_cut
-from holdfast.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
 def jobs(data: Data = None, as_json: AsJson = False, traceback: Traceback = False) -> None:
     """List the jobs, newest first, with how far they are."""
+    from holdfast.jobs import Job, JobStatus
 
     async def work(platform: Platform) -> None:
         found = await platform.store.repository(Job).find(order_by=Job.created_at.desc())

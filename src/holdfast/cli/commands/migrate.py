@@ -17,13 +17,12 @@ from holdfast.cli.options import AsJson, Traceback
 from holdfast.cli.output import console, note, plain, print_json, print_table
 from holdfast.cli.runner import settings_of
 from holdfast.errors import ConfigurationError, StorageError
-from holdfast.platform import PLATFORM_ENTITIES
-from holdfast.sync import Migrations
 
 if TYPE_CHECKING:
     from typer._click.core import Context
 
     from holdfast.records.migration_types import MigrationResult
+    from holdfast.sync import Migrations
 
 migrate = typer.Typer(
     name="migrate",
@@ -209,6 +208,9 @@ def _say(moved: MigrationResult, *, as_json: bool) -> None:
 
 
 def _migrations(url: str, names: list[str] | None, folder: Path) -> Migrations:
+    from holdfast.platform import PLATFORM_ENTITIES
+    from holdfast.sync import Migrations
+
     named = [each for name in names or () for each in _entities(name)]
     entities = named or list(PLATFORM_ENTITIES)
     return Migrations(url or _store_url(), entities, folder=folder)

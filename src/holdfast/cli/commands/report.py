@@ -28,7 +28,7 @@ def report(
     """Write what was found in VIDEO as one HTML file that can be sent to anybody."""
     # Templates are a tenth of the start-up, which no other command should pay.
     with needs_extra("media", "a report"):
-        from holdfast.media.report.video_report import report_video  # noqa: PLC0415
+        from holdfast.media.report.video_report import report_video
 
     async def work(platform: Platform) -> None:
         found = await platform.library.find(video)

@@ -17,9 +17,9 @@ from holdfast.cli.output import (
 )
 from holdfast.cli.runner import look
 from holdfast.cli.video_output import detection_states, figure, print_clips, video_json
-from holdfast.media import Video
 
 if TYPE_CHECKING:
+    from holdfast.media import Video
     from holdfast.platform import Platform
 
 
@@ -36,6 +36,8 @@ def show(
 
 async def show_video(platform: Platform, found: Video, *, as_json: bool) -> None:
     """Print *found* with its clips and what lies in the bucket."""
+    from holdfast.media import Video
+
     video = await platform.library.videos.get_one(found.id, load=[Video.project, Video.clips])
     states = await detection_states(platform, [video])
     objects = await platform.library.objects(video.id)

@@ -8,7 +8,6 @@ from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import clock, lately, note, print_json, print_table, short
 from holdfast.cli.runner import look
 from holdfast.cli.video_output import MOST, detection_states, figure, note_cut, video_json
-from holdfast.media import Video
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
 def videos(data: Data = None, as_json: AsJson = False, traceback: Traceback = False) -> None:
     """List the videos, newest first."""
+    from holdfast.media import Video
 
     async def work(platform: Platform) -> None:
         found = await platform.library.videos.find(

@@ -15,12 +15,12 @@ from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import moment, note, plain, print_json
 from holdfast.cli.progress import job_bars
 from holdfast.cli.runner import run
-from holdfast.jobs import Job, JobStatus, Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from holdfast.jobs import Job
     from holdfast.platform import Platform
 
 _POLL = timedelta(seconds=0.5)
@@ -48,6 +48,8 @@ def worker(
 
 async def run_worker(platform: Platform, *, once: bool, as_json: bool = False) -> Exit:
     """Work on the platform's jobs and return how that went."""
+    from holdfast.jobs import Worker, WorkerOptions
+
     options = WorkerOptions(lease=platform.settings.lease_time, poll=_POLL)
     worker = Worker(platform.jobs, platform.handlers, options=options)
     if not once and not as_json:
@@ -70,10 +72,14 @@ async def run_worker(platform: Platform, *, once: bool, as_json: bool = False) -
 
 
 async def _held_elsewhere(platform: Platform) -> bool:
+    from holdfast.jobs import Job, JobStatus
+
     return await platform.store.repository(Job).exists(Job.status == JobStatus.RUNNING)
 
 
 async def _say_outcome(platform: Platform, began: datetime, count: int, *, as_json: bool) -> Exit:
+    from holdfast.jobs import Job, JobStatus
+
     jobs = platform.store.repository(Job)
     failed = await jobs.find(Job.status == JobStatus.FAILED, Job.finished_at >= began)
     again = await jobs.find(Job.status == JobStatus.QUEUED, ~Job.error.is_null())

@@ -52,7 +52,12 @@ class AsyncmyConnection(MySQLConnection):
 
 
 async def connect(
-    address: ServerAddress, *, patience: float, greeting: str, encryption: Encryption
+    address: ServerAddress,
+    *,
+    patience: float,
+    greeting: str,
+    encryption: Encryption,
+    application: str,
 ) -> AsyncmyConnection:
     """Return a new connection on which the statement *greeting* was run.
 
@@ -60,7 +65,7 @@ async def connect(
     is not a MariaDB, or too old.
     """
     raw = await asyncmy.connect(
-        **mysql_arguments(address, encryption),
+        **mysql_arguments(address, encryption, application),
         autocommit=True,
         connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS,

@@ -109,6 +109,7 @@ async def connect(
     patience: float,
     prepared: bool,
     encryption: Encryption,
+    application: str,
 ) -> AsyncpgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     loop: Any = asyncio.get_running_loop()
@@ -121,7 +122,7 @@ async def connect(
         database=address.database,
         timeout=max(1, round(patience)),
         ssl=encryption.context or False,
-        server_settings={**settings, "application_name": "holdfast"},
+        server_settings={**settings, "application_name": application},
         statement_cache_size=500 if prepared else 0,
     )
     try:

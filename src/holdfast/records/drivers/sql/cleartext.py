@@ -33,7 +33,7 @@ class CleartextRefusedError(Exception):
 
 def cleartext_error(server: str, address: ServerAddress) -> ConfigurationError:
     """Return the error for a *server* at *address* that asked for the password in clear."""
-    return ConfigurationError(f"{server} at {address.host}:{address.port} {_REASON}")
+    return ConfigurationError(f"{server} at {address} {_REASON}")
 
 
 class RefusedPlugin:

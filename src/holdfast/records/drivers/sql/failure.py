@@ -305,7 +305,7 @@ def connect_error(
     *refused*: the server lets this user, password or database not in. Else *code* is the server's
     own when it answered, and *said* what the network said when it did not.
     """
-    where = f"{server} at {address.host}:{address.port}"
+    where = f"{server} at {address}"
     if refused:
         reason = f" ({code})" if code else ""
         return ConfigurationError(

@@ -12,6 +12,7 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.mariadb import COLLATION, MariaDBDialect
 from holdfast.records.drivers.sql.encryption import advised, encryption
+from holdfast.records.drivers.sql.host_choice import connect_to_first
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
 
@@ -40,20 +41,35 @@ class MariaDBServer:
     capabilities = frozenset(StoreCapability) - {StoreCapability.MAPPED_CLASSES}
     executor: type[ServerExecutor] = MariaDBExecutor
 
-    def __init__(self, address: ServerAddress, options: MariaDBOptions, *, blocking: bool) -> None:
+    def __init__(
+        self, addresses: Sequence[ServerAddress], options: MariaDBOptions, *, blocking: bool
+    ) -> None:
         self.options = options
         self.blocking = blocking
         self.shielded = not blocking
-        self._address = address
+        self._hosts = {address: encryption(options, address.host) for address in addresses}
         self._packet = 0  # as the server says at the first connection
-        self._encryption = encryption(options, address.host)
         self._driver = connection_module(
             "pymysql" if blocking else "asyncmy", server="MariaDB", extra="mysql"
         )
 
     async def connect(self) -> ServerConnection:
         """See `Server`."""
-        options = self.options
+        return await connect_to_first(
+            tuple(self._hosts),
+            self.options.target_session_attrs,
+            self._connect,
+            self._role,
+            lambda connection: connection.close(),
+        )
+
+    async def _role(self, connection: ServerConnection) -> tuple[bool, bool]:
+        """Return twice whether the server is read-only, as MariaDB's replicas are to be."""
+        ((read_only,),) = await connection.fetch("SELECT @@global.read_only", ())
+        return bool(read_only), bool(read_only)
+
+    async def _connect(self, address: ServerAddress) -> ServerConnection:
+        options, encrypted = self.options, self._hosts[address]
         settings = {
             "sql_mode": f"'{MODE}'",
             "time_zone": "'+00:00'",
@@ -67,14 +83,15 @@ class MariaDBServer:
         greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
         try:
             connection: ServerConnection = await self._driver.connect(
-                self._address,
+                address,
                 patience=options.connect_timeout or _FOREVER,
                 greeting=f"SET {greeting}",
-                encryption=self._encryption,
+                encryption=encrypted,
+                application=options.application_name,
             )
         except Exception as error:
-            known = self._driver.unreachable(error, self._address, self._encryption)
-            raise advised(known, error, self._encryption) from error
+            known = self._driver.unreachable(error, address, encrypted)
+            raise advised(known, error, encrypted) from error
         return connection
 
     async def dialect(self, connection: ServerConnection) -> MariaDBDialect:
@@ -89,9 +106,7 @@ class MariaDBServer:
             )
             return found[0][0]
 
-        return _dialect(
-            await learned(f"{self._address.host}:{self._address.port} {version}", lower)
-        )
+        return _dialect(await learned(f"{next(iter(self._hosts))} {version}", lower))
 
     def execute_on(
         self, connection: ServerConnection, statements: StoreStatements, log: StatementLog

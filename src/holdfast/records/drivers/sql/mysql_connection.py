@@ -106,14 +106,19 @@ class MySQLConnection:
         return LOST if isinstance(error, network) else None
 
 
-def mysql_arguments(address: ServerAddress, encryption: Encryption) -> dict[str, Any]:
+def mysql_arguments(
+    address: ServerAddress, encryption: Encryption, application: str
+) -> dict[str, Any]:
     """Return the arguments by which asyncmy and PyMySQL log in at *address*.
 
     The password goes as UTF-8 bytes: as text they would encode it in Latin-1, or fail.
     """
+    socket = address.host.startswith("/")
     return {
-        "host": address.host,
+        "host": "localhost" if socket else address.host,
         "port": address.port,
+        "unix_socket": address.host if socket else None,
+        "program_name": application,
         "user": address.user,
         "password": (address.password or "").encode(),
         "database": address.database,

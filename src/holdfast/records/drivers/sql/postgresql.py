@@ -13,6 +13,7 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.encryption import advised, encryption
+from holdfast.records.drivers.sql.host_choice import connect_to_first
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
 
@@ -42,19 +43,34 @@ class PostgreSQLServer:
     shielded = False
 
     def __init__(
-        self, address: ServerAddress, options: PostgreSQLOptions, *, blocking: bool
+        self, addresses: Sequence[ServerAddress], options: PostgreSQLOptions, *, blocking: bool
     ) -> None:
         self.options = options
         self.blocking = blocking
-        self._address = address
-        self._encryption = encryption(options, address.host)
+        self._hosts = {address: encryption(options, address.host) for address in addresses}
         self._driver = connection_module(
             "psycopg" if blocking else "asyncpg", server="PostgreSQL", extra="postgresql"
         )
 
     async def connect(self) -> ServerConnection:
         """See `Server`."""
-        options = self.options
+        return await connect_to_first(
+            tuple(self._hosts),
+            self.options.target_session_attrs,
+            self._connect,
+            self._role,
+            lambda connection: connection.close(),
+        )
+
+    async def _role(self, connection: ServerConnection) -> tuple[bool, bool]:
+        """Return whether the server is a standby, and whether it is read-only."""
+        ((standby, read_only),) = await connection.fetch(
+            "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'", ()
+        )
+        return bool(standby), bool(read_only)
+
+    async def _connect(self, address: ServerAddress) -> ServerConnection:
+        options, encrypted = self.options, self._hosts[address]
         settings: dict[str, str] = {}
         if not options.pgbouncer:
             settings = {
@@ -63,17 +79,20 @@ class PostgreSQLServer:
                 "lock_timeout": f"{max(1, round(options.lock_timeout * 1000))}",
                 "statement_timeout": f"{math.ceil(options.statement_timeout * 1000)}",
             }
+            if options.search_path:
+                settings["search_path"] = options.search_path
         try:
             connection: ServerConnection = await self._driver.connect(
-                self._address,
+                address,
                 settings=settings,
                 patience=options.connect_timeout or _FOREVER,
                 prepared=not options.pgbouncer,
-                encryption=self._encryption,
+                encryption=encrypted,
+                application=options.application_name,
             )
         except Exception as error:
-            known = self._driver.unreachable(error, self._address, self._encryption)
-            raise advised(known, error, self._encryption) from error
+            known = self._driver.unreachable(error, address, encrypted)
+            raise advised(known, error, encrypted) from error
         return connection
 
     async def dialect(self, connection: ServerConnection) -> PostgreSQLDialect:
@@ -96,7 +115,7 @@ class PostgreSQLServer:
             found = await connection.fetch('SELECT lower($1::text COLLATE "C.utf8")', (text,))
             return found[0][0]
 
-        return _dialect(await learned(f"{self._address.host}:{self._address.port} {full}", lower))
+        return _dialect(await learned(f"{next(iter(self._hosts))} {full}", lower))
 
     def execute_on(
         self, connection: ServerConnection, statements: StoreStatements, log: StatementLog

@@ -25,7 +25,7 @@ from holdfast.records.drivers.sql.server_connection import has_input
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -122,6 +122,16 @@ def libpq_arguments(address: ServerAddress, encryption: Encryption) -> dict[str,
     }
 
 
+def libpq_options(settings: Mapping[str, str]) -> str | None:
+    """Return the options by which libpq asks for *settings* of the session; '' is not asked for."""
+    given = [f"-c {name}={_escaped(value)}" for name, value in settings.items() if value]
+    return " ".join(given) or None
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace(" ", r"\ ")
+
+
 async def connect(
     address: ServerAddress,
     *,
@@ -129,6 +139,7 @@ async def connect(
     patience: float,
     prepared: bool,
     encryption: Encryption,
+    application: str,
 ) -> PsycopgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
     raw = psycopg.connect(
@@ -136,9 +147,9 @@ async def connect(
         autocommit=True,
         connect_timeout=max(1, round(patience)),
         prepare_threshold=2 if prepared else None,
-        application_name="holdfast",
+        application_name=application,
         # PgBouncer takes no options, and needs none: what a session holds is not ours there.
-        options=" ".join(f"-c {name}={value}" for name, value in settings.items()) or None,
+        options=libpq_options(settings),
     )
     if not str(raw.info.parameter_status("DateStyle")).startswith("ISO"):
         raw.close()
@@ -192,12 +203,25 @@ def refusal_code(address: ServerAddress, context: ssl.SSLContext | None, patienc
 
 
 def _link(address: ServerAddress, context: ssl.SSLContext | None, patience: float) -> socket.socket:
-    link = socket.create_connection((address.host, address.port), timeout=patience)
+    link = _reach(address, patience)
     try:
         return link if context is None else _encrypted(link, context, address.host)
     except BaseException:
         link.close()
         raise
+
+
+def _reach(address: ServerAddress, patience: float) -> socket.socket:
+    if not address.host.startswith("/"):
+        return socket.create_connection((address.host, address.port), timeout=patience)
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        link.settimeout(patience)
+        link.connect(f"{address.host}/.s.PGSQL.{address.port}")
+    except BaseException:
+        link.close()
+        raise
+    return link
 
 
 def _encrypted(link: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import socket
+from typing import TYPE_CHECKING, Any, cast
 
 import pymysql
 from pymysql.constants import CLIENT
@@ -86,20 +87,58 @@ class PyMySQLConnection(MySQLConnection):
         self.raw._force_close()  # noqa: SLF001 - `close` speaks, and may wait for an answer
 
 
+def open_raw(
+    address: ServerAddress,
+    encryption: Encryption,
+    application: str,
+    patience: float,
+    **settings: Any,
+) -> pymysql.Connection:
+    """Return a new connection of PyMySQL, with its own *settings*; *patience* is in seconds."""
+    raw: Any = pymysql.Connection(
+        **mysql_arguments(address, encryption, application),
+        **settings,
+        ssl_disabled=encryption.context is None,
+        connect_timeout=max(1, round(patience)),
+        defer_connect=True,
+    )
+    # PyMySQL leaves a socket in the file system open when it can't connect it.
+    raw.connect(_link(address.host, patience) if address.host.startswith("/") else None)
+    return cast("pymysql.Connection", raw)
+
+
+def _link(path: str, patience: float) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        link.settimeout(patience)
+        link.connect(path)
+        link.settimeout(None)
+    except OSError as error:
+        link.close()
+        raise OSError(error.errno, f"{path}: {error.strerror}") from error
+    return link
+
+
 async def connect(
-    address: ServerAddress, *, patience: float, greeting: str, encryption: Encryption
+    address: ServerAddress,
+    *,
+    patience: float,
+    greeting: str,
+    encryption: Encryption,
+    application: str,
 ) -> PyMySQLConnection:
     """Return a new connection on which the statement *greeting* was run.
 
     *patience* is in seconds. Raises PyMySQL's exceptions, and ConfigurationError for a server that
     is not a MariaDB, or too old.
     """
-    raw: Any = pymysql.connect(
-        **mysql_arguments(address, encryption),
+    raw: Any = open_raw(
+        address,
+        encryption,
+        application,
+        patience,
         autocommit=True,
-        connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
-        ssl_disabled=encryption.context is None,
     )
     connection = PyMySQLConnection(raw)
     try:

@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from holdfast.backend_url import BackendURL, file_path, options_for, parse_url
+from holdfast.backend_url import file_path, options_for
 from holdfast.errors import (
     ConfigurationError,
     LockTimeoutError,
@@ -21,7 +21,7 @@ from holdfast.errors import (
 )
 from holdfast.extras import needs_extra
 from holdfast.records.drivers.sql.cleartext import CleartextRefusedError
-from holdfast.records.drivers.sql.encryption import encryption
+from holdfast.records.drivers.sql.encryption import encryption, is_this_machine
 from holdfast.records.drivers.sql.failure import (
     FailureKind,
     errno_failure,
@@ -32,19 +32,18 @@ from holdfast.records.drivers.sql.failure import (
 )
 from holdfast.records.drivers.sql.mariadb import MODE
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
-from holdfast.records.drivers.sql.mysql_connection import mysql_arguments
 from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
-from holdfast.records.drivers.sql.server_address import ServerAddress, server_address
+from holdfast.records.drivers.sql.server_address import ServerAddress, server_addresses
 from holdfast.records.drivers.sql.sqlite_connection import connect
 from holdfast.records.options import MariaDBOptions, PostgreSQLOptions, SQLiteOptions
+from holdfast.records.store_url import parse_store_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.encryption import Encryption
 
 _FOREVER = 31_536_000  # seconds
 
@@ -82,22 +81,18 @@ class Database(Protocol):
 
 def database_at(url: str) -> Database:
     """Return the database at *url*. Raises ConfigurationError, UnsupportedError for memory://."""
-    location = parse_url(url, ("mariadb", "memory", "mysql", "postgresql", "sqlite"))
+    location = parse_store_url(url)
     match location.scheme:
         case "sqlite":
             return SQLiteDatabase(file_path(location), options_for(location, SQLiteOptions()))
         case "postgresql":
-            options = options_for(location, PostgreSQLOptions())
-            return PostgreSQLDatabase(server_address(location, port=5432, user="postgres"), options)
+            places, rest = server_addresses(location, port=5432, user="postgres")
+            return PostgreSQLDatabase(places, options_for(rest, PostgreSQLOptions()))
         case "memory":
             raise UnsupportedError("migrations", "memory")
         case _:
-            return MariaDBDatabase(*_mariadb(location))
-
-
-def _mariadb(location: BackendURL) -> tuple[ServerAddress, MariaDBOptions]:
-    place = server_address(location, port=3306, user="root")
-    return place, options_for(location, MariaDBOptions())
+            places, rest = server_addresses(location, port=3306, user="root")
+            return MariaDBDatabase(places, options_for(rest, MariaDBOptions()))
 
 
 class SQLiteDatabase:
@@ -172,13 +167,16 @@ def _sequences(connection: sa.Connection) -> dict[str, int]:
 class _ServerDatabase:
     """What PostgreSQL and MariaDB share."""
 
-    def __init__(self, place: ServerAddress, options: PostgreSQLOptions | MariaDBOptions) -> None:
+    def __init__(
+        self, places: Sequence[ServerAddress], options: PostgreSQLOptions | MariaDBOptions
+    ) -> None:
         options.check()
-        self._place = place
+        self._places = places
         self._options = options
 
-    def _encryption(self) -> Encryption:
-        return encryption(self._options, self._place.host)
+    @property
+    def _where(self) -> str:
+        return ", ".join(map(str, self._places))
 
     def before(self, connection: sa.Connection) -> Callable[[], None]:  # noqa: ARG002
         return lambda: None
@@ -194,14 +192,27 @@ class PostgreSQLDatabase(_ServerDatabase):
         """See `Database`."""
         options = cast("PostgreSQLOptions", self._options)
         with needs_extra("postgresql", "a migration"):
-            from holdfast.records.drivers.sql.psycopg_connection import libpq_arguments
-        engine = _engine(
-            "postgresql+psycopg",
-            {
-                **libpq_arguments(self._place, self._encryption()),
+            from holdfast.records.drivers.sql.psycopg_connection import (
+                libpq_arguments,
+                libpq_options,
+            )
+        # libpq chooses among several hosts itself; one that is elsewhere decides for all.
+        elsewhere = [place for place in self._places if not is_this_machine(place.host)]
+        chosen = (elsewhere or self._places)[0]
+        several = len(self._places) > 1
+        target = "read-write" if options.target_session_attrs == "any" and several else None
+        engine = sa.create_engine(
+            "postgresql+psycopg://",
+            poolclass=NullPool,
+            connect_args={
+                **libpq_arguments(chosen, encryption(options, chosen.host)),
+                "host": ",".join(place.host for place in self._places),
+                "port": ",".join(str(place.port) for place in self._places),
+                "target_session_attrs": target or options.target_session_attrs,
                 "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
                 "prepare_threshold": None,
                 "application_name": "holdfast migrate",
+                "options": libpq_options({"search_path": options.search_path}),
             },
         )
         limit = round(options.lock_timeout * 1000)
@@ -237,7 +248,7 @@ class PostgreSQLDatabase(_ServerDatabase):
         if sqlstate_failure(str(code)).kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("postgresql: a lock was not granted in time")
         if code is None or str(code).startswith(("08", "57P", "53")):
-            return UnavailableError(f"PostgreSQL at {self._place.host}:{self._place.port}: {error}")
+            return UnavailableError(f"PostgreSQL at {self._where}: {error}")
         return None
 
 
@@ -260,17 +271,36 @@ class MariaDBDatabase(_ServerDatabase):
         }
         greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
         with needs_extra("mariadb", "a migration"):
-            import pymysql  # noqa: F401 - SQLAlchemy imports it
+            import pymysql
 
-        tls = self._encryption()
-        return _engine(
-            "mariadb+pymysql",
-            {
-                **mysql_arguments(self._place, tls),
-                "ssl_disabled": tls.context is None,
-                "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
-                "init_command": f"SET {greeting}",
-            },
+            from holdfast.records.drivers.sql.pymysql_connection import open_raw
+
+        def connect(place: ServerAddress) -> pymysql.Connection:
+            return open_raw(
+                place,
+                encryption(options, place.host),
+                "holdfast migrate",
+                options.connect_timeout or _FOREVER,
+                init_command=f"SET {greeting}",
+            )
+
+        def connect_to_one_that_writes() -> pymysql.Connection:
+            for place in self._places[:-1]:
+                try:
+                    connection = connect(place)
+                except pymysql.OperationalError as error:
+                    if not is_unreached_errno(error.args[0]):
+                        raise
+                    continue
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT @@global.read_only")
+                    if cursor.fetchone() == (0,):
+                        return connection
+                connection.close()
+            return connect(self._places[-1])
+
+        return sa.create_engine(
+            "mariadb+pymysql://", poolclass=NullPool, creator=connect_to_one_that_writes
         )
 
     @contextmanager
@@ -288,16 +318,12 @@ class MariaDBDatabase(_ServerDatabase):
         kind = errno_failure(code).kind if isinstance(code, int) else FailureKind.UNKNOWN
         if kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("mariadb: a lock was not granted in time")
-        where = f"MariaDB at {self._place.host}:{self._place.port}"
+        where = f"MariaDB at {self._where}"
         if is_refused_errno(code):
             return ConfigurationError(f"{where}: {error}")
         if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE) or is_unreached_errno(code):
             return UnavailableError(f"{where}: {error}")
         return None
-
-
-def _engine(driver: str, arguments: dict[str, object]) -> sa.Engine:
-    return sa.create_engine(f"{driver}://", poolclass=NullPool, connect_args=arguments)
 
 
 def _busy(wait: float) -> LockTimeoutError:
