@@ -175,6 +175,25 @@ async def test_calls_that_are_cancelled_leave_nothing_in_the_log(store, proxy):
     assert "cut short" in outcomes, "nothing was cut short: the delays prove nothing"
 
 
+async def test_who_is_cancelled_while_a_connection_is_tried_loses_none(proxy, url):
+    async with open_store(
+        f"{proxy.url}?pool_size=2&max_overflow=0&pool_pre_ping=true", ENTITIES
+    ) as tried:
+        await tried.create_schema()
+        slow = proxy.poison("latency", latency=30)
+        for _ in range(6):
+            task = asyncio.create_task(tried.repository(Note).count())
+            await asyncio.sleep(0)  # it has taken a connection, and waits for the server
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await asyncio.gather(*(tried.repository(Note).count() for _ in range(2)))
+            gauges = tried.stats().gauges
+            assert gauges["connections_idle"] == gauges["connections_open"] <= 2
+        proxy.cure(slow)
+        await tried.drop_schema()
+
+
 async def ended_or_not(work, after):
     try:
         return "ended" if await cancelled(work, after) else "cut short"

@@ -342,7 +342,12 @@ async def another_event_loop_is_told_so_at_once(lab: Lab) -> None:
             pass
 
     await settings.add(Setting(name="a"))
-    for call in (write, transact, lab.store.create_schema, lab.store.health):
+
+    async def read() -> None:
+        await settings.find()
+
+    reads = (read,) if lab.store.affinity.strict else ()
+    for call in (write, transact, lab.store.create_schema, lab.store.health, *reads):
         try:
             await asyncio.to_thread(lambda: asyncio.run(call()))
         except ConfigurationError as error:

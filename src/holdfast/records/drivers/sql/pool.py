@@ -157,7 +157,12 @@ class Pool:
                 self._abandon_idle()
             while self._idle:
                 executor = self._idle.pop()
-                if await self._usable(executor):
+                try:
+                    usable = await self._usable(executor)
+                except BaseException:
+                    self._abandon(executor)
+                    raise
+                if usable:
                     return executor
                 self._abandon(executor)
         except BaseException:
