@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model, Row
 
 E = TypeVar("E")
+_UNREADABLE = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError)
+"""What the functions that make a field's value raise of one that they know nothing to do with."""
 _TYPES = {"_datetime": datetime, "_date": date, "_time": time}
 
 
@@ -157,7 +159,7 @@ def converted(
             for at, (value, function) in enumerate(zip(row, functions, strict=True)):  # noqa: B007
                 values.append(value if function is None or value is None else function(value))
             made.append(tuple(values))
-    except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+    except _UNREADABLE as error:
         spec = specs[at]
         name = "a figure" if spec is None else spec.name
         raise StoredValueError(model.name, name, value, _reason(error)) from error
@@ -216,7 +218,7 @@ def _unreadable(
                 made = made if check is None else check(made)
                 if load is not None:
                     load(made)
-        except (ValueError, TypeError, ArithmeticError, AttributeError) as bad:
+        except _UNREADABLE as bad:
             key = found.get(f"v{model.key.position}")
             decode_key = stages[model.key.position][0]
             if spec is not model.key and decode_key is not None:

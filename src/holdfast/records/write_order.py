@@ -6,6 +6,7 @@ same order, or each waits for the other; and a row must be there before another 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar, cast
 from uuid import UUID
 
@@ -30,12 +31,18 @@ def upsert_order(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> l
     """
     places = [model.by_name[name].position for name in on]
     ranks = [tuple(_rank(row[place]) for place in places) for row in rows]
-    return _targets_first(model, rows, sorted(range(len(rows)), key=ranks.__getitem__))
+    order = sorted(range(len(rows)), key=ranks.__getitem__)
+    turns = {
+        later: earlier
+        for earlier, later in pairwise(order)
+        if ranks[earlier] == ranks[later] and not any(rank[0] for rank in ranks[later])
+    }
+    return _targets_first(model, rows, order, turns)
 
 
 def insert_order(model: Model[E], rows: Sequence[Row]) -> list[int]:
     """Return the places of *rows* as they are, but a row that another one points at before it."""
-    return _targets_first(model, rows, list(range(len(rows))))
+    return _targets_first(model, rows, list(range(len(rows))), {})
 
 
 def points_ahead(model: Model[E], rows: Sequence[Row]) -> bool:
@@ -44,9 +51,11 @@ def points_ahead(model: Model[E], rows: Sequence[Row]) -> bool:
     if not references:
         return False
     at = model.key.position
-    places = {row[at]: place for place, row in enumerate(rows) if row[at] is not None}
+    places: dict[object, int] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row[at], place)
     return any(
-        places.get(row[spec.position], -1) > place
+        row[spec.position] is not None and places.get(row[spec.position], -1) > place
         for place, row in enumerate(rows)
         for spec in references
     )
@@ -91,20 +100,27 @@ def _rank(value: object) -> tuple[bool, int]:
     return (value is None, cast("int", 0 if value is None else value))
 
 
-def _targets_first(model: Model[E], rows: Sequence[Row], order: list[int]) -> list[int]:
+def _targets_first(
+    model: Model[E], rows: Sequence[Row], order: list[int], turns: dict[int, int]
+) -> list[int]:
+    """Return *order* with targets first; *turns* are the places that come after another one."""
     references = own_references(model)
     if not references:
         return order
     at = model.key.position
-    places = {rows[place][at]: place for place in order if rows[place][at] is not None}
+    places: dict[object, int] = {}
+    for place in order:
+        places.setdefault(rows[place][at], place)
     done: dict[int, None] = {}
     under_way: set[int] = set()
 
     def targets(place: int) -> Iterator[int]:
+        if place in turns:
+            yield turns[place]
         for spec in references:
-            target = places.get(rows[place][spec.position])
-            if target is not None:
-                yield target
+            value = rows[place][spec.position]
+            if value is not None and value in places:
+                yield places[value]
 
     for first in order:
         waiting = [first]

@@ -9,6 +9,7 @@ from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.store_statements import StoreStatements
 from holdfast.records.model import model_of
+from holdfast.records.query import Or
 from holdfast.sync import open_store
 
 MANY = 40_000
@@ -54,6 +55,19 @@ def test_lists_of_any_length_have_one_statement(dialect, place, value):
         if dialect.name == "mariadb":
             assert sql.count("%s") == len(values)
     assert len(compiled) == 1
+
+
+@pytest.mark.parametrize("dialect", [SQLiteDialect(), PostgreSQLDialect(), MariaDBDialect()])
+def test_an_or_of_many_values_is_a_list(dialect):
+    statements = StoreStatements((model_of(Parent), model_of(Child)), dialect)
+    lengths = set()
+    for count in (100, 4_000):
+        parts = [Parent.id == number for number in range(count)]
+        parts += [Parent.document["a"] == number for number in range(count)]
+        where = Or((*parts, Parent.ratio > 5, Parent.id.in_([-1])))
+        sql, _ = statements.select(Select(model_of(Parent), ~where))
+        lengths.add(len(sql.replace(", %s", "")))
+    assert len(lengths) == 1
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])

@@ -79,3 +79,18 @@ async def test_rows_of_one_batch_take_turns_in_a_unique_field(seats):
     with pytest.raises(DuplicateError) as caught:  # b lets go of the rear after a has asked for it
         await seats.upsert_many(turns, on=[Seat.code])
     assert (caught.value.fields, caught.value.index) == (("place",), 1)
+
+
+async def test_a_refused_row_is_told_by_its_place_though_another_stood_in_its_way(seats):
+    """The second row is of the first seat, is in the way of another one, and has a taken place."""
+    await seats.add_many(
+        [Seat(code="a", place="front"), Seat(code="b", place="rear"), Seat(code="c", place="side")]
+    )
+    first = await seats.one(Seat.code == "a")
+    second = await seats.one(Seat.code == "b")
+    clashing = Seat(code="b", place="side")
+    vars(clashing)["id"] = first.id
+    with pytest.raises(DuplicateError) as caught:
+        await seats.upsert_many([Seat(code="a", place="front"), clashing], on=[Seat.code])
+    assert (caught.value.fields, caught.value.index) == (("place",), 1)
+    assert await seats.get_one(second.id) == second

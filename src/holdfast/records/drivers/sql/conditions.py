@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from holdfast.records.query import Operand, Predicate
 
 
+_MANY = 20
+
+
 class ConditionBuilder:
     """Turns conditions into shapes, values and expressions of one *dialect*."""
 
@@ -88,7 +91,7 @@ class ConditionBuilder:
             case And(parts):
                 return (And, *(self.walk(part, values) for part in parts))
             case Or(parts):
-                return (Or, *(self.walk(part, values) for part in parts))
+                return (Or, *(self.walk(part, values) for part in _merged(parts)))
             case Not(part):
                 return (Not, self.walk(part, values))
             case Everything():
@@ -130,7 +133,8 @@ class ConditionBuilder:
             case Everything():
                 return sa.false() if negate else sa.true()
             case And(parts) | Or(parts):
-                built = [self.condition(table, part, parameters, negate=negate) for part in parts]
+                several = _merged(parts) if isinstance(leaf, Or) else parts
+                built = [self.condition(table, part, parameters, negate=negate) for part in several]
                 return joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
             case Not(part):
                 return self.condition(table, part, parameters, negate=not negate)
@@ -209,6 +213,26 @@ _COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
     Operator.GT: lambda column, value: column > value,
     Operator.GE: lambda column, value: column >= value,
 }
+
+
+def _merged(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:
+    """Return *parts* of an Or with all that are equal to a value as lists, if they are many.
+
+    Each part would cost 0.3 ms of building the statement, and a list costs nothing for a value.
+    """
+    if len(parts) < _MANY:
+        return parts
+    lists: dict[Operand, list[object]] = {}
+    others: list[Predicate] = []
+    for part in parts:
+        match node(part):
+            case Compare(operand, Operator.EQ, value):
+                lists.setdefault(operand, []).append(value)
+            case In(operand, wanted):
+                lists.setdefault(operand, []).extend(wanted)
+            case _:
+                others.append(part)
+    return (*others, *(In(operand, tuple(values)) for operand, values in lists.items()))
 
 
 def _is_json(operand: Operand) -> bool:

@@ -57,13 +57,21 @@ def same_rows(
 ) -> Iterator[tuple[Fields, Question]]:
     """Yield unique fields and the question whether a row has those of *encoded*.
 
-    *stored*: it replaces the one under its key, which does not count. *on* are no conflict.
+    *stored*: it replaces the one under its key, which does not count. *on*: of an upsert, which
+    overwrites the row with the same *on* fields, that one does not count, and its key matters only
+    where there is none.
     """
     prepared = statements.of_model(model)
-    for unique in model.uniques if stored else ((model.key.name,), *model.uniques):
-        if unique != on:
-            same = prepared.same(unique, but_key=stored)
-            yield unique, (same.sql, same.bind(encoded))
+    key = (model.key.name,)
+    replaced = on if on and on != key else key if stored or on else ()
+    for unique in (key, *model.uniques):
+        if unique == replaced or (unique == key and stored):
+            continue
+        if unique == key and replaced:
+            same = prepared.same(unique, without=replaced)
+        else:
+            same = prepared.same(unique, but=replaced)
+        yield unique, (same.sql, same.bind(encoded))
 
 
 def taken_values(

@@ -212,12 +212,14 @@ class MariaDBExecutor(ServerExecutor):
             return (await self._upsert_many(model, (encoded,), on))[0]
         except Exception as error:
             if self.note_failure(error).kind in _OTHER_ROW:
-                found = await self._overwrite(model, row, on)
+                found = await self._overwrite(model, row, on, index)
                 if found is not None:
                     return found, False
             raise await self.refused_row(model, error, row, index, on=on) from error
 
-    async def _overwrite(self, model: Model[E], row: Row, on: tuple[str, ...]) -> E | None:
+    async def _overwrite(
+        self, model: Model[E], row: Row, on: tuple[str, ...], index: int | None
+    ) -> E | None:
         """Overwrite the row with the same *on* when another one stood first in the way."""
         prepared = self.of_model(model)
         table = self.statements.tables[model.table]
@@ -238,7 +240,8 @@ class MariaDBExecutor(ServerExecutor):
             try:
                 count = await self.execute_raw(change.sql, change.bind(encoded))
             except Exception as error:
-                raise await self.refused_row(model, error, row, None, stored=True) from error
+                wrong = await self.refused_row(model, error, row, index, stored=True, on=on)
+                raise wrong from error
             if not count:
                 return None
             return prepared.hydrate(await self.fetch_raw(search.sql, search.bind(encoded)))[0]

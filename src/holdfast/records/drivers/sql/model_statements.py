@@ -60,17 +60,28 @@ class ModelStatements(Generic[E]):
             )
         return statement
 
-    def same(self, on: tuple[str, ...], *, but_key: bool = False) -> Statement:
-        """Return the search for a row with the same *on* fields, under another key if so asked."""
+    def same(
+        self, on: tuple[str, ...], *, but: tuple[str, ...] = (), without: tuple[str, ...] = ()
+    ) -> Statement:
+        """Return the search for a row with the same *on* fields.
+
+        Not the one with the same *but* fields, and only if none has the same *without* fields.
+        """
         table = self._table
         one: sa.ColumnElement[int] = sa.literal_column("1")
-        built = sa.select(one).select_from(table)
-        for name in on:
-            built = built.where(table.c[name] == parameter(self._model.by_name[name].position))
-        if but_key:
-            key = self._model.key
-            built = built.where(table.c[key.name] != parameter(key.position))
+        built = sa.select(one).select_from(table).where(self._equal(table, on))
+        if but:
+            # A null is the same as no other, so it is told apart and not unknown.
+            built = built.where(sa.func.coalesce(self._equal(table, but), sa.false()) == sa.false())
+        if without:
+            other = table.alias("other")
+            found = sa.select(one).select_from(other).where(self._equal(other, without))
+            built = built.where(~sa.exists(found))
         return self._compile(built)
+
+    def _equal(self, table: sa.FromClause, names: tuple[str, ...]) -> sa.ColumnElement[bool]:
+        by_name = self._model.by_name
+        return sa.and_(*(table.c[name] == parameter(by_name[name].position) for name in names))
 
     def other(self, name: object, build: Callable[[], sa.ClauseElement]) -> Statement:
         """Return what *build* builds, compiled once under *name*."""

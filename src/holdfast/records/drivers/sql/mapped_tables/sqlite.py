@@ -102,6 +102,8 @@ class MappedSQLite(SQLiteDialect):
                 return lambda value: datetime.fromisoformat(f"{value}+00:00") - _EPOCH
             case Kind.FLOAT:
                 return cast("Callable[[object], object]", float)
+            case Kind.INT | Kind.STR | Kind.BYTES | Kind.BOOL:
+                return _of_type(spec.type.kind)
             case _:
                 return super().decoder(spec)
 
@@ -145,6 +147,22 @@ class MappedSQLite(SQLiteDialect):
 
 
 _DECLARED = MappedSQLite()
+_KEPT_AS = {Kind.INT: int, Kind.STR: str, Kind.BYTES: bytes, Kind.BOOL: int}
+
+
+def _of_type(kind: Kind) -> Callable[[object], object]:
+    """Return what passes values of *kind* on: SQLite keeps any value in a table that is not STRICT.
+
+    It raises ValueError for a value of another type.
+    """
+    expected, is_bool = _KEPT_AS[kind], kind is Kind.BOOL
+
+    def decode(value: object) -> object:
+        if type(value) is not expected:
+            raise ValueError(f"got {value!r:.100}, a {type(value).__name__}")
+        return bool(value) if is_bool else value
+
+    return decode
 
 
 def _is_sum(figure: Aggregate) -> bool:
