@@ -5,18 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.capability import require
-from holdfast.errors import UnsupportedError
+from holdfast.errors import InvalidValueError, UnsupportedError
 from holdfast.objects.bucket_settings import REQUIRED, S, Setting, Versioning
 from holdfast.objects.capabilities import Configurable, ObjectLocker, UploadStore
-from holdfast.objects.checks import check_key, check_prefix, check_version
+from holdfast.objects.checks import (
+    check_content_type,
+    check_etag,
+    check_key,
+    check_metadata,
+    check_prefix,
+    check_version,
+    content_type_of,
+)
 from holdfast.objects.driver import BucketCapability
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from holdfast.objects.bucket_settings import ObjectLock, Retention
     from holdfast.objects.driver import BucketDriver
-    from holdfast.objects.object_info import Upload
+    from holdfast.objects.object_info import ObjectInfo, Upload
 
 
 class Administration:
@@ -57,6 +65,33 @@ class Administration:
     async def abort(self, upload: Upload) -> None:
         """Remove *upload* and its parts; nothing happens when it is complete or gone already."""
         await self._uploads().abort_upload(upload)
+
+    async def begin_upload(
+        self,
+        key: str,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Upload:
+        """Begin an upload in parts of *key*, whose parts others send by presigned URLs.
+
+        It stays until `complete_upload` or `abort`, or `sweep_incomplete`. Raises UnsupportedError,
+        ObjectKeyError, InvalidValueError.
+        """
+        check_key(key)
+        kind = check_content_type(content_type_of(key) if content_type is None else content_type)
+        return await self._uploads().begin_upload(key, kind, check_metadata(metadata or {}))
+
+    async def complete_upload(self, upload: Upload, etags: Sequence[str]) -> ObjectInfo:
+        """Make the object of *upload*, whose parts from 1 on have these *etags*. Atomic.
+
+        The service's answer to each part names its etag. Raises ObjectNotFoundError for an upload
+        that is gone, ServiceError for parts that are not there or too small.
+        """
+        if isinstance(etags, str) or not etags:
+            raise InvalidValueError("upload", "etags", "expected the etag of each part, in order")
+        plain = [check_etag(etag.strip('"')) for etag in etags]
+        return await self._uploads().complete_upload(upload, plain)
 
     async def lock_of(self, key: str, *, version: str | None = None) -> ObjectLock:
         """Return the lock of *version* of *key*, of the newest when None.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
-from holdfast.errors import InvalidValueError, PreconditionFailedError
+from holdfast.errors import InvalidValueError, ObjectNotFoundError, PreconditionFailedError
 from holdfast.objects.capabilities import BulkDeleter
 from holdfast.objects.checks import (
     check_content_type,
@@ -277,6 +277,29 @@ class Bucket(BucketMaintenance):
         """
         call = self._driver.copy(check_key(source), check_key(target))
         return await self._written("copy", (target,), call, _size)
+
+    async def move(self, source: str, target: str) -> ObjectInfo:
+        """Store *source* as *target*, as `copy` does, and remove *source*; return what is stored.
+
+        Not atomic: for a moment both are there, and both stay when it breaks off. Raises
+        ObjectNotFoundError, and PreconditionFailedError when somebody replaced *source* meanwhile:
+        then it stays, beside the copy of what it was.
+        """
+        call = self._moved(check_key(source), check_key(target))
+        return await self._written("move", (source, target), call, _size)
+
+    async def _moved(self, source: str, target: str) -> ObjectInfo:
+        before = await self._driver.head(source)
+        if before is None:
+            raise ObjectNotFoundError(source)
+        if source == target:
+            return before
+        stored = await self._driver.copy(source, target)
+        now = await self._driver.head(source)
+        if now is not None and now.etag != before.etag:
+            raise PreconditionFailedError("object", source)
+        await self._driver.delete(source)
+        return stored
 
     @asynccontextmanager
     async def as_file(self, key: str) -> AsyncIterator[Path]:

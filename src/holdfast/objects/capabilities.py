@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.objects.bucket_settings import ObjectLock, Retention, S, Setting
-    from holdfast.objects.driver import BorrowedFile, RangeReader
+    from holdfast.objects.driver import BorrowedFile, BucketDriver, RangeReader
     from holdfast.objects.object_info import ObjectInfo, ObjectVersion, Upload
     from holdfast.objects.presign import (
         PresignedPost,
@@ -83,6 +83,16 @@ class UploadStore(Protocol):
         """Remove *upload* and its parts, unless it is gone."""
         ...
 
+    async def begin_upload(
+        self, key: str, content_type: str, metadata: Mapping[str, str]
+    ) -> Upload:
+        """Return a new upload in parts of *key*."""
+        ...
+
+    async def complete_upload(self, upload: Upload, etags: Sequence[str]) -> ObjectInfo:
+        """Make the object of the parts from 1 on, which have these *etags*, in one step."""
+        ...
+
 
 @runtime_checkable
 class Presigner(Protocol):
@@ -99,6 +109,18 @@ class PostPresigner(Protocol):
 
     async def presign_post(self, key: str, options: PresignPostOptions) -> PresignedPost:
         """Return a form for *key*. No I/O except for credentials."""
+        ...
+
+
+CUSTOMER_KEY = 32  # bytes of a key of the caller's own
+
+
+@runtime_checkable
+class KeyHolder(Protocol):
+    """CUSTOMER_KEYS: encrypts with keys that it does not keep."""
+
+    def encrypted_with(self, key: bytes) -> BucketDriver:
+        """Return the same driver, with *key* for what is written and read. No I/O."""
         ...
 
 

@@ -20,6 +20,8 @@ MOST_METADATA = 2048
 MOST_TAGS = 10
 MOST_BUCKET_TAGS = 50
 UNKNOWN_CONTENT = "application/octet-stream"
+_LONGEST_HEADER = 1024
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LONGEST_TAG_NAME = 128
 _LONGEST_TAG_VALUE = 256
 _TAG_TEXT = re.compile(r"[\w +\-=.:/@]*", re.ASCII)  # AWS takes letters of any script, others don't
@@ -116,6 +118,24 @@ def check_content_type(content_type: str) -> str:
             "object", "content_type", f"expected type/subtype, got {content_type!r}"
         )
     return content_type
+
+
+def check_header(name: str, text: str | None) -> None:
+    """Raise InvalidValueError unless *text*, for the header *name*, is printable ASCII."""
+    if text is None:
+        return
+    if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST_HEADER:
+        raise InvalidValueError("object", name, f"expected text of 1 to 1024, got {text!r}")
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        raise InvalidValueError(
+            "object", name, f"expected printable ASCII without spaces around it, got {text!r}"
+        )
+
+
+def check_token(name: str, text: str | None) -> None:
+    """Raise InvalidValueError unless *text* is a name as services have them."""
+    if text is not None and not (isinstance(text, str) and _TOKEN.fullmatch(text)):
+        raise InvalidValueError("object", name, f"expected a name of the service's, got {text!r}")
 
 
 def check_etag(etag: str) -> str:

@@ -11,6 +11,8 @@ from holdfast.errors import InvalidValueError
 from holdfast.health import Health, probed
 from holdfast.objects.administration import Administration
 from holdfast.objects.capabilities import (
+    CUSTOMER_KEY,
+    KeyHolder,
     PostPresigner,
     Presigner,
     RetryCounter,
@@ -164,6 +166,21 @@ class BucketMaintenance:
         call = erase(self._driver, prefix, belongs)
         return await self._instrumentation.write("erase", gone, call, actor=self._actor)
 
+    def encrypted_with(self, key: bytes) -> Self:
+        """Return the same bucket; what it writes and reads is encrypted with *key* (SSE-C).
+
+        The key has 32 bytes. The service keeps no copy: who loses the key loses the objects. It is
+        sent with each request that needs it, over TLS alone. Raises UnsupportedError where the
+        service can't do that, InvalidValueError, ConfigurationError without TLS.
+        """
+        if not isinstance(key, bytes) or len(key) != CUSTOMER_KEY:
+            raise InvalidValueError("object", "key", f"expected {CUSTOMER_KEY} bytes")
+        self._require(BucketCapability.CUSTOMER_KEYS)
+        assert isinstance(self._driver, KeyHolder)
+        keyed = copy(self)
+        keyed._driver = self._driver.encrypted_with(key)  # noqa: SLF001 - its own
+        return keyed
+
     def _require(self, capability: BucketCapability) -> None:
         require(capability, self._driver.capabilities, self._driver.name)
 
@@ -183,6 +200,9 @@ class BucketMaintenance:
             (options.if_match is not None, BucketCapability.CONDITIONAL_REPLACE),
             (options.tags, BucketCapability.TAGS),
             (options.resume is not None, BucketCapability.RESUMABLE_UPLOADS),
+            (options.http(), BucketCapability.HTTP_HEADERS),
+            (options.storage_class is not None, BucketCapability.STORAGE_CLASS),
+            (options.acl is not None, BucketCapability.ACL),
         ):
             if asked:
                 self._require(capability)

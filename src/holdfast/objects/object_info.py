@@ -24,6 +24,8 @@ class ObjectInfo:
 
     Where Holdfast compressed the object, *encoding* says how, and *stored* is the number of
     compressed bytes; size and checksum are those of the content, the etag that of what is stored.
+    *http* has what else a browser is told, of ``cache-control``, ``content-disposition`` and
+    ``content-language``.
 
     None means that the backend doesn't know: the checksum of an object that another program
     stored and, without FULL_LISTINGS, content type, metadata and checksum in a listing, where the
@@ -40,6 +42,7 @@ class ObjectInfo:
     version: str | None = None
     encoding: str | None = None
     stored: int | None = None
+    http: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stored_size(self) -> int:
@@ -61,7 +64,8 @@ class CommitSpec:
     With *if_absent* the key must have no object; with *if_match* it must have one of exactly that
     etag. *size* and *sha256* are of the content; with an *encoding*, what was written is that
     content compressed, in *stored* bytes. With a *resume_file*, an upload that breaks off leaves
-    its parts with the service, and that local file says which upload it was.
+    its parts with the service, and that local file says which upload it was. *http* are headers
+    of the object; *storage_class* and *acl* are for backends that know them.
     """
 
     size: int
@@ -74,6 +78,9 @@ class CommitSpec:
     encoding: str | None = None
     stored: int | None = None
     resume_file: Path | None = None
+    http: Mapping[str, str] = field(default_factory=dict)
+    storage_class: str | None = None
+    acl: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ def spec_of(info: ObjectInfo) -> CommitSpec:
         info.metadata,
         encoding=info.encoding,
         stored=info.stored,
+        http=info.http,
     )
 
 
@@ -133,4 +141,5 @@ def info_of(
         version=version,
         encoding=spec.encoding,
         stored=spec.stored,
+        http=dict(spec.http),
     )

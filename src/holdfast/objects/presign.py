@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from holdfast.errors import InvalidValueError
-from holdfast.objects.checks import check_count
+from holdfast.objects.checks import check_count, check_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 _MOST_POSTED = 5 * 1024**3
 _LONGEST = timedelta(days=7)
+_MOST_PARTS = 10_000
+_ANSWERED = frozenset(
+    {
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+    }
+)
+Method = Literal["GET", "HEAD", "PUT", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +34,27 @@ class PresignOptions:
     """What a presigned URL permits.
 
     *expires*: for how long, a second to 7 days. *content_type*: of a GET's answer, or what a PUT
-    has to send. *filename*: under which name a browser saves what it GETs.
+    has to send. *filename*: under which name a browser saves what it GETs. *answer*: further
+    headers of a GET's or HEAD's answer, of ``cache-control``, ``content-disposition``,
+    ``content-encoding``, ``content-language``, ``content-type`` and ``expires``. *upload* and
+    *part*: a PUT of that part, from 1 on, of the upload in parts with that id.
     """
 
-    method: Literal["GET", "PUT"] = "GET"
+    method: Method = "GET"
     expires: timedelta = timedelta(hours=1)
     content_type: str | None = None
     filename: str | None = None
+    answer: Mapping[str, str] = field(default_factory=dict)
+    upload: str | None = None
+    part: int | None = None
 
     def __post_init__(self) -> None:
-        if self.method not in ("GET", "PUT"):
+        if self.method not in get_args(Method):
             raise InvalidValueError(
-                "presign", "method", f"expected GET or PUT, got {self.method!r}"
+                "presign", "method", f"expected GET, HEAD, PUT or DELETE, got {self.method!r}"
             )
+        self._check_answer()
+        self._check_part()
         _check_expiry("presign", self.expires)
         _check_type("presign", self.content_type)
         if self.filename is not None and (
@@ -45,6 +65,32 @@ class PresignOptions:
             raise InvalidValueError(
                 "presign", "filename", "expected printable text, and only with GET"
             )
+
+    def _check_answer(self) -> None:
+        for name, text in self.answer.items():
+            if self.method not in ("GET", "HEAD") or name not in _ANSWERED:
+                raise InvalidValueError(
+                    "presign",
+                    "answer",
+                    f"{name!r}: expected one of {', '.join(sorted(_ANSWERED))}, with GET or HEAD",
+                )
+            check_header(name, text)
+        if "content-disposition" in self.answer and self.filename is not None:
+            raise InvalidValueError("presign", "answer", "filename is a content-disposition too")
+        if "content-type" in self.answer and self.content_type is not None:
+            raise InvalidValueError("presign", "answer", "content_type is given twice")
+
+    def _check_part(self) -> None:
+        if self.upload is None and self.part is None:
+            return
+        number = self.part
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if not whole or number is None or not 1 <= number <= _MOST_PARTS:
+            raise InvalidValueError(
+                "presign", "part", f"expected 1 to {_MOST_PARTS}, and an upload, got {number!r}"
+            )
+        if self.method != "PUT" or not isinstance(self.upload, str) or not self.upload:
+            raise InvalidValueError("presign", "upload", "expected the id of one, with PUT")
 
 
 @dataclass(frozen=True, slots=True)

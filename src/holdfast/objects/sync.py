@@ -114,6 +114,7 @@ class Bucket(BlockingTwin[AsyncBucket]):
     delete = blocking(AsyncBucket.delete)
     delete_many = blocking(AsyncBucket.delete_many)
     copy = blocking(AsyncBucket.copy)
+    move = blocking(AsyncBucket.move)
     tags = blocking(AsyncBucket.tags)
     set_tags = blocking(AsyncBucket.set_tags)
     restore = blocking(AsyncBucket.restore)
@@ -198,6 +199,10 @@ class Bucket(BlockingTwin[AsyncBucket]):
     def acting_as(self, actor: str) -> Bucket:
         return Bucket(self.asynchronous.acting_as(actor))
 
+    @documented_by(AsyncBucket.encrypted_with)
+    def encrypted_with(self, key: bytes) -> Bucket:
+        return Bucket(self.asynchronous.encrypted_with(key))
+
     @documented_by(AsyncBucket.stats)
     def stats(self) -> Stats:
         return self.asynchronous.stats()
@@ -223,6 +228,8 @@ class Administration(BlockingTwin[AsyncAdministration]):
     set = blocking(AsyncAdministration.set)
     unset = blocking(AsyncAdministration.unset)
     abort = blocking(AsyncAdministration.abort)
+    begin_upload = blocking(AsyncAdministration.begin_upload)
+    complete_upload = blocking(AsyncAdministration.complete_upload)
     lock_of = blocking(AsyncAdministration.lock_of)
     retain = blocking(AsyncAdministration.retain)
     hold = blocking(AsyncAdministration.hold)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import InvalidValueError
 from holdfast.objects.body import WINDOW, stream_of
 from holdfast.objects.capabilities import DeferredWriter
-from holdfast.objects.checks import check_etag
+from holdfast.objects.checks import check_etag, check_header, check_token
 from holdfast.objects.compression import check_compression, compressor_of, is_worth_it
 from holdfast.objects.object_info import CommitSpec
 from holdfast.objects.transfer import WORTH_A_THREAD, Digest, Meter
@@ -38,6 +38,9 @@ class PutOptions:
     readers of the bucket get the content alone. *tags*: the object's tags. *resume*: a local file
     that remembers an upload in parts; when it breaks off, its parts stay, and another put of the
     same content with the same file sends only the others. A success removes the file.
+    *cache_control*, *content_disposition*, *content_language*: what a browser is told that fetches
+    the object. *storage_class*, *acl*: by the service's own names, such as ``STANDARD_IA`` and
+    ``bucket-owner-full-control``.
     """
 
     if_absent: bool = False
@@ -46,6 +49,11 @@ class PutOptions:
     compression: Compression | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     resume: Path | None = None
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_language: str | None = None
+    storage_class: str | None = None
+    acl: str | None = None
 
     def __post_init__(self) -> None:
         if self.if_absent and self.if_match is not None:
@@ -56,6 +64,19 @@ class PutOptions:
             check_etag(self.if_match)
         if self.compression is not None:
             check_compression(self.compression)
+        for name in ("cache_control", "content_disposition", "content_language"):
+            check_header(name, getattr(self, name))
+        for name in ("storage_class", "acl"):
+            check_token(name, getattr(self, name))
+
+    def http(self) -> dict[str, str]:
+        """Return the headers that the object keeps, by lower-case name."""
+        given = {
+            "cache-control": self.cache_control,
+            "content-disposition": self.content_disposition,
+            "content-language": self.content_language,
+        }
+        return {name: text for name, text in given.items() if text is not None}
 
 
 @dataclass(slots=True)
@@ -96,6 +117,9 @@ async def upload(
             encoding=None if stored is None else options.compression,
             stored=stored,
             resume_file=options.resume,
+            http=options.http(),
+            storage_class=options.storage_class,
+            acl=options.acl,
         )
         return await writer.commit(spec)
     except BaseException:

@@ -45,7 +45,9 @@ class MemoryBucketDriver:
 
     name = "memory"
     capabilities = frozenset(BucketCapability) - {
+        BucketCapability.ACL,
         BucketCapability.BUCKET_POLICY,
+        BucketCapability.CUSTOMER_KEYS,
         BucketCapability.DEFAULT_ENCRYPTION,
         BucketCapability.LIFECYCLE,
         BucketCapability.OBJECT_LOCK,
@@ -53,6 +55,7 @@ class MemoryBucketDriver:
         BucketCapability.PRESIGN_POST,
         BucketCapability.PUBLIC_ACCESS_BLOCK,
         BucketCapability.RESUMABLE_UPLOADS,
+        BucketCapability.STORAGE_CLASS,
         BucketCapability.UPLOADS,
     }
 

@@ -42,8 +42,10 @@ class DiskDriver:
 
     name = "disk"
     capabilities = frozenset(BucketCapability) - {
+        BucketCapability.ACL,
         BucketCapability.BUCKET_POLICY,
         BucketCapability.BUCKET_TAGS,
+        BucketCapability.CUSTOMER_KEYS,
         BucketCapability.DEFAULT_ENCRYPTION,
         BucketCapability.LIFECYCLE,
         BucketCapability.OBJECT_LOCK,
@@ -51,6 +53,7 @@ class DiskDriver:
         BucketCapability.PRESIGN_POST,
         BucketCapability.PUBLIC_ACCESS_BLOCK,
         BucketCapability.RESUMABLE_UPLOADS,
+        BucketCapability.STORAGE_CLASS,
         BucketCapability.UPLOADS,
     }
 

@@ -38,6 +38,7 @@ class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
     encoding: str | None = None
     stored: int | None = None
     tags: dict[str, str] = msgspec.field(default_factory=dict)
+    http: dict[str, str] = msgspec.field(default_factory=dict)
     version: str | None = None
     serial: int = 0
     previous: str | None = None
@@ -153,6 +154,7 @@ def encode(entry: RecordEntry) -> bytes:
         encoding=spec.encoding,
         stored=spec.stored,
         tags=dict(record.tags),
+        http=dict(info.http),
         version=info.version,
         serial=record.serial,
         previous=record.previous,
@@ -189,6 +191,7 @@ def decode(content: bytes, path: str) -> RecordEntry:
         version=version,
         encoding=written.encoding,
         stored=written.stored,
+        http=written.http,
     )
     return Record(info, written.data, written.tags, written.serial, written.previous)
 

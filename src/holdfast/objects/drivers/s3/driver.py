@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from copy import copy as copy_of
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from holdfast.clock import utc_now
 from holdfast.errors import (
     ConfigurationError,
     ObjectKeyError,
@@ -20,14 +22,16 @@ from holdfast.objects.drivers.s3 import (
     object_lock,
     setting_documents,
 )
+from holdfast.objects.drivers.s3.headers import metadata_headers
 from holdfast.objects.drivers.s3.options import address_of
 from holdfast.objects.drivers.s3.range_reader import S3RangeReader
 from holdfast.objects.drivers.s3.server_copy import CopySource, copy
 from holdfast.objects.drivers.s3.server_profile import ServerProfile, server_profile_of
-from holdfast.objects.drivers.s3.service import S3Request
+from holdfast.objects.drivers.s3.service import S3Request, document_request
 from holdfast.objects.drivers.s3.tags import set_tags, tags_of
 from holdfast.objects.drivers.s3.uploader import S3ObjectWriter, Uploader
 from holdfast.objects.drivers.s3.xml_document import fits, write, write_text
+from holdfast.objects.object_info import Upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -36,12 +40,7 @@ if TYPE_CHECKING:
     from holdfast.objects.driver import BucketCapability
     from holdfast.objects.drivers.s3.options import BucketAddress, S3Options
     from holdfast.objects.drivers.s3.service import S3Response, S3Service
-    from holdfast.objects.object_info import (
-        CommonPrefix,
-        ObjectInfo,
-        ObjectVersion,
-        Upload,
-    )
+    from holdfast.objects.object_info import CommonPrefix, ObjectInfo, ObjectVersion
     from holdfast.objects.presign import (
         PresignedPost,
         PresignedURL,
@@ -251,7 +250,10 @@ class S3Driver:
         if refusal is not None:
             raise ObjectKeyError(key, refusal)
         asked: list[tuple[str, str]] = []
-        if options.method == "GET" and options.content_type is not None:
+        asked += [(f"response-{name}", text) for name, text in options.answer.items()]
+        if options.upload is not None:
+            asked += [("uploadId", options.upload), ("partNumber", str(options.part))]
+        if options.method in ("GET", "HEAD") and options.content_type is not None:
             asked.append(("response-content-type", options.content_type))
         if options.filename is not None:
             name = quote(options.filename, safe="")
@@ -265,6 +267,13 @@ class S3Driver:
             raise ObjectKeyError(key, refusal)
         return await self._service.presign_post(self._public_address(), key, options)
 
+    def encrypted_with(self, key: bytes) -> S3Driver:
+        """Return the same driver, with *key* for what is written and read. No I/O."""
+        service, keyed = self._service.encrypted_with(key), copy_of(self)
+        keyed._service = service  # noqa: SLF001 - its own
+        keyed._uploader = Uploader(service, self._options)  # noqa: SLF001
+        return keyed
+
     def uploads(self, prefix: str) -> AsyncIterator[Upload]:
         """Yield the incomplete uploads whose key starts with *prefix*."""
         return listing_pages.list_uploads(self._service, prefix)
@@ -277,6 +286,41 @@ class S3Driver:
         except ServiceError as error:
             if error.status != 404:  # completed or aborted meanwhile
                 raise
+
+    async def begin_upload(
+        self, key: str, content_type: str, metadata: Mapping[str, str]
+    ) -> Upload:
+        """Return a new upload in parts of *key*. Raises ObjectKeyError."""
+        refusal = self._refusal(key)
+        if refusal is not None:
+            raise ObjectKeyError(key, refusal)
+        headers = {"content-type": content_type, **metadata_headers(metadata)}
+        response = await self._service.call(
+            S3Request("CreateMultipartUpload", "POST", key, (("uploads", ""),), headers)
+        )
+        upload = response.document("InitiateMultipartUploadResult").need("UploadId")
+        return Upload(key, upload, utc_now().replace(microsecond=0))
+
+    async def complete_upload(self, upload: Upload, etags: Sequence[str]) -> ObjectInfo:
+        """Make the object of its parts. Raises ObjectNotFoundError for an upload that is gone."""
+        parts = [
+            write("Part", write_text("PartNumber", str(number)), write_text("ETag", f'"{etag}"'))
+            for number, etag in enumerate(etags, 1)
+        ]
+        body = write("CompleteMultipartUpload", *parts).encode()
+        query = (("uploadId", upload.id),)
+        try:
+            await self._service.call(
+                document_request("CompleteMultipartUpload", "POST", query, body, key=upload.key)
+            )
+        except ServiceError as error:
+            if error.status == 404:
+                raise ObjectNotFoundError(upload.key) from error
+            raise
+        found = await self.head(upload.key)
+        if found is None:
+            raise ObjectNotFoundError(upload.key)
+        return found
 
     def _public_address(self) -> BucketAddress:
         endpoint = self._options.public_endpoint_url or self._options.endpoint_url

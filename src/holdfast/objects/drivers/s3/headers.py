@@ -28,6 +28,7 @@ SHA256 = META + "holdfast-sha256"
 WRITE = META + "holdfast-write"
 SIZE = META + "holdfast-size"  # of the content, where what is stored is compressed
 VERSION = "x-amz-version-id"
+HTTP = ("cache-control", "content-disposition", "content-language")
 CRC32 = "x-amz-checksum-crc32"
 _OURS = frozenset({SHA256, SIZE, WRITE})
 _TURNING = frozenset(
@@ -85,6 +86,7 @@ def info_of(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         version=version_in(headers),
         encoding=encoding if packed else None,
         stored=size if packed else None,
+        http={name: plain_text(headers[name]) for name in HTTP if name in headers},
     )
 
 
@@ -102,6 +104,7 @@ def committed_info(key: str, spec: CommitSpec, headers: Mapping[str, str], etag:
         version=headers.get(VERSION),
         encoding=spec.encoding,
         stored=spec.stored,
+        http=dict(spec.http),
     )
 
 

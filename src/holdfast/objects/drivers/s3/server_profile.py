@@ -45,6 +45,7 @@ _USUAL = _LEAST | {
     BucketCapability.BUCKET_TAGS,
     BucketCapability.CONDITIONAL_CREATE,
     BucketCapability.CONDITIONAL_REPLACE,
+    BucketCapability.HTTP_HEADERS,
     BucketCapability.OBJECT_LOCK,
     BucketCapability.PRESIGN_POST,
     BucketCapability.RESUMABLE_UPLOADS,
@@ -53,9 +54,11 @@ _USUAL = _LEAST | {
 }
 _RULED = _USUAL | {BucketCapability.DEFAULT_ENCRYPTION, BucketCapability.LIFECYCLE}
 _KEYS = frozenset({BucketCapability.ANY_KEY, BucketCapability.KEY_INSIDE_KEY})
+_STORED = frozenset({BucketCapability.CUSTOMER_KEYS, BucketCapability.STORAGE_CLASS})
+_AWS_ALONE = frozenset({BucketCapability.ACL, BucketCapability.PUBLIC_ACCESS_BLOCK})
 _KNOWN = {
-    "AmazonS3": ServerProfile("AWS", _RULED | _KEYS | {BucketCapability.PUBLIC_ACCESS_BLOCK}),
-    "MinIO": ServerProfile("MinIO", _RULED, (_NO_LEADING_SLASH, _NO_DOTS)),
+    "AmazonS3": ServerProfile("AWS", _RULED | _KEYS | _STORED | _AWS_ALONE),
+    "MinIO": ServerProfile("MinIO", _RULED | _STORED, (_NO_LEADING_SLASH, _NO_DOTS)),
     "VERSITYGW": ServerProfile("Versity", _USUAL, (_ONLY_PATHS, _ONLY_FILE_NAMES, _ONLY_XML)),
 }
 _UNKNOWN = ServerProfile("S3", _LEAST, (_ONLY_PATHS, _ONLY_FILE_NAMES, _ONLY_XML))

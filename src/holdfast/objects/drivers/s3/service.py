@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import ssl
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +16,7 @@ from holdfast.aws.http import Deadline, HTTPRequest
 from holdfast.aws.retry import RetryBudget, backoff, retry_after
 from holdfast.aws.signature import EMPTY_SHA256, UNSIGNED, query_string
 from holdfast.errors import ConfigurationError, ServiceError, UnavailableError
+from holdfast.objects.drivers.s3.customer_key import customer_key_headers
 from holdfast.objects.drivers.s3.post_policy import signed_form
 from holdfast.objects.drivers.s3.service_errors import (
     KEY_REFUSED,
@@ -130,6 +132,7 @@ class S3Service:
         self.network = self._at.client.network
         self._budget = RetryBudget()
         self.retries = 0
+        self._customer_key: dict[str, dict[str, str]] = {}  # headers by operation
 
     @property
     def secure(self) -> bool:
@@ -151,6 +154,17 @@ class S3Service:
     def region(self) -> str:
         """The region that the bucket is in, as far as is known."""
         return self._at.region
+
+    def encrypted_with(self, key: bytes) -> S3Service:
+        """Return the same service, whose requests for objects carry *key*.
+
+        Raises ConfigurationError without TLS.
+        """
+        if not self.secure:
+            raise ConfigurationError("a key of one's own is sent over TLS alone: use https://")
+        keyed = copy(self)
+        keyed._customer_key = customer_key_headers(key)  # noqa: SLF001 - its own
+        return keyed
 
     def copy_source(self, key: str) -> str:
         """Return how a copy names *key*."""
@@ -310,6 +324,8 @@ class S3Service:
         )
         query = query_string(request.query) if request.query else ""
         headers = {"host": at.client.authority, **request.headers}
+        if self._customer_key:
+            headers |= self._customer_key.get(request.operation, {})
         if credentials is not None:
             headers["x-amz-content-sha256"] = request.sha256 or UNSIGNED
             at.signer.sign(

@@ -35,6 +35,7 @@ from holdfast.objects.drivers.s3.multipart import part_size
 from holdfast.objects.drivers.s3.resumable_upload import ResumableUpload
 from holdfast.objects.drivers.s3.service import S3Request, S3Response
 from holdfast.objects.drivers.s3.spool import ChunkSpool, FileSpool, Spool, SpoolPart
+from holdfast.objects.object_info import CommitSpec
 from holdfast.objects.transfer import WORTH_A_THREAD
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from holdfast.objects.drivers.s3.options import S3Options
     from holdfast.objects.drivers.s3.service import S3Service
-    from holdfast.objects.object_info import CommitSpec, ObjectInfo
+    from holdfast.objects.object_info import ObjectInfo
 
 _NAMES_REFUSED = frozenset(
     {
@@ -86,9 +87,15 @@ class Uploader:
     def headers(self, spec: CommitSpec | ObjectInfo) -> dict[str, str]:
         """Return the headers of a new object, each time with another write id."""
         headers = {
+            **spec.http,
             "content-type": spec.content_type or UNKNOWN_CONTENT,
             **metadata_headers(spec.metadata or {}),
         }
+        if isinstance(spec, CommitSpec):
+            if spec.storage_class is not None:
+                headers["x-amz-storage-class"] = spec.storage_class
+            if spec.acl is not None:
+                headers["x-amz-acl"] = spec.acl
         if spec.sha256 is not None:
             headers[SHA256] = spec.sha256
         if spec.encoding is not None:
