@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 
 
-def film(path, *, frames=60, size=(160, 120), rate=25, codec="libx264", turn=0, moving=True):
-    """A square that crosses a still, rough ground from left to right."""
+def film(
+    path, *, frames=60, size=(160, 120), rate=25, codec="libx264", turn=0, moving=True, begins=0
+):
+    """A square that crosses a still, rough ground from left to right, from stamp *begins* on."""
     width, height = size
     ground = np.random.default_rng(5).integers(70, 110, (height, width, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
@@ -26,7 +28,7 @@ def film(path, *, frames=60, size=(160, 120), rate=25, codec="libx264", turn=0, 
                 y = height // 3
                 cv2.rectangle(picture, (x, y), (x + 28, y + 24), (235, 235, 245), -1)
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-            frame.pts, frame.time_base = number, Fraction(1) / rate
+            frame.pts, frame.time_base = begins + number, Fraction(1) / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

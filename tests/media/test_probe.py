@@ -306,3 +306,13 @@ def test_a_stream_without_a_container_has_its_own_rate(tmp_path, rate):
         times = [frame.time for frame in frames(source)]
     assert len(times) == 60
     assert times[-1] == pytest.approx(59 / rate)
+
+
+@pytest.mark.parametrize("kind", ["mkv", "ts", "nut"])
+def test_a_film_whose_times_begin_late_is_as_long_as_it_is(tmp_path, kind):
+    path = film(tmp_path / f"a.{kind}", frames=50, codec="mpeg4" if kind == "nut" else "libx264",
+                begins=1000)  # fmt: skip
+    assert probe(path).duration == pytest.approx(2.0, abs=0.1)
+    if kind == "mkv":
+        with pytest.raises(MediaError, match="cut short"):
+            probe(cut(path, 0.5, tmp_path / "b.mkv"))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 THUMBNAIL_WIDTH = 480
+_LEEWAY = 0.75  # seconds by which a file may be shorter than it states
 _THUMBNAIL_TRIES = 12
 _THUMBNAIL_PIXELS = 300_000_000  # that are decoded to find one
 
@@ -65,7 +66,10 @@ def describe(source: VideoFile) -> VideoInfo:
         check_size(source.path, width, height)
         stated = _stated_duration(container, stream, rate)
         end = _last_moment(container)
-        if stated and end is not None and end < stated - max(0.75, stated * 0.02):
+        origin = max(0.0, (container.start_time or 0) / av.time_base)
+        if origin and end is not None and stated - origin - _LEEWAY <= end < stated:
+            stated = max(end, stated - origin)  # what is stated is when it ends, not how long it is
+        if stated and end is not None and end < stated - max(_LEEWAY, stated * 0.02):
             raise MediaError(
                 source.path,
                 f"the file is cut short: it states {stated:.1f} s and ends after {end:.1f} s; "

@@ -119,7 +119,10 @@ class _FoundFrame(NamedTuple):
 
 
 class _AnalysisRun:
-    """One analysis: decoding and detecting here, drawing and encoding on another thread."""
+    """One analysis: decoding here, detecting on a second thread, drawing and encoding on a third.
+
+    All three spend most of their time in C without the interpreter's lock.
+    """
 
     def __init__(
         self, source: VideoFile, video: VideoInfo, folder: Path, options: AnalysisOptions
@@ -158,12 +161,19 @@ class _AnalysisRun:
                 )
             )
             run = detector.start(self._video)
-            for frame in frames(self._source):
+
+            def detect(frame: Frame) -> None:
                 self._waiting.append(frame)
                 self._take(run.look(frame if self._mask is None else self._mask.shown(frame)))
-                done, last = frame.index + 1, frame.time
-                if progress is not None and done % 8 == 0:
-                    progress(done, max(total, done))
+
+            with BackgroundWorker(
+                detect, waiting=min(_WAITING, self._held), name="detecting"
+            ) as detecting:
+                for frame in frames(self._source):
+                    detecting.give(frame)
+                    done, last = frame.index + 1, frame.time
+                    if progress is not None and done % 8 == 0:
+                        progress(done, max(total, done))
             self._take(run.finish())
         if self._options.sound and self._video.has_audio:
             add_sound(

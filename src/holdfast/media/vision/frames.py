@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,7 @@ from holdfast.media.video_file import (
     pixel_aspect,
 )
 from holdfast.media.vision.images import Pixels, planes, upright
+from holdfast.media.vision.picture_filters import PictureFilters
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -50,20 +53,27 @@ class Frame:
 def frames(source: VideoFile) -> Generator[Frame, None, None]:
     """Yield every frame that decodes, in order of display. Packets that don't are passed over.
 
+    Interlaced pictures are joined from their fields, high dynamic range is brought to BT.709.
+
     MediaError when not one frame decodes or a picture is beyond reason.
     """
     with source.container() as container:
         stream = film_of(container)
         stream.thread_type = "AUTO"
         clock: FrameClock | None = None
+        filters, times, index = PictureFilters(), deque[float](), count()
         aspect = pixel_aspect(stream)
         size: tuple[int, int] | None = None
-        for index, picture in enumerate(decoded(container, stream)):
+        for picture in decoded(container, stream):
             check_size(source.path, picture.width, picture.height)
             if clock is None:  # a stream without a container states its rate with the first frame
                 clock = FrameClock(float(1 / frame_rate(container, stream)))
-            turned = upright(picture, size, aspect)
-            size = size or (turned.width, turned.height)
-            yield Frame(index, clock.read(picture), turned)
+            times.append(clock.read(picture))
+            for ready in filters.take(picture):
+                turned = upright(ready, size, aspect)
+                size = size or (turned.width, turned.height)
+                yield Frame(next(index), times.popleft(), turned)
+        for ready in filters.flush():
+            yield Frame(next(index), times.popleft(), upright(ready, size, aspect))
     if size is None:
         raise MediaError(source.path, NO_FRAME)

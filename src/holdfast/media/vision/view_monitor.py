@@ -31,7 +31,7 @@ _Grey = NDArray[np.float32]
 
 class _Look(NamedTuple):
     time: float
-    picture: _Grey
+    picture: Pixels
     cells: _Grey
 
 
@@ -57,12 +57,11 @@ class ViewMonitor:
         """
         if self._looks and time < self._looks[-1].time + _OFTEN:
             return self._since is not None
-        picture = np.asarray(luma, np.float32)
-        cells = np.asarray(cv2.resize(picture, GRID, interpolation=cv2.INTER_AREA), np.float32)
+        cells = _cells(luma)
         while len(self._looks) > 1 and self._looks[1].time <= time - _WINDOW:
             self._looks.popleft()
         was = self._looks[0] if self._looks else None
-        now = _Look(time, picture, cells)
+        now = _Look(time, luma, cells)
         self._looks.append(now)
         if was is None:
             return False
@@ -104,6 +103,14 @@ class ViewMonitor:
         self._since = None
 
 
+def _cells(luma: Pixels) -> _Grey:
+    """Return the mean of each cell; a rest of rows or columns is left out, which is far faster."""
+    rows, columns = luma.shape
+    if rows >= GRID[1] and columns >= GRID[0]:
+        luma = luma[: rows - rows % GRID[1], : columns - columns % GRID[0]]
+    return np.asarray(cv2.resize(luma, GRID, interpolation=cv2.INTER_AREA), np.float32)
+
+
 def _cause(was: _Look, now: _Look, moved: NDArray[np.bool_]) -> Cause:
     """Return what most likely changed the cells that *moved*."""
     change = (now.cells - was.cells)[moved]
@@ -111,7 +118,9 @@ def _cause(was: _Look, now: _Look, moved: NDArray[np.bool_]) -> Cause:
         brighter = int((change > 0).sum())
         if max(brighter, change.size - brighter) >= _ONE_WAY * change.size:
             return "light"
-    (across, down), response = cv2.phaseCorrelate(was.picture, now.picture)
+    (across, down), response = cv2.phaseCorrelate(
+        np.asarray(was.picture, np.float32), np.asarray(now.picture, np.float32)
+    )
     if response > _SURE and max(abs(across), abs(down)) > _SHIFT:
         return "camera"
     return "picture"
