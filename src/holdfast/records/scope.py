@@ -17,7 +17,6 @@ from weakref import ref
 
 from holdfast.errors import LockTimeoutError, TransactionError
 from holdfast.records.iteration import iteration
-from holdfast.records.turns import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -89,9 +88,11 @@ class TransactionScope:
 class Scopes:
     """The open scopes of one transaction, the innermost last."""
 
-    def __init__(self, outermost: TransactionScope, turns: Turns) -> None:
+    def __init__(self, outermost: TransactionScope, turns: Turns, patience: float) -> None:
         self.outermost = outermost
         self.turns = turns
+        self.patience = patience
+        """Seconds that a call waits for its turn."""
         self.stack: list[TransactionScope] = []
         self.ready: TransactionScope | None = None
         """The innermost scope, when nothing has to be looked at before a call in it."""
@@ -115,7 +116,7 @@ class Scopes:
     async def turn(self, scope: TransactionScope) -> None:
         """Return when *scope* is the innermost. To be called with the turns held.
 
-        Raises LockTimeoutError when that takes longer than `PATIENCE`, and TransactionError when
+        Raises LockTimeoutError when that takes longer than `patience`, and TransactionError when
         nothing can be done in *scope*.
         """
         scope.check()
@@ -125,10 +126,10 @@ class Scopes:
         def ready() -> bool:
             return scope.over or self.stack[-1] is scope
 
-        if not await self.turns.wait(ready):
+        if not await self.turns.wait(ready, self.patience):
             raise LockTimeoutError(
                 "a part of the transaction that another task or thread opened is still open after "
-                f"{PATIENCE:.0f} s; does its block wait for this call, which waits for its end?"
+                f"{self.patience:g} s; does its block wait for this call, which waits for its end?"
             )
         scope.check()
 

@@ -20,7 +20,7 @@ from holdfast.records.scope import (
     why_undone,
 )
 from holdfast.records.scoped_session import ScopedSession, TaskSession
-from holdfast.records.turns import TaskTurns, ThreadTurns
+from holdfast.records.turns import PATIENCE, TaskTurns, ThreadTurns
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -94,7 +94,8 @@ class Transaction(TransactionScope):
         super().__init__()
         self.driver = driver
         self.options = options
-        self.scopes = Scopes(self, ThreadTurns() if affinity.blocking else TaskTurns())
+        turns = ThreadTurns() if affinity.blocking else TaskTurns()
+        self.scopes = Scopes(self, turns, getattr(driver, "lock_timeout", PATIENCE))
         self.session_type = ScopedSession if affinity.blocking else TaskSession
         self._counts = counts
         self._affinity = affinity
@@ -251,10 +252,8 @@ class Transaction(TransactionScope):
             if not found and isinstance(error, Exception):
                 note_context(error)
             return
-        if self._affinity.blocking or not self.callbacks.added:
-            await self._commit(work)
-        else:
-            await finished(self._commit(work))
+        alone = self._affinity.blocking or not self.callbacks.added
+        await (self._commit(work) if alone else finished(self._commit(work)))
 
     async def _commit(self, work: DriverTransaction) -> None:
         await work.commit()
@@ -320,7 +319,7 @@ class Savepoint(TransactionScope):
         """Begin, when no other part is open beside it.
 
         Raises TransactionError the second time and outside of the transaction's life, and
-        LockTimeoutError when the part beside it is open for more than a minute.
+        LockTimeoutError when the part beside it is open for longer than `lock_timeout`.
         """
         if self._around is not None:
             raise TransactionError("a part of a transaction is entered once")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 PATIENCE = 60.0
-"""Seconds that a call waits for its turn."""
+"""Seconds that a call waits for its turn where a driver names no `lock_timeout`."""
 
 
 class Turns(Protocol):
@@ -23,8 +23,8 @@ class Turns(Protocol):
     exclusive: bool
     """Whether who holds them keeps the others out."""
 
-    async def wait(self, ready: Callable[[], bool]) -> bool:
-        """Return True once *ready*, False when that takes longer than `PATIENCE`."""
+    async def wait(self, ready: Callable[[], bool], patience: float) -> bool:
+        """Return True once *ready*, False when that takes longer than *patience* seconds."""
         ...
 
     def notify(self) -> None:
@@ -41,12 +41,12 @@ class TaskTurns:
     def __init__(self) -> None:
         self._waiting: list[Future[None]] = []
 
-    async def wait(self, ready: Callable[[], bool]) -> bool:
+    async def wait(self, ready: Callable[[], bool], patience: float) -> bool:
         """See `Turns`."""
         import asyncio  # noqa: PLC0415 - slow to import, and needed where tasks meet alone
 
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 while not ready():
                     changed = asyncio.get_running_loop().create_future()
                     self._waiting.append(changed)
@@ -74,9 +74,9 @@ class ThreadTurns:
         self._changed = threading.Condition(threading.RLock())
         self.held: AbstractContextManager[object] = self._changed
 
-    async def wait(self, ready: Callable[[], bool]) -> bool:
+    async def wait(self, ready: Callable[[], bool], patience: float) -> bool:
         """See `Turns`."""
-        return self._changed.wait_for(ready, PATIENCE)
+        return self._changed.wait_for(ready, patience)
 
     def notify(self) -> None:
         """See `Turns`."""

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from holdfast import open_store, sync
-from holdfast.errors import TransactionError
+from holdfast.errors import LockTimeoutError, TransactionError
 from records.sql.notes import ENTITIES, Note
 
 
@@ -125,6 +125,32 @@ def test_threads_that_share_a_transaction_take_turns(store):
     assert notes.count(Note.batch.in_([1, 3, 5, 7, 9, 11])) == 0
     assert notes.count(Note.text == "paid") == 6
     assert notes.count(Note.id.startswith("s")) == 6
+
+
+async def test_a_part_that_waits_for_what_waits_for_it_is_told_in_time(url):
+    place, _, options = url.partition("?")
+    kept = "&".join(each for each in options.split("&") if each and "lock_timeout" not in each)
+    async with open_store(f"{place}?{kept}&lock_timeout=0", ENTITIES) as store:
+        await store.create_schema()
+        notes = store.repository(Note)
+        async with store.transaction() as tx:
+            go_on = asyncio.Event()
+
+            async def beside():
+                await go_on.wait()
+                with pytest.raises(LockTimeoutError, match="part of the transaction"):
+                    await notes.add(Note(id="beside"))
+                with pytest.raises(LockTimeoutError, match="part of the transaction"):
+                    async with store.transaction():
+                        raise AssertionError("two parts are open beside one another")
+
+            task = asyncio.create_task(beside())
+            async with tx.savepoint():
+                await notes.add(Note(id="inside"))
+                go_on.set()
+                await task
+        assert [each.id for each in await notes.find()] == ["inside"]
+        await store.drop_schema()
 
 
 async def test_steps_of_a_generator_in_tasks_of_their_own_are_told_so(url):

@@ -45,14 +45,14 @@ class MemoryDriver:
         self._models: tuple[Model[object], ...] = ()
         self._base: dict[str, Layer] = {}
         self._lock = lock
-        self._timeout = options.lock_timeout
+        self.lock_timeout = options.lock_timeout
         self._numbers: dict[str, int] = {}
         self._session = MemorySession(self)
         self.renew()
 
     def renew(self) -> None:
         """See `Renewable`: a child has a copy of the rows, and nobody else's transactions."""
-        self._writing = self._lock(self._timeout)
+        self._writing = self._lock(self.lock_timeout)
         self._mutex = threading.RLock()  # readers iterate over what commits change
         self._snapshots: list[View] = []
 

@@ -97,6 +97,7 @@ class ServerDriver:
         self.name = server.name
         self.capabilities = server.capabilities
         self.server = server
+        self.lock_timeout = server.options.lock_timeout
         self._statements: StoreStatements | None = None
         self._session: PooledSession | None = None
         self._connect: Callable[[], Awaitable[ServerExecutor]] | None = None

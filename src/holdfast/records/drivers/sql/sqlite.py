@@ -77,6 +77,7 @@ class SQLiteDriver:
             )
         self._path = path
         self._options = options
+        self.lock_timeout = options.lock_timeout
         self._offload = offload
         self._statements = statements_of((), _DIALECT)
         self._connections: list[SQLiteConnection] = []
