@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from holdfast.late_import import late_names
+from holdfast.uuid7 import uuid7  # at once: the module has the same name
 
 if TYPE_CHECKING:
     from holdfast.cache import Cache, CachedRepository, CacheOptions, open_cache
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
         version,
     )
     from holdfast.records.migrations import Migrations
-    from holdfast.uuid7 import uuid7
 else:
     __getattr__ = late_names(
         __name__,
@@ -96,7 +96,6 @@ else:
                 "version",
             ),
             "holdfast.records.migrations": ("Migrations",),
-            "holdfast.uuid7": ("uuid7",),
         },
         modules=("cache", "errors", "jobs", "objects", "records", "sync"),
     )
