@@ -108,6 +108,7 @@ async def _asked(service: S3Service, batch: _Batch) -> list[Element]:
         body = write("Delete", write_text("Quiet", "true"), *batch.values()).encode()
         request = document_request("DeleteObjects", "POST", (("delete", ""),), body)
         again: _Batch = {}
+        passing: list[Element] = []
         response = await service.call(request)
         for error in response.document("DeleteResult").all("Error"):
             key = error.need("Key")
@@ -117,9 +118,9 @@ async def _asked(service: S3Service, batch: _Batch) -> list[Element]:
                 refused.append(error)
                 continue
             again[named] = batch[named]
-            failure = error
-        if again and not await service.pause(attempt):
-            raise UnavailableError(f"failed after {attempt} attempts: {_refusal(failure)}")
+            passing.append(error)
+        if passing and not await service.pause(attempt):
+            raise UnavailableError(f"failed after {attempt} attempts: {_refusal(passing[0])}")
         batch = again
     return refused
 
