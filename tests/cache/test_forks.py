@@ -82,7 +82,7 @@ from holdfast.cache import CacheOptions, sync
 with sync.open_cache(arguments[0], options=CacheOptions(timeout=30)) as cache:
     cache.set("k", "v")
     fallback = cache.asynchronous._driver
-    connection = fallback._remote._commands._first
+    connection = fallback._remote._commands
     ready, done = threading.Event(), threading.Event()
 
     def hold():

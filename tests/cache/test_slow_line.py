@@ -97,7 +97,7 @@ async def test_what_is_small_does_not_wait_behind_what_is_large(slow, large):
         calls = cache.set("k", LARGE) if large == "set" else cache.get("large")
         task = asyncio.create_task(use("large", calls))
         driver = cache._driver._remote
-        while not driver._commands._first.busy:  # noqa: ASYNC110 - a state, not an event
+        while not driver._commands.busy:  # noqa: ASYNC110 - a state, not an event
             await asyncio.sleep(0.001)
         for _ in range(3):
             await use("small", cache.get("small"))
@@ -115,7 +115,7 @@ def test_in_blocking_code_neither(slow):
         thread = threading.Thread(target=lambda: ended.append(cache.set("k", LARGE)))
         thread.start()
         driver = cache.asynchronous._driver._remote
-        while not driver._commands._first.busy:
+        while not driver._commands.busy:
             pass
         assert cache.get("small") == 1
         assert ended == []
@@ -128,7 +128,7 @@ async def test_nothing_overtakes_a_large_value_whose_caller_was_cancelled(slow):
         pace(slow)
         task = asyncio.create_task(cache.set("k", LARGE))
         driver = cache._driver._remote
-        while not driver._commands._first.busy:  # noqa: ASYNC110 - a state, not an event
+        while not driver._commands.busy:  # noqa: ASYNC110 - a state, not an event
             await asyncio.sleep(0.001)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -83,7 +83,7 @@ def milliseconds(field: str, seconds: TTL | None) -> int | None:
         )
     if not 0 < seconds <= _LONGEST_TTL:
         raise InvalidValueError(
-            "cache", field, f"expected a time above 0 and at most ten years, got {seconds!r}"
+            "cache", field, f"expected seconds above 0 and at most ten years, got {seconds!r}"
         )
     return max(1, math.ceil(seconds * 1000))
 

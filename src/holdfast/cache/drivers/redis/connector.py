@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holdfast.cache.driver import NotAskedError
 from holdfast.cache.drivers.redis.client_tracking import track
-from holdfast.cache.drivers.redis.lanes import RedisLanes
+from holdfast.cache.drivers.redis.lanes import SecondLane
 from holdfast.cache.drivers.redis.login import kill_clients, log_in
 from holdfast.errors import UnavailableError
 
@@ -126,7 +126,8 @@ class PrimaryConnector:
             self._beside.append(second)
             return second.connection
 
-        return Connected(RedisLanes(connection, open_second), client.run)
+        connection.second = SecondLane(open_second)
+        return Connected(connection, client.run)
 
     @property
     def alive(self) -> bool:

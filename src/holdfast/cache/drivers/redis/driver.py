@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holdfast.cache.token_bucket import TokenBucket
 
 MARK_LIFE = 60_000  # milliseconds that a namespace stays marked as copied
+MARK_DIGITS = 4  # of the milliseconds in a mark, a second at most
 _CLOCKS_DIFFER = 1.01  # in rate, at most
 _GLOB_SPECIAL = str.maketrans({char: "\\" + char for char in "*?[]\\^-"})
 
@@ -243,7 +244,7 @@ class RedisDriver:
             return await self._commands.ask(commands)
         *replies, mark = await self._commands.ask((*commands, ("GET", self._prefix + NEAR)))
         now = time.monotonic()
-        if isinstance(mark, bytes) and mark.isdigit():
+        if isinstance(mark, bytes) and mark.isdigit() and len(mark) <= MARK_DIGITS:
             self._copied_until = now + MARK_LIFE / 1000
             self._copied_for = int(mark) / 1000
         if now < self._copied_until:

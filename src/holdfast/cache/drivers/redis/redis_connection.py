@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Protocol, cast
 import hiredis
 
 from holdfast.cache.driver import NotAskedError
+from holdfast.cache.drivers.redis.push_messages import Pushes
 from holdfast.cache.drivers.redis.replies import Reply, error_of, is_expected
 from holdfast.cache.drivers.redis.socket_state import is_closed, unsent
 from holdfast.errors import ConfigurationError, HoldfastError, UnavailableError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+    from holdfast.cache.drivers.redis.push_messages import PushListener
 
 Command = tuple[str | bytes | int, ...]
 
@@ -50,30 +53,6 @@ class Endpoint:
         return f"{self.host}:{self.port}"
 
 
-class PushListener(Protocol):
-    """Takes one message that a server sent unasked."""
-
-    def __call__(self, message: Sequence[Reply], /) -> None: ...
-
-
-class _Pushes:
-    """Tells what a server says unasked from its answers, and hands it on."""
-
-    __slots__ = ("_listener", "_messages")
-
-    def __init__(self, listener: PushListener, *, messages: bool) -> None:
-        self._listener = listener
-        self._messages = messages
-
-    def takes(self, reply: Reply) -> bool:
-        pushed = isinstance(reply, hiredis.PushNotification)
-        if self._messages and not pushed:
-            pushed = isinstance(reply, list) and reply[:1] == [b"message"]
-        if pushed:
-            self._listener(cast("list[Reply]", reply))
-        return pushed
-
-
 class RedisCommands(Protocol):
     """Answers commands about names, whatever servers they live on."""
 
@@ -96,6 +75,14 @@ class RedisCommands(Protocol):
         ...
 
 
+class AskedBeside(Protocol):
+    """What is asked while a connection is busy with something large."""
+
+    def ask(self, commands: Sequence[Command], /) -> Awaitable[list[Reply] | None]:
+        """Return the answers by position, None when it can't be asked now."""
+        ...
+
+
 class RedisConnection(ABC):
     """A connection to one server, which answers commands in order."""
 
@@ -104,7 +91,8 @@ class RedisConnection(ABC):
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._lost: str | None = None
-        self._pushes: _Pushes | None = None
+        self._pushes: Pushes | None = None
+        self.second: AskedBeside | None = None  # for what is asked while this one is busy
 
     @property
     def alive(self) -> bool:
@@ -135,6 +123,10 @@ class RedisConnection(ABC):
 
     async def ask(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the answers by position; see `RedisCommands.ask`."""
+        if self.second is not None and self.busy:
+            answers = await self.second.ask(commands)
+            if answers is not None:
+                return answers
         replies = await self.exchange(commands)
         for reply in replies:
             if type(reply) is hiredis.ReplyError and not is_expected(reply):
@@ -159,7 +151,7 @@ class RedisConnection(ABC):
 
         With *messages*, that is what was subscribed to in RESP2, else what RESP3 pushes.
         """
-        self._pushes = _Pushes(listener, messages=messages)
+        self._pushes = Pushes(listener, messages=messages)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from holdfast.cache.driver import NEAR, CacheCapability
-from holdfast.cache.drivers.redis.driver import MARK_LIFE, RedisDriver, read_values
+from holdfast.cache.drivers.redis.driver import MARK_DIGITS, MARK_LIFE, RedisDriver, read_values
 from holdfast.cache.drivers.redis.scripts import MARK
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class TrackingRedisDriver(RedisDriver):
         commands.append(("GET", self._prefix + NEAR))
         found, *lefts, mark = await self._commands.ask(commands)
         values = read_values([found]) if one else cast("list[bytes | None]", found)
-        marked = isinstance(mark, bytes) and mark.isdigit() and int(mark) >= validity
+        known = isinstance(mark, bytes) and mark.isdigit() and len(mark) <= MARK_DIGITS
+        marked = known and int(cast("bytes", mark)) >= validity
         if not marked:
             self._mark_again = -math.inf
         return values, cast("list[int]", lefts), marked

@@ -120,7 +120,7 @@ async def _asked(service: S3Service, batch: _Batch) -> list[Element]:
             again[named] = batch[named]
             passing.append(error)
         if passing and not await service.pause(attempt):
-            raise UnavailableError(f"failed after {attempt} attempts: {_refusal(passing[-1])}")
+            raise UnavailableError(f"failed after {attempt} attempts: {_refusal(passing[0])}")
         batch = again
     return refused
 

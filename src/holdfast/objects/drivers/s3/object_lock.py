@@ -133,5 +133,5 @@ def _query(name: str, version: str | None) -> tuple[tuple[str, str], ...]:
 def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise unreadable(f"{text!r} is not a time") from None

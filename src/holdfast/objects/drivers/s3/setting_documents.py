@@ -20,6 +20,7 @@ from holdfast.objects.bucket_settings import (
     Setting,
     Versioning,
 )
+from holdfast.objects.drivers.s3.headers import count_in
 from holdfast.objects.drivers.s3.service import S3Request, document_request
 from holdfast.objects.drivers.s3.tags import read_tags, write_tags
 from holdfast.objects.drivers.s3.xml_document import Element, parse, unreadable, write, write_text
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.objects.drivers.s3.service import S3Service
+
+_MOST_DAYS = 100_000  # what a settings document may say of days or years
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,7 @@ def _retention(root: Element) -> DefaultRetention | None:
         return None
     mode: Mode = "COMPLIANCE" if kept.need("Mode") == "COMPLIANCE" else "GOVERNANCE"
     days = kept.get("Days")
-    return DefaultRetention(mode, int(days) if days else int(kept.need("Years")) * 365)
+    return DefaultRetention(mode, _count(days) if days else _count(kept.need("Years")) * 365)
 
 
 def _lock_configuration(rule: str) -> str:
@@ -246,7 +249,15 @@ def _rule(element: Element) -> LifecycleRule:
 
 def _days(element: Element, name: str, unit: str) -> int | None:
     text = next((action.get(unit) for action in element.all(name)), None)
-    return None if text is None else int(text)
+    return None if text is None else _count(text)
+
+
+def _count(text: str) -> int:
+    """Return the number of days or years in *text*. Raises ServiceError for what is none."""
+    count = count_in(text.strip())
+    if count is None or count > _MOST_DAYS:
+        raise unreadable(f"{text[:50]!r} is not a number of days")
+    return count
 
 
 def _below(root: Element, *names: str) -> Element | None:
