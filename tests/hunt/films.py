@@ -120,7 +120,7 @@ def make(plan: Plan, path: Path) -> Path:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = 1 / plan.rate
         if plan.codec == "libx265":
-            stream.options = {"x265-params": "log-level=none"}
+            stream.options = {"x265-params": "log-level=none:crf=18"}
         if plan.codec in ("mpeg4", "mpeg2video", "flv"):
             stream.bit_rate = 2_000_000
         if plan.aspect != 1:

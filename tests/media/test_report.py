@@ -21,7 +21,16 @@ from holdfast.media.probe import VideoInfo
 from holdfast.media.report import Report, ReportOptions, formatting, timeline, write_report
 from holdfast.media.report.html import heading, pieces
 from holdfast.media.vision.analysis import Analysis, analyse
-from holdfast.media.vision.detector import Box, Line, Point, Stretch, Track
+from holdfast.media.vision.detector import (
+    Box,
+    Disturbance,
+    IntervalCount,
+    Line,
+    LineCount,
+    Point,
+    Stretch,
+    Track,
+)
 from holdfast.media.vision.motion_detector import MotionDetector
 from media.films import film
 
@@ -478,3 +487,39 @@ def test_a_day_of_counts_keeps_its_peak_in_few_steps():
     assert counts.top == 40
     assert len(counts.path) < 20_000
     assert f" {100 * (1 - 37 / 40):.2f}" in counts.path
+
+
+def test_lines_intervals_disturbances_and_the_start_are_on_the_page(page):
+    gate = Line(Point(0, 240), Point(0, 0))
+    kerb = Line(Point(0, 100), Point(320, 100))
+    seen = page(
+        report(
+            analysis(
+                tracks=[track(1, 1.0, 4.0)],
+                lines=(LineCount("gate", gate, 2, 1), LineCount("<kerb>", kerb, 1007, 0)),
+                regions=("yard",),
+                intervals=(
+                    IntervalCount(0.0, 10.0, 4, ((2, 1), (0, 0)), (3,)),
+                    IntervalCount(10.0, 20.0, 1, ((0, 0), (1007, 0)), (0,)),
+                ),
+                disturbances=(Disturbance(3.0, 9.0, "camera"), Disturbance(12.0, 13.5, "light")),
+                start=datetime(2026, 1, 1, 10, tzinfo=UTC),
+            )
+        )
+    )
+    text = " ".join(" ".join(seen.text["main"].split()).split())
+    assert "The camera moves from 0:03 to 0:09: counts are not to be trusted." in text
+    assert "The light changes from 0:12 to 0:13" in text
+    assert "crossed gate going right" in text
+    assert "crossed <kerb> going up" in text
+    rows = " ".join(seen.text["#counts"].split())
+    assert "0:000:102026-01-01 10:00:00412003" in rows
+    assert "0:100:202026-01-01 10:00:1010001,0070" in rows
+    assert seen.all("time", datetime="2026-01-01T10:00:00+00:00")
+
+
+def test_of_many_intervals_the_first_are_listed_and_the_page_says_so(page):
+    each = tuple(IntervalCount(n, n + 1.0, 0, ((0, 0),), ()) for n in range(30))
+    found = analysis(duration=30.0, tracks=[track(1, 1.0, 4.0)], intervals=each)
+    seen = page(report(found), intervals=10)
+    assert "The first 10; 20 more are in counts.csv." in " ".join(seen.text["#counts"].split())

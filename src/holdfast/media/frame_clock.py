@@ -20,8 +20,7 @@ class FrameClock:
     they were out of order no more often than those of decoding, else those of decoding, as in an
     AVI with B-frames. A stamp that is a little out of order moves nothing but its own frame, so
     that jitter does not add up; one that jumps moves the origin, by as much as makes the frame
-    follow the one before after one *period*, in seconds. So does a missing one, and the first of
-    the other kind.
+    follow the one before after one *period*, in seconds. So does a missing one.
     """
 
     def __init__(self, period: float) -> None:
@@ -31,18 +30,14 @@ class FrameClock:
         self._origin: float | None = None
         self._last = 0.0
         self._stuck = 0
-        self._by_decoding = False
 
     def read(self, picture: VideoFrame) -> float:
         """Return the time of *picture*, the next frame as it was decoded."""
-        before = self._by_decoding
         stamp = self._stamp(picture)
         if self._origin is None:
             self._origin = stamp or 0.0
             return 0.0
         expected = self._last + self._period
-        if stamp is not None and before != self._by_decoding:
-            self._origin = stamp - expected
         moment = expected if stamp is None else stamp - self._origin
         step = moment - self._last
         if 0 < step <= MAX_GAP:
@@ -65,8 +60,7 @@ class FrameClock:
         self._presentation.see(pts if pts is not None else dts, counts=pts is not None)
         self._decoding.see(dts if dts is not None else pts, counts=dts is not None)
         trusted = dts is None or self._presentation.count <= self._decoding.count
-        self._by_decoding = not (trusted and pts is not None)
-        chosen = dts if self._by_decoding else pts
+        chosen = pts if trusted and pts is not None else dts
         return None if chosen is None else float(chosen * picture.time_base)
 
 
