@@ -43,15 +43,20 @@ def iteration() -> Iteration | None:
 
     None where there is none, and under an event loop that does not say which ones it would close.
     """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to who called
+    while frame is not None and not frame.f_code.co_flags & CO_ASYNC_GENERATOR:
+        frame = frame.f_back
     asyncio = sys.modules.get("asyncio")
-    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - the public one raises where no loop runs
-    iterated = getattr(loop, "_asyncgens", None)
-    if not isinstance(iterated, WeakSet) or not iterated:
+    if frame is None or asyncio is None:
+        return None
+    iterated = getattr(asyncio._get_running_loop(), "_asyncgens", None)  # noqa: SLF001 - the public one raises where no loop runs
+    if not isinstance(iterated, WeakSet):
         return None
     generators = {id(generator.ag_frame): generator for generator in tuple(iterated)}
-    for frame in _frames():
-        if frame.f_code.co_flags & CO_ASYNC_GENERATOR and id(frame) in generators:
+    while frame is not None:
+        if id(frame) in generators:
             return Iteration(generators[id(frame)], iterated)
+        frame = frame.f_back
     return None
 
 
