@@ -67,7 +67,10 @@ async def test_every_memory_bucket_is_a_new_one():
         ("file:media", r"is not a URL; expected one that starts with file://"),
         ("file:///media%00", r"holds no NUL"),
         ("file:///media#1", r"write '#' as %23"),
-        ("file:///m?thread=2", r"unknown parameter 'thread' in .*; known: lock_timeout, private, threads"),
+        (
+            "file:///m?thread=2",
+            r"unknown parameter 'thread' in .*; known: lock_timeout, private, threads",
+        ),
         ("file:///m?threads=", r"expected a number"),
         ("file:///m?threads=two", r"expected a number"),
         ("file:///m?threads=0", r"threads: expected 1 to 64, got 0"),

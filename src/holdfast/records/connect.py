@@ -5,7 +5,7 @@ A backend is imported with the first store of it: what compiles SQL takes half a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.backend_url import BackendURL, file_path, options_for
@@ -108,24 +108,36 @@ def _sqlite(location: BackendURL, how: Concurrency, options: StoreOptions | None
 
 def _postgresql(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
     from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
-    from holdfast.records.drivers.sql.server_address import server_addresses
+    from holdfast.records.drivers.sql.server_address import replica_addresses, server_addresses
     from holdfast.records.drivers.sql.server_driver import ServerDriver
     from holdfast.records.options import PostgreSQLOptions
 
     addresses, rest = server_addresses(location, port=5432, user="postgres")
     chosen = options_for(rest, PostgreSQLOptions(), options)
-    return ServerDriver(PostgreSQLServer(addresses, chosen, blocking=how.blocking))
+    server = PostgreSQLServer(addresses, chosen, blocking=how.blocking)
+    followers = replica_addresses(addresses[0], chosen.replica, port=5432)
+    if not followers:
+        return ServerDriver(server)
+    options_there = replace(chosen, target_session_attrs="any")
+    replicas = PostgreSQLServer(followers, options_there, blocking=how.blocking, spread=True)
+    return ServerDriver(server, replicas)
 
 
 def _mariadb(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
     from holdfast.records.drivers.sql.mariadb import MariaDBServer
-    from holdfast.records.drivers.sql.server_address import server_addresses
+    from holdfast.records.drivers.sql.server_address import replica_addresses, server_addresses
     from holdfast.records.drivers.sql.server_driver import ServerDriver
     from holdfast.records.options import MariaDBOptions
 
     addresses, rest = server_addresses(location, port=3306, user="root")
     chosen = options_for(rest, MariaDBOptions(), options)
-    return ServerDriver(MariaDBServer(addresses, chosen, blocking=how.blocking))
+    server = MariaDBServer(addresses, chosen, blocking=how.blocking)
+    followers = replica_addresses(addresses[0], chosen.replica, port=3306)
+    if not followers:
+        return ServerDriver(server)
+    options_there = replace(chosen, target_session_attrs="any")
+    replicas = MariaDBServer(followers, options_there, blocking=how.blocking, spread=True)
+    return ServerDriver(server, replicas)
 
 
 _BACKENDS: dict[str, Callable[[BackendURL, Concurrency, StoreOptions | None], Driver]] = {

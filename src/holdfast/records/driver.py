@@ -92,6 +92,8 @@ class TransactionOptions:
 
     isolation: Isolation | None = None
     read_only: bool = False
+    may_lag: bool = False
+    """A replica may answer, which may not have yet what others wrote."""
 
 
 Values: TypeAlias = tuple[object, ...]

@@ -56,6 +56,11 @@ class PoolOptions:
     name. "auto" is "disable" for a server on this machine and "verify-full" for any other. No mode
     falls back to another, and a password is never sent in clear over a plain connection.
 
+    *replica* names servers that follow this one, `host:port` with commas between: read-only
+    transactions go to one of them, and to this one while none can be reached and for
+    *replica_delay* seconds after each write of this store. So a program reads what it wrote itself,
+    as long as replicas lag less than that; what other programs wrote may come later.
+
     Of several hosts in the URL the first that answers and is a *target_session_attrs* is taken, at
     each new connection. *application_name* is what the server lists the connections as.
     """
@@ -74,6 +79,8 @@ class PoolOptions:
     sslmode: SSLMode = "auto"
     sslrootcert: str = ""
     target_session_attrs: SessionTarget = "any"
+    replica: str = ""
+    replica_delay: float = 5.0
     application_name: str = "holdfast"
 
     def check(self) -> None:
@@ -82,7 +89,7 @@ class PoolOptions:
             raise ConfigurationError(f"pool_size={self.pool_size}: expected 1 or more")
         for name in (
             "max_overflow", "pool_timeout", "idle_timeout", "pool_recycle", "slow_statement",
-            "connect_timeout", "lock_timeout", "statement_timeout",
+            "connect_timeout", "lock_timeout", "statement_timeout", "replica_delay",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name}={getattr(self, name)}: expected 0 or more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import UnavailableError
@@ -28,6 +29,11 @@ def suits(target: SessionTarget, *, standby: bool, read_only: bool) -> bool:
         "read-write": not read_only,
         "read-only": read_only,
     }[target]
+
+
+def in_turn(addresses: tuple[ServerAddress, ...], *, spread: bool) -> Sequence[ServerAddress]:
+    """Return *addresses* as they are to be tried: in their order, or *spread* at random."""
+    return random.sample(addresses, len(addresses)) if spread else addresses
 
 
 async def connect_to_first(

@@ -13,7 +13,7 @@ from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
 from holdfast.records.drivers.sql.encryption import advised, encryption
-from holdfast.records.drivers.sql.host_choice import connect_to_first
+from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
 
@@ -43,8 +43,14 @@ class MariaDBServer:
     executor: type[ServerExecutor] = MariaDBExecutor
 
     def __init__(
-        self, addresses: Sequence[ServerAddress], options: MariaDBOptions, *, blocking: bool
+        self,
+        addresses: Sequence[ServerAddress],
+        options: MariaDBOptions,
+        *,
+        blocking: bool,
+        spread: bool = False,
     ) -> None:
+        self._spread = spread
         self.options = options
         self.blocking = blocking
         self.shielded = not blocking
@@ -57,7 +63,7 @@ class MariaDBServer:
     async def connect(self) -> ServerConnection:
         """See `Server`."""
         return await connect_to_first(
-            tuple(self._hosts),
+            in_turn(tuple(self._hosts), spread=self._spread),
             self.options.target_session_attrs,
             self._connect,
             self._role,

@@ -13,7 +13,7 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.encryption import advised, encryption
-from holdfast.records.drivers.sql.host_choice import connect_to_first
+from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
 
@@ -43,8 +43,14 @@ class PostgreSQLServer:
     shielded = False
 
     def __init__(
-        self, addresses: Sequence[ServerAddress], options: PostgreSQLOptions, *, blocking: bool
+        self,
+        addresses: Sequence[ServerAddress],
+        options: PostgreSQLOptions,
+        *,
+        blocking: bool,
+        spread: bool = False,
     ) -> None:
+        self._spread = spread
         self.options = options
         self.blocking = blocking
         self._hosts = {address: encryption(options, address.host) for address in addresses}
@@ -55,7 +61,7 @@ class PostgreSQLServer:
     async def connect(self) -> ServerConnection:
         """See `Server`."""
         return await connect_to_first(
-            tuple(self._hosts),
+            in_turn(tuple(self._hosts), spread=self._spread),
             self.options.target_session_attrs,
             self._connect,
             self._role,

@@ -66,6 +66,17 @@ def server_addresses(
     return places, replace(location, query=query)
 
 
+def replica_addresses(
+    primary: ServerAddress, hosts: str, *, port: int
+) -> tuple[ServerAddress, ...]:
+    """Return the places that *hosts* names, with the login and the database of *primary*.
+
+    Raises ConfigurationError for a port that is none.
+    """
+    named = [_host(text, "replica") for text in hosts.split(",")] if hosts else []
+    return tuple(replace(primary, host=host, port=number or port) for host, number in named)
+
+
 def _host(text: str, shown: str) -> tuple[str, int]:
     """Return the host and the port of *text*, 0 where it names none."""
     if text.startswith("["):

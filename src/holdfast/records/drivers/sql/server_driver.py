@@ -12,6 +12,7 @@ from holdfast.records.driver import TransactionOptions
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
 from holdfast.records.drivers.sql.mapped_tables.postgresql import mapped_dialect
 from holdfast.records.drivers.sql.pool import Pool
+from holdfast.records.drivers.sql.replica_reads import ReplicaReads
 from holdfast.records.drivers.sql.schema_inspection import (
     found_tables,
     inspection_query,
@@ -92,8 +93,9 @@ class Server(Protocol):
 class ServerDriver:
     """Records on a database server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, replicas: Server | None = None) -> None:
         server.options.check()
+        self._replicas = None if replicas is None else ReplicaReads(replicas)
         self.name = server.name
         self.capabilities = server.capabilities
         self.server = server
@@ -123,7 +125,13 @@ class ServerDriver:
         pool = self._new_pool(connect)
         await pool.adopt(server.execute_on(connection, statements, log))
         self._statements = statements
-        self._session = PooledSession(pool, server)
+        self._session = PooledSession(pool, server, self._wrote)
+        if self._replicas is not None:
+            self._replicas.open(statements, log)
+
+    @property
+    def _wrote(self) -> Callable[[], None] | None:
+        return None if self._replicas is None else self._replicas.wait
 
     def _new_pool(self, connect: Callable[[], Awaitable[ServerExecutor]]) -> Pool:
         server = self.server
@@ -133,13 +141,19 @@ class ServerDriver:
         """See `Renewable`."""
         if self._session is not None and self._connect is not None:
             self._inherited.append(self._session.pool)
-            self._session = PooledSession(self._new_pool(self._connect), self.server)
+            self._session = PooledSession(self._new_pool(self._connect), self.server, self._wrote)
+            if self._replicas is not None:
+                self._inherited += self._replicas.renew()
 
     async def close(self) -> None:
         """Let go of all connections. Idempotent."""
         session, self._session = self._session, None
-        if session is not None:
-            await session.pool.close()
+        try:
+            if session is not None:
+                await session.pool.close()
+        finally:
+            if self._replicas is not None:
+                await self._replicas.close()
 
     def session(self) -> PooledSession:
         """Return the session in which each call is its own transaction."""
@@ -150,8 +164,16 @@ class ServerDriver:
     async def begin(self, options: TransactionOptions) -> ServerTransaction:
         """Begin a transaction, on a new connection when the first one turns out to be dead."""
         pool = self.session().pool
+        if self._replicas is not None:
+            there = await self._replicas.begin(options)
+            if there is not None:
+                return there
+        return await self._begin(pool, options)
+
+    async def _begin(self, pool: Pool, options: TransactionOptions) -> ServerTransaction:
         await pool.decided()
         statements = self.server.begin(options)
+        wrote = None if options.read_only else self._wrote
         for fresh in (False, True):
             executor = await pool.acquire(fresh=fresh)
             try:
@@ -161,7 +183,7 @@ class ServerDriver:
                 if fresh or not executor.lost or not isinstance(error, UnavailableError):
                     raise
             else:
-                return ServerTransaction(pool, executor, blocking=self.server.blocking)
+                return ServerTransaction(pool, executor, blocking=self.server.blocking, wrote=wrote)
         raise AssertionError("unreachable: a fresh connection begins or raises")
 
     async def probe(self) -> None:
@@ -250,8 +272,9 @@ class PooledSession(VerbSession[ServerExecutor]):
 
     keeps_verbs = True
 
-    def __init__(self, pool: Pool, server: Server) -> None:
+    def __init__(self, pool: Pool, server: Server, wrote: Callable[[], None] | None) -> None:
         self.pool = pool
+        self._wrote = wrote
         self.executor = server.executor
         self._blocking = server.blocking
 
@@ -291,6 +314,9 @@ class PooledSession(VerbSession[ServerExecutor]):
             except SerializationError:
                 if attempt == _ATTEMPTS - 1:
                     raise
+            finally:
+                if self._wrote is not None:
+                    self._wrote()
             await self._pause(random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt)))  # noqa: S311
         raise AssertionError("unreachable: the last attempt returns or raises")
 

@@ -28,8 +28,16 @@ class ServerTransaction(VerbSession[ServerExecutor]):
     transaction stays whole. Calls of several tasks take turns.
     """
 
-    def __init__(self, pool: Pool, executor: ServerExecutor, *, blocking: bool) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        executor: ServerExecutor,
+        *,
+        blocking: bool,
+        wrote: Callable[[], None] | None = None,
+    ) -> None:
         self._pool = pool
+        self._wrote = wrote
         self.executor = type(executor)
         self._on = executor
         self._blocking = blocking
@@ -62,7 +70,11 @@ class ServerTransaction(VerbSession[ServerExecutor]):
 
     async def commit(self) -> None:
         """See `DriverTransaction`."""
-        await self._whole(self._end(self._on.commit()))
+        try:
+            await self._whole(self._end(self._on.commit()))
+        finally:
+            if self._wrote is not None:
+                self._wrote()
 
     async def rollback(self) -> None:
         """See `DriverTransaction`."""
