@@ -14,7 +14,7 @@ from hiredis import PushNotification
 
 from holdfast.cache import Outcome
 from holdfast.cache.drivers.redis.driver import RedisDriver
-from holdfast.cache.drivers.redis.redis_connection import _Pushes
+from holdfast.cache.drivers.redis.push_messages import Pushes
 from holdfast.cache.near.driver import NearDriver
 from holdfast.cache.outage.invalidation_journal import InvalidationJournal
 from holdfast.errors import UnavailableError
@@ -55,7 +55,7 @@ def _late():
 
 
 def _hasty():
-    honest = _Pushes.takes
+    honest = Pushes.takes
 
     async def patient_of_none(self, commands):
         return await self._commands.ask(commands)
@@ -66,7 +66,7 @@ def _hasty():
             return True
         return honest(self, reply)
 
-    return [(RedisDriver, "_write", patient_of_none), (_Pushes, "takes", takes)]
+    return [(RedisDriver, "_write", patient_of_none), (Pushes, "takes", takes)]
 
 
 BUGS = {

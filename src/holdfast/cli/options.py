@@ -27,6 +27,7 @@ Data = Annotated[
         metavar="DIR",
         help="The folder with everything in it. [default: ./holdfast-data]",
         show_default=False,
+        readable=False,  # what can't be used is said by what uses it
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -73,6 +73,8 @@ PARTS = {Bent, BentDriver, BentQueries, BentValues, Shelf, ShelfDriver}
 
 
 class BrokenHarness(StoreHarness):
+    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
+
     def __init__(self, backend):
         self.backend = backend
 

@@ -17,7 +17,7 @@ from holdfast.records.migrations.sync import Migrations
 from holdfast.records.store_url import parse_store_url
 from records.sql.notes import ENTITIES, Note
 from records.sql.own_server import OwnServer
-from servers import connected, execute, free_port
+from servers import connected, database_on, execute, free_port
 
 
 class Leaf(Entity, table="leaves_of_a_schema"):
@@ -128,10 +128,10 @@ async def test_a_password_that_is_refused_ends_the_search(url, how):
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])
 def read_only(request):
     """A server whose transactions can't write, and one that is like any other."""
-    url = request.getfixturevalue(f"{request.param}_url")
-    database = url.rpartition("/")[2]
     known = POSTGRESQL if request.param == "postgresql" else MARIADB
-    with OwnServer(known) as server:
+    # A database of its own, for migrations leave their table there.
+    with database_on(request.param) as url, OwnServer(known) as server:
+        database = url.rpartition("/")[2]
         own = f"{server.url.rpartition('/')[0]}/{database}"
         execute(server.url, f"CREATE DATABASE {database}")
         if known is POSTGRESQL:

@@ -11,7 +11,7 @@ from holdfast.records.drivers.sql.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.drivers.sql.server_driver import Server
+    from holdfast.records.drivers.sql.server import Server
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from holdfast.clock import sleep_thread
 from holdfast.errors import SerializationError, TransactionError, UnavailableError
@@ -30,11 +30,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from holdfast.records.driver import StoreCapability
-    from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server import Server
     from holdfast.records.model import Model
-    from holdfast.records.options import PoolOptions
     from holdfast.records.schema_diff import Difference
 
 T = TypeVar("T")
@@ -43,51 +40,6 @@ P = ParamSpec("P")
 _ATTEMPTS = 20  # of a call that is a transaction of its own and was undone by a clash
 _PAUSE = 0.002  # seconds before the first new attempt; then twice as long each time
 _LONGEST = 0.25
-
-
-class Server(Protocol):
-    """One kind of server, reached by one driver: what `ServerDriver` has to know of it."""
-
-    name: str
-    capabilities: frozenset[StoreCapability]
-    executor: type[ServerExecutor]
-    blocking: bool
-    shielded: bool
-    """Its driver can't be stopped within a statement without losing the connection."""
-
-    @property
-    def options(self) -> PoolOptions:
-        """What tunes it."""
-        ...
-
-    async def connect(self) -> ServerConnection:
-        """Return a new connection. Raises UnavailableError and ConfigurationError."""
-        ...
-
-    async def dialect(self, connection: ServerConnection) -> Dialect:
-        """Return the SQL that the server at the other end understands.
-
-        Raises ConfigurationError for a server that is too old.
-        """
-        ...
-
-    def execute_on(
-        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
-    ) -> ServerExecutor:
-        """Return an executor on *connection*."""
-        ...
-
-    def begin(self, options: TransactionOptions) -> Sequence[str]:
-        """Return the statements that begin such a transaction."""
-        ...
-
-    def creation(self, statements: StoreStatements) -> Sequence[str]:
-        """Return the statements that create what is missing of the tables."""
-        ...
-
-    def removal(self, statements: StoreStatements) -> Sequence[str]:
-        """Return the statements that drop the tables."""
-        ...
 
 
 class ServerDriver:

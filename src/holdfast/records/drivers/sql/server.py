@@ -1,0 +1,61 @@
+"""One kind of database server, as drivers see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.records.driver import StoreCapability, TransactionOptions
+    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.server_reader import StatementLog
+    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.options import PoolOptions
+
+
+class Server(Protocol):
+    """One kind of server, reached by one driver: what `ServerDriver` has to know of it."""
+
+    name: str
+    capabilities: frozenset[StoreCapability]
+    executor: type[ServerExecutor]
+    blocking: bool
+    shielded: bool
+    """Its driver can't be stopped within a statement without losing the connection."""
+
+    @property
+    def options(self) -> PoolOptions:
+        """What tunes it."""
+        ...
+
+    async def connect(self) -> ServerConnection:
+        """Return a new connection. Raises UnavailableError and ConfigurationError."""
+        ...
+
+    async def dialect(self, connection: ServerConnection) -> Dialect:
+        """Return the SQL that the server at the other end understands.
+
+        Raises ConfigurationError for a server that is too old.
+        """
+        ...
+
+    def execute_on(
+        self, connection: ServerConnection, statements: StoreStatements, log: StatementLog
+    ) -> ServerExecutor:
+        """Return an executor on *connection*."""
+        ...
+
+    def begin(self, options: TransactionOptions) -> Sequence[str]:
+        """Return the statements that begin such a transaction."""
+        ...
+
+    def creation(self, statements: StoreStatements) -> Sequence[str]:
+        """Return the statements that create what is missing of the tables."""
+        ...
+
+    def removal(self, statements: StoreStatements) -> Sequence[str]:
+        """Return the statements that drop the tables."""
+        ...
