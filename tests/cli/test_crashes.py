@@ -14,7 +14,7 @@ from cli.agreement import disagreements
 from cli.program import apart, data_files, environment, finish, here, start, wait_until
 
 MANY = "HOLDFAST_TEST_KILLS"
-KILLS = int(os.environ.get(MANY, "3"))
+KILLS = int(os.environ.get(MANY, "2"))
 SEED = 20261121
 QUICK = environment(HOLDFAST_LEASE="1")
 STARTED = 0.6  # seconds in which nothing but imports happens

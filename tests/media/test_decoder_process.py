@@ -20,7 +20,7 @@ from media import hostile
 from media.films import film
 from media.waiting_detector import Misbehaving
 
-MUTATIONS = int(os.environ.get("HOLDFAST_TEST_MUTATIONS", "48"))
+MUTATIONS = int(os.environ.get("HOLDFAST_TEST_MUTATIONS", "27"))
 
 
 def untold(_fraction, _message):

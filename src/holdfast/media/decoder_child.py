@@ -15,7 +15,7 @@ import threading
 import traceback
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -172,10 +172,36 @@ def _thumbnail(_progress: Progress, path: str) -> bytes:
     return thumbnail(path)
 
 
+class _NoPandas:
+    """Says of pandas that it is not installed."""
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)
+
+
+def _spare_pandas() -> None:
+    """Let pyarrow not find pandas, unless a detector has brought it.
+
+    With its first array pyarrow imports it, for two seconds, and nothing here has use for it.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - after the bounds are set
+
+    if "pandas" in sys.modules:
+        return
+    finder: Any = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(finder)
+
+
 def _analyse(
     progress: Progress, path: str, folder: str, detector: Detector, options: AnalysisOptions
 ) -> bool:
     """Analyse and cut the clips; what is found lies in *folder*."""
+    _spare_pandas()
     from holdfast.media.vision.analysis import analyse  # noqa: PLC0415 - the same
     from holdfast.media.vision.clip_writer import write_clips  # noqa: PLC0415 - the same
 
