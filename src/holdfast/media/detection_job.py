@@ -157,12 +157,16 @@ async def _on_thread(
 ) -> T:
     """Call *look* on a thread; when this is cancelled, return only when the thread has stopped."""
     stopped = threading.Event()
+    told: tuple[float, str] | None = None
 
     def progress(fraction: float, message: str) -> None:
+        nonlocal told
         if stopped.is_set():
             raise JobCancelledError("the worker was stopped")
         context.raise_if_cancelled()
-        context.progress(fraction, message)
+        if told != (fraction, message):  # the decoder says it again while nothing changes
+            told = fraction, message
+            context.progress(fraction, message)
 
     running = asyncio.ensure_future(asyncio.to_thread(look, path, folder, progress))
     try:
