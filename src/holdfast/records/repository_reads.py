@@ -385,7 +385,7 @@ class RepositoryReads(Generic[E]):
         """Return what makes several reads see one state of the store."""
         if current(self._driver) is not None:
             return nullcontext()
-        return self.store.view()
+        return self.store.transaction(read_only=True, replica=False)
 
     async def _load(
         self, entities: Sequence[E], load: RelationArgument | Sequence[RelationArgument]

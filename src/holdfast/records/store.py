@@ -124,19 +124,19 @@ class Store:
             )
 
     def transaction(
-        self, *, isolation: Isolation | None = None, read_only: bool = False
+        self, *, isolation: Isolation | None = None, read_only: bool = False, replica: bool = True
     ) -> Transaction | Savepoint:
         """Return a transaction to enter; inside another one of this store, a part of it.
 
         A *read_only* one sees one state of the store throughout, and goes to a replica where the
-        store has one; see `PoolOptions`.
+        store has one, unless *replica* is False; see `PoolOptions`.
 
         Raises TransactionError when the inner one asks for what the outer one does not give.
         """
         outer = current(self.driver)
         if outer is None:
             self._require(StoreCapability.TRANSACTIONS)
-            options = TransactionOptions(isolation, read_only, may_lag=read_only)
+            options = TransactionOptions(isolation, read_only, may_lag=read_only and replica)
             return Transaction(self.driver, options, self._counts, self.affinity)
         if isolation is not None and isolation != outer.options.isolation:
             raise TransactionError(
@@ -146,12 +146,6 @@ class Store:
         if outer.options.read_only and not read_only:
             raise TransactionError("a transaction that writes can't stand inside a read-only one")
         return outer.savepoint()
-
-    def view(self) -> Transaction:
-        """Return a read-only transaction that no replica answers, outside of any other one."""
-        self._require(StoreCapability.TRANSACTIONS)
-        options = TransactionOptions(read_only=True)
-        return Transaction(self.driver, options, self._counts, self.affinity)
 
     async def retrying(
         self,

@@ -104,9 +104,12 @@ class Store(BlockingTwin[AsyncStore]):
 
     @documented_by(AsyncStore.transaction)
     def transaction(
-        self, *, isolation: Isolation | None = None, read_only: bool = False
+        self, *, isolation: Isolation | None = None, read_only: bool = False, replica: bool = True
     ) -> Transaction:
-        return Transaction(self.asynchronous.transaction(isolation=isolation, read_only=read_only))
+        inner = self.asynchronous.transaction(
+            isolation=isolation, read_only=read_only, replica=replica
+        )
+        return Transaction(inner)
 
     @documented_by(AsyncStore.retrying)
     def retrying(

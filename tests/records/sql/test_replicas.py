@@ -106,6 +106,8 @@ async def test_reads_that_nobody_asked_to_be_read_only_stay_on_the_primary(serve
         assert (await leaves.page(size=5, total=True)).total == 1
         assert await seen(store, read_only=False) == 1
         assert await seen(store, read_only=True) == 0
+        async with store.transaction(read_only=True, replica=False):
+            assert await leaves.count() == 1
         async with store.transaction(read_only=True, isolation="serializable"):
             assert await leaves.count() == 1, "no standby gives serializable"
 
