@@ -7,7 +7,7 @@ same order, or each waits for the other; and a row must be there before another 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 from holdfast.errors import DuplicateError, ForeignKeyError
@@ -30,12 +30,15 @@ def upsert_order(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> l
     Those with equal fields stay in turn. A row that another one points at comes before it.
     """
     places = [model.by_name[name].position for name in on]
-    ranks = [tuple(_rank(row[place]) for place in places) for row in rows]
+    ranks = _ranks(rows, places)
     order = sorted(range(len(rows)), key=ranks.__getitem__)
+    if not own_references(model):
+        return order
     turns = {
         later: earlier
         for earlier, later in pairwise(order)
-        if ranks[earlier] == ranks[later] and not any(rank[0] for rank in ranks[later])
+        if ranks[earlier] == ranks[later]
+        and not any(rows[later][place] is None for place in places)
     }
     return _targets_first(model, rows, order, turns)
 
@@ -92,6 +95,17 @@ def at_its_place(conflict: ConflictError, order: Sequence[int]) -> ConflictError
     if isinstance(conflict, (DuplicateError, ForeignKeyError)) and conflict.index is not None:
         return type(conflict)(conflict.entity, conflict.fields, order[conflict.index])
     return conflict
+
+
+def _ranks(rows: Sequence[Row], places: Sequence[int]) -> Sequence[Any]:
+    """Return of each of *rows* what its values at *places* are ordered by."""
+    if len(places) == 1:
+        values = [row[places[0]] for row in rows]
+        if None not in values:  # as most upserts are: by one field, which all have
+            if isinstance(values[0], UUID):
+                return [cast("UUID", each).int for each in values]
+            return values
+    return [tuple(_rank(row[place]) for place in places) for row in rows]
 
 
 def _rank(value: object) -> tuple[bool, int]:
