@@ -4,6 +4,7 @@
 
 import base64
 import hashlib
+import sys
 import threading
 import xml.etree.ElementTree as ET
 import zlib
@@ -70,7 +71,7 @@ class FaultyS3:
         class Handler(_Handler):
             s3 = outer
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = _Server(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -230,6 +231,13 @@ def checksum(request):
     if request.headers["x-amz-content-sha256"] not in (sha256, "UNSIGNED-PAYLOAD"):
         return refusal(400, "XAmzContentSHA256Mismatch")
     return None
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A client that hangs up is a part of the play, and no news."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
