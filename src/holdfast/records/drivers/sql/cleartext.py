@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
-_CLEARTEXT = b"\0\0\0\3"  # AuthenticationCleartextPassword of PostgreSQL's protocol 3.0
+CLEARTEXT_METHOD = b"\0\0\0\3"
+"""What names AuthenticationCleartextPassword in PostgreSQL's protocol 3.0."""
+
 _LONGEST = 1 << 20  # bytes of a message before the session begins
 _REASON = (
     "asks for the password in clear over a connection that is not encrypted: it was not sent. Use "
@@ -53,8 +55,8 @@ REFUSED_PLUGINS = {b"mysql_clear_password": RefusedPlugin, b"dialog": RefusedPlu
 class ScreenedLoop:
     """The running event loop, whose plain connections to PostgreSQL are screened.
 
-    asyncpg answers a request for a clear password by itself; so the first message of the server is
-    looked at before asyncpg gets it. The rest is the loop's own.
+    asyncpg answers a request for a clear password by itself; so what the server says before it is
+    ready for queries is looked at before asyncpg gets it. The rest is the loop's own.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -113,7 +115,7 @@ class _Screen(asyncio.Protocol):
             if len(self._seen) < size:
                 return
             message, self._seen = self._seen[:size], self._seen[size:]
-            if kind == b"R" and message[5:9] == _CLEARTEXT:
+            if kind == b"R" and message[5:9] == CLEARTEXT_METHOD:
                 self._end(CleartextRefusedError())
                 return
             if kind == b"Z":

@@ -15,14 +15,14 @@ from psycopg.types.datetime import DateLoader, TimeLoader
 from psycopg.types.json import set_json_loads
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.drivers.sql.cleartext import cleartext_error
+from holdfast.records.drivers.sql.cleartext import CLEARTEXT_METHOD, cleartext_error
 from holdfast.records.drivers.sql.failure import (
     LOST,
     connect_error,
     is_refused_sqlstate,
     sqlstate_failure,
 )
-from holdfast.records.drivers.sql.server_connection import has_input
+from holdfast.records.drivers.sql.server_connection import has_input, open_socket
 
 if TYPE_CHECKING:
     import ssl
@@ -197,7 +197,7 @@ def refusal_code(address: ServerAddress, context: ssl.SSLContext | None, patienc
                         return ""
                     message: bytes = answers.read(length - 4)
                     if kind == b"R" and message[:4] != b"\0\0\0\0":
-                        return _CLEARTEXT if message[:4] == b"\0\0\0\3" else ""
+                        return _CLEARTEXT if message[:4] == CLEARTEXT_METHOD else ""
                     if kind == b"E":
                         fields = {part[:1]: part[1:] for part in message.split(b"\0")}
                         return fields.get(b"C", b"").decode("ascii", "replace")
@@ -235,16 +235,9 @@ def _link(address: ServerAddress, context: ssl.SSLContext | None, patience: floa
 
 
 def _reach(address: ServerAddress, patience: float) -> socket.socket:
-    if not address.host.startswith("/"):
-        return socket.create_connection((address.host, address.port), timeout=patience)
-    link = socket.socket(socket.AF_UNIX)
-    try:
-        link.settimeout(patience)
-        link.connect(f"{address.host}/.s.PGSQL.{address.port}")
-    except BaseException:
-        link.close()
-        raise
-    return link
+    if address.host.startswith("/"):
+        return open_socket(f"{address.host}/.s.PGSQL.{address.port}", patience)
+    return socket.create_connection((address.host, address.port), timeout=patience)
 
 
 def _encrypted(link: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import pymysql
@@ -14,7 +13,7 @@ from holdfast.records.drivers.sql.mysql_connection import (
     mysql_arguments,
     unreachable_error,
 )
-from holdfast.records.drivers.sql.server_connection import has_input
+from holdfast.records.drivers.sql.server_connection import has_input, open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,21 +101,12 @@ def open_raw(
         connect_timeout=max(1, round(patience)),
         defer_connect=True,
     )
-    # PyMySQL leaves a socket in the file system open when it can't connect it.
-    raw.connect(_link(address.host, patience) if address.host.startswith("/") else None)
-    return cast("pymysql.Connection", raw)
-
-
-def _link(path: str, patience: float) -> socket.socket:
-    link = socket.socket(socket.AF_UNIX)
-    try:
-        link.settimeout(patience)
-        link.connect(path)
+    link = None
+    if address.host.startswith("/"):  # PyMySQL leaves one open when it can't connect it
+        link = open_socket(address.host, patience)
         link.settimeout(None)
-    except OSError as error:
-        link.close()
-        raise OSError(error.errno, f"{path}: {error.strerror}") from error
-    return link
+    raw.connect(link)
+    return cast("pymysql.Connection", raw)
 
 
 async def connect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import select
+import socket
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.extras import needs_extra
@@ -91,6 +92,21 @@ def connection_module(driver: str, *, server: str, extra: str) -> ModuleType:
     """
     with needs_extra(extra, server):
         return importlib.import_module(f"holdfast.records.drivers.sql.{driver}_connection")
+
+
+def open_socket(path: str, patience: float) -> socket.socket:
+    """Connect to the socket at *path* of the file system, waiting *patience* seconds at the most.
+
+    Raises OSError, which names the path.
+    """
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        link.settimeout(patience)
+        link.connect(path)
+    except OSError as error:
+        link.close()
+        raise OSError(error.errno, f"{path}: {error.strerror}") from error
+    return link
 
 
 def has_input(descriptor: int) -> bool:
