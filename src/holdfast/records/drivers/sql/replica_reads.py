@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UnavailableError
 from holdfast.records.drivers.sql.pool import Pool
-from holdfast.records.drivers.sql.server_transaction import ServerTransaction
+from holdfast.records.drivers.sql.server_transaction import begin_on
 
 if TYPE_CHECKING:
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.drivers.sql.server import Server
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
+    from holdfast.records.drivers.sql.server_transaction import ServerTransaction
     from holdfast.records.drivers.sql.store_statements import StoreStatements
 
 _AWAY = 5.0  # seconds that replicas are left alone when none of them could be reached
@@ -62,21 +63,12 @@ class ReplicaReads:
             return None
         if time.monotonic() < self._not_before:
             return None
-        for fresh in (False, True):
-            try:
-                executor = await pool.acquire(fresh=fresh)
-            except UnavailableError:
-                self._not_before = time.monotonic() + _AWAY
-                return None
-            try:
-                await pool.use(executor, executor.begin(self._server.begin(options)))
-            except BaseException as error:
-                pool.failed(executor, error)
-                if not executor.lost or not isinstance(error, UnavailableError):
-                    raise
-            else:
-                return ServerTransaction(pool, executor, blocking=self._server.blocking)
-        return None
+        try:
+            statements = self._server.begin(options)
+            return await begin_on(pool, statements, blocking=self._server.blocking)
+        except UnavailableError:
+            self._not_before = time.monotonic() + _AWAY
+            return None
 
     def renew(self) -> list[Pool]:
         """Start afresh in a forked child; return the parent's pools, which are to be kept."""

@@ -20,7 +20,7 @@ from holdfast.records.drivers.sql.schema_inspection import (
 )
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.server_reader import StatementLog
-from holdfast.records.drivers.sql.server_transaction import ServerTransaction
+from holdfast.records.drivers.sql.server_transaction import ServerTransaction, begin_on
 from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
 from holdfast.records.session import VerbSession
 from holdfast.stats import Stats
@@ -120,23 +120,10 @@ class ServerDriver:
             there = await self._replicas.begin(options)
             if there is not None:
                 return there
-        return await self._begin(pool, options)
-
-    async def _begin(self, pool: Pool, options: TransactionOptions) -> ServerTransaction:
         await pool.decided()
-        statements = self.server.begin(options)
         wrote = None if options.read_only else self._wrote
-        for fresh in (False, True):
-            executor = await pool.acquire(fresh=fresh)
-            try:
-                await pool.use(executor, executor.begin(statements))
-            except BaseException as error:
-                pool.failed(executor, error)
-                if fresh or not executor.lost or not isinstance(error, UnavailableError):
-                    raise
-            else:
-                return ServerTransaction(pool, executor, blocking=self.server.blocking, wrote=wrote)
-        raise AssertionError("unreachable: a fresh connection begins or raises")
+        statements = self.server.begin(options)
+        return await begin_on(pool, statements, blocking=self.server.blocking, wrote=wrote)
 
     async def probe(self) -> None:
         """Run the least statement there is. Raises UnavailableError."""

@@ -6,19 +6,43 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, UnavailableError
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import BorrowedConnection
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import engine_for
 from holdfast.records.session import VerbSession
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from holdfast.records.drivers.sql.pool import Pool
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+async def begin_on(
+    pool: Pool,
+    statements: Sequence[str],
+    *,
+    blocking: bool,
+    wrote: Callable[[], None] | None = None,
+) -> ServerTransaction:
+    """Begin a transaction, on a new connection when the first one turns out to be dead.
+
+    *wrote* is called when it has been committed. Raises UnavailableError.
+    """
+    for fresh in (False, True):
+        executor = await pool.acquire(fresh=fresh)
+        try:
+            await pool.use(executor, executor.begin(statements))
+        except BaseException as error:
+            pool.failed(executor, error)
+            if fresh or not executor.lost or not isinstance(error, UnavailableError):
+                raise
+        else:
+            return ServerTransaction(pool, executor, blocking=blocking, wrote=wrote)
+    raise AssertionError("unreachable: a fresh connection begins or raises")
 
 
 class ServerTransaction(VerbSession[ServerExecutor]):
