@@ -7,16 +7,16 @@ its start.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - an Analysis is read by its annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from holdfast.media.geometry import Box, Line, Point, Side
+from holdfast.media.video_info import VideoInfo  # noqa: TC001 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from holdfast.media.analysis_options import Sensitivity
-    from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.frames import Frame
 
 __all__ = [
