@@ -8,29 +8,36 @@ from __future__ import annotations
 
 import os
 import weakref
+from types import MethodType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_methods: dict[int, weakref.WeakMethod[Callable[[], None]]] = {}
+_functions: list[Callable[[], None]] = []
+_methods: dict[int, weakref.WeakMethod[MethodType]] = {}
 
 
-def after_fork(method: Callable[[], None]) -> None:
-    """Call the bound *method* in the child of each later fork, as long as its object lives.
+def after_fork(call: Callable[[], None]) -> None:
+    """Run *call* in the child of each later fork; a bound method, as long as its object lives.
 
     It runs before anything else does in the child, when no other thread is there, so it may
     replace locks. It must be quick, do no I/O, and raise nothing.
     """
+    if not isinstance(call, MethodType):
+        _functions.append(call)
+        return
 
-    def forget(gone: weakref.ref[Callable[[], None]]) -> None:
+    def forget(gone: weakref.WeakMethod[MethodType]) -> None:
         _methods.pop(id(gone), None)
 
-    reference = weakref.WeakMethod(method, forget)
+    reference = weakref.WeakMethod(call, forget)
     _methods[id(reference)] = reference
 
 
 def _begin_afresh() -> None:
+    for function in _functions:
+        function()
     for reference in tuple(_methods.values()):
         method = reference()
         if method is not None:

@@ -7,6 +7,8 @@ import threading
 import time
 from uuid import UUID, SafeUUID
 
+from holdfast.forks import after_fork
+
 _COUNTER_BITS = 18
 _COUNTER_LIMIT = 1 << _COUNTER_BITS
 _DRAW = 80  # random bits an identifier takes: 17 for where the counter starts, 56 for its tail
@@ -53,7 +55,7 @@ def _draw() -> None:
 
 
 # A forked child must not hand out what its parent does.
-os.register_at_fork(after_in_child=_random.clear)
+after_fork(_random.clear)
 
 
 _new, _set = UUID.__new__, object.__setattr__

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from holdfast.errors import ConfigurationError
+from holdfast.forks import after_fork
 from holdfast.records.driver import Renewable
-from holdfast.records.scope import forked
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
     from holdfast.records.driver import Driver
-
-_open: WeakSet[Affinity] = WeakSet()
 
 
 class Affinity:
@@ -41,10 +37,12 @@ class Affinity:
         self.strict = not getattr(driver, "reads_anywhere", False)
         """Whether reads too are of the loop alone, and not only writes."""
         self._bound = True
+        self._open = False
 
     def bind(self) -> None:
         """Belong to this process and to the loop that runs now. Called when the store opens."""
-        _open.add(self)
+        self._open = True
+        after_fork(self.inherited)
         if self.blocking:
             return
         # Half as dear as the public one, which raises where no loop runs.
@@ -58,7 +56,7 @@ class Affinity:
 
     def release(self) -> None:
         """Take no further notice of forks. Called when the store is closed."""
-        _open.discard(self)
+        self._open = False
 
     def check(self) -> None:
         """Raise ConfigurationError in another event loop than the store's."""
@@ -77,6 +75,8 @@ class Affinity:
 
     def inherited(self) -> None:
         """Start afresh: this process is a child of the one that opened the store."""
+        if not self._open:
+            return
         self.forks += 1
         self.loop, self._bound = None, self.blocking
         if isinstance(self.driver, Renewable):
@@ -85,12 +85,3 @@ class Affinity:
 
 # Compiled, so that the blocking API pays as little as the other one.
 _nowhere: Callable[[], None] = partial(next, iter(()), None)
-
-
-def _forked() -> None:
-    forked()
-    for affinity in tuple(_open):
-        affinity.inherited()
-
-
-os.register_at_fork(after_in_child=_forked)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from holdfast.errors import LockTimeoutError, TransactionError
+from holdfast.forks import after_fork
 from holdfast.records.iteration import iteration
 
 if TYPE_CHECKING:
@@ -203,6 +204,9 @@ def forked() -> None:
     by_thread.clear()
     for scope in inside.get():
         scope.scopes.watch()
+
+
+after_fork(forked)
 
 
 def why_undone(
