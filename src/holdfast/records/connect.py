@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from holdfast.opening import Opening
     from holdfast.records.driver import Driver
-    from holdfast.records.options import StoreOptions
+    from holdfast.records.drivers.sql.server import Server
+    from holdfast.records.options import PoolOptions, StoreOptions
     from holdfast.records.schema_diff import Verify
 
 
@@ -108,36 +109,44 @@ def _sqlite(location: BackendURL, how: Concurrency, options: StoreOptions | None
 
 def _postgresql(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
     from holdfast.records.drivers.sql.postgresql import PostgreSQLServer
-    from holdfast.records.drivers.sql.server_address import replica_addresses, server_addresses
-    from holdfast.records.drivers.sql.server_driver import ServerDriver
     from holdfast.records.options import PostgreSQLOptions
 
-    addresses, rest = server_addresses(location, port=5432, user="postgres")
-    chosen = options_for(rest, PostgreSQLOptions(), options)
-    server = PostgreSQLServer(addresses, chosen, blocking=how.blocking)
-    followers = replica_addresses(addresses[0], chosen.replica, port=5432)
-    if not followers:
-        return ServerDriver(server)
-    options_there = replace(chosen, target_session_attrs="any")
-    replicas = PostgreSQLServer(followers, options_there, blocking=how.blocking, spread=True)
-    return ServerDriver(server, replicas)
+    asked = (PostgreSQLOptions(), options)
+    return _on_servers(location, how, PostgreSQLServer, asked, port=5432, user="postgres")
 
 
 def _mariadb(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
     from holdfast.records.drivers.sql.mariadb import MariaDBServer
-    from holdfast.records.drivers.sql.server_address import replica_addresses, server_addresses
-    from holdfast.records.drivers.sql.server_driver import ServerDriver
     from holdfast.records.options import MariaDBOptions
 
-    addresses, rest = server_addresses(location, port=3306, user="root")
-    chosen = options_for(rest, MariaDBOptions(), options)
-    server = MariaDBServer(addresses, chosen, blocking=how.blocking)
-    followers = replica_addresses(addresses[0], chosen.replica, port=3306)
+    asked = (MariaDBOptions(), options)
+    return _on_servers(location, how, MariaDBServer, asked, port=3306, user="root")
+
+
+def _on_servers(
+    location: BackendURL,
+    how: Concurrency,
+    server: Callable[..., Server],
+    asked: tuple[PoolOptions, StoreOptions | None],
+    *,
+    port: int,
+    user: str,
+) -> Driver:
+    """Return the driver for the servers of *location*, and for the replicas that it names.
+
+    *asked* are the defaults of the options, and those that the caller gave.
+    """
+    from holdfast.records.drivers.sql.server_address import replica_addresses, server_addresses
+    from holdfast.records.drivers.sql.server_driver import ServerDriver
+
+    addresses, rest = server_addresses(location, port=port, user=user)
+    chosen = options_for(rest, *asked)
+    primary = server(addresses, chosen, blocking=how.blocking)
+    followers = replica_addresses(addresses[0], chosen.replica, port=port)
     if not followers:
-        return ServerDriver(server)
-    options_there = replace(chosen, target_session_attrs="any")
-    replicas = MariaDBServer(followers, options_there, blocking=how.blocking, spread=True)
-    return ServerDriver(server, replicas)
+        return ServerDriver(primary)
+    anywhere = replace(chosen, target_session_attrs="any")
+    return ServerDriver(primary, server(followers, anywhere, blocking=how.blocking, spread=True))
 
 
 _BACKENDS: dict[str, Callable[[BackendURL, Concurrency, StoreOptions | None], Driver]] = {
