@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from holdfast import Entity, Field, created_at, field, generated_key, key, version
+from holdfast import Entity, Field, created_at, field, generated_key, key, open_store, sync, version
 from servers import connected
 
 
@@ -53,3 +53,14 @@ def end_sessions(url):
             else:
                 cursor.execute(f"KILL HARD CONNECTION {each}")
     return len(found)
+
+
+async def reach(url, how):
+    """Open and use a store at *url*, awaited or blocking; return how many notes there are."""
+    if how == "blocking":
+        with sync.open_store(url, ENTITIES) as store:
+            store.create_schema()
+            return store.repository(Note).count()
+    async with open_store(url, ENTITIES) as store:
+        await store.create_schema()
+        return await store.repository(Note).count()

@@ -14,29 +14,18 @@ import pytest
 from tools.services.mariadb import MARIADB
 from tools.services.postgresql import POSTGRESQL
 
-from holdfast import open_store, sync
+from holdfast import open_store
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.encryption import is_this_machine
 from holdfast.records.migrations.sync import Migrations
 from records.sql import hostile_server
 from records.sql.hostile_server import CLEARTEXT, NOTICE, SCRAM, TLS_REQUEST, HostileServer
-from records.sql.notes import ENTITIES, Note
+from records.sql.notes import ENTITIES, reach
 from records.sql.own_server import OwnServer
 from servers import connected
 
 PASSWORD = "hunter2secret"
 ELSEWHERE = "0.0.0.0"
-
-
-async def reach(url, how):
-    """Open and use a store at *url*, awaited or blocking."""
-    if how == "blocking":
-        with sync.open_store(url, ENTITIES) as store:
-            store.create_schema()
-            return store.repository(Note).count()
-    async with open_store(url, ENTITIES) as store:
-        await store.create_schema()
-        return await store.repository(Note).count()
 
 
 @pytest.fixture(params=["awaited", "blocking"])

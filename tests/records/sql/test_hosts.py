@@ -15,7 +15,7 @@ from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.server_address import server_addresses
 from holdfast.records.migrations.sync import Migrations
 from holdfast.records.store_url import parse_store_url
-from records.sql.notes import ENTITIES, Note
+from records.sql.notes import ENTITIES, reach
 from records.sql.own_server import OwnServer
 from servers import connected, database_on, execute, free_port
 
@@ -34,17 +34,6 @@ def how(request):
 @pytest.fixture(params=["postgresql", "mariadb"])
 def url(request):
     return request.getfixturevalue(f"{request.param}_url")
-
-
-async def reach(url, how):
-    """Open and use a store at *url*; return how many notes there are."""
-    if how == "blocking":
-        with sync.open_store(url, ENTITIES) as store:
-            store.create_schema()
-            return store.repository(Note).count()
-    async with open_store(url, ENTITIES) as store:
-        await store.create_schema()
-        return await store.repository(Note).count()
 
 
 NAMES = {

@@ -9,9 +9,8 @@ from uuid import uuid4
 import pytest
 from tools.services.postgresql import POSTGRESQL
 
-from holdfast import open_store, sync
 from holdfast.errors import ConfigurationError, UnavailableError
-from records.sql.notes import ENTITIES, Note
+from records.sql.notes import reach
 from records.sql.own_server import OwnServer
 from servers import connected, execute, free_port
 
@@ -19,17 +18,6 @@ from servers import connected, execute, free_port
 @pytest.fixture(params=["postgresql", "mariadb"])
 def url(request):
     return request.getfixturevalue(f"{request.param}_url")
-
-
-async def reach(url, how):
-    """Open and use a store at *url*, awaited or blocking."""
-    if how == "blocking":
-        with sync.open_store(url, ENTITIES) as store:
-            store.create_schema()
-            return store.repository(Note).count()
-    async with open_store(url, ENTITIES) as store:
-        await store.create_schema()
-        return await store.repository(Note).count()
 
 
 pytestmark = pytest.mark.parametrize("how", ["awaited", "blocking"])
