@@ -10,12 +10,10 @@ Numbers of locks rise and nobody has one twice, counters count each answer once,
 but UnavailableError while the store is away.
 """
 
-import argparse
 import asyncio
 import random
 import sys
 import tempfile
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from cache.servers import RedisServer
 from cache.states import is_settled
 from holdfast.cache import CacheOptions, Outcome, open_cache
 from holdfast.errors import LockTimeoutError, UnavailableError
+from hunt.rounds import hunt
 
 KEYS = [f"key{number}" for number in range(4)]
 STEPS = 150
@@ -201,24 +200,5 @@ async def run_round(seed, steps=STEPS):
                 search.wake()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--seed", type=int)
-    asked = parser.parse_args()
-    if asked.seed is not None:
-        asyncio.run(run_round(asked.seed))
-        print(f"seed {asked.seed}: nothing found")
-        return
-    first = time.time_ns() % 1_000_000_000
-    print(f"seeds from {first} on")
-    ends = time.monotonic() + asked.minutes * 60
-    rounds = 0
-    while time.monotonic() < ends:
-        asyncio.run(run_round(first + rounds))
-        rounds += 1
-    print(f"{rounds} rounds of {STEPS} steps: nothing found")
-
-
 if __name__ == "__main__":
-    main()
+    hunt(__doc__, lambda seed: asyncio.run(run_round(seed)), STEPS)

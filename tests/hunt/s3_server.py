@@ -8,10 +8,8 @@ that raised UnavailableError what was there before or what the call would have l
 must be one of them, and no error may come but for those that the faults explain.
 """
 
-import argparse
 import random
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -24,6 +22,7 @@ from holdfast.errors import (
     UnavailableError,
 )
 from holdfast.objects import PutOptions, sync
+from hunt.rounds import hunt
 from objects.faulty_s3 import BUCKET, Answer, FaultyS3, refusal
 
 KEYS = [f"key{number}" for number in range(5)]
@@ -264,24 +263,5 @@ def run_round(seed, steps=STEPS):
             return len(left)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--seed", type=int)
-    asked = parser.parse_args()
-    if asked.seed is not None:
-        run_round(asked.seed)
-        print(f"seed {asked.seed}: nothing found")
-        return
-    first = time.time_ns() % 1_000_000_000
-    print(f"seeds from {first} on")
-    ends = time.monotonic() + asked.minutes * 60
-    rounds = 0
-    while time.monotonic() < ends:
-        run_round(first + rounds)
-        rounds += 1
-    print(f"{rounds} rounds of {STEPS} steps: nothing found")
-
-
 if __name__ == "__main__":
-    main()
+    hunt(__doc__, run_round, STEPS)
