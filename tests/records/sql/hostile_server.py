@@ -1,4 +1,4 @@
-"""A server that asks for the password in clear, and remembers what it was told."""
+"""Servers that ask for the password in clear, or that never say goodbye."""
 
 import contextlib
 import socket
@@ -52,6 +52,43 @@ class HostileServer:
                 self.connections.append(heard)
                 with contextlib.suppress(OSError), link:
                     self._speak(_Heard(link, heard))
+
+
+class SilentEnd:
+    """A context manager: passes on what client and the server at *port* say, but no end of it."""
+
+    def __init__(self, port):
+        self._server_port = port
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._links = []
+
+    def __enter__(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for link in self._links:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+            link.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self._socket.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+                self._links += client, server
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+
+def _pass_on(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
 
 
 class _Heard:

@@ -1,5 +1,7 @@
 """Whom a password is shown to, and who can read what goes over the network."""
 
+import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -19,7 +21,14 @@ from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.sql.encryption import is_this_machine
 from holdfast.records.migrations.sync import Migrations
 from records.sql import hostile_server
-from records.sql.hostile_server import CLEARTEXT, NOTICE, SCRAM, TLS_REQUEST, HostileServer
+from records.sql.hostile_server import (
+    CLEARTEXT,
+    NOTICE,
+    SCRAM,
+    TLS_REQUEST,
+    HostileServer,
+    SilentEnd,
+)
 from records.sql.notes import ENTITIES, reach
 from records.sql.own_server import OwnServer
 from servers import connected
@@ -206,3 +215,18 @@ async def test_a_wrong_database_is_named_over_tls_too(encrypted, how):
     url, _ = encrypted
     with pytest.raises(ConfigurationError, match="'nowhere'"):
         await reach(f"{url.rpartition('/')[0]}/nowhere?sslmode=require", how)
+
+
+@pytest.mark.parametrize("database", ["", "/nowhere"])
+def test_a_server_that_never_says_goodbye_keeps_no_connection_open(encrypted, database):
+    url, _ = encrypted
+    port = url.rpartition(":")[2].partition("/")[0]
+    with SilentEnd(int(port)) as server:
+        there = url.replace(f":{port}", f":{server.port}")
+        if database:
+            there = there.rpartition("/")[0] + database
+        try:
+            asyncio.run(reach(f"{there}?sslmode=require", "awaited"))
+        except ConfigurationError:
+            assert database
+        gc.collect()  # a transport that the loop left open says so here

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-import asyncmy
 import asyncmy.errors
+from asyncmy.connection import Connection
 from asyncmy.constants import CLIENT
 
 from holdfast.records.drivers.sql.mysql_connection import (
@@ -20,13 +21,27 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
+_QUIT_WAIT = 5  # seconds that a server may take to answer a farewell
+
+
+class _Connection(Connection):
+    """One that ends at once: over TLS asyncio would wait for the farewell of a silent server."""
+
+    _transport: asyncio.WriteTransport | None
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()  # first: a transport that was closed twice ignores it
+        super().close()
+
+
 class AsyncmyConnection(MySQLConnection):
     """See `ServerConnection`."""
 
     driver = "asyncmy"
     errors = (asyncmy.errors.MySQLError, asyncmy.errors.InternalError, (OSError, EOFError))
 
-    def __init__(self, raw: asyncmy.Connection) -> None:
+    def __init__(self, raw: Connection) -> None:
         self.raw: Any = raw  # compiled: it has more than its annotations name
         super().__init__(self.raw.cursor())
 
@@ -42,7 +57,8 @@ class AsyncmyConnection(MySQLConnection):
     async def close(self) -> None:
         """End the session. Idempotent, and silent when nobody is there."""
         try:
-            await self.raw.ensure_closed()
+            async with asyncio.timeout(_QUIT_WAIT):
+                await self.raw.ensure_closed()
         except (OSError, EOFError, asyncmy.errors.MySQLError):
             self.abandon()
 
@@ -64,12 +80,13 @@ async def connect(
     *patience* is in seconds. Raises asyncmy's exceptions, and ConfigurationError for a server that
     is not a MariaDB, or too old.
     """
-    raw = await asyncmy.connect(
+    raw = _Connection(  # type: ignore[no-untyped-call]  # compiled: it has no annotations
         **mysql_arguments(address, encryption, application),
         autocommit=True,
         connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS,
     )
+    await raw.connect()
     connection = AsyncmyConnection(raw)
     try:
         check_version(raw.get_server_info())

@@ -13,7 +13,7 @@ import orjson
 
 from holdfast.records.drivers.sql.cleartext import (
     CleartextRefusedError,
-    ScreenedLoop,
+    ConnectingLoop,
     cleartext_error,
 )
 from holdfast.records.drivers.sql.failure import (
@@ -112,26 +112,26 @@ async def connect(
     application: str,
 ) -> AsyncpgConnection:
     """Return a new connection, its types being those of `PostgreSQLDialect`."""
-    loop: Any = asyncio.get_running_loop()
-    raw = await asyncpg.connect(
-        loop=loop if encryption.context else ScreenedLoop(loop),
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password,
-        database=address.database,
-        timeout=max(1, round(patience)),
-        ssl=encryption.context or False,
-        server_settings={**settings, "application_name": application},
-        statement_cache_size=500 if prepared else 0,
-    )
+    loop: Any = ConnectingLoop(asyncio.get_running_loop(), screened=encryption.context is None)
     try:
+        raw = await asyncpg.connect(
+            loop=loop,
+            host=address.host,
+            port=address.port,
+            user=address.user,
+            password=address.password,
+            database=address.database,
+            timeout=max(1, round(patience)),
+            ssl=encryption.context or False,
+            server_settings={**settings, "application_name": application},
+            statement_cache_size=500 if prepared else 0,
+        )
         for name, form, encode, decode in _CODECS:
             await raw.set_type_codec(
                 name, schema="pg_catalog", encoder=encode, decoder=decode, format=form
             )
     except BaseException:
-        raw.terminate()
+        loop.abort()
         raise
     return AsyncpgConnection(raw)
 

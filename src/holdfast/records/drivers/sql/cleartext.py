@@ -52,15 +52,19 @@ class RefusedPlugin:
 REFUSED_PLUGINS = {b"mysql_clear_password": RefusedPlugin, b"dialog": RefusedPlugin}
 
 
-class ScreenedLoop:
-    """The running event loop, whose plain connections to PostgreSQL are screened.
+class ConnectingLoop:
+    """The running event loop, as one asyncpg connection is given it; the rest is the loop's own.
 
-    asyncpg answers a request for a clear password by itself; so what the server says before it is
-    ready for queries is looked at before asyncpg gets it. The rest is the loop's own.
+    asyncpg answers a request for a clear password by itself: so what the server says before it is
+    ready for queries is looked at before asyncpg gets it, on plain connections (*screened*). And
+    asyncpg ends a connection that fails politely, which over TLS leaves it open for as long as the
+    server is silent: `abort` ends it at once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, screened: bool) -> None:
         self._loop = loop
+        self._screened = screened
+        self._transport: asyncio.WriteTransport | None = None
         # What asyncpg calls for each statement: found here without a detour.
         self.create_future = loop.create_future
         self.call_later = loop.call_later
@@ -71,23 +75,30 @@ class ScreenedLoop:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)
 
+    def abort(self) -> None:
+        """End the connection that was made, if there is one. Idempotent."""
+        if self._transport is not None:
+            self._transport.abort()
+
     async def create_connection(
         self, factory: Callable[[], asyncio.Protocol], *address: Any, **options: Any
-    ) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
         """Connect, and return the transport and what *factory* made."""
-        transport, screen = await self._loop.create_connection(
-            lambda: _Screen(factory()), *address, **options
-        )
-        return transport, screen.protocol
+        return await self._made(self._loop.create_connection, factory, *address, **options)
 
     async def create_unix_connection(
         self, factory: Callable[[], asyncio.Protocol], *address: Any, **options: Any
-    ) -> tuple[asyncio.BaseTransport, asyncio.Protocol]:
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
         """Connect to a socket in the file system, likewise."""
-        transport, screen = await self._loop.create_unix_connection(
-            lambda: _Screen(factory()), *address, **options
-        )
-        return transport, screen.protocol
+        return await self._made(self._loop.create_unix_connection, factory, *address, **options)
+
+    async def _made(
+        self, connect: Any, factory: Callable[[], asyncio.Protocol], *address: Any, **options: Any
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
+        make = (lambda: _Screen(factory())) if self._screened else factory
+        transport, protocol = await connect(make, *address, **options)
+        self._transport = transport
+        return transport, getattr(protocol, "protocol", protocol)
 
 
 class _Screen(asyncio.Protocol):
