@@ -57,8 +57,13 @@ class Gate:
         if secret is None and self.is_open:
             await self._count(f"address {address}", self.requests)
             return _LOCAL
+        if secret is None:
+            await self._count(f"refused {address}", self.refusals)
+            raise UnauthenticatedError(
+                "this needs an API key: send it as `Authorization: Bearer hf_...`"
+            )
         try:
-            caller = await self.keys.caller(secret or "")
+            caller = await self.keys.caller(secret)
         except UnauthenticatedError:
             await self._count(f"refused {address}", self.refusals)
             raise
