@@ -2,6 +2,7 @@
 
 HoldfastError
 ├── ConfigurationError          a URL, option or environment that can't be used
+│   ├── InvalidSettingsError    settings that can't be used, all of them at once
 │   └── SchemaMismatchError     the database's tables are not those of the entities
 ├── MigrationError              a migration failed; where the database stands now
 ├── UnsupportedError            this backend can't do it, and says so
@@ -43,6 +44,8 @@ Errors carry fields, so that a program never has to read their text.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 _SHOWN = 200  # characters of a value, or of what its type says of it
 
 
@@ -52,6 +55,31 @@ class HoldfastError(Exception):
 
 class ConfigurationError(HoldfastError):
     """A URL, option, environment or declaration that can't be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFault:
+    """One setting that can't be used: how it was given, where, and what was expected.
+
+    *value* is as it may be shown: a URL without who logs in, a secret not at all.
+    """
+
+    name: str
+    value: str
+    expected: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r} in {self.place}: expected {self.expected}"
+
+
+class InvalidSettingsError(ConfigurationError):
+    """Settings that can't be used: *faults* tells every one of them."""
+
+    def __init__(self, faults: tuple[SettingFault, ...]) -> None:
+        count = "a setting" if len(faults) == 1 else f"{len(faults)} settings"
+        super().__init__(f"{count} can't be used: {'; '.join(map(str, faults))}")
+        self.faults = faults
 
 
 class SchemaMismatchError(ConfigurationError):

@@ -22,6 +22,7 @@ from holdfast.cli.commands.report import report
 from holdfast.cli.commands.show import show
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.worker import worker
+from holdfast.cli.domain_commands import ProgramGroup
 from holdfast.cli.exit_codes import Exit, exit_of
 from holdfast.cli.options import ProgramState
 from holdfast.cli.output import ReaderLeftError, complain
@@ -29,6 +30,7 @@ from holdfast.errors import HoldfastError
 
 app = typer.Typer(
     name="holdfast",
+    cls=ProgramGroup,
     help="Videos in, what moves in them out; records, objects and jobs in one place.",
     add_completion=False,
     rich_markup_mode=None,
@@ -76,7 +78,7 @@ def main() -> NoReturn:
     except HoldfastError as error:
         if state.traceback:
             traceback.print_exc()
-        _end(str(error), exit_of(error))
+        _end("; ".join((str(error), *getattr(error, "__notes__", ()))), exit_of(error))
     except Exception as error:
         if state.traceback:
             raise

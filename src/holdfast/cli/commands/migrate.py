@@ -208,11 +208,11 @@ def _say(moved: MigrationResult, *, as_json: bool) -> None:
 
 
 def _migrations(url: str, names: list[str] | None, folder: Path) -> Migrations:
-    from holdfast.platform import PLATFORM_ENTITIES
+    from holdfast.platform import platform_entities
     from holdfast.sync import Migrations
 
     named = [each for name in names or () for each in _entities(name)]
-    entities = named or list(PLATFORM_ENTITIES)
+    entities = named or list(platform_entities(settings_of(None)))
     return Migrations(url or _store_url(), entities, folder=folder)
 
 
