@@ -128,6 +128,12 @@ class ApiKeys:
             return key
         return await self._keys.patch(key_id, ApiKey.revoked_at.to(self.store.now()))
 
+    async def has_any(self) -> bool:
+        """Tell whether anybody could come in by a key."""
+        now = self.store.now()
+        lasts = ApiKey.expires_at.is_null() | (ApiKey.expires_at > now)
+        return await self._keys.exists(ApiKey.revoked_at.is_null(), lasts)
+
     async def list(self) -> list[ApiKey]:
         """Return all keys, newest first, revoked ones included."""
         return await self._keys.find(order_by=ApiKey.created_at.desc())

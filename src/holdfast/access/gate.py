@@ -13,13 +13,17 @@ from fastapi import Depends, params
 from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotations
 
 from holdfast.access.api_key import Caller, Role
-from holdfast.errors import RateLimitedError, UnauthenticatedError, UnavailableError
+from holdfast.errors import (
+    ConfigurationError,
+    RateLimitedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi.dependencies.models import Dependant
-    from starlette.routing import BaseRoute
 
     from holdfast.access.api_keys import ApiKeys
     from holdfast.cache import Cache
@@ -83,18 +87,25 @@ def anybody() -> None:
     """Stand, as a dependency, for the policy that a route needs no key."""
 
 
-def allow(role: Role) -> params.Depends:
-    """Return the dependency by which a route says that it needs *role*, or one above it."""
-    return cast("params.Depends", Depends(_Allowance(role)))
+def allow(role: Role, *, by_project: bool = False) -> params.Depends:
+    """Return the dependency by which a route says that it needs *role*, or one above it.
+
+    A key that is limited to projects gets no further, unless the route is *by_project*: then it
+    has to look at `Caller.projects` itself.
+    """
+    return cast("params.Depends", Depends(_Allowance(role, by_project)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Allowance:
     role: Role
+    by_project: bool
 
     async def __call__(self, request: HTTPConnection) -> Caller:
         caller = await _caller(request)
         caller.require(self.role)
+        if not self.by_project and caller.projects is not None:
+            raise ForbiddenError(caller.name, "limited to some projects", "all of them")
         return caller
 
 
@@ -111,16 +122,19 @@ AskedBy = Annotated[Caller, Depends(_caller)]
 """A parameter of a route: who asks."""
 
 
-def policy_of(route: BaseRoute) -> Role | None:
+def policy_of(route: object) -> Role | None:
     """Return the role that *route* needs, None for one that is for anybody.
 
-    Raises LookupError for a route that says neither, or both.
+    Raises ConfigurationError for a route that says neither, or both.
     """
     dependant: Dependant | None = getattr(route, "dependant", None)
     calls = list(_calls_of(dependant)) if dependant else []
     roles = [call.role for call in calls if isinstance(call, _Allowance)]
     if (anybody in calls) == bool(roles):
-        raise LookupError(f"{getattr(route, 'path', route)!r} declares no policy, or two")
+        raise ConfigurationError(
+            f"{getattr(route, 'path', route)}: a route says by `allow(role)` who may use it, or "
+            "that it is for `anybody`"
+        )
     return max(roles, key=list(Role).index) if roles else None
 
 

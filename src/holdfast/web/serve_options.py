@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from holdfast.errors import ConfigurationError
 from holdfast.web.shield import LOOPBACK_NAMES, host_name
@@ -66,15 +67,12 @@ class ServeOptions:
 
 def hand_on(options: ServeOptions) -> None:
     """Leave *options* for `handed_on`, in this process and those that it starts."""
-    os.environ[_VARIABLE] = json.dumps(asdict(options))
+    os.environ[_VARIABLE] = msgspec.json.encode(options).decode()
 
 
 def handed_on() -> ServeOptions:
     """Return the options that `hand_on` left."""
-    said = json.loads(os.environ[_VARIABLE])
-    return ServeOptions(
-        **{name: tuple(each) if isinstance(each, list) else each for name, each in said.items()}
-    )
+    return msgspec.json.decode(os.environ[_VARIABLE], type=ServeOptions)
 
 
 def _is_loopback(host: str) -> bool:

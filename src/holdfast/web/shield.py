@@ -1,5 +1,6 @@
-"""What stands before every route: the names that the server answers to, who may write from a page
-of whose, and the headers that keep a browser from doing more with an answer than it should.
+"""What stands before every route: which names are answered to, whose pages may write, and headers.
+
+The headers keep a browser from doing more with an answer than it should.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Shield:
             return None
         return ProblemError(
             403,
-            "a page of another origin may not write here; `holdfast serve --allowed-origin` lets it",
+            "a page of another origin may not write here; `--allowed-origin` lets it",
             kind="foreign-origin",
             title="Foreign origin",
         )
