@@ -1,0 +1,1 @@
+"""Holdfast in a FastAPI application."""
