@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.exceptions import HTTPException
+
+from fastapi import HTTPException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
