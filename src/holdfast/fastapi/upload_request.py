@@ -17,6 +17,7 @@ from holdfast.fastapi.content_sniffing import SNIFFED, fits_type, is_of_type
 from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.multipart_body import MultipartBody
 from holdfast.fastapi.request_body import FORM_BYTES, UploadLimits, body_chunks, too_large
+from holdfast.fastapi.request_limits import lift_body_limit
 from holdfast.objects import BucketCapability, PutOptions
 from holdfast.records.scope import in_transaction
 
@@ -92,6 +93,7 @@ async def receive_upload(
             "and the object would stay when it fails. Declare the upload before `Writing`, or "
             "open the transaction in the block of receive_upload"
         )
+    lift_body_limit(request.scope)
     received = await _received(request, bucket, key, limits, options)
     try:
         yield received
