@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., object]")
 
 _LIMIT = "__holdfast_body_limit__"
+_LIFTED = "holdfast.body_limit_lifted"
 _JSON = re.compile(rb"\s*application/([^;\s]*\+)?json\s*(;|$)", re.IGNORECASE)
 _MARKS = re.compile(rb'[\\"\[\]{}]')
 
@@ -33,6 +34,11 @@ def body_limit(most: int | None) -> Callable[[F], F]:
         return endpoint
 
     return limited
+
+
+def lift_body_limit(scope: MutableMapping[str, Any]) -> None:
+    """Let the body of the request with *scope* be of any length: its reader has its own limit."""
+    scope[_LIFTED] = True
 
 
 class LimitedBody:
@@ -53,6 +59,8 @@ class LimitedBody:
         """Return the next message. Raises ProblemError: 413 for bytes, 400 for depth."""
         # Only now is the route known, which may have a limit of its own.
         most = getattr(self._scope.get("endpoint"), _LIMIT, self._most)
+        if _LIFTED in self._scope:
+            most = None
         if most is not None and self._announced > most:
             raise _too_large(most)
         message = await self._receive()
