@@ -21,7 +21,7 @@ from holdfast.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from fastapi.dependencies.models import Dependant
 
@@ -116,6 +116,22 @@ async def _caller(request: HTTPConnection) -> Caller:
         gate: Gate = request.app.state.gate
         state.caller = await gate.admit(request)
     return cast("Caller", state.caller)
+
+
+def still_allowed(request: HTTPConnection) -> Callable[[], Awaitable[bool]]:
+    """Return what tells, as often as it is asked, whether the caller's key is good still."""
+
+    async def ask() -> bool:
+        gate: Gate = request.app.state.gate
+        secret = _secret_of(request)
+        try:
+            return gate.is_open if secret is None else bool(await gate.keys.caller(secret))
+        except UnauthenticatedError:
+            return False
+        except UnavailableError:
+            return True  # nobody knows; the next time will tell
+
+    return ask
 
 
 AskedBy = Annotated[Caller, Depends(_caller)]

@@ -76,7 +76,9 @@ class _Claim:
         self,
         request: Request,
         tx: Writing,
-        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=_LONGEST_KEY)] = None,
+        idempotency_key: Annotated[
+            str | None, Header(min_length=1, max_length=_LONGEST_KEY)
+        ] = None,
     ) -> str | None:
         """Return the key. Raises HTTPException 400, 409 and 422, and _ReplayedError."""
         if idempotency_key is None:
