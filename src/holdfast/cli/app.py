@@ -17,8 +17,10 @@ from holdfast.cli.commands.detect import detect
 from holdfast.cli.commands.doctor import doctor
 from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
+from holdfast.cli.commands.keys import keys
 from holdfast.cli.commands.migrate import migrate
 from holdfast.cli.commands.report import report
+from holdfast.cli.commands.serve import serve
 from holdfast.cli.commands.show import show
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.worker import worker
@@ -37,9 +39,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, worker, detect, videos, show, clips, jobs, report, doctor):
+for command in (demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, doctor):
     app.command()(command)
 app.add_typer(migrate)
+app.add_typer(keys)
 
 
 def _say_version(wanted: bool) -> None:

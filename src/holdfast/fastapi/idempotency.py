@@ -23,7 +23,7 @@ from holdfast.fastapi.idempotency_record import (
     kept_headers,
     replay_of,
 )
-from holdfast.fastapi.request_transaction import Writing  # noqa: TC001 - FastAPI reads it
+from holdfast.fastapi.request_transaction import Writing
 
 if TYPE_CHECKING:
     from starlette.responses import Response

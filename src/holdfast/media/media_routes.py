@@ -1,10 +1,10 @@
 """The routes of media: projects, videos that come in as files, and what was found in them."""
 
 from datetime import datetime
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 from uuid import UUID, uuid4
-from pathlib import Path
 
 import anyio
 from fastapi import APIRouter, Query, Request, Response

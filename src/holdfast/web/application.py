@@ -1,4 +1,4 @@
-"""The platform's application: its domains' routes under `/api/v1`, behind the gate and the shield."""
+"""The platform's application: its domains' routes under `/api/v1`, behind gate and shield."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from holdfast.fastapi.background_jobs import working
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import WorkerOptions
 from holdfast.platform import open_platform
+from holdfast.web.cache_routes import cache_routes
 from holdfast.web.docs_page import add_docs_page
+from holdfast.web.object_routes import object_routes
 from holdfast.web.shield import Shield
 
 if TYPE_CHECKING:
@@ -62,11 +64,7 @@ def create_application(
         platform = opened[-1]
         keys = platform.service(ApiKeys)
         app.state.gate = Gate(keys, platform.cache, is_open=not options.keys)
-        if options.keys and not await keys.has_any():
-            raise ConfigurationError(
-                "nobody could come in, for there is no API key yet: "
-                "`holdfast keys issue NAME --role admin` makes one"
-            )
+        await check_somebody_can_come(platform, options)
         _add_routes(app, platform)
         if not options.work:
             yield
@@ -89,8 +87,21 @@ def create_application(
     return app
 
 
+async def check_somebody_can_come(platform: Platform, options: ServeOptions) -> None:
+    """Raise ConfigurationError when keys are asked for, and there is none that is good."""
+    if options.keys and not await platform.service(ApiKeys).has_any():
+        raise ConfigurationError(
+            "nobody could come in, for there is no API key yet: "
+            "`holdfast keys issue NAME --role admin` makes one"
+        )
+
+
 def _add_routes(app: FastAPI, platform: Platform) -> None:
-    for router in platform.routers():
+    for router in (
+        *platform.routers(),
+        object_routes(platform.bucket),
+        cache_routes(platform.cache),
+    ):
         app.include_router(router, prefix=API)
     check_routes(app, entities=None, bucket=True, cache=True)
     for route in iter_route_contexts(app.routes):

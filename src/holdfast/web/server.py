@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from holdfast.web.application import create_application
+from holdfast.platform import open_platform
+from holdfast.settings import read_settings
+from holdfast.web.application import check_somebody_can_come, create_application
 from holdfast.web.serve_options import ServeOptions, hand_on, handed_on
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from holdfast.settings import Settings
 
 GRACE = 30  # seconds that requests have to end in, once the server was told to stop
 MOST_CONNECTIONS = 2_000
@@ -18,10 +23,22 @@ MOST_CONNECTIONS = 2_000
 
 def make_application() -> ASGIApp:
     """Return the application, as the options that were handed on say; for uvicorn's processes."""
-    from holdfast.settings import read_settings  # noqa: PLC0415 - read anew in each process
-
     options = handed_on()
     return create_application(read_settings(data=options.data_folder), options)
+
+
+def check_start(settings: Settings, options: ServeOptions) -> None:
+    """Raise ConfigurationError where the server would not start, so that it is said in one line.
+
+    That is when a part of the platform can't be opened, and when keys are asked for but there is
+    none.
+    """
+    asyncio.run(_check_start(settings, options))
+
+
+async def _check_start(settings: Settings, options: ServeOptions) -> None:
+    async with open_platform(settings) as platform:
+        await check_somebody_can_come(platform, options)
 
 
 def serve(options: ServeOptions) -> None:
