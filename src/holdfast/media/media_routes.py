@@ -1,5 +1,7 @@
 """The routes of media: projects, videos that come in as files, and what was found in them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -320,9 +322,8 @@ async def _ingest(
     response: Response,
 ) -> VideoIngested:
     """Ingest the object *key* into *project*, and remove it where it was sent to."""
-    work_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with TemporaryDirectory(dir=work_folder) as folder:
+        with _folder(work_folder) as folder:
             path = Path(folder) / safe_file_name(filename)
             await library.bucket.download(key, path)
             ingested = await library.ingest(path, project=project.name)
@@ -333,6 +334,13 @@ async def _ingest(
         response.status_code = 200
     response.headers["Location"] = f"/api/v1/videos/{ingested.video.id}"
     return VideoIngested(video=VideoOut.of(ingested.video), created=ingested.created)
+
+
+@contextmanager
+def _folder(work_folder: Path) -> Iterator[str]:
+    work_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=work_folder) as folder:
+        yield folder
 
 
 async def _project(library: MediaLibrary, project_id: UUID, caller: Caller) -> Project:

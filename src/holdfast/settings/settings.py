@@ -86,8 +86,8 @@ class Settings(BaseSettings):
         tuple[str, ...],
         BeforeValidator(split_names),
         About(
-            what="the domains that are switched on, with commas between: `access`, `jobs`, `media`, and "
-            "those of your own",
+            what="the domains that are switched on, with commas between: `access`, `jobs`, "
+            "`media`, and those of your own",
             expected="names of domains",
         ),
     ] = ("access", "jobs", "media")

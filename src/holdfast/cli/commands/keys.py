@@ -21,7 +21,7 @@ KeyID = Annotated[UUID, typer.Argument(metavar="KEY", help="The id of a key.")]
 
 
 @keys.command()
-def issue(
+def issue(  # noqa: PLR0913, PLR0917 - options of a command
     name: Annotated[str, typer.Argument(help="Whom the key is for.")],
     role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "viewer",
     project: Annotated[

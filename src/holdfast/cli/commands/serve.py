@@ -11,7 +11,7 @@ from holdfast.cli.output import note
 from holdfast.cli.runner import settings_of
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - options of a command
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8000,
     processes: Annotated[int, typer.Option(help="How many processes serve.", min=1)] = 1,
