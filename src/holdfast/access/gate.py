@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the
 from holdfast.access.api_key import Caller, Role
 from holdfast.errors import (
     ConfigurationError,
+    ForbiddenError,
     RateLimitedError,
     UnauthenticatedError,
     UnavailableError,
