@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
+from fastapi import HTTPException
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from fastapi import HTTPException
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.fastapi.client_watch import sent_within, while_connected
 

@@ -21,9 +21,7 @@ _DIGEST = 64
 _MADE_ANEW = ("content-length", "date", "server")
 
 
-class IdempotencyRecord(
-    Entity, table="idempotency_records", indexes=[("expires_at",)]
-):
+class IdempotencyRecord(Entity, table="idempotency_records", indexes=[("expires_at",)]):
     """A request with an Idempotency-Key and its answer, written with what the request wrote.
 
     *id* and *request* are SHA-256 digests: of the caller, the route and the key; and of all that

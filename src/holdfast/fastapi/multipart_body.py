@@ -6,10 +6,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastapi import HTTPException
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-
-from fastapi import HTTPException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from fastapi import HTTPException
 from starlette.responses import Response
 
-from fastapi import HTTPException
 from holdfast.errors import ConfigurationError, ObjectNotFoundError, PreconditionFailedError
 from holdfast.fastapi.client_watch import sent_within, while_connected
 from holdfast.fastapi.object_headers import answer_to

@@ -8,10 +8,10 @@ from datetime import (
 )
 from typing import TYPE_CHECKING
 
+from fastapi import HTTPException
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse
 
-from fastapi import HTTPException
 from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi.content_sniffing import SNIFFED, fits_type, is_of_type
 from holdfast.fastapi.object_headers import described

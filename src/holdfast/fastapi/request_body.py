@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from fastapi import HTTPException
 from starlette.requests import ClientDisconnect
 
-from fastapi import HTTPException
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:

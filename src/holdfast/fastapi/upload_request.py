@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
+from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from fastapi import HTTPException
 from holdfast.errors import ConfigurationError, HoldfastError, InvalidValueError
 from holdfast.fastapi.content_sniffing import SNIFFED, fits_type, is_of_type
 from holdfast.fastapi.file_names import safe_file_name
