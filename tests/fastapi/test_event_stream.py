@@ -11,8 +11,8 @@ from datetime import timedelta
 
 import httpx
 import pytest
-
 from fastapi import FastAPI, HTTPException, Request
+
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
 from holdfast.fastapi.event_stream import (
     EventStreamOptions,

@@ -7,8 +7,8 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-
 from fastapi import FastAPI, Request
+
 from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi.object_response import DownloadOptions, object_response
 from holdfast.objects import PutOptions, open_bucket

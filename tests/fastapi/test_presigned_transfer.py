@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import httpx
 import pytest
-
 from fastapi import FastAPI, HTTPException
+
 from holdfast.errors import ObjectNotFoundError, UnsupportedError
 from holdfast.fastapi.presigned_transfer import (
     UploadForm,

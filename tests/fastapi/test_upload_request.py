@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from fastapi import FastAPI, HTTPException, Request
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload

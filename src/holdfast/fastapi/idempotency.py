@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from fastapi import Depends, Header, HTTPException, Request, params
+from fastapi import Header, HTTPException, Request, params
 from fastapi.routing import APIRoute
 
 from holdfast.errors import (
@@ -136,7 +136,7 @@ def idempotency(
     """
     if keep <= timedelta(0):
         raise ConfigurationError(f"keep={keep}: expected a positive time")
-    return Depends(_Claim(keep, required, caller))
+    return params.Depends(_Claim(keep, required, caller))
 
 
 Idempotency: TypeAlias = Annotated[str | None, idempotency()]
@@ -158,7 +158,7 @@ class IdempotentRoute(APIRoute):
             return handler
         if len(claims) > 1 or not isinstance(calls[-1], _Claim):
             raise ConfigurationError(
-                f"{self.path}: `idempotency` is the last of a route's dependencies, and there once, "
+                f"{self.path}: `idempotency` is the last of a route's dependencies, and once, "
                 "so that all that guards the route comes before an answer that is given again"
             )
         (claim,) = claims
@@ -175,7 +175,7 @@ class IdempotentRoute(APIRoute):
             request.scope[_ATTEMPT] = attempt
             response = await handler(request)
             if attempt.records is not None:
-                await _keep(attempt.id, attempt.records, response)
+                await _keep(request, attempt.id, attempt.records, response)
             return response
 
         return once
@@ -202,7 +202,9 @@ async def _attempt(request: Request, key: str, claim: _Claim) -> _Attempt:
     )
 
 
-async def _keep(id: str, records: Repository[IdempotencyRecord], response: Response) -> None:
+async def _keep(
+    request: Request, own: str, records: Repository[IdempotencyRecord], response: Response
+) -> None:
     body = getattr(response, "body", None)
     if not isinstance(body, bytes | memoryview):
         raise ConfigurationError(
@@ -210,9 +212,11 @@ async def _keep(id: str, records: Repository[IdempotencyRecord], response: Respo
             "answers with a whole body"
         )
     await records.patch(
-        id,
+        own,
         IdempotencyRecord.status.to(response.status_code),
-        IdempotencyRecord.headers.to(kept_headers(response.raw_headers)),
+        IdempotencyRecord.headers.to(
+            kept_headers([*response.raw_headers, *exchange_of(request).headers])
+        ),
         IdempotencyRecord.body.to(bytes(body)),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from fastapi import Depends, Request, params
+from fastapi import Request, params
 
 from holdfast.fastapi.exchange import exchange_of
 from holdfast.fastapi.request_body import UploadLimits
@@ -20,7 +20,7 @@ _LIMITS = UploadLimits()
 _OPTIONS = PutOptions()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UploadTo:
     """The dependency that `upload_to` returns."""
 
@@ -47,4 +47,4 @@ def upload_to(
     transaction fails to commit; see `receive_upload`. The limit on bodies does not count for it,
     *limits* do.
     """
-    return Depends(UploadTo(key, limits, options), scope="function")
+    return params.Depends(UploadTo(key, limits, options), scope="function")
