@@ -103,14 +103,14 @@ class _Allowance:
     by_project: bool
 
     async def __call__(self, request: HTTPConnection) -> Caller:
-        caller = await _caller(request)
+        caller = await caller_of(request)
         caller.require(self.role)
         if not self.by_project and caller.projects is not None:
             raise ForbiddenError(caller.name, "limited to some projects", "all of them")
         return caller
 
 
-async def _caller(request: HTTPConnection) -> Caller:
+async def caller_of(request: HTTPConnection) -> Caller:
     """Return who asks; the gate is passed once for each request."""
     state = request.state
     if not hasattr(state, "caller"):
@@ -135,7 +135,7 @@ def still_allowed(request: HTTPConnection) -> Callable[[], Awaitable[bool]]:
     return ask
 
 
-AskedBy = Annotated[Caller, Depends(_caller)]
+AskedBy = Annotated[Caller, Depends(caller_of)]
 """A parameter of a route: who asks."""
 
 

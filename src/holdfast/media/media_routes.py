@@ -13,18 +13,18 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.access import Caller, Role
-from holdfast.access.gate import AskedBy, allow, still_allowed
+from holdfast.access.gate import AskedBy, allow, caller_of, still_allowed
 from holdfast.errors import NotFoundError
 from holdfast.fastapi import (
-    CreateModel,
-    IfMatch,
+    CrudModels,
+    CrudRules,
     ListQuery,
     OutModel,
-    PatchModel,
     Repo,
-    Writing,
+    crud_router,
     problem_responses,
 )
+from holdfast.fastapi.crud_rules import Verb
 from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.job_events import job_event_stream
 from holdfast.fastapi.object_response import object_response
@@ -33,23 +33,12 @@ from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.library import MediaLibrary
+from holdfast.records import Field as FieldOf
 from holdfast.records import Page, Predicate
 
 UPLOADS = "uploads/"
 """What the keys of files begin with that were sent in and are not ingested yet."""
 _LIMITS = UploadLimits(most=64 << 30, least=1)
-
-
-class ProjectOut(OutModel[Project]):
-    """A project as clients see it."""
-
-
-class ProjectNew(CreateModel[Project]):
-    """What a client says of a new project."""
-
-
-class ProjectPatch(PatchModel[Project]):
-    """What a client changes of a project."""
 
 
 class ProjectQuery(
@@ -126,48 +115,25 @@ def media_routes(library: MediaLibrary, work_folder: Path) -> APIRouter:
 
 
 def _add_projects(router: APIRouter) -> None:
-    looks = [allow(Role.VIEWER, by_project=True)]
+    models = CrudModels(query=ProjectQuery)
+    rules = CrudRules[Project](visible=_visible_projects)
+    verbs: dict[Verb, Role] = {
+        "list": Role.VIEWER,
+        "get": Role.VIEWER,
+        "create": Role.OPERATOR,
+        "patch": Role.OPERATOR,
+        "delete": Role.OPERATOR,
+    }
+    for verb, role in verbs.items():
+        router.include_router(
+            crud_router(Project, models=models, rules=rules, verbs=[verb]),
+            prefix="/projects",
+            dependencies=[allow(role, by_project=verb != "create")],
+        )
 
-    @router.get("/projects", dependencies=looks)
-    async def list_projects(
-        asked: Annotated[ProjectQuery, Query()], projects: Repo[Project], caller: AskedBy
-    ) -> Page[ProjectOut]:
-        """List projects by name."""
-        return await asked.page(projects, ProjectOut, where=_reached(caller, Project))
 
-    @router.post("/projects", status_code=201, dependencies=[allow(Role.OPERATOR)])
-    async def add_project(
-        asked: ProjectNew, projects: Repo[Project], response: Response, _tx: Writing
-    ) -> ProjectOut:
-        """Make a project; its name is its own among all."""
-        project = await projects.add(asked.entity())
-        response.headers["Location"] = f"projects/{project.id}"
-        return ProjectOut.of(project)
-
-    @router.get("/projects/{project_id}", dependencies=looks)
-    async def get_project(project_id: UUID, projects: Repo[Project], caller: AskedBy) -> ProjectOut:
-        """Show a project."""
-        _check_reach(caller, project_id, "Project", project_id)
-        return ProjectOut.of(await projects.get_one(project_id))
-
-    @router.patch("/projects/{project_id}", dependencies=[allow(Role.OPERATOR, by_project=True)])
-    async def patch_project(
-        project_id: UUID,
-        changes: ProjectPatch,
-        projects: Repo[Project],
-        caller: AskedBy,
-        match: IfMatch,
-        _tx: Writing,
-    ) -> ProjectOut:
-        """Change a project, where `If-Match` says so only the version with that ETag."""
-        _check_reach(caller, project_id, "Project", project_id)
-        return ProjectOut.of(await match.patch(projects, project_id, *changes.changes()))
-
-    @router.delete("/projects/{project_id}", status_code=204, dependencies=[allow(Role.OPERATOR)])
-    async def delete_project(project_id: UUID, projects: Repo[Project], _tx: Writing) -> None:
-        """Delete a project without videos; one with videos is refused with 409."""
-        if not await projects.delete(project_id):
-            raise NotFoundError("Project", project_id)
+async def _visible_projects(request: Request) -> list[Predicate]:
+    return _reached(await caller_of(request), Project.id)
 
 
 def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
@@ -179,7 +145,7 @@ def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
         asked: Annotated[VideoQuery, Query()], videos: Repo[Video], caller: AskedBy
     ) -> Page[VideoOut]:
         """List videos, newest first."""
-        return await asked.page(videos, VideoOut, where=_reached(caller, Video))
+        return await asked.page(videos, VideoOut, where=_reached(caller, Video.project_id))
 
     @router.get("/videos/{video_id}", dependencies=looks)
     async def get_video(video_id: UUID, caller: AskedBy) -> VideoOut:
@@ -360,11 +326,8 @@ def _check_reach(caller: Caller, project_id: UUID, entity: str, key: UUID) -> No
         raise NotFoundError(entity, key)
 
 
-def _reached(caller: Caller, entity: type[Project] | type[Video]) -> list[Predicate]:
-    if caller.projects is None:
-        return []
-    field = Project.id if entity is Project else Video.project_id
-    return [field.in_(sorted(caller.projects))]
+def _reached(caller: Caller, field: FieldOf[UUID]) -> list[Predicate]:
+    return [] if caller.projects is None else [field.in_(sorted(caller.projects))]
 
 
 def _upload_key(project_id: UUID) -> str:

@@ -70,17 +70,16 @@ def object_routes(bucket: Bucket) -> APIRouter:
             if delimiter is None
             else bucket.list(prefix, delimiter=delimiter, start_after=start_after)
         )
-        async with aclosing(found) as entries:
-            async for each in entries:
-                if len(page.items) + len(page.prefixes) == size:
-                    page.next = last
-                    break
-                if isinstance(each, CommonPrefix):
-                    page.prefixes.append(each.prefix)
-                    last = each.prefix
-                else:
-                    page.items.append(_shown(each))
-                    last = each.key
+        async for each in found:
+            if len(page.items) + len(page.prefixes) == size:
+                page.next = last
+                break
+            if isinstance(each, CommonPrefix):
+                page.prefixes.append(each.prefix)
+                last = each.prefix
+            else:
+                page.items.append(_shown(each))
+                last = each.key
         return page
 
     @router.api_route(
