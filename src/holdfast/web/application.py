@@ -105,5 +105,5 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
         app.include_router(router, prefix=API)
     check_routes(app, entities=None, bucket=True, cache=True)
     for route in iter_route_contexts(app.routes):
-        if (route.path or "").startswith(API) and route.endpoint is not None:
+        if (route.path or "").startswith(API) and route.path != app.openapi_url:
             policy_of(route)
