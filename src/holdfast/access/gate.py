@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, cast
 
-from fastapi import Depends, params
+from fastapi import Depends, Security, params
+from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotations
 
 from holdfast.access.api_key import Caller, Role
@@ -84,6 +85,21 @@ class Gate:
             raise RateLimitedError(wait)
 
 
+_SCHEME = HTTPBearer(auto_error=False, scheme_name="API key", description="An API key: hf_...")
+
+
+async def caller_of(
+    request: HTTPConnection,
+    _shown: Annotated[object, Security(_SCHEME)] = None,  # for the description of the API alone
+) -> Caller:
+    """Return who asks; the gate is passed once for each request."""
+    state = request.state
+    if not hasattr(state, "caller"):
+        gate: Gate = request.app.state.gate
+        state.caller = await gate.admit(request)
+    return cast("Caller", state.caller)
+
+
 def anybody() -> None:
     """Stand, as a dependency, for the policy that a route needs no key."""
 
@@ -102,21 +118,11 @@ class _Allowance:
     role: Role
     by_project: bool
 
-    async def __call__(self, request: HTTPConnection) -> Caller:
-        caller = await caller_of(request)
+    async def __call__(self, caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
         caller.require(self.role)
         if not self.by_project and caller.projects is not None:
             raise ForbiddenError(caller.name, "limited to some projects", "all of them")
         return caller
-
-
-async def caller_of(request: HTTPConnection) -> Caller:
-    """Return who asks; the gate is passed once for each request."""
-    state = request.state
-    if not hasattr(state, "caller"):
-        gate: Gate = request.app.state.gate
-        state.caller = await gate.admit(request)
-    return cast("Caller", state.caller)
 
 
 def still_allowed(request: HTTPConnection) -> Callable[[], Awaitable[bool]]:

@@ -27,7 +27,7 @@ from holdfast.fastapi import (
 from holdfast.fastapi.crud_rules import Verb
 from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.job_events import job_event_stream
-from holdfast.fastapi.object_response import object_response
+from holdfast.fastapi.object_response import add_download, object_response
 from holdfast.fastapi.presigned_transfer import UploadForm, confirm_upload, upload_form
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload
@@ -223,13 +223,8 @@ def _add_ingest(router: APIRouter, library: MediaLibrary, work_folder: Path) -> 
 
 def _add_results(router: APIRouter, library: MediaLibrary) -> None:
     looks = [allow(Role.VIEWER, by_project=True)]
+    bytes_of = APIRouter(dependencies=looks)
 
-    @router.api_route(
-        "/videos/{video_id}/content",
-        methods=["GET", "HEAD"],
-        dependencies=looks,
-        response_class=Response,
-    )
     async def content(video_id: UUID, request: Request, caller: AskedBy) -> Response:
         """Send the file as it came in; ranges let a player seek."""
         video = await _video(library, video_id, caller)
@@ -237,12 +232,6 @@ def _add_results(router: APIRouter, library: MediaLibrary) -> None:
             request, library.bucket, video.raw_key, download_as=video.filename
         )
 
-    @router.api_route(
-        "/videos/{video_id}/thumbnail",
-        methods=["GET", "HEAD"],
-        dependencies=looks,
-        response_class=Response,
-    )
     async def thumbnail(video_id: UUID, request: Request, caller: AskedBy) -> Response:
         """Send the picture that stands for the video."""
         video = await _video(library, video_id, caller)
@@ -262,12 +251,6 @@ def _add_results(router: APIRouter, library: MediaLibrary) -> None:
             for info in await library.objects(video.id)
         ]
 
-    @router.api_route(
-        "/videos/{video_id}/files/{room}/{name:path}",
-        methods=["GET", "HEAD"],
-        dependencies=looks,
-        response_class=Response,
-    )
     async def file(
         video_id: UUID, room: str, name: str, request: Request, caller: AskedBy
     ) -> Response:
@@ -277,6 +260,11 @@ def _add_results(router: APIRouter, library: MediaLibrary) -> None:
         if wanted not in {info.key for info in await library.objects(video.id)}:
             raise NotFoundError("file", f"{room}/{name}")
         return await object_response(request, library.bucket, wanted)
+
+    add_download(bytes_of, "/videos/{video_id}/content", content)
+    add_download(bytes_of, "/videos/{video_id}/thumbnail", thumbnail)
+    add_download(bytes_of, "/videos/{video_id}/files/{room}/{name:path}", file)
+    router.include_router(bytes_of)
 
 
 async def _ingest(

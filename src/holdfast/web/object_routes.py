@@ -11,7 +11,7 @@ from holdfast.access import Role
 from holdfast.access.gate import allow
 from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi import problem_responses
-from holdfast.fastapi.object_response import object_response
+from holdfast.fastapi.object_response import add_download, object_response
 from holdfast.fastapi.request_body import UploadLimits, body_chunks
 from holdfast.fastapi.request_limits import lift_body_limit
 from holdfast.objects import Bucket, CommonPrefix, ObjectInfo, PresignOptions, PutOptions
@@ -82,16 +82,14 @@ def object_routes(bucket: Bucket) -> APIRouter:
                 last = each.key
         return page
 
-    @router.api_route(
-        "/objects/{key:path}",
-        methods=["GET", "HEAD"],
-        dependencies=[allow(Role.VIEWER)],
-        response_class=Response,
-    )
     async def get_object(key: _Key, request: Request, download: bool = False) -> Response:
         """Send an object, or ranges of it."""
         name = key.rpartition("/")[2] if download else None
         return await object_response(request, bucket, key, download_as=name)
+
+    looks = APIRouter(dependencies=[allow(Role.VIEWER)])
+    add_download(looks, "/objects/{key:path}", get_object)
+    router.include_router(looks)
 
     @router.put("/objects/{key:path}", dependencies=[allow(Role.OPERATOR)])
     async def put_object(key: _Key, request: Request) -> ObjectOut:
