@@ -9,6 +9,7 @@ HoldfastError
 ├── InvalidValueError           a value that no backend may store
 ├── StoredValueError            a value in the store that the class can't hold
 ├── InvalidQueryError           a query that can't mean anything
+│   └── InvalidCursorError      a cursor that is damaged, or of another query
 ├── NotLoadedError              a relation or a store-set value that was never fetched
 ├── NotFoundError               nothing there
 │   └── ObjectNotFoundError     no such object in the bucket
@@ -170,6 +171,10 @@ class StoredValueError(HoldfastError):
 
 class InvalidQueryError(HoldfastError):
     """A query that can't mean anything: a foreign field, a foreign cursor, a negative limit."""
+
+
+class InvalidCursorError(InvalidQueryError):
+    """A page's cursor that was changed or cut, or that belongs to another query."""
 
 
 class NotLoadedError(HoldfastError, AttributeError):

@@ -7,31 +7,57 @@ with needs_extra("fastapi", "holdfast.fastapi"):
 
 from holdfast.fastapi.application import Holdfast
 from holdfast.fastapi.background_jobs import BackgroundJobs
+from holdfast.fastapi.crud_router import crud_router
+from holdfast.fastapi.crud_rules import CrudModels, CrudRules
 from holdfast.fastapi.dependencies import Bucket, Cache, One, Repo, RequestID, Store, entity_at
 from holdfast.fastapi.entity_tag import entity_tag
 from holdfast.fastapi.http_options import HTTPOptions
+from holdfast.fastapi.list_query import ListQuery, list_query
+from holdfast.fastapi.preconditions import IfMatch, Minimal, RequiredMatch
 from holdfast.fastapi.problem import ProblemError
 from holdfast.fastapi.problem_schema import problem_responses
 from holdfast.fastapi.request_limits import body_limit
 from holdfast.fastapi.request_transaction import Reading, Writing
 from holdfast.fastapi.thread_repository import SyncRepo
+from holdfast.fastapi.wire_model import (
+    CreateModel,
+    OutModel,
+    PatchModel,
+    create_model,
+    out_model,
+    patch_model,
+)
 
 __all__ = [
     "BackgroundJobs",
     "Bucket",
     "Cache",
+    "CreateModel",
+    "CrudModels",
+    "CrudRules",
     "HTTPOptions",
     "Holdfast",
+    "IfMatch",
+    "ListQuery",
+    "Minimal",
     "One",
+    "OutModel",
+    "PatchModel",
     "ProblemError",
     "Reading",
     "Repo",
     "RequestID",
+    "RequiredMatch",
     "Store",
     "SyncRepo",
     "Writing",
     "body_limit",
+    "create_model",
+    "crud_router",
     "entity_at",
     "entity_tag",
+    "list_query",
+    "out_model",
+    "patch_model",
     "problem_responses",
 ]

@@ -44,6 +44,9 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ),
     ErrorRow(errors.StoredValueError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.InvalidQueryError, 400, "invalid-query", "The query means nothing"),
+    ErrorRow(
+        errors.InvalidCursorError, 400, "invalid-cursor", "The cursor is not one of this list"
+    ),
     ErrorRow(errors.NotLoadedError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.NotFoundError, 404, "not-found", "Not found", ("entity", "key"), told=True),
     ErrorRow(errors.ObjectNotFoundError, 404, "object-not-found", "The object is not there"),
