@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from holdfast.cli.commands.clips import clips
+from holdfast.cli.commands.config import config
 from holdfast.cli.commands.demo import demo
 from holdfast.cli.commands.detect import detect
 from holdfast.cli.commands.doctor import doctor
@@ -19,6 +20,8 @@ from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
 from holdfast.cli.commands.keys import keys
 from holdfast.cli.commands.migrate import migrate
+from holdfast.cli.commands.objects import objects
+from holdfast.cli.commands.records import records
 from holdfast.cli.commands.report import report
 from holdfast.cli.commands.serve import serve
 from holdfast.cli.commands.show import show
@@ -34,15 +37,16 @@ app = typer.Typer(
     name="holdfast",
     cls=ProgramGroup,
     help="Videos in, what moves in them out; records, objects and jobs in one place.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, doctor):
+for command in (
+    demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor,
+):  # fmt: skip
     app.command()(command)
-app.add_typer(migrate)
-app.add_typer(keys)
+for group in (migrate, records, objects, keys):
+    app.add_typer(group)
 
 
 def _say_version(wanted: bool) -> None:

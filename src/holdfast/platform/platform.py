@@ -11,16 +11,15 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from holdfast.cache import CachedMetadata, open_cache
 from holdfast.domain import Domain, DomainParts, RoleBucket
-from holdfast.errors import ConfigurationError, StorageError
+from holdfast.errors import ConfigurationError
 from holdfast.health import Health, HealthState
 from holdfast.jobs import Jobs
 from holdfast.media import MediaLibrary
-from holdfast.objects import Bucket, Hooks, Versioning, open_bucket
+from holdfast.objects import Bucket
 from holdfast.platform.domain_selection import select_domains
-from holdfast.records import Store, open_store
-from holdfast.settings.backend_options import s3_options, store_options
+from holdfast.platform.pillars import make_data_folder, ready_bucket, ready_cache, ready_store
+from holdfast.records import Store
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -147,17 +146,17 @@ async def open_platform(
     may be open. Raises ConfigurationError, StorageError and UnavailableError.
     """
     chosen = select_domains(settings.domains, domains)
-    _make_data_folder(settings)
+    make_data_folder(settings)
     async with AsyncExitStack() as stack:
 
         async def entered(part: str, opening: Callable[[], AbstractAsyncContextManager[T]]) -> T:
             return await stack.enter_async_context(_NamedPart(part, opening))
 
         entities = [entity for domain in chosen for entity in domain.entities]
-        store = await entered("store", partial(_ready_store, settings, entities))
-        cache = await entered("cache", partial(open_cache, settings.cache_url))
+        store = await entered("store", partial(ready_store, settings, entities))
+        cache = await entered("cache", partial(ready_cache, settings))
         bucket = await entered(
-            "bucket", partial(_ready_bucket, settings, settings.bucket_url, cache)
+            "bucket", partial(ready_bucket, settings, settings.bucket_url, cache)
         )
         buckets: dict[str, RoleBucket] = {}
         for role, prefix in _ROLES:
@@ -165,7 +164,7 @@ async def open_platform(
             buckets[role] = RoleBucket(bucket, prefix)
             if own:
                 opened = await entered(
-                    f"bucket {role}", partial(_ready_bucket, settings, own, cache)
+                    f"bucket {role}", partial(ready_bucket, settings, own, cache)
                 )
                 buckets[role] = RoleBucket(opened)
         services: dict[str, object] = {}
@@ -205,42 +204,6 @@ class _NamedPart(Generic[T]):
             if another is not error:
                 another.add_note(f"so the platform's {self._name} could not be closed")
             raise
-
-
-@asynccontextmanager
-async def _ready_store(settings: Settings, entities: Iterable[type]) -> AsyncIterator[Store]:
-    options = store_options(settings)
-    async with open_store(settings.store_url, entities, options=options) as store:
-        await store.create_schema()
-        yield store
-
-
-@asynccontextmanager
-async def _ready_bucket(
-    settings: Settings, url: str, cache: Cache[object]
-) -> AsyncIterator[Bucket]:
-    options = s3_options(settings) if url.startswith("s3://") else None
-    hooks = Hooks()
-    if settings.objects.cache_metadata:
-        ttl = settings.objects.metadata_ttl
-        hooks = Hooks(metadata=CachedMetadata(cache, url.partition("?")[0], ttl=ttl))
-    async with open_bucket(url, options=options, hooks=hooks) as bucket:
-        if settings.objects.versioning:
-            await bucket.admin.set(Versioning(enabled=True))
-        yield bucket.compressing("zstd") if settings.objects.compression else bucket
-
-
-def _make_data_folder(settings: Settings) -> None:
-    try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except FileExistsError:
-        raise ConfigurationError(
-            f"the data folder {str(settings.data)!r} is a file; expected a folder, or none yet"
-        ) from None
-    except OSError as error:
-        raise StorageError(
-            f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"
-        ) from error
 
 
 async def _answer(probe: Callable[[], Awaitable[Health]], patience: float) -> Health:
