@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.access import ApiKeys
 from holdfast.settings import Settings
-from holdfast.web.application import create_application
+from holdfast.web.platform_application import create_application
 from holdfast.web.serve_options import ServeOptions
 from http_serving import client_of
 

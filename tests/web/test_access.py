@@ -11,7 +11,7 @@ from holdfast.access import Role
 from holdfast.access.gate import Gate, RequestRate, allow, anybody, policy_of
 from holdfast.domain import Domain
 from holdfast.errors import ConfigurationError
-from holdfast.web.application import API, create_application
+from holdfast.web.platform_application import API, create_application
 from holdfast.web.serve_options import ServeOptions
 from http_serving import client_of
 from web.conftest import bearing, keys_of, platform_client

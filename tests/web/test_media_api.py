@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from holdfast.settings import Settings
-from holdfast.web.application import create_application
+from holdfast.web.platform_application import create_application
 from holdfast.web.serve_options import ServeOptions
 from http_serving import served
 from media.films import film

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from holdfast.web import bounded_protocol
-from holdfast.web.application import create_application
+from holdfast.web.platform_application import create_application
 from holdfast.web.serve_options import ServeOptions
 from http_serving import served
 from web.conftest import platform_client

@@ -11,7 +11,7 @@ from holdfast.fastapi.problem import ProblemError
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-    from starlette.types import Message, Receive
+    from starlette.types import Message, Receive, Scope
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -36,7 +36,7 @@ def body_limit(most: int | None) -> Callable[[F], F]:
     return limited
 
 
-def lift_body_limit(scope: MutableMapping[str, Any]) -> None:
+def lift_body_limit(scope: Scope) -> None:
     """Let the body of the request with *scope* be of any length: its reader has its own limit."""
     scope[_LIFTED] = True
 

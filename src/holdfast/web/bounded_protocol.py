@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with a bound on a request's head: how large it is, how long it takes.
+"""The HTTP protocol of uvicorn, with bounds on a request's head: its size and its time.
 
 uvicorn over httptools waits for ever for the rest of a head, and keeps whatever comes of it.
 """

@@ -19,7 +19,7 @@ class CacheFigures(BaseModel):
     gauges: dict[str, float]
 
 
-class CacheInvalidation(BaseModel):
+class InvalidationAsked(BaseModel):
     """What is to go: *keys*, what has one of *tags*, what fits *pattern*."""
 
     model_config = ConfigDict(extra="forbid")
@@ -33,7 +33,7 @@ class CacheInvalidation(BaseModel):
     pattern: str | None = Field(default=None, min_length=1, max_length=1024)
 
     @model_validator(mode="after")
-    def _something(self) -> "CacheInvalidation":
+    def _something(self) -> "InvalidationAsked":
         if not self.keys and not self.tags and self.pattern is None:
             raise ValueError("expected keys, tags or a pattern")
         return self
@@ -63,7 +63,7 @@ def cache_routes(cache: Cache[object]) -> APIRouter:
         return sorted(await cache.keys(pattern))[:_MOST_KEYS]
 
     @router.post("/invalidation", dependencies=[allow(Role.ADMIN)])
-    async def invalidate(asked: CacheInvalidation) -> CacheOutcome:
+    async def invalidate(asked: InvalidationAsked) -> CacheOutcome:
         """Remove entries, for all processes."""
         outcome = await cache.invalidate(keys=asked.keys, tags=asked.tags, pattern=asked.pattern)
         return CacheOutcome(outcome=outcome.value)

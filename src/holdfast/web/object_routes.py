@@ -44,7 +44,7 @@ class ObjectPage(BaseModel):
     next: str | None
 
 
-class PresignedURL(BaseModel):
+class PresignedOut(BaseModel):
     """A URL that is good, without a key, until it *expires*: as secret as what it leads to."""
 
     url: str
@@ -117,12 +117,12 @@ def object_routes(bucket: Bucket) -> APIRouter:
     async def presign(
         key: _Key,
         seconds: Annotated[float, Query(gt=0, le=MOST_PRESIGNED)] = MOST_PRESIGNED,
-    ) -> PresignedURL:
+    ) -> PresignedOut:
         """Give a URL by which anybody may read an object for a while; on S3 alone."""
         if not await bucket.exists(key):
             raise ObjectNotFoundError(key)
         made = await bucket.presign(key, PresignOptions(expires=timedelta(seconds=seconds)))
-        return PresignedURL(url=made.url, expires=made.expires)
+        return PresignedOut(url=made.url, expires=made.expires)
 
     return router
 

@@ -41,7 +41,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command
     from holdfast.extras import needs_extra
 
     with needs_extra("serve", "holdfast serve"):
-        from holdfast.web import server
+        from holdfast.web import uvicorn_server
         from holdfast.web.serve_options import ServeOptions
 
     options = ServeOptions(
@@ -56,7 +56,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command
         data=None if data is None else str(data),
     )
     settings = settings_of(data)
-    server.check_start(settings, options)
+    uvicorn_server.check_start(settings, options)
     note(f"Serving on http://{host}:{port}; its API is told at http://{host}:{port}/docs")
     note("Ctrl-C stops.")
-    server.serve(options)
+    uvicorn_server.serve(options)

@@ -9,7 +9,7 @@ import uvicorn
 
 from holdfast.platform import open_platform
 from holdfast.settings import read_settings
-from holdfast.web.application import check_somebody_can_come, create_application
+from holdfast.web.platform_application import check_somebody_can_come, create_application
 from holdfast.web.serve_options import ServeOptions, hand_on, handed_on
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def serve(options: ServeOptions) -> None:
     """Serve until SIGINT or SIGTERM; requests that run are answered first, for GRACE seconds."""
     hand_on(options)
     uvicorn.run(
-        "holdfast.web.server:make_application",
+        "holdfast.web.uvicorn_server:make_application",
         factory=True,
         host=options.host,
         port=options.port,
