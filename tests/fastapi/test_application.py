@@ -78,10 +78,12 @@ async def test_a_store_that_is_open_already_is_taken_as_it_is():
 
 
 async def test_jobs_run_inside_and_end_before_the_store_is_closed():
-    done = []
+    done, all_done = [], asyncio.Event()
 
     async def work(context):
         done.append(context.payload["n"])
+        if len(done) == 3:
+            all_done.set()
 
     app = FastAPI()
 
@@ -94,8 +96,7 @@ async def test_jobs_run_inside_and_end_before_the_store_is_closed():
     async with client_of(app) as client:
         for n in range(3):
             assert (await client.post(f"/work/{n}")).status_code == 200
-        while len(done) < 3:
-            await asyncio.sleep(0.01)
+        await all_done.wait()
     assert sorted(done) == [0, 1, 2]
 
 

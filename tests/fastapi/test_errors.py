@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, FastAPI, HTTPException
@@ -9,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 import holdfast.fastapi as hf
 from holdfast import errors
-from holdfast.fastapi.error_table import ERROR_TABLE, problem_of
+from holdfast.fastapi.error_table import ERROR_TABLE, error_table, problem_of
 from http_entities import Project, Video
 from http_serving import client_of
 
@@ -37,6 +38,11 @@ def all_errors(kind=errors.HoldfastError):
 def test_the_table_has_every_error_once():
     rows = [row.error for row in ERROR_TABLE]
     assert sorted(rows, key=repr) == sorted(set(all_errors()), key=repr)
+
+
+def test_the_documentation_has_the_table():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "problems.md"
+    assert error_table() in page.read_text("utf-8")
 
 
 def made(kind):
