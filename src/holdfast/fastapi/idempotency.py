@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from fastapi import Header, HTTPException, Request, params
 from fastapi.routing import APIRoute
@@ -130,9 +130,9 @@ def idempotency(
     by `Idempotency-Replayed: true`. Another request with the key is answered with 422, and one
     that comes while the first still runs with 409.
 
-    For routes of the class `IdempotentRoute`, as the last of their dependencies, so that those
-    before it have let the client pass when an answer is given again; the store needs
-    `IdempotencyRecord` among its entities.
+    For routes of the class `IdempotentRoute`, which those of an application of Holdfast are, as
+    the last of their dependencies, so that those before it have let the client pass when an answer
+    is given again; the store needs `IdempotencyRecord` among its entities.
     """
     if keep <= timedelta(0):
         raise ConfigurationError(f"keep={keep}: expected a positive time")
@@ -149,7 +149,7 @@ class IdempotentRoute(APIRoute):
     It changes nothing for routes that don't.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[object, object, Response]]:
         """Return the handler of requests. Raises ConfigurationError for a misplaced dependency."""
         handler = super().get_route_handler()
         calls = [each.call for each in self.dependant.dependencies]
