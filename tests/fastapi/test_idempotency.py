@@ -285,6 +285,8 @@ async def test_a_key_is_short_text(held):
         assert (await post(client, key="k" * 255)).status_code == 201
         for key in ("k" * 256, ""):
             assert (await post(client, key=key)).status_code == 422
+        twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+        assert (await client.post("/own", headers=twice)).status_code == 400
 
 
 async def test_a_route_of_another_class_and_a_dependency_out_of_place_are_refused(held, caplog):

@@ -164,9 +164,12 @@ class IdempotentRoute(APIRoute):
         (claim,) = claims
 
         async def once(request: Request) -> Response:
-            key = request.headers.get(_HEADER)
-            if key is None:
+            keys = request.headers.getlist(_HEADER)
+            if not keys:
                 return await handler(request)
+            if len(keys) > 1:
+                raise HTTPException(400, f"the header {_HEADER} is there twice; expected one")
+            (key,) = keys
             attempt = await _attempt(request, key, claim)
             flights = _flights_of(request)
             if attempt.id in flights:
