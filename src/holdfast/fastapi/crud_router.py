@@ -103,8 +103,7 @@ class _Routes:
             return query
         names: Any = Literal[tuple(self.relations)]
         field: Any = (list[names], Field(default_factory=list, max_length=len(self.relations)))
-        made = create_pydantic_model(query.__name__, __base__=query, include=field)
-        return made
+        return create_pydantic_model(query.__name__, __base__=query, include=field)
 
     def _permitted(self, verb: Verb) -> list[DependsType]:
         permit = self.rules.permit

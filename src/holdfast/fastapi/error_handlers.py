@@ -10,6 +10,8 @@ from fastapi.exception_handlers import (
     request_validation_exception_handler,
 )
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
 from holdfast.errors import HoldfastError
@@ -51,7 +53,20 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if not isinstance(error, ProblemError):
         error = _as_problem(error)
+    if error.status_code == 405:
+        error.headers = {**(error.headers or {}), "Allow": ", ".join(_allowed(request))}
     return problem_response(request, error)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods that the request's path has, in all of its routes together."""
+    path = get_route_path(request.scope)
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(path):
+            found |= set(route.methods or ())
+    return sorted(found)
 
 
 def _as_problem(error: HTTPException) -> ProblemError:

@@ -16,7 +16,6 @@ from holdfast.records.value import Kind
 if TYPE_CHECKING:
     from holdfast.records import Entity, Predicate
 
-MOST_PREDICATES = 100
 _SUFFIXES = {
     "__eq__": "",
     "__ne__": "__ne",
@@ -49,15 +48,19 @@ class FilterParameter:
         return f"{self.field.spec.name}{_SUFFIXES[self.method]}"
 
     @property
-    def hint(self) -> object:
-        """The type of its value; a list for one that can be given several times."""
+    def several(self) -> bool:
+        """Whether it can be given several times."""
+        return self.method in ("in_", "not_in")
+
+    def hint(self, most: int) -> object:
+        """Return the type of its value; a list of *most* where it can be given several times."""
         if self.method == "is_null":
             return bool
         if self.method in _OF_TEXT:
             return Annotated[str, MinLen(1), MaxLen(1000)]
         value: Any = parameter_hint(self.field.spec)
-        if self.method in ("in_", "not_in"):
-            return Annotated[list[value], MinLen(1), MaxLen(MOST_PREDICATES)]
+        if self.several:
+            return Annotated[list[value], MinLen(1), MaxLen(most)]
         return value
 
     def predicate(self, value: object) -> Predicate:

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic import create_model as create_pydantic_model
-from pydantic_core import PydanticCustomError
 
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.exchange import current_exchange
-from holdfast.fastapi.filter_parameter import (
-    MOST_PREDICATES,
-    FilterParameter,
-    filter_parameters,
-)
+from holdfast.fastapi.filter_parameter import FilterParameter, filter_parameters
 from holdfast.fastapi.page_links import add_links
 from holdfast.fastapi.sealed_cursor import seal, unseal
 from holdfast.fastapi.wire_type import ModelMetaclass
@@ -40,6 +35,7 @@ E = TypeVar("E", bound=Entity)
 O = TypeVar("O", bound="OutModel[Any]")  # noqa: E741
 
 LARGEST_PAGE = 200
+MOST_PREDICATES = 100
 _CURSOR_LENGTH = 4000
 
 
@@ -110,8 +106,13 @@ def _allowed(entity: type[Entity], filters: Iterable[object], sorts: Iterable[ob
 
 
 def _parameters(allowed: Allowed, largest: int) -> dict[str, Any]:
+    lists = sum(each.several for each in allowed.filters.values())
+    most = (MOST_PREDICATES - len(allowed.filters) + lists) // max(lists, 1)
+    if most < 1:
+        raise ConfigurationError(f"more than {MOST_PREDICATES} filters of one list")
     found: dict[str, Any] = {
-        name: (each.hint, Field(default_factory=_absent)) for name, each in allowed.filters.items()
+        name: (each.hint(most), Field(default_factory=_absent))
+        for name, each in allowed.filters.items()
     }
     if allowed.sorts:
         one: Any = Literal[tuple(allowed.sorts)]
@@ -137,7 +138,8 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
 
     In a route it is `q: Annotated[VideoQuery, Query()]`. The first of `sorts=` is the order of a
     list that is asked for none; the key breaks ties. `total=true` asks for how many fit. An
-    unknown parameter, a wrong value and more than 100 predicates are refused by name.
+    unknown parameter and a wrong value are refused by name. Parameters that can be given several
+    times share what 100 predicates leave for them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -162,23 +164,6 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
                 return super().__class_getitem__(entity)
             return types.new_class(f"{cls.__name__}[{entity.__name__}]", (cls,), {"entity": entity})
 
-    @model_validator(mode="after")
-    def _not_too_much(self) -> Self:
-        asked = 0
-        for name in self.__allowed__.filters.keys() & self.model_fields_set:
-            value = getattr(self, name)
-            asked += len(value) if isinstance(value, list) else 1
-        if asked > MOST_PREDICATES:
-            raise PydanticCustomError(
-                "too_many_predicates",
-                "{asked} predicates, at most {most} are allowed",
-                {"asked": asked, "most": MOST_PREDICATES},
-            )
-        names = [each.removeprefix("-") for each in getattr(self, "sort", ())]
-        if len(names) != len(set(names)):
-            raise PydanticCustomError("sorted_twice", "sort names a field twice")
-        return self
-
     def where(self) -> list[Predicate]:
         """Return the conditions that the client set. Raises InvalidValueError."""
         return [
@@ -191,7 +176,10 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
         """Return the order that the client asked for, or the list's own."""
         allowed = self.__allowed__
         asked = getattr(self, "sort", ()) or ([allowed.first] if allowed.first else [])
-        return [allowed.sorts[name] for name in asked]
+        by_field: dict[str, str] = {}
+        for name in asked:  # the first word on a field is its last: the rest would change nothing
+            by_field.setdefault(name.removeprefix("-"), name)
+        return [allowed.sorts[name] for name in by_field.values()]
 
     @overload
     async def page(

@@ -49,7 +49,7 @@ async def if_match(request: Request, given: _Given = None) -> int | None:
     return version
 
 
-async def required_match(request: Request, match: Annotated[int | None, Depends(if_match)]) -> int:
+async def required_match(match: Annotated[int | None, Depends(if_match)]) -> int:
     """Return the version that If-Match names. Raises ProblemError: 428 when it names none."""
     if match is None:
         raise ProblemError(

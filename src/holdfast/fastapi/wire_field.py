@@ -7,7 +7,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import Ge, Lt, MaxLen
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+_NO_NUL = r"^[^\u0000]*$"
 _BASE64: dict[str, object] = {"type": "string", "contentEncoding": "base64"}
 _DATED = re.compile(r"\d{4}-\d\d-\d\d")
 _CLOCKED = re.compile(r"\d\d:\d\d")
@@ -69,12 +70,15 @@ def _input(spec: FieldSpec, *, in_json: bool) -> Any:
         case Kind.BOOL if in_json:
             parts.append(Strict())
         case Kind.STR if hint is str:
+            parts.append(Field(json_schema_extra={"pattern": _NO_NUL}))
             if spec.role == "key":
                 parts.append(Field(min_length=1))
             if bounds.max_length is not None:
                 parts.append(MaxLen(bounds.max_length))
         case Kind.INT if hint is int:
-            parts += [Ge(INT_MIN), Le(INT_MAX), *([Strict()] if in_json else [])]
+            # As bounds that a float can hold, which is what many readers of schemas have.
+            parts += [Ge(INT_MIN), Lt(INT_MAX + 1)]
+            parts += [BeforeValidator(_json_number)] if in_json else []
         case Kind.FLOAT:
             parts += [Field(allow_inf_nan=False), *([Strict()] if in_json else [])]
         case Kind.DECIMAL:
@@ -103,6 +107,12 @@ def _checked(spec: FieldSpec) -> Callable[[object], object]:
         return value
 
     return check
+
+
+def _json_number(value: object) -> object:
+    if isinstance(value, (bool, str)):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
 
 
 def _text_like(begins: re.Pattern[str], expected: str) -> Callable[[object], object]:
