@@ -103,8 +103,17 @@ def application(url, held, clock=None):
 
     app.include_router(router, prefix="/v1")
 
-    @app.post("/unfit")
-    async def unfit(once: Idempotency) -> None: ...
+    unfit = APIRouter()
+
+    @unfit.post("/unfit")
+    async def post_unfit(once: Idempotency) -> None: ...
+
+    app.include_router(unfit)
+
+    @app.post("/own")
+    async def own(once: Idempotency) -> int:
+        held.runs += 1
+        return held.runs
 
     return app
 
@@ -265,11 +274,19 @@ async def test_what_can_not_be_given_again_is_refused_and_undone(held):
         assert (await post(client, key=None, path="/v1/stream")).status_code == 200
 
 
+async def test_the_applications_own_routes_take_keys_too(held):
+    async with client_of(application("memory://", held)) as client:
+        assert (await post(client, path="/own")).json() == 1
+        assert (await post(client, path="/own")).json() == 1
+
+
 async def test_a_key_is_short_text(held):
     async with client_of(application("memory://", held)) as client:
         assert (await post(client, key="k" * 255)).status_code == 201
         for key in ("k" * 256, ""):
             assert (await post(client, key=key)).status_code == 422
+        twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+        assert (await client.post("/own", headers=twice)).status_code == 400
 
 
 async def test_a_route_of_another_class_and_a_dependency_out_of_place_are_refused(held, caplog):

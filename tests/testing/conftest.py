@@ -1,8 +1,6 @@
 import pytest
 
-from holdfast.testing import VARIABLES
-from objects import s3_servers
-from servers import url_of
+from named_servers import named_servers
 
 
 @pytest.fixture
@@ -13,14 +11,5 @@ def anyio_backend():
 @pytest.fixture(scope="module", autouse=True)
 def servers():
     """Name the real servers as a user's environment does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLES["store"], url_of("postgresql"))
-        options = s3_servers.options_of("minio")
-        patch.setenv(
-            VARIABLES["bucket"],
-            f"s3://holdfast-fixture?endpoint_url={options.endpoint_url}&region=us-east-1",
-        )
-        patch.setenv("AWS_ACCESS_KEY_ID", options.credentials.access_key)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", options.credentials.secret_key)
-        patch.setenv(VARIABLES["cache"], url_of("redis"))
+    with named_servers():
         yield

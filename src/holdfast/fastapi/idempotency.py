@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from fastapi import Header, HTTPException, Request, params
 from fastapi.routing import APIRoute
@@ -130,9 +130,9 @@ def idempotency(
     by `Idempotency-Replayed: true`. Another request with the key is answered with 422, and one
     that comes while the first still runs with 409.
 
-    For routes of the class `IdempotentRoute`, as the last of their dependencies, so that those
-    before it have let the client pass when an answer is given again; the store needs
-    `IdempotencyRecord` among its entities.
+    For routes of the class `IdempotentRoute`, which those of an application of Holdfast are, as
+    the last of their dependencies, so that those before it have let the client pass when an answer
+    is given again; the store needs `IdempotencyRecord` among its entities.
     """
     if keep <= timedelta(0):
         raise ConfigurationError(f"keep={keep}: expected a positive time")
@@ -149,7 +149,7 @@ class IdempotentRoute(APIRoute):
     It changes nothing for routes that don't.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[object, object, Response]]:
         """Return the handler of requests. Raises ConfigurationError for a misplaced dependency."""
         handler = super().get_route_handler()
         calls = [each.call for each in self.dependant.dependencies]
@@ -164,9 +164,12 @@ class IdempotentRoute(APIRoute):
         (claim,) = claims
 
         async def once(request: Request) -> Response:
-            key = request.headers.get(_HEADER)
-            if key is None:
+            keys = request.headers.getlist(_HEADER)
+            if not keys:
                 return await handler(request)
+            if len(keys) > 1:
+                raise HTTPException(400, f"the header {_HEADER} is there twice; expected one")
+            (key,) = keys
             attempt = await _attempt(request, key, claim)
             flights = _flights_of(request)
             if attempt.id in flights:

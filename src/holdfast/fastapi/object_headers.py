@@ -123,7 +123,6 @@ def described(info: ObjectInfo, *, download_as: str | None) -> dict[str, str]:
         "cache-control": "private, no-cache",
         "x-content-type-options": "nosniff",
         "content-security-policy": _SANDBOX,
-        "cross-origin-resource-policy": "same-origin",
     }
     for own in ("cache-control", "content-language"):
         text = info.http.get(own, "")

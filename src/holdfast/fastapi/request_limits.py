@@ -11,7 +11,8 @@ from holdfast.fastapi.problem import ProblemError
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-    from starlette.types import Message, Receive, Scope
+    from starlette.requests import HTTPConnection
+    from starlette.types import Message, Receive
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -36,9 +37,9 @@ def body_limit(most: int | None) -> Callable[[F], F]:
     return limited
 
 
-def lift_body_limit(scope: Scope) -> None:
-    """Let the body of the request with *scope* be of any length: its reader has its own limit."""
-    scope[_LIFTED] = True
+def lift_body_limit(connection: HTTPConnection) -> None:
+    """Let the body of the request be of any length: its reader has a limit of its own."""
+    connection.scope[_LIFTED] = True
 
 
 class LimitedBody:

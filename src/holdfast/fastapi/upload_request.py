@@ -93,7 +93,7 @@ async def receive_upload(
             "and the object would stay when it fails. Declare the upload before `Writing`, or "
             "open the transaction in the block of receive_upload"
         )
-    lift_body_limit(request.scope)
+    lift_body_limit(request)
     received = await _received(request, bucket, key, limits, options)
     try:
         yield received

@@ -97,7 +97,7 @@ def object_routes(bucket: Bucket) -> APIRouter:
 
         `If-None-Match: *` stores only where nothing is, `If-Match` only over that ETag.
         """
-        lift_body_limit(request.scope)
+        lift_body_limit(request)
         etag = request.headers.get("if-match")
         options = PutOptions(
             if_absent=request.headers.get("if-none-match") == "*",
