@@ -52,6 +52,11 @@ class BucketMaintenance:
         self._compression: Compression | None = None
 
     @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it: `memory`, `disk`, `s3`."""
+        return self._driver.name
+
+    @property
     def capabilities(self) -> frozenset[BucketCapability]:
         """What this backend can do beyond what every backend can."""
         return self._driver.capabilities

@@ -224,6 +224,11 @@ class Bucket(BlockingTwin[AsyncBucket]):
         return self.asynchronous.stats()
 
     @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it."""
+        return self.asynchronous.backend
+
+    @property
     def capabilities(self) -> frozenset[BucketCapability]:
         """What this backend can do beyond what every backend can."""
         return self.asynchronous.capabilities

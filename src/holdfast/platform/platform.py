@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache import Cache
     from holdfast.jobs import Handler
+    from holdfast.metrics import MetricsCollector
     from holdfast.settings import Settings
     from holdfast.settings.settings import BucketRole
 
@@ -107,6 +108,23 @@ class Platform:
     def routers(self) -> list[APIRouter]:
         """Return the routers of the domains, made anew, in the order of the domains."""
         return [domain.routes(self.parts) for domain in self.domains if domain.routes is not None]
+
+    def metrics(self) -> MetricsCollector:
+        """Return what collects the figures of every part for Prometheus.
+
+        Raises ConfigurationError when the extra `metrics` is not there.
+        """
+        from holdfast.metrics import MetricsCollector  # noqa: PLC0415 - an extra
+
+        buckets = {"default": self.bucket}
+        for role, place in self.buckets.items():
+            if place.bucket is not self.bucket:
+                buckets[role] = place.bucket
+        jobs = next((each for each in self.parts.services.values() if isinstance(each, Jobs)), None)
+        return MetricsCollector(
+            {"store": {"default": self.store}, "bucket": buckets, "cache": {"default": self.cache}},
+            jobs,
+        )
 
     async def health(self, *, patience: float = _PATIENCE) -> Health:
         """Return the health of every part as one, probed at once: the state is the worst of them.

@@ -37,6 +37,7 @@ def store_options(settings: Settings) -> StoreOptions | None:
         max_overflow=sql.max_overflow,
         echo=sql.echo,
         slow_statement=sql.slow_statement,
+        measure=sql.measure,
     )
 
 

@@ -80,6 +80,14 @@ class SQLStorage(_Section):
             expected="a number of seconds from 0 to 86400",
         ),
     ] = 0.0
+    measure: Annotated[
+        bool,
+        About(
+            what="whether a server's statements are counted and timed, for metrics; it costs each "
+            "some microseconds",
+            expected="true or false",
+        ),
+    ] = False
 
 
 class DynamoDBStorage(_Section):
