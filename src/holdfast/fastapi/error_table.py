@@ -31,6 +31,7 @@ _FAILED = "The service failed"
 ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(errors.HoldfastError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.ConfigurationError, 500, _INTERNAL, _FAILED),
+    ErrorRow(errors.InvalidSettingsError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.SchemaMismatchError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.MigrationError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.UnsupportedError, 501, "unsupported", "Not supported here", ("capability",)),
