@@ -195,6 +195,7 @@ HOSTILE = [
     (b'{"title": "a", "\\ud800": 1}', 422, "invalid-request"),
     (b'{"title": "a", "version": 7}', 422, "invalid-request"),
     (b'{"title": "\xff\xfe"}', 400, ""),
+    ('{"title": "\u2222"}'.encode("utf-16"), 400, "malformed-json"),
     (b"null", 422, "invalid-request"),
     (b"", 422, "invalid-request"),
     (b'{"a":1}' + b" " * 2_000_000, 413, "too-large"),
