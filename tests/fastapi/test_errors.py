@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 import holdfast.fastapi as hf
-from holdfast import errors
+from holdfast import errors, uuid7
 from holdfast.fastapi.error_table import ERROR_TABLE, error_table, problem_of
 from http_entities import Project, Video
 from http_serving import client_of
@@ -152,6 +152,24 @@ async def test_handlers_of_the_application_stay():
         assert app.exception_handlers[HTTPException] is own
 
 
+async def test_applications_that_are_mounted_answer_so_too():
+    app, inner = FastAPI(), FastAPI()
+    hf.Holdfast(app, store="memory://", entities=[Project, Video])
+    app.mount("/inner", inner)
+
+    @inner.get("/videos/{id}")
+    async def get(video: hf.One[Video]) -> Video:
+        return video
+
+    async with client_of(app) as client:
+        for path, status in (("/videos/x", 422), ("/nope", 404), (f"/videos/{uuid7()}", 404)):
+            answer = await client.get(f"/inner{path}")
+            assert (answer.status_code, answer.headers["content-type"]) == (
+                status,
+                "application/problem+json",
+            )
+
+
 @pytest.fixture
 def posting():
     router = APIRouter()
@@ -179,6 +197,7 @@ HOSTILE = [
     (b'{"title": "a", "\\ud800": 1}', 422, "invalid-request"),
     (b'{"title": "a", "version": 7}', 422, "invalid-request"),
     (b'{"title": "\xff\xfe"}', 400, ""),
+    ('{"title": "\u2222"}'.encode("utf-16"), 400, "malformed-json"),
     (b"null", 422, "invalid-request"),
     (b"", 422, "invalid-request"),
     (b'{"a":1}' + b" " * 2_000_000, 413, "too-large"),
