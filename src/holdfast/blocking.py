@@ -27,6 +27,10 @@ class BlockingTwin(Generic[S_co]):
 
     asynchronous: S_co
 
+    def step(self, coroutine: Coroutine[object, None, T]) -> T:
+        """Run *coroutine* of the async *S* to its end and return what it returns."""
+        return run(coroutine)
+
 
 def blocking(
     method: Callable[Concatenate[S, P], Coroutine[object, None, T]],
@@ -39,7 +43,7 @@ def blocking(
 
     @wraps(method)
     def call(self: BlockingTwin[S], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return run(method(self.asynchronous, *args, **kwargs))
+        return self.step(method(self.asynchronous, *args, **kwargs))
 
     return call
 
@@ -71,19 +75,23 @@ def run(coroutine: Coroutine[object, None, T]) -> T:
     )
 
 
-def iterate(iterator: AsyncIterator[T]) -> Iterator[T]:
-    """Yield what *iterator* yields; closing this generator closes *iterator*."""
+def iterate(iterator: AsyncIterator[T], twin: BlockingTwin[object] | None = None) -> Iterator[T]:
+    """Yield what *iterator* yields; closing this generator closes *iterator*.
+
+    With a *twin* each step is run by it.
+    """
+    step = run if twin is None else twin.step
     try:
         while True:
             try:
-                item = run(_next(iterator))
+                item = step(_next(iterator))
             except StopAsyncIteration:
                 return
             yield item
     finally:
         close = getattr(iterator, "aclose", None)
         if close is not None:
-            run(close())
+            step(close())
 
 
 async def _next(iterator: AsyncIterator[T]) -> T:

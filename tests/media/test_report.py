@@ -250,6 +250,18 @@ def test_links_lead_to_places_that_are_on_the_page(real, page):
             assert name in ids
 
 
+def test_every_clip_plays_from_its_start_to_its_end(real, page):
+    seen = page(real)
+    played = [
+        (float(row["data-seek"]), float(row["data-end"]))
+        for row in seen.all("a")
+        if "data-end" in row
+    ]
+    stretches = real.analysis.stretches
+    assert stretches
+    assert played == [(round(each.start_time, 3), round(each.end_time, 3)) for each in stretches]
+
+
 def test_a_video_over_the_bound_is_replaced_by_stills_and_a_word_about_it(real, page):
     size = real.annotated.stat().st_size
     assert page(real, video_bytes=size).all("video")

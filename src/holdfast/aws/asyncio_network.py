@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.aws.proxy import open_tunnel
 from holdfast.offload import all_as_tasks
@@ -47,9 +47,9 @@ class AsyncioConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_SENT_LATER)
+        # uvloop's transports are none of asyncio's classes, but have the same methods.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_SENT_LATER)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
         """Return where the next bytes go."""
@@ -159,7 +159,7 @@ class AsyncioConnection(asyncio.BufferedProtocol):
         """Go on over TLS, as *host*. Raises OSError."""
         assert self._transport is not None
         secured = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
-        assert isinstance(secured, asyncio.Transport)
+        assert secured is not None
         self.connection_made(secured)
 
     async def _woken(self, waiter: asyncio.Future[bool], seconds: float, why: str) -> None:

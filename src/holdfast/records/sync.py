@@ -192,7 +192,9 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         batch: int = 500,
         load: Sequence[RelationArgument] = (),
     ) -> Iterator[E]:
-        return iterate(self.asynchronous.stream(*where, order_by=order_by, batch=batch, load=load))
+        return iterate(
+            self.asynchronous.stream(*where, order_by=order_by, batch=batch, load=load), self
+        )
 
     @overload
     def select(  # pyright: ignore[reportOverlappingOverload]
@@ -248,7 +250,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         limit: int | None = None,
         offset: int = 0,
     ) -> Any:
-        return run(
+        return self.step(
             self.asynchronous.select(
                 *fields, where=where, order_by=order_by, limit=limit, offset=offset
             )

@@ -5,7 +5,15 @@
   const chart = document.querySelector(".chart");
   root.classList.add("ready");
 
+  let clip = null; // what is being played up to its end: { end, row }
+
+  const leaveClip = () => {
+    clip?.row.removeAttribute("aria-current");
+    clip = null;
+  };
+
   const seek = (seconds) => {
+    leaveClip();
     video.currentTime = seconds;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     video.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
@@ -13,12 +21,28 @@
     video.play().catch((refusal) => console.info("not played by itself:", refusal.name));
   };
 
+  const playClip = (link) => {
+    seek(Number(link.dataset.seek));
+    clip = { end: Number(link.dataset.end), row: link.closest("tr") };
+    clip.row.setAttribute("aria-current", "true");
+  };
+
+  const stopAtEnd = () => {
+    if (!clip) return;
+    if (video.currentTime >= clip.end) {
+      video.pause();
+      leaveClip();
+    } else if (!video.paused) requestAnimationFrame(stopAtEnd); // timeupdate comes 4 times a second
+  };
+
   if (video) {
+    for (const name of ["play", "timeupdate"]) video.addEventListener(name, stopAtEnd);
     document.addEventListener("click", (event) => {
       const target = event.target.closest("[data-seek]");
       if (target) {
         event.preventDefault();
-        seek(Number(target.dataset.seek));
+        if (target.dataset.end) playClip(target);
+        else seek(Number(target.dataset.seek));
         return;
       }
       const across = chart && event.target.closest(".lanes, .plot");

@@ -7,7 +7,7 @@ one knows the password without sending it are the only ones that a plain connect
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.errors import ConfigurationError
 
@@ -111,8 +111,8 @@ class _Screen(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, as asyncio asks."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes, but have the same methods.
+        self._transport = cast("asyncio.Transport", transport)
         self.protocol.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -1,0 +1,48 @@
+"""Jobs that run in the process of an application, between its start and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.jobs import Jobs, Worker, WorkerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from holdfast.jobs import Handler
+    from holdfast.records import Store
+
+_log = logging.getLogger("holdfast.fastapi")
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundJobs:
+    """The handlers of jobs that a worker inside the application runs, and what tunes it."""
+
+    handlers: Mapping[str, Handler]
+    options: WorkerOptions = WorkerOptions()  # noqa: RUF009 - it is frozen
+
+
+@asynccontextmanager
+async def working(jobs: BackgroundJobs, store: Store) -> AsyncIterator[Worker]:
+    """Run a worker while the block does. At its end no job is claimed, and what runs ends first.
+
+    A worker that ends by an error of its own is logged at once; the error is raised at the end.
+    """
+    worker = Worker(Jobs(store), jobs.handlers, options=jobs.options)
+    task = asyncio.create_task(worker.run(), name="holdfast-worker")
+    task.add_done_callback(_note)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await task
+
+
+def _note(task: asyncio.Task[int]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("the worker in the application ended", exc_info=error)

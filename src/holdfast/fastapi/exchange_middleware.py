@@ -1,0 +1,74 @@
+"""The middleware around an application: request ids, limits, validators of answers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from holdfast.fastapi.conditional_answer import ConditionalAnswer
+from holdfast.fastapi.exchange import (
+    REQUEST_ID,
+    Exchange,
+    chosen_request_id,
+    current_exchange,
+    keep_exchange,
+)
+from holdfast.fastapi.request_limits import LimitedBody
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from holdfast.fastapi.exchange import Resources
+
+_CONTROL = re.compile(rb"[\r\n\0]")
+_ID_HEADER = REQUEST_ID.lower().encode("ascii")
+
+
+class ExchangeMiddleware:
+    """Gives each request its exchange, holds it to the limits, and looks at the answer's headers.
+
+    A header with a line break or a NUL in it is a bug of the application: RuntimeError, before
+    anything of the answer was sent.
+    """
+
+    def __init__(self, app: ASGIApp, resources: Resources) -> None:
+        self._app = app
+        self._resources = resources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as ASGI has it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(self._resources, chosen_request_id(scope["headers"]), scope)
+        keep_exchange(scope, exchange)
+        token = current_exchange.set(exchange)
+        try:
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+                return
+            options = self._resources.options
+            limited = LimitedBody(
+                scope, receive, most=options.max_body, deepest=options.max_json_depth
+            )
+            answer = ConditionalAnswer(scope, send)
+
+            async def checked(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message = with_headers(message, exchange)
+                await answer(message)
+
+            await self._app(scope, limited, checked)
+        finally:
+            current_exchange.reset(token)
+
+
+def with_headers(message: Message, exchange: Exchange) -> Message:
+    """Return the start of an answer with the headers of *exchange* and the request's id."""
+    headers = [*message.get("headers", ()), *exchange.headers]
+    for name, value in headers:
+        if _CONTROL.search(value) or _CONTROL.search(name):
+            raise RuntimeError(f"the response header {name!r} holds a line break: {value!r}")
+    if not any(name.lower() == _ID_HEADER for name, _ in headers):
+        headers.append((_ID_HEADER, exchange.request_id.encode("ascii")))
+    return {**message, "headers": headers}

@@ -1,0 +1,124 @@
+"""Limits on what a request may send: bytes of its body, and how deep JSON is nested."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from holdfast.errors import ConfigurationError
+from holdfast.fastapi.problem import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    from starlette.types import Message, Receive
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+_LIMIT = "__holdfast_body_limit__"
+_JSON = re.compile(rb"\s*application/([^;\s]*\+)?json\s*(;|$)", re.IGNORECASE)
+_MARKS = re.compile(rb'[\\"\[\]{}]')
+
+
+def body_limit(most: int | None) -> Callable[[F], F]:
+    """Return a decorator that lets a route take bodies of *most* bytes; None is without end.
+
+    It stands below the route's own decorator: `@app.post("/videos")`, then `@body_limit(10**9)`.
+    """
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 0):
+        raise ConfigurationError(f"body_limit({most!r}): expected a whole number of bytes, or None")
+
+    def limited(endpoint: F) -> F:
+        setattr(endpoint, _LIMIT, most)
+        return endpoint
+
+    return limited
+
+
+class LimitedBody:
+    """Receives a request's body up to its limits, and raises ProblemError beyond them."""
+
+    def __init__(
+        self, scope: MutableMapping[str, Any], receive: Receive, *, most: int, deepest: int
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._most = most
+        self._taken = 0
+        headers = dict(scope["headers"])
+        self._announced = _number(headers.get(b"content-length", b""))
+        self._nesting = Nesting(deepest) if _JSON.match(headers.get(b"content-type", b"")) else None
+
+    async def __call__(self) -> Message:
+        """Return the next message. Raises ProblemError: 413 for bytes, 400 for depth."""
+        # Only now is the route known, which may have a limit of its own.
+        most = getattr(self._scope.get("endpoint"), _LIMIT, self._most)
+        if most is not None and self._announced > most:
+            raise _too_large(most)
+        message = await self._receive()
+        if message["type"] == "http.request":
+            body = message.get("body", b"")
+            self._taken += len(body)
+            if most is not None and self._taken > most:
+                raise _too_large(most)
+            if self._nesting is not None:
+                self._nesting.feed(body)
+        return message
+
+
+class Nesting:
+    """How deep a JSON text is nested, told of it piece by piece."""
+
+    def __init__(self, deepest: int) -> None:
+        self._deepest = deepest
+        self._depth = 0
+        self._opened = 0
+        self._begun = bytearray()
+        self._in_text = False
+        self._escaped = -1
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next *piece*. Raises ProblemError when it is nested too deep."""
+        self._opened += piece.count(b"[") + piece.count(b"{")
+        if self._opened <= self._deepest:
+            self._begun += piece  # too few brackets for a look
+            return
+        piece, self._begun = bytes(self._begun) + piece, bytearray()
+        escaped = self._escaped
+        for mark in _MARKS.finditer(piece):
+            at, sign = mark.start(), mark[0]
+            if at == escaped:
+                continue
+            if self._in_text:
+                if sign == b"\\":
+                    escaped = at + 1
+                elif sign == b'"':
+                    self._in_text = False
+            elif sign == b'"':
+                self._in_text = True
+            elif sign in b"[{":
+                self._depth += 1
+                if self._depth > self._deepest:
+                    raise ProblemError(
+                        400,
+                        f"the JSON is nested deeper than {self._deepest} levels",
+                        kind="too-deep",
+                        title="The JSON is nested too deep",
+                    )
+            elif sign in b"]}":
+                self._depth -= 1
+        self._escaped = escaped - len(piece) if escaped >= len(piece) else -1
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(
+        413,
+        f"the body is larger than {most} bytes",
+        kind="too-large",
+        title="The body is too large",
+        members={"limit": most},
+    )
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() and len(text) < 20 else 0
