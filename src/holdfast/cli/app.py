@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli.commands.cache import cache
 from holdfast.cli.commands.clips import clips
 from holdfast.cli.commands.config import config
 from holdfast.cli.commands.demo import demo
@@ -44,6 +45,7 @@ for command in (demo, ingest, worker, detect, videos, show, clips, jobs, report,
 app.add_typer(migrate)
 app.add_typer(records)
 app.add_typer(objects)
+app.add_typer(cache)
 
 
 def _say_version(wanted: bool) -> None:
