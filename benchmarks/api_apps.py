@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from holdfast import Entity, created_at, field, key, uuid7, version
 from holdfast import Field as HoldfastField
+from holdfast import sync as blocking
 
 URL = os.environ.get("BENCH_URL", "")
 CONNECTIONS = 10
@@ -308,7 +309,9 @@ def prepare(url: str, rows: int) -> UUID:
     ids = [uuid7() for _ in range(rows)]
     with made.begin() as connection:
         Base.metadata.drop_all(connection)
-        Base.metadata.create_all(connection)
+    with blocking.open_store(url, [Video]) as store:
+        store.create_schema()
+    with made.begin() as connection:
         connection.execute(sa.text("CREATE INDEX ON videos (created_at DESC, id DESC)"))
         connection.execute(
             sa.insert(VideoRow),
