@@ -247,13 +247,8 @@ class OutModel(WireModel, Generic[E]):
     def of(cls, entity: E) -> Self:
         """Return *entity* as this model; fields of one's own are set afterwards."""
         held = vars(entity)
-        selection = cls.__selection__
-        values = {
-            spec.name: held[spec.name]
-            for spec in model_of(cls.__of__).fields
-            if selection.has(spec) and spec.name in held
-        }
-        for relation in selection.include:
+        values = {name: held[name] for name in _shown_names(cls) if name in held}
+        for relation in cls.__selection__.include:
             if relation.name not in held:
                 continue
             found = held[relation.name]
@@ -263,6 +258,13 @@ class OutModel(WireModel, Generic[E]):
             else:
                 values[relation.name] = None if found is None else shown.of(found)
         return cls.model_construct(set(values), **values)
+
+
+@cache
+def _shown_names(cls: type[OutModel[Any]]) -> tuple[str, ...]:
+    """Return the names of the entity's fields that *cls* shows."""
+    fields = model_of(cls.__of__).fields
+    return tuple(spec.name for spec in fields if cls.__selection__.has(spec))
 
 
 def _shown_in(cls: type[OutModel[Any]], relation: Relation) -> object:
