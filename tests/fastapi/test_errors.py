@@ -49,6 +49,8 @@ def made(kind):
     """Return an error of *kind* whose text is not for clients."""
     error = kind.__new__(kind)
     Exception.__init__(error, SECRET)
+    if kind is errors.RateLimitedError:
+        error.wait = 2.5
     return error
 
 
@@ -68,7 +70,7 @@ async def test_each_error_is_answered_as_the_table_says(row, caplog):
     assert told["type"] == f"urn:holdfast:problem:{row.kind}"
     assert (told["status"], told["title"]) == (row.status, row.title)
     assert told["request_id"] == answer.headers["x-request-id"]
-    assert (answer.headers.get("retry-after") is not None) == (row.status == 503)
+    assert (answer.headers.get("retry-after") is not None) == (row.status in (429, 503))
     if not row.told:
         assert SECRET not in answer.text
     if row.status >= 500:

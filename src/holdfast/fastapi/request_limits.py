@@ -11,11 +11,13 @@ from holdfast.fastapi.problem import ProblemError
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
+    from starlette.requests import HTTPConnection
     from starlette.types import Message, Receive
 
 F = TypeVar("F", bound="Callable[..., object]")
 
 _LIMIT = "__holdfast_body_limit__"
+_LIFTED = "holdfast.body_limit_lifted"
 _JSON = re.compile(rb"\s*application/([^;\s]*\+)?json\s*(;|$)", re.IGNORECASE)
 _MARKS = re.compile(rb'[\\"\[\]{}]')
 
@@ -33,6 +35,11 @@ def body_limit(most: int | None) -> Callable[[F], F]:
         return endpoint
 
     return limited
+
+
+def lift_body_limit(connection: HTTPConnection) -> None:
+    """Let the body of the request be of any length: its reader has a limit of its own."""
+    connection.scope[_LIFTED] = True
 
 
 class LimitedBody:
@@ -56,6 +63,8 @@ class LimitedBody:
             self._begin()
         # Only now is the route known, which may have a limit of its own.
         most = getattr(self._scope.get("endpoint"), _LIMIT, self._most)
+        if _LIFTED in self._scope:
+            most = None
         if most is not None and self._announced > most:
             raise _too_large(most)
         message = await self._receive()

@@ -81,6 +81,12 @@ class Store(BlockingTwin[AsyncStore]):
     health = blocking(AsyncStore.health)
     create_schema = blocking(AsyncStore.create_schema)
     drop_schema = blocking(AsyncStore.drop_schema)
+    clear = blocking(AsyncStore.clear)
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it."""
+        return self.asynchronous.backend
 
     @property
     def capabilities(self) -> frozenset[StoreCapability]:
