@@ -300,6 +300,10 @@ def test_limits_that_mean_nothing_are_refused(name, value):
         hf.HTTPOptions(**{name: value})
 
 
+def test_the_secret_of_cursors_is_not_shown():
+    assert "hunter2" not in repr(hf.HTTPOptions(secret="hunter2"))
+
+
 @pytest.fixture(autouse=True)
 def logged(caplog):
     caplog.set_level(logging.INFO)

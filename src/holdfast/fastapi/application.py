@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from holdfast.cache import Cache
+    from holdfast.jobs import Handler
     from holdfast.objects import Bucket
     from holdfast.opening import Opening
     from holdfast.records import Store
@@ -58,7 +59,7 @@ class Holdfast:
         | Opening[Cache[object]]
         | AbstractAsyncContextManager[Cache[object]]
         | None = None,
-        worker: BackgroundJobs | Mapping[str, Any] | None = None,
+        worker: BackgroundJobs | Mapping[str, Handler] | None = None,
         options: HTTPOptions | None = None,
     ) -> None:
         self.app = app

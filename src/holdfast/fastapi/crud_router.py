@@ -196,11 +196,16 @@ class _Routes:
             entity = await self._found(repository, key, visible, load)
             return self._answer(entity, 200, minimal=False, plain=not load)
 
-        self._keyed(get)
-        get.__annotations__["include"] = self._include_hint()
+        async def get_alone(request: Request, key: Any, repository: Any) -> Response:
+            return await get(request, key, repository)
+
+        endpoint = get if self.relations else get_alone
+        self._keyed(endpoint)
+        if self.relations:
+            get.__annotations__["include"] = self._include_hint()
         router.add_api_route(
             self.path,
-            get,
+            endpoint,
             methods=["GET"],
             response_model=self.out,
             summary=f"Get a {self.name}",
@@ -210,9 +215,8 @@ class _Routes:
         )
 
     def _include_hint(self) -> Any:
-        names: Any = Literal[tuple(self.relations)] if self.relations else str
-        most = len(self.relations)
-        return Annotated[list[names], Query(max_length=most, include_in_schema=most > 0)]
+        names: Any = Literal[tuple(self.relations)]
+        return Annotated[list[names], Query(max_length=len(self.relations))]
 
     def add_list(self, router: APIRouter) -> None:
         page_type: Any = Page[self.out]  # type: ignore[name-defined]

@@ -66,9 +66,9 @@ class ExchangeMiddleware:
 def with_headers(message: Message, exchange: Exchange) -> Message:
     """Return the start of an answer with the headers of *exchange* and the request's id."""
     headers = [*message.get("headers", ()), *exchange.headers]
-    for name, value in headers:
-        if _CONTROL.search(value) or _CONTROL.search(name):
-            raise RuntimeError(f"the response header {name!r} holds a line break: {value!r}")
-    if not any(name.lower() == _ID_HEADER for name, _ in headers):
+    if _CONTROL.search(b" ".join([part for header in headers for part in header])):
+        broken = [name for name, value in headers if _CONTROL.search(name + value)]
+        raise RuntimeError(f"response headers with a line break or NUL: {broken!r}")
+    if _ID_HEADER not in {name.lower() for name, _ in headers}:
         headers.append((_ID_HEADER, exchange.request_id.encode("ascii")))
     return {**message, "headers": headers}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast.errors import ConfigurationError
 
@@ -21,7 +21,7 @@ class HTTPOptions:
 
     max_body: int = 1024 * 1024
     max_json_depth: int = 64
-    secret: str = ""
+    secret: str = field(default="", repr=False)
     create_schema: bool = False
     health: bool = True
 

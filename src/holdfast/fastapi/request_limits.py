@@ -51,13 +51,16 @@ class LimitedBody:
         self._scope = scope
         self._receive = receive
         self._most = most
+        self._deepest = deepest
         self._taken = 0
-        headers = dict(scope["headers"])
-        self._announced = _number(headers.get(b"content-length", b""))
-        self._nesting = Nesting(deepest) if _JSON.match(headers.get(b"content-type", b"")) else None
+        self._begun = False
+        self._announced = 0
+        self._nesting: Nesting | None = None
 
     async def __call__(self) -> Message:
         """Return the next message. Raises ProblemError: 413 for bytes, 400 for depth."""
+        if not self._begun:
+            self._begin()
         # Only now is the route known, which may have a limit of its own.
         most = getattr(self._scope.get("endpoint"), _LIMIT, self._most)
         if _LIFTED in self._scope:
@@ -74,6 +77,14 @@ class LimitedBody:
                 self._nesting.feed(body)
         return message
 
+    def _begin(self) -> None:
+        """Look at the headers: not before somebody wants the body, which most requests lack."""
+        self._begun = True
+        headers = dict(self._scope["headers"])
+        self._announced = _number(headers.get(b"content-length", b""))
+        if _JSON.match(headers.get(b"content-type", b"")):
+            self._nesting = Nesting(self._deepest)
+
 
 class Nesting:
     """How deep a JSON text is nested, told of it piece by piece."""
@@ -87,7 +98,7 @@ class Nesting:
         self._escaped = -1
 
     def feed(self, piece: bytes) -> None:
-        """Take the next *piece*. Raises ProblemError: it is nested too deep, or not in UTF-8."""
+        """Take the next *piece*. Raises ProblemError when it is nested too deep or not UTF-8."""
         if b"\0" in piece:  # UTF-16 and UTF-32, in which a byte is not a sign
             raise ProblemError(
                 400,

@@ -80,6 +80,7 @@ class WireType(ModelMetaclass):
         fields = kind.__derive__(model_of(wanted), selection)
         below: Any = make(metacls, f"{name}Fields", bases, {"__module__": namespace["__module__"]})
         below.__selection__ = selection
+        below.__shown__ = tuple(s.name for s in model_of(wanted).fields if selection.has(s))
         lower = (below, _Loaded) if selection.include else below
         below = create_pydantic_model(f"{name}Fields", __base__=lower, **fields)
         return cast("WireType", make(metacls, name, (below, *bases[1:]), namespace, **others))
@@ -163,6 +164,7 @@ class WireModel(BaseModel, metaclass=WireType):
     if TYPE_CHECKING:
         __of__: type[Entity]
         __selection__: Selection
+        __shown__: tuple[str, ...]
 
         def __init_subclass__(
             cls,
@@ -247,13 +249,8 @@ class OutModel(WireModel, Generic[E]):
     def of(cls, entity: E) -> Self:
         """Return *entity* as this model; fields of one's own are set afterwards."""
         held = vars(entity)
-        selection = cls.__selection__
-        values = {
-            spec.name: held[spec.name]
-            for spec in model_of(cls.__of__).fields
-            if selection.has(spec) and spec.name in held
-        }
-        for relation in selection.include:
+        values = {name: held[name] for name in cls.__shown__ if name in held}
+        for relation in cls.__selection__.include:
             if relation.name not in held:
                 continue
             found = held[relation.name]
