@@ -2,6 +2,7 @@
 
 HoldfastError
 ├── ConfigurationError          a URL, option or environment that can't be used
+│   ├── InvalidSettingsError    settings that can't be used, all of them at once
 │   └── SchemaMismatchError     the database's tables are not those of the entities
 ├── MigrationError              a migration failed; where the database stands now
 ├── UnsupportedError            this backend can't do it, and says so
@@ -26,6 +27,10 @@ HoldfastError
 ├── UnavailableError            the service can't be reached or used now; trying again may help
 │   ├── LockTimeoutError        a lock was not granted in time
 │   └── SerializationError      the transaction clashed with another one and was undone
+├── AccessError                 a caller may not do what was asked
+│   ├── UnauthenticatedError    nobody knows who asks
+│   ├── ForbiddenError          the role is not enough
+│   └── RateLimitedError        too much was asked in too short a time
 ├── JobError                    a handler's word on its job
 │   ├── PermanentError          trying again would not help
 │   └── JobCancelledError       the job was asked to stop
@@ -40,6 +45,8 @@ Errors carry fields, so that a program never has to read their text.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 _SHOWN = 200  # characters of a value, or of what its type says of it
 
 
@@ -49,6 +56,31 @@ class HoldfastError(Exception):
 
 class ConfigurationError(HoldfastError):
     """A URL, option, environment or declaration that can't be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFault:
+    """One setting that can't be used: how it was given, where, and what was expected.
+
+    *value* is as it may be shown: a URL without who logs in, a secret not at all.
+    """
+
+    name: str
+    value: str
+    expected: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r} in {self.place}: expected {self.expected}"
+
+
+class InvalidSettingsError(ConfigurationError):
+    """Settings that can't be used: *faults* tells every one of them."""
+
+    def __init__(self, faults: tuple[SettingFault, ...]) -> None:
+        count = "a setting" if len(faults) == 1 else f"{len(faults)} settings"
+        super().__init__(f"{count} can't be used: {'; '.join(map(str, faults))}")
+        self.faults = faults
 
 
 class SchemaMismatchError(ConfigurationError):
@@ -323,6 +355,32 @@ class LockTimeoutError(UnavailableError):
 
 class SerializationError(UnavailableError):
     """The transaction clashed with another one and was undone; do all of it again."""
+
+
+class AccessError(HoldfastError):
+    """A caller may not do what was asked; nothing was done."""
+
+
+class UnauthenticatedError(AccessError):
+    """The caller did not show who asks, or what was shown is not good."""
+
+
+class ForbiddenError(AccessError):
+    """*caller* has one *role*, and what was asked needs another, *required*."""
+
+    def __init__(self, caller: str, role: str, required: str) -> None:
+        super().__init__(f"{caller!r} is {role}; this needs {required}")
+        self.caller = caller
+        self.role = role
+        self.required = required
+
+
+class RateLimitedError(AccessError):
+    """Too much was asked in too short a time; after *wait* seconds it may be asked again."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"too many requests; try again in {wait:.1f} s")
+        self.wait = wait
 
 
 class JobError(HoldfastError):

@@ -32,6 +32,8 @@ class OperationStats:
     p50: float
     p95: float
     p99: float
+    buckets: tuple[tuple[float, int], ...] = ()
+    """Edges in seconds, each four times the one before, with how many took at most as long."""
 
     @property
     def success_rate(self) -> float:
@@ -123,6 +125,14 @@ class _Histogram:
             self._percentile(0.50),
             self._percentile(0.95),
             self._percentile(0.99),
+            self._buckets(),
+        )
+
+    def _buckets(self) -> tuple[tuple[float, int], ...]:
+        reached = list(accumulate(self.classes))
+        return tuple(
+            (_SHORTEST * 2 ** (place / _STEPS), reached[place])
+            for place in range(0, _CLASSES, 2 * _STEPS)
         )
 
     def _percentile(self, share: float) -> float:

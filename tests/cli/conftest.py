@@ -1,13 +1,15 @@
 import pytest
 
 from cli.program import end_all
+from holdfast.settings.resolution import SPECS
 from media.films import cut, film, sound
 
 
 @pytest.fixture(autouse=True)
 def _settings_of_nobody(monkeypatch, tmp_path):
-    for name in ("DATA", "STORE", "BUCKET", "LEASE"):
-        monkeypatch.delenv(f"HOLDFAST_{name}", raising=False)
+    for spec in SPECS.values():
+        for name in (*spec.own_variables, *spec.about.borrowed):
+            monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
 

@@ -14,7 +14,6 @@ from cli.agreement import disagreements
 from cli.program import here
 from holdfast import errors
 from holdfast.cli.exit_codes import Exit, exit_of
-from holdfast.settings import Settings
 
 ESCAPE = "\x1b"
 
@@ -257,12 +256,11 @@ def test_the_documented_exit_codes_are_those_of_the_program():
     assert rows == [(str(int(code)), code.name) for code in Exit]
 
 
-def test_every_command_and_setting_is_documented():
+def test_every_command_is_documented():
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     commands = re.findall(r"^  (\w+)  ", here("--help").out, re.MULTILINE)
     assert len(commands) > 8
     assert all(f"`holdfast {command}" in page for command in commands)
-    assert all(f"`HOLDFAST_{name.upper()}`" in page for name in Settings.model_fields)
 
 
 def test_a_data_folder_may_have_any_name(films, tmp_path):

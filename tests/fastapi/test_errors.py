@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 import holdfast.fastapi as hf
-from holdfast import errors
+from holdfast import errors, uuid7
 from holdfast.fastapi.error_table import ERROR_TABLE, error_table, problem_of
 from http_entities import Project, Video
 from http_serving import client_of
@@ -49,6 +49,8 @@ def made(kind):
     """Return an error of *kind* whose text is not for clients."""
     error = kind.__new__(kind)
     Exception.__init__(error, SECRET)
+    if kind is errors.RateLimitedError:
+        error.wait = 2.5
     return error
 
 
@@ -68,7 +70,7 @@ async def test_each_error_is_answered_as_the_table_says(row, caplog):
     assert told["type"] == f"urn:holdfast:problem:{row.kind}"
     assert (told["status"], told["title"]) == (row.status, row.title)
     assert told["request_id"] == answer.headers["x-request-id"]
-    assert (answer.headers.get("retry-after") is not None) == (row.status == 503)
+    assert (answer.headers.get("retry-after") is not None) == (row.status in (429, 503))
     if not row.told:
         assert SECRET not in answer.text
     if row.status >= 500:
@@ -150,6 +152,24 @@ async def test_handlers_of_the_application_stay():
         assert app.exception_handlers[HTTPException] is own
 
 
+async def test_applications_that_are_mounted_answer_so_too():
+    app, inner = FastAPI(), FastAPI()
+    hf.Holdfast(app, store="memory://", entities=[Project, Video])
+    app.mount("/inner", inner)
+
+    @inner.get("/videos/{id}")
+    async def get(video: hf.One[Video]) -> Video:
+        return video
+
+    async with client_of(app) as client:
+        for path, status in (("/videos/x", 422), ("/nope", 404), (f"/videos/{uuid7()}", 404)):
+            answer = await client.get(f"/inner{path}")
+            assert (answer.status_code, answer.headers["content-type"]) == (
+                status,
+                "application/problem+json",
+            )
+
+
 @pytest.fixture
 def posting():
     router = APIRouter()
@@ -177,6 +197,7 @@ HOSTILE = [
     (b'{"title": "a", "\\ud800": 1}', 422, "invalid-request"),
     (b'{"title": "a", "version": 7}', 422, "invalid-request"),
     (b'{"title": "\xff\xfe"}', 400, ""),
+    ('{"title": "\u2222"}'.encode("utf-16"), 400, "malformed-json"),
     (b"null", 422, "invalid-request"),
     (b"", 422, "invalid-request"),
     (b'{"a":1}' + b" " * 2_000_000, 413, "too-large"),

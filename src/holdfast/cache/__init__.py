@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from holdfast.cache.driver import CacheCapability, Outcome
     from holdfast.cache.options import CacheOptions
     from holdfast.cache.outbox import CacheInvalidation, Outbox
-    from holdfast.cache.prometheus import exposition
 else:
     __getattr__ = late_names(
         __name__,
@@ -26,7 +25,6 @@ else:
             "holdfast.cache.driver": ("CacheCapability", "Outcome"),
             "holdfast.cache.options": ("CacheOptions",),
             "holdfast.cache.outbox": ("CacheInvalidation", "Outbox"),
-            "holdfast.cache.prometheus": ("exposition",),
         },
     )
 
@@ -41,6 +39,5 @@ __all__ = [
     "HeldLock",
     "Outbox",
     "Outcome",
-    "exposition",
     "open_cache",
 ]

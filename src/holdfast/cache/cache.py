@@ -88,6 +88,11 @@ class Cache(Coordination, Generic[T]):
         return self._namespace
 
     @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it: `memory`, `redis`."""
+        return self._driver.name
+
+    @property
     def capabilities(self) -> frozenset[CacheCapability]:
         """What its backend can do that others can't."""
         return self._driver.capabilities

@@ -142,6 +142,11 @@ class Cache(BlockingTwin[AsyncCache[T]], Generic[T]):
         return self.asynchronous.namespace
 
     @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it."""
+        return self.asynchronous.backend
+
+    @property
     def capabilities(self) -> frozenset[CacheCapability]:
         """What its backend can do that others can't."""
         return self.asynchronous.capabilities

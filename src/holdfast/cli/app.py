@@ -12,16 +12,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from holdfast.cli.commands.clips import clips
+from holdfast.cli.commands.config import config
 from holdfast.cli.commands.demo import demo
 from holdfast.cli.commands.detect import detect
 from holdfast.cli.commands.doctor import doctor
 from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
+from holdfast.cli.commands.keys import keys
 from holdfast.cli.commands.migrate import migrate
+from holdfast.cli.commands.objects import objects
+from holdfast.cli.commands.records import records
 from holdfast.cli.commands.report import report
+from holdfast.cli.commands.serve import serve
 from holdfast.cli.commands.show import show
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.worker import worker
+from holdfast.cli.domain_commands import ProgramGroup
 from holdfast.cli.exit_codes import Exit, exit_of
 from holdfast.cli.options import ProgramState
 from holdfast.cli.output import ReaderLeftError, complain
@@ -29,15 +35,18 @@ from holdfast.errors import HoldfastError
 
 app = typer.Typer(
     name="holdfast",
+    cls=ProgramGroup,
     help="Videos in, what moves in them out; records, objects and jobs in one place.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, worker, detect, videos, show, clips, jobs, report, doctor):
+for command in (
+    demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor,
+):  # fmt: skip
     app.command()(command)
-app.add_typer(migrate)
+for group in (migrate, records, objects, keys):
+    app.add_typer(group)
 
 
 def _say_version(wanted: bool) -> None:
@@ -76,7 +85,7 @@ def main() -> NoReturn:
     except HoldfastError as error:
         if state.traceback:
             traceback.print_exc()
-        _end(str(error), exit_of(error))
+        _end("; ".join((str(error), *getattr(error, "__notes__", ()))), exit_of(error))
     except Exception as error:
         if state.traceback:
             raise

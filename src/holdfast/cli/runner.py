@@ -9,11 +9,13 @@ from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from holdfast.platform import Platform
     from holdfast.settings import Settings
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -23,18 +25,24 @@ def run(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
     Ctrl-C and SIGTERM cancel *work*, so that it can tidy up: KeyboardInterrupt for the one,
     asyncio.CancelledError for the other.
     """
-    return _run(settings_of(data), work)
+    return run_with(_platform(settings_of(data)), work)
 
 
 def look(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
     """As `run`, for what only looks: raises ConfigurationError where no platform is yet."""
     settings = settings_of(data)
-    if not settings.store and not settings.data.exists():
+    if not settings.store:
+        check_there(settings)
+    return run_with(_platform(settings), work)
+
+
+def check_there(settings: Settings) -> None:
+    """Raise ConfigurationError where there is no data folder yet."""
+    if not settings.data.exists():
         raise ConfigurationError(
             f"there is no data folder {str(settings.data)!r}; "
             "`holdfast ingest FILE` makes one, --data names another"
         )
-    return _run(settings, work)
 
 
 def settings_of(data: Path | None) -> Settings:
@@ -44,19 +52,21 @@ def settings_of(data: Path | None) -> Settings:
     return read_settings(data=data)
 
 
-def _run(settings: Settings, work: Callable[[Platform], Awaitable[T]]) -> T:
+def run_with(opening: AbstractAsyncContextManager[P], work: Callable[[P], Awaitable[T]]) -> T:
+    """Return what *work* returns, done with what *opening* gives; signals are as for `run`."""
     import asyncio
 
-    return asyncio.run(_opened(settings, work))
+    async def opened() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        async with opening as part:
+            return await work(part)
+
+    return asyncio.run(opened())
 
 
-async def _opened(settings: Settings, work: Callable[[Platform], Awaitable[T]]) -> T:
-    import asyncio
-
+def _platform(settings: Settings) -> AbstractAsyncContextManager[Platform]:
     from holdfast.platform import open_platform
 
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with open_platform(settings) as platform:
-        return await work(platform)
+    return open_platform(settings)

@@ -113,6 +113,7 @@ class Holdfast:
             bucket=bucket is not None,
             cache=cache is not None,
         )
+        install_error_handlers(self.app)  # again, for what was mounted since
         async with AsyncExitStack() as stack:
             stack.callback(self._forget)
             opened.opened_store = await stack.enter_async_context(

@@ -18,7 +18,7 @@ Verb: TypeAlias = Literal["create", "get", "list", "patch", "delete"]
 VERBS: tuple[Verb, ...] = ("create", "get", "list", "patch", "delete")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # with slots, Python 3.11 refuses CrudRules[Video](...)
 class CrudRules(Generic[E]):
     """The hooks of `crud_router`. Each may raise, which undoes the request, and is answered so.
 
@@ -35,7 +35,7 @@ class CrudRules(Generic[E]):
     deleting: Callable[[Request, E], Awaitable[None]] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # with slots, Python 3.11 refuses CrudRules[Video](...)
 class CrudModels(Generic[E]):
     """The models of `crud_router`; what is None is derived from the entity as it is."""
 

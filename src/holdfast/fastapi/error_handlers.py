@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+from fastapi import FastAPI
 from fastapi.exception_handlers import (
     http_exception_handler,
     request_validation_exception_handler,
@@ -13,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
+from starlette.routing import Mount
 
 from holdfast.errors import HoldfastError
 from holdfast.fastapi.error_table import problem_of
@@ -20,7 +22,6 @@ from holdfast.fastapi.exchange import request_id_of
 from holdfast.fastapi.problem import ProblemError, fault, faults, phrase, problem_response
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -31,7 +32,12 @@ def install_error_handlers(app: FastAPI) -> None:
     """Let *app* answer every error by a problem document.
 
     A handler that the application has for an error, or sets later, stays in force for it.
+    Applications that are mounted in it and have no Holdfast of their own answer so too.
     """
+    mounted = [route.app for route in app.routes if isinstance(route, Mount)]
+    for each in mounted:
+        if isinstance(each, FastAPI) and not hasattr(each.state, "holdfast"):
+            install_error_handlers(each)
     present = app.exception_handlers
     if present.get(HTTPException) in (None, http_exception_handler):
         present[HTTPException] = _answer_http_error
@@ -95,7 +101,7 @@ def _note(request: Request, error: Exception, *, told: int) -> None:
     _log.error(
         "request %s: %s %r answered with %d for %s",
         request_id_of(request),
-        request.method,
+        request.scope.get("method", "websocket"),
         request.scope.get("path", ""),
         told,
         type(error).__name__,

@@ -6,7 +6,7 @@ import logging
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
 from starlette.responses import Response
@@ -14,11 +14,13 @@ from starlette.responses import Response
 from holdfast.errors import ConfigurationError, ObjectNotFoundError, PreconditionFailedError
 from holdfast.fastapi.client_watch import sent_within, while_connected
 from holdfast.fastapi.object_headers import answer_to
+from holdfast.fastapi.problem_schema import problem_responses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from fastapi import APIRouter
     from starlette.background import BackgroundTask
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
@@ -82,6 +84,26 @@ async def object_response(
     if response.answer.status in (412, 416):
         raise _refusal(response.answer)
     return response
+
+
+def add_download(
+    router: APIRouter, path: str, endpoint: Callable[..., Awaitable[Response]]
+) -> None:
+    """Add *endpoint*, which returns an `object_response`, to *router* for GET, and for HEAD.
+
+    The description of the API has it once.
+    """
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {"description": "The ranges that were asked for"},
+        **problem_responses(404, 412, 416),
+    }
+    router.add_api_route(
+        path, endpoint, methods=["GET"], response_class=Response, responses=answers
+    )
+    router.add_api_route(
+        path, endpoint, methods=["HEAD"], response_class=Response, include_in_schema=False
+    )
 
 
 def _refusal(answer: ObjectAnswer) -> HTTPException:

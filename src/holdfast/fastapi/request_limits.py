@@ -87,7 +87,14 @@ class Nesting:
         self._escaped = -1
 
     def feed(self, piece: bytes) -> None:
-        """Take the next *piece*. Raises ProblemError when it is nested too deep."""
+        """Take the next *piece*. Raises ProblemError when it is nested too deep, or not in UTF-8."""
+        if b"\0" in piece:  # UTF-16 and UTF-32, in which a byte is not a sign
+            raise ProblemError(
+                400,
+                "JSON is sent in UTF-8 (RFC 8259)",
+                kind="malformed-json",
+                title="Malformed JSON",
+            )
         self._opened += piece.count(b"[") + piece.count(b"{")
         if self._opened <= self._deepest:
             self._begun += piece  # too few brackets for a look

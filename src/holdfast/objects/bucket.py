@@ -82,6 +82,8 @@ class Bucket(BucketMaintenance):
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
         checked = check_metadata({} if metadata is None else metadata)
         headers = PutHeaders(key, kind, checked, check_tags(options.tags))
+        if self._compression is not None and options.compression is None:
+            options = replace(options, compression=self._compression)
         if options is not _DEFAULTS:
             self._check_options(options)
         call = upload(self._driver, self._offload, headers, body, options)

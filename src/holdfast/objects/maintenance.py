@@ -21,12 +21,14 @@ from holdfast.objects.capabilities import (
     VersionStore,
 )
 from holdfast.objects.checks import check_content_type, check_key, check_prefix
+from holdfast.objects.compression import check_compression
 from holdfast.objects.driver import BucketCapability
 from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks, Instrumentation
 from holdfast.objects.presign import PresignOptions, PresignPostOptions
 
 if TYPE_CHECKING:
+    from holdfast.objects.compression import Compression
     from holdfast.objects.driver import BucketDriver
     from holdfast.objects.presign import PresignedPost, PresignedURL
     from holdfast.objects.upload import PutOptions
@@ -47,6 +49,12 @@ class BucketMaintenance:
         self._recorder = self._instrumentation.recorder
         self._hooked = hooks != NO_HOOKS
         self._actor: str | None = None
+        self._compression: Compression | None = None
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it: `memory`, `disk`, `s3`."""
+        return self._driver.name
 
     @property
     def capabilities(self) -> frozenset[BucketCapability]:
@@ -63,6 +71,16 @@ class BucketMaintenance:
         acting = copy(self)
         acting._actor = actor  # noqa: SLF001 - its own
         return acting
+
+    def compressing(self, compression: Compression) -> Self:
+        """Return the same bucket; what it puts is compressed so unless the options say how.
+
+        As with the option of `put`: content that shrinks alone, and media never. Raises
+        InvalidValueError for an unknown name, ConfigurationError when its library is missing.
+        """
+        compressing = copy(self)
+        compressing._compression = check_compression(compression)  # noqa: SLF001 - its own
+        return compressing
 
     def stats(self) -> Stats:
         """Return the figures of this bucket since it was opened here. No I/O.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.objects.body import BlockingBody
+    from holdfast.objects.compression import Compression
     from holdfast.objects.driver import BucketCapability
     from holdfast.objects.filter import Filter
     from holdfast.objects.object_info import CommonPrefix, ObjectInfo, ObjectVersion, Upload
@@ -210,6 +211,10 @@ class Bucket(BlockingTwin[AsyncBucket]):
     def acting_as(self, actor: str) -> Bucket:
         return Bucket(self.asynchronous.acting_as(actor))
 
+    @documented_by(AsyncBucket.compressing)
+    def compressing(self, compression: Compression) -> Bucket:
+        return Bucket(self.asynchronous.compressing(compression))
+
     @documented_by(AsyncBucket.encrypted_with)
     def encrypted_with(self, key: bytes) -> Bucket:
         return Bucket(self.asynchronous.encrypted_with(key))
@@ -217,6 +222,11 @@ class Bucket(BlockingTwin[AsyncBucket]):
     @documented_by(AsyncBucket.stats)
     def stats(self) -> Stats:
         return self.asynchronous.stats()
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it."""
+        return self.asynchronous.backend
 
     @property
     def capabilities(self) -> frozenset[BucketCapability]:

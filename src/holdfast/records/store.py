@@ -81,6 +81,11 @@ class Store:
         self._retries = 0
 
     @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it: `memory`, `sqlite` ..."""
+        return self.driver.name
+
+    @property
     def capabilities(self) -> frozenset[StoreCapability]:
         """What this backend can do of what not every backend can."""
         return self.driver.capabilities

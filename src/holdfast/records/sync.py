@@ -84,6 +84,11 @@ class Store(BlockingTwin[AsyncStore]):
     clear = blocking(AsyncStore.clear)
 
     @property
+    def backend(self) -> str:
+        """The name of the backend, as errors and metrics say it."""
+        return self.asynchronous.backend
+
+    @property
     def capabilities(self) -> frozenset[StoreCapability]:
         """What this backend can do of what not every backend can."""
         return self.asynchronous.capabilities

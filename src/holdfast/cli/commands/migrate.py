@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand
 
+from holdfast.cli.entity_names import imported_entities
 from holdfast.cli.exit_codes import Exit
 from holdfast.cli.options import AsJson, Traceback
 from holdfast.cli.output import console, note, plain, print_json, print_table
@@ -208,11 +206,11 @@ def _say(moved: MigrationResult, *, as_json: bool) -> None:
 
 
 def _migrations(url: str, names: list[str] | None, folder: Path) -> Migrations:
-    from holdfast.platform import PLATFORM_ENTITIES
+    from holdfast.platform import platform_entities
     from holdfast.sync import Migrations
 
-    named = [each for name in names or () for each in _entities(name)]
-    entities = named or list(PLATFORM_ENTITIES)
+    named = [each for name in names or () for each in imported_entities(name)]
+    entities = named or list(platform_entities(settings_of(None)))
     return Migrations(url or _store_url(), entities, folder=folder)
 
 
@@ -224,32 +222,3 @@ def _store_url() -> str:
         except OSError as error:
             raise StorageError(f"{settings.data} can't be made: {error.strerror}") from error
     return settings.store_url
-
-
-def _entities(name: str) -> list[type]:
-    """Return the entities that `module:NAME` stands for. Raises ConfigurationError."""
-    module, colon, attribute = name.partition(":")
-    if not (colon and module and attribute):
-        raise ConfigurationError(f"--entities {name!r}: expected MODULE:NAME, as in app.data:ALL")
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
-    try:
-        found: object = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(f"--entities {name!r}: there is no module {module!r}") from error
-    except AttributeError as error:
-        if error.name != attribute:
-            raise
-        raise ConfigurationError(
-            f"--entities {name!r}: the module {module!r} has no {attribute!r}"
-        ) from error
-    finally:
-        sys.path.pop(0)
-    if isinstance(found, type):
-        return [found]
-    if isinstance(found, Iterable) and not isinstance(found, str):
-        listed = list(cast("Iterable[object]", found))
-        if all(isinstance(each, type) for each in listed):
-            return cast("list[type]", listed)
-    raise ConfigurationError(f"--entities {name!r}: expected an entity or a list of entities")

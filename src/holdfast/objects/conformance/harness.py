@@ -56,7 +56,7 @@ class _Awaited:
             return _Awaited(value, Administration) if name == "admin" else value
         if method is None:
             return value  # a plain attribute
-        if name in ("acting_as", "stats"):
+        if name in ("acting_as", "compressing", "stats"):
             return value
         if inspect.iscoroutinefunction(method):
             return _awaitable(value)

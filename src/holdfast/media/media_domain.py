@@ -1,0 +1,56 @@
+"""The domain of media: projects, videos and clips, and the detection that workers run."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from holdfast.domain import Domain
+from holdfast.errors import ConfigurationError
+from holdfast.extras import check_extra
+from holdfast.jobs import Jobs
+from holdfast.media.entities import ENTITIES
+from holdfast.media.library import MediaLibrary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from fastapi import APIRouter
+
+    from holdfast.domain import DomainParts
+    from holdfast.jobs import Handler
+
+
+def _service(parts: DomainParts) -> AbstractAsyncContextManager[object]:
+    place = parts.buckets["video"]
+    if place.prefix:  # the layout of its keys is its own: raw/, frames/, results/
+        raise ConfigurationError(f"the bucket of videos has no prefix, got {place.prefix!r}")
+    return nullcontext(MediaLibrary(parts.store, place.bucket, parts.service(Jobs)))
+
+
+def _handlers(parts: DomainParts) -> Mapping[str, Handler]:
+    # The process that decodes imports them, once for each job.
+    check_extra("media", "detection", ("av", "numpy", "cv2", "pyarrow", "zstandard"))
+    from holdfast.media.detection_job import DetectionHandler  # noqa: PLC0415 - pydantic
+    from holdfast.media.vision import MotionDetector  # noqa: PLC0415 - the same
+
+    library = parts.service(MediaLibrary)
+    return dict(DetectionHandler(library, MotionDetector(), parts.folder).handlers)
+
+
+def _routes(parts: DomainParts) -> APIRouter:
+    from holdfast.media.media_routes import media_routes  # noqa: PLC0415 - FastAPI is an extra
+
+    return media_routes(parts.service(MediaLibrary), parts.folder)
+
+
+MEDIA = Domain(
+    name="media",
+    requires=("jobs",),
+    entities=ENTITIES,
+    service=_service,
+    handlers=_handlers,
+    routes=_routes,
+)
+"""Media: real video files in, what moves in them out. Its handlers need the extra `media`."""

@@ -1,0 +1,77 @@
+"""Opens each pillar as the settings say: store, cache, bucket."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ConfigurationError, StorageError
+from holdfast.settings.backend_options import s3_options, store_options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    from holdfast.cache import Cache
+    from holdfast.objects import Bucket
+    from holdfast.records import Store
+    from holdfast.settings import Settings
+
+
+@asynccontextmanager
+async def ready_store(settings: Settings, entities: Iterable[type]) -> AsyncIterator[Store]:
+    """Open the store of *settings*, and make what its schema lacks.
+
+    Raises ConfigurationError, StorageError and UnavailableError.
+    """
+    from holdfast.records import open_store  # noqa: PLC0415 - slow to import
+
+    options = store_options(settings)
+    async with open_store(settings.store_url, entities, options=options) as store:
+        await store.create_schema()
+        yield store
+
+
+def ready_cache(settings: Settings) -> AbstractAsyncContextManager[Cache[object]]:
+    """Return what opens the cache of *settings*. Raises ConfigurationError."""
+    from holdfast.cache import open_cache  # noqa: PLC0415 - slow to import
+
+    return open_cache(settings.cache_url)
+
+
+@asynccontextmanager
+async def ready_bucket(
+    settings: Settings, url: str, cache: Cache[object] | None = None
+) -> AsyncIterator[Bucket]:
+    """Open the bucket at *url* as *settings* say buckets work.
+
+    Its metadata are read through *cache*, where there is one and the settings ask for it. Raises
+    ConfigurationError, StorageError, ServiceError and UnavailableError.
+    """
+    from holdfast.objects import Hooks, Versioning, open_bucket  # noqa: PLC0415 - slow to import
+
+    options = s3_options(settings) if url.startswith("s3://") else None
+    hooks = Hooks()
+    if settings.objects.cache_metadata and cache is not None:
+        from holdfast.cache import CachedMetadata  # noqa: PLC0415 - the same
+
+        ttl = settings.objects.metadata_ttl
+        hooks = Hooks(metadata=CachedMetadata(cache, url.partition("?")[0], ttl=ttl))
+    async with open_bucket(url, options=options, hooks=hooks) as bucket:
+        if settings.objects.versioning:
+            await bucket.admin.set(Versioning(enabled=True))
+        yield bucket.compressing("zstd") if settings.objects.compression else bucket
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder if need be. Raises ConfigurationError and StorageError."""
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"the data folder {str(settings.data)!r} is a file; expected a folder, or none yet"
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"
+        ) from error

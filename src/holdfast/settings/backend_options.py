@@ -1,0 +1,69 @@
+"""What the settings ask of each backend, as the options that it takes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.objects import S3Options
+    from holdfast.records.options import StoreOptions
+    from holdfast.settings.settings import Settings
+
+
+def store_options(settings: Settings) -> StoreOptions | None:
+    """Return the options of the store that *settings* name; None for what has none of them.
+
+    A parameter of the store's URL wins over them.
+    """
+    from holdfast.records.options import (  # noqa: PLC0415 - slow to import
+        MariaDBOptions,
+        MemoryOptions,
+        PostgreSQLOptions,
+    )
+    from holdfast.records.store_url import parse_store_url  # noqa: PLC0415 - the same
+
+    scheme = parse_store_url(settings.store_url).scheme
+    if scheme == "memory":
+        return MemoryOptions(lock_timeout=settings.storage.memory.lock_timeout)
+    if scheme == "sqlite":
+        return None
+    sql = settings.storage.sql
+    kind = PostgreSQLOptions if scheme == "postgresql" else MariaDBOptions
+    return kind(
+        pool_size=sql.pool_size,
+        max_overflow=sql.max_overflow,
+        echo=sql.echo,
+        slow_statement=sql.slow_statement,
+        measure=sql.measure,
+    )
+
+
+def s3_options(settings: Settings) -> S3Options:
+    """Return the options of a bucket on S3; a parameter of its URL wins over them.
+
+    Raises ConfigurationError for what S3 can't be told.
+    """
+    from holdfast.aws.credentials import (  # noqa: PLC0415 - for S3 alone
+        Credentials,
+        find_credentials,
+    )
+    from holdfast.objects import S3Options  # noqa: PLC0415 - slow to import
+
+    s3 = settings.s3
+    credentials: Credentials | Callable[[], Credentials] | None = None
+    if s3.access_key:
+        credentials = Credentials(s3.access_key, s3.secret_key, s3.session_token or None)
+    elif s3.profile:
+        credentials = find_credentials({**os.environ, "AWS_PROFILE": s3.profile})
+    return S3Options(
+        endpoint_url=settings.s3_endpoint_url,
+        region=s3.region,
+        create=s3.create,
+        encryption="AES256" if s3.encryption else "",
+        multipart=int(s3.multipart_threshold),
+        connections=s3.max_connections,
+        credentials=credentials,
+    )

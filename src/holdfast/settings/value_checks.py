@@ -1,0 +1,90 @@
+"""Checks of single settings, for pydantic: what a value must be to be that setting."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pydantic_core import PydanticCustomError
+
+from holdfast.backend_url import parse_url
+from holdfast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_HOST = re.compile(r"[^/?#@\s]+")
+
+
+def checked_url(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """Return a check of text: empty, or what *parse* takes without a ConfigurationError."""
+
+    def check(value: str) -> str:
+        if value:
+            try:
+                parse(value)
+            except ConfigurationError as error:  # it shows no password
+                raise PydanticCustomError("url", "{reason}", {"reason": str(error)}) from None
+        return value
+
+    return check
+
+
+def parse_store(value: str) -> object:
+    """Read the URL of a store. Raises ConfigurationError."""
+    _check_is_url(value)
+    from holdfast.records.store_url import parse_store_url  # noqa: PLC0415 - slow to import
+
+    return parse_store_url(value)
+
+
+def parse_bucket(value: str) -> object:
+    """Read the URL of a bucket, or the name of one on S3. Raises ConfigurationError."""
+    if "://" not in value and _BUCKET_NAME.fullmatch(value):
+        return value
+    if "://" not in value:
+        raise ConfigurationError("it is neither a URL nor the name of a bucket")
+    return parse_url(value, ("file", "memory", "s3"))
+
+
+def parse_cache(value: str) -> object:
+    """Read the URL of a cache. Raises ConfigurationError."""
+    _check_is_url(value)
+    from holdfast.cache.cache_url import parse_cache_url  # noqa: PLC0415 - the same
+
+    return parse_cache_url(value, None)
+
+
+def parse_endpoint(value: str) -> object:
+    """Read the URL of a server, or `host:port`. Raises ConfigurationError."""
+    if "://" not in value and _HOST.fullmatch(value):
+        return value
+    _check_is_url(value)
+    return parse_url(value, ("http", "https"))
+
+
+def _check_is_url(value: str) -> None:
+    if "://" not in value:  # it may be a password, which no message shows
+        raise ConfigurationError("it is not a URL")
+
+
+def available_storage(value: object) -> object:
+    """Refuse the backend that is planned, with its reason."""
+    if value == "dynamodb":
+        raise PydanticCustomError("storage", "there is no DynamoDB backend yet", {})
+    return value
+
+
+def no_truth(value: object) -> object:
+    """Refuse true and false where a number belongs."""
+    if isinstance(value, bool):  # which pydantic would take for 0 or 1
+        raise PydanticCustomError("number", "a number", {})
+    return value
+
+
+def split_names(value: object) -> object:
+    """Return names with commas between as a tuple; another value as it is."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
