@@ -16,10 +16,11 @@ class Live:
 
     @asynccontextmanager
     async def connected(self):
-        """Give a plain connection, which is closed at the end of the block."""
+        """Give a plain connection, which is closed at the end of the block: in two minutes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            yield reader, writer
+            async with asyncio.timeout(120):
+                yield reader, writer
         finally:
             writer.close()
             with suppress(ConnectionError):

@@ -233,6 +233,22 @@ async def test_a_file_that_is_too_large_or_small_is_refused(bucket):
     assert len(await keys(bucket)) == 3
 
 
+async def test_what_stands_around_the_file_is_bounded_too(memory):
+    async with client_of(application(memory, most=1000)) as client:
+        for parts in ((FILE, END, bytes(2_000_000)), (bytes(2_000_000), FILE, END)):
+            assert (await post_form(client, *parts)).status_code in (400, 413)
+
+        async def endless():
+            yield FILE + END
+            while True:
+                yield bytes(100_000)
+
+        headers = {"Content-Type": f"multipart/form-data; boundary={MARK}"}
+        got = await client.post("/", content=endless(), headers=headers)
+        assert got.status_code == 413
+    assert await keys(memory) == []
+
+
 @pytest.mark.parametrize(
     ("declared", "body", "taken"),
     [
