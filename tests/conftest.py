@@ -40,3 +40,10 @@ def pytest_sessionstart():
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_a_module_leaves_open_is_its_own_failure():
+    """Collect garbage when a module ends: a socket in it would warn in somebody else's test."""
+    yield
+    gc.collect()

@@ -102,4 +102,5 @@ def connected(url):
         password=parts.password or "",
         database=parts.path.removeprefix("/") or None,
         autocommit=True,
+        ssl_disabled=True,  # or each connection reads the system's certificates, on CPU
     )

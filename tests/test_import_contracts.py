@@ -46,13 +46,20 @@ def test_the_contract_holds(copied):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "line", ["import sqlalchemy", "from sqlalchemy import orm", "import holdfast.integrations"]
-)
-def test_a_violation_for_the_type_checker_alone_is_found(copied, line):
-    planted = copied / "holdfast" / "records" / "validation.py"
-    text = planted.read_text("utf-8")
-    planted.write_text(text.replace("if TYPE_CHECKING:\n", f"if TYPE_CHECKING:\n    {line}\n"))
+PLANTED = {
+    "validation": "import sqlalchemy",
+    "cursor": "from sqlalchemy import orm",
+    "query": "import holdfast.integrations",
+}
+
+
+def test_each_violation_for_the_type_checker_alone_is_found(copied):
+    for module, line in PLANTED.items():
+        planted = copied / "holdfast" / "records" / f"{module}.py"
+        text = planted.read_text("utf-8")
+        planted.write_text(text.replace("if TYPE_CHECKING:\n", f"if TYPE_CHECKING:\n    {line}\n"))
     done = contracts_of(copied)
     assert done.returncode == 1
-    assert "holdfast.records.validation -> " in done.stdout
+    for module, line in PLANTED.items():
+        target = "holdfast.integrations" if "integrations" in line else "sqlalchemy"
+        assert f"holdfast.records.{module} -> {target}" in done.stdout

@@ -10,6 +10,7 @@ HoldfastError
 ├── InvalidValueError           a value that no backend may store
 ├── StoredValueError            a value in the store that the class can't hold
 ├── InvalidQueryError           a query that can't mean anything
+│   └── InvalidCursorError      a cursor that is damaged, or of another query
 ├── NotLoadedError              a relation or a store-set value that was never fetched
 ├── NotFoundError               nothing there
 │   └── ObjectNotFoundError     no such object in the bucket
@@ -26,6 +27,10 @@ HoldfastError
 ├── UnavailableError            the service can't be reached or used now; trying again may help
 │   ├── LockTimeoutError        a lock was not granted in time
 │   └── SerializationError      the transaction clashed with another one and was undone
+├── AccessError                 a caller may not do what was asked
+│   ├── UnauthenticatedError    nobody knows who asks
+│   ├── ForbiddenError          the role is not enough
+│   └── RateLimitedError        too much was asked in too short a time
 ├── JobError                    a handler's word on its job
 │   ├── PermanentError          trying again would not help
 │   └── JobCancelledError       the job was asked to stop
@@ -200,6 +205,10 @@ class InvalidQueryError(HoldfastError):
     """A query that can't mean anything: a foreign field, a foreign cursor, a negative limit."""
 
 
+class InvalidCursorError(InvalidQueryError):
+    """A page's cursor that was changed or cut, or that belongs to another query."""
+
+
 class NotLoadedError(HoldfastError, AttributeError):
     """A relation that was not loaded, or a store-set value read before the entity was stored."""
 
@@ -346,6 +355,32 @@ class LockTimeoutError(UnavailableError):
 
 class SerializationError(UnavailableError):
     """The transaction clashed with another one and was undone; do all of it again."""
+
+
+class AccessError(HoldfastError):
+    """A caller may not do what was asked; nothing was done."""
+
+
+class UnauthenticatedError(AccessError):
+    """The caller did not show who asks, or what was shown is not good."""
+
+
+class ForbiddenError(AccessError):
+    """*caller* has one *role*, and what was asked needs another, *required*."""
+
+    def __init__(self, caller: str, role: str, required: str) -> None:
+        super().__init__(f"{caller!r} is {role}; this needs {required}")
+        self.caller = caller
+        self.role = role
+        self.required = required
+
+
+class RateLimitedError(AccessError):
+    """Too much was asked in too short a time; after *wait* seconds it may be asked again."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"too many requests; try again in {wait:.1f} s")
+        self.wait = wait
 
 
 class JobError(HoldfastError):

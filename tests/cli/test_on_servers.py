@@ -9,11 +9,12 @@ import pytest
 
 from cli.agreement import disagreements
 from cli.program import apart, environment, finish, here, start
-from cli.test_crashes import KILLS, SEED, STARTED, kill_after
+from cli.test_crashes import KILLS, SEED, kill_after
 from objects.s3_servers import new_name, options_of, remove
 from servers import database_on
 
 PLACES = [("postgresql", "minio"), ("mariadb", "versity")]
+STARTED = 0.4  # seconds in which nothing but imports happens
 
 
 @pytest.fixture(params=PLACES, ids="+".join)

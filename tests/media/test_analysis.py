@@ -317,7 +317,7 @@ def test_a_file_that_changes_meanwhile_gives_no_results(tmp_path, change):
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path):
-    path = film(tmp_path / "a.mp4", frames=4500, size=(160, 120))
+    path = film(tmp_path / "a.mp4", frames=4500, size=(160, 120), codec="mpeg4")
     process = psutil.Process()
     sizes = {}
 

@@ -63,9 +63,9 @@ def run_with(how, clip, folder, **limits):
         ("waits", {"silence": 1.0}, MediaError, "no progress for 1 s"),
         (
             "spins",
-            {"analysis_cpu": 4.0, "cpu_per_mebibyte": 0.1, "memory": 1 << 40},
+            {"analysis_cpu": 2.0, "cpu_per_mebibyte": 0.1, "memory": 1 << 40},
             MediaError,
-            "more than 4 s of CPU",
+            "more than 2 s of CPU",
         ),
         ("hoards", {}, MediaError, "more than 2048 MiB of memory"),
         ("crashes", {}, MediaError, "crash .SIGSEGV"),

@@ -73,8 +73,8 @@ def bright(path, *, transfer=16, turn=0):
     return path
 
 
-@pytest.mark.parametrize("transfer", [16, 18])
-@pytest.mark.parametrize("turn", [0, 90])
+# A tone mapping takes the library seconds to work out, and no turn of the film changes it.
+@pytest.mark.parametrize(("transfer", "turn"), [(16, 0), (18, 90)])
 def test_high_dynamic_range_is_shown_in_the_colours_of_browsers(transfer, turn, tmp_path):
     path = bright(tmp_path / "a.mp4", transfer=transfer, turn=turn)
     found = analyse(path, tmp_path / "out", MotionDetector())

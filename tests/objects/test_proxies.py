@@ -4,7 +4,6 @@ import asyncio
 import select
 import socket
 import ssl
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -14,6 +13,7 @@ from holdfast.aws.proxy import proxy_for
 from holdfast.errors import ConfigurationError
 from holdfast.objects import open_bucket, sync
 from objects.faulty_s3 import BUCKET, FaultyS3
+from objects.socket_server import serving
 
 OUTSIDE = HTTPEndpoint(True, "s3.example.com", 443)
 
@@ -21,54 +21,43 @@ OUTSIDE = HTTPEndpoint(True, "s3.example.com", 443)
 @contextmanager
 def proxy(certificate_host="127.0.0.1"):
     """A proxy that keeps the head of each request it gets, and passes it on to the port in it."""
-    listener = socket.create_server(("127.0.0.1", 0))
     heads = []
 
     def serve(client):
-        with client:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                data = client.recv(65536)
-                if not data:
-                    return
-                head += data
-            line, _, rest = head.partition(b"\r\n")
-            heads.append(head)
-            method, target, _ = line.split(b" ")
-            if method == b"CONNECT":
-                place, onward = target, b""
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            else:
-                place, _, path = target.removeprefix(b"http://").partition(b"/")
-                onward = b"%s /%s HTTP/1.1\r\n%s" % (method, path, rest)
-            port = int(place.rpartition(b":")[2])
-            with socket.create_connection((certificate_host, port)) as server:
-                server.sendall(onward)
-                ends = {client: server, server: client}
-                while True:
-                    for ready in select.select([*ends], [], [])[0]:
-                        data = ready.recv(65536)
-                        if not data:
-                            return
-                        if ready is client and method != b"CONNECT" and b"http://" in data:
-                            heads.append(data)
-                            line, _, rest = data.partition(b"\r\n")
-                            method, target, _ = line.split(b" ")
-                            path = target.removeprefix(b"http://").partition(b"/")[2]
-                            data = b"%s /%s HTTP/1.1\r\n%s" % (method, path, rest)
-                        ends[ready].sendall(data)
-
-    def accept():
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = client.recv(65536)
+            if not data:
                 return
-            threading.Thread(target=serve, args=(client,), daemon=True).start()
+            head += data
+        line, _, rest = head.partition(b"\r\n")
+        heads.append(head)
+        method, target, _ = line.split(b" ")
+        if method == b"CONNECT":
+            place, onward = target, b""
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            place, _, path = target.removeprefix(b"http://").partition(b"/")
+            onward = b"%s /%s HTTP/1.1\r\n%s" % (method, path, rest)
+        port = int(place.rpartition(b":")[2])
+        with socket.create_connection((certificate_host, port)) as server:
+            server.sendall(onward)
+            ends = {client: server, server: client}
+            while True:
+                for ready in select.select([*ends], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    if ready is client and method != b"CONNECT" and b"http://" in data:
+                        heads.append(data)
+                        line, _, rest = data.partition(b"\r\n")
+                        method, target, _ = line.split(b" ")
+                        path = target.removeprefix(b"http://").partition(b"/")[2]
+                        data = b"%s /%s HTTP/1.1\r\n%s" % (method, path, rest)
+                    ends[ready].sendall(data)
 
-    threading.Thread(target=accept, daemon=True).start()
-    with listener:
-        yield f"http://user:pass%40word@127.0.0.1:{listener.getsockname()[1]}", heads
+    with serving(serve) as port:
+        yield f"http://user:pass%40word@127.0.0.1:{port}", heads
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import socket
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,6 +15,7 @@ from holdfast.objects.connect import plan_of
 from holdfast.objects.drivers.s3 import spool
 from holdfast.objects.drivers.s3.options import address_of, with_environment
 from objects.faulty_s3 import BUCKET, Answer, FaultyS3, Stored, _Handler, refusal
+from objects.socket_server import serving
 
 MIB = 1024 * 1024
 LARGE = bytes(range(256)) * (12 * MIB // 256)
@@ -214,7 +213,7 @@ def test_a_key_that_is_refused_says_what_the_service_said(deleting):
 
 
 def test_ones_own_limit_is_told_as_ones_own(server):
-    with blocking(server, connections=2, read_timeout=0.3) as bucket:
+    with blocking(server, connections=2, read_timeout=3.0) as bucket:
         bucket.put("k", LARGE)
         with bucket.open("k") as first, bucket.open("k") as second:
             first.read(1)
@@ -270,7 +269,6 @@ def test_empty_pages_with_ever_new_tokens_end(server, monkeypatch):
 @pytest.mark.parametrize("what", ["a body", "a document", "a head", "trailers"])
 def test_a_server_that_drips_is_given_up(what):
     """A byte each tenth of a second: each wait is short, and all of it would take hours."""
-    listener = socket.create_server(("127.0.0.1", 0))
     size = 100_000
     heads = {
         "a body": f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nETag: x\r\n"
@@ -282,38 +280,26 @@ def test_a_server_that_drips_is_given_up(what):
     }
 
     def drip(connected):
-        with connected:
-            asked = connected.recv(65536)
-            if asked.startswith(b"HEAD"):
-                connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                connected.recv(65536)
-            try:
-                connected.sendall(heads[what].encode())
-                while True:
-                    connected.sendall(b"x")
-                    time.sleep(0.05)
-            except OSError:
-                return
-
-    def serve():
+        asked = connected.recv(65536)
+        if asked.startswith(b"HEAD"):
+            connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            connected.recv(65536)
+        connected.sendall(heads[what].encode())
         while True:
-            try:
-                connected, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=drip, args=(connected,), daemon=True).start()
+            connected.sendall(b"x")
+            time.sleep(0.05)
 
-    threading.Thread(target=serve, daemon=True).start()
-    options = S3Options(
-        endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
-        credentials=Credentials("k", "s"),
-        total_timeout=0.5,
-        attempts=2,
-    )
-    with listener, sync.open_bucket(f"s3://{BUCKET}", options=options) as bucket:
-        use = (lambda: bucket.get("k")) if what == "a body" else (lambda: list(bucket.list()))
-        with pytest.raises(UnavailableError):
-            use()
+    with serving(drip) as port:
+        options = S3Options(
+            endpoint_url=f"http://127.0.0.1:{port}",
+            credentials=Credentials("k", "s"),
+            total_timeout=0.5,
+            attempts=2,
+        )
+        with sync.open_bucket(f"s3://{BUCKET}", options=options) as bucket:
+            use = (lambda: bucket.get("k")) if what == "a body" else (lambda: list(bucket.list()))
+            with pytest.raises(UnavailableError):
+                use()
 
 
 def test_what_moves_steadily_outlives_the_total_timeout(server):

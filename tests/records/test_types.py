@@ -15,19 +15,29 @@ CHECKERS = {
 }
 
 
-def refused_lines(checker, name):
-    command = [sys.executable, "-m", *CHECKERS[checker], str(TYPED / name)]
-    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    return {int(line) for line in re.findall(rf"{name}:(\d+)(?::\d+)?(?: -|:) error", output)}
+@pytest.fixture(scope="module", params=CHECKERS)
+def refused(request):
+    """What the checker says of both programs in one run: the lines with an error, by file."""
+    command = [sys.executable, "-m", *CHECKERS[request.param]]
+    output = subprocess.run(
+        [*command, str(TYPED / "accepted.py"), str(TYPED / "rejected.py")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return {
+        name: {int(line) for line in re.findall(rf"{name}:(\d+)(?::\d+)?(?: -|:) error", output)}
+        for name in ("accepted.py", "rejected.py")
+    }
 
 
-@pytest.mark.parametrize("checker", CHECKERS)
-def test_what_is_right_is_taken(checker):
-    assert refused_lines(checker, "accepted.py") == set()
+def test_what_is_right_is_taken(refused):
+    assert refused["accepted.py"] == set()
 
 
-@pytest.mark.parametrize("checker", CHECKERS)
-def test_what_is_wrong_is_refused(checker):
+def test_what_is_wrong_is_refused(refused):
     lines = (TYPED / "rejected.py").read_text("utf-8").splitlines()
     expected = {number for number, line in enumerate(lines, 1) if line.endswith("# refused")}
-    assert refused_lines(checker, "rejected.py") == expected
+    assert expected
+    assert refused["rejected.py"] == expected

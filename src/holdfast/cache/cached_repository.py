@@ -144,9 +144,17 @@ class CachedRepository(Generic[E]):
         """`Repository.update`."""
         return await self._writing([self._key_of(entity)], self.repository.update(entity))
 
-    async def patch(self, key: object, *changes: Change, when: Predicate | None = None) -> E:
+    async def patch(
+        self,
+        key: object,
+        *changes: Change,
+        when: Predicate | None = None,
+        version: int | None = None,
+    ) -> E:
         """`Repository.patch`."""
-        return await self._writing([key], self.repository.patch(key, *changes, when=when))
+        return await self._writing(
+            [key], self.repository.patch(key, *changes, when=when, version=version)
+        )
 
     async def upsert(self, entity: E) -> Upserted[E]:
         """`Repository.upsert` on the key."""

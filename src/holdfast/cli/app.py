@@ -19,10 +19,12 @@ from holdfast.cli.commands.detect import detect
 from holdfast.cli.commands.doctor import doctor
 from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
+from holdfast.cli.commands.keys import keys
 from holdfast.cli.commands.migrate import migrate
 from holdfast.cli.commands.objects import objects
 from holdfast.cli.commands.records import records
 from holdfast.cli.commands.report import report
+from holdfast.cli.commands.serve import serve
 from holdfast.cli.commands.show import show
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.worker import worker
@@ -40,12 +42,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor):
+for command in (
+    demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor,
+):  # fmt: skip
     app.command()(command)
-app.add_typer(migrate)
-app.add_typer(records)
-app.add_typer(objects)
-app.add_typer(cache)
+for group in (migrate, records, objects, cache, keys):
+    app.add_typer(group)
 
 
 def _say_version(wanted: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from fastapi.routing import APIRoute
+
 from holdfast.cache import open_cache
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.background_jobs import BackgroundJobs, working
@@ -13,6 +15,7 @@ from holdfast.fastapi.exchange import Resources
 from holdfast.fastapi.exchange_middleware import ExchangeMiddleware
 from holdfast.fastapi.health_routes import add_health_routes
 from holdfast.fastapi.http_options import HTTPOptions
+from holdfast.fastapi.idempotency import IdempotentRoute
 from holdfast.fastapi.problem_schema import describe_problems
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import Job
@@ -79,6 +82,8 @@ class Holdfast:
         describe_problems(app)
         if self.options.health:
             add_health_routes(app, self._resources)
+        if app.router.route_class is APIRoute:
+            app.router.route_class = IdempotentRoute
         app.state.holdfast = self
         self._own_lifespan = app.router.lifespan_context
         app.router.lifespan_context = cast("Any", self._lifespan)
@@ -108,6 +113,7 @@ class Holdfast:
             bucket=bucket is not None,
             cache=cache is not None,
         )
+        install_error_handlers(self.app)  # again, for what was mounted since
         async with AsyncExitStack() as stack:
             stack.callback(self._forget)
             opened.opened_store = await stack.enter_async_context(

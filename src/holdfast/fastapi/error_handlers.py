@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+from fastapi import FastAPI
 from fastapi.exception_handlers import (
     http_exception_handler,
     request_validation_exception_handler,
 )
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
+from starlette.routing import Mount
 
 from holdfast.errors import HoldfastError
 from holdfast.fastapi.error_table import problem_of
@@ -18,7 +22,6 @@ from holdfast.fastapi.exchange import request_id_of
 from holdfast.fastapi.problem import ProblemError, fault, faults, phrase, problem_response
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -29,7 +32,12 @@ def install_error_handlers(app: FastAPI) -> None:
     """Let *app* answer every error by a problem document.
 
     A handler that the application has for an error, or sets later, stays in force for it.
+    Applications that are mounted in it and have no Holdfast of their own answer so too.
     """
+    mounted = [route.app for route in app.routes if isinstance(route, Mount)]
+    for each in mounted:
+        if isinstance(each, FastAPI) and not hasattr(each.state, "holdfast"):
+            install_error_handlers(each)
     present = app.exception_handlers
     if present.get(HTTPException) in (None, http_exception_handler):
         present[HTTPException] = _answer_http_error
@@ -51,7 +59,20 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if not isinstance(error, ProblemError):
         error = _as_problem(error)
+    if error.status_code == 405:
+        error.headers = {**(error.headers or {}), "Allow": ", ".join(_allowed(request))}
     return problem_response(request, error)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods that the request's path has, in all of its routes together."""
+    path = get_route_path(request.scope)
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(path):
+            found |= set(route.methods or ())
+    return sorted(found)
 
 
 def _as_problem(error: HTTPException) -> ProblemError:
@@ -80,7 +101,7 @@ def _note(request: Request, error: Exception, *, told: int) -> None:
     _log.error(
         "request %s: %s %r answered with %d for %s",
         request_id_of(request),
-        request.method,
+        request.scope.get("method", "websocket"),
         request.scope.get("path", ""),
         told,
         type(error).__name__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from holdfast import errors
@@ -30,6 +31,7 @@ _FAILED = "The service failed"
 ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(errors.HoldfastError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.ConfigurationError, 500, _INTERNAL, _FAILED),
+    ErrorRow(errors.InvalidSettingsError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.SchemaMismatchError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.MigrationError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.UnsupportedError, 501, "unsupported", "Not supported here", ("capability",)),
@@ -44,6 +46,9 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ),
     ErrorRow(errors.StoredValueError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.InvalidQueryError, 400, "invalid-query", "The query means nothing"),
+    ErrorRow(
+        errors.InvalidCursorError, 400, "invalid-cursor", "The cursor is not one of this list"
+    ),
     ErrorRow(errors.NotLoadedError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.NotFoundError, 404, "not-found", "Not found", ("entity", "key"), told=True),
     ErrorRow(errors.ObjectNotFoundError, 404, "object-not-found", "The object is not there"),
@@ -102,6 +107,19 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(errors.UnavailableError, 503, "unavailable", "A service is away; try again"),
     ErrorRow(errors.LockTimeoutError, 503, "lock-timeout", "A lock was not granted; try again"),
     ErrorRow(errors.SerializationError, 503, "serialization", "Requests clashed; try again"),
+    ErrorRow(errors.AccessError, 403, "access", "This may not be done"),
+    ErrorRow(errors.UnauthenticatedError, 401, "unauthenticated", "Who asks?", told=True),
+    ErrorRow(
+        errors.ForbiddenError,
+        403,
+        "forbidden",
+        "The role is not enough",
+        ("role", "required"),
+        told=True,
+    ),
+    ErrorRow(
+        errors.RateLimitedError, 429, "rate-limited", "Too many requests", ("wait",), told=True
+    ),
     ErrorRow(errors.JobError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.PermanentError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.JobCancelledError, 500, _INTERNAL, _FAILED),
@@ -132,8 +150,18 @@ def problem_of(error: errors.HoldfastError) -> ProblemError:
         members={
             name: value for name in row.members if (value := getattr(error, name, None)) is not None
         },
-        headers={"Retry-After": "1"} if row.status == 503 else None,
+        headers=_headers(error, row.status),
     )
+
+
+def _headers(error: errors.HoldfastError, status: int) -> dict[str, str] | None:
+    match error:
+        case errors.UnauthenticatedError():
+            return {"WWW-Authenticate": "Bearer"}
+        case errors.RateLimitedError():
+            return {"Retry-After": str(math.ceil(error.wait))}
+        case _:
+            return {"Retry-After": "1"} if status == 503 else None
 
 
 def error_table() -> str:

@@ -11,11 +11,13 @@ from holdfast.fastapi.problem import ProblemError
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
+    from starlette.requests import HTTPConnection
     from starlette.types import Message, Receive
 
 F = TypeVar("F", bound="Callable[..., object]")
 
 _LIMIT = "__holdfast_body_limit__"
+_LIFTED = "holdfast.body_limit_lifted"
 _JSON = re.compile(rb"\s*application/([^;\s]*\+)?json\s*(;|$)", re.IGNORECASE)
 _MARKS = re.compile(rb'[\\"\[\]{}]')
 
@@ -33,6 +35,11 @@ def body_limit(most: int | None) -> Callable[[F], F]:
         return endpoint
 
     return limited
+
+
+def lift_body_limit(connection: HTTPConnection) -> None:
+    """Let the body of the request be of any length: its reader has a limit of its own."""
+    connection.scope[_LIFTED] = True
 
 
 class LimitedBody:
@@ -53,6 +60,8 @@ class LimitedBody:
         """Return the next message. Raises ProblemError: 413 for bytes, 400 for depth."""
         # Only now is the route known, which may have a limit of its own.
         most = getattr(self._scope.get("endpoint"), _LIMIT, self._most)
+        if _LIFTED in self._scope:
+            most = None
         if most is not None and self._announced > most:
             raise _too_large(most)
         message = await self._receive()
@@ -78,7 +87,14 @@ class Nesting:
         self._escaped = -1
 
     def feed(self, piece: bytes) -> None:
-        """Take the next *piece*. Raises ProblemError when it is nested too deep."""
+        """Take the next *piece*. Raises ProblemError when it is nested too deep or not UTF-8."""
+        if b"\0" in piece:  # UTF-16 and UTF-32, in which a byte is not a sign
+            raise ProblemError(
+                400,
+                "JSON is sent in UTF-8 (RFC 8259)",
+                kind="malformed-json",
+                title="Malformed JSON",
+            )
         self._opened += piece.count(b"[") + piece.count(b"{")
         if self._opened <= self._deepest:
             self._begun += piece  # too few brackets for a look

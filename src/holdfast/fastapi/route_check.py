@@ -14,6 +14,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.fastapi.dependencies import EntityAt, RepositoryOf, opened_bucket, opened_cache
 from holdfast.fastapi.request_transaction import reading, writing
 from holdfast.fastapi.thread_repository import ThreadRepositoryOf
+from holdfast.fastapi.upload_dependency import UploadTo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -118,7 +119,18 @@ def _check_kind(route: str, dependant: Dependant) -> None:
 
 
 def _begin_first(dependant: Dependant, found: list[Dependant]) -> None:
-    """Let the transaction begin before any other dependency of the route, which may write."""
+    """Let the transaction begin before any other dependency of the route, which may write.
+
+    An upload comes before even that: a transaction would be open for as long as a client sends.
+    """
+    uploads = [each for each in dependant.dependencies if isinstance(each.call, UploadTo)]
+    _put_first(dependant, found)
+    if uploads:
+        moved = [each for each in dependant.dependencies if each not in uploads]
+        dependant.dependencies[:] = [*uploads, *moved]
+
+
+def _put_first(dependant: Dependant, found: list[Dependant]) -> None:
     for call in (writing, reading):
         first = next((each for each in found if each.call is call), None)
         if first is None:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from annotated_types import Ge, Le, MaxLen
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from annotated_types import Ge, Lt, MaxLen
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    Strict,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from holdfast.records.json_values import INT_MAX, INT_MIN
@@ -15,66 +23,125 @@ from holdfast.records.text import ValueRejected
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
 
 E = TypeVar("E")
 
+_NO_NUL = r"^[^\u0000]*$"
+_BASE64: dict[str, object] = {"type": "string", "contentEncoding": "base64"}
+_DATED = re.compile(r"\d{4}-\d\d-\d\d")
+_CLOCKED = re.compile(r"\d\d:\d\d")
 
-def input_hint(spec: FieldSpec) -> object:
-    """Return the type of *spec*'s values as a client sends them: what the store takes, no more."""
-    hint = _input_base(spec)
+
+def body_hint(spec: FieldSpec) -> object:
+    """Return the type of *spec*'s values in JSON that a client sends: what the store takes.
+
+    JSON's own types are not turned into one another, and what JSON has no type for is text.
+    """
+    hint = _input(spec, in_json=True)
     return hint | None if spec.type.nullable else hint
 
 
-def _input_base(spec: FieldSpec) -> Any:
-    bounds = spec.type.bounds
-    hint: Any = spec.type.python
-    more: list[object] = [AfterValidator(_checked(spec))]
-    match spec.type.kind:
-        case Kind.STR if hint is str and bounds.max_length is not None:
-            more.insert(0, MaxLen(bounds.max_length))
-        case Kind.INT if hint is int:
-            more[:0] = [Ge(INT_MIN), Le(INT_MAX)]
-        case Kind.FLOAT:
-            more.insert(0, Field(allow_inf_nan=False))
-        case Kind.DECIMAL:
-            more.insert(0, Field(max_digits=bounds.precision, decimal_places=bounds.scale))
-        case Kind.BYTES:
-            schema: dict[str, object] = {"type": "string", "contentEncoding": "base64"}
-            more += [BeforeValidator(_from_base64), WithJsonSchema(schema)]
-        case _:
-            pass
-    return Annotated[(hint, *more)]
+def parameter_hint(spec: FieldSpec) -> object:
+    """Return the type of *spec*'s values in a query or a path, where all is text."""
+    return _input(spec, in_json=False)
+
+
+def key_hint(model: Model[E]) -> object:
+    """Return the type of the entity's key as it stands in a path."""
+    return parameter_hint(model.key)
 
 
 def output_hint(spec: FieldSpec) -> object:
     """Return the type of *spec*'s values as a client gets them."""
     hint: Any = spec.type.python
     if spec.type.kind is Kind.BYTES:
-        schema: dict[str, object] = {"type": "string", "contentEncoding": "base64"}
-        hint = Annotated[hint, PlainSerializer(_to_base64), WithJsonSchema(schema)]
+        hint = Annotated[hint, PlainSerializer(_to_base64), WithJsonSchema(_BASE64)]
     return hint | None if spec.type.nullable else hint
 
 
-def key_hint(model: Model[E]) -> object:
-    """Return the type of the entity's key as it stands in a path."""
-    return _input_base(model.key)
+def _input(spec: FieldSpec, *, in_json: bool) -> Any:
+    bounds, hint = spec.type.bounds, spec.type.python
+    parts: list[object] = []
+    match spec.type.kind:
+        case Kind.BOOL if in_json:
+            parts.append(Strict())
+        case Kind.STR if hint is str:
+            parts.append(Field(json_schema_extra={"pattern": _NO_NUL}))
+            if spec.role == "key":
+                parts.append(Field(min_length=1))
+            if bounds.max_length is not None:
+                parts.append(MaxLen(bounds.max_length))
+        case Kind.INT if hint is int:
+            # As bounds that a float can hold, which is what many readers of schemas have.
+            parts += [Ge(INT_MIN), Lt(INT_MAX + 1)]
+            parts += [BeforeValidator(_json_number)] if in_json else []
+        case Kind.FLOAT:
+            parts += [Field(allow_inf_nan=False), *([Strict()] if in_json else [])]
+        case Kind.DECIMAL:
+            assert bounds.precision is not None
+            assert bounds.scale is not None
+            schema = {"type": "string", "pattern": _decimal_pattern(bounds.precision, bounds.scale)}
+            parts += [BeforeValidator(_decimal_text), WithJsonSchema(schema)]
+        case Kind.BYTES:
+            parts += [BeforeValidator(_from_base64), WithJsonSchema(_BASE64)]
+        case Kind.DATETIME | Kind.DATE:
+            parts.append(BeforeValidator(_text_like(_DATED, "a date such as 2026-01-31")))
+        case Kind.TIME:
+            parts.append(BeforeValidator(_text_like(_CLOCKED, "a time such as 12:30")))
+        case _:
+            pass
+    return Annotated[(hint, *parts, AfterValidator(_checked(spec)))]
 
 
-def _checked(spec: FieldSpec) -> Any:
+def _checked(spec: FieldSpec) -> Callable[[object], object]:
     def check(value: object) -> object:
         try:
             spec.type.check(value)
         except ValueRejected as unfit:
-            raise PydanticCustomError(
-                "value_rejected", "{reason}", {"reason": str(unfit)}
-            ) from None
-        if value == "" and spec.role == "key":
-            raise PydanticCustomError("value_rejected", "a key is not empty")
+            reason = str(unfit).replace("{", "(").replace("}", ")")
+            raise PydanticCustomError("value_rejected", "{reason}", {"reason": reason}) from None
         return value
 
     return check
+
+
+def _json_number(value: object) -> object:
+    if isinstance(value, (bool, str)):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+def _text_like(begins: re.Pattern[str], expected: str) -> Callable[[object], object]:
+    """Return what lets text through that *begins* so; pydantic would take bare numbers too."""
+
+    def check(value: object) -> object:
+        if isinstance(value, (int, float)) or (isinstance(value, str) and not begins.match(value)):
+            raise PydanticCustomError(
+                "text_expected", "expected {expected}", {"expected": expected}
+            )
+        return value
+
+    return check
+
+
+def _decimal_pattern(precision: int, scale: int) -> str:
+    before = f"[0-9]{{1,{max(precision - scale, 1)}}}"
+    after = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
+    return f"^-?{before}{after}$"
+
+
+def _decimal_text(value: object) -> object:
+    if isinstance(value, (bool, int, float)) or (
+        isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", value)
+    ):
+        raise PydanticCustomError(
+            "text_expected", "expected a decimal number as text, such as '9.99'"
+        )
+    return value
 
 
 def _from_base64(value: object) -> object:

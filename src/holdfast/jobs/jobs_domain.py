@@ -12,6 +12,8 @@ from holdfast.jobs.jobs import Jobs
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from fastapi import APIRouter
+
     from holdfast.domain import DomainParts
 
 
@@ -19,5 +21,11 @@ def _service(parts: DomainParts) -> AbstractAsyncContextManager[object]:
     return nullcontext(Jobs(parts.store))
 
 
-JOBS = Domain(name="jobs", entities=(Job,), service=_service)
+def _routes(parts: DomainParts) -> APIRouter:
+    from holdfast.jobs.job_routes import job_routes  # noqa: PLC0415 - FastAPI is an extra
+
+    return job_routes(parts.service(Jobs))
+
+
+JOBS = Domain(name="jobs", entities=(Job,), service=_service, routes=_routes)
 """Jobs: work that is stored, claimed under a lease, retried, watched and cancelled."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from fastapi import APIRouter
+
     from holdfast.domain import DomainParts
     from holdfast.jobs import Handler
 
@@ -37,11 +39,18 @@ def _handlers(parts: DomainParts) -> Mapping[str, Handler]:
     return dict(DetectionHandler(library, MotionDetector(), parts.folder).handlers)
 
 
+def _routes(parts: DomainParts) -> APIRouter:
+    from holdfast.media.media_routes import media_routes  # noqa: PLC0415 - FastAPI is an extra
+
+    return media_routes(parts.service(MediaLibrary), parts.folder)
+
+
 MEDIA = Domain(
     name="media",
     requires=("jobs",),
     entities=ENTITIES,
     service=_service,
     handlers=_handlers,
+    routes=_routes,
 )
 """Media: real video files in, what moves in them out. Its handlers need the extra `media`."""

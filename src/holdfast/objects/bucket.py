@@ -18,14 +18,13 @@ from holdfast.objects.checks import (
     check_tags,
     check_version,
     content_type_of,
-    span_of,
 )
 from holdfast.objects.download import borrowed, download
 from holdfast.objects.filter import Filter, filtered
 from holdfast.objects.folder_sync import SyncReport, pull, push
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks
 from holdfast.objects.maintenance import BucketMaintenance
-from holdfast.objects.reader import ObjectReader, content_of
+from holdfast.objects.reader import opened
 from holdfast.objects.resumable_download import resume_download
 from holdfast.objects.upload import PutHeaders, PutOptions, upload
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from holdfast.objects.body import Body
     from holdfast.objects.driver import BucketDriver, RangeReader
     from holdfast.objects.object_info import CommonPrefix, ObjectInfo, ObjectVersion
+    from holdfast.objects.reader import ObjectReader
     from holdfast.objects.transfer import Progress
     from holdfast.offload import Offload
 
@@ -115,26 +115,31 @@ class Bucket(BucketMaintenance):
         self, reader: RangeReader, start: int | None, end: int | None, if_match: str | None
     ) -> bytes:
         try:
-            info = await reader.open(start, end)
-            if if_match not in (None, info.etag):
-                raise PreconditionFailedError("object", info.key)
-            first, last = span_of(info, start, end)
-            if last - first == info.size:  # all of it, which has a checksum
-                return await ObjectReader(info, reader, self._offload).read()
-            return await content_of(info, reader, self._offload).read(first, last - first)
+            return await (await opened(reader, self._offload, (start, end), if_match)).read()
         finally:
             await reader.close()
 
     @asynccontextmanager
-    async def open(self, key: str, *, version: str | None = None) -> AsyncIterator[ObjectReader]:
+    async def open(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        version: str | None = None,
+        if_match: str | None = None,
+    ) -> AsyncIterator[ObjectReader]:
         """Open *key* for streaming; it reads the same when it is replaced or deleted meanwhile.
 
-        Raises ObjectNotFoundError.
+        *start* and *end* are a range of its bytes, as in `get`, of which the reader then reads
+        alone. Raises ObjectNotFoundError, and what `get` raises for *start*, *end*, *if_match*.
         """
+        first = check_count(start, of="object", field="start")
+        last = check_count(end, of="object", field="end")
         reader = self._reader(key, version)
         try:
-            info = await self._recorder.timed("open", reader.open())
-            yield ObjectReader(info, reader, self._offload)
+            call = opened(reader, self._offload, (first, last), if_match)
+            yield await self._recorder.timed("open", call)
         finally:
             await reader.close()
 

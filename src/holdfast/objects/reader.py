@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from holdfast.errors import IntegrityError
+from holdfast.errors import IntegrityError, PreconditionFailedError
 from holdfast.objects.body import WINDOW
+from holdfast.objects.checks import span_of
 from holdfast.objects.compression import decompressor_of
 from holdfast.objects.transfer import Digest
 
@@ -21,14 +22,23 @@ if TYPE_CHECKING:
 class ObjectReader:
     """The bytes of one object, in order, the same also when it is replaced or deleted meanwhile.
 
-    Reading up to the end checks all bytes against the stored checksum: IntegrityError.
+    With a *span*, only those from its first offset up to, without, its second. Reading all of an
+    object up to its end checks the bytes against the stored checksum: IntegrityError.
     """
 
-    def __init__(self, info: ObjectInfo, stored: RangeReader, offload: Offload) -> None:
+    def __init__(
+        self,
+        info: ObjectInfo,
+        stored: RangeReader,
+        offload: Offload,
+        span: tuple[int, int] | None = None,
+    ) -> None:
         self.info = info
         self._content = content_of(info, stored, offload)
-        self._digest = Digest(offload)
-        if info.size == 0:
+        self._position, self._end = (0, info.size) if span is None else span
+        whole = (self._position, self._end) == (0, info.size)
+        self._digest = Digest(offload) if whole else None
+        if self._digest is not None and info.size == 0:
             self._digest.check(info)
 
     async def read(self, size: int = -1) -> bytes:
@@ -36,20 +46,39 @@ class ObjectReader:
 
         Raises IntegrityError when the object is not what was stored.
         """
-        left = self.info.size - self._digest.size
+        left = self._end - self._position
         wanted = left if size < 0 else min(size, left)
         if wanted == 0:
             return b""
-        chunk = await self._content.read(self._digest.size, wanted)
-        await self._digest.add(chunk)
-        if self._digest.size == self.info.size:
-            self._digest.check(self.info)
+        chunk = await self._content.read(self._position, wanted)
+        self._position += len(chunk)
+        if self._digest is not None:
+            await self._digest.add(chunk)
+            if self._position == self._end:
+                self._digest.check(self.info)
         return chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield what is left, in windows of at most 256 KiB. Raises as `read` does."""
         while chunk := await self.read(WINDOW):
             yield chunk
+
+
+async def opened(
+    stored: RangeReader,
+    offload: Offload,
+    span: tuple[int | None, int | None] = (None, None),
+    etag: str | None = None,
+) -> ObjectReader:
+    """Return the reader of a span of the content of *stored*, which this opens.
+
+    Raises ObjectNotFoundError, PreconditionFailedError unless the object has the *etag*, and
+    InvalidValueError for a span outside of it.
+    """
+    info = await stored.open(*span)
+    if etag not in (None, info.etag):
+        raise PreconditionFailedError("object", info.key)
+    return ObjectReader(info, stored, offload, span_of(info, *span))
 
 
 def content_of(

@@ -147,8 +147,19 @@ class Bucket(BlockingTwin[AsyncBucket]):
 
     @contextmanager
     @documented_by(AsyncBucket.open)
-    def open(self, key: str, *, version: str | None = None) -> Iterator[ObjectReader]:
-        with _entered(self.asynchronous.open(key, version=version)) as opened:
+    def open(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        version: str | None = None,
+        if_match: str | None = None,
+    ) -> Iterator[ObjectReader]:
+        reader = self.asynchronous.open(
+            key, start=start, end=end, version=version, if_match=if_match
+        )
+        with _entered(reader) as opened:
             yield ObjectReader(opened)
 
     @contextmanager

@@ -20,6 +20,7 @@ ENTRY_POINTS = "holdfast.domains"
 """The group of entry points by which an installed package brings a domain."""
 
 _BUILT_IN = {
+    "access": ("holdfast.access.access_domain", "ACCESS"),
     "jobs": ("holdfast.jobs.jobs_domain", "JOBS"),
     "media": ("holdfast.media.media_domain", "MEDIA"),
 }

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Literal, assert_never, cast
 from uuid import UUID
 
-from holdfast.errors import InvalidQueryError
+from holdfast.errors import InvalidCursorError
 from holdfast.records.query import (
     After,
     And,
@@ -62,7 +62,7 @@ def encode(cursor: Cursor, where: Predicate, order: tuple[Order, ...]) -> str:
 
 
 def decode(text: str, where: Predicate, order: tuple[Order, ...]) -> Cursor:
-    """Return the cursor in *text*. Raises InvalidQueryError for any but this query's own."""
+    """Return the cursor in *text*. Raises InvalidCursorError for any but this query's own."""
     import orjson  # noqa: PLC0415 - for pages alone
 
     try:
@@ -70,13 +70,13 @@ def decode(text: str, where: Predicate, order: tuple[Order, ...]) -> Cursor:
         body = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         fingerprint, direction, values = body
     except (ValueError, TypeError, AttributeError, binascii.Error):
-        raise InvalidQueryError("the cursor is damaged: it is not one that a page gave") from None
+        raise InvalidCursorError("the cursor is damaged: it is not one that a page gave") from None
     if fingerprint != _fingerprint(where, order):
-        raise InvalidQueryError("the cursor belongs to another query: other filters or order")
+        raise InvalidCursorError("the cursor belongs to another query: other filters or order")
     if direction not in ("after", "before") or not isinstance(values, list):
-        raise InvalidQueryError("the cursor is damaged: it is not one that a page gave")
+        raise InvalidCursorError("the cursor is damaged: it is not one that a page gave")
     if len(values) != len(order):
-        raise InvalidQueryError("the cursor is damaged: it is not one that a page gave")
+        raise InvalidCursorError("the cursor is damaged: it is not one that a page gave")
     return Cursor(
         cast("Direction", direction),
         tuple(_from_json(by, value) for by, value in zip(order, values, strict=True)),
@@ -140,18 +140,18 @@ def _from_json(by: Order, value: object) -> object:
     if value is None:
         if column.spec.type.nullable:
             return None
-        raise InvalidQueryError(f"the cursor is damaged: no value for {column!r}")
+        raise InvalidCursorError(f"the cursor is damaged: no value for {column!r}")
     kind = column.spec.type.kind
     # Anybody can make a cursor: what JSON holds elsewhere is not the place of a row.
     if type(value) not in _IN_JSON.get(kind, (str,)):
-        raise InvalidQueryError(f"the cursor is damaged: a bad value for {column!r}")
+        raise InvalidCursorError(f"the cursor is damaged: a bad value for {column!r}")
     try:
         decoded = _FROM_JSON.get(kind, _same)(value)
         if column.spec.type.load is not None:
             decoded = column.spec.type.load(decoded)
         return column.spec.type.check(decoded)
     except (ValueError, TypeError, ArithmeticError, InvalidOperation, ValueRejected):
-        raise InvalidQueryError(f"the cursor is damaged: a bad value for {column!r}") from None
+        raise InvalidCursorError(f"the cursor is damaged: a bad value for {column!r}") from None
 
 
 def _same(value: object) -> object:

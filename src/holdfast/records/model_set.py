@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.errors import ConfigurationError
@@ -14,6 +15,8 @@ from holdfast.records.relation import Many
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from importlib.metadata import EntryPoint
+
+    from holdfast.records.field_spec import FieldSpec
 
 E = TypeVar("E")
 
@@ -96,3 +99,46 @@ def _check_models(models: tuple[Model[object], ...]) -> None:
                     f"{relation!r} leads to {target.name}, which the store was not opened with"
                 )
             reference(target if isinstance(relation, Many) else model, relation)
+
+
+def dependents_first(
+    models: Iterable[Model[object]],
+) -> tuple[list[Model[object]], list[tuple[Model[object], FieldSpec]]]:
+    """Return *models* so that each comes before those it points at, and what stands in the way.
+
+    That is fields by which models point at one another in a circle: with them null, the order
+    holds. A model that points at itself is in nobody's way.
+    """
+    known = list(models)
+    in_the_way: list[tuple[Model[object], FieldSpec]] = []
+    while True:
+        broken = {spec for _, spec in in_the_way}
+        targets = {
+            model: {
+                target
+                for spec in model.references
+                if spec not in broken and (target := _target(spec)) is not model
+            }
+            for model in known
+        }
+        try:
+            return list(TopologicalSorter(targets).static_order())[::-1], in_the_way
+        except CycleError as circle:
+            members = circle.args[1]
+            found = [
+                (model, spec)
+                for model in members
+                for spec in model.references
+                if spec.type.nullable and spec not in broken and _target(spec) in members
+            ]
+            if not found:  # no row could ever have been added to any of them
+                names = ", ".join(sorted({model.name for model in members}))
+                raise ConfigurationError(
+                    f"{names} point at one another by references that may not be null"
+                ) from None
+            in_the_way += found
+
+
+def _target(spec: FieldSpec) -> Model[object]:
+    assert spec.reference is not None
+    return model_of(spec.reference.target())

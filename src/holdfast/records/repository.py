@@ -114,14 +114,21 @@ class Repository(RepositoryReads[E]):
         return stored
 
     async def patch(
-        self, key: object, *changes: ChangeArgument, when: Condition | None = None
+        self,
+        key: object,
+        *changes: ChangeArgument,
+        when: Condition | None = None,
+        version: int | None = None,
     ) -> E:
         """Make *changes* to the row under *key* and return it as stored, one version up.
 
-        With *when*, only if the row fits it, else PreconditionFailedError. Raises NotFoundError.
+        With *version*, only if that is the stored one, else StaleVersionError; with *when*, only
+        if the row fits it, else PreconditionFailedError. Raises NotFoundError.
         """
         wanted = self._key(key)
         where: Predicate = Compare(self._key_column, Operator.EQ, wanted)
+        if version is not None:
+            where &= self._at_version(version)
         if when is not None:
             where = all_of((where, validation.condition(self.model, (when,))))
         update = Update(
@@ -130,6 +137,10 @@ class Repository(RepositoryReads[E]):
         stored = await self._writing.patch(update)
         if stored is not None:
             return stored
+        if version is not None:
+            error = await self._why_not(wanted, version)
+            if isinstance(error, StaleVersionError) and error.actual != version:
+                raise error
         if when is not None and await self._session.get(self.model, wanted) is not None:
             raise PreconditionFailedError(self.model.name, key)
         raise NotFoundError(self.model.name, key)
@@ -191,11 +202,7 @@ class Repository(RepositoryReads[E]):
         wanted = self._key(key)
         where: Predicate = Compare(self._key_column, Operator.EQ, wanted)
         if version is not None:
-            spec = self.model.version
-            if spec is None:
-                raise InvalidQueryError(f"{self.model.name} has no version field")
-            expected = spec.to_row(self.model.name, version)
-            where &= Compare(Column(self.model.name, spec), Operator.EQ, expected)
+            where &= self._at_version(version)
         if await self._writing.delete(self.model, where):
             return True
         if version is not None:
@@ -235,6 +242,13 @@ class Repository(RepositoryReads[E]):
     def _new_rows(self, verb: str, entities: Iterable[E]) -> list[Row]:
         now, several = self.store.now(), validation.several(verb, entities)
         return [self.model.row(self._own(entity), version=1, now=now) for entity in several]
+
+    def _at_version(self, version: int) -> Predicate:
+        spec = self.model.version
+        if spec is None:
+            raise InvalidQueryError(f"{self.model.name} has no version field")
+        expected = spec.to_row(self.model.name, version)
+        return Compare(Column(self.model.name, spec), Operator.EQ, expected)
 
     async def _why_not(self, key: object, expected: int | None) -> Exception:
         """Return why a conditional write found no row."""

@@ -200,7 +200,7 @@ class RepositoryReads(Generic[E]):
         """Return the page of up to *size* results after (or before) *cursor*, or the first one.
 
         The order is total, ties break by key, so that nothing is shown twice or left out when rows
-        are added or deleted between pages. Raises InvalidQueryError for another query's cursor.
+        are added or deleted between pages. Raises InvalidCursorError for another query's cursor.
         """
         if not validation.count("size", size) or size > PAGE_LIMIT:
             raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")

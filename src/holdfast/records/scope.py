@@ -180,6 +180,11 @@ class Scopes:
         self.ready = self.stack[-1] if self.stack and not self._watched else None
 
 
+def in_transaction() -> bool:
+    """Tell whether the running code is inside a transaction, of whatever store."""
+    return any(not scope.over and not scope.forgotten() for scope in inside.get())
+
+
 def scope_of(driver: Driver) -> TransactionScope | None:
     """Return the innermost scope of *driver* that the running code is inside of.
 

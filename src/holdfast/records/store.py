@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.capability import require
@@ -19,7 +19,8 @@ from holdfast.health import Health, probed
 from holdfast.opening import Opening
 from holdfast.records.affinity import Affinity
 from holdfast.records.driver import StoreCapability, TransactionOptions
-from holdfast.records.model_set import models_of
+from holdfast.records.model_set import dependents_first, models_of
+from holdfast.records.query import Column, SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
 from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
@@ -190,6 +191,23 @@ class Store:
         """Remove the entities' tables with all rows in them."""
         self.affinity.check()
         await self.driver.drop_schema()
+
+    async def clear(self) -> None:
+        """Delete all rows of the store's entities; their tables stay.
+
+        Atomic where the backend has transactions, and a part of the transaction around it. Keys
+        that the store numbers go on from where they were. Raises ForeignKeyError while rows of
+        other tables point at these.
+        """
+        ordered, in_the_way = dependents_first(self.models)
+        atomic = StoreCapability.TRANSACTIONS in self.capabilities
+        async with self.transaction() if atomic else nullcontext():
+            for model, spec in in_the_way:
+                await self.repository(model.entity).update_where(
+                    everything(), changes=SetTo(Column(model.name, spec), None)
+                )
+            for model in ordered:
+                await self.repository(model.entity).delete_where(everything())
 
 
 def opening(store: Store) -> Opening[Store]:

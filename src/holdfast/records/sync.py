@@ -81,6 +81,7 @@ class Store(BlockingTwin[AsyncStore]):
     health = blocking(AsyncStore.health)
     create_schema = blocking(AsyncStore.create_schema)
     drop_schema = blocking(AsyncStore.drop_schema)
+    clear = blocking(AsyncStore.clear)
 
     @property
     def backend(self) -> str:

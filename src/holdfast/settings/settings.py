@@ -86,11 +86,11 @@ class Settings(BaseSettings):
         tuple[str, ...],
         BeforeValidator(split_names),
         About(
-            what="the domains that are switched on, with commas between: `jobs`, `media`, and "
-            "those of your own",
+            what="the domains that are switched on, with commas between: `access`, `jobs`, "
+            "`media`, and those of your own",
             expected="names of domains",
         ),
-    ] = ("jobs", "media")
+    ] = ("access", "jobs", "media")
     lease: Annotated[
         float,
         _Number,

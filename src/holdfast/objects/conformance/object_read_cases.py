@@ -81,6 +81,24 @@ class ObjectReadCases:
             with pytest.raises(PreconditionFailedError):
                 await bucket.get("k", start=start, end=end, if_match=first.etag)
 
+    async def test_a_stream_of_a_range_gives_its_bytes_alone(self, bucket: Bucket) -> None:
+        info = await bucket.put("k", LARGE)
+        for start, end in ((1, len(LARGE) - 1), (None, 5), (len(LARGE) - 5, None), (7, 7)):
+            async with bucket.open("k", start=start, end=end, if_match=info.etag) as reader:
+                assert reader.info.size == len(LARGE)
+                assert b"".join([window async for window in reader]) == LARGE[start:end]
+                assert await reader.read(1) == b""
+
+    async def test_a_stream_of_a_wrong_range_or_object_is_refused(self, bucket: Bucket) -> None:
+        info = await bucket.put("k", b"01234")
+        with pytest.raises(InvalidValueError, match="has 5 bytes"):
+            async with bucket.open("k", start=2, end=6):
+                pass
+        await bucket.put("k", b"56789")
+        with pytest.raises(PreconditionFailedError):
+            async with bucket.open("k", start=1, if_match=info.etag):
+                pass
+
     async def test_a_range_of_an_empty_object_is_empty(self, bucket: Bucket) -> None:
         await bucket.put("k", b"")
         assert await bucket.get("k", start=0, end=0) == b""

@@ -6,7 +6,7 @@ import base64
 import itertools
 from typing import TYPE_CHECKING, cast
 
-from holdfast.errors import InvalidQueryError
+from holdfast.errors import InvalidCursorError, InvalidQueryError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Setting, Specimen, Tally
 from holdfast.records.query import everything
@@ -160,9 +160,9 @@ async def a_cursor_of_another_query_is_refused(lab: Lab) -> None:
         (where, Tally.id.asc()),
         (where, [Tally.total.asc(), Tally.maybe.asc()]),
     ):
-        async with lab.refused(InvalidQueryError):
+        async with lab.refused(InvalidCursorError):
             await repository.page(query, order_by=order, size=2, cursor=page.next)
-    async with lab.refused(InvalidQueryError):
+    async with lab.refused(InvalidCursorError):
         await lab.repository(Setting).page(cursor=page.next)
     for size in (0, 2.5, True, "3"):
         async with lab.refused(InvalidQueryError):
@@ -204,9 +204,9 @@ async def a_damaged_cursor_is_refused(lab: Lab) -> None:
         damaged.add(base64.urlsafe_b64encode(body.replace(old, new)).decode().rstrip("="))
     async with lab.unchanged():
         for text in damaged:
-            async with lab.refused(InvalidQueryError):
+            async with lab.refused(InvalidCursorError):
                 await repository.page(order_by=order, size=2, cursor=text)
-        async with lab.refused(InvalidQueryError):
+        async with lab.refused(InvalidCursorError):
             await repository.page(order_by=order, cursor=5)  # type: ignore[arg-type]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import DuplicateError, ForeignKeyError, InvalidQueryError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.sample_entities import Member
+from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Member, Note
 from holdfast.records.query import everything
 
 if TYPE_CHECKING:
@@ -144,3 +144,20 @@ async def rows_are_upserted_in_the_order_of_their_fields(lab: Lab) -> None:
         await members.upsert_many(moved)
     assert caught.error.index == 1
     assert len(await members.upsert_many([Member(id=22, rank=3), Member(id=20, rank=2)])) == 2
+
+
+@case("SCHEMA-2")
+async def clear_empties_all_tables_and_leaves_them(lab: Lab) -> None:
+    members, books = lab.repository(Member), lab.repository(Book)
+    author = await lab.repository(Author).add(Author(name="Ann"))
+    book = await books.add(Book(title="One", author_id=author.id, editor_id=author.id))
+    chapter = await lab.repository(Chapter).add(Chapter(id="c", book_id=book.id))
+    await lab.repository(Note).add(Note(id=1, chapter_id=chapter.id))
+    await members.add_many([Member(id=1), Member(id=2, chief_id=1), Member(id=3, chief_id=3)])
+    await members.patch(1, Member.chief_id.to(2))
+    await lab.store.clear()
+    for model in lab.store.models:
+        assert await lab.store.repository(model.entity).count() == 0
+    await members.add(Member(id=1))
+    await lab.store.clear()
+    assert await members.count() == 0

@@ -388,6 +388,23 @@ async def a_delete_holds_to_its_version(lab: Lab) -> None:
     assert [each.id for each in await repository.find()] == ["b"]
 
 
+@case("WRITE-7", "WRITE-5", "ERR-1")
+async def a_patch_holds_to_its_version(lab: Lab) -> None:
+    repository = lab.repository(Tally)
+    await repository.add(Tally(id="a"))
+    assert (await repository.patch("a", Tally.total.to(1), version=1)).total == 1
+    async with lab.refused(StaleVersionError) as caught:
+        await repository.patch("a", Tally.total.to(2), version=1)
+    assert (caught.error.key, caught.error.expected, caught.error.actual) == ("a", 1, 2)
+    async with lab.refused(PreconditionFailedError):
+        await repository.patch("a", Tally.total.to(2), version=2, when=Tally.total == 9)
+    async with lab.refused(StaleVersionError):
+        await repository.patch("a", Tally.total.to(2), version=1, when=Tally.total == 9)
+    assert (await repository.get_one("a")).total == 1
+    async with lab.refused(NotFoundError):
+        await repository.patch("b", Tally.total.to(2), version=1)
+
+
 @case("KEY-1", needs=(StoreCapability.GENERATED_KEYS,))
 async def the_store_numbers_upwards_and_never_twice(lab: Lab) -> None:
     author = await lab.repository(Author).add(Author(name="a"))

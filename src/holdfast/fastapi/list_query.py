@@ -1,0 +1,249 @@
+"""Lists of entities as clients ask for them: filters, order, pages, each allowed by name.
+
+`class VideoQuery(ListQuery[Video], filters=[Video.duration.between], sorts=[Video.created_at])`
+is a model for query parameters: `?duration__gte=60&sort=-created_at&size=50&cursor=...`.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic import create_model as create_pydantic_model
+
+from holdfast.errors import ConfigurationError
+from holdfast.fastapi.exchange import current_exchange
+from holdfast.fastapi.filter_parameter import FilterParameter, filter_parameters
+from holdfast.fastapi.page_links import add_links
+from holdfast.fastapi.sealed_cursor import seal, unseal
+from holdfast.fastapi.wire_type import ModelMetaclass
+from holdfast.records import Entity, Order, Page
+from holdfast.records.field import Field as EntityField
+from holdfast.records.model import model_of
+from holdfast.records.query import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holdfast.fastapi.wire_model import OutModel
+    from holdfast.records import Predicate, Relation, Repository
+    from holdfast.records.argument_types import Condition
+
+E = TypeVar("E", bound=Entity)
+O = TypeVar("O", bound="OutModel[Any]")  # noqa: E741
+
+LARGEST_PAGE = 200
+MOST_PREDICATES = 100
+_CURSOR_LENGTH = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a list may be asked for."""
+
+    filters: dict[str, FilterParameter] = field(default_factory=dict)
+    sorts: dict[str, Order] = field(default_factory=dict)
+    first: str = ""
+    """The sort of a list that is asked for none."""
+
+
+class QueryType(ModelMetaclass):
+    """The metaclass of list queries: makes the parameters from what is allowed."""
+
+    def __new__(  # noqa: PLR0913, PYI034 - what a class statement may say; a metaclass has no Self
+        metacls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        entity: type[Entity] | None = None,
+        filters: Iterable[object] = (),
+        sorts: Iterable[object] = (),
+        largest: int = LARGEST_PAGE,
+        **others: Any,
+    ) -> QueryType:
+        """Make the class. Raises ConfigurationError for what is no filter or sort."""
+        make: Any = super().__new__
+        if entity is not None:
+            named = {"__module__": bases[0].__module__, **namespace, "__of__": entity}
+            return cast("QueryType", make(metacls, name, bases, named))
+        kind: Any = bases[0] if bases else None
+        wanted = getattr(kind, "__of__", None)
+        if wanted is None or getattr(kind, "__allowed__", None) is not None:
+            if filters or sorts:
+                raise ConfigurationError(f"{name}: filters and sorts go with ListQuery[Entity]")
+            return cast("QueryType", make(metacls, name, bases, namespace, **others))
+        allowed = _allowed(wanted, filters, sorts)
+        parameters = _parameters(allowed, largest)
+        below: Any = make(metacls, name, bases, {"__module__": namespace["__module__"]})
+        below.__allowed__ = allowed
+        below = create_pydantic_model(f"{name}Parameters", __base__=below, **parameters)
+        return cast("QueryType", make(metacls, name, (below, *bases[1:]), namespace, **others))
+
+
+def _allowed(entity: type[Entity], filters: Iterable[object], sorts: Iterable[object]) -> Allowed:
+    parameters = [each for given in filters for each in filter_parameters(entity, given)]
+    by_name: dict[str, Order] = {}
+    first = ""
+    for given in sorts:
+        order = given.asc() if isinstance(given, EntityField) else given
+        if (
+            not isinstance(order, Order)
+            or not isinstance(order.operand, Column)
+            or model_of(entity).by_name.get(order.operand.name) is not order.operand.spec
+        ):
+            raise ConfigurationError(
+                f"{given!r} is not a sort: expected such as {entity.__name__}.title or "
+                f"{entity.__name__}.title.desc()"
+            )
+        name = order.operand.name
+        first = first or (f"-{name}" if order.descending else name)
+        by_name[name] = Order(order.operand, descending=False, first=order.first)
+        by_name[f"-{name}"] = Order(order.operand, descending=True, first=order.first)
+    return Allowed({each.name: each for each in parameters}, by_name, first)
+
+
+def _parameters(allowed: Allowed, largest: int) -> dict[str, Any]:
+    lists = sum(each.several for each in allowed.filters.values())
+    most = (MOST_PREDICATES - len(allowed.filters) + lists) // max(lists, 1)
+    if most < 1:
+        raise ConfigurationError(f"more than {MOST_PREDICATES} filters of one list")
+    found: dict[str, Any] = {
+        name: (each.hint(most), Field(default_factory=_absent))
+        for name, each in allowed.filters.items()
+    }
+    if allowed.sorts:
+        one: Any = Literal[tuple(allowed.sorts)]
+        found["sort"] = (list[one], Field(default_factory=list, max_length=len(allowed.sorts)))
+    found["size"] = (int, Field(min(50, largest), ge=1, le=largest))
+    found["cursor"] = (str, Field(default_factory=_absent, min_length=1, max_length=_CURSOR_LENGTH))
+    found["total"] = (bool, False)
+    clash = {"sort", "size", "cursor", "total"} & set(allowed.filters)
+    if clash:
+        raise ConfigurationError(
+            f"a filter has the name of a parameter of every list: {', '.join(sorted(clash))}"
+        )
+    return found
+
+
+def _absent() -> Any:
+    """Stand for a parameter that is not there; unlike a default, it has no place in the schema."""
+    return None
+
+
+class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
+    """What a client asks of a list: filters, all of which must hold, `sort`, `size`, `cursor`.
+
+    In a route it is `q: Annotated[VideoQuery, Query()]`. The first of `sorts=` is the order of a
+    list that is asked for none; the key breaks ties. `total=true` asks for how many fit. An
+    unknown parameter and a wrong value are refused by name. Parameters that can be given several
+    times share what 100 predicates leave for them.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    if TYPE_CHECKING:
+        __of__: type[Entity]
+        __allowed__: Allowed
+        size: int
+        total: bool
+
+        def __init_subclass__(
+            cls,
+            *,
+            filters: Sequence[object] = (),
+            sorts: Sequence[object] = (),
+            largest: int = LARGEST_PAGE,
+        ) -> None: ...
+    else:
+
+        def __class_getitem__(cls, entity):  # noqa: ANN001, ANN204
+            if not (isinstance(entity, type) and issubclass(entity, Entity)):
+                return super().__class_getitem__(entity)
+            return types.new_class(f"{cls.__name__}[{entity.__name__}]", (cls,), {"entity": entity})
+
+    def where(self) -> list[Predicate]:
+        """Return the conditions that the client set. Raises InvalidValueError."""
+        return [
+            parameter.predicate(getattr(self, name))
+            for name, parameter in self.__allowed__.filters.items()
+            if name in self.model_fields_set
+        ]
+
+    def order_by(self) -> list[Order]:
+        """Return the order that the client asked for, or the list's own."""
+        allowed = self.__allowed__
+        asked = getattr(self, "sort", ()) or ([allowed.first] if allowed.first else [])
+        by_field: dict[str, str] = {}
+        for name in asked:  # the first word on a field is its last: the rest would change nothing
+            by_field.setdefault(name.removeprefix("-"), name)
+        return [allowed.sorts[name] for name in by_field.values()]
+
+    @overload
+    async def page(
+        self,
+        repository: Repository[E],
+        out: None = None,
+        *,
+        where: Sequence[Condition] = (),
+        load: Sequence[Relation] = (),
+    ) -> Page[E]: ...
+    @overload
+    async def page(
+        self,
+        repository: Repository[E],
+        out: type[O],
+        *,
+        where: Sequence[Condition] = (),
+        load: Sequence[Relation] = (),
+    ) -> Page[O]: ...
+    async def page(
+        self,
+        repository: Repository[E],
+        out: type[O] | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        load: Sequence[Relation] = (),
+    ) -> Page[E] | Page[O]:
+        """Return the page that the client asked for, its entities as *out* when that is given.
+
+        *where* holds too, whatever the client asks. The answer gets `Link` headers to the pages
+        beside it. Raises InvalidCursorError for a cursor that this list did not give.
+        """
+        exchange = current_exchange.get()
+        secret = "" if exchange is None else exchange.resources.options.secret
+        cursor: str | None = getattr(self, "cursor", None)
+        found = await repository.page(
+            *self.where(),
+            *where,
+            order_by=self.order_by(),
+            size=self.size,
+            cursor=None if cursor is None else unseal(cursor, secret),
+            total=self.total,
+            load=load,
+        )
+        page: Page[Any] = Page(
+            found.items if out is None else [out.of(each) for each in found.items],
+            next=seal(found.next, secret),
+            previous=seal(found.previous, secret),
+            total=found.total,
+        )
+        if exchange is not None:
+            add_links(exchange, page.next, page.previous)
+        return page
+
+
+def list_query(
+    entity: type[E], *, filters: Sequence[object] = (), sorts: Sequence[object] = ()
+) -> type[ListQuery[E]]:
+    """Return `ListQuery[entity]` as a class of its own, where none is written down."""
+
+    def body(namespace: dict[str, Any]) -> None:
+        namespace["__module__"] = entity.__module__
+
+    base: Any = ListQuery
+    words = {"filters": filters, "sorts": sorts}
+    made: Any = types.new_class(f"{entity.__name__}Query", (base[entity],), words, body)
+    return cast("type[ListQuery[E]]", made)

@@ -1,0 +1,329 @@
+"""Models of what goes over the wire, derived from an entity: to create, to patch, to show.
+
+`class VideoPatch(PatchModel[Video], only=[Video.title]): ...` is a pydantic model, to which fields
+and validators of one's own can be added, and a type that type checkers know.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import create_model as create_pydantic_model
+from pydantic_core import PydanticCustomError
+
+from holdfast.errors import ConfigurationError
+from holdfast.fastapi.wire_field import body_hint, output_hint
+from holdfast.fastapi.wire_type import ModelMetaclass
+from holdfast.records import Entity, Many, Relation
+from holdfast.records.field import Field as EntityField
+from holdfast.records.field_spec import MISSING
+from holdfast.records.model import model_of
+from holdfast.records.query import SetTo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pydantic import SerializerFunctionWrapHandler
+
+    from holdfast.records.argument_types import AnyField
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
+
+
+E = TypeVar("E", bound=Entity)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which fields of an entity a model has; none named in *only*: all that its kind has."""
+
+    only: tuple[str, ...]
+    hide: frozenset[str]
+    include: tuple[Relation, ...]
+
+    def has(self, spec: FieldSpec) -> bool:
+        """Tell whether the field is one of them."""
+        return spec.name not in self.hide and (not self.only or spec.name in self.only)
+
+
+class WireType(ModelMetaclass):
+    """The metaclass of wire models: puts the fields that are derived below a model's own."""
+
+    def __new__(  # noqa: PLR0913, PYI034 - what a class statement may say; a metaclass has no Self
+        metacls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        entity: type[Entity] | None = None,
+        only: Iterable[object] = (),
+        hide: Iterable[object] = (),
+        include: Iterable[object] = (),
+        **others: Any,
+    ) -> WireType:
+        """Make the class. Raises ConfigurationError for a field that its kind of model lacks."""
+        make: Any = super().__new__
+        if entity is not None:
+            named = {"__module__": bases[0].__module__, **namespace, "__of__": entity}
+            return cast("WireType", make(metacls, name, bases, named))
+        kind: Any = bases[0] if bases else None
+        wanted = getattr(kind, "__of__", None)
+        if wanted is None or getattr(kind, "__selection__", None) is not None:
+            if only or hide or include:
+                raise ConfigurationError(f"{name}: only, hide and include go with Model[Entity]")
+            return cast("WireType", make(metacls, name, bases, namespace, **others))
+        selection = _selection(name, wanted, only, hide, include)
+        fields = kind.__derive__(model_of(wanted), selection)
+        below: Any = make(metacls, f"{name}Fields", bases, {"__module__": namespace["__module__"]})
+        below.__selection__ = selection
+        lower = (below, _Loaded) if selection.include else below
+        below = create_pydantic_model(f"{name}Fields", __base__=lower, **fields)
+        return cast("WireType", make(metacls, name, (below, *bases[1:]), namespace, **others))
+
+
+def _selection(
+    name: str,
+    entity: type[Entity],
+    only: Iterable[object],
+    hide: Iterable[object],
+    include: Iterable[object],
+) -> Selection:
+    def names(fields: Iterable[object]) -> tuple[str, ...]:
+        known = model_of(entity).by_name
+        found = []
+        for each in fields:
+            if not isinstance(each, EntityField) or known.get(each.spec.name) is not each.spec:
+                raise ConfigurationError(f"{name}: {each!r} is not a field of {entity.__name__}")
+            found.append(each.spec.name)
+        return tuple(found)
+
+    relations = []
+    for each in include:
+        if not isinstance(each, Relation) or each.owner is not entity:
+            raise ConfigurationError(f"{name}: {each!r} is not a relation of {entity.__name__}")
+        relations.append(each)
+    return Selection(names(only), frozenset(names(hide)), tuple(relations))
+
+
+def _create_fields(model: Model[Any], selection: Selection) -> dict[str, Any]:
+    """Return those that the constructor takes, but for a key that is made by itself."""
+    return {
+        spec.name: (body_hint(spec), _default(spec))
+        for spec in model.fields
+        if spec.in_constructor
+        and not (spec.role == "key" and spec.declaration.default_factory is not None)
+        and selection.has(spec)
+    }
+
+
+def _patch_fields(model: Model[Any], selection: Selection) -> dict[str, Any]:
+    """Return those that a change can set."""
+    return {
+        spec.name: (body_hint(spec), Field(default_factory=_absent))
+        for spec in model.fields
+        if spec.role == "plain" and selection.has(spec)
+    }
+
+
+def _out_fields(model: Model[Any], selection: Selection) -> dict[str, Any]:
+    """Return all, and the relations that are included."""
+    fields: dict[str, Any] = {
+        spec.name: (output_hint(spec), ...) for spec in model.fields if selection.has(spec)
+    }
+    for relation in selection.include:
+        shown: Any = shown_as(relation.target)
+        hint = list[shown] if isinstance(relation, Many) else shown | None
+        fields[relation.name] = (hint, Field(default_factory=_absent))
+    return fields
+
+
+class _Loaded(BaseModel):
+    """Leaves out of the output what was never set: a null would say that nothing is there."""
+
+    @model_serializer(mode="wrap")
+    def _what_is_there(self, dump: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202 - the schema is then that of the model
+        there = self.model_fields_set
+        included = {each.name for each in getattr(type(self), "__selection__").include}  # noqa: B009
+        dumped: dict[str, Any] = dump(self)
+        return {n: each for n, each in dumped.items() if n in there or n not in included}
+
+
+def _absent() -> Any:
+    """Stand for a field that is not there; unlike a default, it has no place in the schema."""
+    return None
+
+
+class WireModel(BaseModel, metaclass=WireType):
+    """What the models derived from an entity have in common."""
+
+    if TYPE_CHECKING:
+        __of__: type[Entity]
+        __selection__: Selection
+
+        def __init_subclass__(
+            cls,
+            *,
+            only: Sequence[AnyField] = (),
+            hide: Sequence[AnyField] = (),
+            include: Sequence[Relation] = (),
+        ) -> None: ...
+    else:
+
+        @classmethod
+        @cache
+        def __class_getitem__(cls, entity):  # noqa: ANN001, ANN206
+            if not (isinstance(entity, type) and issubclass(entity, Entity)):
+                return cls  # a type variable, in a generic class of one's own
+            name = f"{cls.__name__}[{entity.__name__}]"
+            return types.new_class(name, (cls,), {"entity": entity})
+
+
+class CreateModel(WireModel, Generic[E]):
+    """What a client says of a new entity: the fields that a caller may set, and no others.
+
+    A key that is made by itself, versions and times are not among them. `only=` names those that
+    a client may set, `hide=` those that it may not.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    __derive__ = staticmethod(_create_fields)
+
+    def entity(self, *others: SetTo) -> E:
+        """Return the new entity, with *others* set that the client can't say.
+
+        `body.entity(Video.owner.to(actor))`. Raises InvalidValueError, when it is stored, for a
+        field that nobody set.
+        """
+        model = model_of(self.__of__)
+        values = {spec.name: getattr(self, spec.name) for spec in _own(self, model)}
+        for change in others:
+            spec = change.column.spec
+            load, value = spec.type.load, change.value
+            values[spec.name] = value if load is None or value is None else load(value)
+        return cast("E", self.__of__(**values))
+
+
+class PatchModel(WireModel, Generic[E]):
+    """Changes to an entity: each field may be absent, which leaves it, or there, also as null.
+
+    At least one has to be there. The key, versions and times are none of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    __derive__ = staticmethod(_patch_fields)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise PydanticCustomError("no_changes", "no changes: expected one field or more")
+        return self
+
+    def changes(self) -> tuple[SetTo, ...]:
+        """Return the changes that the client asked for, as `Repository.patch` takes them."""
+        return tuple(
+            cast("SetTo", getattr(self.__of__, spec.name).to(getattr(self, spec.name)))
+            for spec in _own(self, model_of(self.__of__))
+            if spec.name in self.model_fields_set
+        )
+
+
+class OutModel(WireModel, Generic[E]):
+    """An entity as clients see it: all fields but those in `hide=`, relations of `include=`.
+
+    A relation that was not loaded is absent.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    __derive__ = staticmethod(_out_fields)
+
+    @classmethod
+    def of(cls, entity: E) -> Self:
+        """Return *entity* as this model; fields of one's own are set afterwards."""
+        held = vars(entity)
+        selection = cls.__selection__
+        values = {
+            spec.name: held[spec.name]
+            for spec in model_of(cls.__of__).fields
+            if selection.has(spec) and spec.name in held
+        }
+        for relation in selection.include:
+            if relation.name not in held:
+                continue
+            found = held[relation.name]
+            shown: Any = _shown_in(cls, relation)
+            if isinstance(relation, Many):
+                values[relation.name] = [shown.of(each) for each in found]
+            else:
+                values[relation.name] = None if found is None else shown.of(found)
+        return cls.model_construct(set(values), **values)
+
+
+def _shown_in(cls: type[OutModel[Any]], relation: Relation) -> object:
+    """Return the model that the field of *relation* is of, which a class may have set itself."""
+    hint: Any = cls.model_fields[relation.name].annotation
+    found = [each for each in (hint, *getattr(hint, "__args__", ())) if isinstance(each, WireType)]
+    return found[0] if found else shown_as(relation.target)
+
+
+@cache
+def shown_as(entity: type[Entity]) -> type[OutModel[Entity]]:
+    """Return the model of all that *entity* has, but for its relations."""
+    made: type[OutModel[Entity]] = _made(f"{entity.__name__}Included", OutModel, entity, {})
+    return made
+
+
+def create_model(
+    entity: type[E], *, only: Sequence[AnyField] = (), hide: Sequence[AnyField] = ()
+) -> type[CreateModel[E]]:
+    """Return `CreateModel[entity]` as a class of its own, where none is written down."""
+    made: type[CreateModel[E]] = _made(
+        f"{entity.__name__}Create", CreateModel, entity, {"only": only, "hide": hide}
+    )
+    return made
+
+
+def patch_model(
+    entity: type[E], *, only: Sequence[AnyField] = (), hide: Sequence[AnyField] = ()
+) -> type[PatchModel[E]]:
+    """Return `PatchModel[entity]` as a class of its own, where none is written down."""
+    made: type[PatchModel[E]] = _made(
+        f"{entity.__name__}Patch", PatchModel, entity, {"only": only, "hide": hide}
+    )
+    return made
+
+
+def out_model(
+    entity: type[E], *, hide: Sequence[AnyField] = (), include: Sequence[Relation] = ()
+) -> type[OutModel[E]]:
+    """Return `OutModel[entity]` as a class of its own, where none is written down."""
+    made: type[OutModel[E]] = _made(
+        f"{entity.__name__}Out", OutModel, entity, {"hide": hide, "include": include}
+    )
+    return made
+
+
+def _made(name: str, kind: Any, entity: type[Entity], words: Mapping[str, object]) -> Any:
+    def body(namespace: dict[str, Any]) -> None:
+        namespace["__module__"] = entity.__module__
+
+    return types.new_class(name, (kind[entity],), dict(words), cast("Callable[..., Any]", body))
+
+
+def _own(wire: WireModel, model: Model[Any]) -> list[FieldSpec]:
+    """Return the fields of the entity that *wire* has."""
+    there = type(wire).model_fields
+    return [spec for spec in model.fields if spec.name in there]
+
+
+def _default(spec: FieldSpec) -> Any:
+    declaration = spec.declaration
+    if declaration.default_factory is not None:
+        return Field(default_factory=declaration.default_factory)
+    return ... if declaration.default is MISSING else declaration.default

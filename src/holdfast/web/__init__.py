@@ -1,0 +1,1 @@
+"""The platform over HTTP: its API under `/api/v1`, and the server that `holdfast serve` starts."""

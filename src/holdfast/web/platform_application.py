@@ -1,0 +1,109 @@
+"""The platform's application: its domains' routes under `/api/v1`, behind gate and shield."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from holdfast.access import ApiKeys
+from holdfast.access.gate import Gate, policy_of
+from holdfast.errors import ConfigurationError
+from holdfast.fastapi import BackgroundJobs, Holdfast
+from holdfast.fastapi.background_jobs import working
+from holdfast.fastapi.route_check import check_routes
+from holdfast.jobs import WorkerOptions
+from holdfast.platform import open_platform
+from holdfast.web.cache_routes import cache_routes
+from holdfast.web.docs_page import add_docs_page
+from holdfast.web.object_routes import object_routes
+from holdfast.web.shield import Shield
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from holdfast.cache import Cache
+    from holdfast.objects import Bucket
+    from holdfast.platform import Domain, Platform
+    from holdfast.records import Store
+    from holdfast.settings import Settings
+    from holdfast.web.serve_options import ServeOptions
+
+API = "/api/v1"
+
+
+def create_application(
+    settings: Settings, options: ServeOptions, *, domains: Iterable[Domain] = ()
+) -> FastAPI:
+    """Return the application of the platform that *settings* name.
+
+    Its lifespan opens the platform, with *domains* beside those of the settings, and ends what
+    runs. It refuses to start, by a ConfigurationError, when a route declares no policy, and when
+    keys are asked for but there is none.
+    """
+    opened: list[Platform] = []
+
+    @asynccontextmanager
+    async def store() -> AsyncIterator[Store]:
+        async with open_platform(settings, domains=domains) as platform:
+            opened.append(platform)
+            yield platform.store
+
+    @asynccontextmanager
+    async def bucket() -> AsyncIterator[Bucket]:
+        yield opened[-1].bucket
+
+    @asynccontextmanager
+    async def cache() -> AsyncIterator[Cache[object]]:
+        yield opened[-1].cache
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        platform = opened[-1]
+        keys = platform.service(ApiKeys)
+        app.state.gate = Gate(keys, platform.cache, is_open=not options.keys)
+        await check_somebody_can_come(platform, options)
+        _add_routes(app, platform)
+        if not options.work:
+            yield
+            return
+        work = BackgroundJobs(platform.handlers, WorkerOptions(lease=platform.settings.lease_time))
+        async with working(work, platform.store):
+            yield
+
+    app = FastAPI(
+        title="Holdfast",
+        summary="Projects, videos, jobs and objects of one platform.",
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    Holdfast(app, store=store(), bucket=bucket(), cache=cache())
+    app.add_middleware(Shield, hosts=options.hosts, origins=frozenset(options.allowed_origins))
+    add_docs_page(app)
+    return app
+
+
+async def check_somebody_can_come(platform: Platform, options: ServeOptions) -> None:
+    """Raise ConfigurationError when keys are asked for, and there is none that is good."""
+    if options.keys and not await platform.service(ApiKeys).has_any():
+        raise ConfigurationError(
+            "nobody could come in, for there is no API key yet: "
+            "`holdfast keys issue NAME --role admin` makes one"
+        )
+
+
+def _add_routes(app: FastAPI, platform: Platform) -> None:
+    for router in (
+        *platform.routers(),
+        object_routes(platform.bucket),
+        cache_routes(platform.cache),
+    ):
+        app.include_router(router, prefix=API)
+    check_routes(app, entities=None, bucket=True, cache=True)
+    for route in iter_route_contexts(app.routes):
+        if (route.path or "").startswith(API) and route.path != app.openapi_url:
+            policy_of(route)

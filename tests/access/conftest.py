@@ -1,0 +1,42 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from holdfast import open_store
+from holdfast.access import ApiKey, ApiKeys
+
+
+class Clock:
+    """A store's clock that only the test moves."""
+
+    def __init__(self):
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self):
+        return self.time
+
+    def forward(self, **span):
+        self.time += timedelta(**span)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request, tmp_path, clock):
+    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/keys.db"
+    async with open_store(url, [ApiKey], clock=clock) as store:
+        await store.create_schema()
+        yield store
+
+
+@pytest.fixture
+def keys(store):
+    return ApiKeys(store)

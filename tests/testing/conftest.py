@@ -1,0 +1,15 @@
+import pytest
+
+from named_servers import named_servers
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers():
+    """Name the real servers as a user's environment does."""
+    with named_servers():
+        yield

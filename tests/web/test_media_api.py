@@ -1,0 +1,161 @@
+"""The main job over HTTP: a film comes in, is looked at, is played and goes."""
+
+import json
+
+import httpx
+import pytest
+
+from holdfast.settings import Settings
+from holdfast.web.platform_application import create_application
+from holdfast.web.serve_options import ServeOptions
+from http_serving import served
+from media.films import film
+
+HOSTILE_NAMES = [
+    "../../etc/passwd", "a\r\nX: y.mp4", "\u202egpj.mp4", "C:\\x\\y.mp4", "", ".", "CON.mp4",
+    "é" * 300,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return film(tmp_path_factory.mktemp("films") / "gate.mp4")
+
+
+@pytest.fixture
+async def project(api):
+    return (await api.post("/api/v1/projects", json={"name": "Gate"})).json()["id"]
+
+
+def test_a_film_comes_in_is_looked_at_is_played_and_goes(tmp_path, clip):
+    settings = Settings(data=tmp_path / "data")
+    with served(create_application(settings, ServeOptions(work=True))) as url:
+        with httpx.Client(base_url=f"{url}/api/v1", timeout=120) as client:
+            project = client.post("/projects", json={"name": "Gate"}).json()["id"]
+            with clip.open("rb") as file:
+                came = client.post(f"/projects/{project}/videos", files={"file": file})
+            assert came.status_code == 201, came.text
+            video = came.json()["video"]
+            assert (video["filename"], video["frames"]) == ("gate.mp4", 60)
+            assert came.headers["Location"] == f"/api/v1/videos/{video['id']}"
+            seen = []
+            with client.stream("GET", f"/videos/{video['id']}/job/events") as events:
+                seen += [
+                    json.loads(line.removeprefix("data: "))
+                    for line in events.iter_lines()
+                    if line.startswith("data: ")
+                ]
+            assert seen[-1]["status"] == "succeeded", seen[-1]
+            clips = client.get(f"/videos/{video['id']}/clips").json()
+            assert [each["number"] for each in clips] == [1]
+            names = {each["name"] for each in client.get(f"/videos/{video['id']}/files").json()}
+            assert {"raw/original.mp4", "processed/annotated.mp4", "results/summary.json"} <= names
+            whole = client.get(f"/videos/{video['id']}/content").content
+            assert whole == clip.read_bytes()
+            part = client.get(f"/videos/{video['id']}/content", headers={"Range": "bytes=4-7"})
+            assert (part.status_code, part.content) == (206, whole[4:8])
+            assert client.head(f"/videos/{video['id']}/content").headers["Content-Length"] == str(
+                len(whole)
+            )
+            played = client.get(f"/videos/{video['id']}/files/processed/annotated.mp4")
+            assert played.headers["Content-Type"] == "video/mp4"
+            again = client.post(
+                f"/projects/{project}/videos", files={"file": ("b.mp4", whole, "video/mp4")}
+            )
+            assert (again.status_code, again.json()["created"]) == (200, False)
+            listed = client.get("/videos", params={"project_id": project, "sort": "-duration"})
+            assert [each["id"] for each in listed.json()["items"]] == [video["id"]]
+            in_use = client.delete(f"/projects/{project}")
+            assert (in_use.status_code, in_use.json()["title"]) == (
+                409, "A reference would point nowhere",
+            )  # fmt: skip
+            assert client.delete(f"/videos/{video['id']}").status_code == 204
+            assert client.get("/objects").json()["items"] == []
+            assert client.delete(f"/projects/{project}").status_code == 204
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+async def test_a_name_from_outside_is_a_name_and_nothing_else(api, project, clip, name):
+    files = {"file": (name or "x", clip.read_bytes(), "video/mp4")}
+    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    assert came.status_code == 201, came.text
+    shown = came.json()["video"]["filename"]
+    assert not set(shown) & set("/\\\r\n\0\u202e")
+    video = came.json()["video"]["id"]
+    sent = await api.get(f"/api/v1/videos/{video}/content")
+    assert "\r" not in sent.headers["Content-Disposition"]
+    assert sent.content == clip.read_bytes()
+
+
+async def test_what_is_no_film_leaves_nothing(api, project):
+    files = {"file": ("a.mp4", b"no film at all" * 100, "video/mp4")}
+    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    assert came.status_code == 422
+    assert came.json()["type"] == "urn:holdfast:problem:media"
+    assert str(project) not in came.json().get("detail", "")
+    assert (await api.get("/api/v1/objects")).json()["items"] == []
+    assert (await api.get("/api/v1/videos")).json()["items"] == []
+
+
+async def test_a_file_of_another_project_or_of_nobody_is_not_ingested(api, project):
+    for key in (
+        f"uploads/{project}/{'0' * 32}",
+        f"uploads/{'0' * 8}-0000-0000-0000-{'0' * 12}/{'0' * 32}",
+    ):
+        sent = {"key": key, "filename": "a.mp4"}
+        answer = await api.post(f"/api/v1/projects/{project}/uploads/ingest", json=sent)
+        assert answer.status_code == 404
+    for key in ("raw/x/original.mp4", f"uploads/{project}/../x", "uploads/a"):
+        sent = {"key": key, "filename": "a.mp4"}
+        answer = await api.post(f"/api/v1/projects/{project}/uploads/ingest", json=sent)
+        assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path", ["..%2f..%2fetc%2fpasswd", "raw/../../x", "results/summary.json%00"]
+)
+async def test_a_path_leads_to_files_of_the_video_alone(api, project, clip, path):
+    files = {"file": ("a.mp4", clip.read_bytes(), "video/mp4")}
+    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    video = came.json()["video"]["id"]
+    assert (await api.get(f"/api/v1/videos/{video}/files/{path}")).status_code == 404
+
+
+async def test_objects_are_stored_listed_as_folders_and_deleted(api):
+    for key in ("a/1.txt", "a/2.txt", "b.txt"):
+        stored = await api.put(
+            f"/api/v1/objects/{key}", content=key, headers={"Content-Type": "text/plain"}
+        )
+        assert (stored.status_code, stored.json()["size"]) == (200, len(key))
+    folder = (await api.get("/api/v1/objects", params={"delimiter": "/"})).json()
+    assert (folder["prefixes"], [each["key"] for each in folder["items"]]) == (["a/"], ["b.txt"])
+    first = (await api.get("/api/v1/objects", params={"size": 2})).json()
+    rest = (await api.get("/api/v1/objects", params={"start_after": first["next"]})).json()
+    assert [each["key"] for each in (*first["items"], *rest["items"])] == [
+        "a/1.txt",
+        "a/2.txt",
+        "b.txt",
+    ]
+    kept = await api.put("/api/v1/objects/b.txt", content="x", headers={"If-None-Match": "*"})
+    assert kept.status_code == 412
+    assert (await api.get("/api/v1/objects/b.txt")).text == "b.txt"
+    assert (await api.delete("/api/v1/objects/b.txt")).status_code == 204
+    assert (await api.delete("/api/v1/objects/b.txt")).status_code == 404
+    refused = await api.put("/api/v1/objects/a%00b", content="x")
+    assert refused.json()["type"] == "urn:holdfast:problem:object-key"
+    html = {"Content-Type": "text/html"}
+    await api.put("/api/v1/objects/x.html", content="<script>alert(1)</script>", headers=html)
+    shown = await api.get("/api/v1/objects/x.html")
+    assert shown.headers["Content-Disposition"].startswith("attachment")
+
+
+async def test_the_cache_is_told_what_is_to_go(api):
+    cache = api.app.state.gate.cache
+    await cache.set("a", 1, tags=["t"])
+    await cache.set("b", 2)
+    assert (await api.get("/api/v1/cache/keys")).json() == ["a", "b"]
+    gone = await api.post("/api/v1/cache/invalidation", json={"tags": ["t"]})
+    assert gone.json() == {"outcome": "applied"}
+    assert (await api.get("/api/v1/cache/keys")).json() == ["b"]
+    assert (await api.post("/api/v1/cache/invalidation", json={})).status_code == 422
+    assert (await api.get("/api/v1/cache/stats")).json()["gauges"]["up"] == 1
