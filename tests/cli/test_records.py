@@ -205,7 +205,7 @@ def test_entities_are_those_of_the_platform_by_class_or_table():
     assert here("records", "projects", "list", "--json").json == []
     assert here("records", "Job", "list", "--json").json == []
     ran = here("records", "Nothing", "list")
-    assert (ran.code, "there are: Clip, Job, Project, Video" in ran.err) == (2, True)
+    assert (ran.code, "Clip, Job, Project, Video" in ran.err) == (2, True)
     assert "Missing" in here("records").err
 
 
