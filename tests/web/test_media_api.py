@@ -87,6 +87,20 @@ async def test_a_name_from_outside_is_a_name_and_nothing_else(api, project, clip
     assert sent.content == clip.read_bytes()
 
 
+async def test_a_project_has_a_name(api, project):
+    for body in ({"name": ""}, {"name": "  "}, {}):
+        assert (await api.post("/api/v1/projects", json=body)).status_code == 422
+    unnamed = await api.patch(f"/api/v1/projects/{project}", json={"name": " "})
+    assert unnamed.status_code == 422
+    there = await api.get(f"/api/v1/projects/{project}")
+    stale = {"If-Match": '"7"'}
+    named = await api.patch(f"/api/v1/projects/{project}", json={"name": "B"}, headers=stale)
+    assert named.status_code == 412
+    match = {"If-Match": there.headers["ETag"]}
+    named = await api.patch(f"/api/v1/projects/{project}", json={"name": "B"}, headers=match)
+    assert (named.status_code, named.json()["name"], named.json()["version"]) == (200, "B", 2)
+
+
 async def test_what_is_no_film_leaves_nothing(api, project):
     files = {"file": ("a.mp4", b"no film at all" * 100, "video/mp4")}
     came = await api.post(f"/api/v1/projects/{project}/videos", files=files)

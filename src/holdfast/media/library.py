@@ -68,8 +68,7 @@ class MediaLibrary:
 
     async def project(self, name: str) -> Project:
         """Return the project called *name*, made if need be. Raises InvalidValueError."""
-        if not name.strip():
-            raise InvalidValueError("Project", "name", "is empty; a project has a name")
+        check_project_name(name)
         found = await self.projects.first(Project.name == name)
         if found is not None:
             return found
@@ -265,6 +264,12 @@ def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:
         raw_key=raw_key(identity, info.container),
         thumbnail_key=thumbnail_key(identity),
     )
+
+
+def check_project_name(name: object) -> None:
+    """Raise InvalidValueError for a *name* without any letter or sign."""
+    if isinstance(name, str) and not name.strip():
+        raise InvalidValueError("Project", "name", "is empty; a project has a name")
 
 
 def printable(name: str) -> str:

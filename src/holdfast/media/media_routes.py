@@ -1,6 +1,6 @@
 """The routes of media: projects, videos that come in as files, and what was found in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -32,9 +32,10 @@ from holdfast.fastapi.presigned_transfer import UploadForm, confirm_upload, uplo
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload
 from holdfast.media.entities import Clip, Project, Video
-from holdfast.media.library import MediaLibrary
+from holdfast.media.library import MediaLibrary, check_project_name
+from holdfast.records import Change, Page, Predicate
 from holdfast.records import Field as FieldOf
-from holdfast.records import Page, Predicate
+from holdfast.records.query import SetTo
 
 UPLOADS = "uploads/"
 """What the keys of files begin with that were sent in and are not ingested yet."""
@@ -116,7 +117,9 @@ def media_routes(library: MediaLibrary, work_folder: Path) -> APIRouter:
 
 def _add_projects(router: APIRouter) -> None:
     models = CrudModels(query=ProjectQuery)
-    rules = CrudRules[Project](visible=_visible_projects)
+    rules = CrudRules[Project](
+        visible=_visible_projects, creating=_with_name, changing=_changes_with_name
+    )
     verbs: dict[Verb, Role] = {
         "list": Role.VIEWER,
         "get": Role.VIEWER,
@@ -130,6 +133,20 @@ def _add_projects(router: APIRouter) -> None:
             prefix="/projects",
             dependencies=[allow(role, by_project=verb != "create")],
         )
+
+
+async def _with_name(_request: Request, project: Project) -> Project:
+    check_project_name(project.name)
+    return project
+
+
+async def _changes_with_name(
+    _request: Request, _stored: Project, changes: Sequence[Change]
+) -> Sequence[Change]:
+    for change in changes:
+        if isinstance(change, SetTo) and change.column.name == Project.name.spec.name:
+            check_project_name(change.value)
+    return changes
 
 
 async def _visible_projects(request: Request) -> list[Predicate]:
