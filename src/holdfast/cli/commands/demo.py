@@ -85,5 +85,5 @@ def _suggest(found: Video, *, given: Path | None) -> None:
     where = f" --data {shlex.quote(str(given))}" if given is not None else ""
     identity = short(found.id)
     console().print("Try next:", style="bold")
-    for command in (f"report {identity} -o report.html", f"clips {identity}", "jobs"):
+    for command in (f"report {identity} -o report.html", f"clips {identity}", "jobs", "serve"):
         console().print(f"  {name} {command}{where}")
