@@ -302,7 +302,6 @@ def test_a_job_whose_file_is_gone_fails_and_says_so(films, data):
 MISUSED = {
     # What only a program that uses Holdfast wrongly meets, and a handler's own words.
     "HoldfastError",
-    "InvalidQueryError",
     "JobCancelledError",
     "JobError",
     "MultipleFoundError",

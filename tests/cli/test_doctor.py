@@ -3,6 +3,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from cli.program import here
+from servers import url_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -48,3 +53,20 @@ def test_in_a_checkout_every_test_server_is_listed_and_what_to_do_where_it_does_
         own = os.environ.get(f"HOLDFAST_TEST_{name.upper().replace('-', '_')}_URL")
         assert own or server["state"] in {"stopped", "missing"}
         assert server["advice"] or server["state"] == "running"
+
+
+def test_doctor_opens_what_the_names_of_other_programs_say(monkeypatch, tmp_path):
+    server = urlsplit(url_of("minio"))
+    for name, value in {
+        "MINIO_ENDPOINT": f"{server.hostname}:{server.port}", "MINIO_SECURE": "false",
+        "MINIO_ACCESS_KEY": server.username, "MINIO_SECRET_KEY": server.password,
+        "MINIO_DEFAULT_BUCKET": f"holdfast-{uuid4().hex[:16]}", "HOLDFAST_S3_CREATE": "true",
+        "REDIS_URL": url_of("redis"),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    states = {each["what"]: each["state"] for each in here("doctor", "--json").json}
+    assert (states["records"], states["objects"], states["cache"]) == ("ok", "ok", "ok")
+    monkeypatch.setenv("DATABASE_URL", "memory://")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    states = {each["what"]: each["state"] for each in here("doctor", "--json").json}
+    assert (states["records"], states["cache"]) == ("ok", "broken")

@@ -201,6 +201,11 @@ def test_secrets_come_from_files(monkeypatch, tmp_path):
         ("holdfast.toml", b"\xff\xfe", r"holdfast\.toml' can't be read"),
         ("holdfast.toml", b"leese = 3", r"leese=.* in holdfast\.toml: .*did you mean lease\?"),
         ("holdfast.toml", b"[s3]\nregoin = 'x'", r"s3\.regoin=.*did you mean s3\.region\?"),
+        (
+            "holdfast.toml",
+            b"store = 'memory://'\n[storage.sql]\nurl = 'sqlite:///a.db'",
+            r"storage\.sql\.url='sqlite:///a\.db' in .*: expected it once, not as store too",
+        ),
         ("holdfast.toml", b"s3 = 3", r"s3='\*\*\*' in holdfast\.toml: expected a section \[s3\]"),
         ("holdfast.toml", b"[lease]\nx = 1", r"lease=.*: expected a number.*, not a section"),
         ("holdfast.toml", b"lease = 'soon'", r"lease='soon' in holdfast\.toml: expected a number"),

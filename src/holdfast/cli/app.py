@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli.commands.cache import cache
 from holdfast.cli.commands.clips import clips
 from holdfast.cli.commands.config import config
 from holdfast.cli.commands.demo import demo
@@ -45,7 +46,7 @@ for command in (
     demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor,
 ):  # fmt: skip
     app.command()(command)
-for group in (migrate, records, objects, keys):
+for group in (migrate, records, objects, cache, keys):
     app.add_typer(group)
 
 

@@ -126,19 +126,25 @@ def _flattened(
         path = _PLACES.get(place)
         inside = any(each.startswith(f"{place}.") for each in _PLACES)
         if path is not None and not isinstance(value, dict):
-            if path in given:
-                expected = f"it once, not as {given[path].origin.name} too"
-                faults.append(SettingFault(place, SPECS[path].show(value), expected, file))
+            faults += _twice(path, given, {path: Given(value, Origin(place, file))})
             given[path] = Given(value, Origin(place, file))
         elif inside and isinstance(value, dict):
             more, wrong = _flattened(cast("Mapping[str, object]", value), file, f"{place}.")
+            faults += [*wrong, *(each for path in more for each in _twice(path, given, more))]
             given |= more
-            faults += wrong
         elif inside:
             faults.append(SettingFault(place, "***", f"a section [{place}]", file))
         else:
             faults.append(SettingFault(place, "...", _known_names(place, path), file))
     return given, faults
+
+
+def _twice(
+    path: str, before: Mapping[str, Given], now: Mapping[str, Given]
+) -> Iterator[SettingFault]:
+    """Yield a fault where the settings file has the setting at *path* by both of its names."""
+    if path in before:
+        yield _fault(SPECS[path], now[path], f"it once, not as {before[path].origin.name} too")
 
 
 def _known_names(place: str, path: str | None) -> str:

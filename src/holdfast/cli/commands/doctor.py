@@ -34,6 +34,8 @@ _LIBRARIES = {
     "pymysql": "mariadb",
     "httptools": "s3",
     "hiredis": "redis",
+    "fastapi": "fastapi",
+    "prometheus-client": "metrics",
     "av": "media",
     "opencv-python-headless": "media",
     "pyarrow": "media",
@@ -96,19 +98,21 @@ async def _parts(settings: Settings) -> list[Finding]:
     """Return whether records and objects open; the embedded default is not made for it."""
     if not settings.store and not settings.bucket and not settings.data.exists():
         return [Finding("data", "ok", "nothing here yet", "holdfast demo, or holdfast ingest FILE")]
-    return [await _records(settings), await _objects(settings)]
+    return [await _records(settings), await _objects(settings), *await _cache(settings)]
 
 
 async def _records(settings: Settings) -> Finding:
-    from holdfast.media import ENTITIES
-    from holdfast.records import open_store
+    if not settings.store and settings.storage.type != "memory" and not settings.data.exists():
+        return Finding("records", "ok", "nothing here yet")  # and nothing is made for a look
+    from holdfast.platform import platform_entities
+    from holdfast.platform.pillars import ready_store
 
     try:
-        async with open_store(settings.store_url, ENTITIES) as store:
-            await store.create_schema()
+        entities = platform_entities(settings)
+        async with ready_store(settings, entities) as store:
             counts = [
                 f"{await store.repository(entity).count()} {entity.__name__.lower()}s"
-                for entity in ENTITIES
+                for entity in entities
             ]
     except HoldfastError as error:
         return Finding("records", "broken", str(error), "see the setting store")
@@ -116,16 +120,34 @@ async def _records(settings: Settings) -> Finding:
 
 
 async def _objects(settings: Settings) -> Finding:
-    from holdfast.objects import open_bucket
+    if not settings.bucket and not settings.data.exists():
+        return Finding("objects", "ok", "nothing here yet")
+    from holdfast.platform.pillars import ready_bucket
 
     try:
-        async with open_bucket(settings.bucket_url) as bucket:
+        async with ready_bucket(settings, settings.bucket_url) as bucket:
             count = 0
             async for _ in bucket.list():
                 count += 1
     except HoldfastError as error:
         return Finding("objects", "broken", str(error), "see the setting bucket")
     return Finding("objects", "ok", f"{count} objects")
+
+
+async def _cache(settings: Settings) -> list[Finding]:
+    """Return how a cache on a server answers; one in memory is not worth a word."""
+    from holdfast.platform.pillars import ready_cache
+
+    if settings.cache_url.startswith("memory:"):
+        return []
+    try:
+        async with ready_cache(settings) as cache:
+            health = await cache.health()
+    except HoldfastError as error:
+        return [Finding("cache", "broken", str(error), "see the setting cache")]
+    if health.state == "down":
+        return [Finding("cache", "broken", health.detail, "see the setting cache")]
+    return [Finding("cache", "ok", f"{health.latency * 1000:.1f} ms")]
 
 
 def _servers() -> list[Finding]:
