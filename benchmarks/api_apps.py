@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast.uuid7 import uuid7
+from holdfast import Entity, created_at, field, key, uuid7, version
+from holdfast import Field as HoldfastField
+from holdfast import sync as blocking
 
 URL = os.environ.get("BENCH_URL", "")
 CONNECTIONS = 10
@@ -59,6 +61,17 @@ class VideoRow(Base):
         sa.DateTime(timezone=True), default=lambda: datetime.now(UTC)
     )
     version: Mapped[int] = mapped_column(default=1)
+
+
+class Video(Entity, table="videos"):
+    id: HoldfastField[UUID] = key(default_factory=uuid7)
+    title: HoldfastField[str] = field(max_length=200)
+    filename: HoldfastField[str] = field(max_length=255)
+    duration: HoldfastField[float]
+    width: HoldfastField[int]
+    height: HoldfastField[int]
+    created_at: HoldfastField[datetime] = created_at()
+    version: HoldfastField[int] = version()
 
 
 COLUMNS = "id, title, filename, duration, width, height, created_at, version"
@@ -238,7 +251,51 @@ def with_advanced_alchemy():
     )
 
 
+def with_holdfast() -> FastAPI:
+    """FastAPI on Holdfast, with the models and the list that it derives."""
+    from holdfast.fastapi import CreateModel, Holdfast, ListQuery, OutModel, Repo, Writing
+    from holdfast.records import Page
+
+    class NewVideo(CreateModel[Video]):
+        pass
+
+    class ShownVideo(OutModel[Video]):
+        pass
+
+    class VideoQuery(ListQuery[Video], sorts=[Video.created_at.desc()]):
+        pass
+
+    app = FastAPI()
+    Holdfast(app, store=f"{URL}?pool_size={CONNECTIONS}&max_overflow=0", entities=[Video])
+
+    @app.get("/videos/{id}")
+    async def get(id: UUID, videos: Repo[Video]) -> ShownVideo:  # noqa: A002
+        return ShownVideo.of(await videos.get_one(id))
+
+    @app.get("/videos")
+    async def find(asked: Annotated[VideoQuery, Query()], videos: Repo[Video]) -> Page[ShownVideo]:
+        return await asked.page(videos, ShownVideo)
+
+    @app.post("/videos", status_code=201)
+    async def create(body: NewVideo, videos: Repo[Video], _tx: Writing) -> ShownVideo:
+        return ShownVideo.of(await videos.add(body.entity()))
+
+    return app
+
+
+def with_crud_router() -> FastAPI:
+    """FastAPI with the routes that Holdfast makes of an entity in a line."""
+    from holdfast.fastapi import Holdfast, crud_router
+
+    app = FastAPI()
+    Holdfast(app, store=f"{URL}?pool_size={CONNECTIONS}&max_overflow=0", entities=[Video])
+    app.include_router(crud_router(Video), prefix="/videos")
+    return app
+
+
 SIDES = {
+    "**Holdfast**": "with_holdfast",
+    "**Holdfast**, `crud_router`": "with_crud_router",
     "FastAPI, asyncpg by hand": "by_hand",
     "FastAPI, SQLAlchemy": "with_sqlalchemy",
     "FastAPI, fastcrud": "with_fastcrud",
@@ -252,7 +309,9 @@ def prepare(url: str, rows: int) -> UUID:
     ids = [uuid7() for _ in range(rows)]
     with made.begin() as connection:
         Base.metadata.drop_all(connection)
-        Base.metadata.create_all(connection)
+    with blocking.open_store(url, [Video]) as store:
+        store.create_schema()
+    with made.begin() as connection:
         connection.execute(sa.text("CREATE INDEX ON videos (created_at DESC, id DESC)"))
         connection.execute(
             sa.insert(VideoRow),

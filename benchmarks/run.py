@@ -69,11 +69,16 @@ def cache(asked) -> str:
     return f"## Cache\n\nWhat each side does is said in [cache.md](cache.md#speed).\n\n{table}"
 
 
+def api(asked) -> str:
+    return printed("api.py", *(["--quick"] if asked.quick else []))
+
+
 PROGRAMS = {
     "records": records,
     "servers": servers,
     "objects": objects,
     "cache": cache,
+    "api": api,
     "detection": detection,
 }
 

@@ -126,11 +126,11 @@ async def test_the_file_of_a_form_is_stored_and_its_fields_are_kept(bucket):
 
 
 @pytest.mark.parametrize("fail", [HTTPException(409), RuntimeError("mine"), KeyError("k")])
-async def test_nothing_stays_when_the_request_fails(bucket, fail):
-    async with client_of(application(bucket, fail=fail)) as client:
+async def test_nothing_stays_when_the_request_fails(memory, fail):
+    async with client_of(application(memory, fail=fail)) as client:
         for got in (await client.post("/", content=b"x"), await post_form(client, FILE, END)):
             assert got.status_code == getattr(fail, "status_code", 500)
-    assert await keys(bucket) == []
+    assert await keys(memory) == []
 
 
 async def test_the_fields_of_a_form_are_validated_and_a_fault_leaves_nothing(memory):
@@ -293,11 +293,11 @@ async def answer(reader):
 
 
 @pytest.mark.parametrize("slow", ["silent", "a byte at a time", "past the deadline"])
-async def test_a_client_that_is_too_slow_is_answered_and_dropped(bucket, slow):
+async def test_a_client_that_is_too_slow_is_answered_and_dropped(memory, slow):
     limits = {"grace": timedelta(seconds=0.3), "least_rate": 1_000_000}
     if slow == "past the deadline":
         limits = {"grace": timedelta(seconds=60), "deadline": timedelta(seconds=0.3)}
-    async with served(application(bucket, **limits)) as live, live.connected() as connection:
+    async with served(application(memory, **limits)) as live, live.connected() as connection:
         reader, writer = connection
         writer.write(START + bytes(1000))
         dripping = asyncio.create_task(drip(writer if slow == "a byte at a time" else None))
@@ -306,7 +306,7 @@ async def test_a_client_that_is_too_slow_is_answered_and_dropped(bucket, slow):
         assert status == 408
         assert b"connection: close" in head
         await until(lambda: live.connections == 0)
-    assert await keys(bucket) == []
+    assert await keys(memory) == []
 
 
 async def drip(writer):
@@ -336,8 +336,8 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(bucket):
     assert await keys(bucket) == []
 
 
-async def test_a_length_that_lies_is_found_out(bucket):
-    async with served(application(bucket)) as live:
+async def test_a_length_that_lies_is_found_out(memory):
+    async with served(application(memory)) as live:
         async with live.connected() as (reader, writer):
             writer.write(START.replace(b"1000000", b"10") + b"0123456789GET / HTTP/1.1\r\nHost: x")
             assert (await answer(reader))[0] == 200
@@ -345,5 +345,5 @@ async def test_a_length_that_lies_is_found_out(bucket):
             writer.write(START.replace(b"1000000", b"-1"))
             assert (await answer(reader))[0] == 400
         await until(lambda: live.tasks == 0)
-    (key,) = await keys(bucket)
-    assert await bucket.get(key) == b"0123456789"
+    (key,) = await keys(memory)
+    assert await memory.get(key) == b"0123456789"

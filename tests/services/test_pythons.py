@@ -77,6 +77,8 @@ def test_one_that_does_not_run_or_is_another_is_passed_over(tmp_path, monkeypatc
 def folder(tmp_path):
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_it.py").write_text(TESTS)
+    # What takes longest to import, and each of these runs would, is not asked for by any of them.
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:schemathesis\n")
     return tmp_path / "tests"
 
 

@@ -149,6 +149,15 @@ async def test_objects_are_stored_listed_as_folders_and_deleted(api):
     assert shown.headers["Content-Disposition"].startswith("attachment")
 
 
+async def test_health_and_figures_of_every_part_are_told(api):
+    await api.put("/api/v1/objects/a", content="x")
+    health = (await api.get("/api/v1/health")).json()
+    assert (health["state"], set(health["parts"])) == ("up", {"store", "bucket", "cache"})
+    figures = (await api.get("/api/v1/metrics")).text
+    assert 'holdfast_bucket_operation_seconds_count{backend="memory",name="default",' in figures
+    assert "holdfast_jobs_oldest_due_seconds" in figures
+
+
 async def test_the_cache_is_told_what_is_to_go(api):
     cache = api.app.state.gate.cache
     await cache.set("a", 1, tags=["t"])

@@ -87,7 +87,7 @@ class Nesting:
         self._escaped = -1
 
     def feed(self, piece: bytes) -> None:
-        """Take the next *piece*. Raises ProblemError when it is nested too deep or not UTF-8."""
+        """Take the next *piece*. Raises ProblemError: it is nested too deep, or not in UTF-8."""
         if b"\0" in piece:  # UTF-16 and UTF-32, in which a byte is not a sign
             raise ProblemError(
                 400,

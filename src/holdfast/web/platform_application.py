@@ -19,6 +19,7 @@ from holdfast.platform import open_platform
 from holdfast.web.cache_routes import cache_routes
 from holdfast.web.docs_page import add_docs_page
 from holdfast.web.object_routes import object_routes
+from holdfast.web.platform_routes import platform_routes
 from holdfast.web.shield import Shield
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
         *platform.routers(),
         object_routes(platform.bucket),
         cache_routes(platform.cache),
+        platform_routes(platform),
     ):
         app.include_router(router, prefix=API)
     check_routes(app, entities=None, bucket=True, cache=True)
