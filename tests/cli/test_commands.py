@@ -300,7 +300,12 @@ def test_a_job_whose_file_is_gone_fails_and_says_so(films, data):
 
 
 MISUSED = {
-    # What only a program that uses Holdfast wrongly meets, and a handler's own words.
+    # What only a program that uses Holdfast wrongly meets, or who asks its API, and a handler's
+    # own words.
+    "AccessError",
+    "ForbiddenError",
+    "RateLimitedError",
+    "UnauthenticatedError",
     "HoldfastError",
     "JobCancelledError",
     "JobError",
