@@ -278,8 +278,8 @@ async def test_a_key_that_the_store_gives_is_no_longer_cached_as_absent(tmp_path
 class LosesItsAnswers(Repository[Thing]):
     """What it changes is committed, and the connection is lost before anybody hears of it."""
 
-    async def patch(self, key, *changes, when=None):
-        await super().patch(key, *changes, when=when)
+    async def patch(self, key, *changes, when=None, version=None):
+        await super().patch(key, *changes, when=when, version=version)
         raise UnavailableError("the connection was lost")
 
 

@@ -33,6 +33,6 @@ def parameters(member):
 )
 def test_both_have_the_same_methods_and_parameters(awaited, stepped, more):
     ours, theirs = methods(awaited), methods(stepped)
-    assert ours.keys() == theirs.keys() - more
+    assert ours.keys() == theirs.keys() - more - {"step"}  # which runs what is stepped
     for name, member in ours.items():
         assert parameters(member) == parameters(theirs[name]), name
