@@ -153,7 +153,10 @@ def report(url, asked):
                         for name, value in figures.items():
                             if number >= 0:
                                 taken[work, side][name].append(value)
-    print(f"## HTTP API\n\n{timing.machine()}; {CLIENTS} connections.\n")
+    print(
+        f"## HTTP API\n\n{timing.machine()}; {CLIENTS} connections. What each side does is "
+        "said in `benchmarks/api_apps.py`.\n"
+    )
     head = ["", "requests/s", "p50, ms", "p99, ms", "CPU, µs a request", "CPU, by hand = 1"]
     for work in works:
         rows = []
