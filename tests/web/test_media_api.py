@@ -111,6 +111,28 @@ async def test_what_is_no_film_leaves_nothing(api, project):
     assert (await api.get("/api/v1/videos")).json()["items"] == []
 
 
+async def test_a_detection_is_asked_for_with_regions_and_lines(api, project, clip):
+    files = {"file": ("a.mp4", clip.read_bytes(), "video/mp4")}
+    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    video = came.json()["video"]
+    await api.post(f"/api/v1/jobs/{video['job_id']}/cancellation")
+    options = {
+        "regions": [{"name": "gate", "points": [[0, 0], [80, 0], [80, 60]]}],
+        "lines": [{"name": "in", "start": [80, 0], "end": [80, 119]}],
+        "sensitivity": "high",
+        "start": "2026-01-01T10:00:00Z",
+    }
+    url = f"/api/v1/videos/{video['id']}/detection"
+    asked = await api.post(url, json=options)
+    assert asked.status_code == 202, asked.text
+    job = (await api.get(f"/api/v1/jobs/{asked.json()}")).json()
+    kept = job["payload"]["options"]
+    assert (kept["regions"], kept["lines"]) == (options["regions"], options["lines"])
+    for wrong in ({"region": []}, {"interval": 0}, {"lines": [options["lines"][0]] * 2},
+                  {"regions": [{"name": "g", "points": [[500, 500], [600, 500], [600, 600]]}]}):  # fmt: skip
+        assert (await api.post(url, json=wrong)).status_code == 422, wrong
+
+
 async def test_a_file_of_another_project_or_of_nobody_is_not_ingested(api, project):
     for key in (
         f"uploads/{project}/{'0' * 32}",

@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -74,6 +74,9 @@ class AnalysisOptions:
     start: datetime | None = None
     sensitivity: Sensitivity = "normal"
     sound: bool = True
+
+    # What pydantic reads where the HTTP API takes options: an unknown name is refused there too.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         for kind in ("regions", "masks", "lines"):

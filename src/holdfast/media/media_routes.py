@@ -31,6 +31,7 @@ from holdfast.fastapi.object_response import add_download, object_response
 from holdfast.fastapi.presigned_transfer import UploadForm, confirm_upload, upload_form
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload
+from holdfast.media.analysis_options import AnalysisOptions
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.library import MediaLibrary, check_project_name
 from holdfast.records import Change, Page, Predicate
@@ -175,9 +176,11 @@ def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
         await library.delete((await _video(library, video_id, caller)).id)
 
     @router.post("/videos/{video_id}/detection", status_code=202, dependencies=works)
-    async def detect(video_id: UUID, caller: AskedBy) -> UUID:
-        """Ask for another detection; the answer is the id of its job."""
-        return (await library.detect(await _video(library, video_id, caller))).id
+    async def detect(
+        video_id: UUID, caller: AskedBy, options: AnalysisOptions | None = None
+    ) -> UUID:
+        """Ask for another detection, with regions, masks and lines; the answer is its job's id."""
+        return (await library.detect(await _video(library, video_id, caller), options)).id
 
     @router.get("/videos/{video_id}/job/events", dependencies=looks, response_class=Response)
     async def events(video_id: UUID, caller: AskedBy, request: Request) -> Response:
