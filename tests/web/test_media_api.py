@@ -128,8 +128,9 @@ async def test_a_detection_is_asked_for_with_regions_and_lines(api, project, cli
     job = (await api.get(f"/api/v1/jobs/{asked.json()}")).json()
     kept = job["payload"]["options"]
     assert (kept["regions"], kept["lines"]) == (options["regions"], options["lines"])
-    for wrong in ({"region": []}, {"interval": 0}, {"lines": [options["lines"][0]] * 2},
-                  {"regions": [{"name": "g", "points": [[500, 500], [600, 500], [600, 600]]}]}):  # fmt: skip
+    outside = {"name": "g", "points": [[500, 500], [600, 500], [600, 600]]}
+    twice = [options["lines"][0]] * 2
+    for wrong in ({"region": []}, {"interval": 0}, {"lines": twice}, {"regions": [outside]}):
         assert (await api.post(url, json=wrong)).status_code == 422, wrong
 
 
