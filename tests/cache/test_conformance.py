@@ -30,16 +30,18 @@ class TestMemory(CacheConformance):
 class TestRedis(CacheConformance):
     @pytest.fixture
     def harness(self, shared_redis):
-        return UrlHarness(f"{shared_redis.url}?prefix=suite[{next(_numbers)}]*%3F\\")
+        return UrlHarness(f"{shared_redis.url}?timeout=30&prefix=suite[{next(_numbers)}]*%3F\\")
 
 
 class TestRedisWithNearCopies(CacheConformance):
     @pytest.fixture
     def harness(self, shared_redis):
-        return UrlHarness(f"{shared_redis.url}?near=0.01&prefix=near[{next(_numbers)}]*%3F\\")
+        return UrlHarness(
+            f"{shared_redis.url}?timeout=30&near=0.01&prefix=near[{next(_numbers)}]*%3F\\"
+        )
 
 
 class TestRedisCluster(CacheConformance):
     @pytest.fixture
     def harness(self, shared_cluster):
-        return UrlHarness(f"{shared_cluster.url}?prefix=suite[{next(_numbers)}]*%3F\\")
+        return UrlHarness(f"{shared_cluster.url}?timeout=30&prefix=suite[{next(_numbers)}]*%3F\\")
