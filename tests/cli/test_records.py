@@ -14,7 +14,7 @@ import pytest
 from cli.measurements import Colour, Measurement
 from cli.program import here
 from holdfast import sync
-from holdfast.cli.record_filters import OPERATORS
+from holdfast.records.filter_operator import FILTER_METHODS
 from servers import database_on
 
 OWN = ("records", "--entities", "cli.measurements:Measurement", "Measurement")
@@ -221,7 +221,7 @@ def test_records_on_a_server_by_the_name_that_people_have(monkeypatch, name):
 def test_the_operators_are_those_of_the_documentation():
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     (sentence,) = [line for line in page.splitlines() if "OP is `ne`" in line]
-    assert all(f"`{each}`" in sentence for each in OPERATORS if each)
+    assert all(f"`{each}`" in sentence for each in FILTER_METHODS if each)
 
 
 def test_shell_completion_knows_commands(monkeypatch):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from holdfast.cli.record_values import fields_of_entity, parsed_value
 from holdfast.errors import InvalidQueryError
+from holdfast.records.filter_operator import (
+    FILTER_METHODS,
+    LIST_OPERATORS,
+    TEXT_OPERATORS,
+    filter_condition,
+)
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -14,19 +19,6 @@ if TYPE_CHECKING:
 
     from holdfast.records import Field, Order, Predicate
     from holdfast.records.field_spec import FieldSpec
-
-COMPARISONS = {
-    "": "__eq__",
-    "ne": "__ne__",
-    "lt": "__lt__",
-    "lte": "__le__",
-    "gt": "__gt__",
-    "gte": "__ge__",
-}
-LISTS = {"in": "in_", "not_in": "not_in"}
-TEXTS = ("contains", "startswith", "endswith", "iequals", "icontains")
-OPERATORS = (*COMPARISONS, *LISTS, "is_null", *TEXTS)
-"""What may stand behind the two underlines; nothing for equality."""
 
 
 def parse_filters(entity: type, given: Sequence[str]) -> list[Predicate]:
@@ -57,10 +49,10 @@ def _predicate(entity: type, text: str) -> Predicate:
         name, _, operator = left.rpartition("__")
         name = name or left
     field = _field(entity, name, f"the filter {text!r}")
-    if operator not in OPERATORS:
+    if operator not in FILTER_METHODS:
         raise InvalidQueryError(
             f"the filter {text!r}: {operator!r} is not an operator; expected one of "
-            f"{', '.join(filter(None, OPERATORS))}"
+            f"{', '.join(filter(None, FILTER_METHODS))}"
         )
     return _condition(entity, specs[name], field, operator, value)
 
@@ -71,21 +63,17 @@ def _condition(
     if operator == "is_null":
         if value not in ("true", "false"):
             raise InvalidQueryError(f"{spec.name}__is_null={value!r}: expected true or false")
-        return field.is_null() if value == "true" else ~field.is_null()
+        return filter_condition(field, operator, value == "true")
     if spec.type.kind is Kind.JSON:
         raise InvalidQueryError(f"{spec.name} is JSON, which has no filter but is_null")
-    if operator in TEXTS:
+    if operator in TEXT_OPERATORS:
         if spec.type.kind is not Kind.STR:
             raise InvalidQueryError(f"{spec.name} is not a text field, so it has no {operator}")
-        return _called(field, operator, value)
-    if operator in LISTS:
+        return filter_condition(field, operator, value)
+    if operator in LIST_OPERATORS:
         values = [parsed_value(entity, spec, each) for each in value.split(",") if each]
-        return _called(field, LISTS[operator], values)
-    return _called(field, COMPARISONS[operator], parsed_value(entity, spec, value))
-
-
-def _called(field: Field[object], method: str, value: object) -> Predicate:
-    return cast("Callable[[object], Predicate]", getattr(field, method))(value)
+        return filter_condition(field, operator, values)
+    return filter_condition(field, operator, parsed_value(entity, spec, value))
 
 
 def _field(entity: type, name: str, where: str) -> Field[object]:
