@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.access import Caller, Role
 from holdfast.access.gate import AskedBy, allow, caller_of, still_allowed
-from holdfast.errors import NotFoundError
+from holdfast.errors import NotFoundError, ObjectKeyError
 from holdfast.fastapi import (
     CrudModels,
     CrudRules,
@@ -34,6 +34,7 @@ from holdfast.fastapi.upload_request import receive_upload
 from holdfast.media.analysis_options import AnalysisOptions
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.library import MediaLibrary, check_project_name
+from holdfast.media.object_keys import prefixes
 from holdfast.records import Change, Page, Predicate
 from holdfast.records import Field as FieldOf
 from holdfast.records.query import SetTo
@@ -276,10 +277,10 @@ def _add_results(router: APIRouter, library: MediaLibrary) -> None:
     ) -> Response:
         """Send one of these files."""
         video = await _video(library, video_id, caller)
-        wanted = f"{room}/{video.id}/{name}"
-        if wanted not in {info.key for info in await library.objects(video.id)}:
+        below = f"{room}/{video.id}/"
+        if below not in prefixes(video.id) or not await _is_there(library, f"{below}{name}"):
             raise NotFoundError("file", f"{room}/{name}")
-        return await object_response(request, library.bucket, wanted)
+        return await object_response(request, library.bucket, f"{below}{name}")
 
     add_download(bytes_of, "/videos/{video_id}/content", content)
     add_download(bytes_of, "/videos/{video_id}/thumbnail", thumbnail)
@@ -315,6 +316,13 @@ def _folder(work_folder: Path) -> Iterator[str]:
     work_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with TemporaryDirectory(dir=work_folder) as folder:
         yield folder
+
+
+async def _is_there(library: MediaLibrary, key: str) -> bool:
+    try:
+        return await library.bucket.exists(key)
+    except ObjectKeyError:  # what no bucket may hold is not there
+        return False
 
 
 async def _project(library: MediaLibrary, project_id: UUID, caller: Caller) -> Project:

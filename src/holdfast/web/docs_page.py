@@ -56,7 +56,7 @@ def add_docs_page(app: FastAPI) -> None:
             Response(_START.format(schema=app.openapi_url), media_type="text/javascript")
         )
 
-    async def file(name: str) -> Response:
+    def file(name: str) -> Response:  # on a thread, for it reads the disk
         if name not in _FILES:
             return Response(status_code=404)
         content = files("fastapi_swagger.resources").joinpath(name).read_bytes()
