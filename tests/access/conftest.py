@@ -1,22 +1,8 @@
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
+from clock import Clock
 from holdfast import open_store
 from holdfast.access import ApiKey, ApiKeys
-
-
-class Clock:
-    """A store's clock that only the test moves."""
-
-    def __init__(self):
-        self.time = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self):
-        return self.time
-
-    def forward(self, **span):
-        self.time += timedelta(**span)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 import holdfast.fastapi as hf
+from clock import Clock
 from holdfast import Entity, Field, field, generated_key, open_store
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.idempotency import Idempotency, IdempotentRoute, idempotency
@@ -30,14 +31,6 @@ class Payment(Entity, table="payments"):
 class PaymentIn(BaseModel):
     amount: int
     note: str | None = None
-
-
-class Clock:
-    def __init__(self):
-        self.time = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self):
-        return self.time
 
 
 class Held:
