@@ -11,11 +11,8 @@ from uuid import UUID, SafeUUID
 import asyncpg
 import orjson
 
-from holdfast.records.drivers.sql.cleartext import (
-    CleartextRefusedError,
-    ConnectingLoop,
-    cleartext_error,
-)
+from holdfast.records.drivers.sql.cleartext import CleartextRefusedError, cleartext_error
+from holdfast.records.drivers.sql.connecting_loop import ConnectingLoop
 from holdfast.records.drivers.sql.failure import (
     LOST,
     connect_error,
