@@ -34,7 +34,7 @@ from tools.services.postgresql import POSTGRESQL  # noqa: E402
 
 CLIENTS = 16
 BODY = {"title": "New", "filename": "new.mp4", "duration": 61.5, "width": 1920, "height": 1080}
-BY_HAND = "FastAPI, asyncpg by hand"
+IN_TRANSACTION = "create in a transaction"
 POST = """\
 wrk.method = "POST"
 wrk.body = {body!r}
@@ -136,6 +136,7 @@ def report(url, asked):
             "get": (f"/videos/{one}", read),
             "list 50": ("/videos?size=50", read),
             "create": ("/videos", write),
+            IN_TRANSACTION: ("/videos/in-transaction", write),
         }
         taken = {
             (work, side): {name: [] for name in ("rate", "p50", "p99", "cpu")}
@@ -148,6 +149,8 @@ def report(url, asked):
             for side in names[turn:] + names[:turn]:
                 with served(api_apps.SIDES[side], url) as (pid, address):
                     for work, (path, script) in works.items():
+                        if work == IN_TRANSACTION and side not in api_apps.WITH_TRANSACTION:
+                            continue
                         seconds = asked.seconds if number >= 0 else 1
                         figures = load(pid, address + path, script, seconds)
                         for name, value in figures.items():
@@ -162,6 +165,8 @@ def report(url, asked):
         rows = []
         for side in names:
             figures = taken[work, side]
+            if not figures["cpu"]:
+                continue
             rows.append(
                 [
                     side,
@@ -169,10 +174,24 @@ def report(url, asked):
                     f"{statistics.median(figures['p50']):.1f}",
                     f"{statistics.median(figures['p99']):.1f}",
                     f"{statistics.median(figures['cpu']):,.0f}",
-                    f"{timing.ratio(figures['cpu'], taken[work, BY_HAND]['cpu']):.2f}",
+                    f"{timing.ratio(figures['cpu'], taken[work, api_apps.BY_HAND]['cpu']):.2f}",
                 ]
             )
         print(f"### {work}\n\n{timing.table(head, rows)}\n")
+    print(targets(taken, [work for work in works if work != IN_TRANSACTION]))
+
+
+def targets(taken, works):
+    """Return the table of what was aimed at, with the better and the worse of our two sides."""
+    rows = []
+    for side, (measure, what, target) in api_apps.TARGETS.items():
+        row = [what.format(side), target]
+        for work in works:
+            of_it = taken[work, side][measure]
+            ours = sorted(timing.ratio(taken[work, our][measure], of_it) for our in api_apps.OURS)
+            row.append(f"{ours[0]:.2f} to {ours[-1]:.2f}")
+        rows.append(row)
+    return f"### Targets\n\n{timing.table(['', 'target', *works], rows)}\n"
 
 
 if __name__ == "__main__":

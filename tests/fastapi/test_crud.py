@@ -251,11 +251,79 @@ async def test_rules_may_refuse_and_change_each_write():
         assert set(seen) == {"create", "get", "patch", "delete"}
 
 
+async def test_a_replacement_sets_all_that_a_client_may_say_in_the_state_it_names():
+    async with client_of(application(videos())) as client:
+        made = await client.post("/things", json={"title": "a", "views": 7, "price": "1.50"})
+        at = made.headers["location"]
+        assert (await client.put(at, json={"title": "b"})).status_code == 428
+        missing = await client.put(at, json={"views": 1}, headers={"if-match": '"1"'})
+        assert missing.status_code == 422
+        put = await client.put(at, json={"title": "b"}, headers={"if-match": '"1"'})
+        assert (put.status_code, put.headers["etag"]) == (200, '"2"')
+        shown = put.json()
+        assert (shown["title"], shown["views"], shown["price"]) == ("b", 0, None)
+        assert (shown["id"], shown["created_at"]) == (made.json()["id"], made.json()["created_at"])
+        late = await client.put(at, json={"title": "c"}, headers={"if-match": '"1"'})
+        assert late.status_code == 412
+        await client.delete(at)
+        gone = await client.put(at, json={"title": "c"}, headers={"if-match": '"2"'})
+        assert gone.status_code == 404
+
+
+async def test_a_replacement_leaves_what_the_client_can_not_say_and_keeps_to_the_rules():
+    seen = []
+
+    async def changing(request, video, changes):
+        seen.append({change.column.name for change in changes})
+        return changes
+
+    rules = hf.CrudRules(visible=owned().visible, creating=owned().creating, changing=changing)
+    async with client_of(application(hf.crud_router(Tag), videos(rules=rules))) as client:
+        await client.post("/things", json={"name": "a"})
+        other = await client.put("/things/a", json={"name": "b", "label": "x"})
+        assert (other.status_code, other.json()["field"]) == (422, "name")
+        same = await client.put("/things/a", json={"name": "a", "label": "x"})
+        assert same.json() == {"name": "a", "label": "x"}
+    async with client_of(application(videos(rules=rules))) as client:
+        ann, match = {"x-user": "ann"}, {"if-match": '"1"'}
+        at = (await client.post("/things", json={"title": "a"}, headers=ann)).headers["location"]
+        other = await client.put(at, json={"title": "b"}, headers={"x-user": "bob", **match})
+        assert other.status_code == 404
+        assert (await client.put(at, json={"title": "b"}, headers=ann | match)).status_code == 200
+        assert (await client.get(at, headers=ann)).status_code == 200, "it is still hers"
+        assert seen == [{*VideoCreate.model_fields}]
+
+
+async def test_a_head_says_what_a_get_would_and_sends_nothing():
+    async with client_of(application(videos())) as client:
+        at = (await client.post("/things", json={"title": "a"})).headers["location"]
+        for path in (at, "/things?size=1", f"{at}?include=project", "/things/none"):
+            got, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            for name in ("etag", "content-type", "content-length", "link"):
+                if path != "/things/none" or name != "content-length":  # it has the request's id
+                    assert head.headers.get(name) == got.headers.get(name), (path, name)
+
+
+async def test_a_write_that_is_one_verb_has_no_transaction_around_it():
+    async def deleting(request, video):
+        await asyncio.sleep(0)
+
+    for rules, blocks in ((None, 0), (hf.CrudRules(deleting=deleting), 4)):
+        app = application(videos(rules=rules))
+        async with client_of(app) as client:
+            at = (await client.post("/things", json={"title": "a"})).headers["location"]
+            await client.patch(at, json={"title": "b"})
+            await client.put(at, json={"title": "c"}, headers={"if-match": '"2"'})
+            await client.delete(at)
+            assert app.state.hf.store.stats().counters["committed"] == blocks
+
+
 async def test_verbs_that_are_not_there_are_not_allowed():
     async with client_of(application(videos(verbs=["get", "list"]))) as client:
         assert (await client.get("/things")).status_code == 200
         answer = await client.post("/things", json={"title": "a"})
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     with pytest.raises(ConfigurationError, match="erase"):
         videos(verbs=["erase"])
 

@@ -21,7 +21,7 @@ class ConditionalAnswer:
     """Sends an answer; to a GET or HEAD that has If-None-Match, 304 when its tag is among them.
 
     A whole JSON answer to a GET that has no ETag gets one from its bytes, so that lists have it
-    too. What is streamed is sent as it comes.
+    too. What is streamed is sent as it comes; nothing of a body is sent to a HEAD.
     """
 
     def __init__(self, scope: MutableMapping[str, Any], send: Send) -> None:
@@ -29,7 +29,7 @@ class ConditionalAnswer:
         self._reading = scope["method"] in ("GET", "HEAD")
         self._tags = [v for n, v in scope["headers"] if n == b"if-none-match"]
         self._start: Message | None = None
-        self._silent = False
+        self._silent = scope["method"] == "HEAD"
 
     async def __call__(self, message: Message) -> None:
         """Send *message*, or keep the start of the answer until its body is there."""

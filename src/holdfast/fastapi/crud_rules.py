@@ -14,18 +14,20 @@ from holdfast.records import Change, Entity, Predicate
 
 E = TypeVar("E", bound=Entity)
 
-Verb: TypeAlias = Literal["create", "get", "list", "patch", "delete"]
-VERBS: tuple[Verb, ...] = ("create", "get", "list", "patch", "delete")
+Verb: TypeAlias = Literal["create", "get", "list", "replace", "patch", "delete"]
+VERBS: tuple[Verb, ...] = ("create", "get", "list", "replace", "patch", "delete")
 
 
 @dataclass(frozen=True, kw_only=True)  # with slots, Python 3.11 refuses CrudRules[Video](...)
 class CrudRules(Generic[E]):
     """The hooks of `crud_router`. Each may raise, which undoes the request, and is answered so.
 
-    *permit* is asked first, before the body is looked at. *visible* gives the conditions that the
-    rows of this client fit: all others are not there, and a row that is created or changed has to
-    fit. *creating* returns the entity to add, *changing* the changes to make to the stored one,
-    *deleting* sees the one that is to go; all three run in the request's transaction.
+    *permit* is asked first, before the body is looked at; what it writes is not undone when the
+    request fails later, unless another hook makes that a transaction. *visible* gives the
+    conditions that the rows of this client fit: all others are not there, and a row that is
+    created or changed has to fit. *creating* returns the entity to add, *changing* the changes to
+    make to the stored one (a replacement is changes too), *deleting* sees the one that is to go;
+    all three run in the request's transaction.
     """
 
     permit: Callable[[Request, Verb], Awaitable[None]] | None = None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
-from starlette.datastructures import URL
-
 if TYPE_CHECKING:
     from holdfast.fastapi.exchange import Exchange
 
@@ -26,6 +24,7 @@ def add_links(exchange: Exchange, following: str | None, preceding: str | None) 
 
 
 def _query(exchange: Exchange, cursor: str) -> str:
-    asked = parse_qsl(URL(scope=dict(exchange.scope)).query, keep_blank_values=True)
+    query: bytes = exchange.scope["query_string"]
+    asked = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     kept = [(name, value) for name, value in asked if name != "cursor"]
     return urlencode([*kept, ("cursor", cursor)])

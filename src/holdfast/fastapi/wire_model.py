@@ -22,6 +22,7 @@ from holdfast.records import Entity, Many, Relation
 from holdfast.records.field import Field as EntityField
 from holdfast.records.field_spec import MISSING
 from holdfast.records.model import model_of
+from holdfast.records.pydantic_schema import unvalidated
 from holdfast.records.query import SetTo
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 
 
 E = TypeVar("E", bound=Entity)
+
+_NOTHING_OF_ITS_OWN = frozenset(
+    {"__module__", "__qualname__", "__doc__", "__firstlineno__", "__static_attributes__"}
+)
+"""What the namespace of a class statement has that says nothing but `pass`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +81,20 @@ class WireType(ModelMetaclass):
         if wanted is None or getattr(kind, "__selection__", None) is not None:
             if only or hide or include:
                 raise ConfigurationError(f"{name}: only, hide and include go with Model[Entity]")
-            return cast("WireType", make(metacls, name, bases, namespace, **others))
+            made: Any = make(metacls, name, bases, namespace, **others)
+            made.__derived__ = False
+            return cast("WireType", made)
         selection = _selection(name, wanted, only, hide, include)
         fields = kind.__derive__(model_of(wanted), selection)
         below: Any = make(metacls, f"{name}Fields", bases, {"__module__": namespace["__module__"]})
         below.__selection__ = selection
         below.__shown__ = tuple(s.name for s in model_of(wanted).fields if selection.has(s))
+        derived = namespace.keys() <= _NOTHING_OF_ITS_OWN and len(bases) == 1 and not others
         lower = (below, _Loaded) if selection.include else below
         below = create_pydantic_model(f"{name}Fields", __base__=lower, **fields)
-        return cast("WireType", make(metacls, name, (below, *bases[1:]), namespace, **others))
+        made = make(metacls, name, (below, *bases[1:]), namespace, **others)
+        made.__derived__ = derived
+        return cast("WireType", made)
 
 
 def _selection(
@@ -165,6 +176,8 @@ class WireModel(BaseModel, metaclass=WireType):
         __of__: type[Entity]
         __selection__: Selection
         __shown__: tuple[str, ...]
+        __derived__: bool
+        """Whether all of the class was derived, so that it has nothing of its own."""
 
         def __init_subclass__(
             cls,
@@ -209,6 +222,13 @@ class CreateModel(WireModel, Generic[E]):
             values[spec.name] = value if load is None or value is None else load(value)
         return cast("E", self.__of__(**values))
 
+    def changes(self) -> tuple[SetTo, ...]:
+        """Return the changes that give a stored entity all of these values, as a PUT does.
+
+        What is absent gets its default. The key stays, and so does what the client can't say.
+        """
+        return _changes(self, lambda spec: spec.role == "plain")
+
 
 class PatchModel(WireModel, Generic[E]):
     """Changes to an entity: each field may be absent, which leaves it, or there, also as null.
@@ -228,11 +248,7 @@ class PatchModel(WireModel, Generic[E]):
 
     def changes(self) -> tuple[SetTo, ...]:
         """Return the changes that the client asked for, as `Repository.patch` takes them."""
-        return tuple(
-            cast("SetTo", getattr(self.__of__, spec.name).to(getattr(self, spec.name)))
-            for spec in _own(self, model_of(self.__of__))
-            if spec.name in self.model_fields_set
-        )
+        return _changes(self, lambda spec: spec.name in self.model_fields_set)
 
 
 class OutModel(WireModel, Generic[E]):
@@ -259,6 +275,8 @@ class OutModel(WireModel, Generic[E]):
                 values[relation.name] = [shown.of(each) for each in found]
             else:
                 values[relation.name] = None if found is None else shown.of(found)
+        if cls.__derived__ and len(values) == len(cls.__pydantic_fields__):
+            return unvalidated(cls, values)
         return cls.model_construct(set(values), **values)
 
 
@@ -317,6 +335,14 @@ def _own(wire: WireModel, model: Model[Any]) -> list[FieldSpec]:
     """Return the fields of the entity that *wire* has."""
     there = type(wire).model_fields
     return [spec for spec in model.fields if spec.name in there]
+
+
+def _changes(wire: WireModel, wanted: Callable[[FieldSpec], bool]) -> tuple[SetTo, ...]:
+    return tuple(
+        cast("SetTo", getattr(wire.__of__, spec.name).to(getattr(wire, spec.name)))
+        for spec in _own(wire, model_of(wire.__of__))
+        if wanted(spec)
+    )
 
 
 def _default(spec: FieldSpec) -> Any:
