@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
@@ -14,11 +16,15 @@ from holdfast.forks import after_fork
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from holdfast.tracing import Spans
+
 T = TypeVar("T")
 
 _SHORTEST = 1e-5  # seconds, the upper edge of the first class of latencies
 _STEPS = 8  # classes to each doubling: an edge is 9% above the one before
 _CLASSES = 26 * _STEPS  # up to eleven minutes
+_log = logging.getLogger("holdfast.operations")
+_NO_SPAN = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +64,69 @@ class Stats:
     gauges: Mapping[str, float] = field(default_factory=dict)
 
 
-class OperationRecorder:
-    """Counts operations and their latencies in bounded memory. Safe among threads."""
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What is watched of a store's operations, at 2 to 3 µs for each of them.
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    With *measure* `stats()` has them by their verb, with their latencies. Those that take
+    *slow_operation* seconds or more are logged, by `holdfast.operations`; 0 is never. Where
+    OpenTelemetry has a provider when the store is opened, each is in a span, whatever is said here.
+    """
+
+    measure: bool = False
+    slow_operation: float = 0.0
+
+
+class OperationRecorder:
+    """Counts operations and their latencies in bounded memory. Safe among threads.
+
+    *spans* puts each into a span, and those that take *slow* seconds or more, by *clock*, are
+    logged with the name of the *backend*.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        spans: Spans | None = None,
+        slow: float = math.inf,
+        backend: str = "",
+    ) -> None:
         self.clock = clock
+        self._spans = spans
+        self._slow = slow
+        self._backend = backend
         self._histograms: dict[str, _Histogram] = {}
         self._renew_lock()
         after_fork(self._renew_lock)
 
     async def timed(
-        self, operation: str, call: Awaitable[T], size: Callable[[T], int] | None = None
+        self,
+        operation: str,
+        call: Awaitable[T],
+        size: Callable[[T], int] | None = None,
+        *,
+        on: str = "",
     ) -> T:
-        """Return what *call* returns, counted as one *operation*; *size* tells its bytes."""
+        """Return what *call* returns, counted as one *operation*; *size* tells its bytes.
+
+        *on* is the table that it works on, for the span and the log.
+        """
         began = self.clock()
+        failed, moved = True, 0
         try:
-            result = await call
-        except BaseException:
-            self.record(operation, self.clock() - began, failed=True)
-            raise
-        moved = 0 if size is None else size(result)
-        self.record(operation, self.clock() - began, moved, failed=False)
-        return result
+            with _NO_SPAN if self._spans is None else self._spans.around(operation, on):
+                result = await call
+            failed = False
+            if size is not None:
+                moved = size(result)
+            return result
+        finally:
+            seconds = self.clock() - began
+            self.record(operation, seconds, moved, failed=failed)
+            if seconds >= self._slow:
+                where = f"{operation} {on}".rstrip()
+                _log.warning("slow operation, %.3f s: %s, %s", seconds, self._backend, where)
 
     def record(self, operation: str, seconds: float, size: int = 0, *, failed: bool) -> None:
         """Count one *operation* that took *seconds* and moved *size* bytes."""

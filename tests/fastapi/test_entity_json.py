@@ -88,7 +88,9 @@ def exact(text):
     return json.loads(text, parse_float=number, object_pairs_hook=list)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(values=SAMPLES)
 @pytest.mark.parametrize("hide", [[], [Sample.secret, Sample.text]])
 async def test_it_is_what_the_model_writes(values, hide):

@@ -19,6 +19,7 @@ from holdfast.cache.monitor import CacheCounters, LocalMonitor
 from holdfast.cache.outage.driver import FallbackDriver
 from holdfast.cache.outage.reconnect import FIRST_PAUSE, LONGEST_PAUSE
 from holdfast.cache.outage.store_connection import OutageHooks
+from holdfast.cache.traced_driver import traced
 from holdfast.clock import sleep_thread, utc_now
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.extras import needs_extra
@@ -138,6 +139,7 @@ async def running_cache(
     """Run a cache over *driver*; the loads under way end with it."""
     if monitor is None:
         monitor = LocalMonitor(driver, time.time())
+    driver = traced(driver)
     loader = Loader(driver, options, monitor.counters, clock=time.time, pause=pause, tasks=tasks)
     try:
         yield Cache(driver, loader, monitor, codec_of(object), namespace=options.prefix)

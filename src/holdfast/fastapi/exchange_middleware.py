@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from holdfast.correlation import current_request_id
 from holdfast.fastapi.conditional_answer import ConditionalAnswer
 from holdfast.fastapi.exchange import (
     REQUEST_ID,
@@ -43,6 +44,7 @@ class ExchangeMiddleware:
         exchange = Exchange(self._resources, chosen_request_id(scope["headers"]), scope)
         keep_exchange(scope, exchange)
         token = current_exchange.set(exchange)
+        id_token = current_request_id.set(exchange.request_id)
         try:
             if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
@@ -61,6 +63,7 @@ class ExchangeMiddleware:
             await self._app(scope, limited, checked)
         finally:
             current_exchange.reset(token)
+            current_request_id.reset(id_token)
 
 
 def with_headers(message: Message, exchange: Exchange) -> Message:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from holdfast.records import Entity, Field, created_at, field, key, updated_at, version
+from holdfast.tracing import TRACEPARENT_LENGTH
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Job(
     result: Field[object | None] = field(default=None)
     error: Field[str | None] = field(default=None, max_length=ERROR_LENGTH)
     cancel_requested: Field[bool] = field(default=False)
+    # The span that enqueued it (W3C Trace Context), for that of its work to go on from.
+    traceparent: Field[str | None] = field(default=None, max_length=TRACEPARENT_LENGTH)
     started_at: Field[datetime | None] = field(default=None)
     finished_at: Field[datetime | None] = field(default=None)
     created_at: Field[datetime] = created_at()

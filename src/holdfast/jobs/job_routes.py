@@ -16,7 +16,7 @@ from holdfast.jobs.jobs import Jobs
 from holdfast.records import Page
 
 
-class JobOut(OutModel[Job], hide=[Job.lease, Job.live_key]):
+class JobOut(OutModel[Job], hide=[Job.lease, Job.live_key, Job.traceparent]):
     """A job as clients see it: without the token of its lease."""
 
 

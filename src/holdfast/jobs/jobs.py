@@ -26,6 +26,7 @@ from holdfast.errors import (
 )
 from holdfast.jobs.claim import Claimed, due, ended, expired, held, requeued, storable
 from holdfast.jobs.job import ERROR_LENGTH, MESSAGE_LENGTH, Job, JobStatus, QueueStatistics
+from holdfast.jobs.job_spans import enqueueing
 from holdfast.jobs.options import Backoff, EnqueueOptions
 from holdfast.records import everything
 
@@ -103,9 +104,10 @@ class Jobs:
             unique_key=options.unique_key,
             live_key=options.unique_key,
         )
-        if options.unique_key is None:
-            return Enqueued(await self._jobs.add(job), created=True)
-        return await self._enqueue_unique(job)
+        with enqueueing(job):
+            if options.unique_key is None:
+                return Enqueued(await self._jobs.add(job), created=True)
+            return await self._enqueue_unique(job)
 
     async def _enqueue_unique(self, job: Job) -> Enqueued:
         for _ in range(_KEY_ATTEMPTS):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from holdfast.correlation import current_job_id
 from holdfast.errors import (
     ConfigurationError,
     HoldfastError,
@@ -23,6 +24,7 @@ from holdfast.errors import (
 from holdfast.jobs.context import Context
 from holdfast.jobs.handler import Raised, Returned, call
 from holdfast.jobs.job import JobStatus
+from holdfast.jobs.job_spans import doing
 from holdfast.jobs.jobs import LEASE
 
 if TYPE_CHECKING:
@@ -150,6 +152,7 @@ class Worker:
     async def _execute(self, claimed: Claimed) -> None:
         """Run one job to its end."""
         job = claimed.job
+        current_job_id.set(str(job.id))  # in the task of this job, and in what it starts
         handler = self._handlers.get(job.task)
         loop, reported = asyncio.get_running_loop(), asyncio.Event()
         context = Context(self._jobs, claimed, lambda: _call_if_open(loop, reported))
@@ -160,7 +163,10 @@ class Worker:
                 reason = f"no handler for the task {job.task!r}; worker {self.name} knows: {known}"
                 outcome: Outcome = Raised(PermanentError(reason))
             else:
-                outcome = await call(handler, context)
+                with doing(job) as failed:
+                    outcome = await call(handler, context)
+                    if isinstance(outcome, Raised):
+                        failed(outcome.error)
             await self._settle(context, outcome)
         except asyncio.CancelledError:
             context.lose()  # for a plain function that goes on, on its thread

@@ -6,11 +6,14 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.forks import after_fork
 from holdfast.objects.object_info import ObjectInfo
 from holdfast.stats import OperationRecorder, Stats
+
+if TYPE_CHECKING:
+    from holdfast.tracing import Spans
 
 T = TypeVar("T")
 
@@ -75,8 +78,8 @@ NO_HOOKS = Hooks()
 class Instrumentation:
     """Counts a bucket's operations and calls its hooks. Safe among threads."""
 
-    def __init__(self, hooks: Hooks) -> None:
-        self.recorder = OperationRecorder()
+    def __init__(self, hooks: Hooks, spans: Spans | None = None) -> None:
+        self.recorder = OperationRecorder(spans=spans)
         self._hooks = hooks
         self._hits = 0
         self._misses = 0

@@ -26,6 +26,7 @@ from holdfast.objects.driver import BucketCapability
 from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks, Instrumentation
 from holdfast.objects.presign import PresignOptions, PresignPostOptions
+from holdfast.tracing import object_spans
 
 if TYPE_CHECKING:
     from holdfast.objects.compression import Compression
@@ -45,7 +46,7 @@ class BucketMaintenance:
     def __init__(self, driver: BucketDriver, offload: Offload, hooks: Hooks) -> None:
         self._driver = driver
         self._offload = offload
-        self._instrumentation = Instrumentation(hooks)
+        self._instrumentation = Instrumentation(hooks, object_spans(driver.name))
         self._recorder = self._instrumentation.recorder
         self._hooked = hooks != NO_HOOKS
         self._actor: str | None = None

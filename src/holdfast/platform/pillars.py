@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError, StorageError
-from holdfast.settings.backend_options import s3_options, store_options
+from holdfast.settings.backend_options import s3_options, store_options, watch_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -26,8 +26,8 @@ async def ready_store(settings: Settings, entities: Iterable[type]) -> AsyncIter
     """
     from holdfast.records import open_store  # noqa: PLC0415 - slow to import
 
-    options = store_options(settings)
-    async with open_store(settings.store_url, entities, options=options) as store:
+    options, watch = store_options(settings), watch_options(settings)
+    async with open_store(settings.store_url, entities, options=options, watch=watch) as store:
         await store.create_schema()
         yield store
 

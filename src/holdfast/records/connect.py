@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from holdfast.backend_url import BackendURL, file_path, options_for
+from holdfast.backend_url import BackendURL, file_path, options_for, taken_from
 from holdfast.clock import sleep_thread, utc_now
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.store import Store, opening
 from holdfast.records.store_url import parse_store_url
+from holdfast.stats import WatchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +34,7 @@ def open_store(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
+    watch: WatchOptions | None = None,
 ) -> Opening[Store]:
     """Return what opens a store of *entities*, to be entered by `async with`.
 
@@ -40,7 +42,8 @@ def open_store(
     `mariadb://user:password@host:port/database`; the names that other libraries give these, such
     as `postgresql+asyncpg://`, are understood. *options* tune the backend, one of the classes of
     `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`, wins.
-    *clock* gives the time of writing, aware.
+    *clock* gives the time of writing, aware. *watch* says what is watched of its operations; the
+    URL takes `?measure=true&slow_operation=0.5` too.
 
     Raises ConfigurationError for an unknown scheme or parameter, for options of another backend,
     and for entities that don't fit together; UnsupportedError for a kind of entity that the
@@ -48,8 +51,9 @@ def open_store(
     UnavailableError, and SchemaMismatchError when a table that is there lacks a column, or has one
     of another type or nullability; *verify* says how closely it looks (see `Verify`).
     """
-    driver = driver_at(url, options=options)
-    return opening(Store(driver, entities, clock=clock, verify=verify))
+    location, watching = taken_from(parse_store_url(url), watch or WatchOptions())
+    store = Store(_driver(location, _ASYNC, options), entities, clock=clock, verify=verify)
+    return opening(store, watching)
 
 
 def open_blocking(
@@ -59,20 +63,25 @@ def open_blocking(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
+    watch: WatchOptions | None = None,
 ) -> Opening[Store]:
     """Return what opens a store whose I/O blocks: what `holdfast.sync` steps by hand."""
-    driver = driver_at(url, options=options, blocking=True)
+    location, watching = taken_from(parse_store_url(url), watch or WatchOptions())
+    driver = _driver(location, _BLOCKING, options)
     store = Store(driver, entities, clock=clock, pause=sleep_thread, verify=verify, blocking=True)
-    return opening(store)
+    return opening(store, watching)
 
 
-def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool = False) -> Driver:
+def driver_at(url: str) -> Driver:
     """Return the driver of the backend that *url* names, not yet open.
 
-    Raises ConfigurationError for an unknown scheme or parameter, or options of another backend.
+    Raises ConfigurationError for an unknown scheme or parameter.
     """
-    location = parse_store_url(url)
-    return _BACKENDS[location.scheme](location, _BLOCKING if blocking else _ASYNC, options)
+    return _driver(parse_store_url(url), _ASYNC, None)
+
+
+def _driver(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    return _BACKENDS[location.scheme](location, how, options)
 
 
 @dataclass(frozen=True, slots=True)

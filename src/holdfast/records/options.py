@@ -47,8 +47,7 @@ class PoolOptions:
     closed when they were not used for *idle_timeout*, 0 at once. A connection is replaced when it
     is older than *pool_recycle*; with *pool_pre_ping* it is tried before each use. *echo* logs
     each statement; those slower than *slow_statement* are logged as warnings, without their values.
-    With *measure* `stats()` has the statements by their first word, with their latencies, at some
-    microseconds for each. A statement waits *lock_timeout* for a lock, 0 not at all, and is
+    A statement waits *lock_timeout* for a lock, 0 not at all, and is
     stopped after *statement_timeout*.
 
     *sslmode* says how a connection is encrypted: "disable" not at all, "require" without a look at
@@ -74,7 +73,6 @@ class PoolOptions:
     pool_pre_ping: bool = False
     echo: bool = False
     slow_statement: float = 0.0
-    measure: bool = False
     connect_timeout: float = 10.0
     lock_timeout: float = 60.0
     statement_timeout: float = 0.0

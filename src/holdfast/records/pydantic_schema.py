@@ -155,7 +155,7 @@ def _output(value: Any) -> BaseModel:
     return unvalidated(_output_model(entity), values)
 
 
-def unvalidated(kind: type[M], values: dict[str, Any]) -> M:
+def unvalidated(kind: type[M], values: dict[str, object]) -> M:
     """Return a *kind* with *values*, which are right and in the order of its fields.
 
     For models without defaults, private attributes or a hook after their making: `model_construct`,

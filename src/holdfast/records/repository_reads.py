@@ -66,6 +66,7 @@ class RepositoryReads(Generic[E]):
         store.require(self.model)
         self._driver = store.driver
         self._affinity = store.affinity
+        self._recorder = store.recorder
         self._key_column = Column(self.model.name, self.model.key)
 
     async def get(
@@ -88,7 +89,9 @@ class RepositoryReads(Generic[E]):
             await self._load(rows, load)
             return next(iter(rows), None)
         if not load:
-            return await session_of(self._driver, self._affinity).get(self.model, wanted)
+            return await session_of(self._driver, self._affinity, self._recorder).get(
+                self.model, wanted
+            )
         async with self._one_view():
             if (found := await self._session.get(self.model, wanted)) is not None:
                 await self._load([found], load)
@@ -162,7 +165,7 @@ class RepositoryReads(Generic[E]):
             skip_locked,
         )
         if not load:
-            return await session_of(self._driver, self._affinity).find(select)
+            return await session_of(self._driver, self._affinity, self._recorder).find(select)
         async with self._one_view():
             found = await self._session.find(select)
             await self._load(found, load)
@@ -373,13 +376,13 @@ class RepositoryReads(Generic[E]):
 
     @property
     def _session(self) -> Session:
-        return session_of(self._driver, self._affinity)
+        return session_of(self._driver, self._affinity, self._recorder)
 
     @property
     def _writing(self) -> Session:
         if not self._affinity.strict:
             self._affinity.check()
-        return session_of(self._driver, self._affinity)
+        return session_of(self._driver, self._affinity, self._recorder)
 
     def _one_view(self) -> AbstractAsyncContextManager[object]:
         """Return what makes several reads see one state of the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +25,8 @@ from holdfast.records.query import Column, SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
 from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
-from holdfast.stats import Stats
+from holdfast.stats import OperationRecorder, Stats, WatchOptions
+from holdfast.tracing import database_spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -39,6 +41,7 @@ T = TypeVar("T")
 
 _PAUSE = 0.01  # seconds, before the first new attempt; then twice as long each time
 _LONGEST = 1.0
+_UNWATCHED = WatchOptions()
 
 
 async def _sleep(seconds: float) -> None:
@@ -77,6 +80,8 @@ class Store:
         self._known = {id(model) for model in self.models}
         if any(model.adapter is not None for model in self.models):
             self._require(StoreCapability.MAPPED_CLASSES)
+        self.recorder: OperationRecorder | None = None
+        """What operations are told to, where they are watched; see `WatchOptions`."""
         self._counts = TransactionCounts()
         self._retries = 0
 
@@ -100,7 +105,8 @@ class Store:
 
         Counters: `committed` and `rolled_back`, the transactions that a `transaction()` block
         ended; `retries`, the times that `retrying` began again; and the driver's own. Gauges: the
-        driver's own, such as the connections of a pool.
+        driver's own, such as the connections of a pool. Operations: by verb, where they are
+        watched.
         """
         own = self.driver.stats()
         counters = {
@@ -109,7 +115,8 @@ class Store:
             "rolled_back": self._counts.rolled_back,
             "retries": self._retries,
         }
-        return Stats(own.operations, counters, own.gauges)
+        watched = {} if self.recorder is None else self.recorder.operations()
+        return Stats({**own.operations, **watched}, counters, own.gauges)
 
     def _require(self, capability: StoreCapability) -> None:
         require(capability, self.driver.capabilities, self.driver.name)
@@ -143,7 +150,7 @@ class Store:
         if outer is None:
             self._require(StoreCapability.TRANSACTIONS)
             options = TransactionOptions(isolation, read_only, may_lag=read_only and replica)
-            return Transaction(self.driver, options, self._counts, self.affinity)
+            return Transaction(self.driver, options, self._counts, self.affinity, self.recorder)
         if isolation is not None and isolation != outer.options.isolation:
             raise TransactionError(
                 f"a transaction inside another can't ask for isolation={isolation!r}; "
@@ -210,18 +217,24 @@ class Store:
                 await self.repository(model.entity).delete_where(everything())
 
 
-def opening(store: Store) -> Opening[Store]:
+def opening(store: Store, watch: WatchOptions = _UNWATCHED) -> Opening[Store]:
     """Return what connects *store* when it is entered, and closes it at the end of the block.
+
+    Its operations are watched as *watch* says.
 
     `open_store` does this with the backend that a URL names; a backend of one's own is opened by
     `opening(Store(driver, entities))`. Entering raises SchemaMismatchError, and what the driver's
     `open` raises.
     """
-    return Opening(_connected(store), "store")
+    return Opening(_connected(store, watch), "store")
 
 
 @asynccontextmanager
-async def _connected(store: Store) -> AsyncIterator[Store]:
+async def _connected(store: Store, watch: WatchOptions) -> AsyncIterator[Store]:
+    spans = database_spans(store.backend)
+    if spans is not None or watch != _UNWATCHED:
+        slow = watch.slow_operation or math.inf
+        store.recorder = OperationRecorder(spans=spans, slow=slow, backend=store.backend)
     try:
         store.affinity.bind()
         await store.driver.open(store.models)

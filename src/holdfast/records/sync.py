@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from holdfast.records.options import StoreOptions
     from holdfast.records.schema_diff import Verify
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
-    from holdfast.stats import Stats
+    from holdfast.stats import Stats, WatchOptions
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -51,12 +51,13 @@ def open_store(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
+    watch: WatchOptions | None = None,
 ) -> BlockingOpening[Store]:
     """Return what opens a blocking store of *entities*, to be entered by `with`.
 
     The parameters and what they raise are those of `holdfast.open_store`.
     """
-    opened = open_blocking(url, entities, options=options, clock=clock, verify=verify)
+    opened = open_blocking(url, entities, options=options, clock=clock, verify=verify, watch=watch)
     return BlockingOpening(_stepped(opened), "store")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from holdfast.capability import require
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
@@ -21,8 +21,10 @@ from holdfast.records.scope import (
 )
 from holdfast.records.scoped_session import ScopedSession, TaskSession
 from holdfast.records.turns import PATIENCE, TaskTurns, ThreadTurns
+from holdfast.records.watched_session import WatchedSession
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from types import TracebackType
 
     from holdfast.records.affinity import Affinity
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
         Session,
         TransactionOptions,
     )
+    from holdfast.stats import OperationRecorder
+
+T = TypeVar("T")
 
 _FORKED = (
     "the process was forked inside this transaction, which belongs to the parent and is ended "
@@ -50,8 +55,10 @@ def current(driver: Driver) -> Transaction | None:
     return None if scope is None else cast("Transaction", scope.scopes.outermost)
 
 
-def session_of(driver: Driver, affinity: Affinity) -> Session:
+def session_of(driver: Driver, affinity: Affinity, recorder: OperationRecorder | None) -> Session:
     """Return where a call reads and writes now: the transaction around it, or the driver itself.
+
+    What happens outside of transactions is told to *recorder*, where there is one.
 
     A write calls `Affinity.check` first; of a read this does, where the backend needs it.
     Raises ConfigurationError in another event loop than the store's, and what `current` raises.
@@ -60,7 +67,9 @@ def session_of(driver: Driver, affinity: Affinity) -> Session:
         affinity.check()
     if (inside.get() or by_thread) and (scope := scope_of(driver)) is not None:
         return scope.session
-    return driver.session()
+    if recorder is None:
+        return driver.session()
+    return WatchedSession(driver.session(), recorder)
 
 
 @dataclass(slots=True)
@@ -90,6 +99,7 @@ class Transaction(TransactionScope):
         options: TransactionOptions,
         counts: TransactionCounts,
         affinity: Affinity,
+        recorder: OperationRecorder | None = None,
     ) -> None:
         super().__init__()
         self.driver = driver
@@ -98,6 +108,7 @@ class Transaction(TransactionScope):
         self.scopes = Scopes(self, turns, getattr(driver, "lock_timeout", PATIENCE))
         self.session_type = ScopedSession if affinity.blocking else TaskSession
         self._counts = counts
+        self.recorder = recorder
         self._affinity = affinity
         self._forks = affinity.forks
         self._work: DriverTransaction | None = None
@@ -204,8 +215,8 @@ class Transaction(TransactionScope):
             raise TransactionError("a transaction is entered once")
         self._affinity.check()
         self._forks = self._affinity.forks
-        self._work = await self.driver.begin(self.options)
-        self.session = self.session_type(self._work, self, self.scopes)
+        self._work = await self._timed("begin", self.driver.begin(self.options))
+        self.session = _session_in(self, self)
         self.scopes.push(self)
         self.enter_context()
         if self._affinity.blocking and isinstance(self.entered_by, int):
@@ -256,9 +267,12 @@ class Transaction(TransactionScope):
         await (self._commit(work) if alone else finished(self._commit(work)))
 
     async def _commit(self, work: DriverTransaction) -> None:
-        await work.commit()
+        await self._timed("commit", work.commit())
         self._counts.committed += 1
         await self.callbacks.run()
+
+    async def _timed(self, operation: str, call: Awaitable[T]) -> T:
+        return await (call if self.recorder is None else self.recorder.timed(operation, call))
 
     def _leave_thread(self) -> None:
         thread = self.entered_by
@@ -280,9 +294,16 @@ class Transaction(TransactionScope):
         """Roll back for *reason*, of which the caller hears, whatever fails on the way."""
         self._counts.rolled_back += 1
         try:
-            await work.rollback()
+            await self._timed("rollback", work.rollback())
         except HoldfastError as failed:
             note(reason, failed)
+
+
+def _session_in(transaction: Transaction, scope: TransactionScope) -> Session:
+    """Return where calls of *scope*, the *transaction* or a part of it, read and write."""
+    session = transaction.session_type(transaction.work, scope, transaction.scopes)
+    recorder = transaction.recorder
+    return session if recorder is None else WatchedSession(session, recorder)
 
 
 class Savepoint(TransactionScope):
@@ -329,7 +350,7 @@ class Savepoint(TransactionScope):
             await scopes.turn(around)
             work = transaction.work
             self._around = around
-            self.session = transaction.session_type(work, self, scopes)
+            self.session = _session_in(transaction, self)
             scopes.push(self)  # from here on what stands beside it waits
             try:
                 await work.savepoint()

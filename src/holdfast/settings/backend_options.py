@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from holdfast.objects import S3Options
     from holdfast.records.options import StoreOptions
     from holdfast.settings.settings import Settings
+    from holdfast.stats import WatchOptions
 
 
 def store_options(settings: Settings) -> StoreOptions | None:
@@ -37,8 +38,15 @@ def store_options(settings: Settings) -> StoreOptions | None:
         max_overflow=sql.max_overflow,
         echo=sql.echo,
         slow_statement=sql.slow_statement,
-        measure=sql.measure,
     )
+
+
+def watch_options(settings: Settings) -> WatchOptions:
+    """Return what is watched of the store's operations; a parameter of its URL wins over it."""
+    from holdfast.stats import WatchOptions  # noqa: PLC0415 - needed where a store is opened
+
+    storage = settings.storage
+    return WatchOptions(measure=storage.measure, slow_operation=storage.slow_operation)
 
 
 def s3_options(settings: Settings) -> S3Options:

@@ -80,14 +80,6 @@ class SQLStorage(_Section):
             expected="a number of seconds from 0 to 86400",
         ),
     ] = 0.0
-    measure: Annotated[
-        bool,
-        About(
-            what="whether a server's statements are counted and timed, for metrics; it costs each "
-            "some microseconds",
-            expected="true or false",
-        ),
-    ] = False
 
 
 class DynamoDBStorage(_Section):
@@ -114,6 +106,23 @@ class StorageSection(_Section):
             unset="as the URL says",
         ),
     ] = ""
+    measure: Annotated[
+        bool,
+        About(
+            what="whether operations on records are counted and timed, for metrics; it costs each "
+            "2 to 3 µs",
+            expected="true or false",
+        ),
+    ] = True
+    slow_operation: Annotated[
+        float,
+        _Number,
+        Field(ge=0, le=86_400),
+        About(
+            what="seconds from which an operation on records is logged as slow; 0 for never",
+            expected="a number of seconds from 0 to 86400",
+        ),
+    ] = 0.0
     memory: MemoryStorage = MemoryStorage()
     sql: SQLStorage = SQLStorage()
     dynamodb: DynamoDBStorage = DynamoDBStorage()

@@ -52,7 +52,6 @@ class ServerDriver:
         self.capabilities = server.capabilities
         self.server = server
         self.lock_timeout = server.options.lock_timeout
-        self._log: StatementLog | None = None
         self._statements: StoreStatements | None = None
         self._session: PooledSession | None = None
         self._connect: Callable[[], Awaitable[ServerExecutor]] | None = None
@@ -69,9 +68,7 @@ class ServerDriver:
         except BaseException:
             connection.abandon()
             raise
-        log = self._log = StatementLog(
-            echo=options.echo, slow=options.slow_statement, measure=options.measure
-        )
+        log = StatementLog(echo=options.echo, slow=options.slow_statement)
 
         async def connect() -> ServerExecutor:
             return server.execute_on(await server.connect(), statements, log)
@@ -133,10 +130,9 @@ class ServerDriver:
         await self.session().read(ServerExecutor.asked, "SELECT 1")
 
     def stats(self) -> Stats:
-        """Return the pool's figures since the opening, and with `measure` those of statements."""
+        """Return the pool's figures since the opening."""
         pool = self.session().pool
-        operations = {} if self._log is None else self._log.operations()
-        return Stats(operations, pool.counters(), pool.gauges())
+        return Stats({}, pool.counters(), pool.gauges())
 
     async def differences(self) -> list[Difference]:
         """See `Verifiable`."""

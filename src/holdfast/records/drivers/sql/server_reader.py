@@ -16,7 +16,6 @@ from holdfast.records.drivers.sql.failure import (
     error_of,
     serialization_error,
 )
-from holdfast.stats import OperationRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -26,40 +25,24 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model
     from holdfast.records.query import Column
-    from holdfast.stats import OperationStats
 
 E = TypeVar("E")
 T = TypeVar("T")
 
 log = logging.getLogger("holdfast.records.sql")
-_WORDS = frozenset(
-    {"begin", "commit", "copy", "delete", "insert", "rollback", "savepoint", "select", "update"}
-)
 _UNCLASSIFIED = Failure(FailureKind.UNKNOWN)
 
 
 class StatementLog:
-    """Logs all statements when *echo*, and those of *slow* seconds or more as warnings.
+    """Logs all statements when *echo*, and those of *slow* seconds or more as warnings."""
 
-    When *measure*, it counts them by their first word, with how long they took.
-    """
-
-    def __init__(self, *, echo: bool = False, slow: float = 0.0, measure: bool = False) -> None:
+    def __init__(self, *, echo: bool = False, slow: float = 0.0) -> None:
         self._echo = echo
         self._slow = slow
-        self._measure = measure
-        self._recorder = OperationRecorder()
-        self.enabled = echo or slow > 0 or measure
+        self.enabled = echo or slow > 0
 
-    def operations(self) -> dict[str, OperationStats]:
-        """Return the figures so far, by the first word of the statements."""
-        return self._recorder.operations()
-
-    def note(self, sql: str, seconds: float, *, failed: bool) -> None:
-        """Log and count *sql*, which took *seconds*, where that is asked for."""
-        if self._measure:
-            word = sql[:9].split(" ", 1)[0].rstrip(";").lower()
-            self._recorder.record(word if word in _WORDS else "other", seconds, failed=failed)
+    def note(self, sql: str, seconds: float) -> None:
+        """Log *sql*, which took *seconds*, where that is asked for."""
         if self._slow and seconds >= self._slow:
             log.warning("slow statement, %.3f s: %s", seconds, sql)
         elif self._echo:
@@ -173,14 +156,11 @@ class ServerReader:
             raise serialization_error(self.backend)
         if not self._log.enabled:
             return await run
-        failed = True
         start = time.perf_counter()
         try:
-            found = await run
-            failed = False
+            return await run
         finally:
-            self._log.note(sql, time.perf_counter() - start, failed=failed)
-        return found
+            self._log.note(sql, time.perf_counter() - start)
 
     # --- what went wrong --------------------------------------------------------------------
 
