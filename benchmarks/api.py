@@ -85,7 +85,7 @@ def cpu_of(pid):
 def load(pid, address, script, seconds):
     before = cpu_of(pid)
     said = subprocess.run(
-        ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "-s", script, address],
+        ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "--timeout", "10s", "-s", script, address],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     cpu = cpu_of(pid) - before

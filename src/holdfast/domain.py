@@ -46,6 +46,21 @@ class RoleBucket:
         return f"{self.prefix}{name}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainLimits:
+    """What callers may send and cost; see the settings of the same names below `limits`.
+
+    Sizes are in bytes, times in seconds. *project_bytes* 0 is no limit.
+    """
+
+    upload: int = 64 << 30
+    project_bytes: int = 0
+    upload_age: float = 86_400.0
+    decoder_memory: int = 2 << 30
+    decoder_cpu: float = 600.0
+    decoder_silence: float = 300.0
+
+
 @dataclass(frozen=True, slots=True)
 class DomainParts:
     """What a domain is made of when the platform opens: the pillars, and the services before it.
@@ -59,6 +74,7 @@ class DomainParts:
     buckets: Mapping[str, RoleBucket]
     folder: Path
     services: Mapping[str, object] = field(default_factory=dict)
+    limits: DomainLimits = DomainLimits()
 
     def service(self, kind: type[T]) -> T:
         """Return the open service that is a *kind*. Raises ConfigurationError when none is."""
@@ -81,7 +97,9 @@ class Domain:
     by `async with`, and closes it: `contextlib.nullcontext(X(parts.store))` when there is nothing
     to close. *handlers* returns what a worker can do, by task. *routes* returns a router of
     FastAPI, *commands* a Typer, added to the command line by the domain's name. *health* probes
-    what the domain depends on beyond the pillars, which are probed in any case.
+    what the domain depends on beyond the pillars, which are probed in any case. *upkeep* removes
+    what was left behind; a server awaits it at its start and each hour, `holdfast upkeep` at once,
+    and it may run several times at once.
     """
 
     name: str
@@ -92,6 +110,7 @@ class Domain:
     routes: Callable[[DomainParts], APIRouter] | None = None
     commands: Callable[[], Typer] | None = None
     health: Callable[[DomainParts], Awaitable[Health]] | None = None
+    upkeep: Callable[[DomainParts], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):

@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager, nullcontext
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 import holdfast.fastapi as hf
 from holdfast import open_store
 from holdfast.errors import ConfigurationError, UnavailableError
+from holdfast.fastapi.exchange import exchange_of
 from holdfast.jobs import Jobs, WorkerOptions
 from http_entities import Project, Video
 from http_serving import client_of
@@ -154,3 +155,30 @@ async def test_the_request_id_is_there_for_the_route():
     async with client_of(app) as client:
         answer = await client.get("/id", headers={"x-request-id": "mine"})
         assert (answer.json(), answer.headers["x-request-id"]) == ("mine", "mine")
+
+
+async def test_a_request_that_takes_too_long_is_stopped_and_undone():
+    app = FastAPI()
+    options = hf.HTTPOptions(request_time=3600)
+    hf.Holdfast(app, store="memory://", entities=[Project, Video], options=options)
+
+    @app.post("/slow")
+    async def slow(projects: hf.Repo[Project], tx: hf.Writing, request: Request) -> None:
+        await projects.add(Project(name="p"))
+        exchange_of(request).deadline.reschedule(0)  # an hour is over
+        await asyncio.Event().wait()
+
+    @app.get("/lifted")
+    async def lifted(request: Request) -> float | None:
+        hf.lift_deadline(request)
+        return exchange_of(request).deadline.when()
+
+    async with client_of(app) as client:
+        answer = await client.post("/slow")
+        assert (answer.status_code, answer.json()["limit"]) == (503, 3600)
+        assert answer.json()["type"] == "urn:holdfast:problem:too-slow"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert await app.state.holdfast.store.repository(Project).count() == 0
+        assert (await client.get("/lifted")).json() is None
+    with pytest.raises(ConfigurationError, match="request_time"):
+        hf.HTTPOptions(request_time=-1)

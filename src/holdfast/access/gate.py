@@ -58,8 +58,12 @@ class Gate:
 
     async def admit(self, request: HTTPConnection) -> Caller:
         """Return who asks. Raises UnauthenticatedError and RateLimitedError."""
-        secret = _secret_of(request)
         address = request.client.host if request.client else "nowhere"
+        try:
+            secret = _secret_of(request)
+        except UnauthenticatedError:
+            await self._count(f"refused {address}", self.refusals)
+            raise
         if secret is None and self.is_open:
             await self._count(f"address {address}", self.requests)
             return _LOCAL

@@ -26,6 +26,7 @@ from holdfast.cli.commands.records import records
 from holdfast.cli.commands.report import report
 from holdfast.cli.commands.serve import serve
 from holdfast.cli.commands.show import show
+from holdfast.cli.commands.upkeep import upkeep
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.worker import worker
 from holdfast.cli.domain_commands import ProgramGroup
@@ -43,7 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor,
+    demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor, upkeep,
 ):  # fmt: skip
     app.command()(command)
 for group in (migrate, records, objects, cache, keys):

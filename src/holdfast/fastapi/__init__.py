@@ -17,6 +17,7 @@ from holdfast.fastapi.event_stream import (
     end_event_streams,
     event_stream,
 )
+from holdfast.fastapi.exchange import lift_deadline
 from holdfast.fastapi.http_options import HTTPOptions
 from holdfast.fastapi.idempotency import Idempotency, IdempotentRoute, idempotency
 from holdfast.fastapi.idempotency_record import IdempotencyRecord, purge_idempotency_records
@@ -90,6 +91,7 @@ __all__ = [
     "idempotency",
     "job_event_stream",
     "job_events",
+    "lift_deadline",
     "list_query",
     "object_response",
     "out_model",

@@ -11,6 +11,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
+    from asyncio import Timeout
     from collections.abc import Mapping
 
     from starlette.requests import HTTPConnection
@@ -73,6 +74,13 @@ class Exchange:
     request_id: str
     scope: Mapping[str, Any]
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    deadline: Timeout | None = None
+    """What cancels the request when its answer has not begun in time."""
+
+    def lift_deadline(self) -> None:
+        """Let the request take as long as it does from here on."""
+        if self.deadline is not None and not self.deadline.expired():
+            self.deadline.reschedule(None)
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("holdfast_exchange", default=None)
@@ -84,13 +92,19 @@ def keep_exchange(scope: Scope, exchange: Exchange) -> None:
     scope[_KEY] = exchange
 
 
+def exchange_in(scope: Mapping[str, Any]) -> Exchange | None:
+    """Return the exchange of *scope*, None where its application is none of Holdfast's."""
+    found = scope.get(_KEY)
+    return found if isinstance(found, Exchange) else None
+
+
 def exchange_of(connection: HTTPConnection) -> Exchange:
     """Return the exchange of *connection*.
 
     Raises ConfigurationError where its application is none of Holdfast's.
     """
-    found = connection.scope.get(_KEY)
-    if not isinstance(found, Exchange):
+    found = exchange_in(connection.scope)
+    if found is None:
         raise ConfigurationError(
             "this application knows no Holdfast: write Holdfast(app, store=url, entities=[...]) "
             "where it is made"
@@ -98,10 +112,15 @@ def exchange_of(connection: HTTPConnection) -> Exchange:
     return found
 
 
+def lift_deadline(connection: HTTPConnection) -> None:
+    """Let the request take longer than `HTTPOptions.request_time` from here on, until its end."""
+    exchange_of(connection).lift_deadline()
+
+
 def request_id_of(connection: HTTPConnection) -> str:
     """Return the id of the request: as the client gave it, or made; '' outside of Holdfast."""
-    found = connection.scope.get(_KEY)
-    return found.request_id if isinstance(found, Exchange) else ""
+    found = exchange_in(connection.scope)
+    return "" if found is None else found.request_id
 
 
 def chosen_request_id(headers: list[tuple[bytes, bytes]]) -> str:

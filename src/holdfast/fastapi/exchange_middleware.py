@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection
 
 from holdfast.correlation import current_request_id
 from holdfast.fastapi.conditional_answer import ConditionalAnswer
@@ -14,6 +17,7 @@ from holdfast.fastapi.exchange import (
     current_exchange,
     keep_exchange,
 )
+from holdfast.fastapi.problem import ProblemError, problem_response
 from holdfast.fastapi.request_limits import LimitedBody
 
 if TYPE_CHECKING:
@@ -57,13 +61,36 @@ class ExchangeMiddleware:
 
             async def checked(message: Message) -> None:
                 if message["type"] == "http.response.start":
+                    exchange.lift_deadline()
                     message = with_headers(message, exchange)
                 await answer(message)
 
-            await self._app(scope, limited, checked)
+            if not options.request_time:
+                await self._app(scope, limited, checked)
+                return
+            exchange.deadline = asyncio.timeout(options.request_time)
+            try:
+                async with exchange.deadline:
+                    await self._app(scope, limited, checked)
+            except TimeoutError:
+                if not exchange.deadline.expired():
+                    raise
+                await problem_response(HTTPConnection(scope), _too_slow(options.request_time))(
+                    scope, receive, checked
+                )
         finally:
             current_exchange.reset(token)
             current_request_id.reset(id_token)
+
+
+def _too_slow(seconds: float) -> ProblemError:
+    return ProblemError(
+        503,
+        f"the request was not done within {seconds:g} s, and was stopped",
+        kind="too-slow",
+        title="The request took too long",
+        members={"limit": seconds},
+    )
 
 
 def with_headers(message: Message, exchange: Exchange) -> Message:

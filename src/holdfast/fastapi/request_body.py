@@ -57,6 +57,20 @@ class UploadLimits:
             )
 
 
+def announced_size(request: Request) -> int:
+    """Return the bytes that the file in the body has at least, by its head; 0 where that is mute.
+
+    A form has more in it than its file.
+    """
+    is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
+    return max(_declared(request) - (FORM_BYTES if is_form else 0), 0)
+
+
+def _declared(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared[:20]) if declared.isascii() and declared.isdigit() else 0
+
+
 async def body_chunks(
     request: Request, limits: UploadLimits, *, beside: int = 0
 ) -> AsyncGenerator[bytes, None]:
@@ -69,8 +83,7 @@ async def body_chunks(
     if coding != "identity":
         raise HTTPException(415, f"a body in the Content-Encoding {coding[:40]!r}; expected none")
     most = limits.most + beside
-    declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > most:
+    if _declared(request) > most:
         raise too_large(limits)
     received, waited = 0, 0.0
     clock = asyncio.get_running_loop().time

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import ConfigurationError
+from holdfast.fastapi.exchange import exchange_in
 from holdfast.fastapi.problem import ProblemError
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def body_limit(most: int | None) -> Callable[[F], F]:
 
 
 def lift_body_limit(connection: HTTPConnection) -> None:
-    """Let the body of the request be of any length: its reader has a limit of its own."""
+    """Let the body of the request be of any length and take its time: its reader has limits."""
     connection.scope[_LIFTED] = True
+    if (exchange := exchange_in(connection.scope)) is not None:
+        exchange.lift_deadline()
 
 
 class LimitedBody:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.domain import Domain
 from holdfast.errors import ConfigurationError
 from holdfast.extras import check_extra
 from holdfast.jobs import Jobs
+from holdfast.media.decoding_limits import DecoderLimits
 from holdfast.media.entities import ENTITIES
 from holdfast.media.library import MediaLibrary
+from holdfast.media.uploads import remove_old_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +25,20 @@ if TYPE_CHECKING:
     from holdfast.domain import DomainParts
     from holdfast.jobs import Handler
 
+_log = logging.getLogger("holdfast.media")
+
 
 def _service(parts: DomainParts) -> AbstractAsyncContextManager[object]:
     place = parts.buckets["video"]
     if place.prefix:  # the layout of its keys is its own: raw/, frames/, results/
         raise ConfigurationError(f"the bucket of videos has no prefix, got {place.prefix!r}")
-    return nullcontext(MediaLibrary(parts.store, place.bucket, parts.service(Jobs)))
+    limits = DecoderLimits(
+        memory=parts.limits.decoder_memory,
+        analysis_cpu=parts.limits.decoder_cpu,
+        silence=parts.limits.decoder_silence,
+    )
+    jobs = parts.service(Jobs)
+    return nullcontext(MediaLibrary(parts.store, place.bucket, jobs, limits=limits))
 
 
 def _handlers(parts: DomainParts) -> Mapping[str, Handler]:
@@ -42,7 +54,15 @@ def _handlers(parts: DomainParts) -> Mapping[str, Handler]:
 def _routes(parts: DomainParts) -> APIRouter:
     from holdfast.media.media_routes import media_routes  # noqa: PLC0415 - FastAPI is an extra
 
-    return media_routes(parts.service(MediaLibrary), parts.folder)
+    return media_routes(parts.service(MediaLibrary), parts.folder, parts.limits)
+
+
+async def _upkeep(parts: DomainParts) -> None:
+    age = timedelta(seconds=parts.limits.upload_age)
+    bucket = parts.buckets["video"].bucket
+    removed = await remove_old_uploads(bucket, age=age, now=parts.store.now())
+    if removed:
+        _log.warning("removed %d uploads that were never ingested", removed)
 
 
 MEDIA = Domain(
@@ -52,5 +72,6 @@ MEDIA = Domain(
     service=_service,
     handlers=_handlers,
     routes=_routes,
+    upkeep=_upkeep,
 )
 """Media: real video files in, what moves in them out. Its handlers need the extra `media`."""

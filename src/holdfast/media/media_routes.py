@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.access import Caller, Role
 from holdfast.access.gate import AskedBy, allow, caller_of, still_allowed
+from holdfast.domain import DomainLimits
 from holdfast.errors import NotFoundError, ObjectKeyError
 from holdfast.fastapi import (
     CrudModels,
@@ -25,23 +27,22 @@ from holdfast.fastapi import (
     problem_responses,
 )
 from holdfast.fastapi.crud_rules import Verb
+from holdfast.fastapi.exchange import lift_deadline
 from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.job_events import job_event_stream
 from holdfast.fastapi.object_response import add_download, object_response
 from holdfast.fastapi.presigned_transfer import UploadForm, confirm_upload, upload_form
-from holdfast.fastapi.request_body import UploadLimits
+from holdfast.fastapi.request_body import announced_size
 from holdfast.fastapi.upload_request import receive_upload
 from holdfast.media.analysis_options import AnalysisOptions
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.library import MediaLibrary, check_project_name
 from holdfast.media.object_keys import prefixes
+from holdfast.media.upload_quota import UploadQuota
+from holdfast.media.uploads import UPLOADS
 from holdfast.records import Change, Page, Predicate
 from holdfast.records import Field as FieldOf
 from holdfast.records.query import SetTo
-
-UPLOADS = "uploads/"
-"""What the keys of files begin with that were sent in and are not ingested yet."""
-_LIMITS = UploadLimits(most=64 << 30, least=1)
 
 
 class ProjectQuery(
@@ -107,12 +108,15 @@ class ResultFile(BaseModel):
     modified: datetime
 
 
-def media_routes(library: MediaLibrary, work_folder: Path) -> APIRouter:
-    """Return the routes of *library*; files on their way to it are put below *work_folder*."""
+def media_routes(library: MediaLibrary, work_folder: Path, limits: DomainLimits) -> APIRouter:
+    """Return the routes of *library*; files on their way to it are put below *work_folder*.
+
+    *limits* bound what comes in.
+    """
     router = APIRouter(tags=["media"], responses=problem_responses(404))
     _add_projects(router)
     _add_videos(router, library)
-    _add_ingest(router, library, work_folder)
+    _add_ingest(router, library, work_folder, UploadQuota(library, limits))
     _add_results(router, library)
     return router
 
@@ -201,7 +205,9 @@ def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
         return [ClipOut.of(clip) for clip in found]
 
 
-def _add_ingest(router: APIRouter, library: MediaLibrary, work_folder: Path) -> None:
+def _add_ingest(
+    router: APIRouter, library: MediaLibrary, work_folder: Path, quota: UploadQuota
+) -> None:
     works = [allow(Role.OPERATOR, by_project=True)]
 
     @router.post("/projects/{project_id}/videos", status_code=201, dependencies=works)
@@ -213,9 +219,11 @@ def _add_ingest(router: APIRouter, library: MediaLibrary, work_folder: Path) -> 
         A file that the project has is not brought in twice; the answer is 200 then.
         """
         project = await _project(library, project_id, caller)
+        limits = await quota.room(project_id, announced_size(request))
         async with receive_upload(
-            request, library.bucket, _upload_key(project_id), limits=_LIMITS
+            request, library.bucket, _upload_key(project_id), limits=limits
         ) as received:
+            await quota.room(project_id, received.info.size)  # others may have come meanwhile
             name = received.filename or "video"
             return await _ingest(library, project, received.key, name, work_folder, response)
 
@@ -227,18 +235,20 @@ def _add_ingest(router: APIRouter, library: MediaLibrary, work_folder: Path) -> 
             library.bucket,
             _upload_key(project_id),
             content_type=asked.content_type,
-            limits=UploadLimits(most=5 << 30, least=1, types=("video/*",)),
+            limits=replace(await quota.room(project_id, form=True), types=("video/*",)),
         )
 
     @router.post("/projects/{project_id}/uploads/ingest", status_code=201, dependencies=works)
     async def ingest_uploaded(
-        project_id: UUID, sent: UploadedFile, response: Response, caller: AskedBy
+        project_id: UUID, sent: UploadedFile, request: Request, response: Response, caller: AskedBy
     ) -> VideoIngested:
         """Bring in a file that was sent straight to the bucket."""
+        lift_deadline(request)  # a large file takes its time to be fetched
         project = await _project(library, project_id, caller)
         if not sent.key.startswith(f"{UPLOADS}{project_id}/"):
             raise NotFoundError("upload", sent.key)
-        await confirm_upload(library.bucket, sent.key, limits=UploadLimits(most=5 << 30, least=1))
+        limits = await quota.room(project_id, form=True)
+        await confirm_upload(library.bucket, sent.key, limits=limits)
         return await _ingest(library, project, sent.key, sent.filename, work_folder, response)
 
 

@@ -20,6 +20,7 @@ from holdfast.objects import Bucket
 from holdfast.platform.domain_selection import select_domains
 from holdfast.platform.pillars import make_data_folder, ready_bucket, ready_cache, ready_store
 from holdfast.records import Store
+from holdfast.settings.backend_options import domain_limits
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -109,6 +110,12 @@ class Platform:
         """Return the routers of the domains, made anew, in the order of the domains."""
         return [domain.routes(self.parts) for domain in self.domains if domain.routes is not None]
 
+    async def upkeep(self) -> None:
+        """Let each domain remove what was left behind. Raises what the first that can't raises."""
+        for domain in self.domains:
+            if domain.upkeep is not None:
+                await domain.upkeep(self.parts)
+
     def metrics(self) -> MetricsCollector:
         """Return what collects the figures of every part for Prometheus.
 
@@ -186,7 +193,8 @@ async def open_platform(
                 )
                 buckets[role] = RoleBucket(opened)
         services: dict[str, object] = {}
-        parts = DomainParts(store, cache, buckets, settings.work_folder, services)
+        limits = domain_limits(settings)
+        parts = DomainParts(store, cache, buckets, settings.work_folder, services, limits)
         for domain in chosen:
             if domain.service is not None:
                 services[domain.name] = await entered(

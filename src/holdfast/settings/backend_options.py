@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.domain import DomainLimits
     from holdfast.objects import S3Options
     from holdfast.records.options import StoreOptions
     from holdfast.settings.settings import Settings
@@ -47,6 +48,21 @@ def watch_options(settings: Settings) -> WatchOptions:
 
     storage = settings.storage
     return WatchOptions(measure=storage.measure, slow_operation=storage.slow_operation)
+
+
+def domain_limits(settings: Settings) -> DomainLimits:
+    """Return what domains may let callers send and cost."""
+    from holdfast.domain import DomainLimits  # noqa: PLC0415 - needed where a platform is opened
+
+    limits = settings.limits
+    return DomainLimits(
+        upload=int(limits.upload),
+        project_bytes=int(limits.project_bytes),
+        upload_age=limits.upload_age,
+        decoder_memory=int(limits.decoder_memory),
+        decoder_cpu=limits.decoder_cpu,
+        decoder_silence=limits.decoder_silence,
+    )
 
 
 def s3_options(settings: Settings) -> S3Options:

@@ -19,11 +19,13 @@ MIB = 1 << 20
 _Number = BeforeValidator(no_truth)
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of the settings, as a table of the settings file has it."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class MemoryStorage(_Section):
+class MemoryStorage(Section):
     """The section `[storage.memory]`: records in this process."""
 
     lock_timeout: Annotated[
@@ -37,7 +39,7 @@ class MemoryStorage(_Section):
     ] = 60.0
 
 
-class SQLStorage(_Section):
+class SQLStorage(Section):
     """The section `[storage.sql]`: records in SQLite, PostgreSQL or MariaDB.
 
     SQLite has no pool: the sizes and *echo* are for servers.
@@ -82,7 +84,7 @@ class SQLStorage(_Section):
     ] = 0.0
 
 
-class DynamoDBStorage(_Section):
+class DynamoDBStorage(Section):
     """The section `[storage.dynamodb]`, for a backend that is not there yet."""
 
     region: Annotated[
@@ -93,7 +95,7 @@ class DynamoDBStorage(_Section):
     ] = ""
 
 
-class StorageSection(_Section):
+class StorageSection(Section):
     """The section `[storage]`: which kind of backend has the records, and how it is tuned."""
 
     type: Annotated[
@@ -128,7 +130,7 @@ class StorageSection(_Section):
     dynamodb: DynamoDBStorage = DynamoDBStorage()
 
 
-class RedisSection(_Section):
+class RedisSection(Section):
     """The section `[redis]`: whether the cache is there, and how it is reached."""
 
     enabled: Annotated[
@@ -155,7 +157,7 @@ class RedisSection(_Section):
     ] = 0
 
 
-class S3Section(_Section):
+class S3Section(Section):
     """The section `[s3]`: the server of every bucket whose URL does not say its own."""
 
     endpoint_url: Annotated[
@@ -261,7 +263,7 @@ class S3Section(_Section):
     ] = 32
 
 
-class ObjectsSection(_Section):
+class ObjectsSection(Section):
     """The section `[objects]`: how buckets work, and which of them has what."""
 
     video_bucket: Annotated[

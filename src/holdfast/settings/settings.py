@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from holdfast.settings.limits_section import LimitsSection
 from holdfast.settings.sections import ObjectsSection, RedisSection, S3Section, StorageSection
 from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     redis: RedisSection = RedisSection()
     s3: S3Section = S3Section()
     objects: ObjectsSection = ObjectsSection()
+    limits: LimitsSection = LimitsSection()
 
     @classmethod
     def settings_customise_sources(

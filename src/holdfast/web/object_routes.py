@@ -18,7 +18,6 @@ from holdfast.objects import Bucket, CommonPrefix, ObjectInfo, PresignOptions, P
 
 MOST_PRESIGNED = 15 * 60  # seconds
 _PAGE = 200
-_LIMITS = UploadLimits(most=64 << 30)
 _Key = Annotated[str, Path(min_length=1, max_length=1024)]
 
 
@@ -51,8 +50,9 @@ class PresignedOut(BaseModel):
     expires: datetime
 
 
-def object_routes(bucket: Bucket) -> APIRouter:
-    """Return the routes of *bucket*."""
+def object_routes(bucket: Bucket, *, most: int) -> APIRouter:
+    """Return the routes of *bucket*, which take objects of *most* bytes."""
+    limits = UploadLimits(most=most)
     router = APIRouter(tags=["objects"], responses=problem_responses(404))
 
     @router.get("/objects", dependencies=[allow(Role.VIEWER)])
@@ -104,7 +104,7 @@ def object_routes(bucket: Bucket) -> APIRouter:
             if_match=None if etag is None else etag.strip('"'),
         )
         kind = request.headers.get("content-type", "application/octet-stream")
-        async with aclosing(body_chunks(request, _LIMITS)) as content:
+        async with aclosing(body_chunks(request, limits)) as content:
             return _shown(await bucket.put(key, content, content_type=kind, options=options))
 
     @router.delete("/objects/{key:path}", status_code=204, dependencies=[allow(Role.OPERATOR)])

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from holdfast.access import ApiKeys
-from holdfast.access.gate import Gate, policy_of
+from holdfast.access.gate import Gate, RequestRate, policy_of
 from holdfast.errors import ConfigurationError
-from holdfast.fastapi import BackgroundJobs, Holdfast
+from holdfast.fastapi import BackgroundJobs, Holdfast, HTTPOptions
 from holdfast.fastapi.background_jobs import working
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import WorkerOptions
@@ -21,6 +21,7 @@ from holdfast.web.docs_page import add_docs_page
 from holdfast.web.object_routes import object_routes
 from holdfast.web.platform_routes import platform_routes
 from holdfast.web.shield import Shield
+from holdfast.web.upkeep import UPKEEP_EVERY, keeping_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -45,6 +46,7 @@ def create_application(
     keys are asked for but there is none.
     """
     opened: list[Platform] = []
+    limits = settings.limits
 
     @asynccontextmanager
     async def store() -> AsyncIterator[Store]:
@@ -64,15 +66,22 @@ def create_application(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         platform = opened[-1]
         keys = platform.service(ApiKeys)
-        app.state.gate = Gate(keys, platform.cache, is_open=not options.keys)
+        app.state.gate = Gate(
+            keys,
+            platform.cache,
+            is_open=not options.keys,
+            requests=RequestRate(limits.request_rate, limits.request_burst),
+            refusals=RequestRate(limits.refusal_rate, limits.refusal_burst),
+        )
         await check_somebody_can_come(platform, options)
         _add_routes(app, platform)
-        if not options.work:
-            yield
-            return
-        work = BackgroundJobs(platform.handlers, WorkerOptions(lease=platform.settings.lease_time))
-        async with working(work, platform.store):
-            yield
+        async with keeping_up(platform, UPKEEP_EVERY):
+            if not options.work:
+                yield
+                return
+            lease = WorkerOptions(lease=platform.settings.lease_time)
+            async with working(BackgroundJobs(platform.handlers, lease), platform.store):
+                yield
 
     app = FastAPI(
         title="Holdfast",
@@ -82,7 +91,12 @@ def create_application(
         redoc_url=None,
         lifespan=lifespan,
     )
-    Holdfast(app, store=store(), bucket=bucket(), cache=cache())
+    http = HTTPOptions(
+        max_body=int(limits.body),
+        max_json_depth=limits.json_depth,
+        request_time=limits.request_time,
+    )
+    Holdfast(app, store=store(), bucket=bucket(), cache=cache(), options=http)
     app.add_middleware(Shield, hosts=options.hosts, origins=frozenset(options.allowed_origins))
     add_docs_page(app)
     return app
@@ -100,7 +114,7 @@ async def check_somebody_can_come(platform: Platform, options: ServeOptions) -> 
 def _add_routes(app: FastAPI, platform: Platform) -> None:
     for router in (
         *platform.routers(),
-        object_routes(platform.bucket),
+        object_routes(platform.bucket, most=int(platform.settings.limits.upload)),
         cache_routes(platform.cache),
         platform_routes(platform),
     ):

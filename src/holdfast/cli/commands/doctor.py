@@ -36,6 +36,7 @@ _LIBRARIES = {
     "hiredis": "redis",
     "fastapi": "fastapi",
     "prometheus-client": "metrics",
+    "opentelemetry-api": "tracing",
     "av": "media",
     "opencv-python-headless": "media",
     "pyarrow": "media",
