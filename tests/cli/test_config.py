@@ -27,7 +27,10 @@ def test_it_prints_each_setting_with_its_value_and_its_origin(monkeypatch, tmp_p
 
 def test_it_names_every_fault_and_what_looks_like_a_setting(monkeypatch):
     monkeypatch.setenv("HOLDFAST_STROE", "x")
-    assert "HOLDFAST_STROE is not a setting; is HOLDFAST_STORE meant?" in here("config").err
+    monkeypatch.setenv("REDIS_POOL_SIZE", "10")
+    said = here("config").err
+    assert "HOLDFAST_STROE is not a setting; is HOLDFAST_STORE meant?" in said
+    assert "redis.pool_size has no effect" in said
     monkeypatch.setenv("HOLDFAST_LEASE", "soon")
     monkeypatch.setenv("DATABASE_POOL_SIZE", "many")
     ran = here("config")

@@ -11,7 +11,8 @@ def config(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fa
     from holdfast.settings import resolve_settings, settings_in_force
     from holdfast.settings.in_force import misspelt_variables
 
-    found = settings_in_force(resolve_settings(data=data))
+    resolved = resolve_settings(data=data)
+    settings, found = resolved.settings, settings_in_force(resolved)
     if as_json:
         print_json(
             [
@@ -31,5 +32,11 @@ def config(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fa
             for each in found
         ]
         print_table(("setting", "value", "from"), rows, folded=("value", "from"))
+    if settings.redis.pool_size:
+        note(
+            "redis.pool_size has no effect: all requests share one connection to Redis, and a "
+            "second one when that is busy",
+            style="yellow",
+        )
     for name, meant in misspelt_variables().items():
         note(f"{name} is not a setting; is {meant} meant?", style="yellow")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import socket
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +39,11 @@ def demo(
     data: Data = None,
     traceback: Traceback = False,
 ) -> None:
-    """Bring a video in, find what moves in it, and say what was found and where it lies."""
+    """Bring a video in, find what moves in it, say what was found, and show it on a page.
+
+    On a terminal it is then served until Ctrl-C; elsewhere the command to do so is told.
+    """
+    shown: list[Video] = []
 
     async def work(platform: Platform) -> Exit:
         began = time.monotonic()
@@ -48,11 +54,41 @@ def demo(
         await show_video(platform, found, as_json=False)
         console().print(f"\n{_where(platform.settings)}\n")
         _suggest(found, given=data)
+        shown.append(found)
         return code
 
     code = run(data, work)
     if code:
         raise typer.Exit(code)
+    if sys.stdout.isatty() and find_spec("uvicorn") is not None:
+        _serve(shown[0], data)
+
+
+def _serve(found: Video, data: Path | None) -> None:
+    """Serve what is there, *found* with it, until Ctrl-C."""
+    from holdfast.web import uvicorn_server
+    from holdfast.web.serve_options import ServeOptions
+
+    port = _free_port()
+    options = ServeOptions(port=port, data=None if data is None else str(data))
+    api = f"http://127.0.0.1:{port}/api/v1/videos/{found.id}"
+    console().print("\nServing it now, until Ctrl-C:", style="bold")
+    for address in (f"http://127.0.0.1:{port}/docs", f"{api}/files/processed/annotated.mp4"):
+        console().print(f"  {address}", soft_wrap=True)
+    uvicorn_server.serve(options)
+
+
+def _free_port() -> int:
+    """Return 8000, or another port where that is taken."""
+    for port in (8000, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port)) as listening:
+                found: int = listening.getsockname()[1]
+                return found
+        except OSError:
+            if port == 0:
+                raise
+    raise AssertionError("unreachable: a port is found or OSError raised")
 
 
 def _where(settings: Settings) -> str:
