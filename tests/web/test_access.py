@@ -111,6 +111,12 @@ async def test_the_projects_of_others_are_not_there(guarded):
         assert answer.status_code == 404, (method, path, answer.text)
     for path in ("/objects", "/jobs", "/cache/stats", "/keys"):
         assert (await guarded.get(f"/api/v1{path}", headers=mine)).status_code == 403
+    by_project = ("/api/v1/projects", "/api/v1/videos", "/api/v1/me")
+    for method, path, _needed in operations(guarded.app):
+        if not path.startswith(by_project) or (method, path) == ("POST", "/api/v1/projects"):
+            url = re.sub(r"{[^}]*}", str(uuid4()), path)
+            answer = await guarded.request(method, url, headers=mine)
+            assert answer.status_code == 403, f"{method} {path} is not of a project"
     assert (await guarded.get(f"/api/v1/projects/{ids['mine']}", headers=mine)).status_code == 200
 
 

@@ -77,8 +77,9 @@ async def receive_upload(
     """Store the file in *request* as *key*, a new one; remove it when the block raises.
 
     The file is the whole body, or the one file of a multipart form, and goes to the bucket as it
-    comes: no more than some windows of it are in memory, and nothing on the local disk. Nothing
-    is stored when the client leaves, or when anything is refused.
+    comes: no more than some windows of it are in memory. A bucket on S3, which asks for length and
+    checksum first, keeps what is beyond 4 MiB in a local file without a name until all is there.
+    Nothing is stored when the client leaves, or when anything is refused.
 
     Nothing that the client says reaches the key or the metadata. The transaction that notes the
     upload belongs inside the block, so that the object goes when it fails; around the block it
