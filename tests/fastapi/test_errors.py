@@ -219,6 +219,8 @@ async def test_hostile_bodies_are_each_a_clear_error(posting, body, status, kind
 async def test_each_fault_is_named_by_its_place(posting):
     async with client_of(application(posting)) as client:
         answer = await client.post("/videos", json={"title": "a" * 51, "a/b~c": 1, "views": "x"})
+        form = await client.post("/videos", data={"title": "a"})
+        assert "Content-Type: application/json" in form.json()["errors"][0]["detail"]
     assert {(each["in"], each["pointer"]) for each in answer.json()["errors"]} == {
         ("body", "/title"),
         ("body", "/a~1b~0c"),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _log = logging.getLogger("holdfast.fastapi")
+_NO_OBJECT = "expected a JSON object; a body is sent with Content-Type: application/json"
+"""In place of pydantic's words, which are about dictionaries; curl sends a form unless told."""
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -128,4 +130,5 @@ def _invalid_request(found: Any) -> ProblemError:
 
 def _fault(found: Any) -> dict[str, object]:
     where, *path = found["loc"]
-    return fault(str(where), path, str(found["msg"]), str(found["type"]))
+    said = _NO_OBJECT if found["type"] == "model_attributes_type" else str(found["msg"])
+    return fault(str(where), path, said, str(found["type"]))
