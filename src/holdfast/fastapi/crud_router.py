@@ -28,7 +28,7 @@ from holdfast.fastapi.dependencies import RepositoryOf
 from holdfast.fastapi.entity_json import EntityJSON
 from holdfast.fastapi.entity_tag import entity_tag
 from holdfast.fastapi.list_query import ListQuery, list_query
-from holdfast.fastapi.preconditions import IfMatch, Minimal, RequiredMatch
+from holdfast.fastapi.preconditions import IfMatch, PreferHeader, RequiredMatch, is_minimal
 from holdfast.fastapi.problem import ProblemError
 from holdfast.fastapi.problem_schema import problem_responses
 from holdfast.fastapi.request_transaction import writing
@@ -182,7 +182,7 @@ class _Routes:
             request: Request,
             body: Any,
             repository: Any,
-            minimal: Minimal,
+            prefer: PreferHeader = None,
         ) -> Response:
             visible = await self._visible(request)
             entity = body.entity()
@@ -190,7 +190,7 @@ class _Routes:
                 entity = await rules.creating(request, entity)
             stored = await repository.add(entity)
             await self._check_visible(repository, stored, visible)
-            answer = self._answer(stored, 201, minimal=minimal)
+            answer = self._answer(stored, 201, minimal=is_minimal(prefer))
             key = quote(str(getattr(stored, self.model.key.name)), safe="")
             answer.headers["Location"] = f"{quote(request.url.path.rstrip('/'))}/{key}"
             return answer
@@ -284,7 +284,12 @@ class _Routes:
         rules = self.rules
 
         async def change(
-            request: Request, key: Any, body: Any, repository: Any, match: Any, minimal: Minimal
+            request: Request,
+            key: Any,
+            body: Any,
+            repository: Any,
+            match: Any,
+            prefer: PreferHeader = None,
         ) -> Response:
             self._check_key(key, body)
             visible = await self._visible(request)
@@ -295,7 +300,7 @@ class _Routes:
                     changes = await rules.changing(request, found, changes)
             stored = await self._patched(repository, key, changes, (match, visible))
             await self._check_visible(repository, stored, visible)
-            return self._answer(stored, 200, minimal=minimal)
+            return self._answer(stored, 200, minimal=is_minimal(prefer))
 
         self._keyed(change)
         change.__annotations__ |= {"body": model, "match": match_type}

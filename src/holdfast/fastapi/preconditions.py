@@ -61,14 +61,23 @@ async def required_match(match: Annotated[int | None, Depends(if_match)]) -> int
     return match
 
 
-async def prefers_minimal(
-    prefer: Annotated[
-        str | None, Header(description="`return=minimal`: an answer without body")
-    ] = None,
-) -> bool:
-    """Tell whether the client asks for an answer without a body (RFC 7240)."""
-    parts = (prefer or "").replace(",", ";").split(";")
+PreferHeader: TypeAlias = Annotated[
+    str | None, Header(description="`return=minimal`: an answer without body")
+]
+"""The header `Prefer`, for routes that look at it themselves: a dependency less to solve."""
+
+
+def is_minimal(prefer: str | None) -> bool:
+    """Tell whether *prefer*, a header, asks for an answer without a body (RFC 7240)."""
+    if prefer is None:
+        return False
+    parts = prefer.replace(",", ";").split(";")
     return any(part.strip().lower() == "return=minimal" for part in parts)
+
+
+async def prefers_minimal(prefer: PreferHeader = None) -> bool:
+    """Tell whether the client asks for an answer without a body (RFC 7240)."""
+    return is_minimal(prefer)
 
 
 IfMatch: TypeAlias = Annotated[int | None, Depends(if_match)]
