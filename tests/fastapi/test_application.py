@@ -158,7 +158,7 @@ async def test_the_request_id_is_there_for_the_route():
 
 
 async def test_a_request_that_takes_too_long_is_stopped_and_undone():
-    app = FastAPI()
+    app, seen = FastAPI(), []
     options = hf.HTTPOptions(request_time=3600)
     hf.Holdfast(app, store="memory://", entities=[Project, Video], options=options)
 
@@ -167,6 +167,13 @@ async def test_a_request_that_takes_too_long_is_stopped_and_undone():
         await projects.add(Project(name="p"))
         exchange_of(request).deadline.reschedule(0)  # an hour is over
         await asyncio.Event().wait()
+
+    @app.post("/committed")
+    async def committed(request: Request, tx: hf.Writing) -> None:
+        async def while_committing() -> None:
+            seen.append(exchange_of(request).deadline.when())
+
+        tx.after_commit(while_committing)
 
     @app.get("/lifted")
     async def lifted(request: Request) -> float | None:
@@ -180,5 +187,7 @@ async def test_a_request_that_takes_too_long_is_stopped_and_undone():
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
         assert await app.state.holdfast.store.repository(Project).count() == 0
         assert (await client.get("/lifted")).json() is None
+        assert (await client.post("/committed")).status_code == 200
+        assert seen == [None], "a commit is not cut off"
     with pytest.raises(ConfigurationError, match="request_time"):
         hf.HTTPOptions(request_time=-1)

@@ -128,7 +128,7 @@ class _Routes:
     def _transaction(self) -> list[DependsType]:
         """Return the dependency on a transaction where a write is more than its one verb.
 
-        A verb alone commits by itself before it returns, in one round trip instead of three.
+        A verb alone commits by itself before it returns, in one round trip instead of four.
         """
         rules = self.rules
         hooks = (rules.visible, rules.creating, rules.changing, rules.deleting)

@@ -18,7 +18,8 @@ class HTTPOptions:
     Without it a cursor carries a checksum: a changed one is noticed, a forged one is not.
     *create_schema* makes missing tables at the start, which a store in memory always does.
     *request_time* is how many seconds a request has until its answer begins, 0 for as many as it
-    takes: then it is cancelled, its transaction undone, and answered with 503. An upload that a
+    takes: then it is cancelled, its transaction undone, and answered with 503; a write outside of a
+    transaction may have happened by then. A commit that has begun is waited for. An upload that a
     route receives has bounds of its own instead, and a plain `def` route is let end.
     *health* adds the routes `/livez` and `/readyz`.
     """

@@ -16,8 +16,10 @@ from holdfast.records import Transaction
 
 async def writing(connection: HTTPConnection) -> AsyncIterator[Transaction]:
     """Yield the transaction of the request: see `Writing`."""
-    async with exchange_of(connection).resources.store.transaction() as transaction:
+    exchange = exchange_of(connection)
+    async with exchange.resources.store.transaction() as transaction:
         yield transaction
+        exchange.lift_deadline()  # a 503 from here on could not tell whether this was committed
 
 
 async def reading(connection: HTTPConnection) -> AsyncIterator[Transaction]:
