@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.backend_url import BackendURL, file_path, options_for
-from holdfast.clock import sleep_thread, utc_now
+from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.store import Store, opening
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server import Server
     from holdfast.records.options import PoolOptions, StoreOptions
     from holdfast.records.schema_diff import Verify
+    from holdfast.records.write_hook import WriteHook
 
 
 def open_store(
@@ -33,6 +34,7 @@ def open_store(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
+    hooks: Iterable[WriteHook] = (),
 ) -> Opening[Store]:
     """Return what opens a store of *entities*, to be entered by `async with`.
 
@@ -40,7 +42,8 @@ def open_store(
     `mariadb://user:password@host:port/database`; the names that other libraries give these, such
     as `postgresql+asyncpg://`, are understood. *options* tune the backend, one of the classes of
     `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`, wins.
-    *clock* gives the time of writing, aware.
+    *clock* gives the time of writing, aware. *hooks* are told of each row that repositories write
+    (see `holdfast.records.WriteHook`); `audited` entities need one, such as `AuditHook`.
 
     Raises ConfigurationError for an unknown scheme or parameter, for options of another backend,
     and for entities that don't fit together; UnsupportedError for a kind of entity that the
@@ -49,7 +52,7 @@ def open_store(
     of another type or nullability; *verify* says how closely it looks (see `Verify`).
     """
     driver = driver_at(url, options=options)
-    return opening(Store(driver, entities, clock=clock, verify=verify))
+    return opening(Store(driver, entities, clock=clock, verify=verify, hooks=hooks))
 
 
 def open_blocking(
@@ -59,10 +62,11 @@ def open_blocking(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
+    hooks: Iterable[WriteHook] = (),
 ) -> Opening[Store]:
     """Return what opens a store whose I/O blocks: what `holdfast.sync` steps by hand."""
     driver = driver_at(url, options=options, blocking=True)
-    store = Store(driver, entities, clock=clock, pause=sleep_thread, verify=verify, blocking=True)
+    store = Store(driver, entities, clock=clock, verify=verify, blocking=True, hooks=hooks)
     return opening(store)
 
 
