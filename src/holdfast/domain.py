@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.cache import Cache
     from holdfast.health import Health
     from holdfast.objects import Bucket
-    from holdfast.records import Store
+    from holdfast.records import Store, WriteHook
 
     JobHandler: TypeAlias = Callable[..., object]
 
@@ -51,7 +51,8 @@ class DomainParts:
     """What a domain is made of when the platform opens: the pillars, and the services before it.
 
     *buckets* are by role: `video`, `models`, `logs`. *folder* is where temporary files belong,
-    and is not made yet. *services* are those of the domains that it requires, by domain.
+    and is not made yet. *services* are those of the domains that it requires, by
+    domain. *sections* are the settings that are a domain's alone, by the domain's name and theirs.
     """
 
     store: Store
@@ -59,6 +60,7 @@ class DomainParts:
     buckets: Mapping[str, RoleBucket]
     folder: Path
     services: Mapping[str, object] = field(default_factory=dict)
+    sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def service(self, kind: type[T]) -> T:
         """Return the open service that is a *kind*. Raises ConfigurationError when none is."""
@@ -77,7 +79,9 @@ class Domain:
     """What one domain brings; all but the *name* is optional.
 
     *requires* are the names of domains that are opened before it and closed after it. *entities*
-    live in the platform's store. *service* returns what opens the domain's service, to be entered
+    live in the platform's store; those among them that are *audited* are recorded where the domain
+    `audit` is on. *hooks* is given the audited classes of all domains, and returns write hooks for
+    the store. *service* returns what opens the domain's service, to be entered
     by `async with`, and closes it: `contextlib.nullcontext(X(parts.store))` when there is nothing
     to close. *handlers* returns what a worker can do, by task. *routes* returns a router of
     FastAPI, *commands* a Typer, added to the command line by the domain's name. *health* probes
@@ -87,6 +91,8 @@ class Domain:
     name: str
     requires: tuple[str, ...] = ()
     entities: tuple[type, ...] = ()
+    audited: tuple[type, ...] = ()
+    hooks: Callable[[tuple[type, ...]], Sequence[WriteHook]] | None = None
     service: Callable[[DomainParts], AbstractAsyncContextManager[object]] | None = None
     handlers: Callable[[DomainParts], Mapping[str, JobHandler]] | None = None
     routes: Callable[[DomainParts], APIRouter] | None = None
@@ -99,7 +105,7 @@ class Domain:
                 f"a domain's name {self.name!r}: expected small letters, digits, _ and -, at most "
                 "63, the first of them a letter"
             )
-        for name in ("requires", "entities"):
+        for name in ("requires", "entities", "audited"):
             if not isinstance(getattr(self, name), tuple):
                 raise ConfigurationError(
                     f"the domain {self.name}: {name}: expected a tuple, "

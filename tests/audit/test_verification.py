@@ -27,6 +27,7 @@ from holdfast.audit import (
 )
 from holdfast.audit.audit_entry import AuditCheckpoint, AuditHead, AuditTile
 from holdfast.audit.checkpoint_export import CheckpointExport
+from holdfast.audit.entry_leaf import erasing
 from holdfast.audit.inclusion import consistency_proof, verify_consistency
 from holdfast.domain import RoleBucket
 from holdfast.errors import ConfigurationError, IntegrityError, InvalidQueryError, NotFoundError
@@ -131,8 +132,6 @@ async def insert(store):
 
 async def erase_without_a_record(store):
     entry = await at(store, 4)
-    from holdfast.audit.entry_leaf import erasing
-
     values = erasing(entry, {"actor"})
     changes = [getattr(AuditEntry, name).to(value) for name, value in values.items()]
     await store.repository(AuditEntry).patch(entry.id, *changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from holdfast.acting import acting_as
 from holdfast.fastapi.conditional_answer import ConditionalAnswer
 from holdfast.fastapi.exchange import (
     REQUEST_ID,
@@ -44,23 +45,25 @@ class ExchangeMiddleware:
         keep_exchange(scope, exchange)
         token = current_exchange.set(exchange)
         try:
-            if scope["type"] == "websocket":
-                await self._app(scope, receive, send)
-                return
-            options = self._resources.options
-            limited = LimitedBody(
-                scope, receive, most=options.max_body, deepest=options.max_json_depth
-            )
-            answer = ConditionalAnswer(scope, send)
-
-            async def checked(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    message = with_headers(message, exchange)
-                await answer(message)
-
-            await self._app(scope, limited, checked)
+            with acting_as(request=exchange.request_id):
+                await self._serve(scope, receive, send, exchange)
         finally:
             current_exchange.reset(token)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+        options = self._resources.options
+        limited = LimitedBody(scope, receive, most=options.max_body, deepest=options.max_json_depth)
+        answer = ConditionalAnswer(scope, send)
+
+        async def checked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = with_headers(message, exchange)
+            await answer(message)
+
+        await self._app(scope, limited, checked)
 
 
 def with_headers(message: Message, exchange: Exchange) -> Message:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from holdfast.acting import acting_as
 from holdfast.errors import (
     ConfigurationError,
     HoldfastError,
@@ -160,7 +161,8 @@ class Worker:
                 reason = f"no handler for the task {job.task!r}; worker {self.name} knows: {known}"
                 outcome: Outcome = Raised(PermanentError(reason))
             else:
-                outcome = await call(handler, context)
+                with acting_as(f"job {job.id}", reason=job.task):
+                    outcome = await call(handler, context)
             await self._settle(context, outcome)
         except asyncio.CancelledError:
             context.lose()  # for a plain function that goes on, on its thread
