@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from holdfast.acting import acting
 from holdfast.audit.audit_entry import (
@@ -15,18 +15,22 @@ from holdfast.audit.audit_entry import (
     REQUEST_LENGTH,
     AuditEntry,
 )
-from holdfast.audit.captured_value import captured_changes, key_text
+from holdfast.audit.captured_value import LARGEST, captured_changes, key_text
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.model import model_of
+from holdfast.records.write_hook import ChangeRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from holdfast.records import RowChange, Store, StoreEvent
+    from holdfast.records import RowChange, Store, StoreEvent, WriteVerb
     from holdfast.records.model import Model
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 SALT_BYTES = 16
+_MODEL = model_of(AuditEntry)
+_CHANGES = "changes"
+_ANY = cast("Model[object]", _MODEL)
 
 
 class AuditHook:
@@ -60,6 +64,14 @@ class AuditHook:
             await entries.add(made[0])
         elif made:
             await entries.add_many(made)
+
+    def record_of(
+        self, store: Store, model: Model[object], verb: WriteVerb, key: object
+    ) -> ChangeRecord:
+        """See `StatementHook`."""
+        entry = _entry(store, verb.value, (model.name, key_text(model.key, key)), {})
+        row = _MODEL.row(entry, version=1, now=entry.at)
+        return ChangeRecord(model, _ANY, row, _CHANGES, LARGEST)
 
     async def happened(self, store: Store, event: StoreEvent) -> None:
         """See `WriteHook`. Raises InvalidValueError for an event with a name of another form."""

@@ -88,7 +88,7 @@ def _content(kind: Kind, value: object) -> bytes:
         case Kind.STR:
             return cast("str", value).encode()
         case Kind.JSON:
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+            return orjson.dumps(value)  # as it is stored
         case _:
             encode = _ENCODE.get(kind)
             return orjson.dumps(value if encode is None else encode(value))
@@ -114,7 +114,7 @@ def key_text(spec: FieldSpec, key: object) -> str:
 
 def instant(value: datetime) -> str:
     """Return an aware time in UTC, with its microseconds: `2026-01-02T03:04:05.000006Z`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 _ENCODE: dict[Kind, Callable[[object], object]] = {

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.clock import pause
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
-from holdfast.records.driver import Select, StoreCapability, Update
+from holdfast.records.driver import ChangeRecorder, Select, StoreCapability, Update
 from holdfast.records.model import model_of
-from holdfast.records.query import Column, Compare, In, Operator, Order, Predicate, all_of
+from holdfast.records.query import And, Column, Compare, In, Operator, Order, Predicate, all_of
 from holdfast.records.scope import scope_of
 from holdfast.records.transaction import current, session_of
-from holdfast.records.write_hook import RowChange, WriteVerb
+from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import RowLock, Session
+    from holdfast.records.driver import RecordingWriter, RowLock, Session
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.store import Store
@@ -77,7 +77,7 @@ class Watch:
 
     def watched(self, model: Model[E]) -> bool:
         """Tell whether a hook is told of changes of *model* itself."""
-        return bool(self.by_model[cast("Model[object]", model)])
+        return bool(self.by_model[_any(model)])
 
 
 @dataclass(slots=True)
@@ -122,6 +122,10 @@ class HookedWrites:
         if not self._watch.watched(model):
             return await self._session.replace(model, row, expected)
         at = model.key.position
+        if (recorder := self._recorder(model)) is not None:
+            record = recorder.record_of(self._store, _any(model), WriteVerb.UPDATE, row[at])
+            writer = cast("RecordingWriter", self._session)
+            return await writer.replace_recorded(model, row, expected, record)
         where = Compare(_key_column(model), Operator.EQ, row[at])
 
         async def work(session: Session) -> E | None:
@@ -142,6 +146,10 @@ class HookedWrites:
         model = update.model
         if not self._watch.watched(model):
             return await self._session.patch(update)
+        key = _key_in(model, update.where)
+        if key is not None and (recorder := self._recorder(model)) is not None:
+            record = recorder.record_of(self._store, _any(model), WriteVerb.PATCH, key)
+            return await cast("RecordingWriter", self._session).patch_recorded(update, record)
 
         async def work(session: Session) -> E | None:
             before = await self._locked(session, model, update.where)
@@ -227,7 +235,7 @@ class HookedWrites:
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
         at = model.key.position
-        root = cast("Model[object]", model)
+        root = _any(model)
 
         async def work(session: Session) -> int:
             rows = await self._locked(session, model, where)
@@ -278,6 +286,15 @@ class HookedWrites:
             for model, keys in by_model.items()
             for row in await _read(session, model, In(_key_column(model), tuple(keys)))
         ]
+
+    def _recorder(self, model: Model[E]) -> StatementHook | None:
+        """Return the hook whose record the store inserts by itself; None where it can't be."""
+        driver = self._store.driver
+        hooks = self._watch.by_model[_any(model)]
+        if len(hooks) != 1 or model.adapter is not None or not isinstance(driver, ChangeRecorder):
+            return None
+        (hook,) = hooks
+        return hook if driver.records_changes and isinstance(hook, StatementHook) else None
 
     @property
     def _session(self) -> Session:
@@ -341,7 +358,20 @@ class _UnseenRowError(Exception):
 
 
 def _change(model: Model[E], verb: WriteVerb, before: Row | None, after: Row | None) -> RowChange:
-    return RowChange(cast("Model[object]", model), verb, before, after)
+    return RowChange(_any(model), verb, before, after)
+
+
+def _any(model: Model[E]) -> Model[object]:
+    return cast("Model[object]", model)
+
+
+def _key_in(model: Model[E], where: Predicate) -> object:
+    """Return the key that *where* names among all that must fit, None where it names none."""
+    for part in where.parts if isinstance(where, And) else (where,):
+        match part:
+            case Compare(Column(spec=spec), Operator.EQ, value) if spec is model.key:
+                return value
+    return None
 
 
 def _key_column(model: Model[E]) -> Column:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from holdfast.records.driver import ChangeRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.records.model import Model, Row
     from holdfast.records.store import Store
+
+
+__all__ = [
+    "ChangeRecord",
+    "RowChange",
+    "StatementHook",
+    "StoreEvent",
+    "WriteHook",
+    "WriteVerb",
+]
 
 
 class WriteVerb(StrEnum):
@@ -77,6 +89,21 @@ class StoreEvent:
     entity: str
     key: str
     details: Mapping[str, object] = field(default_factory=dict)
+
+
+@runtime_checkable
+class StatementHook(Protocol):
+    """A `WriteHook` that keeps a row for each changed one, which the store may insert by itself.
+
+    Where a store can, it inserts the record in the statement of an `update` or a `patch`, and
+    `WriteHook.changed` is not called for it.
+    """
+
+    def record_of(
+        self, store: Store, model: Model[object], verb: WriteVerb, key: object
+    ) -> ChangeRecord:
+        """Return the record of a change of the row under *key*, without what changed."""
+        ...
 
 
 class WriteHook(Protocol):
