@@ -97,6 +97,7 @@ class HookedWrites:
     def __init__(self, store: Store, watch: Watch) -> None:
         self._store = store
         self._watch = watch
+        self._recorders: dict[Model[object], StatementHook | None] = {}
         locks = StoreCapability.ROW_LOCKS in store.capabilities
         # Without row locks a transaction that writes is alone with the store.
         self._lock: RowLock | None = "update" if locks else None
@@ -289,6 +290,12 @@ class HookedWrites:
 
     def _recorder(self, model: Model[E]) -> StatementHook | None:
         """Return the hook whose record the store inserts by itself; None where it can't be."""
+        known = self._recorders
+        if model not in known:  # kept, for a look at a protocol takes as long as half a write
+            known[_any(model)] = self._found_recorder(model)
+        return known[_any(model)]
+
+    def _found_recorder(self, model: Model[E]) -> StatementHook | None:
         driver = self._store.driver
         hooks = self._watch.by_model[_any(model)]
         if len(hooks) != 1 or model.adapter is not None or not isinstance(driver, ChangeRecorder):
