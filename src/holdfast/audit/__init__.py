@@ -6,12 +6,12 @@ from holdfast.audit.audit_hook import AuditHook
 from holdfast.audit.audit_log import AuditFilter, AuditLog
 from holdfast.audit.captured_value import UNKNOWN
 from holdfast.audit.checkpoint_note import Checkpoint, SignerKey, VerifierKey
-from holdfast.audit.erasure import prune, redact
 from holdfast.audit.inclusion import InclusionProof, inclusion_proof, verify_inclusion
 from holdfast.audit.log_source import ExportedLog, StoreLog, exported_lines
+from holdfast.audit.redaction import prune, redact
 from holdfast.audit.row_snapshot import RowSnapshot
 from holdfast.audit.sequencer import Sequenced, Sequencer
-from holdfast.audit.verification import Finding, FindingKind, Verification, verified
+from holdfast.audit.verification import FindingKind, LogFinding, Verification, verified
 
 __all__ = [
     "UNKNOWN",
@@ -25,9 +25,9 @@ __all__ = [
     "AuditTile",
     "Checkpoint",
     "ExportedLog",
-    "Finding",
     "FindingKind",
     "InclusionProof",
+    "LogFinding",
     "RowSnapshot",
     "Sequenced",
     "Sequencer",

@@ -45,7 +45,7 @@ class FindingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LogFinding:
     """One thing that is wrong: with the leaf at *position*, and the entry called *entry_id*."""
 
     kind: FindingKind
@@ -69,7 +69,7 @@ class Verification:
     pruned: int
     waiting: int
     checkpoints: int
-    findings: tuple[Finding, ...]
+    findings: tuple[LogFinding, ...]
 
     @property
     def ok(self) -> bool:
@@ -132,7 +132,7 @@ async def verified(
     or written anew as a whole. With a *key* every checkpoint must be signed by it. Every leaf and
     entry is read once; memory goes with what is wrong, and what was pruned.
     """
-    findings: list[Finding] = []
+    findings: list[LogFinding] = []
     stored, elsewhere = await source.notes(), list(kept)
     within, outside = _read(stored, key, findings), _read(elsewhere, key, findings)
     checkpoints = within + outside
@@ -150,7 +150,7 @@ async def verified(
         _heed(seen, running.size, entry)
     findings += _about_entries(seen)
     findings += [
-        Finding(FindingKind.INSERTED, "it has a place that is no leaf's", each.position, each.id)
+        LogFinding(FindingKind.INSERTED, "it has a place that is no leaf's", each.position, each.id)
         for each in await source.strays(running.size)
     ]
     fitting = [each for each in checkpoints if roots.get(each.size) == each.root]
@@ -158,11 +158,11 @@ async def verified(
         findings += _about_checkpoints(group, running.size, roots)
     if await source.head() != (running.size, running.root):
         findings.append(
-            Finding(FindingKind.REPLACED, "the log's head is not the end of its leaves")
+            LogFinding(FindingKind.REPLACED, "the log's head is not the end of its leaves")
         )
     if running.size and not any(each.size == running.size for each in checkpoints):
         findings.append(
-            Finding(FindingKind.UNSIGNED, f"no checkpoint of all {running.size} leaves is there")
+            LogFinding(FindingKind.UNSIGNED, f"no checkpoint of all {running.size} leaves is there")
         )
     pruned = sum(1 for place in seen.expected if place < seen.pruned_before)
     return Verification(
@@ -205,8 +205,8 @@ def _heed(seen: _Seen, place: int, entry: AuditEntry) -> None:
         seen.pruned_before = max(seen.pruned_before, min(through, place))
 
 
-def _about_entries(seen: _Seen) -> list[Finding]:
-    findings: list[Finding] = []
+def _about_entries(seen: _Seen) -> list[LogFinding]:
+    findings: list[LogFinding] = []
     moved: set[int] = set()
     unmatched: dict[int, bytes] = {}
     for place, leaf in seen.expected.items():
@@ -214,7 +214,7 @@ def _about_entries(seen: _Seen) -> list[Finding]:
         if entry is not None:
             moved.add(entry.id)
             findings.append(
-                Finding(
+                LogFinding(
                     FindingKind.REORDERED,
                     f"it stands at {entry.position} and belongs at {place}",
                     place,
@@ -228,17 +228,19 @@ def _about_entries(seen: _Seen) -> list[Finding]:
             continue
         if unmatched.pop(place, None) is not None:
             detail = "it is not what was sequenced"
-            findings.append(Finding(FindingKind.CHANGED, detail, place, entry.id))
+            findings.append(LogFinding(FindingKind.CHANGED, detail, place, entry.id))
         else:
             detail = "it stands at a place whose entry is elsewhere"
-            findings.append(Finding(FindingKind.INSERTED, detail, place, entry.id))
+            findings.append(LogFinding(FindingKind.INSERTED, detail, place, entry.id))
     findings += [
-        Finding(FindingKind.REMOVED, "its entry is gone, and no record says that it was pruned", at)
+        LogFinding(
+            FindingKind.REMOVED, "its entry is gone, and no record says that it was pruned", at
+        )
         for at in unmatched
     ]
     unrecorded = "parts of it were erased, and no record says so"
     findings += [
-        Finding(FindingKind.CHANGED, unrecorded, each.position, each.id)
+        LogFinding(FindingKind.CHANGED, unrecorded, each.position, each.id)
         for each in seen.erased.values()
         if each.id not in seen.told_erased
     ]
@@ -247,29 +249,29 @@ def _about_entries(seen: _Seen) -> list[Finding]:
 
 def _about_checkpoints(
     checkpoints: Sequence[Checkpoint], size: int, roots: Mapping[int, bytes]
-) -> list[Finding]:
-    findings: list[Finding] = []
+) -> list[LogFinding]:
+    findings: list[LogFinding] = []
     ordered = sorted(checkpoints, key=lambda each: each.size)
     good = max((each.size for each in ordered if roots.get(each.size) == each.root), default=0)
     for each in ordered:
         if each.size > size:
             detail = f"a checkpoint tells of {each.size} leaves, and {size} are there"
-            findings.append(Finding(FindingKind.TRUNCATED, detail, size))
+            findings.append(LogFinding(FindingKind.TRUNCATED, detail, size))
         elif roots[each.size] != each.root:
             detail = f"the first {each.size} leaves are not those of a checkpoint"
             if good:
                 detail += f"; those before {good} are"
-            findings.append(Finding(FindingKind.REPLACED, detail, min(good, each.size)))
+            findings.append(LogFinding(FindingKind.REPLACED, detail, min(good, each.size)))
     return findings
 
 
 def _read(
-    notes: Iterable[str], key: VerifierKey | None, findings: list[Finding]
+    notes: Iterable[str], key: VerifierKey | None, findings: list[LogFinding]
 ) -> list[Checkpoint]:
     found: list[Checkpoint] = []
     for note in notes:
         try:
             found.append(read_checkpoint(note) if key is None else key.checkpoint(note))
         except IntegrityError as error:
-            findings.append(Finding(FindingKind.UNSIGNED, str(error)))
+            findings.append(LogFinding(FindingKind.UNSIGNED, str(error)))
     return found

@@ -1,4 +1,4 @@
-"""Erasure and retention: what is taken out of entries, and entries taken out of the store.
+"""Redaction and retention: what is taken out of entries, and entries taken out of the store.
 
 Both leave a record of themselves in the log, by which a verification tells them from tampering.
 """
