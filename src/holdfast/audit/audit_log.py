@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.audit.audit_entry import AuditEntry
 from holdfast.audit.audit_hook import is_recorded
-from holdfast.audit.captured_value import UNKNOWN, key_text
+from holdfast.audit.captured_value import UNKNOWN, key_of, key_text
 from holdfast.audit.row_snapshot import RowSnapshot, row_now, row_snapshot, undone
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
 from holdfast.records import everything
@@ -151,7 +151,8 @@ class AuditLog:
             wanted = await self._as_of(model, key, at)
             if wanted is None:
                 raise NotFoundError(model.name, key)
-            now = await row_now(self.store, model, model.key.to_row(model.name, key))
+            row_key = key_of(model.name, model.key, key)
+            now = await row_now(self.store, model, row_key)
             if now is None:
                 if wanted.unknown:
                     raise InvalidValueError(
@@ -169,12 +170,12 @@ class AuditLog:
             ]
             if not changes:
                 return from_own_rows(model)([now])[0]
-            return await repository.patch(key, *changes)
+            return await repository.patch(row_key, *changes)
 
     async def _as_of(self, model: Model[E], key: object, at: datetime) -> RowSnapshot[E] | None:
-        row_key = model.key.to_row(model.name, key)
+        row_key = key_of(model.name, model.key, key)
         state = await row_now(self.store, model, row_key)
-        _, text = self._named(model.entity, key)
+        text = key_text(model.key, row_key)
         later = self._entries.stream(
             AuditEntry.entity == model.name,
             AuditEntry.key == text,
@@ -199,7 +200,4 @@ class AuditLog:
             model = known[0]
         else:
             model = self._model(cast("type[object]", entity))
-        spec = model.key
-        if isinstance(key, str) and spec.type.python is not str:
-            return model.name, key
-        return model.name, key_text(spec, spec.to_row(model.name, key))
+        return model.name, key_text(model.key, key_of(model.name, model.key, key))

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import orjson
 
+from holdfast.errors import InvalidValueError
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -112,11 +113,26 @@ def key_text(spec: FieldSpec, key: object) -> str:
     return str(captured(spec, key))
 
 
+def key_of(entity: str, spec: FieldSpec, key: object) -> object:
+    """Return the row value of *key*, given as itself or as the text that entries have.
+
+    Raises InvalidValueError.
+    """
+    if isinstance(key, str) and spec.type.kind in _KEYS:
+        try:
+            return _KEYS[spec.type.kind](key)
+        except ValueError:
+            reason = f"{key!r} is not a {spec.type.kind.value}"
+            raise InvalidValueError(entity, spec.name, reason) from None
+    return spec.to_row(entity, key)
+
+
 def instant(value: datetime) -> str:
     """Return an aware time in UTC, with its microseconds: `2026-01-02T03:04:05.000006Z`."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+_KEYS: dict[Kind, Callable[[str], object]] = {Kind.UUID: UUID, Kind.INT: int}
 _ENCODE: dict[Kind, Callable[[object], object]] = {
     Kind.BYTES: lambda value: base64.b64encode(cast("bytes", value)).decode(),
     Kind.DECIMAL: str,
