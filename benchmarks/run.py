@@ -60,6 +60,10 @@ def servers(asked) -> str:
     return printed("records_servers.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
+def audit(asked) -> str:
+    return printed("audit.py", *(["--quick"] if asked.quick else []))
+
+
 def objects(asked) -> str:
     return printed("objects.py", *(["--quick"] if asked.quick else []))
 
@@ -76,6 +80,7 @@ def api(asked) -> str:
 PROGRAMS = {
     "records": records,
     "servers": servers,
+    "audit": audit,
     "objects": objects,
     "cache": cache,
     "api": api,

@@ -11,7 +11,7 @@ from holdfast import Entity, Field, key, open_store
 from holdfast.correlation import CorrelationFilter, correlation_ids
 from holdfast.errors import ConfigurationError
 from holdfast.jobs import Job, Jobs, Worker
-from holdfast.stats import WatchOptions
+from holdfast.records.options import MemoryOptions
 from holdfast.sync import open_store as open_blocking_store
 from http_serving import client_of
 
@@ -83,10 +83,11 @@ async def test_a_record_has_the_id_of_its_job(records, kind):
     assert correlation_ids() == {}
 
 
-@pytest.mark.parametrize("url", ["memory://", "sqlite:///{}/app.db"])
+@pytest.mark.parametrize(
+    "url", ["memory://?slow_operation=1e-9", "sqlite:///{}/app.db?slow_operation=1e-9"]
+)
 async def test_slow_operations_are_logged_without_values_on_every_backend(url, tmp_path, caplog):
-    watch = WatchOptions(slow_operation=1e-9)
-    async with open_store(url.format(tmp_path), [Note], watch=watch) as store:
+    async with open_store(url.format(tmp_path), [Note]) as store:
         await store.create_schema()
         await store.repository(Note).add(Note(name="hidden"))
         async with store.transaction():
@@ -99,13 +100,16 @@ async def test_slow_operations_are_logged_without_values_on_every_backend(url, t
     assert "hidden" not in " ".join(said)
 
 
-def test_what_is_watched_stands_in_the_url_too():
+def test_what_is_measured_stands_in_the_url_too():
     with open_blocking_store("memory://?measure=true", [Note]) as store:
         store.create_schema()
         store.repository(Note).get("x")
         assert store.stats().operations["get"].count == 1
     with open_blocking_store("memory://?slow_operation=3600", [Note]) as store:
         store.create_schema()
+    with open_blocking_store("memory://", [Note], options=MemoryOptions(measure=True)) as store:
+        store.create_schema()
+        assert store.stats().operations
     with pytest.raises(ConfigurationError, match=r"measure='maybe'"):
         open_store("memory://?measure=maybe", [Note])
     with pytest.raises(ConfigurationError, match=r"known: lock_timeout, measure, slow_operation"):

@@ -23,6 +23,7 @@ PACKAGES = [
     "holdfast.objects",
     "holdfast.cache",
     "holdfast.cache.sync",
+    "holdfast.audit",
     "holdfast.fastapi",
     "holdfast.jobs",
     "holdfast.media",

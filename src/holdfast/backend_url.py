@@ -34,8 +34,6 @@ class BackendURL:
     host: str
     path: str
     query: dict[str, str]
-    taken: tuple[str, ...] = ()
-    """The parameters that somebody else knows, which the query has no more."""
 
 
 def redacted(url: str) -> str:
@@ -133,7 +131,7 @@ def options_for(location: BackendURL, defaults: O, given: object | None = None) 
     parsed: dict[str, object] = {}
     for name, text in location.query.items():
         if name not in hints:
-            known = ", ".join(sorted({*hints, *location.taken})) or "none"
+            known = ", ".join(sorted(hints)) or "none"
             raise ConfigurationError(
                 f"unknown parameter {redacted(name)!r} in {location.redacted!r}; known: {known}"
             )
@@ -141,16 +139,14 @@ def options_for(location: BackendURL, defaults: O, given: object | None = None) 
     return dataclasses.replace(base, **parsed)
 
 
-def taken_from(location: BackendURL, defaults: O) -> tuple[BackendURL, O]:
-    """Return *location* without the parameters that the dataclass *defaults* has, and these.
+def shared_options(location: BackendURL, defaults: O) -> O:
+    """Return *defaults*, with what the URL's query says of the fields that they have.
 
-    For options that every backend has. Raises ConfigurationError for a bad value.
+    For options that every backend has beside its own. Raises ConfigurationError for a bad value.
     """
-    names = tuple(typing.get_type_hints(type(defaults)))
-    own = {name: text for name, text in location.query.items() if name in names}
-    rest = {name: text for name, text in location.query.items() if name not in names}
-    options = options_for(dataclasses.replace(location, query=own), defaults)
-    return dataclasses.replace(location, query=rest, taken=names), options
+    names = typing.get_type_hints(type(defaults))
+    query = {name: text for name, text in location.query.items() if name in names}
+    return options_for(dataclasses.replace(location, query=query), defaults)
 
 
 def _scheme_of(url: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.cache import Cache
     from holdfast.health import Health
     from holdfast.objects import Bucket
-    from holdfast.records import Store
+    from holdfast.records import Store, WriteHook
 
     JobHandler: TypeAlias = Callable[..., object]
 
@@ -66,7 +66,8 @@ class DomainParts:
     """What a domain is made of when the platform opens: the pillars, and the services before it.
 
     *buckets* are by role: `video`, `models`, `logs`. *folder* is where temporary files belong,
-    and is not made yet. *services* are those of the domains that it requires, by domain.
+    and is not made yet. *services* are those of the domains that it requires, by
+    domain. *sections* are the settings that are a domain's alone, by the domain's name and theirs.
     """
 
     store: Store
@@ -75,6 +76,7 @@ class DomainParts:
     folder: Path
     services: Mapping[str, object] = field(default_factory=dict)
     limits: DomainLimits = DomainLimits()
+    sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def service(self, kind: type[T]) -> T:
         """Return the open service that is a *kind*. Raises ConfigurationError when none is."""
@@ -93,7 +95,9 @@ class Domain:
     """What one domain brings; all but the *name* is optional.
 
     *requires* are the names of domains that are opened before it and closed after it. *entities*
-    live in the platform's store. *service* returns what opens the domain's service, to be entered
+    live in the platform's store; those among them that are *audited* are recorded where the domain
+    `audit` is on. *hooks* is given the audited classes of all domains, and returns write hooks for
+    the store. *service* returns what opens the domain's service, to be entered
     by `async with`, and closes it: `contextlib.nullcontext(X(parts.store))` when there is nothing
     to close. *handlers* returns what a worker can do, by task. *routes* returns a router of
     FastAPI, *commands* a Typer, added to the command line by the domain's name. *health* probes
@@ -105,6 +109,8 @@ class Domain:
     name: str
     requires: tuple[str, ...] = ()
     entities: tuple[type, ...] = ()
+    audited: tuple[type, ...] = ()
+    hooks: Callable[[tuple[type, ...]], Sequence[WriteHook]] | None = None
     service: Callable[[DomainParts], AbstractAsyncContextManager[object]] | None = None
     handlers: Callable[[DomainParts], Mapping[str, JobHandler]] | None = None
     routes: Callable[[DomainParts], APIRouter] | None = None
@@ -118,7 +124,7 @@ class Domain:
                 f"a domain's name {self.name!r}: expected small letters, digits, _ and -, at most "
                 "63, the first of them a letter"
             )
-        for name in ("requires", "entities"):
+        for name in ("requires", "entities", "audited"):
             if not isinstance(getattr(self, name), tuple):
                 raise ConfigurationError(
                     f"the domain {self.name}: {name}: expected a tuple, "

@@ -64,9 +64,9 @@ class Stats:
     gauges: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class WatchOptions:
-    """What is watched of a store's operations, at 2 to 3 µs for each of them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationOptions:
+    """What is measured and logged of a store's operations, at 2 to 3 µs for each of them.
 
     With *measure* `stats()` has them by their verb, with their latencies. Those that take
     *slow_operation* seconds or more are logged, by `holdfast.operations`; 0 is never. Where

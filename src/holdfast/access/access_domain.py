@@ -27,5 +27,7 @@ def _routes(parts: DomainParts) -> APIRouter:
     return key_routes(parts.service(ApiKeys))
 
 
-ACCESS = Domain(name="access", entities=(ApiKey,), service=_service, routes=_routes)
+ACCESS = Domain(
+    name="access", entities=(ApiKey,), audited=(ApiKey,), service=_service, routes=_routes
+)
 """Access: API keys, issued, rotated and revoked."""

@@ -43,8 +43,8 @@ class ApiKey(Entity, table="api_keys", indexes=[("name",)]):
     name: Field[str] = field(max_length=200)
     role: Field[Role]
     projects: Field[list[str] | None] = field(default=None)
-    sha256: Field[str] = field(max_length=64)
-    former_sha256: Field[str | None] = field(default=None, max_length=64)
+    sha256: Field[str] = field(max_length=64, audit="redact")
+    former_sha256: Field[str | None] = field(default=None, max_length=64, audit="redact")
     former_until: Field[datetime | None] = field(default=None)
     expires_at: Field[datetime | None] = field(default=None)
     revoked_at: Field[datetime | None] = field(default=None)

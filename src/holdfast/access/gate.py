@@ -14,6 +14,7 @@ from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotations
 
 from holdfast.access.api_key import Caller, Role
+from holdfast.acting import become
 from holdfast.errors import (
     ConfigurationError,
     ForbiddenError,
@@ -101,6 +102,7 @@ async def caller_of(
     if not hasattr(state, "caller"):
         gate: Gate = request.app.state.gate
         state.caller = await gate.admit(request)
+        become(state.caller.name)
     return cast("Caller", state.caller)
 
 

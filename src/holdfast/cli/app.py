@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli.commands.audit import audit
 from holdfast.cli.commands.cache import cache
 from holdfast.cli.commands.clips import clips
 from holdfast.cli.commands.config import config
@@ -47,7 +48,7 @@ for command in (
     demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor, upkeep,
 ):  # fmt: skip
     app.command()(command)
-for group in (migrate, records, objects, cache, keys):
+for group in (migrate, records, objects, cache, keys, audit):
     app.add_typer(group)
 
 

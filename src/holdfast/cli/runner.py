@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import signal
 from typing import TYPE_CHECKING, TypeVar
 
+from holdfast.acting import acting_as
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -72,9 +75,18 @@ def run_with(opening: AbstractAsyncContextManager[P], work: Callable[[P], Awaita
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with opening as part:
-            return await work(part)
+            with acting_as(_user(), reason="the command line"):
+                return await work(part)
 
     return asyncio.run(opened())
+
+
+def _user() -> str:
+    """Return who runs the program, by name, or by number where there is no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _platform(settings: Settings) -> AbstractAsyncContextManager[Platform]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
+from holdfast.acting import acting_as
 from holdfast.correlation import current_request_id
 from holdfast.fastapi.conditional_answer import ConditionalAnswer
 from holdfast.fastapi.exchange import (
@@ -50,37 +51,38 @@ class ExchangeMiddleware:
         token = current_exchange.set(exchange)
         id_token = current_request_id.set(exchange.request_id)
         try:
-            if scope["type"] == "websocket":
-                await self._app(scope, receive, send)
-                return
-            options = self._resources.options
-            limited = LimitedBody(
-                scope, receive, most=options.max_body, deepest=options.max_json_depth
-            )
-            answer = ConditionalAnswer(scope, send)
-
-            async def checked(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    exchange.lift_deadline()
-                    message = with_headers(message, exchange)
-                await answer(message)
-
-            if not options.request_time:
-                await self._app(scope, limited, checked)
-                return
-            exchange.deadline = asyncio.timeout(options.request_time)
-            try:
-                async with exchange.deadline:
-                    await self._app(scope, limited, checked)
-            except TimeoutError:
-                if not exchange.deadline.expired():
-                    raise
-                await problem_response(HTTPConnection(scope), _too_slow(options.request_time))(
-                    scope, receive, checked
-                )
+            with acting_as(request=exchange.request_id):
+                await self._serve(scope, receive, send, exchange)
         finally:
             current_exchange.reset(token)
             current_request_id.reset(id_token)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+        options = self._resources.options
+        limited = LimitedBody(scope, receive, most=options.max_body, deepest=options.max_json_depth)
+        answer = ConditionalAnswer(scope, send)
+
+        async def checked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.lift_deadline()
+                message = with_headers(message, exchange)
+            await answer(message)
+
+        if not options.request_time:
+            await self._app(scope, limited, checked)
+            return
+        exchange.deadline = asyncio.timeout(options.request_time)
+        try:
+            async with exchange.deadline:
+                await self._app(scope, limited, checked)
+        except TimeoutError:
+            if not exchange.deadline.expired():
+                raise
+            late = problem_response(HTTPConnection(scope), _too_slow(options.request_time))
+            await late(scope, receive, checked)
 
 
 def _too_slow(seconds: float) -> ProblemError:

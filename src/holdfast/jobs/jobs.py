@@ -8,6 +8,7 @@ up after its lease can change nothing, on any backend.
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -132,12 +133,12 @@ class Jobs:
         """
         while True:
             now = self.now()
-            job = await self._try(
+            job = await self._cancelled(
                 job_id,
                 *ended(JobStatus.CANCELLED, now),
                 Job.cancel_requested.to(True),
                 when=(Job.status == JobStatus.QUEUED) | expired(now),
-            ) or await self._try(
+            ) or await self._cancelled(
                 job_id, Job.cancel_requested.to(True), when=Job.status == JobStatus.RUNNING
             )
             if job is None:
@@ -303,6 +304,17 @@ class Jobs:
             return await self._jobs.patch(claim.job.id, *changes, when=when)
         except (PreconditionFailedError, NotFoundError):
             raise LeaseLostError("Job", claim.job.id) from None
+
+    async def _cancelled(self, job_id: UUID, *changes: Change, when: Predicate) -> Job | None:
+        """Try what cancels a job, and where hooks listen tell them in the same transaction."""
+        async with self.store.transaction() if self.store.hooked.hooks else nullcontext():
+            job = await self._try(job_id, *changes, when=when)
+            if job is not None:
+                details = {"task": job.task, "status": job.status.value}
+                await self.store.record_event(
+                    "job.cancelled", entity="Job", key=str(job_id), details=details
+                )
+        return job
 
     async def _try(self, job_id: UUID, *changes: Change, when: Predicate) -> Job | None:
         try:

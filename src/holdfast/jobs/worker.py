@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from holdfast.acting import acting_as
 from holdfast.correlation import current_job_id
 from holdfast.errors import (
     ConfigurationError,
@@ -163,7 +164,7 @@ class Worker:
                 reason = f"no handler for the task {job.task!r}; worker {self.name} knows: {known}"
                 outcome: Outcome = Raised(PermanentError(reason))
             else:
-                with doing(job) as failed:
+                with doing(job) as failed, acting_as(f"job {job.id}", reason=job.task):
                     outcome = await call(handler, context)
                     if isinstance(outcome, Raised):
                         failed(outcome.error)

@@ -69,6 +69,7 @@ MEDIA = Domain(
     name="media",
     requires=("jobs",),
     entities=ENTITIES,
+    audited=ENTITIES,
     service=_service,
     handlers=_handlers,
     routes=_routes,

@@ -21,6 +21,7 @@ ENTRY_POINTS = "holdfast.domains"
 
 _BUILT_IN = {
     "access": ("holdfast.access.access_domain", "ACCESS"),
+    "audit": ("holdfast.audit.audit_domain", "AUDIT"),
     "jobs": ("holdfast.jobs.jobs_domain", "JOBS"),
     "media": ("holdfast.media.media_domain", "MEDIA"),
 }

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError, StorageError
-from holdfast.settings.backend_options import s3_options, store_options, watch_options
+from holdfast.settings.backend_options import s3_options, store_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -14,20 +14,23 @@ if TYPE_CHECKING:
 
     from holdfast.cache import Cache
     from holdfast.objects import Bucket
-    from holdfast.records import Store
+    from holdfast.objects.instrumentation import Audit
+    from holdfast.records import Store, WriteHook
     from holdfast.settings import Settings
 
 
 @asynccontextmanager
-async def ready_store(settings: Settings, entities: Iterable[type]) -> AsyncIterator[Store]:
-    """Open the store of *settings*, and make what its schema lacks.
+async def ready_store(
+    settings: Settings, entities: Iterable[type], hooks: Iterable[WriteHook] = ()
+) -> AsyncIterator[Store]:
+    """Open the store of *settings*, told of by *hooks*, and make what its schema lacks.
 
     Raises ConfigurationError, StorageError and UnavailableError.
     """
     from holdfast.records import open_store  # noqa: PLC0415 - slow to import
 
-    options, watch = store_options(settings), watch_options(settings)
-    async with open_store(settings.store_url, entities, options=options, watch=watch) as store:
+    opening = open_store(settings.store_url, entities, options=store_options(settings), hooks=hooks)
+    async with opening as store:
         await store.create_schema()
         yield store
 
@@ -41,22 +44,27 @@ def ready_cache(settings: Settings) -> AbstractAsyncContextManager[Cache[object]
 
 @asynccontextmanager
 async def ready_bucket(
-    settings: Settings, url: str, cache: Cache[object] | None = None
+    settings: Settings,
+    url: str,
+    cache: Cache[object] | None = None,
+    *,
+    audit: Audit | None = None,
 ) -> AsyncIterator[Bucket]:
     """Open the bucket at *url* as *settings* say buckets work.
 
-    Its metadata are read through *cache*, where there is one and the settings ask for it. Raises
+    Its metadata are read through *cache*, where there is one and the settings ask for it. *audit*
+    is told of its writes. Raises
     ConfigurationError, StorageError, ServiceError and UnavailableError.
     """
     from holdfast.objects import Hooks, Versioning, open_bucket  # noqa: PLC0415 - slow to import
 
     options = s3_options(settings) if url.startswith("s3://") else None
-    hooks = Hooks()
+    hooks = Hooks(audit=audit)
     if settings.objects.cache_metadata and cache is not None:
         from holdfast.cache import CachedMetadata  # noqa: PLC0415 - the same
 
         ttl = settings.objects.metadata_ttl
-        hooks = Hooks(metadata=CachedMetadata(cache, url.partition("?")[0], ttl=ttl))
+        hooks = Hooks(audit=audit, metadata=CachedMetadata(cache, url.partition("?")[0], ttl=ttl))
     async with open_bucket(url, options=options, hooks=hooks) as bucket:
         if settings.objects.versioning:
             await bucket.admin.set(Versioning(enabled=True))

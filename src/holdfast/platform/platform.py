@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from holdfast.audit.object_events import object_events
 from holdfast.domain import Domain, DomainParts, RoleBucket
 from holdfast.errors import ConfigurationError
 from holdfast.health import Health, HealthState, worst_state
@@ -177,10 +178,13 @@ async def open_platform(
             return await stack.enter_async_context(_NamedPart(part, opening))
 
         entities = [entity for domain in chosen for entity in domain.entities]
-        store = await entered("store", partial(ready_store, settings, entities))
+        audited = tuple(entity for domain in chosen for entity in domain.audited)
+        hooks = [hook for domain in chosen if domain.hooks for hook in domain.hooks(audited)]
+        store = await entered("store", partial(ready_store, settings, entities, hooks))
+        told = object_events(store) if settings.audit.objects and hooks else None
         cache = await entered("cache", partial(ready_cache, settings))
         bucket = await entered(
-            "bucket", partial(ready_bucket, settings, settings.bucket_url, cache)
+            "bucket", partial(ready_bucket, settings, settings.bucket_url, cache, audit=told)
         )
         buckets: dict[str, RoleBucket] = {}
         for role, prefix in _ROLES:
@@ -188,12 +192,19 @@ async def open_platform(
             buckets[role] = RoleBucket(bucket, prefix)
             if own:
                 opened = await entered(
-                    f"bucket {role}", partial(ready_bucket, settings, own, cache)
+                    f"bucket {role}", partial(ready_bucket, settings, own, cache, audit=told)
                 )
                 buckets[role] = RoleBucket(opened)
         services: dict[str, object] = {}
-        limits = domain_limits(settings)
-        parts = DomainParts(store, cache, buckets, settings.work_folder, services, limits)
+        parts = DomainParts(
+            store,
+            cache,
+            buckets,
+            settings.work_folder,
+            services,
+            domain_limits(settings),
+            settings.domain_sections,
+        )
         for domain in chosen:
             if domain.service is not None:
                 services[domain.name] = await entered(

@@ -19,6 +19,7 @@ from holdfast.records.repository import Repository
 from holdfast.records.result_types import BatchResult, Page, Upserted
 from holdfast.records.store import Store
 from holdfast.records.transaction import Savepoint, Transaction
+from holdfast.records.write_hook import RowChange, StoreEvent, WriteHook, WriteVerb
 
 __all__ = [
     "Aggregate",
@@ -35,11 +36,15 @@ __all__ = [
     "Predicate",
     "Relation",
     "Repository",
+    "RowChange",
     "Savepoint",
     "Store",
     "StoreCapability",
+    "StoreEvent",
     "Transaction",
     "Upserted",
+    "WriteHook",
+    "WriteVerb",
     "count",
     "created_at",
     "everything",

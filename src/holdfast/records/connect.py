@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from holdfast.backend_url import BackendURL, file_path, options_for, taken_from
-from holdfast.clock import sleep_thread, utc_now
+from holdfast.backend_url import BackendURL, file_path, options_for, shared_options
+from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.store import Store, opening
 from holdfast.records.store_url import parse_store_url
-from holdfast.stats import WatchOptions
+from holdfast.stats import OperationOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server import Server
     from holdfast.records.options import PoolOptions, StoreOptions
     from holdfast.records.schema_diff import Verify
+    from holdfast.records.write_hook import WriteHook
 
 
 def open_store(
@@ -34,7 +35,7 @@ def open_store(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
-    watch: WatchOptions | None = None,
+    hooks: Iterable[WriteHook] = (),
 ) -> Opening[Store]:
     """Return what opens a store of *entities*, to be entered by `async with`.
 
@@ -42,8 +43,8 @@ def open_store(
     `mariadb://user:password@host:port/database`; the names that other libraries give these, such
     as `postgresql+asyncpg://`, are understood. *options* tune the backend, one of the classes of
     `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`, wins.
-    *clock* gives the time of writing, aware. *watch* says what is watched of its operations; the
-    URL takes `?measure=true&slow_operation=0.5` too.
+    *clock* gives the time of writing, aware. *hooks* are told of each row that repositories write
+    (see `holdfast.records.WriteHook`); `audited` entities need one, such as `AuditHook`.
 
     Raises ConfigurationError for an unknown scheme or parameter, for options of another backend,
     and for entities that don't fit together; UnsupportedError for a kind of entity that the
@@ -51,9 +52,11 @@ def open_store(
     UnavailableError, and SchemaMismatchError when a table that is there lacks a column, or has one
     of another type or nullability; *verify* says how closely it looks (see `Verify`).
     """
-    location, watching = taken_from(parse_store_url(url), watch or WatchOptions())
-    store = Store(_driver(location, _ASYNC, options), entities, clock=clock, verify=verify)
-    return opening(store, watching)
+    location = parse_store_url(url)
+    store = Store(
+        _driver(location, _ASYNC, options), entities, clock=clock, verify=verify, hooks=hooks
+    )
+    return opening(store, _operations(location, options))
 
 
 def open_blocking(
@@ -63,13 +66,20 @@ def open_blocking(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
-    watch: WatchOptions | None = None,
+    hooks: Iterable[WriteHook] = (),
 ) -> Opening[Store]:
     """Return what opens a store whose I/O blocks: what `holdfast.sync` steps by hand."""
-    location, watching = taken_from(parse_store_url(url), watch or WatchOptions())
+    location = parse_store_url(url)
     driver = _driver(location, _BLOCKING, options)
-    store = Store(driver, entities, clock=clock, pause=sleep_thread, verify=verify, blocking=True)
-    return opening(store, watching)
+    store = Store(driver, entities, clock=clock, verify=verify, blocking=True, hooks=hooks)
+    return opening(store, _operations(location, options))
+
+
+def _operations(location: BackendURL, options: StoreOptions | None) -> OperationOptions:
+    """Return what *options* and the URL say of a store's operations, whatever the backend."""
+    given = options if isinstance(options, OperationOptions) else OperationOptions()
+    defaults = OperationOptions(measure=given.measure, slow_operation=given.slow_operation)
+    return shared_options(location, defaults)
 
 
 def driver_at(url: str) -> Driver:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from holdfast.records.field_spec import OnDelete
+    from holdfast.records.field_spec import AuditPolicy, OnDelete
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ def field(
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    audit: AuditPolicy = "value",
 ) -> Field[T]: ...
 @overload
 def field(
@@ -31,6 +32,7 @@ def field(
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    audit: AuditPolicy = "value",
 ) -> Field[T]: ...
 @overload
 def field(
@@ -39,6 +41,7 @@ def field(
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    audit: AuditPolicy = "value",
 ) -> Field[T]: ...
 def field(
     *,
@@ -47,6 +50,7 @@ def field(
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    audit: AuditPolicy = "value",
 ) -> Field[T]:
     """A field of the entity.
 
@@ -54,6 +58,8 @@ def field(
     value is held by one row at the most (nulls by any number). *max_length* bounds text in
     characters and bytes in bytes; text in a key, a unique or an index is bounded to 255 when
     nothing is said. *digits* is what a Decimal declares: (precision, scale), as in (12, 2).
+    *audit* says what the audit of an `audited` entity keeps of it: the "value", a "hash" of it,
+    "redact" for no more than that it changed, "skip" for nothing.
     """
     precision, scale = digits or (None, None)
     return Field(
@@ -62,6 +68,7 @@ def field(
             default_factory=default_factory,
             bounds=Bounds(max_length, precision, scale),
             unique=unique,
+            audit=audit,
         )
     )
 

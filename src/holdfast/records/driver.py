@@ -163,6 +163,48 @@ class Writer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """A row of *entry* that a write of one row of *model* inserts beside it, in its statement.
+
+    *row* has its values, without a key that the store generates. Its JSON field *changes* gets a
+    member for each field of *model* that the write changed, a list of the value before and after:
+    null, true, a number or text; a document as `{"json": ...}`; the SHA-256 and the number of bytes
+    in place of what has more than *largest* of them. Fields declare by `audit` that they are
+    hashed, hidden (`{"redacted": true}`) or left out.
+    """
+
+    model: Model[object]
+    entry: Model[object]
+    row: Row
+    changes: str
+    largest: int
+
+
+class RecordingWriter(Protocol):
+    """Writes that record themselves, of rows of an `Entity`."""
+
+    async def replace_recorded(
+        self, model: Model[E], row: Row, expected: int | None, record: ChangeRecord
+    ) -> E | None:
+        """Do as `Writer.replace`, and insert *record* where a field changed. Atomic."""
+        ...
+
+    async def patch_recorded(self, update: Update[E], record: ChangeRecord) -> E | None:
+        """Do as `Writer.patch`, and insert *record* where a field changed. Atomic."""
+        ...
+
+
+@runtime_checkable
+class ChangeRecorder(Protocol):
+    """A driver whose sessions and transactions are `RecordingWriter`s where it says so."""
+
+    @property
+    def records_changes(self) -> bool:
+        """Whether they are."""
+        ...
+
+
 class Session(Reader, Writer, Protocol):
     """A place to read and write: either each call its own transaction, or all in one."""
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 class EntityType(type):
     """The metaclass of entities: collects the fields and answers for them on the class."""
 
-    def __new__(
+    def __new__(  # noqa: PLR0913 - the words of a class statement
         metacls,
         name: str,
         bases: tuple[type, ...],
@@ -58,6 +58,7 @@ class EntityType(type):
         table: str | None = None,
         indexes: Sequence[tuple[str, ...]] = (),
         uniques: Sequence[tuple[str, ...]] = (),
+        audited: bool = False,
     ) -> EntityType:
         declared = {
             attribute: namespace.pop(attribute)
@@ -81,7 +82,9 @@ class EntityType(type):
         type.__setattr__(cls, "__members__", members)
         type.__setattr__(cls, "__vocabulary__", {})
         if table is not None:
-            model = build_model(cls, members, table=table, indexes=indexes, uniques=uniques)
+            model = build_model(
+                cls, members, table=table, indexes=indexes, uniques=uniques, audited=audited
+            )
             type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             type.__setattr__(cls, "__init__", constructor(model))
@@ -90,8 +93,8 @@ class EntityType(type):
                 type.__setattr__(cls, attribute, getattr(known, attribute))
             for relation in model.relations.values():
                 type.__setattr__(cls, relation.name, RelationSlot(relation))
-        elif indexes or uniques:
-            raise ConfigurationError(f"{name}: indexes and uniques need a table")
+        elif indexes or uniques or audited:
+            raise ConfigurationError(f"{name}: indexes, uniques and audited need a table")
         return cls
 
     if not TYPE_CHECKING:
@@ -110,10 +113,10 @@ class Entity(metaclass=EntityType):
     """A typed, detached value that a repository stores.
 
     Declare it with `class Video(Entity, table="videos")`, and with `indexes` and `uniques` of
-    several fields each where they are needed; without a table it is a mix-in whose fields its
-    subclasses take over. Values are checked when they are written, not when they are
-    set. Two entities are equal when they are of one class and all their fields are equal; loaded
-    relations don't count.
+    several fields each where they are needed, and with `audited=True` where its changes are to be
+    recorded; without a table it is a mix-in whose fields its subclasses take over. Values are
+    checked when they are written, not when they are set. Two entities are equal when they are of
+    one class and all their fields are equal; loaded relations don't count.
     """
 
     __vocabulary__: ClassVar[Mapping[str, object]]

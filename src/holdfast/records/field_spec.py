@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.text import ValueRejected
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OnDelete = Literal["restrict", "cascade", "set null"]
 Role = Literal["plain", "key", "generated", "version", "created_at", "updated_at"]
+AuditPolicy = Literal["value", "hash", "redact", "skip"]
+"""What an audit keeps of a field: its values, their hashes, that it changed, or nothing."""
 INDEXED_TEXT_LENGTH = 255
 
 
@@ -38,8 +40,12 @@ class Declaration:
     unique: bool = False
     target: type | str | None = None
     on_delete: OnDelete = "restrict"
+    audit: AuditPolicy = "value"
 
     def __post_init__(self) -> None:
+        if self.audit not in get_args(AuditPolicy):
+            expected = ", ".join(map(repr, get_args(AuditPolicy)))
+            raise ConfigurationError(f"audit={self.audit!r}: expected one of {expected}")
         if self.default is not MISSING and self.default_factory is not None:
             raise ConfigurationError("a field takes default or default_factory, not both")
         if isinstance(self.default, (list, dict, set, bytearray)):

@@ -29,7 +29,8 @@ Row = tuple[object, ...]
 class Model(Generic[E]):
     """An entity's fields, key, constraints and relations.
 
-    *adapter* is there for a class that is not an `Entity`, and None for one that is.
+    *adapter* is there for a class that is not an `Entity`, and None for one that is. *audited*: a
+    store takes it only with a hook that watches it.
     """
 
     entity: type[E]
@@ -40,6 +41,7 @@ class Model(Generic[E]):
     uniques: tuple[tuple[str, ...], ...]
     relations: dict[str, Relation]
     adapter: ClassAdapter | None = None
+    audited: bool = False
 
     @cached_property
     def by_name(self) -> dict[str, FieldSpec]:

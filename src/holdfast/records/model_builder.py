@@ -89,6 +89,7 @@ def build_model(
     table: str,
     indexes: Sequence[tuple[str, ...]],
     uniques: Sequence[tuple[str, ...]],
+    audited: bool = False,
 ) -> Model[Any]:
     """Return the model of *cls*. Raises ConfigurationError for a declaration that can't be kept."""
     check_table(cls.__name__, table)
@@ -119,6 +120,7 @@ def build_model(
             *(tuple(unique) for unique in uniques),
         ),
         relations=relations,
+        audited=audited,
     )
     _check_model(model, indexed)
     return model

@@ -1,4 +1,7 @@
-"""What tunes each backend of records: the `options=` of `open_store`, or parameters of its URL."""
+"""What tunes each backend of records: the `options=` of `open_store`, or parameters of its URL.
+
+All of them have the fields of `OperationOptions` too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from holdfast.errors import ConfigurationError
+from holdfast.stats import OperationOptions
 
 SSLMode: TypeAlias = Literal["auto", "disable", "require", "verify-ca", "verify-full"]
 """How a connection to a server is encrypted; see `PoolOptions`."""
@@ -17,14 +21,14 @@ SessionTarget: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryOptions:
+class MemoryOptions(OperationOptions):
     """What tunes the memory backend. *lock_timeout* is in seconds."""
 
     lock_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class SQLiteOptions:
+class SQLiteOptions(OperationOptions):
     """What tunes SQLite. *lock_timeout* is in seconds.
 
     *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
@@ -39,7 +43,7 @@ class SQLiteOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolOptions:
+class PoolOptions(OperationOptions):
     """What tunes the connections to a server. Times are in seconds; 0 is no limit, but for two.
 
     *pool_size* connections are kept and up to *max_overflow* more are opened when those are in

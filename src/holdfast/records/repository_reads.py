@@ -18,6 +18,7 @@ from holdfast.records import cursor as cursors
 from holdfast.records import validation
 from holdfast.records.driver import AggregateQuery, Select
 from holdfast.records.eager_loading import load_relations
+from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.hydration import loaded
 from holdfast.records.model import model_of
 from holdfast.records.query import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         Ordering,
         RelationArgument,
     )
-    from holdfast.records.driver import RowLock, Session
+    from holdfast.records.driver import RowLock, Session, Writer
     from holdfast.records.query import Order
     from holdfast.records.store import Store
 
@@ -67,6 +68,7 @@ class RepositoryReads(Generic[E]):
         self._driver = store.driver
         self._affinity = store.affinity
         self._recorder = store.recorder
+        self._hooked = hooked_writes(store, self.model)
         self._key_column = Column(self.model.name, self.model.key)
 
     async def get(
@@ -379,9 +381,11 @@ class RepositoryReads(Generic[E]):
         return session_of(self._driver, self._affinity, self._recorder)
 
     @property
-    def _writing(self) -> Session:
+    def _writing(self) -> Writer:
         if not self._affinity.strict:
             self._affinity.check()
+        if self._hooked is not None:
+            return self._hooked
         return session_of(self._driver, self._affinity, self._recorder)
 
     def _one_view(self) -> AbstractAsyncContextManager[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from holdfast.errors import (
     SchemaMismatchError,
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from holdfast.errors import ConflictError, HoldfastError
-    from holdfast.records.driver import AggregateQuery, DriverTransaction, Select, Update, Values
+    from holdfast.records.driver import (
+        AggregateQuery,
+        ChangeRecord,
+        DriverTransaction,
+        RecordingWriter,
+        Select,
+        Update,
+        Values,
+    )
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
     from holdfast.records.scope import Scopes, TransactionScope
@@ -79,6 +87,18 @@ class ScopedSession:
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
         return await self._write(self._work.delete, model, where)
+
+    async def replace_recorded(
+        self, model: Model[E], row: Row, expected: int | None, record: ChangeRecord
+    ) -> E | None:
+        """See `RecordingWriter`."""
+        work = cast("RecordingWriter", self._work)
+        return await self._write(work.replace_recorded, model, row, expected, record)
+
+    async def patch_recorded(self, update: Update[E], record: ChangeRecord) -> E | None:
+        """See `RecordingWriter`."""
+        work = cast("RecordingWriter", self._work)
+        return await self._write(work.patch_recorded, update, record)
 
     async def _read(
         self, verb: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.capability import require
-from holdfast.clock import utc_now
+from holdfast.clock import pause, utc_now
 from holdfast.errors import (
     ConfigurationError,
     InvalidQueryError,
@@ -20,41 +20,40 @@ from holdfast.health import Health, probed
 from holdfast.opening import Opening
 from holdfast.records.affinity import Affinity
 from holdfast.records.driver import StoreCapability, TransactionOptions
+from holdfast.records.hooked_writes import HookedModels
 from holdfast.records.model_set import dependents_first, models_of
 from holdfast.records.query import Column, SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
 from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
-from holdfast.stats import OperationRecorder, Stats, WatchOptions
+from holdfast.records.write_hook import StoreEvent
+from holdfast.stats import OperationOptions, OperationRecorder, Stats
 from holdfast.tracing import database_spans
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from datetime import datetime
 
     from holdfast.records.driver import Driver, Isolation
     from holdfast.records.model import Model
     from holdfast.records.schema_diff import Verify
+    from holdfast.records.write_hook import WriteHook
 
 E = TypeVar("E")
 T = TypeVar("T")
 
 _PAUSE = 0.01  # seconds, before the first new attempt; then twice as long each time
 _LONGEST = 1.0
-_UNWATCHED = WatchOptions()
-
-
-async def _sleep(seconds: float) -> None:
-    from asyncio import sleep  # noqa: PLC0415 - slow to import, and needed after a clash alone
-
-    await sleep(seconds)
+_UNMEASURED = OperationOptions()
 
 
 class Store:
     """An open backend and the entities that live in it, as `open_store` gives it.
 
     *blocking* says whether the driver's I/O blocks instead of being awaited; without it, a store
-    that is opened where no event loop runs does.
+    that is opened where no event loop runs does. *hooks* are told of what is written (see
+    `holdfast.records.WriteHook`). Raises ConfigurationError for an entity that is `audited` where
+    no hook watches it, and UnsupportedError for hooks where the backend has no transactions.
 
     Safe among the tasks of one event loop, the one in which it was opened; in another loop every
     call raises ConfigurationError. It can be used between the beginning and the end of the block
@@ -67,21 +66,26 @@ class Store:
         entities: Iterable[type],
         *,
         clock: Callable[[], datetime] = utc_now,
-        pause: Callable[[float], Awaitable[None]] = _sleep,
         verify: Verify = "exact",
         blocking: bool | None = None,
+        hooks: Iterable[WriteHook] = (),
     ) -> None:
         self.driver = driver
         self.affinity = Affinity(driver, blocking=blocking)
         self.verify: Verify = checked_verify(verify)
         self.now = clock
-        self._pause = pause
-        self.models = models_of(entities)
+        watching = tuple(hooks)
+        kept = (entity for hook in watching for entity in hook.entities)
+        self.models = models_of((*entities, *kept))
         self._known = {id(model) for model in self.models}
         if any(model.adapter is not None for model in self.models):
             self._require(StoreCapability.MAPPED_CLASSES)
         self.recorder: OperationRecorder | None = None
-        """What operations are told to, where they are watched; see `WatchOptions`."""
+        """What operations are told to, where anybody wants it: see `OperationOptions`."""
+        self.hooked = HookedModels(self.models, watching)
+        self._check_audited()
+        if self.hooked.reached:
+            self._require(StoreCapability.TRANSACTIONS)
         self._counts = TransactionCounts()
         self._retries = 0
 
@@ -115,8 +119,16 @@ class Store:
             "rolled_back": self._counts.rolled_back,
             "retries": self._retries,
         }
-        watched = {} if self.recorder is None else self.recorder.operations()
-        return Stats({**own.operations, **watched}, counters, own.gauges)
+        measured = {} if self.recorder is None else self.recorder.operations()
+        return Stats({**own.operations, **measured}, counters, own.gauges)
+
+    def _check_audited(self) -> None:
+        for model in self.models:
+            if model.audited and not self.hooked.watched(model):
+                raise ConfigurationError(
+                    f"{model.name} is audited, but the store has no hook that records it: "
+                    "open_store(..., hooks=[AuditHook()]), from holdfast.audit"
+                )
 
     def _require(self, capability: StoreCapability) -> None:
         require(capability, self.driver.capabilities, self.driver.name)
@@ -127,6 +139,21 @@ class Store:
         Raises ConfigurationError for a class that the store was not opened with.
         """
         return Repository(entity, self)
+
+    async def record_event(
+        self, name: str, *, entity: str, key: str, details: Mapping[str, object] | None = None
+    ) -> None:
+        """Tell the store's hooks that *name* happened to what *entity* and *key* say.
+
+        *details* is JSON. In a transaction, theirs is a part of it; else they have one of their
+        own. Without hooks nothing happens. Raises what a hook raises.
+        """
+        if not self.hooked.hooks:
+            return
+        event = StoreEvent(name, entity, key, details or {})
+        async with nullcontext() if current(self.driver) else self.transaction():
+            for hook in self.hooked.hooks:
+                await hook.happened(self, event)
 
     def require(self, model: Model[E]) -> None:
         """Raise ConfigurationError unless *model* is one of this store's."""
@@ -186,7 +213,8 @@ class Store:
                 if attempt == attempts:
                     raise
             self._retries += 1
-            await self._pause(random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt)))  # noqa: S311
+            seconds = random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt))  # noqa: S311
+            await pause(seconds, blocking=self.affinity.blocking)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def create_schema(self) -> None:
@@ -217,23 +245,23 @@ class Store:
                 await self.repository(model.entity).delete_where(everything())
 
 
-def opening(store: Store, watch: WatchOptions = _UNWATCHED) -> Opening[Store]:
+def opening(store: Store, operations: OperationOptions = _UNMEASURED) -> Opening[Store]:
     """Return what connects *store* when it is entered, and closes it at the end of the block.
 
-    Its operations are watched as *watch* says.
+    Its *operations* are measured and logged as these options say.
 
     `open_store` does this with the backend that a URL names; a backend of one's own is opened by
     `opening(Store(driver, entities))`. Entering raises SchemaMismatchError, and what the driver's
     `open` raises.
     """
-    return Opening(_connected(store, watch), "store")
+    return Opening(_connected(store, operations), "store")
 
 
 @asynccontextmanager
-async def _connected(store: Store, watch: WatchOptions) -> AsyncIterator[Store]:
+async def _connected(store: Store, operations: OperationOptions) -> AsyncIterator[Store]:
     spans = database_spans(store.backend)
-    if spans is not None or watch != _UNWATCHED:
-        slow = watch.slow_operation or math.inf
+    if spans is not None or operations != _UNMEASURED:
+        slow = operations.slow_operation or math.inf
         store.recorder = OperationRecorder(spans=spans, slow=slow, backend=store.backend)
     try:
         store.affinity.bind()

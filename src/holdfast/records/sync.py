@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from holdfast.records.options import StoreOptions
     from holdfast.records.schema_diff import Verify
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
-    from holdfast.stats import Stats, WatchOptions
+    from holdfast.records.write_hook import WriteHook
+    from holdfast.stats import Stats
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -51,13 +52,13 @@ def open_store(
     options: StoreOptions | None = None,
     clock: Callable[[], datetime] = utc_now,
     verify: Verify = "exact",
-    watch: WatchOptions | None = None,
+    hooks: Iterable[WriteHook] = (),
 ) -> BlockingOpening[Store]:
     """Return what opens a blocking store of *entities*, to be entered by `with`.
 
     The parameters and what they raise are those of `holdfast.open_store`.
     """
-    opened = open_blocking(url, entities, options=options, clock=clock, verify=verify, watch=watch)
+    opened = open_blocking(url, entities, options=options, clock=clock, verify=verify, hooks=hooks)
     return BlockingOpening(_stepped(opened), "store")
 
 
@@ -83,6 +84,7 @@ class Store(BlockingTwin[AsyncStore]):
     create_schema = blocking(AsyncStore.create_schema)
     drop_schema = blocking(AsyncStore.drop_schema)
     clear = blocking(AsyncStore.clear)
+    record_event = blocking(AsyncStore.record_event)
 
     @property
     def backend(self) -> str:

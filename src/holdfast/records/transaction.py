@@ -9,6 +9,7 @@ from holdfast.capability import require
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.after_commit import Callbacks, finished
 from holdfast.records.driver import StoreCapability
+from holdfast.records.measured_session import MeasuredSession
 from holdfast.records.scope import (
     Scopes,
     TransactionScope,
@@ -21,7 +22,6 @@ from holdfast.records.scope import (
 )
 from holdfast.records.scoped_session import ScopedSession, TaskSession
 from holdfast.records.turns import PATIENCE, TaskTurns, ThreadTurns
-from holdfast.records.watched_session import WatchedSession
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -69,7 +69,7 @@ def session_of(driver: Driver, affinity: Affinity, recorder: OperationRecorder |
         return scope.session
     if recorder is None:
         return driver.session()
-    return WatchedSession(driver.session(), recorder)
+    return MeasuredSession(driver.session(), recorder)
 
 
 @dataclass(slots=True)
@@ -303,7 +303,7 @@ def _session_in(transaction: Transaction, scope: TransactionScope) -> Session:
     """Return where calls of *scope*, the *transaction* or a part of it, read and write."""
     session = transaction.session_type(transaction.work, scope, transaction.scopes)
     recorder = transaction.recorder
-    return session if recorder is None else WatchedSession(session, recorder)
+    return session if recorder is None else MeasuredSession(session, recorder)
 
 
 class Savepoint(TransactionScope):

@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     from holdfast.objects import S3Options
     from holdfast.records.options import StoreOptions
     from holdfast.settings.settings import Settings
-    from holdfast.stats import WatchOptions
 
 
-def store_options(settings: Settings) -> StoreOptions | None:
-    """Return the options of the store that *settings* name; None for what has none of them.
+def store_options(settings: Settings) -> StoreOptions:
+    """Return the options of the store that *settings* name.
 
     A parameter of the store's URL wins over them.
     """
@@ -24,30 +23,30 @@ def store_options(settings: Settings) -> StoreOptions | None:
         MariaDBOptions,
         MemoryOptions,
         PostgreSQLOptions,
+        SQLiteOptions,
     )
     from holdfast.records.store_url import parse_store_url  # noqa: PLC0415 - the same
 
+    storage = settings.storage
     scheme = parse_store_url(settings.store_url).scheme
     if scheme == "memory":
-        return MemoryOptions(lock_timeout=settings.storage.memory.lock_timeout)
+        return MemoryOptions(
+            lock_timeout=storage.memory.lock_timeout,
+            measure=storage.measure,
+            slow_operation=storage.slow_operation,
+        )
     if scheme == "sqlite":
-        return None
-    sql = settings.storage.sql
+        return SQLiteOptions(measure=storage.measure, slow_operation=storage.slow_operation)
+    sql = storage.sql
     kind = PostgreSQLOptions if scheme == "postgresql" else MariaDBOptions
     return kind(
         pool_size=sql.pool_size,
         max_overflow=sql.max_overflow,
         echo=sql.echo,
         slow_statement=sql.slow_statement,
+        measure=storage.measure,
+        slow_operation=storage.slow_operation,
     )
-
-
-def watch_options(settings: Settings) -> WatchOptions:
-    """Return what is watched of the store's operations; a parameter of its URL wins over it."""
-    from holdfast.stats import WatchOptions  # noqa: PLC0415 - needed where a store is opened
-
-    storage = settings.storage
-    return WatchOptions(measure=storage.measure, slow_operation=storage.slow_operation)
 
 
 def domain_limits(settings: Settings) -> DomainLimits:

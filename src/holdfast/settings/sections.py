@@ -1,4 +1,4 @@
-"""The sections of the settings: storage, redis, s3, objects."""
+"""The sections of the settings: storage, redis, s3, objects, audit."""
 
 from __future__ import annotations
 
@@ -333,3 +333,41 @@ class ObjectsSection(Section):
             borrowed=("MINIO_CACHE_TTL",),
         ),
     ] = 60.0
+
+
+class AuditSection(Section):
+    """The section `[audit]`: how the log of the audit is signed and kept."""
+
+    key: Annotated[
+        str,
+        About(
+            what="the file with the key that signs checkpoints; it is made when it is not there",
+            expected="the path of a file",
+            unset="`audit.key` in the data folder",
+        ),
+    ] = ""
+    origin: Annotated[
+        str,
+        Field(pattern=r"^[^\s+]{1,100}$"),
+        About(
+            what="what the log is called in its checkpoints",
+            expected="a name without blanks and +, such as example.org/audit",
+        ),
+    ] = "holdfast-audit"
+    retention_days: Annotated[
+        float,
+        _Number,
+        Field(ge=0, le=36_500),
+        About(
+            what="days for which checkpoints are locked in the bucket of logs, by its object "
+            "locks; 0 for none",
+            expected="a number of days from 0 to 36500",
+        ),
+    ] = 0.0
+    objects: Annotated[
+        bool,
+        About(
+            what="whether writes of objects are recorded too, an entry for each",
+            expected="true or false",
+        ),
+    ] = False

@@ -11,7 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdfast.settings.limits_section import LimitsSection
-from holdfast.settings.sections import ObjectsSection, RedisSection, S3Section, StorageSection
+from holdfast.settings.sections import (
+    AuditSection,
+    ObjectsSection,
+    RedisSection,
+    S3Section,
+    StorageSection,
+)
 from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
     checked_url,
@@ -87,11 +93,11 @@ class Settings(BaseSettings):
         tuple[str, ...],
         BeforeValidator(split_names),
         About(
-            what="the domains that are switched on, with commas between: `access`, `jobs`, "
-            "`media`, and those of your own",
+            what="the domains that are switched on, with commas between: `access`, `audit`, "
+            "`jobs`, `media`, and those of your own",
             expected="names of domains",
         ),
-    ] = ("access", "jobs", "media")
+    ] = ("access", "audit", "jobs", "media")
     lease: Annotated[
         float,
         _Number,
@@ -106,6 +112,7 @@ class Settings(BaseSettings):
     s3: S3Section = S3Section()
     objects: ObjectsSection = ObjectsSection()
     limits: LimitsSection = LimitsSection()
+    audit: AuditSection = AuditSection()
 
     @classmethod
     def settings_customise_sources(
@@ -156,6 +163,12 @@ class Settings(BaseSettings):
         if not endpoint or "://" in endpoint:
             return endpoint
         return f"{'https' if self.s3.secure else 'http'}://{endpoint}"
+
+    @property
+    def domain_sections(self) -> dict[str, dict[str, object]]:
+        """The settings that are a domain's alone, by the domain's name and theirs."""
+        key = self.audit.key or str(self.data / "audit.key")
+        return {"audit": {**self.audit.model_dump(), "key": key}}
 
     @property
     def work_folder(self) -> Path:

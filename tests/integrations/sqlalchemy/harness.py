@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy.orm import make_transient_to_detached
 
-from holdfast.clock import sleep_thread
 from holdfast.records import BatchResult, Page, Repository, Store, Upserted
 from holdfast.records.conformance import KeepingHarness, StoreHarness
 from holdfast.records.connect import driver_at
@@ -22,7 +21,7 @@ class TwinHarness(StoreHarness):
 
     def open_blocking(self, entities, clock):
         driver = driver_at(self.url, blocking=True)
-        return opening(TwinStore(driver, twins(entities), clock=clock, pause=sleep_thread))
+        return opening(TwinStore(driver, twins(entities), clock=clock))
 
 
 def twins(entities):

@@ -97,16 +97,26 @@ class ModelStatements(Generic[E]):
         return {spec.name: parameter(spec.position) for spec in self._model.fields}
 
     def _build_replace(self) -> sa.ClauseElement:
+        table = self._table
+        written, condition = self.replacement()
+        built = sa.update(table).values(written).where(condition)
+        return built.returning(*table.c) if self._dialect.returns_changed else built
+
+    def replacement(self) -> tuple[dict[str, sa.ColumnElement[object]], sa.ColumnElement[bool]]:
+        """Return what overwrites a row, and what the row must fit: its key, and its version.
+
+        The version is the parameter behind the row's own.
+        """
         model, table = self._model, self._table
         kept = {model.key.name, *([model.created_at.name] if model.created_at else [])}
         written: dict[str, sa.ColumnElement[object]] = {
             name: value for name, value in self._assignments().items() if name not in kept
         } or {model.key.name: table.c[model.key.name]}
-        built = sa.update(table).values(written)
-        built = built.where(table.c[model.key.name] == parameter(model.key.position))
+        condition: sa.ColumnElement[bool] = table.c[model.key.name] == parameter(model.key.position)
         if model.version is not None:
-            built = built.where(table.c[model.version.name] == parameter(len(model.fields)))
-        return built.returning(*table.c) if self._dialect.returns_changed else built
+            wanted = table.c[model.version.name] == parameter(len(model.fields))
+            condition = sa.and_(condition, wanted)
+        return written, condition
 
 
 def float_of(value: object) -> float:

@@ -9,10 +9,15 @@ from sqlalchemy.dialects import postgresql
 
 from holdfast.errors import ConflictError, TransactionError
 from holdfast.records.drivers.sql.conflict_lookup import conflict
+from holdfast.records.drivers.sql.dialects.postgresql_recording import (
+    RecordTarget,
+    recorded_update,
+)
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.mapped_tables.constraint_names import constraint_names
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
+from holdfast.records.drivers.sql.store_statements import Beside
 from holdfast.records.drivers.sql.tables import named
 from holdfast.records.write_order import points_ahead
 
@@ -21,8 +26,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from holdfast.records.driver import Update
-    from holdfast.records.drivers.sql.dialect import Codec
+    from holdfast.records.driver import ChangeRecord, Update
+    from holdfast.records.drivers.sql.dialect import Codec, Expression
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
     from holdfast.records.drivers.sql.server_connection import Copying
     from holdfast.records.drivers.sql.statement import Statement
@@ -192,6 +197,56 @@ class PostgreSQLExecutor(ServerExecutor):
         except Exception as error:
             raise await self.refused_update(update, error) from error
         return self.hydrated(update.model, found)[0] if found else None
+
+    async def replace_recorded(
+        self, model: Model[E], row: Row, expected: int | None, record: ChangeRecord
+    ) -> E | None:
+        """See `RecordingWriter`."""
+        prepared = self.of_model(model)
+        beside = self._beside(record)
+        first = len(model.fields) + 1
+
+        def build() -> sa.ClauseElement:
+            assignments, condition = prepared.replacement()
+            return beside.build(assignments, condition, first)
+
+        statement = prepared.other(("replace", beside.shape), build)
+        values = statement.bind([*prepared.encode(row), expected, *beside.values])
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self.fetch_raw(statement.sql, values)
+
+        try:
+            found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_row(model, error, row, None) from error
+        return self.hydrated(model, found)[0] if found else None
+
+    async def patch_recorded(self, update: Update[E], record: ChangeRecord) -> E | None:
+        """See `RecordingWriter`."""
+        sql, values = self.statements.update(update, returning=True, record=self._beside(record))
+
+        async def work() -> Sequence[Sequence[object]]:
+            return await self.fetch_raw(sql, values)
+
+        try:
+            found = await self.written(work, several=False)
+        except Exception as error:
+            raise await self.refused_update(update, error) from error
+        return self.hydrated(update.model, found)[0] if found else None
+
+    def _beside(self, record: ChangeRecord) -> Beside:
+        tables = self.statements.tables
+        dialect = cast("PostgreSQLDialect", self.statements.dialect)
+
+        def build(
+            assignments: dict[str, Expression], condition: Expression, first: int
+        ) -> sa.ClauseElement:
+            target = RecordTarget(tables, dialect, first)
+            return recorded_update(target, assignments, condition, record)
+
+        shape = ("recorded", record.entry.table, record.changes, record.largest)
+        return Beside(shape, self.of_model(record.entry).encode(record.row), build)
 
     async def _upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]

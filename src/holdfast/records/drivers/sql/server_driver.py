@@ -82,6 +82,11 @@ class ServerDriver:
             self._replicas.open(statements, log)
 
     @property
+    def records_changes(self) -> bool:
+        """See `ChangeRecorder`."""
+        return hasattr(self.server.executor, "replace_recorded")
+
+    @property
     def _wrote(self) -> Callable[[], None] | None:
         return None if self._replicas is None else self._replicas.wait
 

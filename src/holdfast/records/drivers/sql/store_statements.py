@@ -6,6 +6,7 @@ One walk over a query yields its shape, which finds the compiled statement, and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
 
@@ -59,6 +60,18 @@ class _Prepared(dict["Model[object]", "ModelStatements[object]"]):
     def __missing__(self, model: Model[object]) -> ModelStatements[object]:
         made = self[model] = ModelStatements(model, self._tables[model.table], self._dialect)
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a statement does beside its update: it has a *shape* and *values* of its own.
+
+    *build* is given what is assigned, the condition, and the number of its first parameter.
+    """
+
+    shape: Shape
+    values: Sequence[object]
+    build: Callable[[dict[str, Expression], Expression, int], sa.ClauseElement]
 
 
 class StoreStatements:
@@ -159,8 +172,13 @@ class StoreStatements:
         specs = [None if each is None else each.spec for each in (*query.by, *operands)]
         return converted(query.model, rows, specs, self.figure_decoders(query))
 
-    def update(self, update: Update[E], *, returning: bool) -> tuple[str, Sequence[object]]:
-        """Return SQL and values for *update*; *returning* the rows that it changed."""
+    def update(
+        self, update: Update[E], *, returning: bool, record: Beside | None = None
+    ) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for *update*; *returning* the rows that it changed.
+
+        With a *record*, the update of one row that inserts it too.
+        """
         values: list[object] = []
         changes: list[object] = []
         for change in update.changes:
@@ -180,15 +198,21 @@ class StoreStatements:
             returning,
             tuple(changes),
             self._conditions.walk(update.where, values),
+            None if record is None else record.shape,
         )
+        first = len(values)
+        if record is not None:
+            values += record.values
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             assignments = {
                 change.column.name: self._assignment(table, change, parameters)
                 for change in update.changes
             }
-            built = sa.update(table).values(assignments)
-            built = built.where(self._conditions.condition(table, update.where, parameters))
+            condition = self._conditions.condition(table, update.where, parameters)
+            if record is not None:
+                return record.build(assignments, condition, first)
+            built = sa.update(table).values(assignments).where(condition)
             return built.returning(*table.c) if returning else built
 
         return self._statement(shape, update.model, build, values)

@@ -135,7 +135,7 @@ class PostgreSQLDialect:
 
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """See `Dialect`."""
-        return column == sa.func.any(_as(listed, f"{self.type_name(spec)}[]"))
+        return column == sa.func.any(typed(listed, f"{self.type_name(spec)}[]"))
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
@@ -157,7 +157,7 @@ class PostgreSQLDialect:
         given: Parameters,
     ) -> Expression:
         """See `Dialect`."""
-        found, wanted = _follow(place), _as(given.next(), "jsonb")
+        found, wanted = _follow(place), typed(given.next(), "jsonb")
         if how is Operator.EQ:
             return found == wanted
         compare = _ORDERED[how]
@@ -179,7 +179,7 @@ class PostgreSQLDialect:
 
     def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
-        return _follow(place).op("=")(sa.func.any(_as(given.next(), "jsonb[]")))
+        return _follow(place).op("=")(sa.func.any(typed(given.next(), "jsonb[]")))
 
     def path_is_null(self, place: Place) -> Expression:
         """See `Dialect`."""
@@ -198,7 +198,7 @@ class PostgreSQLDialect:
         self, column: Expression, part: Part, parameter: Expression, *, folded: bool
     ) -> Expression:
         found = self._folding.fold(column) if folded else column
-        wanted = _as(parameter, "text")
+        wanted = typed(parameter, "text")
         match part:
             case Part.WHOLE:
                 return found == wanted
@@ -242,7 +242,7 @@ class PostgreSQLDialect:
         """
         specs = [spec for spec in model.fields if not (numbered and spec is model.key)]
         lists = [
-            _as(parameter(place), f"{self.type_name(spec)}[]") for place, spec in enumerate(specs)
+            typed(parameter(place), f"{self.type_name(spec)}[]") for place, spec in enumerate(specs)
         ]
         names = [spec.name for spec in specs]
         rows = sa.func.unnest(*lists).table_valued(*names, with_ordinality="holdfast_place")
@@ -263,7 +263,7 @@ def _encode_json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def _as(given: Expression, name: str) -> Expression:
+def typed(given: Expression, name: str) -> Expression:
     """Return *given* cast to the named type, which nothing else tells the server."""
     return sa.cast(given, _Named(name))
 
@@ -280,12 +280,12 @@ class _Named(sa.types.UserDefinedType[object]):
 
 def _follow(place: Place) -> Expression:
     """Return the place's value as jsonb, NULL for null and for nowhere."""
-    whole = _as(place.column, "jsonb")
+    whole = typed(place.column, "jsonb")
     if not place.path:
         return whole
-    path = _as(_as(place.path[0], "text"), "jsonpath")
+    path = typed(typed(place.path[0], "text"), "jsonpath")
     found = sa.func.jsonb_path_query_first(whole, path, literal("{}"), sa.true())
-    return sa.func.nullif(found, _as(literal("null"), "jsonb"))
+    return sa.func.nullif(found, typed(literal("null"), "jsonb"))
 
 
 def _typed(found: Expression, name: str) -> Expression:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import AggregateQuery, Select, Session, Update, Values
+    from holdfast.records.driver import (
+        AggregateQuery,
+        ChangeRecord,
+        RecordingWriter,
+        Select,
+        Session,
+        Update,
+        Values,
+    )
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Column, Predicate
     from holdfast.stats import OperationRecorder
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 
-class WatchedSession:
+class MeasuredSession:
     """Passes each verb on to *session*, and tells *recorder* of it by its name and its table."""
 
     __slots__ = ("_session", "_timed")
@@ -73,3 +81,17 @@ class WatchedSession:
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
         return await self._timed("delete", self._session.delete(model, where), on=model.table)
+
+    async def replace_recorded(
+        self, model: Model[E], row: Row, expected: int | None, record: ChangeRecord
+    ) -> E | None:
+        """See `RecordingWriter`."""
+        writer = cast("RecordingWriter", self._session)
+        call = writer.replace_recorded(model, row, expected, record)
+        return await self._timed("replace", call, on=model.table)
+
+    async def patch_recorded(self, update: Update[E], record: ChangeRecord) -> E | None:
+        """See `RecordingWriter`."""
+        writer = cast("RecordingWriter", self._session)
+        call = writer.patch_recorded(update, record)
+        return await self._timed("patch", call, on=update.model.table)

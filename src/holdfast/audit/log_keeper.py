@@ -1,0 +1,104 @@
+"""Keeps the log of one installation: its key, its sequencer, its copies, its verification."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
+
+from holdfast.audit.audit_log import AuditLog
+from holdfast.audit.checkpoint_export import CheckpointExport
+from holdfast.audit.checkpoint_note import SignerKey
+from holdfast.audit.log_source import StoreLog
+from holdfast.audit.sequencer import Sequencer
+from holdfast.audit.verification import verified
+from holdfast.errors import ConfigurationError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from holdfast.audit.verification import Verification
+    from holdfast.domain import DomainParts, RoleBucket
+    from holdfast.records import Store
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeeping:
+    """How the log is kept: the file of its signing key, its name, how long copies are locked."""
+
+    key: Path
+    origin: str = "holdfast-audit"
+    retention: timedelta | None = None
+
+
+class LogKeeper:
+    """The audit of an installation: `log` to ask, and what keeps its proof.
+
+    Checkpoints and leaf hashes are copied to *place*, a bucket. The signing key is read from its
+    file when it is first needed, and made where there is none.
+    """
+
+    def __init__(self, store: Store, place: RoleBucket, keeping: LogKeeping) -> None:
+        self.store = store
+        self.log = AuditLog(store)
+        self._keeping = keeping
+        self._copies = CheckpointExport(place, retention=keeping.retention)
+
+    @classmethod
+    def of(cls, parts: DomainParts) -> Self:
+        """Return the keeper of the platform that is made of *parts*."""
+        section = parts.sections.get("audit", {})
+        days = cast("float", section.get("retention_days", 0.0))
+        keeping = LogKeeping(
+            Path(cast("str", section.get("key") or parts.folder.parent / "audit.key")),
+            cast("str", section.get("origin", "holdfast-audit")),
+            timedelta(days=days) if days else None,
+        )
+        return cls(parts.store, parts.buckets["logs"], keeping)
+
+    def signer(self) -> SignerKey:
+        """Return the signing key, made when its file is not there yet: for its owner alone.
+
+        Raises ConfigurationError for a file that is no key, or open to others, and StorageError.
+        """
+        path = self._keeping.key
+        try:
+            return self._new_key(path)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise StorageError(f"the audit's key {str(path)!r}: {error.strerror}") from error
+        if path.stat().st_mode & 0o077:
+            raise ConfigurationError(
+                f"the audit's key {str(path)!r} is open to others: chmod 600 {path}"
+            )
+        return SignerKey.read(path.read_text("ascii"))
+
+    def _new_key(self, path: Path) -> SignerKey:
+        made = SignerKey.generate(self._keeping.origin)
+        spare = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(spare, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(f"{made.text()}\n")
+                file.flush()
+                os.fsync(descriptor)
+            os.link(spare, path)  # whole, or not at all; and never over another
+        finally:
+            spare.unlink()
+        return made
+
+    async def sequence(self) -> int:
+        """Sequence what is committed, copy what the bucket lacks, and return how many entries."""
+        sequencer = Sequencer(self.store, self.signer(), origin=self._keeping.origin)
+        count = await sequencer.run()
+        await self._copies.run(self.store)
+        return count
+
+    async def verify(self, kept: Iterable[str] = ()) -> Verification:
+        """Verify the log against its key, the copies in the bucket, and the *kept* checkpoints."""
+        source = StoreLog(self.store, await self._copies.leaves())
+        notes = [*await self._copies.notes(), *kept]
+        return await verified(source, key=self.signer().verifier, kept=notes)

@@ -1,0 +1,277 @@
+"""Verifies a log: every entry against its leaf, the leaves against every checkpoint.
+
+It needs no trust in the store. What was changed, removed, moved or put in is named; what was done
+consistently, in every table at once, shows against a checkpoint that was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, cast
+
+from holdfast.audit.checkpoint_note import read_checkpoint
+from holdfast.audit.entry_leaf import leaf_of
+from holdfast.audit.merkle_tree import RunningRoot
+from holdfast.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+
+    from holdfast.audit.audit_entry import AuditEntry
+    from holdfast.audit.checkpoint_note import Checkpoint, VerifierKey
+
+REDACT = "audit.redact"
+PRUNE = "audit.prune"
+
+
+class FindingKind(StrEnum):
+    """What is wrong with a log."""
+
+    CHANGED = "changed"
+    """An entry is not what its leaf says."""
+    REMOVED = "removed"
+    """A leaf has no entry, and no record says that it was pruned."""
+    REORDERED = "reordered"
+    """An entry stands at another place than its leaf."""
+    INSERTED = "inserted"
+    """An entry has a place in the log, and no leaf."""
+    TRUNCATED = "truncated"
+    """The log is shorter than a checkpoint says."""
+    REPLACED = "replaced"
+    """The log is not the one of which a checkpoint tells."""
+    UNSIGNED = "unsigned"
+    """A checkpoint is missing, damaged, or not signed by the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFinding:
+    """One thing that is wrong: with the leaf at *position*, and the entry called *entry_id*."""
+
+    kind: FindingKind
+    detail: str
+    position: int | None = None
+    entry_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a verification found: nothing, or the *findings*.
+
+    *size* and *root* are those that the leaves make. *entries* are those that were looked at,
+    *pruned* the leaves whose entries a retention removed, *waiting* the entries that have no place
+    yet, and *checkpoints* those that fitted.
+    """
+
+    size: int
+    root: bytes
+    entries: int
+    pruned: int
+    waiting: int
+    checkpoints: int
+    findings: tuple[LogFinding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class LeafPage:
+    """Leaves of a log from the place *first* on, and the entries that stand at their places."""
+
+    first: int
+    leaves: Sequence[bytes]
+    entries: Mapping[int, AuditEntry]
+
+
+class LogSource(Protocol):
+    """Where a log is read from: a store, or a file that was exported."""
+
+    async def head(self) -> tuple[int, bytes]:
+        """Return the size and the root that the log itself tells."""
+        ...
+
+    async def notes(self) -> list[str]:
+        """Return the checkpoints that lie with the log, as signed notes, the smallest first."""
+        ...
+
+    def pages(self) -> AsyncIterator[LeafPage]:
+        """Yield all leaves in turn."""
+        ...
+
+    async def strays(self, size: int) -> list[AuditEntry]:
+        """Return the entries whose place is none of the first *size*."""
+        ...
+
+    async def waiting(self) -> tuple[int, list[AuditEntry]]:
+        """Return how many entries have no place yet, and the audit's own events among them."""
+        ...
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came up while the leaves were read."""
+
+    wrong: dict[int, AuditEntry] = field(default_factory=dict)
+    found_at: dict[bytes, AuditEntry] = field(default_factory=dict)
+    expected: dict[int, bytes] = field(default_factory=dict)
+    erased: dict[int, AuditEntry] = field(default_factory=dict)
+    told_erased: set[int] = field(default_factory=set)
+    pruned_before: int = 0
+    entries: int = 0
+
+
+async def verified(
+    source: LogSource, *, key: VerifierKey | None = None, kept: Iterable[str] = ()
+) -> Verification:
+    """Return what is wrong with the log of *source*.
+
+    *kept* are checkpoints that were kept elsewhere: with them alone a log is noticed that was cut
+    or written anew as a whole. With a *key* every checkpoint must be signed by it. Every leaf and
+    entry is read once; memory goes with what is wrong, and what was pruned.
+    """
+    findings: list[LogFinding] = []
+    stored, elsewhere = await source.notes(), list(kept)
+    within, outside = _read(stored, key, findings), _read(elsewhere, key, findings)
+    checkpoints = within + outside
+    wanted = {each.size for each in checkpoints}
+    running, seen = RunningRoot(), _Seen()
+    roots = {0: running.root}
+    async for page in source.pages():
+        for place, leaf in enumerate(page.leaves, page.first):
+            _look(seen, place, leaf, page.entries.get(place))
+            running.add(leaf)
+            if running.size in wanted:
+                roots[running.size] = running.root
+    waiting, told = await source.waiting()
+    for entry in told:
+        _heed(seen, running.size, entry)
+    findings += _about_entries(seen)
+    findings += [
+        LogFinding(FindingKind.INSERTED, "it has a place that is no leaf's", each.position, each.id)
+        for each in await source.strays(running.size)
+    ]
+    fitting = [each for each in checkpoints if roots.get(each.size) == each.root]
+    for group in (within, outside):
+        findings += _about_checkpoints(group, running.size, roots)
+    if await source.head() != (running.size, running.root):
+        findings.append(
+            LogFinding(FindingKind.REPLACED, "the log's head is not the end of its leaves")
+        )
+    if running.size and not any(each.size == running.size for each in checkpoints):
+        findings.append(
+            LogFinding(FindingKind.UNSIGNED, f"no checkpoint of all {running.size} leaves is there")
+        )
+    pruned = sum(1 for place in seen.expected if place < seen.pruned_before)
+    return Verification(
+        running.size,
+        running.root,
+        seen.entries,
+        pruned,
+        waiting,
+        len(fitting),
+        tuple(findings),
+    )
+
+
+def _look(seen: _Seen, place: int, leaf: bytes, entry: AuditEntry | None) -> None:
+    """Take note of the *leaf* at a *place*, and of the *entry* that stands there."""
+    if entry is None:
+        seen.expected[place] = leaf
+        return
+    seen.entries += 1
+    try:
+        hashed = leaf_of(entry)
+    except IntegrityError:
+        hashed = b""
+    if hashed != leaf:
+        seen.wrong[place] = entry
+        seen.expected[place] = leaf
+        seen.found_at[hashed] = entry
+        return
+    if entry.erased is not None:
+        seen.erased[entry.id] = entry
+    _heed(seen, place, entry)
+
+
+def _heed(seen: _Seen, place: int, entry: AuditEntry) -> None:
+    """Take note of what *entry*, if it is the audit's own, says of others before its *place*."""
+    if entry.verb == REDACT:
+        seen.told_erased.update(cast("Collection[int]", entry.changes.get("entries", ())))
+    elif entry.verb == PRUNE:
+        through = cast("int", entry.changes.get("before_position", 0))
+        seen.pruned_before = max(seen.pruned_before, min(through, place))
+
+
+def _about_entries(seen: _Seen) -> list[LogFinding]:
+    findings: list[LogFinding] = []
+    moved: set[int] = set()
+    unmatched: dict[int, bytes] = {}
+    for place, leaf in seen.expected.items():
+        entry = seen.found_at.get(leaf)
+        if entry is not None:
+            moved.add(entry.id)
+            findings.append(
+                LogFinding(
+                    FindingKind.REORDERED,
+                    f"it stands at {entry.position} and belongs at {place}",
+                    place,
+                    entry.id,
+                )
+            )
+        elif place >= seen.pruned_before or place in seen.wrong:
+            unmatched[place] = leaf
+    for place, entry in seen.wrong.items():
+        if entry.id in moved:
+            continue
+        if unmatched.pop(place, None) is not None:
+            detail = "it is not what was sequenced"
+            findings.append(LogFinding(FindingKind.CHANGED, detail, place, entry.id))
+        else:
+            detail = "it stands at a place whose entry is elsewhere"
+            findings.append(LogFinding(FindingKind.INSERTED, detail, place, entry.id))
+    findings += [
+        LogFinding(
+            FindingKind.REMOVED, "its entry is gone, and no record says that it was pruned", at
+        )
+        for at in unmatched
+    ]
+    unrecorded = "parts of it were erased, and no record says so"
+    findings += [
+        LogFinding(FindingKind.CHANGED, unrecorded, each.position, each.id)
+        for each in seen.erased.values()
+        if each.id not in seen.told_erased
+    ]
+    return sorted(findings, key=lambda each: each.position or 0)
+
+
+def _about_checkpoints(
+    checkpoints: Sequence[Checkpoint], size: int, roots: Mapping[int, bytes]
+) -> list[LogFinding]:
+    findings: list[LogFinding] = []
+    ordered = sorted(checkpoints, key=lambda each: each.size)
+    good = max((each.size for each in ordered if roots.get(each.size) == each.root), default=0)
+    for each in ordered:
+        if each.size > size:
+            detail = f"a checkpoint tells of {each.size} leaves, and {size} are there"
+            findings.append(LogFinding(FindingKind.TRUNCATED, detail, size))
+        elif roots[each.size] != each.root:
+            detail = f"the first {each.size} leaves are not those of a checkpoint"
+            if good:
+                detail += f"; those before {good} are"
+            findings.append(LogFinding(FindingKind.REPLACED, detail, min(good, each.size)))
+    return findings
+
+
+def _read(
+    notes: Iterable[str], key: VerifierKey | None, findings: list[LogFinding]
+) -> list[Checkpoint]:
+    found: list[Checkpoint] = []
+    for note in notes:
+        try:
+            found.append(read_checkpoint(note) if key is None else key.checkpoint(note))
+        except IntegrityError as error:
+            findings.append(LogFinding(FindingKind.UNSIGNED, str(error)))
+    return found

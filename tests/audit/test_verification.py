@@ -1,0 +1,324 @@
+"""The log proves itself, and whoever writes the database past Holdfast is found out by name."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from audited_entities import Project
+from holdfast import everything, open_bucket
+from holdfast.audit import (
+    AuditEntry,
+    AuditFilter,
+    AuditLog,
+    ExportedLog,
+    FindingKind,
+    Sequencer,
+    SignerKey,
+    StoreLog,
+    VerifierKey,
+    acting_as,
+    exported_lines,
+    inclusion_proof,
+    prune,
+    redact,
+    verified,
+    verify_inclusion,
+)
+from holdfast.audit.audit_entry import AuditCheckpoint, AuditHead, AuditTile
+from holdfast.audit.checkpoint_export import CheckpointExport
+from holdfast.audit.entry_leaf import erasing
+from holdfast.audit.inclusion import consistency_proof, verify_consistency
+from holdfast.domain import RoleBucket
+from holdfast.errors import ConfigurationError, IntegrityError, InvalidQueryError, NotFoundError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def written(store, sequencer):
+    """Ten entries in two batches, and the checkpoints that somebody kept elsewhere."""
+    projects = store.repository(Project)
+    for number in range(5):
+        with acting_as(f"user{number}", request=f"r{number}"):
+            made = await projects.add(Project(name=f"project-{number}", secret="s"))
+            await projects.patch(made.id, Project.description.to(f"about-{number}"))
+        if number == 1:
+            assert (await sequencer.append()).count == 4
+    assert (await sequencer.append()).count == 6
+    assert await sequencer.append() is None
+    return await StoreLog(store).notes()
+
+
+def kinds(verification):
+    return [(each.kind.value, each.position) for each in verification.findings]
+
+
+async def test_an_untouched_log_verifies_and_tells_what_waits(store, written, signer):
+    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    assert found.ok, found.findings
+    assert (found.size, found.entries, found.waiting, found.pruned) == (10, 10, 0, 0)
+    await store.repository(Project).add(Project(name="late"))
+    assert (await verified(StoreLog(store))).waiting == 1
+
+
+async def test_each_entry_is_proved_alone_and_each_checkpoint_begins_the_next(
+    store, log, written, signer
+):
+    for entry in (await log.search()).items:
+        proof = await inclusion_proof(store, entry.id)
+        assert verify_inclusion(entry, proof, signer.verifier).size == 10
+        entry.actor = "mallory"
+        with pytest.raises(IntegrityError, match="not what lies at"):
+            verify_inclusion(entry, proof, signer.verifier)
+    first, second = (signer.verifier.checkpoint(note) for note in written)
+    hashes = await consistency_proof(store, first.size, second.size)
+    verify_consistency(first, second, hashes)
+    with pytest.raises(IntegrityError, match="does not begin"):
+        verify_consistency(first, second, hashes[:-1])
+    await store.repository(Project).add(Project(name="late"))
+    with pytest.raises(NotFoundError):
+        await inclusion_proof(store, (await log.search()).items[0].id)
+
+
+async def at(store, position):
+    return await store.repository(AuditEntry).one(AuditEntry.position == position)
+
+
+async def change(store):
+    entry = await at(store, 3)
+    await store.repository(AuditEntry).patch(entry.id, AuditEntry.actor.to("mallory"))
+    return [("changed", 3)]
+
+
+async def change_a_value(store):
+    entry = await at(store, 7)
+    await store.repository(AuditEntry).patch(
+        entry.id, AuditEntry.changes.to({**entry.changes, "description": [None, "other"]})
+    )
+    return [("changed", 7)]
+
+
+async def remove(store):
+    await store.repository(AuditEntry).delete_where(AuditEntry.position == 5)
+    return [("removed", 5)]
+
+
+async def swap(store):
+    entries = store.repository(AuditEntry)
+    one, two = await at(store, 2), await at(store, 8)
+    await entries.patch(one.id, AuditEntry.position.to(None))
+    await entries.patch(two.id, AuditEntry.position.to(2))
+    await entries.patch(one.id, AuditEntry.position.to(8))
+    return [("reordered", 2), ("reordered", 8)]
+
+
+async def close_the_gap(store):
+    await remove(store)
+    entries = store.repository(AuditEntry)
+    for place in range(6, 10):
+        entry = await at(store, place)
+        await entries.patch(entry.id, AuditEntry.position.to(place - 1))
+    return [("removed", 5), *(("reordered", place) for place in range(6, 10))]
+
+
+async def insert(store):
+    entry = await at(store, 0)
+    entry.position, entry.actor = 10, "forged"
+    entry.id = 10_000
+    await store.repository(AuditEntry).add(entry)
+    return [("inserted", 10)]
+
+
+async def erase_without_a_record(store):
+    entry = await at(store, 4)
+    values = erasing(entry, {"actor"})
+    changes = [getattr(AuditEntry, name).to(value) for name, value in values.items()]
+    await store.repository(AuditEntry).patch(entry.id, *changes)
+    return [("changed", 4)]
+
+
+TAMPERING = [
+    change, change_a_value, remove, swap, close_the_gap, insert, erase_without_a_record,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tampering", TAMPERING, ids=lambda each: each.__name__)
+async def test_a_row_that_was_tampered_with_is_named(store, written, signer, tampering):
+    expected = await tampering(store)
+    found = await verified(StoreLog(store), key=signer.verifier)
+    assert kinds(found) == sorted(expected, key=lambda each: each[1])
+    lines = [line async for line in exported_lines(store)]
+    assert kinds(await verified(ExportedLog(lines), key=signer.verifier)) == kinds(found)
+
+
+async def test_a_tail_that_was_cut_off_shows_by_the_checkpoint_that_was_kept(
+    store, written, signer
+):
+    """Entries, tiles, checkpoint and head go back to what they were after the first batch."""
+    old = signer.verifier.checkpoint(written[0])
+    await store.repository(AuditEntry).delete_where(AuditEntry.position >= 4)
+    tile = await store.repository(AuditTile).get_one("0/0")
+    await store.repository(AuditTile).patch("0/0", AuditTile.hashes.to(tile.hashes[: 4 * 32]))
+    await store.repository(AuditCheckpoint).delete(10)
+    await store.repository(AuditHead).patch(1, AuditHead.size.to(4), AuditHead.root.to(old.root))
+    assert (await verified(StoreLog(store), key=signer.verifier)).ok, "it is a log that once was"
+    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    assert kinds(found) == [("truncated", 4)]
+
+
+async def test_a_table_that_was_replaced_shows_by_the_checkpoint_that_was_kept(
+    store, written, signer, tmp_path
+):
+    """All is written anew, with new leaves and tiles, and even signed by a stolen key."""
+    async with open_bucket(f"file://{tmp_path}/kept") as bucket:
+        export = CheckpointExport(RoleBucket(bucket, "logs/"))
+        assert await export.run(store) == 2
+        entries = await store.repository(AuditEntry).find(order_by=AuditEntry.position.asc())
+        for entity in (AuditEntry, AuditTile, AuditCheckpoint, AuditHead):
+            await store.repository(entity).delete_where(everything())
+        for entry in entries:
+            entry.position = None
+        entries[6].actor = "somebody else"
+        await store.repository(AuditEntry).add_many(entries)
+        await Sequencer(store, signer, origin="test.example/audit").run(batch=4)
+        assert (await verified(StoreLog(store), key=signer.verifier)).ok
+        kept = await export.notes()
+        assert kept == written
+        found = await verified(StoreLog(store), key=signer.verifier, kept=kept)
+        assert kinds(found) == [("replaced", 4)]
+        assert "first 10 leaves" in found.findings[0].detail
+        named = await verified(StoreLog(store, await export.leaves()), kept=kept)
+        assert ("changed", 6) in kinds(named)
+
+
+async def test_another_key_and_a_damaged_note_are_refused(store, written, signer):
+    other = SignerKey.generate("test.example/audit")
+    found = await verified(StoreLog(store), key=other.verifier)
+    assert {each.kind for each in found.findings} == {FindingKind.UNSIGNED}
+    with pytest.raises(IntegrityError, match="not signed by"):
+        other.verifier.checkpoint(written[0])
+    lines = written[1].split("\n")
+    grown = "\n".join([lines[0], "11", *lines[2:]])
+    with pytest.raises(IntegrityError, match="false signature"):
+        signer.verifier.checkpoint(grown)
+    with pytest.raises(IntegrityError, match="no checkpoint"):
+        signer.verifier.checkpoint("nonsense")
+    assert VerifierKey.read(str(signer.verifier)) == signer.verifier
+    assert SignerKey.read(signer.text()).verifier == signer.verifier
+    for wrong in ("", "PRIVATE+KEY+a+00000000+AAAA", signer.text().replace("test", "best")):
+        with pytest.raises(ConfigurationError):
+            SignerKey.read(wrong)
+
+
+async def test_a_person_is_erased_and_the_log_still_verifies(
+    store, log, written, sequencer, signer
+):
+    with pytest.raises(InvalidQueryError, match="whole audit"):
+        await redact(store, AuditFilter())
+    with acting_as("privacy officer", reason="request 17"):
+        assert await redact(store, AuditFilter(actor="user3")) == 2
+    for line in [line async for line in exported_lines(store)]:
+        assert "user3" not in line
+        assert "project-3" not in line
+        assert "about-3" not in line
+    assert (await verified(StoreLog(store), key=signer.verifier, kept=written)).ok
+    assert await redact(store, AuditFilter(request="r2"), parts=["changes.name"]) == 1
+    entry = await at(store, 4)
+    assert (entry.actor, "name" in entry.changes) == ("user2", False)
+    assert await redact(store, AuditFilter(request="r2"), parts=["actor"]) == 2
+    await sequencer.run()
+    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    assert found.ok, found.findings
+    told = (await log.search(AuditFilter(actor="privacy officer"))).items
+    assert [(each.verb, each.reason) for each in told] == [("audit.redact", "request 17")]
+    proof = await inclusion_proof(store, entry.id)
+    assert verify_inclusion(await at(store, 4), proof, signer.verifier).size == 13
+
+
+async def test_what_a_retention_removed_is_told_from_what_was_stolen(
+    store, written, sequencer, signer, clock
+):
+    clock.forward(hours=1)
+    border = clock.time
+    await store.repository(Project).add(Project(name="later"))
+    await sequencer.run()
+    assert await prune(store, border) == 10
+    assert await prune(store, border) == 0
+    await sequencer.run()
+    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    assert found.ok, found.findings
+    assert (found.pruned, found.entries, found.size) == (10, 2, 12)
+    lines = [line async for line in exported_lines(store)]
+    assert (await verified(ExportedLog(lines), key=signer.verifier, kept=written)).ok
+    await store.repository(AuditEntry).delete_where(AuditEntry.position == 10)
+    assert kinds(await verified(StoreLog(store))) == [("removed", 10)]
+
+
+async def test_an_entry_that_commits_late_is_sequenced_once_when_it_is_there(
+    store, sequencer, signer
+):
+    """Its number is lower than those that were sequenced meanwhile."""
+    if store.backend in ("memory", "sqlite"):
+        pytest.skip("one transaction writes at a time, so none commits late")
+    projects = store.repository(Project)
+    inside, done = asyncio.Event(), asyncio.Event()
+
+    async def slow():
+        async with store.transaction():
+            await projects.add(Project(name="slow"))
+            inside.set()
+            await done.wait()
+
+    late = asyncio.create_task(slow())
+    await inside.wait()
+    await projects.add(Project(name="quick"))
+    assert await sequencer.run() == 1
+    done.set()
+    await late
+    assert await sequencer.run() == 1
+    found = await store.repository(AuditEntry).find(order_by=AuditEntry.position.asc())
+    assert [each.changes["name"][1] for each in found] == ["quick", "slow"]
+    assert found[0].id > found[1].id
+    assert (await verified(StoreLog(store), key=signer.verifier)).ok
+
+
+async def test_many_writers_and_sequencers_at_once_make_one_log(store, signer):
+    """No fork, each entry sequenced once: positions have no gap, and every checkpoint fits."""
+    projects = store.repository(Project)
+    made = (await projects.add_many([Project(name=f"p{n}") for n in range(4)])).entities
+
+    async def writer(number):
+        for turn in range(4):
+            await projects.patch(made[(number + turn) % 4].id, Project.description.to(f"{number}"))
+
+    async def sequence():
+        own = Sequencer(store, signer, origin="test.example/audit")
+        for _ in range(5):
+            await own.run(batch=7)
+
+    await asyncio.gather(*(writer(number) for number in range(8)), *(sequence() for _ in range(3)))
+    await Sequencer(store, signer, origin="test.example/audit").run()
+    found = await verified(StoreLog(store), key=signer.verifier)
+    assert found.ok, found.findings
+    assert (found.size, found.waiting) == (4 + 8 * 4, 0)
+    for project in made:
+        chain = [
+            each.changes["version"]
+            async for each in store.repository(AuditEntry).stream(
+                AuditEntry.key == str(project.id), order_by=AuditEntry.id.asc()
+            )
+        ]
+        assert chain == [[number or None, number + 1] for number in range(len(chain))]
+
+
+async def test_the_checkpoints_are_locked_in_a_bucket_that_has_locks(store, written):
+    async with open_bucket("memory://") as bucket:
+        with pytest.raises(Exception, match="lock"):
+            await CheckpointExport(RoleBucket(bucket), retention=timedelta(days=1)).run(store)
+
+
+async def test_the_log_of_an_empty_store_verifies(store, signer):
+    found = await verified(StoreLog(store), key=signer.verifier)
+    assert (found.ok, found.size) == (True, 0)
+    assert AuditLog(store)
