@@ -60,7 +60,8 @@ class Hooks:
     """What a bucket calls while it works.
 
     *audit* is called once after each write and act of administration, also a failed one, and
-    awaited if it can be; what it raises escapes, though the write has happened: an event that can't be recorded matters.
+    awaited if it can be; what it raises escapes, though the write has happened: an event that can't
+    be recorded matters.
     *metadata* answers `head` and forgets what is written through this bucket; it learns of other
     programs' writes only by its own rules, so give it a time to live.
     """
