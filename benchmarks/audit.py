@@ -53,7 +53,7 @@ side. Where the server syncs, as PostgreSQL does unless told otherwise, the disk
 where it does not, what is left is the cost of all else. It runs on the same machine."""
 
 
-class Plain(Entity, table="plain"):
+class Fields(Entity):
     id: Field[uuid.UUID] = key(default_factory=uuid7)
     title: Field[str] = field(max_length=200)
     note: Field[str]
@@ -64,15 +64,12 @@ class Plain(Entity, table="plain"):
     version: Field[int] = version()
 
 
-class Audited(Entity, table="audited", audited=True):
-    id: Field[uuid.UUID] = key(default_factory=uuid7)
-    title: Field[str] = field(max_length=200)
-    note: Field[str]
-    views: Field[int] = field(default=0)
-    score: Field[float] = field(default=0.5)
-    created_at: Field[datetime] = created_at()
-    updated_at: Field[datetime] = updated_at()
-    version: Field[int] = version()
+class Plain(Fields, table="plain"):
+    pass
+
+
+class Audited(Fields, table="audited", audited=True):
+    pass
 
 
 class Holdfast:

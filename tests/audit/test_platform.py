@@ -12,7 +12,7 @@ from holdfast.domain import RoleBucket
 from holdfast.errors import ConfigurationError
 from holdfast.jobs import Job, Jobs, Worker
 from holdfast.media.entities import ENTITIES, Project
-from holdfast.objects import Hooks
+from holdfast.objects import Hooks, Versioning
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
 from holdfast.web.platform_application import create_application
@@ -94,6 +94,9 @@ async def test_writes_of_objects_are_events_of_the_log():
         async with open_bucket("memory://", hooks=Hooks(audit=object_events(store))) as bucket:
             await bucket.acting_as("eve").put("a.txt", b"12345")
             await bucket.delete("a.txt")
+            await bucket.acting_as("eve").admin.set(Versioning(enabled=True))
+        (settled,) = (await AuditLog(store).search(AuditFilter(verb="object.set_versioning"))).items
+        assert settled.changes["actor"] == "eve"
         gone, put = (await AuditLog(store).history("Object", "a.txt")).items
         assert (put.verb, gone.verb) == ("object.put", "object.delete")
         assert put.changes["size"] == 5

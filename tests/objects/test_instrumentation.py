@@ -44,6 +44,7 @@ async def test_every_write_is_told_with_who_what_and_how_it_ended(tmp_path):
         ("alice", "delete", ("c",), None, 0),
         ("alice", "delete_many", ("k", "none"), None, 0),
         ("alice", "copy", ("c",), "ObjectNotFoundError", 0),
+        (None, "set_versioning", (), None, 0),
         ("alice", "put", ("p/1",), None, 1),
         ("alice", "put", ("p/1",), None, 1),
         ("alice", "erase", ("p/1",), None, 0),

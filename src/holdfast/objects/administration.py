@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.capability import require
 from holdfast.errors import InvalidValueError, UnsupportedError
@@ -20,11 +21,15 @@ from holdfast.objects.checks import (
 from holdfast.objects.driver import BucketCapability
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
     from holdfast.objects.bucket_settings import ObjectLock, Retention
     from holdfast.objects.driver import BucketDriver
+    from holdfast.objects.instrumentation import Instrumentation
     from holdfast.objects.object_info import ObjectInfo, Upload
+
+
+T = TypeVar("T")
 
 
 class Administration:
@@ -32,11 +37,15 @@ class Administration:
 
     Settings are values: `Versioning`, `Lifecycle`, `BucketTags`, `DefaultEncryption`,
     `DefaultRetention`, `PublicAccessBlock`, `BucketPolicy`. What the backend lacks is refused with
-    UnsupportedError, which names it.
+    UnsupportedError, which names it. The bucket's audit hook is told of each change.
     """
 
-    def __init__(self, driver: BucketDriver) -> None:
+    def __init__(
+        self, driver: BucketDriver, instrumentation: Instrumentation, actor: str | None = None
+    ) -> None:
         self._driver = driver
+        self._instrumentation = instrumentation
+        self._actor = actor
 
     async def get(self, kind: type[S]) -> S | None:
         """Return the bucket's setting of that *kind*, None when it was never made."""
@@ -44,7 +53,8 @@ class Administration:
 
     async def set(self, setting: Setting) -> None:
         """Make *setting*, replacing the one of its kind as a whole, in one step."""
-        await self._configurable(type(setting)).configure(setting)
+        configurable = self._configurable(type(setting))
+        await self._told(f"set_{_named(type(setting))}", (), configurable.configure(setting))
 
     async def unset(self, kind: type[Setting]) -> None:
         """Remove the setting of that *kind*; nothing happens when there is none.
@@ -55,7 +65,7 @@ class Administration:
         if kind is Versioning:
             what = "forgetting about versions: switch them off"
             raise UnsupportedError(what, self._driver.name)
-        await configurable.unset(kind)
+        await self._told(f"unset_{_named(kind)}", (), configurable.unset(kind))
 
     def uploads(self, prefix: str = "") -> AsyncIterator[Upload]:
         """Yield uploads in parts that are neither complete nor aborted, of any program."""
@@ -64,7 +74,7 @@ class Administration:
 
     async def abort(self, upload: Upload) -> None:
         """Remove *upload* and its parts; nothing happens when it is complete or gone already."""
-        await self._uploads().abort_upload(upload)
+        await self._told("abort_upload", (upload.key,), self._uploads().abort_upload(upload))
 
     async def begin_upload(
         self,
@@ -91,7 +101,8 @@ class Administration:
         if isinstance(etags, str) or not etags:
             raise InvalidValueError("upload", "etags", "expected the etag of each part, in order")
         plain = [check_etag(etag.strip('"')) for etag in etags]
-        return await self._uploads().complete_upload(upload, plain)
+        call = self._uploads().complete_upload(upload, plain)
+        return await self._told("complete_upload", (upload.key,), call)
 
     async def lock_of(self, key: str, *, version: str | None = None) -> ObjectLock:
         """Return the lock of *version* of *key*, of the newest when None.
@@ -105,15 +116,22 @@ class Administration:
 
         Raises ObjectNotFoundError, ObjectLockedError for what would weaken a lock.
         """
-        await self._locker().retain(check_key(key), _checked(version), retention)
+        call = self._locker().retain(check_key(key), _checked(version), retention)
+        await self._told("retain", (key,), call)
 
     async def hold(self, key: str, *, version: str | None = None) -> None:
         """Keep that version from being removed until `release`. Raises ObjectNotFoundError."""
-        await self._locker().hold(check_key(key), _checked(version), held=True)
+        call = self._locker().hold(check_key(key), _checked(version), held=True)
+        await self._told("hold", (key,), call)
 
     async def release(self, key: str, *, version: str | None = None) -> None:
         """Lift the hold that `hold` set; a retention stays. Raises ObjectNotFoundError."""
-        await self._locker().hold(check_key(key), _checked(version), held=False)
+        call = self._locker().hold(check_key(key), _checked(version), held=False)
+        await self._told("release", (key,), call)
+
+    async def _told(self, operation: str, keys: tuple[str, ...], call: Awaitable[T]) -> T:
+        """Return what *call* returns; the bucket's audit hook is told of it, also of a failure."""
+        return await self._instrumentation.administer(operation, keys, call, actor=self._actor)
 
     def _configurable(self, kind: type[Setting]) -> Configurable:
         if kind not in REQUIRED:
@@ -135,6 +153,11 @@ class Administration:
 
     def _require(self, capability: BucketCapability) -> None:
         require(capability, self._driver.capabilities, self._driver.name)
+
+
+def _named(kind: type[Setting]) -> str:
+    """Return what an event calls a kind of setting: `default_retention`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def _checked(version: str | None) -> str | None:

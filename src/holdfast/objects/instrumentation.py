@@ -62,8 +62,9 @@ class MetadataCache(Protocol):
 class Hooks:
     """What a bucket calls while it works.
 
-    *audit* is called once after each write, also a failed one, and awaited if it can be; what it
-    raises escapes, though the write has happened: an event that can't be recorded matters.
+    *audit* is called once after each write and act of administration, also a failed one, and
+    awaited if it can be; what it raises escapes, though the write has happened: an event that can't
+    be recorded matters.
     *metadata* answers `head` and forgets what is written through this bucket; it learns of other
     programs' writes only by its own rules, so give it a time to live.
     """
@@ -102,6 +103,22 @@ class Instrumentation:
         began = self.recorder.clock()
         try:
             result = await self.recorder.timed(operation, call, size)
+        except BaseException as error:
+            await self._after(operation, keys, actor, began, error)
+            raise
+        await self._after(operation, keys, actor, began, result)
+        return result
+
+    async def administer(
+        self, operation: str, keys: Collection[str], call: Awaitable[T], *, actor: str | None
+    ) -> T:
+        """Return what *call* returns, an act of administration, which the hooks are told of.
+
+        It is not counted: the figures are those of objects.
+        """
+        began = self.recorder.clock()
+        try:
+            result = await call
         except BaseException as error:
             await self._after(operation, keys, actor, began, error)
             raise

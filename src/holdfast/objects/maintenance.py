@@ -65,7 +65,7 @@ class BucketMaintenance:
     @property
     def admin(self) -> Administration:
         """The bucket's settings, locks and incomplete uploads."""
-        return Administration(self._driver)
+        return Administration(self._driver, self._instrumentation, self._actor)
 
     def acting_as(self, actor: str) -> Self:
         """Return the same bucket; the audit gets its writes as *actor*'s."""

@@ -57,6 +57,7 @@ class HookedModels:
                 assert spec.reference is not None
                 if spec.reference.on_delete != "restrict":
                     self.pointers[model_of(spec.reference.target())].append((model, spec))
+        self.tables = frozenset(model.table for model, found in self.by_model.items() if found)
         self.reached: set[Model[object]] = {
             model for model, found in self.by_model.items() if found
         }

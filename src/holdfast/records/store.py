@@ -177,7 +177,9 @@ class Store:
         if outer is None:
             self._require(StoreCapability.TRANSACTIONS)
             options = TransactionOptions(isolation, read_only, may_lag=read_only and replica)
-            return Transaction(self.driver, options, self._counts, self.affinity, self.recorder)
+            made = Transaction(self.driver, options, self._counts, self.affinity, self.recorder)
+            made.watched_tables = self.hooked.tables
+            return made
         if isolation is not None and isolation != outer.options.isolation:
             raise TransactionError(
                 f"a transaction inside another can't ask for isolation={isolation!r}; "

@@ -114,6 +114,8 @@ class Transaction(TransactionScope):
         self._work: DriverTransaction | None = None
         self.callbacks = Callbacks()
         self._borrower: Borrower | None = None
+        self.watched_tables: frozenset[str] = frozenset()
+        """Tables of whose rows the store's hooks are told."""
 
     def after_commit(self, callback: Callback) -> None:
         """Await *callback* once the whole transaction is committed; never when it is not.

@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_UNTOLD = "writing past the repository what hooks are told of"
+
+
 class LentConnection(Protocol):
     """A transaction's connection as SQLAlchemy has it; it never commits. Also a `Borrower`."""
 
     async def open(self) -> None:
         """Make SQLAlchemy's connection around the transaction's."""
+        ...
+
+    def refuse_writes(self, tables: frozenset[str], reason: str) -> None:
+        """Let statements that write one of *tables* raise UnsupportedError."""
         ...
 
     async def execute(
@@ -71,7 +78,8 @@ async def execute(
     like are raised for what trying again may help with.
     Raises TransactionError when the statement ended the transaction, and so does the block's end
     then: COMMIT, ROLLBACK, and on MariaDB CREATE and the like, which commit by themselves.
-    Raises UnsupportedError where the backend is not an SQL database.
+    Raises UnsupportedError where the backend is not an SQL database, and for what writes a table
+    of which the store's hooks are told; text is not looked into.
     """
     async with transaction.scopes.alone():
         return await (await _lent(transaction)).execute(statement, parameters)
@@ -112,5 +120,6 @@ async def _lent(transaction: Transaction) -> LentConnection:
         return cast("LentConnection", transaction.borrower)
     connection = lender.lend()
     await connection.open()
+    connection.refuse_writes(transaction.watched_tables, _UNTOLD)
     transaction.lend_to(connection)
     return connection

@@ -175,9 +175,13 @@ class PostgreSQLExecutor(ServerExecutor):
         """See `Writer`."""
         prepared = self.of_model(model)
         values = prepared.replace.bind([*prepared.encode(row), expected])
+        return await self._replaced(model, row, prepared.replace.sql, values)
 
+    async def _replaced(
+        self, model: Model[E], row: Row, sql: str, values: Sequence[object]
+    ) -> E | None:
         async def work() -> Sequence[Sequence[object]]:
-            return await self.fetch_raw(prepared.replace.sql, values)
+            return await self.fetch_raw(sql, values)
 
         try:
             found = await self.written(work, several=False)
@@ -187,8 +191,9 @@ class PostgreSQLExecutor(ServerExecutor):
 
     async def patch(self, update: Update[E]) -> E | None:
         """See `Writer`."""
-        sql, values = self.statements.update(update, returning=True)
+        return await self._patched(update, *self.statements.update(update, returning=True))
 
+    async def _patched(self, update: Update[E], sql: str, values: Sequence[object]) -> E | None:
         async def work() -> Sequence[Sequence[object]]:
             return await self.fetch_raw(sql, values)
 
@@ -212,28 +217,13 @@ class PostgreSQLExecutor(ServerExecutor):
 
         statement = prepared.other(("replace", beside.shape), build)
         values = statement.bind([*prepared.encode(row), expected, *beside.values])
-
-        async def work() -> Sequence[Sequence[object]]:
-            return await self.fetch_raw(statement.sql, values)
-
-        try:
-            found = await self.written(work, several=False)
-        except Exception as error:
-            raise await self.refused_row(model, error, row, None) from error
-        return self.hydrated(model, found)[0] if found else None
+        return await self._replaced(model, row, statement.sql, values)
 
     async def patch_recorded(self, update: Update[E], record: ChangeRecord) -> E | None:
         """See `RecordingWriter`."""
-        sql, values = self.statements.update(update, returning=True, record=self._beside(record))
-
-        async def work() -> Sequence[Sequence[object]]:
-            return await self.fetch_raw(sql, values)
-
-        try:
-            found = await self.written(work, several=False)
-        except Exception as error:
-            raise await self.refused_update(update, error) from error
-        return self.hydrated(update.model, found)[0] if found else None
+        beside = self._beside(record)
+        statement = self.statements.update(update, returning=True, record=beside)
+        return await self._patched(update, *statement)
 
     def _beside(self, record: ChangeRecord) -> Beside:
         tables = self.statements.tables

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause
 
-from holdfast.errors import HoldfastError, TransactionError
+from holdfast.errors import HoldfastError, TransactionError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +38,8 @@ class BorrowedConnection:
         self._raw: Any = None
         self._driver_connection: Any = None
         self._ended = False
+        self._refused: frozenset[str] = frozenset()
+        self._reason = ""
 
     @property
     def awaited(self) -> bool:
@@ -61,9 +63,21 @@ class BorrowedConnection:
 
         await self.step(start)
 
-    def _each(self, *_about: object) -> None:
+    def refuse_writes(self, tables: frozenset[str], reason: str) -> None:
+        """Let statements of SQLAlchemy's that write one of *tables* raise UnsupportedError.
+
+        What is given as text is not looked into.
+        """
+        self._refused, self._reason = tables, reason
+
+    def _each(self, *about: object) -> None:
         self._before()
         self.check()
+        statement = getattr(getattr(about[4], "compiled", None), "statement", None)
+        if self._refused and isinstance(statement, sa.UpdateBase):
+            table = cast("sa.Table", statement.table).name
+            if table in self._refused:
+                raise UnsupportedError(f"{self._reason}: {table}", self._engine.dialect.name)
 
     def check(self) -> None:
         """Raise TransactionError when a statement that was lent the connection ended it all."""
