@@ -92,7 +92,7 @@ def keep_exchange(scope: Scope, exchange: Exchange) -> None:
     scope[_KEY] = exchange
 
 
-def exchange_in(scope: Mapping[str, Any]) -> Exchange | None:
+def exchange_in(scope: Mapping[str, object]) -> Exchange | None:
     """Return the exchange of *scope*, None where its application is none of Holdfast's."""
     found = scope.get(_KEY)
     return found if isinstance(found, Exchange) else None
