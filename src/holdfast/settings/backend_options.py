@@ -21,6 +21,7 @@ def store_options(settings: Settings) -> StoreOptions | None:
     from holdfast.records.options import (  # noqa: PLC0415 - slow to import
         MariaDBOptions,
         MemoryOptions,
+        MySQLOptions,
         PostgreSQLOptions,
     )
     from holdfast.records.store_url import parse_store_url  # noqa: PLC0415 - the same
@@ -31,8 +32,12 @@ def store_options(settings: Settings) -> StoreOptions | None:
     if scheme == "sqlite":
         return None
     sql = settings.storage.sql
-    kind = PostgreSQLOptions if scheme == "postgresql" else MariaDBOptions
-    return kind(
+    kinds: dict[str, type[PostgreSQLOptions | MariaDBOptions | MySQLOptions]] = {
+        "postgresql": PostgreSQLOptions,
+        "mariadb": MariaDBOptions,
+        "mysql": MySQLOptions,
+    }
+    return kinds[scheme](
         pool_size=sql.pool_size,
         max_overflow=sql.max_overflow,
         echo=sql.echo,

@@ -38,7 +38,7 @@ class MemoryStorage(_Section):
 
 
 class SQLStorage(_Section):
-    """The section `[storage.sql]`: records in SQLite, PostgreSQL or MariaDB.
+    """The section `[storage.sql]`: records in SQLite, PostgreSQL, MariaDB or MySQL.
 
     SQLite has no pool: the sizes and *echo* are for servers.
     """
