@@ -22,7 +22,7 @@ from holdfast import (
     uuid7,
     version,
 )
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, DuplicateError, ForeignKeyError
 from holdfast.integrations.sqlalchemy import execute as execute_in
 from holdfast.records.drivers.sql.mysql_connection import MARIADB, MYSQL
 from holdfast.records.migrations.sync import Migrations
@@ -226,6 +226,34 @@ async def test_numbers_that_are_given_in_steps_are_known(store):
         assert ids == list(range(ids[0], ids[0] + 25, 5))
         assert [each.text for each in await slips.get_many(ids)] == ["0", "1", "2", "3", "4"]
         await execute_in(tx, text("SET auto_increment_increment = 1, auto_increment_offset = 1"))
+
+
+class Shelf(Entity, table="shelves_of_mysql"):
+    id: Field[int] = key()
+    code: Field[str] = field(max_length=20, unique=True)
+    above: Field[int | None] = ref("Shelf", default=None)
+
+
+async def test_a_taken_value_is_told_before_a_dangling_reference(mysql_url):
+    """As everywhere; MySQL itself looks at references first."""
+    async with open_store(mysql_url, [Shelf]) as store:
+        await store.create_schema()
+        shelves = store.repository(Shelf)
+        await shelves.add_many([Shelf(id=1, code="a"), Shelf(id=2, code="b")])
+        wrong = Shelf(id=3, code="a", above=9)
+        for write in (
+            lambda: shelves.add(wrong),
+            lambda: shelves.add_many([Shelf(id=4, code="d"), wrong]),
+            lambda: shelves.upsert(wrong),
+            lambda: shelves.update(Shelf(id=2, code="a", above=9)),
+            lambda: shelves.patch(2, Shelf.code.to("a"), Shelf.above.to(9)),
+        ):
+            with pytest.raises(DuplicateError) as caught:
+                await write()
+            assert caught.value.fields == ("code",)
+        with pytest.raises(ForeignKeyError):
+            await shelves.patch(2, Shelf.code.to("c"), Shelf.above.to(9))
+        await store.drop_schema()
 
 
 @pytest.mark.parametrize("server", ["mariadb", "mysql"])

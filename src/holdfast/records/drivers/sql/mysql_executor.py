@@ -35,6 +35,8 @@ class MySQLExecutor(MySQLFamilyExecutor):
     """See `MySQLFamilyExecutor`."""
 
     upserts_by_one_statement = False
+    hides_duplicates = (FailureKind.FOREIGN_KEY,)
+    """It looks at references first, and the others last."""
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """See `ServerExecutor`."""

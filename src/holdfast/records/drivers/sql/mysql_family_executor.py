@@ -57,6 +57,8 @@ class MySQLFamilyExecutor(ServerExecutor):
     conflicts = (*ServerExecutor.conflicts, *_OTHER_ROW)
     upserts_by_one_statement = True
     """A statement upserts many rows and returns them; else it takes several in a transaction."""
+    hides_duplicates: tuple[FailureKind, ...] = ()
+    """The failures that the server may tell of a row whose unique values are taken as well."""
 
     def __init__(
         self,
@@ -293,10 +295,11 @@ class MySQLFamilyExecutor(ServerExecutor):
         """Return what kept *row* out; *stored* when it replaces one under its key."""
         encoded = self.of_model(model).encode(row)
         kind, statements = self.note_failure(error).kind, self.statements
-        if kind in (FailureKind.DUPLICATE, *_OTHER_ROW):
+        if kind in (FailureKind.DUPLICATE, *_OTHER_ROW, *self.hides_duplicates):
             for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
                 if await self._any(question):
                     return conflict(FailureKind.DUPLICATE, model, unique, index)
+        if kind in (FailureKind.DUPLICATE, *_OTHER_ROW):
             if kind is FailureKind.OVERFLOW:
                 return self.error_of(error, model)
             return conflict(FailureKind.DUPLICATE, model, (), index)
@@ -316,6 +319,11 @@ class MySQLFamilyExecutor(ServerExecutor):
                 asked = taken_values(statements, update)
                 unique = [each for each, question in asked if await self._any(question)]
             return conflict(kind, update.model, unique[0] if unique else ())
+        if kind in self.hides_duplicates:
+            given = {each.column.name for each in update.changes if isinstance(each, SetTo)}
+            for fields, question in taken_values(statements, update):
+                if given.issuperset(fields) and await self._any(question):
+                    return conflict(FailureKind.DUPLICATE, update.model, fields)
         if kind is FailureKind.FOREIGN_KEY:
             for reference, question in targets_of_update(statements, update):
                 if not await self._any(question):
