@@ -7,8 +7,9 @@ from holdfast.records.conformance import KeepingHarness, StoreConformance
 
 
 class TestPostgreSQL(StoreConformance):
-    @pytest.fixture
-    def harness(self, postgresql_url):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, postgresql_url):
         return KeepingHarness(postgresql_url)
 
 
@@ -17,8 +18,9 @@ class MySQLFamilyHarness(KeepingHarness):
 
 
 class TestMariaDB(StoreConformance):
-    @pytest.fixture
-    def harness(self, mariadb_url):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, mariadb_url):
         return MySQLFamilyHarness(mariadb_url)
 
 
@@ -27,6 +29,7 @@ class MySQLHarness(MySQLFamilyHarness):
 
 
 class TestMySQL(StoreConformance):
-    @pytest.fixture
-    def harness(self, mysql_url):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, mysql_url):
         return MySQLHarness(mysql_url)
