@@ -24,8 +24,10 @@ from holdfast import (
 )
 from holdfast.errors import ConfigurationError, DuplicateError, ForeignKeyError
 from holdfast.integrations.sqlalchemy import execute as execute_in
+from holdfast.records.drivers.sql.case_folding import every_character
 from holdfast.records.drivers.sql.mysql_connection import MARIADB, MYSQL
 from holdfast.records.migrations.sync import Migrations
+from holdfast.records.text import fold_case
 from records.sql import hostile_server
 from records.sql.hostile_server import HostileServer
 from records.sql.notes import ENTITIES, Counter, reach
@@ -270,6 +272,26 @@ async def test_a_row_that_the_snapshot_does_not_see_is_read_back_all_the_same(re
             found = await counters.upsert(Counter(id=1))
             assert (found.created, found.entity.total) == (False, 0)
         await one.drop_schema()
+
+
+async def test_every_letter_is_folded_as_everywhere_whatever_lower_makes_of_it(mysql_url):
+    """MySQL's LOWER overlooks 129 capitals, and cuts off what grows."""
+
+    class Letter(Entity, table="letters_of_mysql"):
+        id: Field[int] = key()
+        text: Field[str]
+
+    characters = every_character()
+    parts = [characters[at : at + 1000] for at in range(0, len(characters), 1000)]
+    texts = [f"{part}\ufdd0" for part in parts] + ["ȺȺȺ", "aİb", "ᲐA", "plain A"]
+    async with open_store(mysql_url, [Letter]) as store:
+        await store.create_schema()
+        letters = store.repository(Letter)
+        await letters.add_many([Letter(id=at, text=text) for at, text in enumerate(texts)])
+        for at, written in enumerate(texts):
+            same = Letter.text.iequals(fold_case(written))
+            assert await letters.count((Letter.id == at) & same) == 1, written[:20]
+        await store.drop_schema()
 
 
 # --- its structure --------------------------------------------------------------------------
