@@ -2,6 +2,8 @@
 
 import asyncio
 import tempfile
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -14,6 +16,8 @@ from sqlalchemy import text
 from holdfast import (
     Entity,
     Field,
+    created_at,
+    everything,
     field,
     generated_key,
     key,
@@ -292,6 +296,45 @@ async def test_every_letter_is_folded_as_everywhere_whatever_lower_makes_of_it(m
             same = Letter.text.iequals(fold_case(written))
             assert await letters.count((Letter.id == at) & same) == 1, written[:20]
         await store.drop_schema()
+
+
+class Lamp(Entity, table="lamps_of_mysql", indexes=[("lit",)]):
+    """With a field of each type that has a column type of its own."""
+
+    id: Field[int] = generated_key()
+    lit: Field[bool] = field(default=False)
+    watts: Field[Decimal] = field(default=Decimal("1.5"), digits=(6, 2))
+    bright: Field[float] = field(default=0.5)
+    name: Field[str | None] = field(default=None)
+    raw: Field[bytes] = field(default=b"")
+    bought: Field[datetime] = created_at()
+    day: Field[date] = field(default=date(2024, 2, 29))
+    at: Field[time] = field(default=time(12))
+    left: Field[timedelta] = field(default=timedelta(1))
+    document: Field[dict[str, object]] = field(default_factory=dict)
+
+
+async def test_nothing_that_is_said_to_it_makes_mysql_warn(mysql_url, caplog):
+    """asyncmy asks for each warning, which costs a round trip, and logs it."""
+    async with open_store(mysql_url, [Lamp, Part]) as store:
+        await store.create_schema()
+        await store.create_schema()
+        lamps = store.repository(Lamp)
+        lamp = await lamps.add(Lamp(name="a"))
+        await lamps.add_many([Lamp(), Lamp()])
+        await lamps.upsert(lamp)
+        await lamps.patch(lamp.id, Lamp.watts.increment(Decimal(1)), Lamp.document.to({"a": [1]}))
+        await store.repository(Part).upsert_many(parts(range(3)), on=BY_PLACE)
+        await lamps.find(Lamp.name.icontains("É"), order_by=Lamp.name.desc(), limit=3, offset=1)
+        async with store.transaction():
+            await lamps.find(Lamp.document["a"][0] > 0, Lamp.id.in_([1, 2]), lock="update")
+        await lamps.aggregate(Lamp.watts.avg(), Lamp.left.sum(), by=Lamp.lit)
+        async with store.transaction(read_only=True):
+            await lamps.count()
+        await lamps.delete_where(everything())
+        await store.drop_schema()
+        await store.drop_schema()
+    assert [each.getMessage() for each in caplog.records if each.name == "asyncmy"] == []
 
 
 # --- its structure --------------------------------------------------------------------------

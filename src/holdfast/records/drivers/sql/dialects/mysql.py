@@ -67,6 +67,8 @@ class MySQLDialect(MySQLFamilyDialect):
     collation = mysql_json.COLLATION
     json: JSONSearch = mysql_json
     json_type: TypeEngine[Any] = mysql.JSON()
+    bool_type: TypeEngine[Any] = sa.Boolean()
+    """The same as TINYINT(1), by a name of which MySQL does not warn."""
 
     def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:
         made: Any = MySQLCompiler  # whose constructor has no types

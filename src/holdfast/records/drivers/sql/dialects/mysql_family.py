@@ -38,7 +38,6 @@ _MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _TYPES: dict[Kind, TypeEngine[Any]] = {
-    Kind.BOOL: mysql.TINYINT(1),
     Kind.INT: sa.BigInteger(),
     Kind.FLOAT: mysql.DOUBLE(),
     Kind.BYTES: mysql.LONGBLOB(),
@@ -97,6 +96,7 @@ class MySQLFamilyDialect:
     """Compares text by code point, and pads nothing."""
     json: JSONSearch
     json_type: TypeEngine[Any]
+    bool_type: TypeEngine[Any] = mysql.TINYINT(1)
     no_limit: int | None = 2**63 - 1
     returns_changed = False
     compares_rows = False
@@ -119,6 +119,8 @@ class MySQLFamilyDialect:
                 return mysql.LONGTEXT(collation=self.collation)
             case Kind.JSON:
                 return self.json_type
+            case Kind.BOOL:
+                return self.bool_type
             case kind:
                 return _TYPES[kind]
 
