@@ -124,7 +124,7 @@ def all_of(entered: Entered, folder: str) -> dict[str, dict[str, list[str]]]:
     servers = endpoints()
     found: dict[str, dict[str, list[str]]] = {}
     stores = {"memory": "memory://", "sqlite": f"sqlite:///{folder}/files.db"} | {
-        name: servers[name].url for name in ("postgresql", "mariadb") if name in servers
+        name: servers[name].url for name in ("postgresql", "mariadb", "mysql") if name in servers
     }
     for name, url in stores.items():
         found[name] = asyncio.run(by_records(url, entered))

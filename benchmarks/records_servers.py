@@ -1,4 +1,4 @@
-"""Records on PostgreSQL and MariaDB: Holdfast beside raw drivers, SQLAlchemy, Advanced Alchemy.
+"""Records on PostgreSQL, MariaDB, MySQL: Holdfast beside drivers, SQLAlchemy, Advanced Alchemy.
 
     python benchmarks/records_servers.py [--quick] [--url URL]... [--only get,add] [--rounds N]
 
@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tools.services import lifecycle
 from tools.services.failure import ServicesError
 from tools.services.mariadb import MARIADB
+from tools.services.mysql import MYSQL
 from tools.services.postgresql import POSTGRESQL
 
 NOTES = """\
@@ -38,9 +39,15 @@ SQLite above. All sides have a pool of 15 connections, and taking one is part of
 *Thin pool*: the driver's connections in a list behind a semaphore, statements written out, nothing
 checked; *its pool* is the driver's own, which asyncpg resets with a query after each use. The raw
 asyncpg side adds many by COPY and upserts by unnest; the raw asyncmy side does both with
-one statement of many rows, and updates and reads in one message, as Holdfast does.
+one statement of many rows, and updates and reads in one message, as Holdfast does. On MySQL, where
+no write returns rows, the raw sides and SQLAlchemy's read upserted rows back, and tell nobody which
+of them were new.
 The servers run on the same machine and don't sync to disk; CPU is the client's alone."""
-RAW = {"postgresql": sides.Asyncpg, "mariadb": sides.Asyncmy}
+RAW = {
+    "postgresql": sides.Asyncpg,
+    "mariadb": sides.Asyncmy,
+    "mysql": sides.AsyncmyOnMySQL,
+}
 TARGETS = {
     "postgresql": [
         ("get", "Holdfast", "raw", "at most", 1.3),
@@ -61,6 +68,7 @@ TARGETS = {
         ("upsert many 1000", "AdvancedAlchemy", "Holdfast", "at least", 15.0),
     ],
 }
+TARGETS["mysql"] = TARGETS["mariadb"]
 
 
 def admin(url):
@@ -142,8 +150,8 @@ def version_at(url):
 
 def report(url, asked):
     scheme = urlsplit(url).scheme
-    title = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}[scheme]
-    names = {"postgresql": ("asyncpg", "psycopg"), "mariadb": ("asyncmy", "pymysql")}[scheme]
+    title = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "mysql": "MySQL"}[scheme]
+    names = ("asyncpg", "psycopg") if scheme == "postgresql" else ("asyncmy", "pymysql")
     peers = ", ".join(
         f"{name} {version_of(name)}" for name in (*names, "sqlalchemy", "advanced-alchemy")
     )
@@ -177,7 +185,7 @@ def main():
         return
     # Not below a folder that root keeps to itself: the servers run as users of their own.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        servers = (POSTGRESQL, MARIADB)
+        servers = (POSTGRESQL, MARIADB, MYSQL)
         try:
             for outcome in lifecycle.start(servers, Path(folder), fast=True, say=print):
                 if outcome.failure is not None:

@@ -240,6 +240,8 @@ class Asyncmy(Thin):
         + f", version = version + 1 RETURNING {raw.COLUMNS}"
     )
 
+    DOCUMENT, COLLATION = "LONGTEXT", "utf8mb4_nopad_bin"
+
     async def connect(self):
         return await asyncmy.connect(
             host=self.place.hostname, port=self.place.port, user=self.place.username,
@@ -254,9 +256,9 @@ class Asyncmy(Thin):
             "CREATE TABLE videos (id BINARY(16) PRIMARY KEY, project_id BINARY(16) NOT NULL, "
             "filename VARCHAR(255) NOT NULL, title LONGTEXT NOT NULL, duration DOUBLE NOT NULL, "
             "width BIGINT NOT NULL, height BIGINT NOT NULL, size BIGINT NOT NULL, "
-            "attributes LONGTEXT NOT NULL, created_at DATETIME(6) NOT NULL, "
+            f"attributes {self.DOCUMENT} NOT NULL, created_at DATETIME(6) NOT NULL, "
             "updated_at DATETIME(6) NOT NULL, version BIGINT NOT NULL) "
-            "CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
+            f"CHARACTER SET utf8mb4 COLLATE {self.COLLATION}"
         )
         index = "CREATE INDEX ix_videos ON videos (project_id, created_at, id)"
         await cursor.execute(f"{table}; {index}")
@@ -363,6 +365,37 @@ class AsyncmyPool(Asyncmy):
         await super().close()
 
 
+class AsyncmyOnMySQL(Asyncmy):
+    """asyncmy on MySQL, which returns no rows: an upsert and the reading of its rows in one."""
+
+    UPSERT = " AS new ON DUPLICATE KEY UPDATE " + ", ".join(
+        "version = videos.version + 1" if n == "version" else f"{n} = new.{n}" for n in _WRITTEN
+    )
+    DOCUMENT, COLLATION = "JSON", "utf8mb4_0900_bin"
+
+    async def upsert_many(self, videos):
+        sql, values = self.many(videos, datetime.now(UTC))
+        keys = [video.id.bytes for video in videos]
+        marks = ", ".join(["%s"] * len(keys))
+        read = f"SELECT {raw.COLUMNS} FROM videos WHERE id IN ({marks})"
+
+        async def written(connection):
+            cursor = connection.cursor()
+            texts = f"START TRANSACTION; {sql}{self.UPSERT}; {read}; COMMIT"
+            await cursor.execute(texts, (*values, *keys))
+            await cursor.nextset()
+            await cursor.nextset()
+            rows = await cursor.fetchall()
+            await cursor.nextset()
+            return self.decode(rows)
+
+        return await self.call(written)
+
+
+class AsyncmyPoolOnMySQL(AsyncmyOnMySQL, AsyncmyPool):
+    name = AsyncmyPool.name
+
+
 class OnServer:
     """SQLAlchemy's engine over asyncpg or asyncmy."""
 
@@ -393,9 +426,16 @@ class OnServer:
 
 class Orm(OnServer, sides.Orm):
     async def upsert_many(self, videos):
-        statement = self.upsert(self.mapped.__table__).returning(self.mapped)
+        statement = self.upsert(self.mapped.__table__)
         async with self.sessions() as session:
             values = [sides.new_values(video) for video in videos]
+            if self.engine.dialect.name == "mysql":
+                await session.execute(statement.values(values))
+                written = sa.select(self.mapped).where(self.mapped.id.in_([v.id for v in videos]))
+                stored = list((await session.scalars(written)).all())
+                await session.commit()
+                return stored
+            statement = statement.returning(self.mapped)
             stored = list((await session.scalars(statement, values)).all())
             await session.commit()
         return stored
@@ -403,10 +443,18 @@ class Orm(OnServer, sides.Orm):
 
 class Core(OnServer, sides.Core):
     async def upsert_many(self, videos):
-        statement = self.upsert(self.table).returning(*self.table.c)
+        statement = self.upsert(self.table)
         async with self.engine.begin() as connection:
             values = [sides.new_values(video) for video in videos]
-            found = await connection.execute(statement, values)
+            if self.engine.dialect.name == "mysql":
+                # asyncmy splits no text that says AS new, so the rows are a part of it.
+                await connection.execute(statement.values(values))
+                keys = [video.id for video in videos]
+                found = await connection.execute(
+                    sa.select(self.table).where(self.table.c.id.in_(keys))
+                )
+            else:
+                found = await connection.execute(statement.returning(*self.table.c), values)
             return [raw.RawVideo(*row) for row in found]
 
     async def update(self, video):
@@ -433,6 +481,15 @@ class AdvancedAlchemy(OnServer, sides.AdvancedAlchemy):
 SERVERS = {
     "postgresql": (Holdfast, Asyncpg, AsyncpgPool, Core, Orm, AdvancedAlchemy, HoldfastSync),
     "mariadb": (Holdfast, Asyncmy, AsyncmyPool, Core, Orm, AdvancedAlchemy, HoldfastSync),
+    "mysql": (
+        Holdfast,
+        AsyncmyOnMySQL,
+        AsyncmyPoolOnMySQL,
+        Core,
+        Orm,
+        AdvancedAlchemy,
+        HoldfastSync,
+    ),
 }
 
 

@@ -68,8 +68,8 @@ def database_on(name):
         execute(server, f"DROP DATABASE {database}{_GONE[name]}")
 
 
-_NEW = {"postgresql": " TEMPLATE template0 ENCODING 'UTF8'", "mariadb": ""}
-_GONE = {"postgresql": " WITH (FORCE)", "mariadb": ""}
+_NEW = {"postgresql": " TEMPLATE template0 ENCODING 'UTF8'", "mariadb": "", "mysql": ""}
+_GONE = {"postgresql": " WITH (FORCE)", "mariadb": "", "mysql": ""}
 
 
 def execute(url, *statements):

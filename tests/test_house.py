@@ -24,6 +24,7 @@ ROLES = {
     "sqlite",
     "postgresql",
     "mariadb",
+    "mysql",
 }
 # Classes that are one thing seen twice: the blocking twin has the name of the awaited one.
 TWINS = {

@@ -276,7 +276,7 @@ def told(outcome: object) -> object:
     if isinstance(outcome, HoldfastError):
         return type(outcome).__name__, getattr(outcome, "index", None)
     values = sorted(vars(outcome).items())
-    return [(name, type(value).__name__, repr(value)) for name, value in values]
+    return [(name, type(value).__name__, repr(in_order(value))) for name, value in values]
 
 
 def pages(repository, where, order, size):
@@ -331,6 +331,13 @@ def hunt(seed: int, urls: dict[str, str]) -> str:
     return ""
 
 
+def in_order(value: object) -> object:
+    """Return *value* with the names of its documents sorted, as their order means nothing."""
+    if isinstance(value, dict):
+        return {name: in_order(value[name]) for name in sorted(value)}
+    return [in_order(each) for each in value] if isinstance(value, list) else value
+
+
 def main() -> int:
     """Hunt for as long as it was asked for; 1 when something was found."""
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -341,7 +348,7 @@ def main() -> int:
         urls = {"memory": "memory://"}
         folder = made.enter_context(tempfile.TemporaryDirectory())
         urls["sqlite"] = f"sqlite:///{folder}/hunt.db?synchronous=normal"
-        for name in ("postgresql", "mariadb"):
+        for name in ("postgresql", "mariadb", "mysql"):
             if name in endpoints():
                 urls[name] = made.enter_context(database_on(name))
         sys.stdout.write(f"on {', '.join(urls)}\n")

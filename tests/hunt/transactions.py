@@ -261,7 +261,7 @@ def places(stack):
     yield "memory://"
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     yield f"sqlite:///{folder}/hunt.db?synchronous=normal"
-    for name in ("postgresql", "mariadb"):
+    for name in ("postgresql", "mariadb", "mysql"):
         if name in endpoints():
             yield f"{stack.enter_context(database_on(name))}?pool_size=3&max_overflow=2"
 

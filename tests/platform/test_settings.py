@@ -75,7 +75,8 @@ def test_a_database_with_the_names_of_other_programs(monkeypatch, url):
 @pytest.mark.parametrize(
     ("url", "kind"),
     [
-        ("mysql+asyncmy://u:p@h/d", "MariaDBOptions"),
+        ("mysql+asyncmy://u:p@h/d", "MySQLOptions"),
+        ("mariadb://u:p@h/d", "MariaDBOptions"),
         ("sqlite+aiosqlite:///a.db", "NoneType"),
         ("memory://", "MemoryOptions"),
     ],

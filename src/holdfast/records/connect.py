@@ -39,12 +39,12 @@ def open_store(
 ) -> Opening[Store]:
     """Return what opens a store of *entities*, to be entered by `async with`.
 
-    *url* is `memory://`, `sqlite:///relative.db` or `sqlite:////absolute.db`, `postgresql://` or
-    `mariadb://user:password@host:port/database`; the names that other libraries give these, such
-    as `postgresql+asyncpg://`, are understood. *options* tune the backend, one of the classes of
-    `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`, wins.
-    *clock* gives the time of writing, aware. *hooks* are told of each row that repositories write
-    (see `holdfast.records.WriteHook`); `audited` entities need one, such as `AuditHook`.
+    *url* is `memory://`, `sqlite:///relative.db` or `sqlite:////absolute.db`, `postgresql://`,
+    `mariadb://` or `mysql://user:password@host:port/database`; the names that other libraries give
+    these, such as `postgresql+asyncpg://`, are understood. *options* tune the backend, one of the
+    classes of `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`,
+    wins. *clock* gives the time of writing, aware. *hooks* are told of each row that repositories
+    write (see `holdfast.records.WriteHook`); `audited` entities need one, such as `AuditHook`.
 
     Raises ConfigurationError for an unknown scheme or parameter, for options of another backend,
     and for entities that don't fit together; UnsupportedError for a kind of entity that the
@@ -142,6 +142,14 @@ def _mariadb(location: BackendURL, how: Concurrency, options: StoreOptions | Non
     return _on_servers(location, how, MariaDBServer, asked, port=3306, user="root")
 
 
+def _mysql(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.drivers.sql.mysql import MySQLServer
+    from holdfast.records.options import MySQLOptions
+
+    asked = (MySQLOptions(), options)
+    return _on_servers(location, how, MySQLServer, asked, port=3306, user="root")
+
+
 def _on_servers(
     location: BackendURL,
     how: Concurrency,
@@ -171,7 +179,7 @@ def _on_servers(
 _BACKENDS: dict[str, Callable[[BackendURL, Concurrency, StoreOptions | None], Driver]] = {
     "memory": _memory,
     "mariadb": _mariadb,
-    "mysql": _mariadb,  # as MariaDB's servers are often named; MySQL's own are refused
+    "mysql": _mysql,
     "postgresql": _postgresql,
     "sqlite": _sqlite,
 }

@@ -129,4 +129,19 @@ class MariaDBOptions(PoolOptions):
     """What tunes MariaDB; see `PoolOptions`."""
 
 
-StoreOptions: TypeAlias = MemoryOptions | SQLiteOptions | PostgreSQLOptions | MariaDBOptions
+@dataclass(frozen=True, slots=True)
+class MySQLOptions(PoolOptions):
+    """What tunes MySQL; see `PoolOptions`.
+
+    MySQL waits for a lock a second at the least, and stops statements that read alone after
+    *statement_timeout*. *server_public_key* is a file with the RSA key that the server decrypts
+    passwords with (`public_key.pem` of its data folder): over a connection that is not encrypted a
+    server off this machine gets a password for this key, or not at all.
+    """
+
+    server_public_key: str = ""
+
+
+StoreOptions: TypeAlias = (
+    MemoryOptions | SQLiteOptions | PostgreSQLOptions | MariaDBOptions | MySQLOptions
+)

@@ -346,7 +346,7 @@ class RepositoryReads(Generic[E]):
         A row for each value of *by* that is there, in the order of these values, nulls last: first
         the values, then the figures. Without *by* one row. Nulls don't count; a figure of no
         values is None, a count 0. Sums and means of integers, decimals and durations are exact; a
-        sum of floats that no float can hold raises InvalidValueError (MariaDB can't tell).
+        sum of floats that no float can hold raises InvalidValueError; MariaDB and MySQL can't tell.
         """
         groups = validation.columns(self.model, validation.one_or_several(by))
         query = AggregateQuery(

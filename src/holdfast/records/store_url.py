@@ -8,13 +8,15 @@ from holdfast.backend_url import BackendURL, parse_url
 
 SCHEMES = ("mariadb", "memory", "mysql", "postgresql", "sqlite")
 
+_MYSQL_DRIVERS = ("asyncmy", "aiomysql", "pymysql", "mysqldb")
 _ALIASES = MappingProxyType(
     {"postgres": "postgresql"}
     | {
         f"{name}+{driver}": scheme
         for scheme, names, drivers in (
             ("postgresql", ("postgres", "postgresql"), ("asyncpg", "psycopg", "psycopg2")),
-            ("mariadb", ("mariadb", "mysql"), ("asyncmy", "aiomysql", "pymysql", "mysqldb")),
+            ("mariadb", ("mariadb",), _MYSQL_DRIVERS),
+            ("mysql", ("mysql",), _MYSQL_DRIVERS),
             ("sqlite", ("sqlite",), ("aiosqlite", "pysqlite")),
         )
         for name in names

@@ -22,6 +22,7 @@ def store_options(settings: Settings) -> StoreOptions:
     from holdfast.records.options import (  # noqa: PLC0415 - slow to import
         MariaDBOptions,
         MemoryOptions,
+        MySQLOptions,
         PostgreSQLOptions,
         SQLiteOptions,
     )
@@ -38,8 +39,12 @@ def store_options(settings: Settings) -> StoreOptions:
     if scheme == "sqlite":
         return SQLiteOptions(measure=storage.measure, slow_operation=storage.slow_operation)
     sql = storage.sql
-    kind = PostgreSQLOptions if scheme == "postgresql" else MariaDBOptions
-    return kind(
+    kinds: dict[str, type[PostgreSQLOptions | MariaDBOptions | MySQLOptions]] = {
+        "postgresql": PostgreSQLOptions,
+        "mariadb": MariaDBOptions,
+        "mysql": MySQLOptions,
+    }
+    return kinds[scheme](
         pool_size=sql.pool_size,
         max_overflow=sql.max_overflow,
         echo=sql.echo,

@@ -40,7 +40,7 @@ class MemoryStorage(Section):
 
 
 class SQLStorage(Section):
-    """The section `[storage.sql]`: records in SQLite, PostgreSQL or MariaDB.
+    """The section `[storage.sql]`: records in SQLite, PostgreSQL, MariaDB or MySQL.
 
     SQLite has no pool: the sizes and *echo* are for servers.
     """

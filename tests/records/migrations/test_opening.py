@@ -64,7 +64,7 @@ async def test_another_type_is_named(filled):
     )
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb", "mysql"])
 async def test_a_collation_that_compares_otherwise_is_named(make_database, kind):
     database = make_database(kind)
     async with open_store(database.url, [Note]) as store:

@@ -23,5 +23,11 @@ def mariadb_url():
 
 
 @pytest.fixture(scope="session")
+def mysql_url():
+    with database_on("mysql") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def toxiproxy_server():
     return url_of("toxiproxy")

@@ -131,3 +131,19 @@ def mariadb(plugin):
         link.receive()
 
     return speak
+
+
+def mysql(key):
+    """Offer no TLS, ask for the password itself, and name *key* as the one to encrypt it for."""
+
+    def speak(link):
+        link.send(_packet(0, _GREETING))
+        link.receive()
+        link.send(_packet(2, b"\xfecaching_sha2_password\0" + b"challenge-challenge-"[:20] + b"\0"))
+        link.receive()
+        link.send(_packet(4, b"\x01\x04"))
+        link.receive()
+        link.send(_packet(6, b"\x01" + key))
+        link.receive()
+
+    return speak

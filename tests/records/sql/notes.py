@@ -49,7 +49,7 @@ def sessions(url):
 
 @contextmanager
 def already_ended():
-    """Pass over a session that MariaDB knows no longer: it ended after it was listed."""
+    """Pass over a session that the server knows no longer: it ended after it was listed."""
     try:
         yield
     except pymysql.OperationalError as error:
@@ -66,7 +66,7 @@ def end_sessions(url):
                 cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (each,))
             else:
                 with already_ended():
-                    cursor.execute(f"KILL HARD CONNECTION {each}")
+                    cursor.execute(f"KILL CONNECTION {each}")
     return len(found)
 
 

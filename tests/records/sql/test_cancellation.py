@@ -59,7 +59,7 @@ class Proxy:
         self.ask(f"/proxies/{self.name}", "DELETE")
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", "mariadb", "mysql"])
 def url(request):
     return request.getfixturevalue(f"{request.param}_url")
 

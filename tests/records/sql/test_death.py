@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tools.services.mariadb import MARIADB
+from tools.services.mysql import MYSQL
 from tools.services.postgresql import POSTGRESQL
 
 from holdfast import open_store
@@ -20,7 +21,7 @@ from records.sql.own_server import OwnServer
 WRITES, WRITERS, BATCH = 10_000, 8, 50
 
 
-@pytest.fixture(scope="module", params=[POSTGRESQL, MARIADB], ids=["postgresql", "mariadb"])
+@pytest.fixture(scope="module", params=[POSTGRESQL, MARIADB], ids=lambda each: each.name)
 def server(request):
     with OwnServer(request.param) as started:
         yield started
@@ -112,6 +113,13 @@ def kill_in_the_middle(server, account, done):
     server.start()
 
 
+# MySQL takes long to begin, and its connections are MariaDB's: once is enough.
+on_mysql_too = pytest.mark.parametrize(
+    "server", [POSTGRESQL, MARIADB, MYSQL], indirect=True, ids=lambda each: each.name
+)
+
+
+@on_mysql_too
 async def test_a_killed_server_loses_nothing_acknowledged(server, store):
     account, done = Account(), threading.Event()
     for each in range(WRITERS):
@@ -180,6 +188,7 @@ async def test_blocking_reads_outlive_ended_sessions_too(server, store):
     assert (await store.repository(Note).get_one("a")).batch == 3
 
 
+@on_mysql_too
 async def test_a_write_whose_session_is_ended_is_not_done_again(server, store):
     counters = store.repository(Counter)
     await counters.add(Counter(id=1))

@@ -31,14 +31,15 @@ def how(request):
     return request.param
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", "mariadb", "mysql"])
 def url(request):
     return request.getfixturevalue(f"{request.param}_url")
 
 
 NAMES = {
     "postgresql": ["postgres", "postgresql+asyncpg", "postgresql+psycopg", "postgres+psycopg2"],
-    "mariadb": ["mysql", "mariadb+asyncmy", "mysql+aiomysql", "mysql+pymysql"],
+    "mariadb": ["mariadb+asyncmy", "mariadb+pymysql"],
+    "mysql": ["mysql+asyncmy", "mysql+aiomysql", "mysql+pymysql"],
 }
 
 

@@ -112,7 +112,7 @@ class Search:
         return made
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb", "mysql"])
 def url(request, tmp_path):
     match request.param:
         case "memory":

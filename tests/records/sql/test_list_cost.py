@@ -5,6 +5,7 @@ import pytest
 from holdfast import Entity, Field, Many, One, field, generated_key, many, one, ref
 from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
+from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.store_statements import StoreStatements
@@ -38,7 +39,10 @@ PLACES = (
 )
 
 
-@pytest.mark.parametrize("dialect", [SQLiteDialect(), PostgreSQLDialect(), MariaDBDialect()])
+DIALECTS = [SQLiteDialect(), PostgreSQLDialect(), MariaDBDialect(), MySQLDialect()]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(("place", "value"), PLACES)
 def test_lists_of_any_length_have_one_statement(dialect, place, value):
     statements = StoreStatements((model_of(Parent), model_of(Child)), dialect)
@@ -52,12 +56,12 @@ def test_lists_of_any_length_have_one_statement(dialect, place, value):
     for count in (1, 2, 3, 100, 50_000):
         wanted = place.in_([value(number) for number in range(count)])
         sql, values = statements.select(Select(model_of(Parent), wanted))
-        if dialect.name == "mariadb":
+        if dialect.repeats_lists:
             assert sql.count("%s") == len(values)
     assert len(compiled) == 1
 
 
-@pytest.mark.parametrize("dialect", [SQLiteDialect(), PostgreSQLDialect(), MariaDBDialect()])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_or_of_many_values_is_a_list(dialect):
     statements = StoreStatements((model_of(Parent), model_of(Child)), dialect)
     lengths = set()

@@ -81,7 +81,7 @@ def test_a_missing_driver_names_the_extra(how):
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    extras = {"postgresql": "postgresql", "mariadb": "mysql"}
+    extras = {"postgresql": "postgresql", "mariadb": "mariadb"}
     for driver, scheme in DRIVERS[how].items():
         needed = f"needs {driver}: pip install 'holdfast[{extras[scheme]}]'"
         assert needed in done.stdout, done.stderr

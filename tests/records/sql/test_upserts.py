@@ -19,9 +19,9 @@ class Blank(Entity, table="blank_rows"):
     text: Field[str | None] = field(default=None)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb", "mysql"])
 async def seats(request, tmp_path):
-    if request.param in ("postgresql", "mariadb"):
+    if request.param in ("postgresql", "mariadb", "mysql"):
         url = request.getfixturevalue(f"{request.param}_url")
     else:
         url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/seats.db"

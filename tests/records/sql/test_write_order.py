@@ -25,7 +25,7 @@ class Named(Entity, table="order_named", uniques=[("group", "name")]):
     note: Field[str] = field(default="")
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", "mariadb", "mysql"])
 async def store(request):
     url = request.getfixturevalue(f"{request.param}_url")
     async with open_store(f"{url}?pool_size=12&echo=true", [Tag, Named]) as store:

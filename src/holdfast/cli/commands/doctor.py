@@ -32,6 +32,7 @@ _LIBRARIES = {
     "psycopg": "postgresql",
     "asyncmy": "mariadb",
     "pymysql": "mariadb",
+    "cryptography": "mysql",
     "httptools": "s3",
     "hiredis": "redis",
     "fastapi": "fastapi",

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 class StoreHarness:
     """Opens stores for the suite. Give it a `url`, or say in `open` how else it is done.
 
-    *capabilities* are those that the backend must have and say that it has. Each harness stands for
-    one empty place: what one of its stores leaves is dropped by the suite.
+    *capabilities* are those that the backend must have and say that it has. *examples* random
+    sessions are compared with the naive model, where `HOLDFAST_CONFORMANCE_EXAMPLES` is not set.
+    Each harness stands for one empty place: what one of its stores leaves is dropped by the suite.
     """
 
     capabilities: ClassVar[frozenset[StoreCapability]] = frozenset(StoreCapability)
+    examples: ClassVar[int] = 20
 
     def __init__(self, url: str) -> None:
         self.url = url

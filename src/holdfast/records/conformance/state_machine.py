@@ -1,6 +1,6 @@
 """Random work on a backend and on the naive model; where they differ, Hypothesis shows the least.
 
-`HOLDFAST_CONFORMANCE_EXAMPLES` says how many random sessions are tried (default 20).
+`HOLDFAST_CONFORMANCE_EXAMPLES` says how many random sessions are tried, and else the harness.
 """
 
 from __future__ import annotations
@@ -405,7 +405,9 @@ def _try_at_random(work: type[RandomWork]) -> None:
     run_state_machine_as_test(
         work,
         settings=settings(
-            max_examples=int(os.environ.get("HOLDFAST_CONFORMANCE_EXAMPLES", "20")),
+            max_examples=int(
+                os.environ.get("HOLDFAST_CONFORMANCE_EXAMPLES", work.harness.examples)
+            ),
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -4,13 +4,15 @@
         store_statements    queries of any shape        conditions   their WHERE
         model_statements    by key, and whole rows      tables       SQLAlchemy's tables
         conflict_lookup     what to ask when a row was refused
-        dialect             what differs: dialects/sqlite, dialects/postgresql, dialects/mariadb
+        dialect             what differs: dialects/sqlite, dialects/postgresql, and
+                            dialects/mysql_family for dialects/mariadb and dialects/mysql
             ^
     executors        the verbs: run a statement, read the answer, tell what went wrong
         sqlite_executor     plain functions
         server_reader       awaited; server_executor adds writes and transactions, and
-                            postgresql_executor and mariadb_executor what is native there
-        failure             codes of three databases -> kinds -> errors
+                            postgresql_executor, and mysql_family_executor for mariadb_executor
+                            and mysql_executor, what is native there
+        failure             codes of the databases -> kinds -> errors
             ^
     connections      where a verb runs, and for how long
         sqlite_connection   one connection on its thread, and the lock of those who write
@@ -19,7 +21,8 @@
         pool                which connection is free, and what a cancelled call left
         sqlite              driver, session and transaction of SQLite
         server_driver       driver and session of a server, server_transaction its transaction
-        postgresql, mariadb how to reach a server, begin there, and make its tables
+        postgresql, and mysql_family_server for mariadb and mysql
+                            how to reach a server, begin there, and make its tables
 
 The arrows are imports: statements know no executor, and executors no pool. A call goes the other
 way: the session takes a connection, with the executor on it, and calls the verb; the verb asks for

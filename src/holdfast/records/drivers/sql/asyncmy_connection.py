@@ -1,4 +1,4 @@
-"""MariaDB awaited, by asyncmy: a call must not be stopped within a statement (see `Pool`)."""
+"""MariaDB and MySQL awaited, by asyncmy: no call may be stopped within a statement (see `Pool`)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from asyncmy.constants import CLIENT
 
 from holdfast.records.drivers.sql.mysql_connection import (
     MySQLConnection,
-    check_version,
     mysql_arguments,
+    password_key,
     unreachable_error,
 )
 
 if TYPE_CHECKING:
+    from holdfast.records.drivers.sql.cleartext import PasswordKey
     from holdfast.records.drivers.sql.encryption import Encryption
+    from holdfast.records.drivers.sql.mysql_connection import SessionStart
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
@@ -28,6 +30,17 @@ class _Connection(Connection):
     """One that ends at once: over TLS asyncio would wait for the farewell of a silent server."""
 
     _transport: asyncio.WriteTransport | None
+    password_key: PasswordKey | None = None
+    """What a password is encrypted for; None while the connection is made."""
+
+    @property
+    def _server_public_key(self) -> bytes | None:
+        return None if self.password_key is None else self.password_key.value
+
+    @_server_public_key.setter
+    def _server_public_key(self, key: bytes | None) -> None:
+        if self.password_key is not None:
+            self.password_key.learn(key)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -68,35 +81,30 @@ class AsyncmyConnection(MySQLConnection):
 
 
 async def connect(
-    address: ServerAddress,
-    *,
-    patience: float,
-    greeting: str,
-    encryption: Encryption,
-    application: str,
+    address: ServerAddress, encryption: Encryption, start: SessionStart
 ) -> AsyncmyConnection:
-    """Return a new connection on which the statement *greeting* was run.
+    """Return a new connection on which the greeting of *start* was run.
 
-    *patience* is in seconds. Raises asyncmy's exceptions, and ConfigurationError for a server that
-    is not a MariaDB, or too old.
+    Raises asyncmy's exceptions, and ConfigurationError for a server that is another product than
+    *start* names, or too old.
     """
     raw = _Connection(  # type: ignore[no-untyped-call]  # compiled: it has no annotations
-        **mysql_arguments(address, encryption, application),
+        **mysql_arguments(address, encryption, start),
         autocommit=True,
-        connect_timeout=max(1, round(patience)),
         client_flag=CLIENT.FOUND_ROWS,
     )
+    raw.password_key = password_key(address, start)
     await raw.connect()
     connection = AsyncmyConnection(raw)
     try:
-        check_version(raw.get_server_info())
-        await connection.command(greeting)
+        start.product.check(raw.get_server_info())
+        await connection.command(start.greeting)
     except BaseException:
         connection.abandon()
         raise
     return connection
 
 
-def unreachable(error: Exception, address: ServerAddress, _how: Encryption) -> Exception:
+def unreachable(error: Exception, address: ServerAddress, start: SessionStart) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
-    return unreachable_error(AsyncmyConnection.errors, error, address)
+    return unreachable_error(AsyncmyConnection.errors, error, address, start.product)

@@ -41,8 +41,9 @@ class FailureKind(StrEnum):
     TRIGGER = "trigger"
     """SQLite: a trigger refused it, which is how it keeps a reference that says RESTRICT."""
     OTHER_ROW = "other row"
-    """MariaDB: an upsert met another row than the one that it names."""
+    """MariaDB and MySQL: an upsert met another row than the one that it names."""
     OVERFLOW = "overflow"
+    INDEX_EXISTS = "index exists"
     NO_TABLE = "no table"
     NO_COLUMN = "no column"
     STATEMENT = "statement"
@@ -239,12 +240,15 @@ def is_refused_sqlstate(code: str) -> bool:
     return code in _REFUSED_SQLSTATES
 
 
-# --- MariaDB: errno ----------------------------------------------------------------------------
+# --- MariaDB and MySQL: errno ------------------------------------------------------------------
 
-_LOST_ERRNOS = frozenset({1053, 1152, 1158, 1159, 1160, 1161, 1927, 2003, 2006, 2013, 2014, 2055})
+_LOST_ERRNOS = frozenset(
+    {1053, 1152, 1158, 1159, 1160, 1161, 1927, 2003, 2006, 2013, 2014, 2055, 4031}
+)
 _UNREACHED_ERRNOS = frozenset({2002, 2003, 2005, 2013, 2026})
 _REFUSED_ERRNOS = frozenset({1044, 1045, 1049, 1130, 1698})
 _ERRNOS: Mapping[int, FailureKind] = {
+    1061: FailureKind.INDEX_EXISTS,
     1062: FailureKind.DUPLICATE,
     1586: FailureKind.DUPLICATE,
     1451: FailureKind.FOREIGN_KEY,
@@ -256,15 +260,19 @@ _ERRNOS: Mapping[int, FailureKind] = {
     1213: FailureKind.SERIALIZATION,
     1020: FailureKind.SERIALIZATION,
     1205: FailureKind.LOCK_TIMEOUT,
+    3572: FailureKind.LOCK_TIMEOUT,  # of NOWAIT, in a statement of the user's own
     1969: FailureKind.STOPPED,
     1317: FailureKind.STOPPED,
+    3024: FailureKind.STOPPED,
     1792: FailureKind.READ_ONLY,
     1290: FailureKind.READ_ONLY,
+    1836: FailureKind.READ_ONLY,
     1048: FailureKind.OTHER_ROW,
     1021: FailureKind.STORAGE,
     1114: FailureKind.STORAGE,
     1153: FailureKind.TOO_LARGE,
     1296: FailureKind.TOO_DEEP,  # InnoDB's own word for more than 15 levels of cascades
+    3008: FailureKind.TOO_DEEP,  # MySQL's
     1040: FailureKind.UNAVAILABLE,
     1203: FailureKind.UNAVAILABLE,
     1041: FailureKind.UNAVAILABLE,
@@ -273,7 +281,7 @@ _ERRNOS: Mapping[int, FailureKind] = {
 
 
 def errno_failure(code: int, *, closed: bool = False) -> Failure:
-    """Return what MariaDB's error number *code* means on a connection that is *closed* or not."""
+    """Return what the error number *code* means on a connection that is *closed* or not."""
     if closed or code in _LOST_ERRNOS:
         return LOST
     return Failure(_ERRNOS.get(code, FailureKind.UNKNOWN))

@@ -1,7 +1,4 @@
-"""The verbs on MariaDB: its native writes, and which field stood in the way of one.
-
-MariaDB does not say which row or field it was: that is asked afterwards.
-"""
+"""The verbs on MariaDB, whose insertions return the rows that they wrote."""
 
 from __future__ import annotations
 
@@ -9,60 +6,21 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.errors import ForeignKeyError, UnsupportedError
-from holdfast.records.driver import Select, Update
-from holdfast.records.drivers.sql.conflict_lookup import (
-    conflict,
-    pointers,
-    same_rows,
-    taken_values,
-    targets_of_row,
-    targets_of_update,
-    touched,
-)
-from holdfast.records.drivers.sql.failure import FailureKind
+from holdfast.records.drivers.sql.mysql_family_executor import MySQLFamilyExecutor
 from holdfast.records.drivers.sql.repeated_insert import repeated
-from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
-from holdfast.records.drivers.sql.upsert import upserted_values
-from holdfast.records.query import And, Column, Compare, In, Operator, SetTo, node
-from holdfast.records.write_order import own_references
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    from holdfast.records.drivers.sql.conflict_lookup import Question
-    from holdfast.records.drivers.sql.server_connection import ServerConnection, SeveralAtOnce
     from holdfast.records.drivers.sql.server_executor import Part
-    from holdfast.records.drivers.sql.server_reader import StatementLog
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 
-_OTHER_ROW = (FailureKind.OTHER_ROW, FailureKind.OVERFLOW)
-"""How an upsert fails that met another row than the one that it names."""
-_ROWS = 500  # of one statement
-_LONG = 10_000  # characters from which on a text's bytes are counted and not guessed
-_SHARE = 4  # the part of a packet that a batch fills, as quoting makes values longer
 
-
-class MariaDBExecutor(ServerExecutor):
-    """See `ServerExecutor`. A statement has *packet* bytes at the most."""
-
-    conflicts = (*ServerExecutor.conflicts, *_OTHER_ROW)
-
-    def __init__(
-        self,
-        connection: ServerConnection,
-        statements: StoreStatements,
-        log: StatementLog,
-        packet: int,
-    ) -> None:
-        super().__init__(connection, statements, log)
-        self._packet = packet
+class MariaDBExecutor(MySQLFamilyExecutor):
+    """See `MySQLFamilyExecutor`."""
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """See `ServerExecutor`."""
@@ -89,295 +47,10 @@ class MariaDBExecutor(ServerExecutor):
             (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, numbers, strict=True)
         ]
 
-    async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
-        """See `Writer`."""
-        replace = self.of_model(model).replace
-        change = replace.sql, replace.bind([*self.of_model(model).encode(row), expected])
-
-        async def refused(error: Exception) -> Exception:
-            return await self.refused_row(model, error, row, None, stored=True)
-
-        return await self._changed(model, row[model.key.position], change, refused)
-
-    async def patch(self, update: Update[E]) -> E | None:
-        """See `Writer`."""
-        change = self.statements.update(update, returning=False)
-        key = _key_of(update.model, update.where)
-
-        async def refused(error: Exception) -> Exception:
-            return await self.refused_update(update, error)
-
-        return await self._changed(update.model, key, change, refused)
-
-    async def _changed(
-        self,
-        model: Model[E],
-        key: object,
-        change: tuple[str, Sequence[object]],
-        refused: Callable[[Exception], Awaitable[Exception]],
-    ) -> E | None:
-        """Run *change*, of one row, and return the row as it then is, None when it found none.
-
-        UPDATE has no RETURNING here. So the change, the read and the transaction around them go
-        there in one message and their answers come back in one.
-        """
-        prepared = self.of_model(model)
-        encode = prepared.encode_key
-        encoded_key = key if encode is None else encode(key)
-        sql, values = change
-        texts: tuple[str, ...] = (sql, prepared.get.sql)
-        alone = not self.in_transaction
-        if alone:
-            texts = ("START TRANSACTION", *texts, "COMMIT")
-        try:
-            found = await self._several("; ".join(texts), (*values, encoded_key))
-        except Exception as error:
-            wrong = await refused(error)
-            if alone and not self.lost:
-                await self.rollback()
-            raise wrong from error
-        (count, _), (_, rows) = found[1:3] if alone else found
-        return self.hydrated(model, rows)[0] if count else None
-
-    async def _several(
-        self, sql: str, values: Sequence[object]
-    ) -> list[tuple[int, Sequence[Sequence[object]]]]:
-        self._check_size(values)
-        connection = cast("SeveralAtOnce", self.connection)
-        return await self.watched(sql, connection.several(sql, values))
-
-    async def fetch_raw(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
-        """See `ServerReader`."""
-        self._check_size(values)
-        return await super().fetch_raw(sql, values)
-
-    async def execute_raw(self, sql: str, values: Sequence[object]) -> int:
-        """See `ServerReader`."""
-        self._check_size(values)
-        return await super().execute_raw(sql, values)
-
-    def _check_size(self, values: Sequence[object]) -> None:
-        """Raise UnsupportedError for what the server would answer by hanging up."""
-        if _size(values) > self._packet:
-            raise UnsupportedError(
-                f"a statement of more than {self._packet} bytes (max_allowed_packet)", "mariadb"
-            )
-
-    def parts(self, model: Model[E], rows: Sequence[Row]) -> Sequence[Part]:
-        """See `ServerExecutor`: what a packet holds, and not too many rows."""
-        encode = self.of_model(model).encode
-        parts: list[tuple[list[Row], list[Sequence[object]]]] = []
-        left = count = 0
-        for row in rows:
-            encoded = encode(row)
-            size = _size(encoded)
-            if not parts or size > left or count == _ROWS:
-                parts.append(([], []))
-                left, count = self._packet // _SHARE, 0
-            parts[-1][0].append(row)
-            parts[-1][1].append(encoded)
-            left -= size
-            count += 1
-        return parts
-
-    async def upsert(
-        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    async def upsert_part(
+        self, model: Model[E], part: Part, on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
-        """See `Writer`."""
-        if len(rows) == 1:
-            return [await self._upsert_one(model, rows[0], None, on)]
-        parts = self.parts(model, rows)
-
-        async def at_once() -> list[tuple[E, bool]]:
-            return [each for _, part in parts for each in await self._upsert_many(model, part, on)]
-
-        async def one_by_one() -> list[tuple[E, bool]]:
-            return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
-
-        return await self.together(model, at_once, one_by_one, several=len(parts) > 1)
-
-    async def _upsert_many(
-        self, model: Model[E], encoded: Sequence[Sequence[object]], on: tuple[str, ...]
-    ) -> list[tuple[E, bool]]:
-        prepared = self.of_model(model)
-        found = await self.fetch_raw(*repeated(prepared.upsert(on), encoded))
+        """See `MySQLFamilyExecutor`."""
+        found = await self.fetch_raw(*repeated(self.of_model(model).upsert(on), part[1]))
         stored = self.hydrated(model, [row[:-1] for row in found])
         return [(entity, row[-1] == 1) for entity, row in zip(stored, found, strict=True)]
-
-    async def _upsert_one(
-        self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
-    ) -> tuple[E, bool]:
-        try:
-            encoded = self.of_model(model).encode(row)
-            return (await self._upsert_many(model, (encoded,), on))[0]
-        except Exception as error:
-            if self.note_failure(error).kind in _OTHER_ROW:
-                found = await self._overwrite(model, row, on, index)
-                if found is not None:
-                    return found, False
-            raise await self.refused_row(model, error, row, index, on=on) from error
-
-    async def _overwrite(
-        self, model: Model[E], row: Row, on: tuple[str, ...], index: int | None
-    ) -> E | None:
-        """Overwrite the row with the same *on* when another one stood first in the way."""
-        prepared = self.of_model(model)
-        table = self.statements.tables[model.table]
-        given = {spec.name: parameter(spec.position) for spec in model.fields}
-
-        def built() -> sa.ClauseElement:
-            update = sa.update(table).values(upserted_values(model, table, on, given))
-            return update.where(*(table.c[name] == given[name] for name in on))
-
-        def stored() -> sa.ClauseElement:
-            return sa.select(*table.c).where(*(table.c[name] == given[name] for name in on))
-
-        change = prepared.other(("overwrite", on), built)
-        search = prepared.other(("found by", on), stored)
-        encoded = prepared.encode(row)
-
-        async def work() -> E | None:
-            try:
-                count = await self.execute_raw(change.sql, change.bind(encoded))
-            except Exception as error:
-                wrong = await self.refused_row(model, error, row, index, stored=True, on=on)
-                raise wrong from error
-            if not count:
-                return None
-            return prepared.hydrate(await self.fetch_raw(search.sql, search.bind(encoded)))[0]
-
-        return await self.written(work, several=True)
-
-    async def delete(self, model: Model[E], where: Predicate) -> int:
-        """See `Writer`. Rows that point at one another are deleted together, as elsewhere."""
-        try:
-            return await super().delete(model, where)
-        except ForeignKeyError:
-            held = [each for each in own_references(model) if _holds(each)]
-            if not held:
-                raise
-
-            async def together() -> int:
-                return await self._delete_together(model, where, held)
-
-            return await self.written(together, several=True)
-
-    async def _delete_together(
-        self, model: Model[E], where: Predicate, held: Sequence[FieldSpec]
-    ) -> int:
-        """Delete the rows of *where* though the fields *held* point from some at others.
-
-        InnoDB looks at each row as it deletes it. So they let go of one another first, by null,
-        and where there is none, those that nobody points at go before the others.
-        """
-        columns = [Column(model.name, spec) for spec in (model.key, *held)]
-        sql, values = self.statements.select(Select(model, where), tuple(columns))
-        rows = await self.fetch(model, f"{sql} FOR UPDATE", values)
-        found = self.statements.decoded(Select(model, where), columns, rows)
-        nullable = [spec for spec in held if spec.type.nullable]
-        keys = tuple(row[0] for row in found)
-        if nullable and keys:
-            nulls = tuple(SetTo(Column(model.name, spec), None) for spec in nullable)
-            await self.update(Update(model, In(columns[0], keys), nulls))
-        required = [at for at, spec in enumerate(held, 1) if not spec.type.nullable]
-        left = {row[0]: {row[at] for at in required} - {row[0]} for row in found}
-        while left:
-            pointed = set[object]().union(*left.values())
-            free = tuple(key for key in left if key not in pointed)
-            if not free:
-                raise UnsupportedError(
-                    "deleting rows that point at one another in a circle by a field that can't be "
-                    "null",
-                    "mariadb",
-                )
-            await super().delete(model, In(columns[0], free))
-            for key in free:
-                del left[key]
-        return len(keys)
-
-    # --- what went wrong --------------------------------------------------------------------
-
-    async def refused_row(
-        self,
-        model: Model[E],
-        error: Exception,
-        row: Row,
-        index: int | None,
-        *,
-        stored: bool = False,
-        on: tuple[str, ...] = (),
-    ) -> Exception:
-        """Return what kept *row* out; *stored* when it replaces one under its key."""
-        encoded = self.of_model(model).encode(row)
-        kind, statements = self.note_failure(error).kind, self.statements
-        if kind in (FailureKind.DUPLICATE, *_OTHER_ROW):
-            for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
-                if await self._any(question):
-                    return conflict(FailureKind.DUPLICATE, model, unique, index)
-            if kind is FailureKind.OVERFLOW:
-                return self.error_of(error, model)
-            return conflict(FailureKind.DUPLICATE, model, (), index)
-        if kind is FailureKind.FOREIGN_KEY:
-            for reference, question in targets_of_row(statements, model, encoded):
-                if not await self._any(question):
-                    return conflict(kind, model, reference, index)
-            return conflict(kind, model, (), index)
-        return self.error_of(error, model)
-
-    async def refused_change(self, update: Update[E], error: Exception) -> Exception:
-        """See `ServerExecutor`."""
-        kind, statements = self.note_failure(error).kind, self.statements
-        if kind is FailureKind.DUPLICATE:
-            unique = touched(update)
-            if len(unique) != 1:
-                asked = taken_values(statements, update)
-                unique = [each for each, question in asked if await self._any(question)]
-            return conflict(kind, update.model, unique[0] if unique else ())
-        if kind is FailureKind.FOREIGN_KEY:
-            for reference, question in targets_of_update(statements, update):
-                if not await self._any(question):
-                    return conflict(kind, update.model, reference)
-            return conflict(kind, update.model, ())
-        return self.error_of(error, update.model)
-
-    async def refused_deletion(
-        self, model: Model[E], where: Predicate, error: Exception
-    ) -> Exception:
-        """See `ServerExecutor`."""
-        if self.note_failure(error).kind is not FailureKind.FOREIGN_KEY:
-            return self.error_of(error, model)
-        for child, reference, question in pointers(self.statements, model, where):
-            if await self._any(question):
-                return conflict(FailureKind.FOREIGN_KEY, child, reference)
-        return conflict(FailureKind.FOREIGN_KEY, model, ())
-
-    async def _any(self, question: Question) -> bool:
-        return bool(await self.fetch_raw(*question))
-
-
-def _holds(spec: FieldSpec) -> bool:
-    return spec.reference is not None and spec.reference.on_delete == "restrict"
-
-
-def _size(values: Sequence[object]) -> int:
-    """Return how many bytes the texts and bytes among *values* have, before they are quoted."""
-    found = 0
-    for value in values:
-        if type(value) is str:
-            found += len(value) if len(value) < _LONG else len(value.encode())
-        elif type(value) is bytes:
-            found += len(value)
-    return found
-
-
-def _key_of(model: Model[E], where: Predicate) -> object:
-    """Return the key that *where*, a patch's condition, asks for."""
-    leaf = node(where)
-    parts = leaf.parts if isinstance(leaf, And) else (where,)
-    for part in parts:
-        match node(part):
-            case Compare(operand, Operator.EQ, value) if (
-                getattr(operand, "spec", None) is model.key
-            ):
-                return value
-    raise AssertionError("a patch names its key")

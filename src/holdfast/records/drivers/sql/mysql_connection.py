@@ -1,15 +1,19 @@
-"""What connections to MariaDB have in common, by whichever driver of MySQL's protocol."""
+"""What connections to MariaDB and MySQL have in common, by whichever driver of their protocol."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.cleartext import (
     REFUSED_PLUGINS,
     CleartextRefusedError,
+    PasswordKey,
     cleartext_error,
 )
+from holdfast.records.drivers.sql.encryption import is_this_machine
 from holdfast.records.drivers.sql.failure import (
     LOST,
     connect_error,
@@ -25,7 +29,58 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
-OLDEST = (10, 10)  # MariaDB 10.10, the first that knows today's letters
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One of the two databases that speak the protocol; *scheme* is that of its URLs."""
+
+    name: str
+    scheme: str
+    oldest: tuple[int, ...]
+
+    def check(self, greeted: str) -> None:
+        """Raise ConfigurationError unless a server that *greeted* so is this one, new enough.
+
+        MariaDB puts 5.5.5 before its version, for replicas that know no other.
+        """
+        version = greeted.removeprefix("5.5.5-")
+        found = MARIADB if "MariaDB" in version else MYSQL
+        if found is not self:
+            raise ConfigurationError(
+                f"the server is {found.name} {version.partition('-')[0]}, not {self.name}: write "
+                f"{found.scheme}:// instead of {self.scheme}:// in the URL"
+            )
+        numbers = _LEADING_NUMBERS.match(version)
+        if numbers is None or tuple(map(int, numbers[0].split("."))) < self.oldest:
+            expected = ".".join(map(str, self.oldest))
+            raise ConfigurationError(
+                f"the server is {version}: expected {self.name} {expected} or newer"
+            )
+
+
+_LEADING_NUMBERS = re.compile(r"\d+(\.\d+)*")
+MARIADB = Product("MariaDB", "mariadb", (10, 10))  # the first that knows today's letters
+MYSQL = Product("MySQL", "mysql", (8, 0, 19))  # the first that names the row which is upserted
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStart:
+    """How the sessions with a server begin: *greeting* is the first statement of each.
+
+    *patience* is in seconds. *public_key* is the server's RSA key where one knows it: see
+    `PasswordKey`.
+    """
+
+    product: Product
+    greeting: str
+    application: str
+    patience: float
+    public_key: bytes | None = None
+
+    @property
+    def whole_seconds(self) -> int:
+        """The patience as the drivers take it."""
+        return max(1, round(self.patience))
 
 
 class MySQLCursor(Protocol):
@@ -39,6 +94,11 @@ class MySQLCursor(Protocol):
     @property
     def rowcount(self) -> object:
         """How many rows the current statement found, an int."""
+        ...
+
+    @property
+    def lastrowid(self) -> object:
+        """The number that the last insertion gave, an int."""
         ...
 
     async def execute(self, sql: str, values: tuple[object, ...] | None) -> int:
@@ -55,7 +115,7 @@ class MySQLCursor(Protocol):
 
 
 class MySQLConnection:
-    """See `ServerConnection` and `SeveralAtOnce`."""
+    """See `ServerConnection`, `SeveralAtOnce` and `Numbering`."""
 
     errors: ClassVar[tuple[type[Exception], type[Exception], tuple[type[Exception], ...]]]
     """The driver's exceptions: any of its own, its protocol's, and the network's."""
@@ -76,8 +136,13 @@ class MySQLConnection:
         """Run one statement and return how many rows it found."""
         return await self._cursor.execute(sql, tuple(values) or None)
 
+    async def insert(self, sql: str, values: Sequence[object]) -> int:
+        """Run the insertion of a row without a key and return the number that the server gave."""
+        await self._cursor.execute(sql, tuple(values))
+        return cast("int", self._cursor.lastrowid)
+
     async def command(self, sql: str) -> str:
-        """Run statements without parameters; MariaDB answers nothing worth returning."""
+        """Run statements without parameters; the server answers nothing worth returning."""
         await self.several(sql, ())
         return ""
 
@@ -107,7 +172,7 @@ class MySQLConnection:
 
 
 def mysql_arguments(
-    address: ServerAddress, encryption: Encryption, application: str
+    address: ServerAddress, encryption: Encryption, start: SessionStart
 ) -> dict[str, Any]:
     """Return the arguments by which asyncmy and PyMySQL log in at *address*.
 
@@ -118,48 +183,39 @@ def mysql_arguments(
         "host": "localhost" if socket else address.host,
         "port": address.port,
         "unix_socket": address.host if socket else None,
-        "program_name": application,
+        "program_name": start.application,
         "user": address.user,
         "password": (address.password or "").encode(),
         "database": address.database,
         "charset": "utf8mb4",
         "ssl": encryption.context,
         "auth_plugin_map": None if encryption.context else REFUSED_PLUGINS,
+        "connect_timeout": start.whole_seconds,
     }
 
 
-def check_version(greeted: str) -> None:
-    """Raise ConfigurationError unless a server that *greeted* so is a MariaDB, new enough.
-
-    MariaDB puts 5.5.5 before its version, for replicas that know no other.
-    """
-    name = greeted.removeprefix("5.5.5-")
-    expected = f"expected MariaDB {'.'.join(map(str, OLDEST))} or newer"
-    if "MariaDB" not in name:
-        raise ConfigurationError(
-            f"the server is MySQL {name}, not MariaDB: {expected}. MySQL has no INSERT RETURNING, "
-            "on which keys and upserts rest"
-        )
-    if tuple(map(int, name.partition("-")[0].split(".")[:2])) < OLDEST:
-        raise ConfigurationError(f"the server is {name}: {expected}")
+def password_key(address: ServerAddress, start: SessionStart) -> PasswordKey:
+    """Return which key a password may be encrypted for at *address*."""
+    return PasswordKey(start.public_key, here=is_this_machine(address.host))
 
 
 def unreachable_error(
     errors: tuple[type[Exception], type[Exception], tuple[type[Exception], ...]],
     error: Exception,
     address: ServerAddress,
+    product: Product,
 ) -> Exception:
     """Return what a failure to connect means, with *errors* those of a driver; a bug's as it is."""
     if isinstance(error, CleartextRefusedError):
-        return cleartext_error("MariaDB", address)
+        return cleartext_error(product.name, address, error)
     ours, _protocol, network = errors
     if isinstance(error, ours):
         code: object = error.args[0] if error.args else None
         if is_unreached_errno(code):
-            return connect_error("MariaDB", address, said=error.args[-1])
+            return connect_error(product.name, address, said=error.args[-1])
         return connect_error(
-            "MariaDB", address, refused=is_refused_errno(code), code=code or "no number"
+            product.name, address, refused=is_refused_errno(code), code=code or "no number"
         )
     if isinstance(error, network):
-        return connect_error("MariaDB", address, said=error)
+        return connect_error(product.name, address, said=error)
     return error

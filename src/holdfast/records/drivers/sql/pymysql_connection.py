@@ -1,4 +1,4 @@
-"""MariaDB blocking, by PyMySQL: nothing here suspends."""
+"""MariaDB and MySQL blocking, by PyMySQL: nothing here suspends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pymysql.constants import CLIENT
 
 from holdfast.records.drivers.sql.mysql_connection import (
     MySQLConnection,
-    check_version,
     mysql_arguments,
+    password_key,
     unreachable_error,
 )
 from holdfast.records.drivers.sql.server_connection import has_input, open_socket
@@ -18,8 +18,26 @@ from holdfast.records.drivers.sql.server_connection import has_input, open_socke
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.records.drivers.sql.cleartext import PasswordKey
     from holdfast.records.drivers.sql.encryption import Encryption
+    from holdfast.records.drivers.sql.mysql_connection import SessionStart
     from holdfast.records.drivers.sql.server_address import ServerAddress
+
+
+class _Connection(pymysql.Connection):  # type: ignore[misc]  # without annotations
+    """One that encrypts a password for the right key alone."""
+
+    password_key: PasswordKey | None = None
+
+    @property
+    def server_public_key(self) -> bytes | None:
+        """The key that a password is encrypted for; None where the server is to name it."""
+        return None if self.password_key is None else self.password_key.value
+
+    @server_public_key.setter
+    def server_public_key(self, key: bytes | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if self.password_key is not None:
+            self.password_key.learn(key)
 
 
 class PyMySQLCursor:
@@ -38,6 +56,12 @@ class PyMySQLCursor:
         """See `MySQLCursor`."""
         count: int = self._cursor.rowcount
         return count
+
+    @property
+    def lastrowid(self) -> int:
+        """See `MySQLCursor`."""
+        number: int = self._cursor.lastrowid
+        return number
 
     async def execute(self, sql: str, values: tuple[object, ...] | None) -> int:
         """See `MySQLCursor`."""
@@ -87,59 +111,49 @@ class PyMySQLConnection(MySQLConnection):
 
 
 def open_raw(
-    address: ServerAddress,
-    encryption: Encryption,
-    application: str,
-    patience: float,
-    **settings: Any,
+    address: ServerAddress, encryption: Encryption, start: SessionStart, **settings: Any
 ) -> pymysql.Connection:
-    """Return a new connection of PyMySQL, with its own *settings*; *patience* is in seconds."""
-    raw: Any = pymysql.Connection(
-        **mysql_arguments(address, encryption, application),
+    """Return a new connection of PyMySQL, with its own *settings*, on which the greeting was run.
+
+    Raises PyMySQL's exceptions, and ConfigurationError for a server that is another product than
+    *start* names, or too old.
+    """
+    raw: Any = _Connection(
+        **mysql_arguments(address, encryption, start),
         **settings,
         ssl_disabled=encryption.context is None,
-        connect_timeout=max(1, round(patience)),
         defer_connect=True,
     )
+    raw.password_key = password_key(address, start)
     link = None
     if address.host.startswith("/"):  # PyMySQL leaves one open when it can't connect it
-        link = open_socket(address.host, patience)
+        link = open_socket(address.host, start.patience)
         link.settimeout(None)
+        raw._secure = True  # noqa: SLF001 - what PyMySQL says of a socket that it opened itself
     raw.connect(link)
+    try:
+        start.product.check(raw.server_version)
+        raw.query(start.greeting)
+    except BaseException:
+        raw._force_close()  # noqa: SLF001 - see `PyMySQLConnection.abandon`
+        raise
     return cast("pymysql.Connection", raw)
 
 
 async def connect(
-    address: ServerAddress,
-    *,
-    patience: float,
-    greeting: str,
-    encryption: Encryption,
-    application: str,
+    address: ServerAddress, encryption: Encryption, start: SessionStart
 ) -> PyMySQLConnection:
-    """Return a new connection on which the statement *greeting* was run.
-
-    *patience* is in seconds. Raises PyMySQL's exceptions, and ConfigurationError for a server that
-    is not a MariaDB, or too old.
-    """
-    raw: Any = open_raw(
+    """Return a new connection. Raises as `open_raw` does."""
+    raw = open_raw(
         address,
         encryption,
-        application,
-        patience,
+        start,
         autocommit=True,
         client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
     )
-    connection = PyMySQLConnection(raw)
-    try:
-        check_version(raw.server_version)
-        await connection.command(greeting)
-    except BaseException:
-        connection.abandon()
-        raise
-    return connection
+    return PyMySQLConnection(raw)
 
 
-def unreachable(error: Exception, address: ServerAddress, _how: Encryption) -> Exception:
+def unreachable(error: Exception, address: ServerAddress, start: SessionStart) -> Exception:
     """Return what a failure of `connect` means; a bug's error as it is."""
-    return unreachable_error(PyMySQLConnection.errors, error, address)
+    return unreachable_error(PyMySQLConnection.errors, error, address, start.product)

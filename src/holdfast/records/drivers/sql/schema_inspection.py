@@ -33,6 +33,12 @@ class FoundColumn:
 FoundTables = dict[str, dict[str, FoundColumn]]
 """Columns by name, by the name of their table."""
 
+_OF_MYSQL_FAMILY = (
+    "SELECT table_name, column_name, column_type, is_nullable = 'YES', "
+    "column_default IS NOT NULL OR extra <> '', coalesce(collation_name, '') "
+    "FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND table_name IN ({names})"
+)
 _QUERIES = {
     "sqlite": (
         'SELECT m.name, x.name, x.type, NOT x."notnull", '
@@ -48,12 +54,8 @@ _QUERIES = {
         "WHERE t.relname IN ({names}) AND t.relkind IN ('r', 'p') "
         "AND pg_catalog.pg_table_is_visible(t.oid) AND a.attnum > 0 AND NOT a.attisdropped"
     ),
-    "mariadb": (
-        "SELECT table_name, column_name, column_type, is_nullable = 'YES', "
-        "column_default IS NOT NULL OR extra <> '', coalesce(collation_name, '') "
-        "FROM information_schema.columns "
-        "WHERE table_schema = DATABASE() AND table_name IN ({names})"
-    ),
+    "mariadb": _OF_MYSQL_FAMILY,
+    "mysql": _OF_MYSQL_FAMILY,
 }
 
 
@@ -171,6 +173,14 @@ _UNBOUNDED = {
 }
 _TAIL = re.compile(r"\s+(?:collate|character set)\s+\S+")
 _INTEGER_WIDTH = re.compile(r"\b(bigint|int|smallint|mediumint)\(\d+\)")
+_MYSQL_FAMILY_ALIASES = {
+    "integer": "int",
+    "numeric": "decimal",
+    "bool": "tinyint(1)",
+    "boolean": "tinyint(1)",
+    "double precision": "double",
+    "character varying": "varchar",
+}
 _ALIASES: dict[str, dict[str, str]] = {
     "sqlite": {},
     "postgresql": {
@@ -182,17 +192,11 @@ _ALIASES: dict[str, dict[str, str]] = {
         "timestamp": "timestamp without time zone",
         "time": "time without time zone",
     },
-    "mariadb": {
-        "integer": "int",
-        "numeric": "decimal",
-        "bool": "tinyint(1)",
-        "boolean": "tinyint(1)",
-        "double precision": "double",
-        "json": "longtext",
-        "character varying": "varchar",
-    },
+    "mariadb": {**_MYSQL_FAMILY_ALIASES, "json": "longtext"},
+    "mysql": _MYSQL_FAMILY_ALIASES,
 }
-_BARE = {"mariadb": {"decimal": "decimal(10,0)", "varchar": "varchar(1)", "binary": "binary(1)"}}
+_MYSQL_FAMILY_BARE = {"decimal": "decimal(10,0)", "varchar": "varchar(1)", "binary": "binary(1)"}
+_BARE = {"mariadb": _MYSQL_FAMILY_BARE, "mysql": _MYSQL_FAMILY_BARE}
 
 
 def canonical(dialect: str, text: str) -> str:
@@ -202,6 +206,6 @@ def canonical(dialect: str, text: str) -> str:
     name, bracket, rest = plain.partition("(")
     aliases = _ALIASES[dialect]
     plain = f"{aliases.get(name, name)}{bracket}{rest}"
-    if dialect == "mariadb":
+    if dialect in _BARE:
         plain = _INTEGER_WIDTH.sub(r"\1", plain)
     return _BARE.get(dialect, {}).get(plain, plain)

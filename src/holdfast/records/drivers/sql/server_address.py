@@ -17,7 +17,7 @@ class ServerAddress:
     """The address of a database on a server, and the user to log in as.
 
     A *host* that begins with / is a socket in the file system: for PostgreSQL the folder that it
-    lies in, for MariaDB the socket itself.
+    lies in, for MariaDB and MySQL the socket itself.
     """
 
     host: str

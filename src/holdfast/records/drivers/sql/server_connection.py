@@ -75,6 +75,14 @@ class SeveralAtOnce(Protocol):
         ...
 
 
+class Numbering(Protocol):
+    """A connection that tells the number that a row got."""
+
+    async def insert(self, sql: str, values: Sequence[object]) -> int:
+        """Run the insertion of a row without a key and return the number that the server gave."""
+        ...
+
+
 class Copying(Protocol):
     """A connection that can copy rows into a table."""
 

@@ -151,13 +151,13 @@ class ServerDriver:
         mapped, own = self._apart()
         if mapped:
             await self._by_metadata(mapped, lambda metadata: metadata.create_all)
-        await self._define(self.server.creation(own))
+        await self.session().write(self.server.executor.define, self.server.creation(own))
 
     async def drop_schema(self) -> None:
         """Drop all tables, with their rows."""
         mapped, own = self._apart()
         if own.tables:
-            await self._define(self.server.removal(own))
+            await self.session().write(self.server.executor.define, self.server.removal(own))
         if mapped:
             await self._by_metadata(mapped, lambda metadata: metadata.drop_all)
 
@@ -199,16 +199,6 @@ class ServerDriver:
         self.session()
         assert self._statements is not None
         return self._statements
-
-    async def _define(self, texts: Sequence[str]) -> None:
-        async def work(executor: ServerExecutor) -> None:
-            async def all_of_them() -> None:
-                for text in texts:
-                    await executor.command(text)
-
-            await executor.written(all_of_them, several=True)
-
-        await self.session().write(work)
 
 
 class PooledSession(VerbSession[ServerExecutor]):

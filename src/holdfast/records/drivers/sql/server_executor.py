@@ -172,6 +172,21 @@ class ServerExecutor(ServerReader):
     async def _commit(self) -> None:
         await self.command("COMMIT")
 
+    # --- structure --------------------------------------------------------------------------
+
+    async def define(self, texts: Sequence[str]) -> None:
+        """Run *texts*, which make or drop tables, whole where the server undoes such."""
+
+        async def all_of_them() -> None:
+            for text in texts:
+                await self.define_one(text)
+
+        await self.written(all_of_them, several=True)
+
+    async def define_one(self, text: str) -> None:
+        """Run one of the texts of `define`."""
+        await self.command(text)
+
     # --- writing ----------------------------------------------------------------------------
 
     async def insert(

@@ -151,7 +151,7 @@ class ServerReader:
     async def watched(self, sql: str, run: Coroutine[object, None, T]) -> T:
         """Return what *run*, which runs *sql*, returns, and log it where that is asked for."""
         if self.undone:
-            # MariaDB would take what comes next as statements of their own.
+            # MariaDB and MySQL would take what comes next as statements of their own.
             run.close()
             raise serialization_error(self.backend)
         if not self._log.enabled:

@@ -28,6 +28,9 @@ TABLE_OPTIONS: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_0900_bin",
 }
 _SQLITE: Any = sqlite_dialect().identifier_preparer
 _LONGEST_NAME = 63  # characters, in PostgreSQL; MariaDB takes one more

@@ -1,275 +1,52 @@
-"""MariaDB's SQL. JSON is kept as the text that was given; UUIDs as 16 bytes, in their own order."""
+"""MariaDB's SQL. JSON is kept as the text that was given."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 
-from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.case_folding import Folding
-from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
 from holdfast.records.drivers.sql.dialects import mariadb_json
-from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
-from holdfast.records.drivers.sql.statement import ValueList, literal, parameter
-from holdfast.records.drivers.sql.upsert import upserted_values
-from holdfast.records.query import Operator, Part
-from holdfast.records.value import Kind
-from holdfast.uuid7 import uuid_from_int
+from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect, overwriting
+from holdfast.records.drivers.sql.statement import parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import time
-    from uuid import UUID
-
-    from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
-    from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.drivers.sql.case_folding import Misfolded
+    from holdfast.records.drivers.sql.dialect import Expression
+    from holdfast.records.drivers.sql.dialects.mysql_family import JSONSearch
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate, Order
 
 E = TypeVar("E")
-
-_MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
-_MICROSECOND = timedelta(microseconds=1)
-_DAY = timedelta(days=1)
-_JSON_DEPTH = 31  # levels that MariaDB's JSON functions look into
-_TYPES: dict[Kind, TypeEngine[Any]] = {
-    Kind.BOOL: mysql.TINYINT(1),
-    Kind.INT: sa.BigInteger(),
-    Kind.FLOAT: mysql.DOUBLE(),
-    Kind.BYTES: mysql.LONGBLOB(),
-    Kind.DATETIME: mysql.DATETIME(fsp=6),  # always UTC
-    Kind.DATE: sa.Date(),
-    Kind.TIME: mysql.TIME(fsp=6),
-    Kind.TIMEDELTA: sa.BigInteger(),  # microseconds
-    Kind.UUID: sa.BINARY(16),
-}
 
 
 def lower(text: Expression) -> Expression:
     """Return the text that the server's LOWER makes of *text*."""
-    return sa.func.lower(text.collate("uca1400_nopad_as_cs")).collate(COLLATION)
+    return sa.func.lower(text.collate("uca1400_nopad_as_cs")).collate(mariadb_json.COLLATION)
 
 
-class MariaDBDialect:
+class MariaDBDialect(MySQLFamilyDialect):
     """See `Dialect`."""
 
     name = "mariadb"
-    no_limit: int | None = 2**63 - 1
-    returns_changed = False
-    compares_rows = False
-    repeats_lists = True
+    collation = mariadb_json.COLLATION
+    json: JSONSearch = mariadb_json
+    json_type: TypeEngine[Any] = mysql.LONGTEXT(collation=mariadb_json.COLLATION)
 
-    def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:
+    def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:
         made: Any = MariaDBCompiler  # whose constructor has no types
-        self.compiler: Compiler = made(paramstyle="format")
-        self._folding = Folding(self.name, lower, wrongly_folded)
-
-    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
-        """See `Dialect`."""
-        match spec.type.kind:
-            case Kind.DECIMAL:
-                return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
-            case Kind.STR if _is_indexed(model, spec):
-                return mysql.VARCHAR(spec.type.bounds.max_length, collation=COLLATION)
-            case Kind.BYTES if _is_indexed(model, spec):
-                return mysql.VARBINARY(spec.type.bounds.max_length)
-            case Kind.STR | Kind.JSON:
-                return mysql.LONGTEXT(collation=COLLATION)
-            case kind:
-                return _TYPES[kind]
-
-    def encoder(self, spec: FieldSpec) -> Codec:
-        """See `Dialect`."""
-        match spec.type.kind:
-            case Kind.DATETIME:
-                return lambda value: cast("datetime", value).replace(tzinfo=None)
-            case Kind.TIME:
-                return lambda value: cast("time", value).isoformat("microseconds")
-            case Kind.TIMEDELTA:
-                return lambda value: cast("timedelta", value) // _MICROSECOND
-            case Kind.UUID:
-                return lambda value: cast("UUID", value).bytes
-            case Kind.JSON:
-                return _encode_json
-            case _:
-                return None
-
-    def decoder(self, spec: FieldSpec) -> Codec:
-        """See `Dialect`."""
-        match spec.type.kind:
-            case Kind.BOOL:
-                return bool
-            case Kind.DATETIME:
-                return lambda value: cast("datetime", value).replace(tzinfo=UTC)
-            case Kind.TIME:
-                return _time_of_day
-            case Kind.TIMEDELTA:
-                return lambda value: cast("int", value) * _MICROSECOND
-            case Kind.UUID:
-                return lambda value: uuid_from_int(int.from_bytes(cast("bytes", value), "big"))
-            case Kind.JSON:
-                return cast("Callable[[object], object]", orjson.loads)
-            case _:
-                return None
-
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
-        """See `Dialect`."""
-        assert figure.operand is not None
-        function = getattr(sa.func, figure.function)
-        if figure.function in ("min", "max") or figure.operand.spec.type.kind is Kind.FLOAT:
-            found: Expression = function(column)
-            return found
-        return sa.func.concat(sa.func.sum(column), literal(" "), sa.func.count(column))
-
-    def figure_decoder(self, figure: Aggregate) -> Codec:
-        """See `Dialect`."""
-        return figure_text_decoder(figure, self.decoder)
-
-    def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
-        """See `Dialect`."""
-        return ValueList(encoded)
-
-    def in_list(
-        self,
-        spec: FieldSpec,  # noqa: ARG002 - lists of all kinds are alike
-        column: Expression,
-        listed: Expression,
-    ) -> Expression:
-        """See `Dialect`."""
-        return column.in_([listed])
-
-    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
-        """See `Dialect`."""
-        return mariadb_json.path_values(steps)
-
-    def json_values(self, steps: Steps, how: Operator, value: object) -> tuple[Shape, list[object]]:
-        """See `Dialect`."""
-        return mariadb_json.compared_values(steps, how, value)
-
-    def compare_json(
-        self, place: Place, how: Operator, value: object, given: Parameters
-    ) -> Expression:
-        """See `Dialect`."""
-        return mariadb_json.compare(place, how, value, given)
-
-    def json_list_values(
-        self, steps: Steps, wanted: Sequence[object]
-    ) -> tuple[Shape, list[object]]:
-        """See `Dialect`."""
-        return mariadb_json.list_values(steps, wanted)
-
-    def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
-        """See `Dialect`."""
-        return mariadb_json.in_list(place, wanted, given)
-
-    def path_is_null(self, place: Place) -> Expression:
-        """See `Dialect`."""
-        kind = mariadb_json.type_of(place)
-        return sa.or_(kind.is_(None), kind == literal("NULL"))
-
-    def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
-        """See `Dialect`."""
-        wanted, folded, _ = text
-        if not place.is_json:
-            return self._match(place.column, part, wanted, folded=folded)
-        found = mariadb_json.text_of(place)
-        matches = self._match(found, part, wanted, folded=folded)
-        return sa.case((mariadb_json.type_of(place) == literal("STRING"), matches), else_=_FALSE)
-
-    def _match(
-        self, column: Expression, part: Part, wanted: Expression, *, folded: bool
-    ) -> Expression:
-        found = self._folding.fold(column) if folded else column
-        match part:
-            case Part.WHOLE:
-                return found == wanted
-            case Part.ANYWHERE:
-                return sa.func.locate(wanted, found) > sa.literal_column("0")
-            case Part.START:
-                return sa.func.left(found, sa.func.char_length(wanted)) == wanted
-            case Part.END:
-                return sa.func.right(found, sa.func.char_length(wanted)) == wanted
-            case _:
-                assert_never(part)
-
-    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
-        """See `Dialect`."""
-        ordered = column.desc() if by.descending else column.asc()
-        if not nullable:
-            return [ordered]
-        missing = column.is_(None)
-        return [missing.desc() if by.first else missing.asc(), ordered]
-
-    def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
-        """See `Dialect`."""
-        return column + amount
+        super().__init__(made(paramstyle="format"), Folding(self.name, lower, wrong))
 
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
-        """The last column tells whether the row was created.
-
-        MariaDB overwrites whichever row is in the way. Is that not the one with the same *on*, the
-        key becomes what it can't be, and the statement fails as a whole: NULL, or a number too
-        large where MariaDB would take NULL for 0, since it gives the numbers.
-        """
+        """The last column tells whether the row was created."""
         key = model.key.name
-        values: dict[str, Expression] = {
-            spec.name: parameter(spec.position) for spec in model.fields
-        }
+        values = {spec.name: parameter(spec.position) for spec in model.fields}
         created: Expression = sa.literal_column("@holdfast_created")
         marked: Expression = sa.literal_column("(@holdfast_created := 1)")
         values[key] = getattr(sa.func, "if")(marked, values[key], sa.null())
-        insert = mysql.insert(table).values(values)
-        same = sa.and_(
-            *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
-            sa.literal_column("(@holdfast_created := 0)") == sa.literal_column("0"),
-        )
-        changes = upserted_values(model, table, on, insert.inserted)
-        changes.pop(key, None)
-        impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
-        kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}
-        return insert.on_duplicate_key_update({**kept, **changes}).returning(*table.c, created)
-
-
-_TOO_LARGE: Expression = sa.literal_column("99999999999999999999")
-
-
-def _time_of_day(value: object) -> object:
-    since = cast("timedelta", value)
-    if not timedelta(0) <= since < _DAY:
-        raise ValueError("it is a span of time, and no time of a day")
-    return (_MIDNIGHT + since).time()
-
-
-_FALSE: Expression = sa.literal_column("0")
-
-
-def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
-    return (
-        spec is model.key
-        or spec.reference is not None
-        or any(spec.name in names for names in (*model.uniques, *model.indexes))
-    )
-
-
-def _encode_json(value: object) -> str:
-    text = orjson.dumps(value)
-    if text.count(b"{") + text.count(b"[") > _JSON_DEPTH:  # it might be too deep
-        _check_depth(value, 0)
-    return text.decode()
-
-
-def _check_depth(value: object, depth: int) -> None:
-    if isinstance(value, (dict, list)):
-        if depth >= _JSON_DEPTH:
-            raise UnsupportedError(f"JSON nested deeper than {_JSON_DEPTH} levels", "mariadb")
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_depth(item, depth + 1)
+        noted = sa.literal_column("(@holdfast_created := 0)") == sa.literal_column("0")
+        return overwriting(model, table, on, values, noted).returning(*table.c, created)

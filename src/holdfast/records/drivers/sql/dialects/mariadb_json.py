@@ -2,7 +2,7 @@
 
 MariaDB compares JSON as text, or as numbers of double precision, and neither is right. So a value
 is compared part by part: its type, and then texts as texts, and numbers exactly, an int and a
-float by the bound that the other lies at. Paths are parameters, for their steps are text of others.
+float by the bound that the other lies at.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import Place, joined
+from holdfast.records.drivers.sql.dialects.json_paths import extracted, path_texts
 from holdfast.records.drivers.sql.statement import ValueList, literal
 from holdfast.records.query import Operator
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
 
 COLLATION = "utf8mb4_nopad_bin"
+depth = 31  # levels that MariaDB's JSON functions look into
 _NODES = 200  # parts of a JSON value that a comparison may name
 _BEYOND = 10**20  # a number past all 64-bit ones
 _FALSE: Expression = sa.literal_column("0")
@@ -40,13 +42,11 @@ _COMPARED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
 
 
 def path_values(steps: Steps) -> tuple[Shape, list[object]]:
-    """Return the path, and the path of each list on it: see `_extracted`."""
-    lists = [at for at, step in enumerate(steps) if not isinstance(step, str)]
-    paths: list[object] = [_path(steps), *(_path(steps[:at]) for at in lists)]
-    dashed = _is_dashed(steps)
+    """See `path_texts`."""
+    paths, dashed = path_texts(steps), _is_dashed(steps)
     if dashed:
-        paths = [_undashed(cast("str", path)) for path in paths]
-    return (len(paths), dashed), paths
+        paths = [_undashed(path) for path in paths]
+    return (len(paths), dashed), list[object](paths)
 
 
 # MariaDB finds no name that begins with "-", however it is quoted. Where a path has one, the text
@@ -238,18 +238,8 @@ def _known(condition: Expression) -> Expression:
     return sa.func.ifnull(condition, _FALSE) == sa.literal_column("1")
 
 
-def _path(steps: Steps) -> str:
-    return "$" + "".join(
-        f".{orjson.dumps(step).decode()}" if isinstance(step, str) else f"[{step}]"
-        for step in steps
-    )
-
-
 def _extracted(place: Place) -> Expression:
-    """Return the place's JSON text, NULL for nowhere.
-
-    A position in what is not a list would be the thing itself, so each list is asked for by type.
-    """
+    """Return the place's JSON text, NULL for nowhere."""
     if not place.path:
         return place.column
     document = place.column
@@ -257,18 +247,11 @@ def _extracted(place: Place) -> Expression:
     if dashed:
         for old, new in _CHANGES:
             document = sa.func.replace(document, literal(old), literal(new))
-    path, *lists = place.path
-    found: Expression = sa.func.json_extract(document, path)
+    found = extracted(document, place.path, sa.func.json_type)
     if dashed:
         for old, new in reversed(_CHANGES):
             found = sa.func.replace(found, literal(new), literal(old))
-    if not lists:
-        return found
-    kinds = [
-        sa.func.json_type(sa.func.json_extract(document, each)) == literal("ARRAY")
-        for each in lists
-    ]
-    return sa.case((sa.and_(*kinds), found), else_=sa.null())
+    return found
 
 
 def type_of(place: Place) -> Expression:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from holdfast.records.drivers.sql.case_folding import Folding
+from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
 from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed
 from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
+    from holdfast.records.drivers.sql.case_folding import Misfolded
     from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
@@ -76,10 +77,10 @@ class PostgreSQLDialect:
     compares_rows = True
     repeats_lists = False
 
-    def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:
+    def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:
         made: Any = PGDialect  # whose constructor has no types
         self.compiler: Compiler = made(paramstyle="numeric_dollar")
-        self._folding = Folding(self.name, lower, wrongly_folded)
+        self._folding = Folding(self.name, lower, wrong)
 
     def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
         """See `Dialect`."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
+from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.field_spec import Declaration, FieldSpec
@@ -27,6 +28,7 @@ DIALECTS: dict[str, Dialect] = {
     "sqlite": SQLiteDialect(),
     "postgresql": PostgreSQLDialect(),
     "mariadb": MariaDBDialect(),
+    "mysql": MySQLDialect(),
 }
 _WHOLE: Any = sa.BigInteger()
 _BOUNDED = (Kind.STR, Kind.BYTES)

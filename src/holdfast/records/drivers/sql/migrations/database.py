@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -30,12 +30,19 @@ from holdfast.records.drivers.sql.failure import (
     sqlite_error,
     sqlstate_failure,
 )
-from holdfast.records.drivers.sql.mariadb import MODE
+from holdfast.records.drivers.sql.mariadb import MariaDBServer
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
+from holdfast.records.drivers.sql.mysql import MySQLServer, read_public_key
+from holdfast.records.drivers.sql.mysql_connection import MARIADB, MYSQL, SessionStart
 from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
 from holdfast.records.drivers.sql.server_address import ServerAddress, server_addresses
 from holdfast.records.drivers.sql.sqlite_connection import connect
-from holdfast.records.options import MariaDBOptions, PostgreSQLOptions, SQLiteOptions
+from holdfast.records.options import (
+    MariaDBOptions,
+    MySQLOptions,
+    PostgreSQLOptions,
+    SQLiteOptions,
+)
 from holdfast.records.store_url import parse_store_url
 
 if TYPE_CHECKING:
@@ -44,6 +51,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.mysql_connection import Product
+    from holdfast.records.options import PoolOptions
 
 _FOREVER = 31_536_000  # seconds
 
@@ -90,6 +99,9 @@ def database_at(url: str) -> Database:
             return PostgreSQLDatabase(places, options_for(rest, PostgreSQLOptions()))
         case "memory":
             raise UnsupportedError("migrations", "memory")
+        case "mysql":
+            places, rest = server_addresses(location, port=3306, user="root")
+            return MySQLDatabase(places, options_for(rest, MySQLOptions()))
         case _:
             places, rest = server_addresses(location, port=3306, user="root")
             return MariaDBDatabase(places, options_for(rest, MariaDBOptions()))
@@ -165,11 +177,9 @@ def _sequences(connection: sa.Connection) -> dict[str, int]:
 
 
 class _ServerDatabase:
-    """What PostgreSQL and MariaDB share."""
+    """What the servers share."""
 
-    def __init__(
-        self, places: Sequence[ServerAddress], options: PostgreSQLOptions | MariaDBOptions
-    ) -> None:
+    def __init__(self, places: Sequence[ServerAddress], options: PoolOptions) -> None:
         options.check()
         self._places = places
         self._options = options
@@ -252,37 +262,46 @@ class PostgreSQLDatabase(_ServerDatabase):
         return None
 
 
-class MariaDBDatabase(_ServerDatabase):
-    """See `Database`."""
+class _MySQLFamilyDatabase(_ServerDatabase):
+    """What MariaDB and MySQL share."""
 
     undoes_structure = False
-    dialect = DIALECTS["mariadb"]
+    dialect: ClassVar[Dialect]
+    product: ClassVar[Product]
+    sql_mode: ClassVar[str]
+    isolation: ClassVar[str]
+    """The variable that has a session's isolation level."""
+
+    def public_key(self) -> bytes | None:
+        """Return the RSA key by which the server is known, if it is."""
+        return None
 
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
         """See `Database`."""
         options = self._options
         patience = max(1, round(options.lock_timeout)) if options.lock_timeout else _FOREVER
         settings = {
-            "sql_mode": f"'{MODE}'",
+            "sql_mode": f"'{self.sql_mode}'",
             "time_zone": "'+00:00'",
-            "tx_isolation": "'READ-COMMITTED'",
+            self.isolation: "'READ-COMMITTED'",
             "innodb_lock_wait_timeout": patience,
             "lock_wait_timeout": patience,
         }
         greeting = ", ".join(f"{name} = {value}" for name, value in settings.items())
-        with needs_extra("mariadb", "a migration"):
+        start = SessionStart(
+            self.product,
+            f"SET {greeting}",
+            "holdfast migrate",
+            options.connect_timeout or _FOREVER,
+            self.public_key(),
+        )
+        with needs_extra(self.product.scheme, "a migration"):
             import pymysql
 
             from holdfast.records.drivers.sql.pymysql_connection import open_raw
 
         def connect(place: ServerAddress) -> pymysql.Connection:
-            return open_raw(
-                place,
-                encryption(options, place.host),
-                "holdfast migrate",
-                options.connect_timeout or _FOREVER,
-                init_command=f"SET {greeting}",
-            )
+            return open_raw(place, encryption(options, place.host), start)
 
         def connect_to_one_that_writes() -> pymysql.Connection:
             for place in self._places[:-1]:
@@ -300,15 +319,18 @@ class MariaDBDatabase(_ServerDatabase):
             return connect(self._places[-1])
 
         return sa.create_engine(
-            "mariadb+pymysql://", poolclass=NullPool, creator=connect_to_one_that_writes
+            f"{self.product.scheme}+pymysql://",
+            poolclass=NullPool,
+            creator=connect_to_one_that_writes,
         )
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
         """See `Database`."""
         with self.engine(writing=True).connect() as connection:
-            name = sa.text("SELECT GET_LOCK(CONCAT('holdfast ', MD5(DATABASE())), :wait)")
-            if connection.scalar(name, {"wait": wait}) != 1:
+            # MySQL has no MD5 from 9.6 on, and a lock's name 64 characters at the most.
+            name = "CONCAT('holdfast ', LEFT(SHA2(DATABASE(), 256), 32))"
+            if connection.scalar(sa.text(f"SELECT GET_LOCK({name}, :wait)"), {"wait": wait}) != 1:
                 raise _busy(wait)
             yield  # the lock goes with the connection
 
@@ -317,13 +339,35 @@ class MariaDBDatabase(_ServerDatabase):
         code = error.args[0] if error.args else None
         kind = errno_failure(code).kind if isinstance(code, int) else FailureKind.UNKNOWN
         if kind is FailureKind.LOCK_TIMEOUT:
-            return LockTimeoutError("mariadb: a lock was not granted in time")
-        where = f"MariaDB at {self._where}"
+            return LockTimeoutError(f"{self.product.scheme}: a lock was not granted in time")
+        where = f"{self.product.name} at {self._where}"
         if is_refused_errno(code):
             return ConfigurationError(f"{where}: {error}")
         if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE) or is_unreached_errno(code):
             return UnavailableError(f"{where}: {error}")
         return None
+
+
+class MariaDBDatabase(_MySQLFamilyDatabase):
+    """See `Database`."""
+
+    dialect = DIALECTS["mariadb"]
+    product = MARIADB
+    sql_mode = MariaDBServer.sql_mode
+    isolation = "tx_isolation"
+
+
+class MySQLDatabase(_MySQLFamilyDatabase):
+    """See `Database`."""
+
+    dialect = DIALECTS["mysql"]
+    product = MYSQL
+    sql_mode = MySQLServer.sql_mode
+    isolation = "transaction_isolation"
+
+    def public_key(self) -> bytes | None:
+        """See `_MySQLFamilyDatabase`."""
+        return read_public_key(cast("MySQLOptions", self._options))
 
 
 def _busy(wait: float) -> LockTimeoutError:

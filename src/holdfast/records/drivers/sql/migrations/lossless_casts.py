@@ -1,8 +1,8 @@
 """Which values stay what they are when a column's kind changes, for databases that don't ask.
 
 SQLite makes 0 of any text that is not a number, and keeps a decimal as a whole number of its last
-digit. MariaDB refuses such text, but in the middle of a migration that it can't undo. PostgreSQL
-refuses by itself, and undoes what went before.
+digit. MariaDB and MySQL refuse such text, but in the middle of a migration that they can't undo.
+PostgreSQL refuses by itself, and undoes what went before.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.migrations.column_types import ColumnType
 
+_REFUSING = ("mariadb", "mysql")
 _WHOLE = sa.BigInteger()
 _ALL: Expression = sa.true()
 _AS_THEY_ARE = {
@@ -39,12 +40,15 @@ def survives(
 ) -> Expression:
     """Return what is true of the values of *column* that the change keeps as they are."""
     before, after = Kind(was.kind), Kind(becomes.kind)
-    if dialect == "postgresql" or (dialect == "mariadb" and before is not Kind.STR):
+    refuses = dialect in _REFUSING
+    if dialect == "postgresql" or (refuses and before is not Kind.STR):
         return _ALL
     match before, after:
         case Kind.STR, Kind.INT:
             return sa.cast(sa.cast(column, _WHOLE), sa.Text()) == column
-        case _ if dialect == "mariadb":
+        case Kind.STR, Kind.JSON if dialect == "mysql":
+            return sa.func.json_valid(column) == 1
+        case _ if refuses:
             return _ALL
         case Kind.DECIMAL, Kind.DECIMAL:
             return _ALL if _scale(was) == _scale(becomes) else sa.false()

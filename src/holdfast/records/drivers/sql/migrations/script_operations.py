@@ -17,6 +17,7 @@ from alembic import op
 from holdfast.errors import ConfigurationError, ConflictError
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS, ColumnType
 from holdfast.records.drivers.sql.migrations.lossless_casts import survives
+from holdfast.records.drivers.sql.migrations.structure import expression_default
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ __all__ = [
     "refuse_nulls",
     "refuse_rows",
 ]
+
+
+_LARGE = (Kind.STR, Kind.BYTES, Kind.JSON)
+"""Kinds whose columns take no value as a default on MySQL, but an expression."""
 
 
 def column_type(
@@ -85,6 +90,8 @@ def initial_value(
     encode = dialect.encoder(spec)
     row_value = _row_value(spec.type.kind, value, digits)
     stored = row_value if encode is None else encode(row_value)
+    if dialect.name == "mysql" and spec.type.kind in _LARGE:
+        return expression_default(stored)
     match stored:
         case bytes():
             bare = stored.hex()

@@ -1,7 +1,8 @@
 """Alembic's operations where a database needs more than the files say.
 
-MariaDB changes a column by saying all of it again, so Alembic wants its type, whether it takes
-nulls and its default in every `alter_column`, and what is left out is lost. Here it is looked up.
+MariaDB and MySQL change a column by saying all of it again, so Alembic wants its type, whether it
+takes nulls and its default in every `alter_column`, and what is left out is lost. Here it is looked
+up.
 
 On SQLite a table is copied to change it, and a constraint that names a column by the name it gets
 in the same step is left out of the copy without a word. So a column is renamed before.
@@ -9,10 +10,11 @@ in the same step is left out of the copy without a word. So a column is renamed 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic.ddl.mysql import MariaDBImpl
+from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 from alembic.ddl.sqlite import SQLiteImpl
 
 from holdfast.errors import ConfigurationError
@@ -25,13 +27,15 @@ _FOUND = sa.text(
     "FROM information_schema.columns "
     "WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
 )
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_UNESCAPED = r"\1"
 _OF_A_COLUMN = ("nullable", "type_", "autoincrement")
 
 
 def adopt(context: MigrationContext) -> None:
     """Let *context* do its operations by what is here, where its database has something here."""
     there: Any = context.impl
-    kind = {"mariadb": MariaDBStructure, "sqlite": SQLiteStructure}.get(context.dialect.name)
+    kind = _KINDS.get(context.dialect.name)
     if kind is None:
         return
     context.impl = kind(
@@ -44,8 +48,8 @@ def adopt(context: MigrationContext) -> None:
     )
 
 
-class MariaDBStructure(MariaDBImpl):
-    """Alembic's way to MariaDB; for the contexts that `adopt` it, and none else."""
+class WholeColumns(MySQLImpl):
+    """Alembic's way to MariaDB and MySQL, which say all of a column that they change."""
 
     def alter_column(self, table_name: str, column_name: str, **words: Any) -> None:
         """Rename a column, or change it and keep of it what is not named."""
@@ -71,9 +75,9 @@ class MariaDBStructure(MariaDBImpl):
         if self.as_sql or self.connection is None:
             if words.get("existing_type") is None and words.get("type_") is None:
                 raise ConfigurationError(
-                    f"{table}.{column}: MariaDB's SQL text says the whole column again, and no "
-                    "database is looked at: say existing_type= and existing_nullable= in the "
-                    "migration's file"
+                    f"{table}.{column}: {self.dialect.name}'s SQL text says the whole column "
+                    "again, and no database is looked at: say existing_type= and "
+                    "existing_nullable= in the migration's file"
                 )
             return {}
         row = self.connection.execute(_FOUND, {"table": table, "column": column}).first()
@@ -87,8 +91,54 @@ class MariaDBStructure(MariaDBImpl):
             "existing_comment": comment or None,
         }
         if default is not None and default != "NULL":
-            kept["existing_server_default"] = sa.text(default)
+            kept["existing_server_default"] = self.default_found(default, extra)
         return {name: value for name, value in kept.items() if words.get(name) in (None, False)}
+
+    def default_found(self, default: str, extra: str) -> str | sa.TextClause:  # noqa: ARG002
+        """Return the default that the catalogue names: MariaDB's is an expression."""
+        return _verbatim(default)
+
+
+class MariaDBStructure(WholeColumns, MariaDBImpl):
+    """For the contexts that `adopt` it, and none else."""
+
+
+class MySQLStructure(WholeColumns):
+    """For the contexts that `adopt` it, and none else."""
+
+    def alter_column(self, table_name: str, column_name: str, **words: Any) -> None:
+        """See `WholeColumns`.
+
+        A default is an expression, as MySQL takes no other one for text; and not by `SET DEFAULT`,
+        which refuses that too, but with all of the column.
+        """
+        if isinstance(words.get("server_default"), str):
+            words["server_default"] = expression_default(words["server_default"])
+            if words.get("nullable") is None:
+                found = self._kept(table_name, column_name, words)
+                words["nullable"] = found.get("existing_nullable")
+        super().alter_column(table_name, column_name, **words)
+
+    def default_found(self, default: str, extra: str) -> str | sa.TextClause:
+        """Return the default that the catalogue names: a value, but where *extra* says otherwise.
+
+        An expression stands there as the content of a text, with backslashes.
+        """
+        if "DEFAULT_GENERATED" not in extra:
+            return default
+        return _verbatim(f"({_ESCAPED.sub(_UNESCAPED, default)})")
+
+
+def expression_default(value: object) -> sa.TextClause:
+    """Return the default of a column on MySQL by which it gets *value*, text or bytes."""
+    if isinstance(value, bytes):
+        return sa.text(f"(X'{value.hex()}')")
+    quoted = str(value).replace("\\", "\\\\").replace("'", "''")
+    return _verbatim(f"('{quoted}')")
+
+
+def _verbatim(text: str) -> sa.TextClause:
+    return sa.text(text.replace(":", "\\:"))
 
 
 class SQLiteStructure(SQLiteImpl):
@@ -120,8 +170,15 @@ class SQLiteStructure(SQLiteImpl):
         return super().requires_recreate_in_batch(batch_op)
 
 
+_KINDS: dict[str, Any] = {
+    "mariadb": MariaDBStructure,
+    "mysql": MySQLStructure,
+    "sqlite": SQLiteStructure,
+}
+
+
 class _Verbatim(sa.types.UserDefinedType[object]):
-    """A type as MariaDB itself says it."""
+    """A type as the database itself says it."""
 
     cache_ok = True
 

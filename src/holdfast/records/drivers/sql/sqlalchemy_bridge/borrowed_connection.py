@@ -84,8 +84,9 @@ class BorrowedConnection:
         if self._ended:
             raise TransactionError(
                 "the transaction ended before its block did, by a statement that was given to it: "
-                "COMMIT, ROLLBACK, what commits by itself (on MariaDB: CREATE, ALTER, DROP and the "
-                "like), or one whose failure undid it; what came before was kept or undone by it"
+                "COMMIT, ROLLBACK, what commits by itself (on MariaDB and MySQL: CREATE, ALTER, "
+                "DROP and the like), or one whose failure undid it; what came before was kept or "
+                "undone by it"
             )
 
     def _look(self, *_about: object) -> None:

@@ -1,0 +1,317 @@
+"""The SQL that MariaDB and MySQL have in common. UUIDs are 16 bytes, in their own order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from holdfast.errors import UnsupportedError
+from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.statement import ValueList, literal
+from holdfast.records.drivers.sql.upsert import upserted_values
+from holdfast.records.query import Operator, Part
+from holdfast.records.value import Kind
+from holdfast.uuid7 import uuid_from_int
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import time
+    from uuid import UUID
+
+    from sqlalchemy.engine import Dialect as Compiler
+    from sqlalchemy.types import TypeEngine
+
+    from holdfast.records.drivers.sql.case_folding import Folding
+    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
+    from holdfast.records.query import Aggregate, Order
+
+E = TypeVar("E")
+
+_MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_TYPES: dict[Kind, TypeEngine[Any]] = {
+    Kind.INT: sa.BigInteger(),
+    Kind.FLOAT: mysql.DOUBLE(),
+    Kind.BYTES: mysql.LONGBLOB(),
+    Kind.DATETIME: mysql.DATETIME(fsp=6),  # always UTC
+    Kind.DATE: sa.Date(),
+    Kind.TIME: mysql.TIME(fsp=6),
+    Kind.TIMEDELTA: sa.BigInteger(),  # microseconds
+    Kind.UUID: sa.BINARY(16),
+}
+
+
+class JSONSearch(Protocol):
+    """How one of the databases looks into JSON: a module of functions. See `Dialect`."""
+
+    @property
+    def depth(self) -> int:
+        """How many levels a document may have."""
+        ...
+
+    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        ...
+
+    def compared_values(
+        self, steps: Steps, how: Operator, value: object
+    ) -> tuple[Shape, list[object]]:
+        """See `Dialect.json_values`."""
+        ...
+
+    def compare(self, place: Place, how: Operator, value: object, given: Parameters) -> Expression:
+        """See `Dialect.compare_json`; never NULL."""
+        ...
+
+    def list_values(self, steps: Steps, wanted: Sequence[object]) -> tuple[Shape, list[object]]:
+        """See `Dialect.json_list_values`."""
+        ...
+
+    def in_list(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
+        """See `Dialect.in_json`; never NULL."""
+        ...
+
+    def type_of(self, place: Place) -> Expression:
+        """Return what the database calls the type of the JSON in *place*, NULL for nowhere."""
+        ...
+
+    def text_of(self, place: Place) -> Expression:
+        """Return the text in *place*, which is of the type STRING."""
+        ...
+
+
+class MySQLFamilyDialect:
+    """See `Dialect`. Which collation, which JSON and how a row is upserted differs by database."""
+
+    name: str
+    collation: str
+    """Compares text by code point, and pads nothing."""
+    json: JSONSearch
+    json_type: TypeEngine[Any]
+    bool_type: TypeEngine[Any] = mysql.TINYINT(1)
+    no_limit: int | None = 2**63 - 1
+    returns_changed = False
+    compares_rows = False
+    repeats_lists = True
+
+    def __init__(self, compiler: Compiler, folding: Folding) -> None:
+        self.compiler = compiler
+        self._folding = folding
+
+    def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:
+        """See `Dialect`."""
+        match spec.type.kind:
+            case Kind.DECIMAL:
+                return sa.Numeric(spec.type.bounds.precision, spec.type.bounds.scale)
+            case Kind.STR if _is_indexed(model, spec):
+                return mysql.VARCHAR(spec.type.bounds.max_length, collation=self.collation)
+            case Kind.BYTES if _is_indexed(model, spec):
+                return mysql.VARBINARY(spec.type.bounds.max_length)
+            case Kind.STR:
+                return mysql.LONGTEXT(collation=self.collation)
+            case Kind.JSON:
+                return self.json_type
+            case Kind.BOOL:
+                return self.bool_type
+            case kind:
+                return _TYPES[kind]
+
+    def encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        match spec.type.kind:
+            case Kind.DATETIME:
+                return lambda value: cast("datetime", value).replace(tzinfo=None)
+            case Kind.TIME:
+                return lambda value: cast("time", value).isoformat("microseconds")
+            case Kind.TIMEDELTA:
+                return lambda value: cast("timedelta", value) // _MICROSECOND
+            case Kind.UUID:
+                return lambda value: cast("UUID", value).bytes
+            case Kind.JSON:
+                return self._encode_json
+            case _:
+                return None
+
+    def decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        match spec.type.kind:
+            case Kind.BOOL:
+                return bool
+            case Kind.DATETIME:
+                return lambda value: cast("datetime", value).replace(tzinfo=UTC)
+            case Kind.TIME:
+                return _time_of_day
+            case Kind.TIMEDELTA:
+                return lambda value: cast("int", value) * _MICROSECOND
+            case Kind.UUID:
+                return lambda value: uuid_from_int(int.from_bytes(cast("bytes", value), "big"))
+            case Kind.JSON:
+                return cast("Callable[[object], object]", orjson.loads)
+            case _:
+                return None
+
+    def _encode_json(self, value: object) -> str:
+        text, most = orjson.dumps(value), self.json.depth
+        if text.count(b"{") + text.count(b"[") > most:  # it might be too deep
+            _check_depth(self.name, most, value, 0)
+        return text.decode()
+
+    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+        """See `Dialect`."""
+        assert figure.operand is not None
+        function = getattr(sa.func, figure.function)
+        if figure.function in ("min", "max") or figure.operand.spec.type.kind is Kind.FLOAT:
+            found: Expression = function(column)
+            return found
+        return sa.func.concat(sa.func.sum(column), literal(" "), sa.func.count(column))
+
+    def figure_decoder(self, figure: Aggregate) -> Codec:
+        """See `Dialect`."""
+        return figure_text_decoder(figure, self.decoder)
+
+    def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
+        """See `Dialect`."""
+        return ValueList(encoded)
+
+    def in_list(
+        self,
+        spec: FieldSpec,  # noqa: ARG002 - lists of all kinds are alike
+        column: Expression,
+        listed: Expression,
+    ) -> Expression:
+        """See `Dialect`."""
+        return column.in_([listed])
+
+    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return self.json.path_values(steps)
+
+    def json_values(self, steps: Steps, how: Operator, value: object) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return self.json.compared_values(steps, how, value)
+
+    def compare_json(
+        self, place: Place, how: Operator, value: object, given: Parameters
+    ) -> Expression:
+        """See `Dialect`."""
+        return self.json.compare(place, how, value, given)
+
+    def json_list_values(
+        self, steps: Steps, wanted: Sequence[object]
+    ) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return self.json.list_values(steps, wanted)
+
+    def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
+        """See `Dialect`."""
+        return self.json.in_list(place, wanted, given)
+
+    def path_is_null(self, place: Place) -> Expression:
+        """See `Dialect`."""
+        kind = self.json.type_of(place)
+        return sa.or_(kind.is_(None), kind == literal("NULL"))
+
+    def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
+        """See `Dialect`."""
+        wanted, folded, _ = text
+        if not place.is_json:
+            return self._match(place.column, part, wanted, folded=folded)
+        found = self.json.text_of(place)
+        matches = self._match(found, part, wanted, folded=folded)
+        return sa.case((self.json.type_of(place) == literal("STRING"), matches), else_=_FALSE)
+
+    def _match(
+        self, column: Expression, part: Part, wanted: Expression, *, folded: bool
+    ) -> Expression:
+        found = self._folding.fold(column) if folded else column
+        match part:
+            case Part.WHOLE:
+                return found == wanted
+            case Part.ANYWHERE:
+                return sa.func.locate(wanted, found) > sa.literal_column("0")
+            case Part.START:
+                return sa.func.left(found, sa.func.char_length(wanted)) == wanted
+            case Part.END:
+                return sa.func.right(found, sa.func.char_length(wanted)) == wanted
+            case _:
+                assert_never(part)
+
+    def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
+        """See `Dialect`."""
+        ordered = column.desc() if by.descending else column.asc()
+        if not nullable:
+            return [ordered]
+        missing = column.is_(None)
+        return [missing.desc() if by.first else missing.asc(), ordered]
+
+    def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
+        """See `Dialect`."""
+        raise NotImplementedError
+
+    def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return column + amount
+
+
+_TOO_LARGE: Expression = sa.literal_column("99999999999999999999")
+
+
+def overwriting(
+    model: Model[E],
+    table: sa.Table,
+    on: tuple[str, ...],
+    values: Mapping[str, Expression],
+    noted: Expression,
+) -> mysql.Insert:
+    """Return the insertion of *values* that overwrites the row with the same *on* fields.
+
+    *noted* is true, and evaluated when such a row is found. The database overwrites whichever row
+    is in the way. Is that not the one with the same *on*, the key becomes what it can't be, and the
+    statement fails as a whole: NULL, or a number too large where the database would take NULL for
+    0, since it gives the numbers.
+    """
+    key = model.key.name
+    insert = mysql.insert(table).values(values)
+    same = sa.and_(
+        *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
+        noted,
+    )
+    changes = upserted_values(model, table, on, insert.inserted)
+    changes.pop(key, None)
+    impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
+    kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}
+    return insert.on_duplicate_key_update({**kept, **changes})
+
+
+def _time_of_day(value: object) -> object:
+    since = cast("timedelta", value)
+    if not timedelta(0) <= since < _DAY:
+        raise ValueError("it is a span of time, and no time of a day")
+    return (_MIDNIGHT + since).time()
+
+
+_FALSE: Expression = sa.literal_column("0")
+
+
+def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
+    return (
+        spec is model.key
+        or spec.reference is not None
+        or any(spec.name in names for names in (*model.uniques, *model.indexes))
+    )
+
+
+def _check_depth(backend: str, most: int, value: object, depth: int) -> None:
+    if isinstance(value, (dict, list)):
+        if depth >= most:
+            raise UnsupportedError(f"JSON nested deeper than {most} levels", backend)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(backend, most, item, depth + 1)
