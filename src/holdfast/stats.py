@@ -64,8 +64,8 @@ class OperationRecorder:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
         self._histograms: dict[str, _Histogram] = {}
-        self._renew_lock()
-        after_fork(self._renew_lock)
+        self._new_lock()
+        after_fork(self._new_lock)
 
     async def timed(
         self, operation: str, call: Awaitable[T], size: Callable[[T], int] | None = None
@@ -89,7 +89,7 @@ class OperationRecorder:
                 histogram = self._histograms[operation] = _Histogram()
             histogram.add(seconds, size, failed=failed)
 
-    def _renew_lock(self) -> None:
+    def _new_lock(self) -> None:
         self._lock = threading.Lock()
 
     def operations(self) -> dict[str, OperationStats]:
