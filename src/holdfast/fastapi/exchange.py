@@ -87,7 +87,7 @@ def keep_exchange(scope: Scope, exchange: Exchange) -> None:
 def exchange_of(connection: HTTPConnection) -> Exchange:
     """Return the exchange of *connection*.
 
-    Raises ConfigurationError where its application is none of Holdfast's.
+    Raises ConfigurationError where its application has no `Holdfast`.
     """
     found = connection.scope.get(_KEY)
     if not isinstance(found, Exchange):

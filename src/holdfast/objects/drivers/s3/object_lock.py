@@ -62,7 +62,7 @@ async def refused(
         return error
     try:
         lock = await lock_of(service, key, version)
-        # Versity heeds the bucket's default without writing it to the versions.
+        # Versity applies the bucket's default without writing it to the versions.
         by_default = lock.retention is None and await read(service, DefaultRetention) is not None
     except (ServiceError, ObjectNotFoundError):
         return error
