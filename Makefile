@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test pythons crash hunt coherence check format docs docs-serve lock bench services services-stop doctor
 
-help: ## what can be made
+help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## the virtual environment with everything that is locked
@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
-demo: $(STAMP) ## a made traffic scene, or VIDEO=path: ingested, detected, reported
+demo: $(STAMP) ## a generated traffic scene, or VIDEO=path: ingested, detected, reported
 	@$(BIN)/holdfast demo $(if $(VIDEO),"$(VIDEO)")
 
 test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they compute

@@ -16,7 +16,8 @@ import time
 import redis.asyncio
 from timing import table
 
-from holdfast.cache.drivers.redis.redis_connection import Endpoint, dial
+from holdfast.cache.drivers.redis.async_connection import dial
+from holdfast.cache.drivers.redis.redis_connection import Endpoint
 
 VALUE = b"v" * 400
 MANY = [f"bench:many:{number}" for number in range(100)]

@@ -16,9 +16,8 @@ def late_names(
     """Return a `__getattr__` (PEP 562) for *module*, by which it has the names of *homes*.
 
     *homes* tells the modules, and which names come from each; *modules* are inside *module*, and
-    imported when they are first named. A name is looked up once; then it is
-    the module's own, at the speed of any other. Type checkers are told by imports under
-    TYPE_CHECKING beside it.
+    imported when they are first named. A name is looked up once; then it is the module's own, at
+    the speed of any other. Type checkers are told by imports under TYPE_CHECKING beside it.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 

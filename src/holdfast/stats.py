@@ -97,8 +97,8 @@ class OperationRecorder:
         self._slow = slow
         self._backend = backend
         self._histograms: dict[str, _Histogram] = {}
-        self._renew_lock()
-        after_fork(self._renew_lock)
+        self._new_lock()
+        after_fork(self._new_lock)
 
     async def timed(
         self,
@@ -136,7 +136,7 @@ class OperationRecorder:
                 histogram = self._histograms[operation] = _Histogram()
             histogram.add(seconds, size, failed=failed)
 
-    def _renew_lock(self) -> None:
+    def _new_lock(self) -> None:
         self._lock = threading.Lock()
 
     def operations(self) -> dict[str, OperationStats]:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from holdfast.aws.credential_provider import CredentialProvider
 from holdfast.aws.credentials import Credentials, find_credentials, from_files
-from holdfast.aws.signature import CredentialProvider
 from holdfast.blocking import run
 from holdfast.errors import ConfigurationError
 from holdfast.offload import Inline

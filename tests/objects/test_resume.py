@@ -272,7 +272,7 @@ async def test_real_servers_go_on_with_an_upload(place, tmp_path):
     notes = tmp_path / "notes"
 
     async with open_bucket(url, options=options) as bucket:
-        real, sent = ResumableUpload._part, []
+        real, sent = ResumableUpload._send_part, []
 
         async def failing(self, upload, number, content):
             if number == 3 and len(sent) < 3:
@@ -281,14 +281,14 @@ async def test_real_servers_go_on_with_an_upload(place, tmp_path):
             sent.append(number)
             return await real(self, upload, number, content)
 
-        ResumableUpload._part = failing
+        ResumableUpload._send_part = failing
         try:
             with pytest.raises(KeyError, match="network"):
                 await bucket.upload(tmp_path / "film", "k", options=PutOptions(resume=notes))
             assert [upload.key async for upload in bucket.admin.uploads()] == ["k"]
             info = await bucket.upload(tmp_path / "film", "k", options=PutOptions(resume=notes))
         finally:
-            ResumableUpload._part = real
+            ResumableUpload._send_part = real
         assert sent == [1, 2, 3, 3]
         assert await bucket.get("k") == CONTENT
         assert info.etag == (await bucket.head("k")).etag

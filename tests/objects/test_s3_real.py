@@ -96,7 +96,7 @@ options = S3Options(
 
 from holdfast.objects.drivers.s3 import multipart
 
-real = multipart.MultipartUpload._part
+real = multipart.MultipartUpload._send_part
 
 async def part(self, upload, number, content):
     if number == 3:
@@ -104,7 +104,7 @@ async def part(self, upload, number, content):
         sys.stdin.read()
     return await real(self, upload, number, content)
 
-multipart.MultipartUpload._part = part
+multipart.MultipartUpload._send_part = part
 with sync.open_bucket(url, options=options) as bucket:
     bucket.put("dead/film", bytes(20 * 2**20))
 """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.aws.profile import read_file
+from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Credentials:
         for moment in (self.expires, self.look_again):
             if moment is not None and moment.tzinfo is None:
                 raise ConfigurationError("the times of credentials must be aware")
+
+    def until(self, moment: datetime) -> datetime:
+        """Return *moment*, or the end of these where that is earlier."""
+        return moment if self.expires is None else min(moment, self.expires)
 
     def is_same_key(self, other: Credentials) -> bool:
         """Return whether a service could not tell *other* from these."""
@@ -150,4 +155,4 @@ def _from_botocore(profile: str | None) -> Credentials:
 
 
 def _soon() -> datetime:
-    return datetime.now(UTC) + _LOOK_AGAIN
+    return utc_now() + _LOOK_AGAIN

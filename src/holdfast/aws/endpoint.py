@@ -28,6 +28,11 @@ class HTTPEndpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """Scheme, host and port, without a path."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}"
+
 
 @dataclass(frozen=True, slots=True)
 class HTTPProxy:

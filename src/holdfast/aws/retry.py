@@ -29,10 +29,10 @@ class RetryBudget:
     def __init__(self, tokens: float = 100, cost: float = 5) -> None:
         self.most = self.tokens = tokens
         self._cost = cost
-        self._renew_lock()
-        after_fork(self._renew_lock)
+        self._new_lock()
+        after_fork(self._new_lock)
 
-    def _renew_lock(self) -> None:
+    def _new_lock(self) -> None:
         self._lock = threading.Lock()
 
     def spend(self) -> bool:

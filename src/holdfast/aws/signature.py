@@ -1,29 +1,21 @@
-"""Signature Version 4, as AWS documents it, and the credentials to sign with."""
+"""Signature Version 4, as AWS documents it."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import threading
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from holdfast.errors import ConfigurationError
-from holdfast.forks import after_fork
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from holdfast.aws.credentials import Credentials
-    from holdfast.offload import Offload
 
+ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-_MARGIN = timedelta(minutes=5)
-_PATIENCE = timedelta(minutes=1)
 # What proxies may change on the way.
 _NEVER_SIGNED = frozenset({"authorization", "expect", "user-agent", "transfer-encoding"})
 
@@ -34,87 +26,6 @@ def query_string(parameters: Iterable[tuple[str, str]]) -> str:
         (quote(name, safe="-_.~"), quote(text, safe="-_.~")) for name, text in parameters
     )
     return "&".join(f"{name}={text}" for name, text in pairs)
-
-
-class CredentialProvider:
-    """Keeps what a source of credentials gave until five minutes before it expires.
-
-    The source is asked earlier when the credentials say so, and when a service refuses them. Safe
-    among threads.
-    """
-
-    def __init__(
-        self,
-        source: Callable[[], Credentials],
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._source = source
-        self._clock = clock
-        self._held: Credentials | None = None
-        self._asked = clock()
-        self._renew_lock()
-        after_fork(self._renew_lock)
-
-    async def current(self, offload: Offload) -> Credentials:
-        """Return credentials that are valid now; the source runs where blocking work runs.
-
-        Raises ConfigurationError when the source gives expired ones.
-        """
-        held = self._held
-        if held is not None and not self._is_due(held):
-            return held
-        return await offload.run(self._renew)
-
-    async def replaced(self, offload: Offload, used: Credentials, *, sure: bool) -> bool:
-        """Ask the source again, as a service refused *used*; tell whether there are others now.
-
-        Unless it is *sure* that they are the reason, a source that was asked in the last minute
-        is not asked again. Raises what the source raises.
-        """
-        return await offload.run(self._replace, used, sure)
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.Lock()
-
-    def _renew(self) -> Credentials:
-        with self._lock:
-            held = self._held
-            if held is not None and not self._is_due(held):
-                return held
-            try:
-                return self._ask()
-            except ConfigurationError:
-                if held is None or self._ends_within(held, timedelta(0)):
-                    raise
-                # It holds on: look again a little later.
-                self._held = replace(held, look_again=self._clock() + _PATIENCE)
-                return self._held
-
-    def _replace(self, used: Credentials, sure: bool) -> bool:
-        with self._lock:
-            held = self._held
-            if held is not None and not held.is_same_key(used):
-                return True  # another request was faster
-            if not sure and self._clock() - self._asked < _PATIENCE:
-                return False
-            return not self._ask().is_same_key(used)
-
-    def _ask(self) -> Credentials:
-        self._asked = self._clock()
-        fresh = self._source()
-        if self._ends_within(fresh, timedelta(0)):
-            raise ConfigurationError(
-                f"the credentials {fresh.access_key} expired at {fresh.expires}"
-            )
-        self._held = fresh
-        return fresh
-
-    def _is_due(self, held: Credentials) -> bool:
-        again = held.look_again
-        return (again is not None and self._clock() >= again) or self._ends_within(held, _MARGIN)
-
-    def _ends_within(self, held: Credentials, margin: timedelta) -> bool:
-        return held.expires is not None and self._clock() + margin >= held.expires
 
 
 class Signer:
@@ -149,7 +60,7 @@ class Signer:
         request = f"{method}\n{path}\n{query}\n{canonical}\n{signed}\n{payload}"
         scope, signature = self._signature(request, credentials, stamp)
         headers["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
+            f"{ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={signed}, Signature={signature}"
         )
 
@@ -172,8 +83,8 @@ class Signer:
         signed, canonical = _canonical_headers(headers)
         every = [
             *parameters,
-            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
-            ("X-Amz-Credential", f"{credentials.access_key}/{self._scope(stamp)}"),
+            ("X-Amz-Algorithm", ALGORITHM),
+            ("X-Amz-Credential", self.credential(credentials, stamp)),
             ("X-Amz-Date", stamp),
             ("X-Amz-SignedHeaders", signed),
         ]
@@ -199,7 +110,7 @@ class Signer:
     def _signature(self, request: str, credentials: Credentials, stamp: str) -> tuple[str, str]:
         scope = self._scope(stamp)
         digest = hashlib.sha256(request.encode()).hexdigest()
-        text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
+        text = f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}"
         key = self._key(credentials, stamp[:8])
         return scope, hmac.digest(key, text.encode(), "sha256").hex()
 

@@ -128,7 +128,7 @@ class Loader:
         overdue = self._clock() + self._options.load_timeout
         pause = _FIRST_PAUSE
         while True:
-            raw, versions, valid = await self._look(request)
+            raw, versions, valid = await self._read_entry(request)
             if raw is not None and valid and not envelope.is_load_lock(raw):
                 try:
                     return await self._hit(request, raw)
@@ -140,18 +140,16 @@ class Loader:
                     "would wait for itself"
                 )
             flight = self._flight(request.name)
-            locked = raw is not None and valid and envelope.is_load_lock(raw)
-            ours = (
-                locked and flight is not None and raw is not None and raw.startswith(flight.fence)
-            )
+            lock = raw if raw is not None and valid and envelope.is_load_lock(raw) else None
+            ours = lock is not None and flight is not None and lock.startswith(flight.fence)
             if flight is not None and (ours or flight.began > began):
                 payload = await self._join(request.name, flight, until=flight.overdue)
-            elif locked and self._clock() < overdue:
+            elif lock is not None and self._clock() < overdue:
                 await self.pause(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             else:
-                payload = await self._fly(request, raw, versions, shared=locked)
+                payload = await self._fly(request, raw, versions, shared=lock is not None)
             if payload is not None:
                 self._counters.misses += 1
                 return request.codec.decode(payload)
@@ -164,7 +162,7 @@ class Loader:
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _look(
+    async def _read_entry(
         self, request: LoadRequest[T]
     ) -> tuple[bytes | None, dict[str, bytes | None], bool]:
         """Return what is there, the versions of the request's tags, and whether it is valid."""

@@ -70,7 +70,7 @@ async def job_bars(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
         transient=True,
     )
     with bar:
-        looking = asyncio.create_task(_look(platform, bar))
+        looking = asyncio.create_task(_show_running_jobs(platform, bar))
         try:
             yield
         finally:
@@ -78,7 +78,7 @@ async def job_bars(platform: Platform, *, quiet: bool) -> AsyncIterator[None]:
             await asyncio.wait([looking])
 
 
-async def _look(platform: Platform, bar: Progress) -> None:
+async def _show_running_jobs(platform: Platform, bar: Progress) -> None:
     from holdfast.jobs import Job, JobStatus
 
     jobs = platform.store.repository(Job)

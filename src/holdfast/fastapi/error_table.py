@@ -45,13 +45,13 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         told=True,
     ),
     ErrorRow(errors.StoredValueError, 500, _INTERNAL, _FAILED),
-    ErrorRow(errors.InvalidQueryError, 400, "invalid-query", "The query means nothing"),
+    ErrorRow(errors.InvalidQueryError, 400, "invalid-query", "Invalid query"),
     ErrorRow(
         errors.InvalidCursorError, 400, "invalid-cursor", "The cursor is not one of this list"
     ),
     ErrorRow(errors.NotLoadedError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.NotFoundError, 404, "not-found", "Not found", ("entity", "key"), told=True),
-    ErrorRow(errors.ObjectNotFoundError, 404, "object-not-found", "The object is not there"),
+    ErrorRow(errors.ObjectNotFoundError, 404, "object-not-found", "Object not found"),
     ErrorRow(
         errors.MultipleFoundError,
         409,
@@ -104,11 +104,13 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(errors.ObjectLockedError, 423, "object-locked", "A lock holds the object"),
     ErrorRow(errors.LeaseLostError, 409, "lease-lost", "The lease is lost", ("entity", "key")),
     ErrorRow(errors.TransactionError, 500, _INTERNAL, _FAILED),
-    ErrorRow(errors.UnavailableError, 503, "unavailable", "A service is away; try again"),
+    ErrorRow(errors.UnavailableError, 503, "unavailable", "A service is unavailable; try again"),
     ErrorRow(errors.LockTimeoutError, 503, "lock-timeout", "A lock was not granted; try again"),
     ErrorRow(errors.SerializationError, 503, "serialization", "Requests clashed; try again"),
-    ErrorRow(errors.AccessError, 403, "access", "This may not be done"),
-    ErrorRow(errors.UnauthenticatedError, 401, "unauthenticated", "Who asks?", told=True),
+    ErrorRow(errors.AccessError, 403, "access", "Not allowed"),
+    ErrorRow(
+        errors.UnauthenticatedError, 401, "unauthenticated", "Authentication required", told=True
+    ),
     ErrorRow(
         errors.ForbiddenError,
         403,

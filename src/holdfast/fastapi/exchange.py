@@ -101,7 +101,7 @@ def exchange_in(scope: Mapping[str, object]) -> Exchange | None:
 def exchange_of(connection: HTTPConnection) -> Exchange:
     """Return the exchange of *connection*.
 
-    Raises ConfigurationError where its application is none of Holdfast's.
+    Raises ConfigurationError where its application has no `Holdfast`.
     """
     found = exchange_in(connection.scope)
     if found is None:

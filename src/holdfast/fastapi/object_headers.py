@@ -9,6 +9,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from holdfast.clock import utc_now
 from holdfast.fastapi.byte_ranges import RangeRefusedError, Span, spans_of
 from holdfast.fastapi.file_names import content_disposition
 
@@ -163,7 +164,7 @@ def _if_range(header: str | None, info: ObjectInfo) -> bool:
     if header.strip().endswith('"'):
         return header.strip() == f'"{info.etag}"'
     then = _time(header)
-    settled = datetime.now(UTC) - info.modified > timedelta(seconds=1)  # else two may share it
+    settled = utc_now() - info.modified > timedelta(seconds=1)  # else two may share it
     return then is not None and settled and _second(info.modified) == then
 
 

@@ -28,7 +28,7 @@ _EXPIRES = timedelta(minutes=15)
 class UploadForm(BaseModel):
     """A form that permits one upload: POST *fields*, then the file as ``file``, to *url*.
 
-    Whoever has it may upload until it *expires*, so it is never logged. *key* is where the file
+    Anyone who has it may upload until it *expires*, so it is never logged. *key* is where the file
     will be; the client hands it in afterwards, for `confirm_upload`.
     """
 

@@ -64,9 +64,3 @@ def requeued(run_at: datetime) -> tuple[Change, ...]:
         Job.worker.to(None),
         Job.run_at.to(run_at),
     )
-
-
-def storable(text: str, limit: int) -> str:
-    """Return *text* as every backend can keep it, cut to *limit* characters."""
-    clean = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

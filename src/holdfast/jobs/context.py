@@ -6,8 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from holdfast.errors import JobCancelledError, LeaseLostError
-from holdfast.jobs.claim import storable
-from holdfast.jobs.job import MESSAGE_LENGTH, checked_fraction
+from holdfast.jobs.job import MESSAGE_LENGTH, checked_fraction, storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -132,3 +132,9 @@ def checked_fraction(fraction: float) -> float:
     if not isinstance(fraction, (int, float)) or not 0 <= fraction <= 1:
         raise InvalidValueError("Job", "progress", f"expected 0 to 1, got {fraction!r}")
     return float(fraction)
+
+
+def storable(text: str, limit: int) -> str:
+    """Return *text* as every backend can keep it, cut to *limit* characters."""
+    clean = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -22,7 +22,7 @@ from holdfast.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from holdfast.jobs.claim import Claimed, due, ended, expired, held, requeued, storable
+from holdfast.jobs.claim import Claimed, due, ended, expired, held, requeued
 from holdfast.jobs.job import (
     ERROR_LENGTH,
     MESSAGE_LENGTH,
@@ -31,6 +31,7 @@ from holdfast.jobs.job import (
     QueueStatistics,
     checked_fraction,
     checked_payload,
+    storable,
 )
 from holdfast.jobs.job_spans import enqueueing
 from holdfast.jobs.options import Backoff, EnqueueOptions

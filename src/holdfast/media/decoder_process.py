@@ -101,7 +101,7 @@ class DecoderProcess:
         process = self._process
         if process is not None:
             process.kill()
-            with self._busy:  # whoever waits for an answer sees the end of the stream
+            with self._busy:  # a thread that waits for an answer sees the end of the stream
                 self._forget()
 
     def probe(self, path: str | os.PathLike[str]) -> VideoInfo:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from holdfast.jobs import Job, Jobs
+    from holdfast.jobs import Enqueued, Job, Jobs
     from holdfast.media.video_info import VideoInfo
     from holdfast.objects import Bucket, ObjectInfo
     from holdfast.records import Store
@@ -108,11 +108,7 @@ class MediaLibrary:
         asked = options or AnalysisOptions()
         asked.check_video(video)
         async with self.store.transaction():
-            enqueued = await self.jobs.enqueue(
-                DETECT,
-                _payload(video, asked),
-                options=EnqueueOptions(unique_key=_unique_key(video), max_attempts=_ATTEMPTS),
-            )
+            enqueued = await self._enqueue_detection(video, asked)
             if enqueued.created:
                 await self.videos.patch(video.id, Video.job_id.to(enqueued.job.id))
         return enqueued.job
@@ -181,15 +177,18 @@ class MediaLibrary:
         """Add the row and its job in one transaction; None when the row is there already."""
         try:
             async with self.store.transaction():
-                enqueued = await self.jobs.enqueue(
-                    DETECT,
-                    _payload(video, options),
-                    options=EnqueueOptions(unique_key=_unique_key(video), max_attempts=_ATTEMPTS),
-                )
-                video.job_id = enqueued.job.id
+                video.job_id = (await self._enqueue_detection(video, options)).job.id
                 return await self.videos.add(video)
         except DuplicateError:
             return None
+
+    async def _enqueue_detection(self, video: Video, options: AnalysisOptions) -> Enqueued:
+        """Enqueue the detection of *video*, unless one waits or runs."""
+        return await self.jobs.enqueue(
+            DETECT,
+            _payload(video, options),
+            options=EnqueueOptions(unique_key=_unique_key(video), max_attempts=_ATTEMPTS),
+        )
 
     async def _store_objects(
         self, video: Video, source: _Source, progress: Callable[[int, int], None] | None = None

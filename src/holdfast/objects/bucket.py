@@ -19,11 +19,11 @@ from holdfast.objects.checks import (
     check_version,
     content_type_of,
 )
+from holdfast.objects.cleanup import BucketCleanup
 from holdfast.objects.download import borrowed, download
 from holdfast.objects.filter import Filter, filtered
 from holdfast.objects.folder_sync import SyncReport, pull, push
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks
-from holdfast.objects.maintenance import BucketMaintenance
 from holdfast.objects.reader import opened
 from holdfast.objects.resumable_download import resume_download
 from holdfast.objects.upload import PutHeaders, PutOptions, upload
@@ -51,7 +51,7 @@ T = TypeVar("T")
 _DEFAULTS = PutOptions()
 
 
-class Bucket(BucketMaintenance):
+class Bucket(BucketCleanup):
     """Objects under keys: bytes with a content type and metadata, replaced and removed as wholes.
 
     Safe to use from many tasks at once. Every write is atomic and durable when its call returns;
@@ -87,7 +87,7 @@ class Bucket(BucketMaintenance):
         if options is not _DEFAULTS:
             self._check_options(options)
         call = upload(self._driver, self._offload, headers, body, options)
-        return await self._written("put", (key,), call, _size)
+        return await self._record_write("put", (key,), call, _size)
 
     async def get(
         self,
@@ -108,10 +108,10 @@ class Bucket(BucketMaintenance):
         """
         first = check_count(start, of="object", field="start")
         last = check_count(end, of="object", field="end")
-        call = self._got(self._reader(key, version), first, last, if_match)
+        call = self._get(self._reader(key, version), first, last, if_match)
         return await self._recorder.timed("get", call, len)
 
-    async def _got(
+    async def _get(
         self, reader: RangeReader, start: int | None, end: int | None, if_match: str | None
     ) -> bytes:
         try:
@@ -258,7 +258,7 @@ class Bucket(BucketMaintenance):
             call = self._driver.delete(key)
         else:
             call = self._version_store().delete_version(key, check_version(version))
-        return await self._written("delete", (key,), call)
+        return await self._record_write("delete", (key,), call)
 
     async def delete_many(self, keys: Iterable[str]) -> int:
         """Remove each of *keys*; return how many were there.
@@ -270,7 +270,7 @@ class Bucket(BucketMaintenance):
             raise InvalidValueError("object", "keys", "expected an iterable of keys, got one text")
         checked = [check_key(key) for key in keys]
         call = self._delete_all(checked)
-        return await self._written("delete_many", checked, call)
+        return await self._record_write("delete_many", checked, call)
 
     async def _delete_all(self, keys: Sequence[str]) -> int:
         if isinstance(self._driver, BulkDeleter):
@@ -283,7 +283,7 @@ class Bucket(BucketMaintenance):
         Atomic and durable when it returns. Raises ObjectNotFoundError.
         """
         call = self._driver.copy(check_key(source), check_key(target))
-        return await self._written("copy", (target,), call, _size)
+        return await self._record_write("copy", (target,), call, _size)
 
     async def move(self, source: str, target: str) -> ObjectInfo:
         """Store *source* as *target*, as `copy` does, and remove *source*; return what is stored.
@@ -292,10 +292,10 @@ class Bucket(BucketMaintenance):
         ObjectNotFoundError, and PreconditionFailedError when somebody replaced *source* meanwhile:
         then it stays, beside the copy of what it was.
         """
-        call = self._moved(check_key(source), check_key(target))
-        return await self._written("move", (source, target), call, _size)
+        call = self._move(check_key(source), check_key(target))
+        return await self._record_write("move", (source, target), call, _size)
 
-    async def _moved(self, source: str, target: str) -> ObjectInfo:
+    async def _move(self, source: str, target: str) -> ObjectInfo:
         before = await self._driver.head(source)
         if before is None:
             raise ObjectNotFoundError(source)
@@ -333,7 +333,7 @@ class Bucket(BucketMaintenance):
         """
         check_key(key)
         call = self._tagger().set_tags(key, check_tags(tags))
-        await self._written("set_tags", (key,), call)
+        await self._record_write("set_tags", (key,), call)
 
     def versions(self, prefix: str = "") -> AsyncIterator[ObjectVersion]:
         """Yield every version and delete marker of keys that start with *prefix*.
@@ -351,7 +351,7 @@ class Bucket(BucketMaintenance):
         of the marker by its version brings back what it hides.
         """
         call = self._version_store().restore(check_key(key), check_version(version))
-        return await self._written("restore", (key,), call, _size)
+        return await self._record_write("restore", (key,), call, _size)
 
     async def sync_up(
         self, folder: str | Path, prefix: str = "", *, delete: bool = False
@@ -379,7 +379,7 @@ class Bucket(BucketMaintenance):
         check_prefix(prefix)
         return await pull(self, self._offload, prefix, Path(folder), delete=delete)
 
-    async def _written(
+    async def _record_write(
         self,
         operation: str,
         keys: Collection[str],

@@ -155,7 +155,7 @@ def stamp(path: Path, info: ObjectInfo) -> None:
         return
     try:
         os.utime(path, ns=(mtime, mtime))
-    except OverflowError:  # a time that this system has not
+    except OverflowError:  # a time that this system can't hold
         return
 
 

@@ -84,8 +84,8 @@ class Instrumentation:
         self._hooks = hooks
         self._hits = 0
         self._misses = 0
-        self._renew_lock()
-        after_fork(self._renew_lock)
+        self._new_lock()
+        after_fork(self._new_lock)
 
     async def write(
         self,
@@ -154,7 +154,7 @@ class Instrumentation:
             }
         return Stats(self.recorder.operations(), counters)
 
-    def _renew_lock(self) -> None:
+    def _new_lock(self) -> None:
         self._lock = threading.Lock()
 
     async def _after(

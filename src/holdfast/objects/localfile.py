@@ -1,8 +1,8 @@
 """Local files whose blocking work may outlive its caller, and the names of such files.
 
 A cancelled task stops waiting for its thread, but the thread goes on. So each of these objects
-is made without I/O, holds a lock around every step, and refuses steps after it was closed: whoever
-closes it last knows that nothing of it is left.
+is made without I/O, holds a lock around every step, and refuses steps after it was closed: after
+the last close nothing of it is left.
 """
 
 from __future__ import annotations

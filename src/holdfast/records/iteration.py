@@ -1,7 +1,7 @@
 """Async generators: which one runs now, and whether somebody still iterates over it.
 
-A generator runs in the context of whoever asks for its next item. What it sets there stays when it
-is left by `break`, until the event loop closes it, in another task.
+A generator runs in the context of the code that asks for its next item. What it sets there stays
+when it is left by `break`, until the event loop closes it, in another task.
 """
 
 from __future__ import annotations

@@ -122,10 +122,10 @@ class Transaction(TransactionScope):
 
         Callbacks run in the order in which they were added, outside of the transaction and before
         the block is left, or behind it when its task is cancelled while it commits; those of a
-        savepoint that is undone are dropped with it. Each runs even
-        when one before it raises; what they raise then escapes from the block, the first by itself
-        or several as an ExceptionGroup, with the transaction committed all the same.
-        Raises TransactionError before the start and after the end.
+        savepoint that is undone are dropped with it. Each runs even when one before it raises; what
+        they raise then escapes from the block, the first by itself or several as an ExceptionGroup,
+        with the transaction committed all the same. Raises TransactionError before the start and
+        after the end.
         """
         self.check()
         self.callbacks.add(callback, self.scopes.here())

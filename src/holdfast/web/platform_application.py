@@ -106,8 +106,7 @@ async def check_somebody_can_come(platform: Platform, options: ServeOptions) -> 
     """Raise ConfigurationError when keys are asked for, and there is none that is good."""
     if options.keys and not await platform.service(ApiKeys).has_any():
         raise ConfigurationError(
-            "nobody could come in, for there is no API key yet: "
-            "`holdfast keys issue NAME --role admin` makes one"
+            "there is no API key yet: `holdfast keys issue NAME --role admin` makes one"
         )
 
 

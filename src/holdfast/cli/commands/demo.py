@@ -34,7 +34,9 @@ PROJECT = "demo"
 def demo(
     video: Annotated[
         Path | None,
-        typer.Argument(metavar="[VIDEO]", help="Yours, instead of a made one.", readable=False),
+        typer.Argument(
+            metavar="[VIDEO]", help="A video of yours, not the generated scene.", readable=False
+        ),
     ] = None,
     data: Data = None,
     traceback: Traceback = False,

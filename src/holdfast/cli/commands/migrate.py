@@ -69,7 +69,7 @@ def create(  # noqa: PLR0913 - options of a command
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
-    """Write a file with what the entities have and the database has not."""
+    """Write a file with what the entities have and the database lacks."""
     made = _migrations(url, entities, folder).create(message, empty=empty)
     if as_json:
         print_json({"file": None if made is None else str(made)})

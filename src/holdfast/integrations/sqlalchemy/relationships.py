@@ -45,7 +45,7 @@ def relations_of(
 
 
 def why_not(mapper: orm.Mapper[Any], name: str) -> str:
-    """Return why the relationship *name* is none of the model's relations."""
+    """Return why the relationship *name* is not a relation of the model."""
     return (
         _unsupported(mapper.relationships[name]) or "it leads by a column that is not a reference"
     )

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from holdfast.background_worker import BackgroundWorker
 from holdfast.errors import HoldfastError, StorageError, UnsupportedError
 from holdfast.media.analysis_options import AnalysisOptions, counting_line
+from holdfast.media.background_worker import BackgroundWorker
 from holdfast.media.object_keys import ANNOTATED, COUNTS, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
 from holdfast.media.probe import describe
 from holdfast.media.video_file import VideoFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from holdfast.clock import utc_now
 from holdfast.errors import InvalidValueError, UnsupportedError
 from holdfast.objects.bucket_settings import (
     REQUIRED,
@@ -132,7 +133,7 @@ class AdministrationCases:
             lambda: BucketTags({"<": ">"}),
             lambda: DefaultEncryption("AES256", "key"),
             lambda: DefaultRetention("GOVERNANCE", 0),
-            lambda: Retention("NONE", datetime.now(UTC)),  # type: ignore[arg-type]
+            lambda: Retention("NONE", utc_now()),  # type: ignore[arg-type]
             lambda: Retention("GOVERNANCE", datetime(2030, 1, 1)),  # noqa: DTZ001 - that is it
             lambda: PresignPostOptions(expires=timedelta(days=8)),
             lambda: PresignPostOptions(least=2, most=1),
@@ -149,7 +150,7 @@ class AdministrationCases:
         if BucketCapability.OBJECT_LOCK in harness.capabilities:
             return
         await bucket.put("k", b"1")
-        until = Retention("GOVERNANCE", datetime.now(UTC) + timedelta(days=1))
+        until = Retention("GOVERNANCE", utc_now() + timedelta(days=1))
         for call in (
             bucket.admin.lock_of("k"),
             bucket.admin.retain("k", until),
@@ -178,7 +179,7 @@ class AdministrationCases:
         options = PresignPostOptions(
             content_type="text/css", least=3, most=9, expires=timedelta(minutes=5)
         )
-        before = datetime.now(UTC)
+        before = utc_now()
         post = await bucket.presign_post("ü k.css", options)
         assert before < post.expires <= before + timedelta(minutes=5)
         assert await _sent(post, b"body {}") in (200, 201, 204)

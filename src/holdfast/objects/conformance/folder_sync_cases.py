@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from holdfast.clock import utc_now
 from holdfast.errors import (
     InvalidValueError,
     ObjectKeyError,
@@ -104,7 +105,7 @@ class FolderSyncCases:
         ]
         assert await _keys(bucket, Filter(least=50, most=500)) == ["b.mkv", "c.txt"]
         assert await _keys(bucket, Filter(types=("video/mp4",)), "d/") == ["d/e.mp4"]
-        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        long_ago = utc_now() - timedelta(hours=1)
         assert len(await _keys(bucket, Filter(since=long_ago))) == 4
         assert await _keys(bucket, Filter(before=long_ago)) == []
         level = bucket.list(delimiter="/", where=Filter(least=100))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from holdfast.clock import utc_now
 from holdfast.errors import (
     InvalidValueError,
     ObjectNotFoundError,
@@ -35,7 +36,7 @@ class ObjectWriteCases:
     async def test_put_returns_what_head_returns(
         self, bucket: Bucket, harness: BucketHarness
     ) -> None:
-        before = datetime.now(UTC) - timedelta(seconds=2)
+        before = utc_now() - timedelta(seconds=2)
         info = await bucket.put("a.txt", b"hello", metadata={"Camera": "Süd 3"})
         head = await bucket.head("a.txt")
         assert head is not None
@@ -46,7 +47,7 @@ class ObjectWriteCases:
         assert (info.key, info.size, info.content_type) == ("a.txt", 5, "text/plain")
         assert info.metadata == {"camera": "Süd 3"}
         assert info.sha256 == hashlib.sha256(b"hello").hexdigest()
-        assert before <= info.modified <= datetime.now(UTC)
+        assert before <= info.modified <= utc_now()
         assert info.modified.utcoffset() == timedelta(0)
 
     @pytest.mark.parametrize("size", [0, 1, 262_143, 262_144, 262_145, 1_048_576])

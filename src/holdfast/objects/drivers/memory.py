@@ -61,14 +61,14 @@ class MemoryBucketDriver:
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
-        self._renew_lock()
-        after_fork(self._renew_lock)
+        self._new_lock()
+        after_fork(self._new_lock)
         # Each key's versions from the oldest to the newest. A list is replaced, never changed, so
         # that readers need no lock.
         self._chains: dict[str, list[StoredVersion]] = {}
         self._settings: dict[type[Setting], Setting] = {}
 
-    def _renew_lock(self) -> None:
+    def _new_lock(self) -> None:
         # Each change under it is one assignment to the dict, so a fork sees it whole or not.
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Projections, figures, and the verbs that take many."""
+"""Projections, aggregates, and the verbs that take many."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def a_projection_gives_the_values_of_fields(lab: Lab) -> None:
         await repository.select(Author.name)
 
 
-@case("FIGURE-1", "NULL-2")
+@case("AGG-1", "NULL-2")
 async def figures_leave_nulls_out(lab: Lab) -> None:
     repository = lab.repository(Tally)
     maybe = Tally.maybe
@@ -61,7 +61,7 @@ async def figures_leave_nulls_out(lab: Lab) -> None:
     assert total == Decimal("0.60")
 
 
-@case("FIGURE-2")
+@case("AGG-2")
 async def figures_by_groups_come_in_the_order_of_the_groups(lab: Lab) -> None:
     repository = lab.repository(Tally)
     await repository.add_many(
@@ -110,7 +110,7 @@ async def many_are_deleted_by_key(lab: Lab) -> None:
     assert [each.name for each in await repository.find()] == ["b", "d"]
 
 
-@case("FIGURE-1", "ORDER-3")
+@case("AGG-1", "ORDER-3")
 async def the_least_and_the_greatest_of_every_kind_that_has_an_order(lab: Lab) -> None:
     repository = lab.repository(Specimen)
     small = Specimen(text="a", number=1)

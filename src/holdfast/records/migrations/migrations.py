@@ -58,7 +58,7 @@ class Migrations:
         self._migrator = _migrator()(url, models, Path(folder), wait=wait)
 
     async def create(self, message: str, *, empty: bool = False) -> Path | None:
-        """Write a file for what the entities have and the database has not; None if nothing.
+        """Write a file for what the entities have and the database lacks; None if nothing.
 
         The file is to be read, and put right where it says so, before it is run. An *empty* one is
         for changes of data. Raises ConfigurationError while the database stands behind the files.

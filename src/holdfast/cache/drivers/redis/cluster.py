@@ -16,7 +16,7 @@ import hiredis
 
 from holdfast.cache.drivers.redis.connector import Connected
 from holdfast.cache.drivers.redis.login import kill_clients, log_in
-from holdfast.cache.drivers.redis.redis_connection import Endpoint, asked_before
+from holdfast.cache.drivers.redis.redis_connection import Endpoint, asked_in_part
 from holdfast.cache.drivers.redis.replies import error_of, is_expected
 from holdfast.cache.drivers.redis.slots import ClusterLayout, parse_cluster_nodes, slot_of
 from holdfast.errors import HoldfastError, UnavailableError
@@ -91,11 +91,11 @@ class ClusterCommands:
             ((address, _),) = shares.items()
             replies = await self.clients[address].connection.exchange(commands)
         else:
-            with asked_before():
+            with asked_in_part():
                 replies = await self._spread(commands, shares)
         for position, reply in enumerate(replies):
             if type(reply) is hiredis.ReplyError:
-                with asked_before():
+                with asked_in_part():
                     replies[position] = await self._followed(commands[position], reply)
         return replies
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from holdfast.cache.drivers.redis.async_connection import dial
 from holdfast.cache.drivers.redis.blocking_connection import dial_blocking
 from holdfast.cache.drivers.redis.cluster import ClusterConnector, at_once, in_turn
 from holdfast.cache.drivers.redis.connector import PrimaryConnector
 from holdfast.cache.drivers.redis.driver import RedisDriver
 from holdfast.cache.drivers.redis.login import RedisLogin, primary_by_sentinel
-from holdfast.cache.drivers.redis.redis_connection import Endpoint, dial
+from holdfast.cache.drivers.redis.redis_connection import Endpoint
 from holdfast.cache.drivers.redis.tracking_driver import TrackingRedisDriver
 from holdfast.cache.near.copies import NearCopies
 from holdfast.cache.near.driver import NearDriver

@@ -9,7 +9,7 @@ import hiredis
 
 from holdfast.cache.driver import HEAD, LOAD_LOCK, NEAR, CacheCapability, Outcome
 from holdfast.cache.drivers.redis.connector import NOT_CONNECTED
-from holdfast.cache.drivers.redis.redis_connection import asked_before
+from holdfast.cache.drivers.redis.redis_connection import asked_in_part
 from holdfast.cache.drivers.redis.replies import is_foreign, is_unknown_script
 from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP, TAKE
 
@@ -126,7 +126,7 @@ class RedisDriver:
         ]
         if refused:  # by a value, or by something foreign, which counts as nothing
             again = [swaps[number]._replace(over=b"") for number in refused]
-            with asked_before():
+            with asked_in_part():
                 outcomes = await self._swapped(again, ttl)
             for number, outcome in zip(refused, outcomes, strict=True):
                 done[number] = outcome
@@ -138,7 +138,7 @@ class RedisDriver:
         unknown = [number for number, reply in enumerate(replies) if is_unknown_script(reply)]
         if unknown:
             again = [self._swapping(swaps[number], ttl, None) for number in unknown]
-            with asked_before():
+            with asked_in_part():
                 answers = await self._commands.ask(again)
             for number, reply in zip(unknown, answers, strict=True):
                 replies[number] = reply

@@ -160,7 +160,7 @@ class DiskDriver:
     async def configure(self, setting: Setting) -> None:
         """Replace the setting of this kind."""
         assert isinstance(setting, Versioning), "the bucket refuses the others by name"
-        await self.step(self.root.keep_versions, enabled=setting.enabled)
+        await self.step(self.root.set_versioning, enabled=setting.enabled)
 
     async def unset(self, kind: type[Setting]) -> None:
         """Do nothing: Versioning is the only setting here, and the bucket refuses to unset it."""

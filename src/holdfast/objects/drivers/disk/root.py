@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from holdfast.errors import IntegrityError, ObjectNotFoundError, PreconditionFailedError
@@ -76,6 +76,14 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
+class _NextVersion(NamedTuple):
+    """A version that is to be written. *name* is None where versions were never kept."""
+
+    name: str | None
+    serial: int
+    previous: str | None  # the name of the version before it
+
+
 class Root:
     """Everything under one root folder.
 
@@ -102,7 +110,7 @@ class Root:
         """Make the folders that are not there. Raises IntegrityError for a later format."""
         for folder in (self.index.records, self._temporary, self._locks.folder):
             make_folders(folder, self._modes)
-        self.keeps_versions()
+        self.keeps_versions()  # the file that says it also says the format
 
     def probe(self) -> None:
         """Write a small file and remove it again."""
@@ -124,8 +132,8 @@ class Root:
         """Return whether the bucket keeps versions now, None when that was never set."""
         return read_versioning(self._versioning)
 
-    def keep_versions(self, *, enabled: bool) -> None:
-        """Set whether it does; the next write of any process follows it."""
+    def set_versioning(self, *, enabled: bool) -> None:
+        """Set whether the bucket keeps versions; the next write of any process follows it."""
         if enabled or self.keeps_versions() is not None:
             self._write(encode_versioning(enabled=enabled), Path(self._versioning))
 
@@ -194,9 +202,10 @@ class Root:
                 spec.if_match is not None and etag != spec.if_match
             ):
                 raise PreconditionFailedError("object", key)
-            identity, (version, serial, previous) = uuid4().hex, self._next(key, newest, broken)
-            info = info_of(key, spec, etag=identity, modified=self._clock(), version=version)
-            record = Record(info, data_path(key, identity), dict(spec.tags), serial, previous)
+            identity, following = uuid4().hex, self._next_version(key, newest, broken)
+            info = info_of(key, spec, etag=identity, modified=self._clock(), version=following.name)
+            data = data_path(key, identity)
+            record = Record(info, data, dict(spec.tags), following.serial, following.previous)
             temporary.chmod(temporary.stat().st_mode & 0o444)
             with self._ending(lock, key, self._intents(newest, record)):
                 place(temporary, self.path / record.data, self._modes)
@@ -221,11 +230,13 @@ class Root:
             newest, broken = self._newest(key)
             if not broken and not isinstance(newest, Record):
                 return False
-            version, serial, previous = self._next(key, newest, broken)
-            if version is None:
+            following = self._next_version(key, newest, broken)
+            if following.name is None:
                 self._remove_newest(lock, key, newest)
             else:
-                marker = DeleteMarker(key, version, serial, previous, self._clock())
+                marker = DeleteMarker(
+                    key, following.name, following.serial, following.previous, self._clock()
+                )
                 with self._ending(lock, key, self._intents(newest, marker)):
                     self._put_before(newest, marker)
             return True
@@ -323,27 +334,22 @@ class Root:
         except BrokenRecordError:
             return None, True
 
-    def _next(
-        self, key: str, newest: RecordEntry | None, broken: bool
-    ) -> tuple[str | None, int, str | None]:
-        """Return name and serial of the version behind *newest*, and the one before it.
-
-        There is no name where versions were never kept.
-        """
+    def _next_version(self, key: str, newest: RecordEntry | None, broken: bool) -> _NextVersion:
+        """Return the version that follows *newest*."""
         keeps = self.keeps_versions()
         if broken and keeps is not None:
             older = self.index.older_versions(key)
             serial = 1 + max((serial_of(name) for name in older if name != NULL_VERSION), default=1)
-            version = new_version(serial) if keeps else NULL_VERSION
-            return version, serial, older[0] if older else None
+            name = new_version(serial) if keeps else NULL_VERSION
+            return _NextVersion(name, serial, older[0] if older else None)
         if keeps is None and (newest is None or never_kept(newest)):
-            return None, 0, None
+            return _NextVersion(None, 0, None)
         if newest is None:
-            return new_version(1) if keeps else NULL_VERSION, 1, None
+            return _NextVersion(new_version(1) if keeps else NULL_VERSION, 1, None)
         serial = newest.serial + 1
-        version = new_version(serial) if keeps else NULL_VERSION
-        replaced = newest.version == version
-        return version, serial, newest.previous if replaced else newest.version
+        name = new_version(serial) if keeps else NULL_VERSION
+        replaced = newest.version == name
+        return _NextVersion(name, serial, newest.previous if replaced else newest.version)
 
     def _intents(self, newest: RecordEntry | None, entry: RecordEntry) -> list[Intent]:
         """Return what may be left when *entry* becomes the newest of its key, or does not."""

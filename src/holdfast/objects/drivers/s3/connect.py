@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.aws.client import HTTPClient
+from holdfast.aws.credential_provider import CredentialProvider
 from holdfast.aws.credentials import Credentials, find_credentials
 from holdfast.aws.endpoint import verified_tls
 from holdfast.aws.proxy import proxy_for
-from holdfast.aws.signature import CredentialProvider, Signer
+from holdfast.aws.signature import Signer
+from holdfast.clock import utc_now
 from holdfast.objects.drivers.s3.driver import S3Driver
 from holdfast.objects.drivers.s3.options import address_of
 from holdfast.objects.drivers.s3.service import S3Service, ServiceLocation
@@ -73,9 +74,5 @@ def _provider(options: S3Options) -> CredentialProvider:
     given = options.credentials
     if isinstance(given, Credentials):
         static = given
-        return CredentialProvider(lambda: static, _now)
-    return CredentialProvider(given or find_credentials(os.environ), _now)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        return CredentialProvider(lambda: static, utc_now)
+    return CredentialProvider(given or find_credentials(os.environ), utc_now)

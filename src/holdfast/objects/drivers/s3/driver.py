@@ -19,6 +19,7 @@ from holdfast.errors import (
 from holdfast.objects.drivers.s3 import (
     batch_delete,
     listing_pages,
+    multipart,
     object_lock,
     setting_documents,
 )
@@ -27,7 +28,7 @@ from holdfast.objects.drivers.s3.options import address_of
 from holdfast.objects.drivers.s3.range_reader import S3RangeReader
 from holdfast.objects.drivers.s3.server_copy import CopySource, copy
 from holdfast.objects.drivers.s3.server_profile import ServerProfile, server_profile_of
-from holdfast.objects.drivers.s3.service import S3Request, document_request
+from holdfast.objects.drivers.s3.service import S3Request
 from holdfast.objects.drivers.s3.tags import set_tags, tags_of
 from holdfast.objects.drivers.s3.uploader import S3ObjectWriter, Uploader
 from holdfast.objects.drivers.s3.xml_document import fits, write, write_text
@@ -77,7 +78,7 @@ class S3Driver:
         Raises ConfigurationError when the bucket is not there.
         """
         try:
-            response = await self._look()
+            response = await self._head_bucket()
         except ServiceError as error:
             if error.status == 400:  # without a body; a GET is told in which region the bucket is
                 await self._service.call(
@@ -90,8 +91,8 @@ class S3Driver:
                     f"there is no bucket {self._service.bucket!r}; ?create=true makes it"
                 ) from error
             else:
-                await self._create()
-            response = await self._look()
+                await self._create_bucket()
+            response = await self._head_bucket()
         self._profile = server_profile_of(response.headers.get("server", ""))
 
     def write(self, key: str) -> S3ObjectWriter:
@@ -164,12 +165,8 @@ class S3Driver:
         return await self._copy_object(key, version, key)
 
     async def _copy_object(self, source: str, version: str | None, target: str) -> ObjectInfo:
-        for key in (source, target):
-            refusal = self._refusal(key)
-            if refusal is not None:
-                if key == source:
-                    raise ObjectNotFoundError(source)
-                raise ObjectKeyError(target, refusal)
+        self._refuse_absent(source)
+        self._refuse_key(target)
         return await copy(self._service, self._uploader, CopySource(source, version), target)
 
     async def tags(self, key: str) -> dict[str, str]:
@@ -238,7 +235,7 @@ class S3Driver:
 
     async def probe(self) -> None:
         """Do the least that shows that the backend can be used. Raises what prevents it."""
-        await self._look()
+        await self._head_bucket()
 
     async def sweep(self) -> int:
         """Do nothing: only `sweep_incomplete`, by age, finds what a dead writer left here."""
@@ -246,9 +243,7 @@ class S3Driver:
 
     async def presign(self, key: str, options: PresignOptions) -> PresignedURL:
         """Return a URL for *key*. No I/O except for credentials."""
-        refusal = self._refusal(key)
-        if refusal is not None:
-            raise ObjectKeyError(key, refusal)
+        self._refuse_key(key)
         asked: list[tuple[str, str]] = []
         asked += [(f"response-{name}", text) for name, text in options.answer.items()]
         if options.upload is not None:
@@ -262,9 +257,7 @@ class S3Driver:
 
     async def presign_post(self, key: str, options: PresignPostOptions) -> PresignedPost:
         """Return a form for *key*. No I/O except for credentials."""
-        refusal = self._refusal(key)
-        if refusal is not None:
-            raise ObjectKeyError(key, refusal)
+        self._refuse_key(key)
         return await self._service.presign_post(self._public_address(), key, options)
 
     def encrypted_with(self, key: bytes) -> S3Driver:
@@ -280,9 +273,8 @@ class S3Driver:
 
     async def abort_upload(self, upload: Upload) -> None:
         """Remove *upload* and its parts, unless it is gone."""
-        query = (("uploadId", upload.id),)
         try:
-            await self._service.call(S3Request("AbortMultipartUpload", "DELETE", upload.key, query))
+            await multipart.abort_upload(self._service, upload.key, upload.id)
         except ServiceError as error:
             if error.status != 404:  # completed or aborted meanwhile
                 raise
@@ -291,28 +283,18 @@ class S3Driver:
         self, key: str, content_type: str, metadata: Mapping[str, str]
     ) -> Upload:
         """Return a new upload in parts of *key*. Raises ObjectKeyError."""
-        refusal = self._refusal(key)
-        if refusal is not None:
-            raise ObjectKeyError(key, refusal)
+        self._refuse_key(key)
         headers = {"content-type": content_type, **metadata_headers(metadata)}
-        response = await self._service.call(
-            S3Request("CreateMultipartUpload", "POST", key, (("uploads", ""),), headers)
-        )
-        upload = response.document("InitiateMultipartUploadResult").need("UploadId")
+        _, upload = await multipart.create_upload(self._service, key, headers)
         return Upload(key, upload, utc_now().replace(microsecond=0))
 
     async def complete_upload(self, upload: Upload, etags: Sequence[str]) -> ObjectInfo:
         """Make the object of its parts. Raises ObjectNotFoundError for an upload that is gone."""
         parts = [
-            write("Part", write_text("PartNumber", str(number)), write_text("ETag", f'"{etag}"'))
-            for number, etag in enumerate(etags, 1)
+            multipart.part_element(number, f'"{etag}"') for number, etag in enumerate(etags, 1)
         ]
-        body = write("CompleteMultipartUpload", *parts).encode()
-        query = (("uploadId", upload.id),)
         try:
-            await self._service.call(
-                document_request("CompleteMultipartUpload", "POST", query, body, key=upload.key)
-            )
+            await multipart.complete_upload(self._service, upload.key, upload.id, parts, {})
         except ServiceError as error:
             if error.status == 404:
                 raise ObjectNotFoundError(upload.key) from error
@@ -334,11 +316,18 @@ class S3Driver:
         encoded = key.encode()
         return next((why for rule, why in self._profile.rules if rule.search(encoded)), None)
 
+    def _refuse_key(self, key: str) -> None:
+        """Raise ObjectKeyError unless this kind of server would keep *key* as it is."""
+        refusal = self._refusal(key)
+        if refusal is not None:
+            raise ObjectKeyError(key, refusal)
+
     def _refuse_absent(self, key: str) -> None:
+        """Raise ObjectNotFoundError for a key under which this kind of server has nothing."""
         if self._refusal(key) is not None:
             raise ObjectNotFoundError(key)
 
-    async def _look(self) -> S3Response:
+    async def _head_bucket(self) -> S3Response:
         """Request the bucket's head: an answer without a body, so only the status tells.
 
         Raises ConfigurationError when the service doesn't take these credentials.
@@ -353,7 +342,7 @@ class S3Driver:
                 "the keys are refused, or may not see this bucket"
             ) from error
 
-    async def _create(self) -> None:
+    async def _create_bucket(self) -> None:
         body = b""
         if self._options.region not in ("", "us-east-1"):
             body = write(

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from holdfast.clock import utc_now
 from holdfast.errors import IntegrityError, InvalidValueError
 from holdfast.objects.checks import UNKNOWN_CONTENT, check_etag
 from holdfast.objects.compression import ENCODINGS
@@ -99,7 +100,7 @@ def committed_info(key: str, spec: CommitSpec, headers: Mapping[str, str], etag:
         content_type=spec.content_type,
         metadata=dict(spec.metadata),
         etag=plain_etag(etag),
-        modified=http_time(date) if date else datetime.now(UTC).replace(microsecond=0),
+        modified=http_time(date) if date else utc_now().replace(microsecond=0),
         sha256=spec.sha256,
         version=headers.get(VERSION),
         encoding=spec.encoding,

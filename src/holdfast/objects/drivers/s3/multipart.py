@@ -47,28 +47,25 @@ class MultipartUpload:
 
         def calls(upload: str) -> list[Callable[[], Coroutine[object, None, str]]]:
             return [
-                partial(self._part, upload, number, content)
+                partial(self._send_part, upload, number, content)
                 for number, content in enumerate(parts, 1)
             ]
 
         headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
-        return await self._finished(headers, calls, condition)
+        return await self._upload_parts(headers, calls, condition)
 
-    async def _finished(
+    async def _upload_parts(
         self,
         headers: Mapping[str, str],
         parts: Callable[[str], list[Callable[[], Coroutine[object, None, str]]]],
         condition: Mapping[str, str],
     ) -> S3Response:
-        created = await self._service.call(
-            S3Request("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
-        )
-        upload = created.document("InitiateMultipartUploadResult").need("UploadId")
+        created, upload = await create_upload(self._service, self._key, headers)
         process = os.getpid()
         try:
             calls = parts(upload)
             named = await self._service.network.all_of(calls, at_once=self._options.parallel)
-            done = await self._complete(upload, named, condition)
+            done = await complete_upload(self._service, self._key, upload, named, condition)
         except BaseException as error:
             gone = isinstance(error, ServiceError) and error.code == "NoSuchUpload"
             if not gone and os.getpid() == process:  # in the child of a fork it is the parent's
@@ -83,7 +80,7 @@ class MultipartUpload:
         def parts(upload: str) -> list[Callable[[], Coroutine[object, None, str]]]:
             return [
                 partial(
-                    self._copied,
+                    self._copy_part,
                     upload,
                     number,
                     f"bytes={start}-{min(start + step, size) - 1}",
@@ -92,9 +89,11 @@ class MultipartUpload:
                 for number, start in enumerate(range(0, size, step), 1)
             ]
 
-        return await self._finished(self._headers, parts, {})
+        return await self._upload_parts(self._headers, parts, {})
 
-    async def _copied(self, upload: str, number: int, span: str, source: Mapping[str, str]) -> str:
+    async def _copy_part(
+        self, upload: str, number: int, span: str, source: Mapping[str, str]
+    ) -> str:
         response = await self._service.call(
             S3Request(
                 "UploadPartCopy",
@@ -104,13 +103,9 @@ class MultipartUpload:
                 {**source, "x-amz-copy-source-range": span},
             )
         )
-        return write(
-            "Part",
-            write_text("PartNumber", str(number)),
-            write_text("ETag", response.document("CopyPartResult").need("ETag")),
-        )
+        return part_element(number, response.document("CopyPartResult").need("ETag"))
 
-    async def _part(self, upload: str, number: int, content: SpoolPart) -> str:
+    async def _send_part(self, upload: str, number: int, content: SpoolPart) -> str:
         sums = await self.sums(content)
         response = await self._service.call(
             S3Request(
@@ -123,39 +118,50 @@ class MultipartUpload:
                 sums.sha256,
             )
         )
-        return write(
-            "Part",
-            write_text("PartNumber", str(number)),
-            write_text("ETag", response.headers.get("etag", "")),
-            write_text("ChecksumCRC32", sums.crc32),
-        )
+        return part_element(number, response.headers.get("etag", ""), sums.crc32)
 
     async def sums(self, content: SpoolPart) -> Checksums:
         """Return the checksums that a part is sent with."""
         signed = self._options.signs_payload(secure=self._service.secure)
         return await content.sums(signed=signed)
 
-    async def _complete(
-        self, upload: str, parts: list[str], condition: Mapping[str, str]
-    ) -> S3Response:
-        body = write("CompleteMultipartUpload", *parts).encode()
-        return await self._service.call(
-            S3Request(
-                "CompleteMultipartUpload",
-                "POST",
-                self._key,
-                (("uploadId", upload),),
-                condition,
-                body,
-                hashlib.sha256(body).hexdigest(),
-            )
-        )
-
     async def _abort(self, upload: str) -> None:
         with suppress(HoldfastError):  # the first error is the one to report
-            await self._service.call(
-                S3Request("AbortMultipartUpload", "DELETE", self._key, (("uploadId", upload),))
-            )
+            await abort_upload(self._service, self._key, upload)
+
+
+async def create_upload(
+    service: S3Service, key: str, headers: Mapping[str, str]
+) -> tuple[S3Response, str]:
+    """Begin an upload in parts of *key*; return the answer, and the upload's id in it."""
+    response = await service.call(
+        S3Request("CreateMultipartUpload", "POST", key, (("uploads", ""),), headers)
+    )
+    return response, response.document("InitiateMultipartUploadResult").need("UploadId")
+
+
+def part_element(number: int, etag: str, crc32: str | None = None) -> str:
+    """Return how completing an upload names one of its parts, in XML."""
+    sums = () if crc32 is None else (write_text("ChecksumCRC32", crc32),)
+    return write("Part", write_text("PartNumber", str(number)), write_text("ETag", etag), *sums)
+
+
+async def complete_upload(
+    service: S3Service, key: str, upload: str, parts: Sequence[str], condition: Mapping[str, str]
+) -> S3Response:
+    """Make the object of *parts*, each a `part_element`, under the headers in *condition*."""
+    body = write("CompleteMultipartUpload", *parts).encode()
+    query = (("uploadId", upload),)
+    digest = hashlib.sha256(body).hexdigest()
+    return await service.call(
+        S3Request("CompleteMultipartUpload", "POST", key, query, condition, body, digest)
+    )
+
+
+async def abort_upload(service: S3Service, key: str, upload: str) -> None:
+    """Remove an upload and its parts. Raises ServiceError with 404 for one that is gone."""
+    query = (("uploadId", upload),)
+    await service.call(S3Request("AbortMultipartUpload", "DELETE", key, query))
 
 
 def part_size(total: int, least: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from holdfast.clock import utc_now
 from holdfast.errors import ObjectLockedError, ObjectNotFoundError, ServiceError
 from holdfast.objects.bucket_settings import DefaultRetention, Mode, ObjectLock, Retention
 from holdfast.objects.drivers.s3.listing_pages import list_versions
@@ -61,11 +62,11 @@ async def refused(
         return error
     try:
         lock = await lock_of(service, key, version)
-        # Versity heeds the bucket's default without writing it to the versions.
+        # Versity applies the bucket's default without writing it to the versions.
         by_default = lock.retention is None and await read(service, DefaultRetention) is not None
     except (ServiceError, ObjectNotFoundError):
         return error
-    standing = lock.retention is not None and lock.retention.until > datetime.now(UTC)
+    standing = lock.retention is not None and lock.retention.until > utc_now()
     return ObjectLockedError(key, version) if lock.held or standing or by_default else error
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from holdfast.aws.signature import ALGORITHM
+from holdfast.clock import utc_now
 from holdfast.objects.presign import PresignedPost
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ def signed_form(
     credentials: Credentials,
 ) -> PresignedPost:
     """Return a signed form for *key* at *address*."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    ends = min(now + options.expires, credentials.expires or datetime.max.replace(tzinfo=UTC))
+    now = utc_now().replace(microsecond=0)
+    ends = credentials.until(now + options.expires)
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
     fields = {
         "key": key,
-        "x-amz-algorithm": "AWS4-HMAC-SHA256",
+        "x-amz-algorithm": ALGORITHM,
         "x-amz-credential": signer.credential(credentials, stamp),
         "x-amz-date": stamp,
     }
@@ -52,6 +53,5 @@ def signed_form(
     ).decode()
     fields["policy"] = policy
     fields["x-amz-signature"] = signer.sign_text(policy, credentials, stamp)
-    scheme = "https" if address.endpoint.secure else "http"
     path = address.prefix.rstrip("/") or "/"
-    return PresignedPost(f"{scheme}://{address.endpoint.authority}{path}", fields, ends)
+    return PresignedPost(f"{address.endpoint.url}{path}", fields, ends)

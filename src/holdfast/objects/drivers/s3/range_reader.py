@@ -73,7 +73,7 @@ class S3RangeReader:
             raise ObjectNotFoundError(self._key, self._version)
         first = start or 0
         if first < 0 or (end is not None and end <= first):
-            return await self._look()
+            return await self._head_object()
         wanted = None
         if start is not None or end is not None:
             wanted = f"bytes={first}-{'' if end is None else end - 1}"
@@ -81,7 +81,7 @@ class S3RangeReader:
             response = await self._get(wanted, etag=None)
         except ServiceError as error:
             if error.status == 416:  # beyond the end; the bucket says so, and needs the size
-                return await self._look()
+                return await self._head_object()
             raise self._not_found(error) from error
         try:
             self._info = self._described(response, first)
@@ -167,7 +167,7 @@ class S3RangeReader:
         assert self._info is not None, "a reader is opened before it is read"
         return self._info
 
-    async def _look(self) -> ObjectInfo:
+    async def _head_object(self) -> ObjectInfo:
         found = await self._uploader.head(self._key, self._version)
         if found is None:
             raise ObjectNotFoundError(self._key, self._version)

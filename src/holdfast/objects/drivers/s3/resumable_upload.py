@@ -23,9 +23,14 @@ from typing import TYPE_CHECKING
 from holdfast.errors import IntegrityError, ServiceError
 from holdfast.objects.drivers.s3.headers import WRITE, count_in
 from holdfast.objects.drivers.s3.listing_pages import PageProgress, size_in
-from holdfast.objects.drivers.s3.multipart import MultipartUpload
+from holdfast.objects.drivers.s3.multipart import (
+    MultipartUpload,
+    complete_upload,
+    create_upload,
+    part_element,
+)
 from holdfast.objects.drivers.s3.service import S3Request
-from holdfast.objects.drivers.s3.xml_document import unreadable, write, write_text
+from holdfast.objects.drivers.s3.xml_document import unreadable
 from holdfast.objects.localfile import read_own, refusals, write_own
 
 if TYPE_CHECKING:
@@ -66,14 +71,14 @@ class ResumableUpload(MultipartUpload):
         """
         size, total = parts[0].size, sum(part.size for part in parts)
         headers = {**self._headers, "x-amz-checksum-algorithm": "CRC32"}
-        created, upload, there = await self._begun(headers, total, size, path)
+        created, upload, there = await self._begin_or_go_on(headers, total, size, path)
         try:
             calls = [
                 partial(self._part_once, upload, number, content, there)
                 for number, content in enumerate(parts, 1)
             ]
             named = await self._service.network.all_of(calls, at_once=self._options.parallel)
-            done = await self._complete(upload, named, condition)
+            done = await complete_upload(self._service, self._key, upload, named, condition)
         except IntegrityError:
             await self._service.network.shielded(self._abort(upload))
             await self._forget(path)
@@ -85,7 +90,7 @@ class ResumableUpload(MultipartUpload):
         await self._forget(path)
         return replace(done, headers={**created, **done.headers})
 
-    async def _begun(
+    async def _begin_or_go_on(
         self, headers: Mapping[str, str], total: int, size: int, path: Path
     ) -> tuple[Mapping[str, str], str, dict[int, tuple[int, str]]]:
         """Return the upload to go on with, and the size and etag of its parts by number."""
@@ -96,7 +101,7 @@ class ResumableUpload(MultipartUpload):
             if (found.content, found.part) == (content, size):
                 self.write_id = found.mark
                 try:
-                    return {}, found.upload, await self._parts(found.upload)
+                    return {}, found.upload, await self._parts_there(found.upload)
                 except ServiceError as error:
                     if error.status == 404:
                         await self._forget(path)
@@ -105,16 +110,13 @@ class ResumableUpload(MultipartUpload):
                         ) from error
                     raise
             await self._abort(found.upload)
-        created = await self._service.call(
-            S3Request("CreateMultipartUpload", "POST", self._key, (("uploads", ""),), headers)
-        )
-        upload = created.document("InitiateMultipartUploadResult").need("UploadId")
+        created, upload = await create_upload(self._service, self._key, headers)
         kept = ResumeFile(place, content, size, upload, self.write_id)
         with refusals(path):
             await self._service.offload.run(_keep, path, kept)
         return created.headers, upload, {}
 
-    async def _parts(self, upload: str) -> dict[int, tuple[int, str]]:
+    async def _parts_there(self, upload: str) -> dict[int, tuple[int, str]]:
         there: dict[int, tuple[int, str]] = {}
         marker = "0"
         progress = PageProgress("ListParts")
@@ -137,16 +139,11 @@ class ResumableUpload(MultipartUpload):
     ) -> str:
         size, etag = there.get(number, (-1, ""))
         if size != content.size:
-            return await self._part(upload, number, content)
+            return await self._send_part(upload, number, content)
         # The service checked it when it took it, and the content is the same by its SHA-256.
         sums = await self.sums(content)
         await content.skip()
-        return write(
-            "Part",
-            write_text("PartNumber", str(number)),
-            write_text("ETag", etag),
-            write_text("ChecksumCRC32", sums.crc32),
-        )
+        return part_element(number, etag, sums.crc32)
 
     async def _forget(self, path: Path) -> None:
         with refusals(path):

@@ -8,13 +8,13 @@ import re
 import ssl
 from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from holdfast.aws.http import Deadline, HTTPRequest
 from holdfast.aws.retry import RetryBudget, backoff, retry_after
 from holdfast.aws.signature import EMPTY_SHA256, UNSIGNED, query_string
+from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError, ServiceError, UnavailableError
 from holdfast.objects.drivers.s3.customer_key import customer_key_headers
 from holdfast.objects.drivers.s3.post_policy import signed_form
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from holdfast.aws.client import HTTPClient, HTTPResponse
+    from holdfast.aws.credential_provider import CredentialProvider
     from holdfast.aws.credentials import Credentials
     from holdfast.aws.http import Limits, RequestBody
-    from holdfast.aws.signature import CredentialProvider, Signer
+    from holdfast.aws.signature import Signer
     from holdfast.objects.drivers.s3.options import BucketAddress
     from holdfast.objects.presign import PresignedPost, PresignOptions, PresignPostOptions
     from holdfast.offload import Offload
@@ -65,6 +66,11 @@ class S3Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | RequestBody = b""
     sha256: str | None = EMPTY_SHA256
+
+
+def key_path(key: str) -> str:
+    """Return *key* as it stands in the path of a URL."""
+    return quote(key, safe="-_.~/")
 
 
 def document_request(
@@ -168,7 +174,7 @@ class S3Service:
 
     def copy_source(self, key: str) -> str:
         """Return how a copy names *key*."""
-        named = quote(key, safe="-_.~/")
+        named = key_path(key)
         bucket = self.bucket
         return f"{bucket}/object/{named}" if bucket.startswith("arn:") else f"/{bucket}/{named}"
 
@@ -209,13 +215,13 @@ class S3Service:
         options: PresignOptions,
     ) -> PresignedURL:
         """Return a URL for *key* at *address*, where those who get it reach the service."""
-        credentials = await self._signing("presign")
-        now = datetime.now(UTC).replace(microsecond=0)
-        ends = min(now + options.expires, credentials.expires or datetime.max.replace(tzinfo=UTC))
+        credentials = await self._signing_credentials("presign")
+        now = utc_now().replace(microsecond=0)
+        ends = credentials.until(now + options.expires)
         sent = {}
         if options.method == "PUT" and options.content_type is not None:
             sent["content-type"] = options.content_type
-        path = address.prefix + quote(key, safe="-_.~/")
+        path = address.prefix + key_path(key)
         query = self._at.signer.presign(
             options.method,
             path,
@@ -224,19 +230,17 @@ class S3Service:
             credentials=credentials,
             now=now,
         )
-        scheme = "https" if address.endpoint.secure else "http"
-        url = f"{scheme}://{address.endpoint.authority}{path}?{query}"
-        return PresignedURL(options.method, url, sent, ends)
+        return PresignedURL(options.method, f"{address.endpoint.url}{path}?{query}", sent, ends)
 
     async def presign_post(
         self, address: BucketAddress, key: str, options: PresignPostOptions
     ) -> PresignedPost:
         """Return a form for *key* at *address*, where those who get it reach the service."""
-        credentials = await self._signing("presign_post")
+        credentials = await self._signing_credentials("presign_post")
         signer = self._at.signer
         return signed_form(address, key, options, signer=signer, credentials=credentials)
 
-    async def _signing(self, what: str) -> Credentials:
+    async def _signing_credentials(self, what: str) -> Credentials:
         if self._credentials is None:
             raise ConfigurationError(f"{what}: a bucket that is opened anonymous signs nothing")
         return await self._credentials.current(self.offload)
@@ -258,7 +262,7 @@ class S3Service:
                 sent = self._request(request, at, keys)
                 response = await at.client.send(sent, deadline)
                 wish = response.headers.get("retry-after")
-                result = await self._finished(request, response, finish)
+                result = await self._checked_response(request, response, finish)
             except ssl.SSLCertVerificationError as error:
                 raise UnavailableError(
                     f"{at.client.authority} is not trusted: {error.verify_message}"
@@ -270,10 +274,14 @@ class S3Service:
                 )
                 failure.__cause__ = error
             except ServiceError as error:
-                if not moved and isinstance(error, ElsewhereError) and self._moved(at, error):
+                if (
+                    not moved
+                    and isinstance(error, ElsewhereError)
+                    and self._follow_region(at, error)
+                ):
                     moved = True
                     continue
-                if renewals < _MOST_RENEWALS and await self._renewed(error, keys):
+                if renewals < _MOST_RENEWALS and await self._renew_credentials(error, keys):
                     renewals += 1
                     self.retries += 1
                     continue
@@ -292,15 +300,15 @@ class S3Service:
             self.retries += 1
             await self.network.sleep(seconds)
 
-    async def _renewed(self, error: ServiceError, used: Credentials | None) -> bool:
-        """Return whether there is another key than *used*, which may be why *error* came."""
+    async def _renew_credentials(self, error: ServiceError, used: Credentials | None) -> bool:
+        """Ask for another key than *used*, which may be why *error* came; tell whether there is."""
         sure = error.code in KEY_REFUSED
         vague = error.status in _MAYBE_REFUSED and error.code == f"Status{error.status}"
         if self._credentials is None or used is None or not (sure or vague):
             return False
         return await self._credentials.replaced(self.offload, used, sure=sure)
 
-    def _moved(self, at: ServiceLocation, error: ElsewhereError) -> bool:
+    def _follow_region(self, at: ServiceLocation, error: ElsewhereError) -> bool:
         """Go to the region that *error* names; tell whether it is another than *at*."""
         if error.region == at.region:
             return False
@@ -317,11 +325,7 @@ class S3Service:
         self, request: S3Request, at: ServiceLocation, credentials: Credentials | None
     ) -> HTTPRequest:
         path = at.address.prefix
-        path = (
-            path.rstrip("/") or "/"
-            if request.key is None
-            else path + quote(request.key, safe="-_.~/")
-        )
+        path = path.rstrip("/") or "/" if request.key is None else path + key_path(request.key)
         query = query_string(request.query) if request.query else ""
         headers = {"host": at.client.authority, **request.headers}
         if self._customer_key:
@@ -334,7 +338,7 @@ class S3Service:
                 query,
                 headers=headers,
                 credentials=credentials,
-                now=datetime.now(UTC),
+                now=utc_now(),
             )
         size = len(request.body) if isinstance(request.body, bytes) else request.body.size
         if size or request.method in ("PUT", "POST"):
@@ -343,7 +347,7 @@ class S3Service:
             request.method, f"{path}?{query}" if query else path, headers, request.body
         )
 
-    async def _finished(
+    async def _checked_response(
         self,
         request: S3Request,
         response: HTTPResponse,

@@ -1,7 +1,7 @@
 """What was in the way of a write, where the database does not say: what to ask it, as data.
 
-Whoever has a connection asks, one waiting for the answer and the other awaiting it; what is asked,
-in which order, and what the answer means stands here once.
+The driver that has a connection asks, one waiting for the answer and another awaiting it; what is
+asked, in which order, and what the answer means stands here once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SQLite connections: how they are opened and set up, and what runs on each of them.
 
 Under the async API a connection lives on a thread of its own, and `SQLiteConnection`'s plain
-methods run there: whoever awaits hands them to its `offload`.
+methods run there: code that awaits hands them to its `offload`.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class SQLiteWriter:
         """Begin a transaction. Raises LockTimeoutError; the lock is free then.
 
         A caller that is cancelled does not know whether BEGIN ran: what it may have begun is
-        undone behind it on the thread, before whoever gets the lock next can use the connection.
+        undone behind it on the thread, before the next holder of the lock can use the connection.
         """
         await self._lock.acquire()
         connection = self.connection

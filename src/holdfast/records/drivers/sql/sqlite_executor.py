@@ -268,7 +268,7 @@ class SQLiteExecutor:
         raise sqlite_error(error) from error
 
     def _lacking(self, model: Model[E]) -> list[Difference]:
-        """Return what the statements about *model* name and the database has not."""
+        """Return what the statements about *model* name and the database lacks."""
         found = self._execute("SELECT name FROM pragma_table_xinfo(?)", (model.table,))
         names = {name for (name,) in found}
         if not names:

@@ -1,9 +1,8 @@
-"""What a bucket does beside reading and writing: health, stats, URLs, erasure, sweeping."""
+"""The backend below a bucket: its name, abilities, health, figures, settings and URLs."""
 
 from __future__ import annotations
 
 from copy import copy
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from holdfast.capability import require
@@ -17,13 +16,11 @@ from holdfast.objects.capabilities import (
     Presigner,
     RetryCounter,
     Tagger,
-    UploadStore,
     VersionStore,
 )
-from holdfast.objects.checks import check_content_type, check_key, check_prefix
+from holdfast.objects.checks import check_content_type, check_key
 from holdfast.objects.compression import check_compression
 from holdfast.objects.driver import BucketCapability
-from holdfast.objects.erasure import Erasure, erase
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks, Instrumentation
 from holdfast.objects.presign import PresignOptions, PresignPostOptions
 from holdfast.tracing import object_spans
@@ -40,8 +37,8 @@ _READ = PresignOptions()
 _FORM = PresignPostOptions()
 
 
-class BucketMaintenance:
-    """What a bucket does besides reading and writing objects; `Bucket` inherits it."""
+class BucketBackend:
+    """What a bucket says and asks of its backend, apart from objects; `Bucket` inherits it."""
 
     def __init__(self, driver: BucketDriver, offload: Offload, hooks: Hooks) -> None:
         self._driver = driver
@@ -101,13 +98,6 @@ class BucketMaintenance:
         """
         return await probed(self._driver.probe)
 
-    async def sweep(self) -> int:
-        """Remove what writers that died left behind; return how many files it removed.
-
-        Opening a bucket does it too. What living writers hold, here and in other processes, stays.
-        """
-        return await self._driver.sweep()
-
     async def presign(self, key: str, options: PresignOptions = _READ) -> PresignedURL:
         """Return a URL with which anybody may do what *options* say, until it expires.
 
@@ -134,56 +124,6 @@ class BucketMaintenance:
         self._require(BucketCapability.PRESIGN_POST)
         assert isinstance(self._driver, PostPresigner)
         return await self._driver.presign_post(key, options)
-
-    async def sweep_incomplete(self, older_than: timedelta) -> int:
-        """Remove uploads that began longer ago than *older_than*; return how many.
-
-        On S3 a writer that died leaves an upload in parts, which costs money and is in no listing;
-        only its age tells it from one that goes on, so choose more than any upload takes. All such
-        uploads of the bucket go, also those of other programs. Without the capability UPLOADS it
-        is `sweep`. Not atomic. Raises InvalidValueError for a negative time.
-        """
-        if older_than < timedelta(0):
-            raise InvalidValueError(
-                "sweep", "older_than", f"expected no less than 0, got {older_than}"
-            )
-        if BucketCapability.UPLOADS not in self._driver.capabilities:
-            return await self._driver.sweep()
-        assert isinstance(self._driver, UploadStore)
-        limit = datetime.now(UTC) - older_than
-        old = [upload async for upload in self._driver.uploads("") if upload.began <= limit]
-        for upload in old:
-            await self._driver.abort_upload(upload)
-        return len(old)
-
-    async def erase(self, key: str) -> Erasure:
-        """Remove *key* permanently: every version, delete marker and incomplete upload.
-
-        What a lock holds stays and is reported: look at `held` before you say that it is gone.
-        Not atomic. Raises UnsupportedError where the backend may hide what lies inside another
-        key, UnavailableError when others write faster than this removes.
-        """
-        check_key(key)
-        call = erase(self._driver, key, lambda found: found == key)
-        return await self._instrumentation.write("erase", (key,), call, actor=self._actor)
-
-    async def erase_prefix(self, prefix: str) -> Erasure:
-        """Remove permanently, as `erase` does, all keys that start with *prefix*.
-
-        Raises InvalidValueError for an empty one, which would mean the whole bucket.
-        """
-        if not check_prefix(prefix):
-            raise InvalidValueError(
-                "erasure", "prefix", "it is empty, which means the whole bucket"
-            )
-        gone: dict[str, None] = {}  # in order, and each once whatever its versions
-
-        def belongs(key: str) -> bool:
-            gone[key] = None
-            return True
-
-        call = erase(self._driver, prefix, belongs)
-        return await self._instrumentation.write("erase", gone, call, actor=self._actor)
 
     def encrypted_with(self, key: bytes) -> Self:
         """Return the same bucket; what it writes and reads is encrypted with *key* (SSE-C).
