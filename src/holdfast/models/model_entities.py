@@ -103,7 +103,11 @@ class VersionFile(Entity, table="model_version_files", indexes=[("sha256",)]):
 class VersionFigure(
     Entity,
     table="model_version_figures",
-    indexes=[("name", "value"), ("model_id", "name", "value")],
+    indexes=[
+        ("name", "value"),
+        ("model_id", "name", "value"),
+        ("version_id", "name", "value"),
+    ],
 ):
     """A number of a version that is searched by: `metrics.mAP`, `config.optimizer.lr`."""
 
@@ -114,7 +118,11 @@ class VersionFigure(
     value: Field[float]
 
 
-class VersionTerm(Entity, table="model_version_terms", indexes=[("term",), ("model_id", "term")]):
+class VersionTerm(
+    Entity,
+    table="model_version_terms",
+    indexes=[("term",), ("model_id", "term"), ("version_id", "term")],
+):
     """A text by which a version is found: `tag:team=vision`, `word:night`."""
 
     id: Field[UUID] = key(default_factory=uuid7)

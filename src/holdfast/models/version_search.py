@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 
 from holdfast.errors import InvalidQueryError
-from holdfast.models.metric_gate import COMPARISONS
 from holdfast.models.model_entities import ModelVersion, VersionFigure, VersionTerm
 from holdfast.models.version_details import config_term, tag_term, word_term, words_of
 
@@ -36,10 +35,6 @@ class FigureCondition:
     name: str
     operator: str
     value: float
-
-    def fits(self, value: float | None) -> bool:
-        """Whether a version with *value* under the name fits; with none it does not."""
-        return value is not None and COMPARISONS[self.operator](value, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +95,7 @@ class VersionFinder:
     """Finds versions in a store, whose figures and terms have rows of their own."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._versions = store.repository(ModelVersion)
         self._figures = store.repository(VersionFigure)
         self._terms = store.repository(VersionTerm)
@@ -113,19 +109,19 @@ class VersionFinder:
         conditions = search.conditions()
         order, descending = _order(search.order_by)
         few = await self._few(conditions, model, order)
-        found: list[tuple[float, ModelVersion]] = []
         if few is not None:
-            for start in range(0, len(few), _BATCH):
-                found += await self._fitting(few[start : start + _BATCH], conditions, order)
+            found = await self._ordered(await self._fitting(few, conditions), order)
+            if not descending:
+                found.reverse()
         else:
-            async for ids in self._walk(model, order, descending=descending):
-                found += await self._fitting(ids, conditions, order)
-                if len(found) >= search.limit:
-                    break
-        found.sort(key=lambda each: each[1].id, reverse=True)
-        if order is not None:
-            found.sort(key=lambda each: each[0], reverse=descending)
-        return [version for _, version in found[: search.limit]]
+            found = []
+            async with self._store.transaction(read_only=True):
+                async for ids in self._walk(conditions, model, order, descending=descending):
+                    found += await self._fitting(ids, conditions)
+                    if len(found) >= search.limit:
+                        break
+        versions = await self._versions.get_many(found[: search.limit])
+        return [version for version in versions if version is not None]
 
     async def _few(
         self, conditions: Sequence[SearchCondition], model: UUID | None, order: str | None
@@ -149,86 +145,113 @@ class VersionFinder:
                 rows = await self._figures.select(
                     VersionFigure.version_id,
                     where=_figure(condition, model),
+                    order_by=VersionFigure.value.asc(),  # as the index lies: nothing is sorted
                     limit=_FEW + 1,
                 )
             if len(rows) <= _FEW:
                 return [identity for (identity,) in rows]
         if order is None:
             return None
-        named = VersionFigure.name == order
         rows = await self._figures.select(
-            VersionFigure.version_id, where=_of(model, named), limit=_FEW + 1
+            VersionFigure.version_id,
+            where=_of(model, VersionFigure.name == order),
+            order_by=VersionFigure.value.asc(),
+            limit=_FEW + 1,
         )
         return [identity for (identity,) in rows] if len(rows) <= _FEW else None
 
     async def _walk(
-        self, model: UUID | None, order: str | None, *, descending: bool
+        self,
+        conditions: Sequence[SearchCondition],
+        model: UUID | None,
+        order: str | None,
+        *,
+        descending: bool,
     ) -> AsyncIterator[list[UUID]]:
-        batch: list[UUID] = []
-        if order is None:
-            where = () if model is None else (ModelVersion.model_id == model,)
-            versions = self._versions.stream(*where, order_by=ModelVersion.id.desc(), batch=_BATCH)
-            async for version in versions:
-                batch.append(version.id)
-                if len(batch) == _BATCH:
-                    yield batch
-                    batch = []
-        else:
-            by = VersionFigure.value.desc() if descending else VersionFigure.value.asc()
-            figures = self._figures.stream(
-                _of(model, VersionFigure.name == order), order_by=by, batch=_BATCH
-            )
-            async for figure in figures:
-                batch.append(figure.version_id)
-                if len(batch) == _BATCH:
-                    yield batch
-                    batch = []
-        yield batch
+        """Yield the versions in the order that is asked for, some at a time, all of one moment."""
+        rows: list[tuple[UUID]] = []
+        place = 0
+        while place == 0 or len(rows) == _BATCH:
+            if order is None:
+                rows = await self._versions.select(
+                    ModelVersion.id,
+                    where=() if model is None else ModelVersion.model_id == model,
+                    order_by=ModelVersion.id.desc(),
+                    limit=_BATCH,
+                    offset=place,
+                )
+            else:
+                rows = await self._figures.select(
+                    VersionFigure.version_id,
+                    where=(
+                        _of(model, VersionFigure.name == order),
+                        *(
+                            _figure(each, model)
+                            for each in conditions
+                            if isinstance(each, FigureCondition) and each.name == order
+                        ),
+                    ),
+                    order_by=VersionFigure.value.desc()
+                    if descending
+                    else VersionFigure.value.asc(),
+                    limit=_BATCH,
+                    offset=place,
+                )
+            place += _BATCH
+            yield [identity for (identity,) in rows]
 
     async def _fitting(
-        self, ids: Sequence[UUID], conditions: Sequence[SearchCondition], order: str | None
-    ) -> list[tuple[float, ModelVersion]]:
-        """Return those of *ids* that fit all *conditions*, with the number of the order."""
-        if not ids:
-            return []
-        figures = [each for each in conditions if isinstance(each, FigureCondition)]
-        names = {each.name for each in figures} | ({order} if order is not None else set())
-        values: dict[UUID, dict[str, float]] = {identity: {} for identity in ids}
-        if names:
-            rows: list[tuple[UUID, str, float]] = await self._figures.select(
-                VersionFigure.version_id,
-                VersionFigure.name,
-                VersionFigure.value,
-                where=VersionFigure.version_id.in_(ids) & VersionFigure.name.in_(sorted(names)),
-            )
-            for identity, name, value in rows:
-                values[identity][name] = value
-        terms = {each.term for each in conditions if isinstance(each, TermCondition)}
-        had: dict[UUID, set[str]] = {identity: set() for identity in ids}
-        if terms:
-            found: list[tuple[UUID, str]] = await self._terms.select(
-                VersionTerm.version_id,
-                VersionTerm.term,
-                where=VersionTerm.version_id.in_(ids) & VersionTerm.term.in_(sorted(terms)),
-            )
-            for identity, term in found:
-                had[identity].add(term)
-        fitting = [
-            identity
-            for identity in ids
-            if had[identity] >= terms
-            and all(each.fits(values[identity].get(each.name)) for each in figures)
-            and (order is None or order in values[identity])
-        ]
-        versions = await self._versions.get_many(fitting)
-        return [
-            (0.0 if order is None else values[version.id][order], version)
-            for version in versions
-            if version is not None
-        ]
+        self, ids: Sequence[UUID], conditions: Sequence[SearchCondition]
+    ) -> list[UUID]:
+        """Return those of *ids*, in their order, that fit all *conditions*, one after another."""
+        left = list(ids)
+        for condition in conditions:
+            fitting: set[UUID] = set()
+            for start in range(0, len(left), _BATCH):
+                some = left[start : start + _BATCH]
+                rows: list[tuple[UUID]]
+                if isinstance(condition, TermCondition):
+                    rows = await self._terms.select(
+                        VersionTerm.version_id,
+                        # A list of one: or SQLite begins with all that have the term.
+                        where=VersionTerm.version_id.in_(some)
+                        & VersionTerm.term.in_([condition.term]),
+                    )
+                else:
+                    rows = await self._figures.select(
+                        VersionFigure.version_id,
+                        where=VersionFigure.version_id.in_(some)
+                        & VersionFigure.name.in_([condition.name])
+                        & _compared(condition),
+                    )
+                fitting.update(identity for (identity,) in rows)
+            left = [identity for identity in left if identity in fitting]
+        return left
+
+    async def _ordered(self, ids: Sequence[UUID], order: str | None) -> list[UUID]:
+        """Return *ids* by the number *order*, the greatest first, without those that have none.
+
+        Versions with the same number, and all of them without an order, come newest first.
+        """
+        newest = sorted(ids, reverse=True)
+        if order is None or not newest:
+            return newest
+        rows: list[tuple[UUID, float]] = await self._figures.select(
+            VersionFigure.version_id,
+            VersionFigure.value,
+            where=VersionFigure.version_id.in_(newest) & (VersionFigure.name == order),
+        )
+        values = dict(rows)
+        return sorted(
+            (each for each in newest if each in values), key=lambda each: values[each], reverse=True
+        )
 
 
 def _figure(condition: FigureCondition, model: UUID | None) -> Predicate:
+    return _of(model, VersionFigure.name == condition.name) & _compared(condition)
+
+
+def _compared(condition: FigureCondition) -> Predicate:
     field, value = VersionFigure.value, condition.value
     compared: dict[str, Predicate] = {
         ">=": field >= value,
@@ -237,7 +260,7 @@ def _figure(condition: FigureCondition, model: UUID | None) -> Predicate:
         "<": field < value,
         "==": field == value,
     }
-    return _of(model, VersionFigure.name == condition.name) & compared[condition.operator]
+    return compared[condition.operator]
 
 
 def _term(condition: TermCondition, model: UUID | None) -> Predicate:
