@@ -52,6 +52,7 @@ class DomainParts:
 
     *buckets* are by role: `video`, `models`, `logs`. *folder* is where temporary files belong,
     and is not made yet. *services* are those of the domains that it requires, by domain.
+    *detector* is the setting of that name: which detector videos are looked at with.
     """
 
     store: Store
@@ -59,6 +60,7 @@ class DomainParts:
     buckets: Mapping[str, RoleBucket]
     folder: Path
     services: Mapping[str, object] = field(default_factory=dict)
+    detector: str = "motion"
 
     def service(self, kind: type[T]) -> T:
         """Return the open service that is a *kind*. Raises ConfigurationError when none is."""

@@ -21,6 +21,7 @@ from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
 from holdfast.cli.commands.keys import keys
 from holdfast.cli.commands.migrate import migrate
+from holdfast.cli.commands.models import models
 from holdfast.cli.commands.objects import objects
 from holdfast.cli.commands.records import records
 from holdfast.cli.commands.report import report
@@ -46,7 +47,7 @@ for command in (
     demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor,
 ):  # fmt: skip
     app.command()(command)
-for group in (migrate, records, objects, cache, keys):
+for group in (migrate, records, objects, cache, models, keys):
     app.add_typer(group)
 
 

@@ -12,7 +12,7 @@ from holdfast.models.semantic_version import is_range, semantic_version
 
 ReferenceKind = Literal["newest", "alias", "number", "semantic", "range", "digest"]
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _ALIAS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -63,7 +63,7 @@ def check_model_name(name: str) -> str:
         raise InvalidValueError(
             "RegisteredModel",
             "name",
-            f"{name!r:.120}: expected letters, digits and . _ / - inside, {NAME_LENGTH} at most",
+            f"{name!r:.120}: expected letters, digits and . _ - inside, {NAME_LENGTH} at most",
         )
     return name
 

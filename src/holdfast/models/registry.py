@@ -74,6 +74,7 @@ class ModelRegistry(RegistryReads):
         """*cache_folder* keeps downloaded files; *jobs* tell whether what uses a version lives."""
         super().__init__(store)
         self.bucket = place.bucket
+        self._place = place
         self._jobs = jobs
         self._actor: str | None = None
         self._blobs = store.repository(ModelBlob)
@@ -238,6 +239,14 @@ class ModelRegistry(RegistryReads):
         return await self.bucket.presign(
             blob.object_key, PresignOptions(expires=expires, filename=name)
         )
+
+    async def object_key(self, version: ModelVersion, path: str | None = None) -> str:
+        """Return the key in the bucket of the version's file; see `local_file` for *path*."""
+        return (await self._file(version, path))[1].object_key
+
+    def upload_key(self, name: str) -> str:
+        """Return a key in the bucket for a file that is on its way to be registered."""
+        return self._place.key(f"uploads/{name}")
 
     async def verify(self, version: ModelVersion | None = None) -> Sequence[FileDamage]:
         """Read every byte of *version*, of all versions for None, and return what is damaged.

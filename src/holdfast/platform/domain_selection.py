@@ -22,6 +22,7 @@ ENTRY_POINTS = "holdfast.domains"
 _BUILT_IN = {
     "access": ("holdfast.access.access_domain", "ACCESS"),
     "jobs": ("holdfast.jobs.jobs_domain", "JOBS"),
+    "models": ("holdfast.models.models_domain", "MODELS"),
     "media": ("holdfast.media.media_domain", "MEDIA"),
 }
 

@@ -186,7 +186,9 @@ async def open_platform(
                 )
                 buckets[role] = RoleBucket(opened)
         services: dict[str, object] = {}
-        parts = DomainParts(store, cache, buckets, settings.work_folder, services)
+        parts = DomainParts(
+            store, cache, buckets, settings.work_folder, services, settings.detector
+        )
         for domain in chosen:
             if domain.service is not None:
                 services[domain.name] = await entered(

@@ -87,10 +87,19 @@ class Settings(BaseSettings):
         BeforeValidator(split_names),
         About(
             what="the domains that are switched on, with commas between: `access`, `jobs`, "
-            "`media`, and those of your own",
+            "`media`, `models`, and those of your own",
             expected="names of domains",
         ),
-    ] = ("access", "jobs", "media")
+    ] = ("access", "jobs", "media", "models")
+    detector: Annotated[
+        str,
+        Field(min_length=1, max_length=400),
+        About(
+            what="what looks at videos: `motion`, or a registered model such as `vehicles@prod`, "
+            "an ONNX file of the YOLO kind",
+            expected="motion, or a reference to a model such as vehicles@prod",
+        ),
+    ] = "motion"
     lease: Annotated[
         float,
         _Number,
