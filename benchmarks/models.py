@@ -140,6 +140,7 @@ async def large(folder: Path) -> None:
         open_store("memory://", MODEL_ENTITIES) as store,
         open_bucket(f"file://{folder}/bucket") as bucket,
     ):
+        await store.create_schema()
         registry = ModelRegistry(store, RoleBucket(bucket), folder / "cache")
         before = peak()
         version = (await registry.register("large", path)).version

@@ -26,6 +26,7 @@ PACKAGES = [
     "holdfast.fastapi",
     "holdfast.jobs",
     "holdfast.media",
+    "holdfast.models",
 ]
 
 

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 
 import anyio
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, Json
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
@@ -271,7 +272,7 @@ def _add_registration(router: APIRouter, registry: ModelRegistry, work_folder: P
         request: Request,
         response: Response,
         caller: AskedBy,
-        details: Annotated[Json[RegistrationDetails] | None, Query(max_length=100_000)] = None,
+        details: Annotated[str, Query(max_length=100_000)] = "{}",
         idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
     ) -> VersionRegistered:
         """Register the file of a multipart form, or the whole body, as the next version.
@@ -279,7 +280,7 @@ def _add_registration(router: APIRouter, registry: ModelRegistry, work_folder: P
         `details` is JSON: metrics, config, tags, parents, datasets. With an `Idempotency-Key`
         that made a version before, that is the answer, and 200.
         """
-        said = (details or RegistrationDetails()).details()
+        said = _details_of(details)
         key = registry.upload_key(uuid4().hex)
         async with receive_upload(request, registry.bucket, key, limits=_LIMITS) as received:
             try:
@@ -362,6 +363,15 @@ def _add_care(router: APIRouter, registry: ModelRegistry) -> None:
     async def collect() -> CollectionOut:
         """Remove bytes that no version names, and that came more than a day ago."""
         return CollectionOut.model_validate(await registry.gc(), from_attributes=True)
+
+
+def _details_of(text: str) -> VersionDetails:
+    try:
+        return RegistrationDetails.model_validate_json(text).details()
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**each, "loc": ("query", "details", *each["loc"])} for each in error.errors()]
+        ) from None
 
 
 @contextmanager
