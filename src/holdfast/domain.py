@@ -52,7 +52,8 @@ class DomainParts:
 
     *buckets* are by role: `video`, `models`, `logs`. *folder* is where temporary files belong,
     and is not made yet. *services* are those of the domains that it requires, by domain.
-    *detector* is the setting of that name: which detector videos are looked at with.
+    *detector* and *model_keys* are the settings of these names: what videos are looked at with,
+    and the file of the keys by which models must be signed.
     """
 
     store: Store
@@ -61,6 +62,7 @@ class DomainParts:
     folder: Path
     services: Mapping[str, object] = field(default_factory=dict)
     detector: str = "motion"
+    model_keys: Path | None = None
 
     def service(self, kind: type[T]) -> T:
         """Return the open service that is a *kind*. Raises ConfigurationError when none is."""

@@ -37,6 +37,7 @@ HoldfastError
 │   ├── PermanentError          trying again would not help
 │   └── JobCancelledError       the job was asked to stop
 ├── IntegrityError              bytes are not the bytes that were stored
+│   └── SignatureError          no key that is trusted has signed the version of a model
 ├── StorageError                the storage refuses: full, read-only, not permitted
 ├── ServiceError                a service refuses a request, with its own code
 ├── ObjectKeyError              a key that no bucket may hold
@@ -417,6 +418,15 @@ class JobCancelledError(JobError):
 
 class IntegrityError(HoldfastError):
     """Bytes are not the bytes that were stored or promised."""
+
+
+class SignatureError(IntegrityError):
+    """The version *version* of a model is not signed as the policy asks; *reason* says how."""
+
+    def __init__(self, version: str, reason: str) -> None:
+        super().__init__(f"{version} is not used: {reason}")
+        self.version = version
+        self.reason = reason
 
 
 class StorageError(HoldfastError):

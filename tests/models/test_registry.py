@@ -359,7 +359,7 @@ def test_the_digest_of_a_version_is_that_of_its_manifest(tmp_path):
         {"config": {"a": "x" * 300_000}},
         {"datasets": ("",)},
     ],
-    ids=str,
+    ids=lambda details: next(iter(details)),
 )
 def test_details_that_cannot_be_kept_are_refused_by_name(details):
     with pytest.raises(InvalidValueError, match=f"ModelVersion.{next(iter(details))}"):

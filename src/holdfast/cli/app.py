@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli.commands import model_care  # noqa: F401 - its commands are of models
 from holdfast.cli.commands.cache import cache
 from holdfast.cli.commands.clips import clips
 from holdfast.cli.commands.config import config

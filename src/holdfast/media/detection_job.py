@@ -16,6 +16,7 @@ from holdfast.errors import (
     MediaError,
     NotFoundError,
     ObjectNotFoundError,
+    SignatureError,
 )
 from holdfast.jobs import JobCancelledError, PermanentError
 from holdfast.media import object_keys
@@ -101,7 +102,7 @@ class DetectionHandler:
             return self.detector
         try:
             return await self.detector.load(context.job.id)
-        except InvalidValueError as error:
+        except (InvalidValueError, SignatureError) as error:
             raise PermanentError(str(error)) from error
 
     def _look(

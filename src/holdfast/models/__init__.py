@@ -7,6 +7,7 @@ from holdfast.late_import import late_names
 if TYPE_CHECKING:
     from holdfast.models.alias_history import AnyVersion
     from holdfast.models.blob_store import Collection
+    from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
     from holdfast.models.model_entities import (
         MODEL_ENTITIES,
         AliasMove,
@@ -27,6 +28,11 @@ else:
         {
             "holdfast.models.alias_history": ("AnyVersion",),
             "holdfast.models.blob_store": ("Collection",),
+            "holdfast.models.manifest_signing": (
+                "DetachedSignature",
+                "ManifestSigner",
+                "TrustedKeys",
+            ),
             "holdfast.models.model_entities": (
                 "MODEL_ENTITIES",
                 "AliasMove",
@@ -49,10 +55,12 @@ __all__ = [
     "AliasMove",
     "AnyVersion",
     "Collection",
+    "DetachedSignature",
     "FileDamage",
     "Kin",
     "Lineage",
     "LinkKind",
+    "ManifestSigner",
     "ModelAlias",
     "ModelRegistry",
     "ModelSignature",
@@ -60,6 +68,7 @@ __all__ = [
     "Registered",
     "RegisteredModel",
     "TensorSpec",
+    "TrustedKeys",
     "VersionDetails",
     "VersionDiff",
     "VersionFile",

@@ -131,6 +131,20 @@ class VersionTerm(
     term: Field[str] = field(max_length=200)
 
 
+class ManifestSignature(Entity, table="model_signatures", uniques=[("version_id", "key_id")]):
+    """A detached signature over a version's manifest: 64 bytes, by the key with 32 *public* ones.
+
+    *key_id* is the first 16 digits of the public key's SHA-256.
+    """
+
+    id: Field[UUID] = key(default_factory=uuid7)
+    version_id: Field[UUID] = ref(ModelVersion, on_delete="cascade")
+    key_id: Field[str] = field(max_length=16)
+    public: Field[bytes] = field(max_length=32)
+    signature: Field[bytes] = field(max_length=64)
+    created_at: Field[datetime] = created_at()
+
+
 class LinkKind(StrEnum):
     """What a version comes from."""
 
@@ -210,6 +224,7 @@ MODEL_ENTITIES: tuple[type[Entity], ...] = (
     VersionFigure,
     VersionTerm,
     VersionLink,
+    ManifestSignature,
     ModelAlias,
     AliasMove,
     ModelUse,

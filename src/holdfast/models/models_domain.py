@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.domain import Domain
 from holdfast.jobs import Jobs
+from holdfast.models.manifest_signing import TrustedKeys
 from holdfast.models.model_entities import MODEL_ENTITIES
 from holdfast.models.registry import ModelRegistry
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 def _service(parts: DomainParts) -> AbstractAsyncContextManager[object]:
     cache = parts.folder.parent / "model-cache"
-    return nullcontext(
-        ModelRegistry(parts.store, parts.buckets["models"], cache, jobs=parts.service(Jobs))
-    )
+    place, jobs = parts.buckets["models"], parts.service(Jobs)
+    trusted = None if parts.model_keys is None else TrustedKeys.from_pem(parts.model_keys)
+    return nullcontext(ModelRegistry(parts.store, place, cache, jobs=jobs, trusted=trusted))
 
 
 def _routes(parts: DomainParts) -> APIRouter:

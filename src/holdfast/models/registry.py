@@ -18,13 +18,28 @@ from holdfast.errors import (
     InvalidValueError,
     NotFoundError,
     ObjectNotFoundError,
+    SignatureError,
 )
 from holdfast.models.alias_history import AnyVersion, Expected, MoveOptions
 from holdfast.models.blob_store import GRACE, BlobStore, Collection
+from holdfast.models.manifest_signing import (
+    DetachedSignature,
+    ManifestSigner,
+    TrustedKeys,
+    is_valid,
+    key_id,
+)
 from holdfast.models.metric_gate import parse_gate
 from holdfast.models.model_contents import read_contents
 from holdfast.models.model_download import FileCache
-from holdfast.models.model_entities import ModelAlias, ModelBlob, ModelUse, ModelVersion
+from holdfast.models.model_entities import (
+    ManifestSignature,
+    ModelAlias,
+    ModelBlob,
+    ModelUse,
+    ModelVersion,
+)
+from holdfast.models.model_tree import ModelFile, digest_of
 from holdfast.models.registration import (
     Registered,
     Registration,
@@ -69,13 +84,25 @@ class ModelRegistry(RegistryReads):
     """
 
     def __init__(
-        self, store: Store, place: RoleBucket, cache_folder: Path, *, jobs: Jobs | None = None
+        self,
+        store: Store,
+        place: RoleBucket,
+        cache_folder: Path,
+        *,
+        jobs: Jobs | None = None,
+        trusted: TrustedKeys | None = None,
     ) -> None:
-        """*cache_folder* keeps downloaded files; *jobs* tell whether what uses a version lives."""
+        """*cache_folder* keeps downloaded files; *jobs* tell whether what uses a version lives.
+
+        With *trusted* keys, versions that none of them has signed are registered and found, but
+        not downloaded, presigned or run.
+        """
         super().__init__(store)
         self.bucket = place.bucket
         self._place = place
         self._jobs = jobs
+        self._trusted = trusted
+        self._signatures = store.repository(ManifestSignature)
         self._actor: str | None = None
         self._blobs = store.repository(ModelBlob)
         self._uses = store.repository(ModelUse)
@@ -122,6 +149,35 @@ class ModelRegistry(RegistryReads):
             name, details, parents, contents, idempotency_key, self._actor
         )
         return await self._registration.register(request, local, progress)
+
+    async def sign(self, version: ModelVersion, signer: ManifestSigner) -> ManifestSignature:
+        """Sign the version's manifest, keep the signature, one for each key, and return it."""
+        return await self.add_signature(version, signer.sign(await self._manifest(version)))
+
+    async def add_signature(
+        self, version: ModelVersion, signature: DetachedSignature
+    ) -> ManifestSignature:
+        """Keep a signature that was made elsewhere, one for each key.
+
+        Raises SignatureError unless it is its key's over the version's manifest.
+        """
+        if not is_valid(await self._manifest(version), signature):
+            raise SignatureError(await self.label(version), "that is no signature over its files")
+        name = key_id(signature.public)
+        row = ManifestSignature(
+            version_id=version.id,
+            key_id=name,
+            public=signature.public,
+            signature=signature.signature,
+        )
+        on = (ManifestSignature.version_id, ManifestSignature.key_id)
+        return (await self._signatures.upsert(row, on=on)).entity
+
+    async def signatures(self, version: ModelVersion) -> Sequence[ManifestSignature]:
+        """Return the signatures that the version has, whoever made them, the oldest first."""
+        return await self._signatures.find(
+            ManifestSignature.version_id == version.id, order_by=ManifestSignature.id.asc()
+        )
 
     async def promote(
         self,
@@ -210,8 +266,9 @@ class ModelRegistry(RegistryReads):
 
         A single file is put there under the name *target*, or into it where that is a folder;
         several become the new folder *target*. Every byte is verified; what is cached is not
-        downloaded again. Raises IntegrityError, ModelFileError when something is in the way,
-        StorageError, and NotFoundError for a version that is gone.
+        downloaded again. Raises IntegrityError, SignatureError where trusted keys are asked for,
+        ModelFileError when something is in the way, StorageError, and NotFoundError for a version
+        that is gone.
         """
         files, blobs = await self._named(version)
         return await self._cache.place(files, blobs, target, progress)
@@ -295,8 +352,25 @@ class ModelRegistry(RegistryReads):
         files = await self.files(version)
         if not files:
             raise NotFoundError("ModelVersion", version.id, hint="it was deleted")
+        if self._trusted is not None:
+            self._trusted.check(
+                await self.label(version),
+                _listed(files),
+                [
+                    DetachedSignature(each.public, each.signature)
+                    for each in await self.signatures(version)
+                ],
+            )
         blobs = await self._blobs.get_many([file.blob_id for file in files])
         return files, {blob.sha256: blob for blob in blobs if blob is not None}
+
+    async def _manifest(self, version: ModelVersion) -> tuple[ModelFile, ...]:
+        files = _listed(await self.files(version))
+        if digest_of(files) != version.digest:
+            raise IntegrityError(
+                f"{await self.label(version)}: its files are not those of its digest"
+            )
+        return files
 
     async def _file(self, version: ModelVersion, path: str | None) -> tuple[VersionFile, ModelBlob]:
         files, blobs = await self._named(version)
@@ -323,3 +397,7 @@ class ModelRegistry(RegistryReads):
         if digest.hexdigest() != file.sha256:
             return f"its SHA-256 is {digest.hexdigest()}, registered was {file.sha256}"
         return None
+
+
+def _listed(files: Sequence[VersionFile]) -> tuple[ModelFile, ...]:
+    return tuple(ModelFile(file.path, file.sha256, file.size) for file in files)

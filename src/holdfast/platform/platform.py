@@ -187,7 +187,13 @@ async def open_platform(
                 buckets[role] = RoleBucket(opened)
         services: dict[str, object] = {}
         parts = DomainParts(
-            store, cache, buckets, settings.work_folder, services, settings.detector
+            store,
+            cache,
+            buckets,
+            settings.work_folder,
+            services,
+            detector=settings.detector,
+            model_keys=settings.model_keys,
         )
         for domain in chosen:
             if domain.service is not None:

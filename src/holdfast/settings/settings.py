@@ -100,6 +100,15 @@ class Settings(BaseSettings):
             expected="motion, or a reference to a model such as vehicles@prod",
         ),
     ] = "motion"
+    model_keys: Annotated[
+        Path | None,
+        About(
+            what="a file of public keys (Ed25519, PEM): a model that none of them has signed is "
+            "neither downloaded nor run",
+            expected="the path of a file of public keys",
+            unset="signatures are not asked for",
+        ),
+    ] = None
     lease: Annotated[
         float,
         _Number,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 import onnxruntime
 
@@ -87,16 +88,15 @@ class OnnxRun:
 
     def _computed(self) -> Findings:
         """Run the network on the pictures that wait, and follow what it sees in each."""
-        stacked = np.stack([*self._inputs, *self._inputs[:1] * self._padding])
+        pictures = [*self._inputs, *self._inputs[:1] * self._padding]
         # Channels first, from 0 to 1: the pictures are kept as bytes until they are computed.
-        fed = np.ascontiguousarray(stacked.transpose(0, 3, 1, 2), self._element)
-        fed /= self._element(255)
+        fed = np.asarray(cv2.dnn.blobFromImages(pictures, 1 / 255), self._element)
         try:
             outputs = self._session.run(None, {self._input: fed})
         except _REFUSALS as error:
             raise ModelFileError(self._shown, f"it can't be computed: {error}") from error
         found = self._head.read(
-            outputs, len(stacked), self._options.confidence, self._options.overlap
+            outputs, len(pictures), self._options.confidence, self._options.overlap
         )
         detections: list[Detection] = []
         settled = 0

@@ -1,7 +1,7 @@
 """The registry of models at size: search over 100,000 versions, and a model of 4 GiB.
 
-    python benchmarks/models.py search sqlite:////tmp/models.db
-    python benchmarks/models.py large /tmp/models-bench
+    python benchmarks/model_registry.py search sqlite:////tmp/models.db
+    python benchmarks/model_registry.py large /tmp/models-bench
 
 Prints the median of 20 calls and the CPU time of one in this process, and the memory that the
 large model took.
@@ -65,7 +65,9 @@ async def fill(store) -> None:
             model = models[number % MODELS]
             details = VersionDetails(
                 metrics={"mAP": chance.random(), "ms": 100 * chance.random()},
-                config={"optimizer": {"name": chance.choice(["adam", "sgd"]), "lr": chance.random()}},
+                config={
+                    "optimizer": {"name": chance.choice(["adam", "sgd"]), "lr": chance.random()}
+                },
                 tags={"team": f"t{number % 7}"},
                 description=f"run{number}",
             )
@@ -131,11 +133,16 @@ async def timed(name, work) -> None:
     )
 
 
-async def large(folder: Path) -> None:
+def sparse(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "large.bin"
     with path.open("wb") as file:
         os.truncate(file.fileno(), SIZE)
+    return path
+
+
+async def large(folder: Path) -> None:
+    path = sparse(folder)
     async with (
         open_store("memory://", MODEL_ENTITIES) as store,
         open_bucket(f"file://{folder}/bucket") as bucket,
