@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 import holdfast
+import preloaded
 from holdfast import errors
 from servers import url_of
 
@@ -48,13 +49,8 @@ def examples(pages):
 
 
 def run(code, folder, **environment):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    done = preloaded.run(
+        code, cwd=folder, env=os.environ | environment, flags=("-W", "error"), timeout=600
     )
     assert done.returncode == 0, done.stderr
 

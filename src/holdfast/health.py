@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 
 class HealthState(StrEnum):
@@ -34,6 +34,14 @@ class Health:
     latency: float
     detail: str = ""
     parts: Mapping[str, Health] = field(default_factory=dict)
+
+
+def worst_state(states: Iterable[HealthState]) -> HealthState:
+    """Return the state of something composed of parts in *states*: the worst, UP of none."""
+    return max(states, key=_SEVERITY.index, default=HealthState.UP)
+
+
+_SEVERITY = (HealthState.UP, HealthState.DEGRADED, HealthState.DOWN)
 
 
 async def probed(

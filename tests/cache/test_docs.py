@@ -1,13 +1,12 @@
 """The examples of docs/cache.md run."""
 
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+import preloaded
 from holdfast.cache import CacheOptions
 
 UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20}
@@ -17,14 +16,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_runs(tmp_path, example):
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", example],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    ended = preloaded.run(example, cwd=tmp_path, flags=("-W", "error"), timeout=600)
     assert ended.returncode == 0, ended.stderr
 
 

@@ -12,9 +12,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import preloaded
 from holdfast.cli import main
 
-PROGRAM = [sys.executable, "-c", "from holdfast.cli import main; main()"]
+CODE = "from holdfast.cli import main; main()"
+PROGRAM = [sys.executable, "-c", CODE]
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,13 @@ def environment(**more):
 _started = []
 
 
-def start(*args, cwd=None, env=None, wrapper=()):
-    """Start the program as a process, which ends with the test at the latest."""
-    process = subprocess.Popen(
-        [*wrapper, *PROGRAM, *map(str, args)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=cwd,
-        env=env or environment(),
-    )
+def start(*args, cwd=None, env=None, stdout=None, stderr=None):
+    """Start the program as a process, which ends with the test at the latest.
+
+    *stdout* and *stderr* are files, or else pipes.
+    """
+    env = env or environment()
+    process = preloaded.start(CODE, *args, cwd=cwd, env=env, stdout=stdout, stderr=stderr)
     _started.append(process)
     return process
 
@@ -90,12 +89,12 @@ def finish(process, *, timeout=240):
         process.kill()
         process.communicate()
         raise
-    return Ran(process.returncode, out.decode(), err.decode())
+    return Ran(process.returncode, (out or b"").decode(), (err or b"").decode())
 
 
-def apart(*args, cwd=None, env=None, wrapper=()):
+def apart(*args, cwd=None, env=None):
     """Run the program as a process to its end."""
-    return finish(start(*args, cwd=cwd, env=env, wrapper=wrapper))
+    return finish(start(*args, cwd=cwd, env=env))
 
 
 def wait_until(condition, what, *, timeout=120, pause=0.005):

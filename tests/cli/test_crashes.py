@@ -17,21 +17,13 @@ MANY = "HOLDFAST_TEST_KILLS"
 KILLS = int(os.environ.get(MANY, "2"))
 SEED = 20261121
 QUICK = environment(HOLDFAST_LEASE="1")
-IMPORTS = 0.35  # the share of a run in which nothing else happens
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setenv("HOLDFAST_LEASE", "1")
+"""For those that are killed: their jobs are soon free. Whoever ends the work keeps its lease."""
 
 
 def moments(longest):
     """Moments to kill at, in seconds: random, and one in each part of the whole."""
     chance = random.Random(SEED)
-    return [
-        longest * (IMPORTS + (1 - IMPORTS) * (part + chance.random()) / KILLS)
-        for part in range(KILLS)
-    ]
+    return [longest * (part + chance.random()) / KILLS for part in range(KILLS)]
 
 
 def kill_after(process, seconds):
@@ -46,7 +38,7 @@ def kill_after(process, seconds):
 
 def timed(*args):
     began = time.monotonic()
-    ran = apart(*args, env=QUICK)
+    ran = apart(*args)
     assert ran.code == 0, ran.err
     return time.monotonic() - began
 

@@ -13,7 +13,6 @@ from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi.object_response import DownloadOptions, object_response
 from holdfast.objects import PutOptions, open_bucket
 from live_server import served, until
-from objects import s3_servers
 
 pytestmark = pytest.mark.anyio
 
@@ -36,18 +35,10 @@ def client_of(app):
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
-@pytest.fixture(params=["memory", "disk", "minio"])
-async def bucket(request, tmp_path):
-    options = None
-    if request.param == "minio":
-        url, options = s3_servers.new_name(), s3_servers.options_of("minio")
-    else:
-        url = "memory://" if request.param == "memory" else f"file://{tmp_path}/bucket"
-    async with open_bucket(url, options=options) as opened:
-        await opened.put("a.mp4", BODY)
-        yield opened
-    if options is not None:
-        s3_servers.remove(url, options)
+@pytest.fixture
+async def bucket(bucket):
+    await bucket.put("a.mp4", BODY)
+    return bucket
 
 
 @pytest.fixture
@@ -58,10 +49,9 @@ async def client_of_each(bucket):
 
 
 @pytest.fixture
-async def memory():
-    async with open_bucket("memory://") as opened:
-        await opened.put("a.mp4", BODY)
-        yield opened
+async def memory(memory):
+    await memory.put("a.mp4", BODY)
+    return memory
 
 
 @pytest.fixture

@@ -13,10 +13,8 @@ from pydantic import BaseModel, Field
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload
-from holdfast.objects import open_bucket
 from holdfast.records import open_store
 from live_server import served, until
-from objects import s3_servers
 
 pytestmark = pytest.mark.anyio
 
@@ -75,25 +73,6 @@ async def post_form(client, *parts, path="/"):
 
 async def keys(bucket):
     return [info.key async for info in bucket.list()]
-
-
-@pytest.fixture(params=["memory", "disk", "minio"])
-async def bucket(request, tmp_path):
-    options = None
-    if request.param == "minio":
-        url, options = s3_servers.new_name(), s3_servers.options_of("minio")
-    else:
-        url = "memory://" if request.param == "memory" else f"file://{tmp_path}/bucket"
-    async with open_bucket(url, options=options) as opened:
-        yield opened
-    if options is not None:
-        s3_servers.remove(url, options)
-
-
-@pytest.fixture
-async def memory():
-    async with open_bucket("memory://") as opened:
-        yield opened
 
 
 async def test_a_raw_body_is_stored_under_the_servers_key(bucket):

@@ -5,7 +5,7 @@ import pytest
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.jobs import EnqueueOptions, JobStatus
-from holdfast.jobs.jobs import PAYLOAD_BYTES
+from holdfast.jobs.job import PAYLOAD_BYTES
 
 pytestmark = pytest.mark.anyio
 

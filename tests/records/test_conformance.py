@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.records import StoreCapability
-from holdfast.records.conformance import StoreConformance, StoreHarness
+from holdfast.records.conformance import KeepingHarness, StoreConformance, StoreHarness
 
 
 class MemoryHarness(StoreHarness):
@@ -19,11 +19,13 @@ class TestMemory(StoreConformance):
         return MemoryHarness("memory://")
 
 
-class SQLiteHarness(StoreHarness):
+class SQLiteHarness(KeepingHarness):
     capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
 
 
 class TestSQLite(StoreConformance):
-    @pytest.fixture
-    def harness(self, tmp_path):
-        return SQLiteHarness(f"sqlite:///{tmp_path}/store.db?synchronous=normal")
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("store")
+        return SQLiteHarness(f"sqlite:///{folder}/store.db?synchronous=normal")

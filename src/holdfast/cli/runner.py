@@ -32,12 +32,23 @@ def look(data: Path | None, work: Callable[[Platform], Awaitable[T]]) -> T:
     """As `run`, for what only looks: raises ConfigurationError where no platform is yet."""
     settings = settings_of(data)
     if not settings.store:
-        check_there(settings)
+        _check_there(settings)
     return run_with(_platform(settings), work)
 
 
-def check_there(settings: Settings) -> None:
-    """Raise ConfigurationError where there is no data folder yet."""
+def data_folder_for(settings: Settings, *, only_looks: bool) -> None:
+    """Make the data folder if need be, for a command on a part that lies in it.
+
+    Raises ConfigurationError for a command that *only_looks* where there is none yet.
+    """
+    from holdfast.platform.pillars import make_data_folder
+
+    if only_looks:
+        _check_there(settings)
+    make_data_folder(settings)
+
+
+def _check_there(settings: Settings) -> None:
     if not settings.data.exists():
         raise ConfigurationError(
             f"there is no data folder {str(settings.data)!r}; "

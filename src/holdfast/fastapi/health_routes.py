@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from holdfast.health import Health, HealthState
+from holdfast.health import Health, HealthState, worst_state
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -29,11 +29,8 @@ def add_health_routes(app: FastAPI, resources: Resources) -> None:
 
     async def readyz() -> JSONResponse:
         parts = await health_of(resources)
-        states = {part.state for part in parts.values()}
-        if not parts or HealthState.DOWN in states:
-            state = HealthState.DOWN
-        else:
-            state = HealthState.DEGRADED if HealthState.DEGRADED in states else HealthState.UP
+        states = [part.state for part in parts.values()]
+        state = worst_state(states) if states else HealthState.DOWN
         told = {
             name: {"status": part.state.value, "latency": round(part.latency, 6)}
             for name, part in parts.items()

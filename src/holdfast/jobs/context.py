@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import JobCancelledError, LeaseLostError
 from holdfast.jobs.claim import storable
-from holdfast.jobs.job import MESSAGE_LENGTH
-from holdfast.jobs.jobs import checked_fraction
+from holdfast.jobs.job import MESSAGE_LENGTH, checked_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,22 +1,27 @@
-"""The job: one piece of work, where it stands, and who holds it."""
+"""The job: one piece of work, where it stands, who holds it, and what it may hold itself."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import orjson
+
+from holdfast.errors import InvalidValueError
 from holdfast.records import Entity, Field, created_at, field, key, updated_at, version
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import timedelta
 
 MESSAGE_LENGTH = 1_000
 ERROR_LENGTH = 4_000
+PAYLOAD_BYTES = 1 << 20
+"""The largest payload, as JSON."""
 
 
 class JobStatus(StrEnum):
@@ -91,3 +96,36 @@ class QueueStatistics:
 
     counts: Mapping[JobStatus, int]
     oldest: timedelta | None
+
+
+def checked_payload(payload: object) -> dict[str, object]:
+    """Return *payload*, a mapping or None, as a dict of its own. Raises InvalidValueError.
+
+    It must be small: a job that works on much data is given the key of an object.
+    """
+    if payload is None:
+        return {}
+    if not isinstance(payload, Mapping):
+        raise InvalidValueError(
+            "Job", "payload", f"expected a mapping such as a dict, got {type(payload).__name__}"
+        )
+    given = dict(payload)
+    try:
+        size = len(orjson.dumps(given, option=orjson.OPT_PASSTHROUGH_SUBCLASS))
+    except TypeError:
+        return given  # what is not JSON is named by its field's own check
+    if size > PAYLOAD_BYTES:
+        raise InvalidValueError(
+            "Job",
+            "payload",
+            f"has {size} bytes as JSON, expected at most {PAYLOAD_BYTES}; put the data into a "
+            "bucket and its key into the payload",
+        )
+    return given
+
+
+def checked_fraction(fraction: float) -> float:
+    """Return *fraction*. Raises InvalidValueError unless it lies from 0 to 1."""
+    if not isinstance(fraction, (int, float)) or not 0 <= fraction <= 1:
+        raise InvalidValueError("Job", "progress", f"expected 0 to 1, got {fraction!r}")
+    return float(fraction)

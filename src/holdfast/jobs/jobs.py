@@ -8,13 +8,10 @@ up after its lease can change nothing, on any backend.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
-
-import orjson
 
 from holdfast.errors import (
     ConfigurationError,
@@ -25,12 +22,20 @@ from holdfast.errors import (
     PreconditionFailedError,
 )
 from holdfast.jobs.claim import Claimed, due, ended, expired, held, requeued, storable
-from holdfast.jobs.job import ERROR_LENGTH, MESSAGE_LENGTH, Job, JobStatus, QueueStatistics
+from holdfast.jobs.job import (
+    ERROR_LENGTH,
+    MESSAGE_LENGTH,
+    Job,
+    JobStatus,
+    QueueStatistics,
+    checked_fraction,
+    checked_payload,
+)
 from holdfast.jobs.options import Backoff, EnqueueOptions
 from holdfast.records import everything
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -43,8 +48,6 @@ _EVERYTHING = everything()
 _CANDIDATES = 16  # jobs read at once; claimers that lose one race go on to the next of them
 _PRIORITIES = 8  # looked at one by one before one search over all that is due
 _KEY_ATTEMPTS = 100
-PAYLOAD_BYTES = 1 << 20
-"""The largest payload, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,39 +370,6 @@ class Jobs:
                 await self._try(job.id, *_after_expiry(job, now), when=seen)
             except NotFoundError:
                 continue  # removed in between
-
-
-def checked_payload(payload: object) -> dict[str, object]:
-    """Return *payload*, a mapping or None, as a dict of its own. Raises InvalidValueError.
-
-    It must be small: a job that works on much data is given the key of an object.
-    """
-    if payload is None:
-        return {}
-    if not isinstance(payload, Mapping):
-        raise InvalidValueError(
-            "Job", "payload", f"expected a mapping such as a dict, got {type(payload).__name__}"
-        )
-    given = dict(payload)
-    try:
-        size = len(orjson.dumps(given, option=orjson.OPT_PASSTHROUGH_SUBCLASS))
-    except TypeError:
-        return given  # what is not JSON is named by its field's own check
-    if size > PAYLOAD_BYTES:
-        raise InvalidValueError(
-            "Job",
-            "payload",
-            f"has {size} bytes as JSON, expected at most {PAYLOAD_BYTES}; put the data into a "
-            "bucket and its key into the payload",
-        )
-    return given
-
-
-def checked_fraction(fraction: float) -> float:
-    """Return *fraction*. Raises InvalidValueError unless it lies from 0 to 1."""
-    if not isinstance(fraction, (int, float)) or not 0 <= fraction <= 1:
-        raise InvalidValueError("Job", "progress", f"expected 0 to 1, got {fraction!r}")
-    return float(fraction)
 
 
 def _after_expiry(job: Job, now: datetime) -> tuple[Change, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.domain import Domain, DomainParts, RoleBucket
 from holdfast.errors import ConfigurationError
-from holdfast.health import Health, HealthState
+from holdfast.health import Health, HealthState, worst_state
 from holdfast.jobs import Jobs
 from holdfast.media import MediaLibrary
 from holdfast.objects import Bucket
@@ -42,7 +42,6 @@ _ROLES: tuple[tuple[BucketRole, str], ...] = (
 Videos have none: their layout has folders of its own.
 """
 _PATIENCE = 5.0  # seconds that a part has for its answer to a probe
-_SEVERITY = (HealthState.UP, HealthState.DEGRADED, HealthState.DOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +145,9 @@ class Platform:
         began = time.perf_counter()
         answers = await asyncio.gather(*(_answer(probe, patience) for probe in probes.values()))
         parts = dict(zip(probes, answers, strict=True))
-        worst = max((_weight(name, each.state) for name, each in parts.items()), default=0)
+        state = worst_state(_for_the_whole(name, each.state) for name, each in parts.items())
         detail = "; ".join(f"{name}: {each.detail}" for name, each in parts.items() if each.detail)
-        return Health(_SEVERITY[worst], time.perf_counter() - began, detail, parts)
+        return Health(state, time.perf_counter() - began, detail, parts)
 
 
 @asynccontextmanager
@@ -240,7 +239,7 @@ async def _answer(probe: Callable[[], Awaitable[Health]], patience: float) -> He
         return Health(HealthState.DOWN, patience, f"no answer within {patience:g} s")
 
 
-def _weight(part: str, state: HealthState) -> int:
-    """Return how bad *state* of *part* is for the whole, as a place in _SEVERITY."""
-    weight = _SEVERITY.index(state)
-    return min(weight, _SEVERITY.index(HealthState.DEGRADED)) if part == "cache" else weight
+def _for_the_whole(part: str, state: HealthState) -> HealthState:
+    """Return what *state* of *part* makes of the whole: a cache that is down only degrades it."""
+    down = state is HealthState.DOWN
+    return HealthState.DEGRADED if down and part == "cache" else state

@@ -14,7 +14,7 @@ class MemoryTwinHarness(TwinHarness):
     }
 
 
-class SQLiteTwinHarness(TwinHarness):
+class SQLiteTwinHarness(KeepingTwinHarness):
     capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
 
 
@@ -25,12 +25,15 @@ class TestMemory(StoreConformance):
 
 
 class TestSQLite(StoreConformance):
-    @pytest.fixture
-    def harness(self, tmp_path):
-        return SQLiteTwinHarness(f"sqlite:///{tmp_path}/store.db?synchronous=normal")
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("store")
+        return SQLiteTwinHarness(f"sqlite:///{folder}/store.db?synchronous=normal")
 
 
 class TestPostgreSQL(StoreConformance):
-    @pytest.fixture
-    def harness(self, postgresql_url):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, postgresql_url):
         return KeepingTwinHarness(postgresql_url)

@@ -23,12 +23,10 @@ def _packet(number, body):
     return struct.pack("<i", len(body))[:3] + bytes([number]) + body
 
 
-class HostileServer:
-    """A context manager; *speak* is what one connection does. `connections` is what each heard."""
+class _Listener:
+    """A context manager that hands one connection after another to `meet`, on a thread."""
 
-    def __init__(self, speak):
-        self.connections = []
-        self._speak = speak
+    def __init__(self):
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
 
@@ -39,50 +37,52 @@ class HostileServer:
     def __exit__(self, *_):
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                self.meet(self._socket.accept()[0])
+
+
+class HostileServer(_Listener):
+    """*speak* is what one connection does. `connections` is what each heard."""
+
+    def __init__(self, speak):
+        super().__init__()
+        self.connections = []
+        self._speak = speak
 
     @property
     def heard(self):
         return b"".join(map(bytes, self.connections))
 
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                link = self._socket.accept()[0]
-                heard = bytearray()
-                self.connections.append(heard)
-                with contextlib.suppress(OSError), link:
-                    self._speak(_Heard(link, heard))
+    def meet(self, client):
+        heard = bytearray()
+        self.connections.append(heard)
+        with contextlib.suppress(OSError), client:
+            self._speak(_Heard(client, heard))
 
 
-class SilentEnd:
-    """A context manager: passes on what client and the server at *port* say, but no end of it."""
+class SilentEnd(_Listener):
+    """Passes on what client and the server at *port* say, but no end of it."""
 
     def __init__(self, port):
+        super().__init__()
         self._server_port = port
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
         self._links = []
 
-    def __enter__(self):
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         for link in self._links:
             with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
             link.close()
 
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client = self._socket.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self._server_port))
-                self._links += client, server
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+    def meet(self, client):
+        server = socket.create_connection(("127.0.0.1", self._server_port))
+        self._links += client, server
+        for source, target in ((client, server), (server, client)):
+            threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
 
 
 def _pass_on(source, target):

@@ -7,8 +7,9 @@ from holdfast.records.conformance import KeepingHarness, StoreConformance
 
 
 class TestPostgreSQL(StoreConformance):
-    @pytest.fixture
-    def harness(self, postgresql_url):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, postgresql_url):
         return KeepingHarness(postgresql_url)
 
 
@@ -17,6 +18,7 @@ class MariaDBHarness(KeepingHarness):
 
 
 class TestMariaDB(StoreConformance):
-    @pytest.fixture
-    def harness(self, mariadb_url):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, mariadb_url):
         return MariaDBHarness(mariadb_url)

@@ -1,10 +1,10 @@
 """A store in a process that is forked: the child starts afresh, and the parent notices nothing."""
 
-import subprocess
-import sys
 import textwrap
 
 import pytest
+
+import preloaded
 
 PROGRAM = """
 import asyncio, contextlib, os, sys, threading
@@ -126,18 +126,6 @@ def url(request, tmp_path):
 
 @pytest.mark.parametrize("how", [BLOCKING, AWAITED, INSIDE], ids=["blocking", "awaited", "inside"])
 def test_a_forked_child_has_connections_of_its_own(url, how):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore::DeprecationWarning",
-            "-c",
-            PROGRAM + textwrap.dedent(how),
-            url,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    flags = ("-W", "ignore::DeprecationWarning")
+    done = preloaded.run(PROGRAM + textwrap.dedent(how), url, flags=flags, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")

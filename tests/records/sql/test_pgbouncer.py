@@ -27,8 +27,9 @@ def bouncer(postgresql_url):
 
 
 class TestPgBouncer(StoreConformance):
-    @pytest.fixture
-    def harness(self, bouncer):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, bouncer):
         return KeepingHarness(bouncer)
 
 

@@ -22,7 +22,7 @@ from holdfast.cli.output import (
     print_json,
 )
 from holdfast.cli.progress import upload_bar
-from holdfast.cli.runner import check_there, run_with, settings_of
+from holdfast.cli.runner import data_folder_for, run_with, settings_of
 from holdfast.errors import ConfigurationError, InvalidValueError, ObjectNotFoundError
 
 if TYPE_CHECKING:
@@ -246,13 +246,11 @@ def presign(  # noqa: PLR0913, PLR0917 - options of a command
 def _run(
     data: Path | None, url: str, work: Callable[[Bucket], Awaitable[T]], *, only_looks: bool
 ) -> T:
-    from holdfast.platform.pillars import make_data_folder, ready_bucket
+    from holdfast.platform.pillars import ready_bucket
 
     settings = settings_of(data)
     if not url and not settings.bucket:
-        if only_looks:
-            check_there(settings)
-        make_data_folder(settings)
+        data_folder_for(settings, only_looks=only_looks)
     return run_with(ready_bucket(settings, url or settings.bucket_url), work)
 
 

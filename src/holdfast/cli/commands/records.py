@@ -11,7 +11,7 @@ import typer
 
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import note, print_facts, print_json, print_table
-from holdfast.cli.runner import check_there, run_with, settings_of
+from holdfast.cli.runner import data_folder_for, run_with, settings_of
 from holdfast.errors import HoldfastError, InvalidValueError, NotFoundError
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _run(
 ) -> T:
     from holdfast.cli.entity_names import entity_called, imported_entities
     from holdfast.platform import platform_entities
-    from holdfast.platform.pillars import make_data_folder, ready_store
+    from holdfast.platform.pillars import ready_store
 
     asked: _Asked = context.meta[__name__]
     settings = settings_of(data)
@@ -256,9 +256,7 @@ def _run(
     entities = list(dict.fromkeys([*more, *platform_entities(settings)]))
     entity = entity_called(asked.entity, entities)
     if not settings.store:
-        if only_looks:
-            check_there(settings)
-        make_data_folder(settings)
+        data_folder_for(settings, only_looks=only_looks)
 
     async def on_store(store: Store) -> T:
         return await work(store.repository(entity))

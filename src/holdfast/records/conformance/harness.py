@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.records.conformance.sample_entities import ENTITIES
 from holdfast.records.connect import open_blocking, open_store
 from holdfast.records.driver import StoreCapability
-from holdfast.records.query import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,15 +37,32 @@ class StoreHarness:
         """Return what opens a store whose I/O blocks and never suspends."""
         return open_blocking(self.url, entities, clock=clock)
 
+    async def prepare(self, store: Store) -> None:
+        """Make the tables of *store*, on which a case begins; awaited or not, as it is."""
+        await store.create_schema()
+
     async def clear(self, store: Store) -> None:
         """Leave nothing in *store*, on which a case went well; awaited or not, as it is."""
         await store.drop_schema()
 
 
 class KeepingHarness(StoreHarness):
-    """A harness for a place where tables are dear to make: they stay, and their rows go."""
+    """A harness for a place where tables are dear to make: they stay, and their rows go.
+
+    One may stand for all cases of a test class; then the tables are made once.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._kept = False
+
+    async def prepare(self, store: Store) -> None:
+        """Make the tables, unless the case before has left them."""
+        if not self._kept:
+            await store.create_schema()
+        self._kept = False  # until this case went well: what fails is dropped
 
     async def clear(self, store: Store) -> None:
         """Delete all rows; the tables stay."""
-        for entity in reversed(ENTITIES):  # what refers stands after what is referred to
-            await store.repository(entity).delete_where(everything())
+        await store.clear()
+        self._kept = True

@@ -126,7 +126,7 @@ class RandomWork(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.rows: dict[str, Row] = {}
-        self.do(self.store.create_schema())
+        self.do(self.harness.prepare(self.store))
         self.repository = self.store.repository(Sample)
 
     def teardown(self) -> None:

@@ -67,8 +67,9 @@ _RUNS = [
 class StoreConformance:
     """Inherit this as a test class and give it a fixture ``harness``, fresh for each test.
 
-    A case whose capability the backend lacks proves the refusal instead. No case can be left out:
-    a subclass that replaces a test of the suite is an error.
+    One that keeps its tables may be of scope "class". A case whose capability the backend lacks
+    proves the refusal instead. No case can be left out: a subclass that replaces a test of the
+    suite is an error.
     """
 
     def __init_subclass__(cls) -> None:
@@ -134,7 +135,7 @@ async def _prove(harness: StoreHarness, case: Case, *, blocking: bool) -> None:
     clock = Clock()
     opened = harness.open_blocking if blocking else harness.open
     async with opened(ENTITIES, clock) as store:
-        await store.create_schema()
+        await harness.prepare(store)
         try:
             await case.prove(Lab(store, clock, blocking=blocking))
         except BaseException:
