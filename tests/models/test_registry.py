@@ -1,7 +1,7 @@
 """What the registry promises: versions, references, promotions, search, downloads, lineage."""
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -320,6 +320,16 @@ async def test_damage_in_the_bucket_and_in_the_cache_is_noticed_and_mended(
     await registry.bucket.delete(key)
     (damage,) = await registry.verify(version)
     assert "lost" in damage.reason
+
+
+async def test_a_file_that_was_sent_in_and_never_registered_is_collected_after_a_day(
+    registry, clock
+):
+    clock.time = datetime.now(UTC)
+    await registry.bucket.put(registry.upload_key("left"), b"x")
+    assert (await registry.gc(grace=timedelta(0))).strays == 0
+    clock.forward(hours=25)
+    assert (await registry.gc()).strays == 1
 
 
 async def test_a_file_that_changes_while_it_is_registered_leaves_nothing(

@@ -21,11 +21,16 @@ _HIDDEN = ("request_key", "request_digest", "precedence")
 
 def registry_of(platform: Platform) -> ModelRegistry:
     """Return the platform's registry; what it writes is kept as the user's."""
+    import os
     from getpass import getuser
 
     from holdfast.models import ModelRegistry
 
-    return platform.service(ModelRegistry).acting_as(getuser())
+    try:
+        user = getuser()
+    except (KeyError, OSError):  # as in a container whose user has no name
+        user = f"user {os.getuid()}"
+    return platform.service(ModelRegistry).acting_as(user)
 
 
 def version_json(version: ModelVersion) -> dict[str, object]:
@@ -39,14 +44,14 @@ async def print_versions(registry: ModelRegistry, found: Sequence[ModelVersion])
         ("version", "semantic", "size", "files", "registered", "metrics"),
         [
             (
-                await registry.label(version),
+                label,
                 version.semantic,
                 amount(version.size),
                 version.files,
                 moment(version.created_at),
                 ", ".join(f"{name} {value:g}" for name, value in _numbers(version)),
             )
-            for version in found
+            for version, label in zip(found, await registry.labels(found), strict=True)
         ],
         right=("size", "files"),
         folded=("metrics",),

@@ -10,6 +10,7 @@ and the registration meet in one row, and one of them finds that the other was f
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from holdfast.errors import (
     HoldfastError,
     IntegrityError,
     NotFoundError,
+    ObjectNotFoundError,
     PreconditionFailedError,
     UnavailableError,
 )
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 GRACE = timedelta(hours=24)
 """How long bytes that no version names are kept for a registration that is on its way."""
 _PREFIX = "sha256/"
+_UPLOADS = "uploads/"
 _ATTEMPTS = 20
 _PAGE = 500
 
@@ -61,8 +64,13 @@ class BlobStore:
         self._store = store
         self._bucket = place.bucket
         self._prefix = place.key(_PREFIX)
+        self._uploads = place.key(_UPLOADS)
         self._blobs = store.repository(ModelBlob)
         self._files = store.repository(VersionFile)
+
+    def upload_key(self, name: str) -> str:
+        """Return a key for a file on its way to be registered; a collection removes it in a day."""
+        return f"{self._uploads}{name}"
 
     async def hold(
         self, file: ModelFile, source: Path, progress: Progress | None = None
@@ -117,6 +125,22 @@ class BlobStore:
         strays = await self._remove_strays()
         return Collection(count + removed[0], size + removed[1], strays)
 
+    async def damage(self, file: VersionFile) -> str | None:
+        """Return what is wrong with the stored bytes of *file*, None when they are good."""
+        blob = await self._blobs.get_one(file.blob_id)
+        digest = hashlib.sha256()
+        try:
+            async with self._bucket.open(blob.object_key) as reader:
+                async for chunk in reader:
+                    await asyncio.to_thread(digest.update, chunk)
+        except ObjectNotFoundError:
+            return "the bucket has lost it"
+        except IntegrityError as error:
+            return str(error)
+        if digest.hexdigest() != file.sha256:
+            return f"its SHA-256 is {digest.hexdigest()}, registered was {file.sha256}"
+        return None
+
     async def _collect(self, batch: Sequence[ModelBlob]) -> tuple[int, int]:
         """Remove those of *batch* that no version names. They were read before the versions are."""
         if not batch:
@@ -148,7 +172,7 @@ class BlobStore:
         )
 
     async def _remove_strays(self) -> int:
-        """Remove objects whose blob has no row."""
+        """Remove objects whose blob has no row, and files that were sent in a day ago."""
         count = 0
         keys: list[str] = []
         async for info in self._bucket.list(self._prefix):
@@ -156,7 +180,12 @@ class BlobStore:
             if len(keys) == _PAGE:
                 count += await self._remove_unknown(keys)
                 keys = []
-        return count + await self._remove_unknown(keys)
+        left = [
+            info.key
+            async for info in self._bucket.list(self._uploads)
+            if info.modified < self._store.now() - GRACE
+        ]
+        return count + await self._remove_unknown(keys) + await self._bucket.delete_many(left)
 
     async def _remove_unknown(self, keys: Sequence[str]) -> int:
         ids = {key: found for key in keys if (found := _blob_of(key)) is not None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,9 +16,9 @@ from holdfast.errors import (
     InUseError,
     InvalidValueError,
     NotFoundError,
-    ObjectNotFoundError,
     SignatureError,
 )
+from holdfast.jobs import Job, JobStatus
 from holdfast.models.alias_history import AnyVersion, Expected, MoveOptions
 from holdfast.models.blob_store import GRACE, BlobStore, Collection
 from holdfast.models.manifest_signing import (
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
 
 _NOTHING = VersionDetails()
 _LONGEST_URL = timedelta(minutes=15)
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,6 @@ class ModelRegistry(RegistryReads):
         """
         super().__init__(store)
         self.bucket = place.bucket
-        self._place = place
         self._jobs = jobs
         self._trusted = trusted
         self._signatures = store.repository(ManifestSignature)
@@ -303,7 +302,7 @@ class ModelRegistry(RegistryReads):
 
     def upload_key(self, name: str) -> str:
         """Return a key in the bucket for a file that is on its way to be registered."""
-        return self._place.key(f"uploads/{name}")
+        return self._blob_store.upload_key(name)
 
     async def verify(self, version: ModelVersion | None = None) -> Sequence[FileDamage]:
         """Read every byte of *version*, of all versions for None, and return what is damaged.
@@ -320,7 +319,7 @@ class ModelRegistry(RegistryReads):
         async for each in chosen:
             for file in await self.files(each):
                 if file.blob_id not in seen:
-                    seen[file.blob_id] = await self._damage(file)
+                    seen[file.blob_id] = await self._blob_store.damage(file)
                 reason = seen[file.blob_id]
                 if reason is not None:
                     damages.append(FileDamage(each, file.path, reason))
@@ -340,11 +339,25 @@ class ModelRegistry(RegistryReads):
         """Return who keeps *version* from being deleted: aliases, and jobs that live."""
         pointing = await self._aliases.find(ModelAlias.version_id == version.id)
         found = [f"alias {each.name}" for each in pointing]
-        for use in await self._uses.find(ModelUse.version_id == version.id):
-            job = None if self._jobs is None else await self._jobs.get(use.job_id)
-            if self._jobs is None or (job is not None and not job.status.finished):
-                found.append(f"job {use.job_id}")
+        using: list[UUID] = []
+        async for use in self._uses.stream(
+            ModelUse.version_id == version.id, order_by=ModelUse.id.asc()
+        ):
+            using.append(use.job_id)
+            if len(using) == _PAGE:
+                found += await self._living(using)
+                using = []
+        found += await self._living(using)
         return tuple(sorted(found))
+
+    async def _living(self, jobs: Sequence[UUID]) -> list[str]:
+        """Return those of *jobs* that are not at their end; all where nobody can tell."""
+        if self._jobs is None:
+            return [f"job {each}" for each in jobs]
+        living = await self._jobs.store.repository(Job).find(
+            Job.id.in_(jobs), Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING])
+        )
+        return [f"job {each.id}" for each in living]
 
     async def _named(
         self, version: ModelVersion
@@ -382,21 +395,6 @@ class ModelRegistry(RegistryReads):
         if not found:
             raise NotFoundError("VersionFile", path)
         return found[0], blobs[found[0].sha256]
-
-    async def _damage(self, file: VersionFile) -> str | None:
-        blob = await self._blobs.get_one(file.blob_id)
-        digest = hashlib.sha256()
-        try:
-            async with self.bucket.open(blob.object_key) as reader:
-                async for chunk in reader:
-                    await asyncio.to_thread(digest.update, chunk)
-        except ObjectNotFoundError:
-            return "the bucket has lost it"
-        except IntegrityError as error:
-            return str(error)
-        if digest.hexdigest() != file.sha256:
-            return f"its SHA-256 is {digest.hexdigest()}, registered was {file.sha256}"
-        return None
 
 
 def _listed(files: Sequence[VersionFile]) -> tuple[ModelFile, ...]:

@@ -181,7 +181,16 @@ class RegistryReads:
 
     async def label(self, version: ModelVersion) -> str:
         """Return how people call *version*: the model's name and the number."""
-        return f"{(await self.models.get_one(version.model_id)).name}:{version.number}"
+        return (await self.labels([version]))[0]
+
+    async def labels(self, versions: Sequence[ModelVersion]) -> Sequence[str]:
+        """Return how people call each of *versions*, by one query for all."""
+        ids = sorted({version.model_id for version in versions})
+        names = dict(zip(ids, await self.models.get_many(ids), strict=True))
+        return [
+            f"{model.name if (model := names[version.model_id]) else '?'}:{version.number}"
+            for version in versions
+        ]
 
     async def _resolved(self, asked: ModelReference, at: datetime | None) -> ModelVersion | None:
         if asked.kind == "digest":
@@ -276,9 +285,10 @@ class RegistryReads:
         waiting = deque([(1, version.id)])
         while waiting and len(found) < _MOST_KIN:
             steps, identity = waiting.popleft()
-            for child in await self.made_from(LinkKind.PARENT, str(identity)):
+            children = await self.made_from(LinkKind.PARENT, str(identity))
+            for child, label in zip(children, await self.labels(children), strict=True):
                 if child.id not in found:
-                    found[child.id] = Kin(steps, await self.label(child), child)
+                    found[child.id] = Kin(steps, label, child)
                     waiting.append((steps + 1, child.id))
         return tuple(found.values())
 
