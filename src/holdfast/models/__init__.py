@@ -7,6 +7,7 @@ from holdfast.late_import import late_names
 if TYPE_CHECKING:
     from holdfast.models.alias_history import AnyVersion
     from holdfast.models.blob_store import Collection
+    from holdfast.models.layout_exchange import export_layout, import_layout
     from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
     from holdfast.models.model_entities import (
         MODEL_ENTITIES,
@@ -28,6 +29,7 @@ else:
         {
             "holdfast.models.alias_history": ("AnyVersion",),
             "holdfast.models.blob_store": ("Collection",),
+            "holdfast.models.layout_exchange": ("export_layout", "import_layout"),
             "holdfast.models.manifest_signing": (
                 "DetachedSignature",
                 "ManifestSigner",
@@ -73,4 +75,6 @@ __all__ = [
     "VersionDiff",
     "VersionFile",
     "VersionSearch",
+    "export_layout",
+    "import_layout",
 ]

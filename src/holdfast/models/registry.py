@@ -151,7 +151,7 @@ class ModelRegistry(RegistryReads):
 
     async def sign(self, version: ModelVersion, signer: ManifestSigner) -> ManifestSignature:
         """Sign the version's manifest, keep the signature, one for each key, and return it."""
-        return await self.add_signature(version, signer.sign(await self._manifest(version)))
+        return await self.add_signature(version, signer.sign(await self.manifest(version)))
 
     async def add_signature(
         self, version: ModelVersion, signature: DetachedSignature
@@ -160,7 +160,7 @@ class ModelRegistry(RegistryReads):
 
         Raises SignatureError unless it is its key's over the version's manifest.
         """
-        if not is_valid(await self._manifest(version), signature):
+        if not is_valid(await self.manifest(version), signature):
             raise SignatureError(await self.label(version), "that is no signature over its files")
         name = key_id(signature.public)
         row = ManifestSignature(
@@ -377,7 +377,11 @@ class ModelRegistry(RegistryReads):
         blobs = await self._blobs.get_many([file.blob_id for file in files])
         return files, {blob.sha256: blob for blob in blobs if blob is not None}
 
-    async def _manifest(self, version: ModelVersion) -> tuple[ModelFile, ...]:
+    async def manifest(self, version: ModelVersion) -> tuple[ModelFile, ...]:
+        """Return the files that the version's digest is over.
+
+        Raises IntegrityError when the records name others.
+        """
         files = _listed(await self.files(version))
         if digest_of(files) != version.digest:
             raise IntegrityError(

@@ -1,4 +1,4 @@
-"""The commands that look after models: sign, deprecate, delete, verify, gc."""
+"""The commands that look after models: sign, export, import, deprecate, delete, verify, gc."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.commands.models import Reason, Reference, models
+from holdfast.cli.commands.models import Name, Reason, Reference, models
 from holdfast.cli.exit_codes import Exit
 from holdfast.cli.model_output import registry_of, version_json
 from holdfast.cli.options import AsJson, Data, Traceback
-from holdfast.cli.output import amount, note, print_json, print_table
+from holdfast.cli.output import amount, note, plain, print_json, print_table
 from holdfast.cli.runner import look, run
 
 if TYPE_CHECKING:
@@ -39,6 +39,51 @@ def sign(
             print_json({**said, "signature": made.signature.hex()})
         else:
             note(f"{await registry.label(version)} is signed by {made.key_id}.")
+
+    run(data, work)
+
+
+@models.command()
+def export(
+    reference: Reference,
+    target: Annotated[Path, typer.Argument(help="The new folder, an OCI image layout.")],
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Write a version as an OCI image layout (ModelPack)."""
+    from holdfast.models import export_layout
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        version = await registry.resolve(reference)
+        digest = await export_layout(registry, version, target)
+        if as_json:
+            print_json({"digest": digest, "path": str(target)})
+        else:
+            note(f"{await registry.label(version)} is {digest} in {plain(target)}.")
+
+    look(data, work)
+
+
+@models.command("import")
+def import_(
+    name: Name,
+    layout: Annotated[Path, typer.Argument(help="A folder, an OCI image layout of one model.")],
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Register the model in an OCI image layout (ModelPack) as the next version."""
+    from holdfast.models import import_layout
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        version = (await import_layout(registry, name, layout)).version
+        if as_json:
+            print_json(version_json(version))
+        else:
+            note(f"{await registry.label(version)} registered: sha256:{version.digest}")
 
     run(data, work)
 
