@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,10 +30,11 @@ _SIZE = 640
 _LARGEST = 4096
 _LONGEST_TEXT = 1 << 20
 _ELEMENTS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-_STATE = onnxruntime.capi.onnxruntime_pybind11_state
+# A module in C, which type checkers can't look into.
+_state: Any = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 _REFUSALS = (
-    _STATE.Fail, _STATE.InvalidArgument, _STATE.InvalidGraph, _STATE.InvalidProtobuf,
-    _STATE.NoModel, _STATE.NoSuchFile, _STATE.NotImplemented, _STATE.RuntimeException,
+    _state.Fail, _state.InvalidArgument, _state.InvalidGraph, _state.InvalidProtobuf,
+    _state.NoModel, _state.NoSuchFile, _state.NotImplemented, _state.RuntimeException,
 )  # fmt: skip
 
 
@@ -96,7 +98,10 @@ class OnnxRun:
         except _REFUSALS as error:
             raise ModelFileError(self._shown, f"it can't be computed: {error}") from error
         found = self._head.read(
-            outputs, len(pictures), self._options.confidence, self._options.overlap
+            [np.asarray(each) for each in outputs],
+            len(pictures),
+            self._options.confidence,
+            self._options.overlap,
         )
         detections: list[Detection] = []
         settled = 0

@@ -55,7 +55,7 @@ class YoloHead:
         Of boxes of one class that overlap by more than *overlap* (their common area by their joint
         one) the best stays. Raises ModelFileError for outputs of any other shape.
         """
-        first = np.asarray(outputs[0], np.float32) if outputs else np.zeros((), np.float32)
+        first: Numbers = np.asarray(outputs[0] if outputs else [], np.float32)
         if first.ndim == 2 and first.shape[1] == 7:
             return [_by_number(first, number, least) for number in range(count)]
         if len(outputs) == 4 and np.ndim(outputs[1]) == 3:
@@ -128,8 +128,11 @@ def _in_four(outputs: Sequence[NDArray[np.generic]], number: int, least: float) 
     return _best(corners[good], scores[good], classes[good])
 
 
-def _best(corners: Numbers, scores: Numbers, classes: NDArray[np.int64]) -> Boxes:
+def _best(
+    corners: NDArray[np.floating], scores: NDArray[np.floating], classes: NDArray[np.int64]
+) -> Boxes:
     finite = np.isfinite(corners).all(1) & np.isfinite(scores)
-    corners, scores, classes = corners[finite], scores[finite], classes[finite]
+    classes = classes[finite]
+    corners, scores = (np.asarray(each[finite], np.float32) for each in (corners, scores))
     order = np.argsort(-scores, kind="stable")[:MOST]
     return Boxes(corners[order], scores[order], classes[order])
