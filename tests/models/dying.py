@@ -12,11 +12,10 @@ class Death(BaseException):
 
 
 class Doom:
-    """Death *before* the call with that number, or right after it."""
+    """Death before the call with that number: as it is right after the call before."""
 
-    def __init__(self, number, *, after):
+    def __init__(self, number):
         self.left = number
-        self.after = after
         self.dead = False
 
     async def pass_on(self, call):
@@ -26,8 +25,6 @@ class Doom:
         if self.left:
             return await call()
         self.dead = True
-        if self.after:
-            await call()
         raise Death
 
 

@@ -62,16 +62,15 @@ def folder(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_registration_that_dies_at_any_call_is_wholly_there_or_not_at_all(
-    place, folder, tmp_path, after
+    place, folder, tmp_path
 ):
     store, bucket, registry = place
     for number in count(1):
         name = f"m{number}"
         (folder / "own.bin").write_bytes(name.encode())
         details = VersionDetails(metrics={"mAP": 0.5}, tags={"a": "b"}, semantic_version="1.0.0")
-        doom = Doom(number, after=after)
+        doom = Doom(number)
         died = await dies(
             store,
             bucket,
@@ -95,9 +94,8 @@ async def test_a_registration_that_dies_at_any_call_is_wholly_there_or_not_at_al
     assert number > 10
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_promotion_that_dies_at_any_call_has_moved_the_alias_or_not(
-    place, folder, tmp_path, after
+    place, folder, tmp_path
 ):
     store, bucket, registry = place
     pair = [(await registry.register("m", folder)).version for _ in range(2)]
@@ -105,7 +103,7 @@ async def test_a_promotion_that_dies_at_any_call_has_moved_the_alias_or_not(
     for number in count(1):
         before = await registry.resolve("m@prod")
         other = pair[before.number % 2]
-        doom = Doom(number, after=after)
+        doom = Doom(number)
         died = await dies(
             store,
             bucket,
@@ -124,9 +122,8 @@ async def test_a_promotion_that_dies_at_any_call_has_moved_the_alias_or_not(
     assert number > 5
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_collection_that_dies_at_any_call_takes_nothing_that_is_named(
-    place, folder, tmp_path, after
+    place, folder, tmp_path
 ):
     store, bucket, registry = place
     for number in count(1):
@@ -134,7 +131,7 @@ async def test_a_collection_that_dies_at_any_call_takes_nothing_that_is_named(
         gone = (await registry.register("gone", folder)).version
         await registry.delete(gone)
         await bucket.put(f"models/sha256/ab/stray/{number:032x}", b"of a writer that woke up")
-        doom = Doom(number, after=after)
+        doom = Doom(number)
         died = await dies(store, bucket, tmp_path, doom, lambda r: r.gc(grace=NOW))
         assert await registry.verify() == []
         await check_exact(place)
