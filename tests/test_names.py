@@ -27,6 +27,7 @@ PACKAGES = [
     "holdfast.fastapi",
     "holdfast.jobs",
     "holdfast.media",
+    "holdfast.models",
 ]
 
 

@@ -66,8 +66,8 @@ class DomainParts:
     """What a domain is made of when the platform opens: the pillars, and the services before it.
 
     *buckets* are by role: `video`, `models`, `logs`. *folder* is where temporary files belong,
-    and is not made yet. *services* are those of the domains that it requires, by
-    domain. *sections* are the settings that are a domain's alone, by the domain's name and theirs.
+    and is not made yet. *services* are those of the domains that it requires, by domain. *sections*
+    are the settings that are a domain's alone, by the domain's name and theirs.
     """
 
     store: Store
@@ -77,6 +77,10 @@ class DomainParts:
     services: Mapping[str, object] = field(default_factory=dict)
     limits: DomainLimits = DomainLimits()
     sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def section(self, name: str) -> Mapping[str, object]:
+        """Return the settings that are the domain *name*'s alone; none where nobody set any."""
+        return self.sections.get(name, {})
 
     def service(self, kind: type[T]) -> T:
         """Return the open service that is a *kind*. Raises ConfigurationError when none is."""

@@ -22,6 +22,8 @@ HoldfastError
 │   ├── StaleVersionError       somebody else wrote first
 │   ├── PreconditionFailedError the condition that came with the write does not hold
 │   ├── ObjectLockedError       a lock keeps the object from being removed
+│   ├── GateError               a version's metrics are not what its promotion asks for
+│   ├── InUseError              what is to be deleted is in use
 │   └── LeaseLostError          the lease that came with the write is not the current one
 ├── TransactionError            a transaction used outside its life
 ├── UnavailableError            the service can't be reached or used now; trying again may help
@@ -35,6 +37,7 @@ HoldfastError
 │   ├── PermanentError          trying again would not help
 │   └── JobCancelledError       the job was asked to stop
 ├── IntegrityError              bytes are not the bytes that were stored
+│   └── SignatureError          no key that is trusted has signed the version of a model
 ├── StorageError                the storage refuses: full, read-only, not permitted
 ├── ServiceError                a service refuses a request, with its own code
 ├── ObjectKeyError              a key that no bucket may hold
@@ -332,6 +335,24 @@ class ObjectLockedError(ConflictError):
         self.version = version
 
 
+class GateError(ConflictError):
+    """The *version* does not pass a gate of its promotion; *refusals* say why, one each."""
+
+    def __init__(self, version: str, refusals: tuple[str, ...]) -> None:
+        super().__init__(f"{version} is not promoted: {'; '.join(refusals)}")
+        self.version = version
+        self.refusals = refusals
+
+
+class InUseError(ConflictError):
+    """*subject* is not deleted while *users*, named for people, work with it."""
+
+    def __init__(self, subject: str, users: tuple[str, ...]) -> None:
+        super().__init__(f"{subject} is in use by {', '.join(users) or 'another'}")
+        self.subject = subject
+        self.users = users
+
+
 class LeaseLostError(ConflictError):
     """The lease that came with the write ran out or is not the current one; nothing was written."""
 
@@ -399,6 +420,15 @@ class IntegrityError(HoldfastError):
     """Bytes are not the bytes that were stored or promised."""
 
 
+class SignatureError(IntegrityError):
+    """The version *version* of a model is not signed as the policy asks; *reason* says how."""
+
+    def __init__(self, version: str, reason: str) -> None:
+        super().__init__(f"{version} is not used: {reason}")
+        self.version = version
+        self.reason = reason
+
+
 class StorageError(HoldfastError):
     """The storage refuses: a disk is full, read-only or not permitted, a cache has no room."""
 
@@ -427,6 +457,15 @@ class ObjectKeyError(HoldfastError):
 
 class MediaError(HoldfastError):
     """A file that can't be used as the video it should be."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path!r}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class ModelFileError(HoldfastError):
+    """A file that can't be registered, read or run as the model it should be."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path!r}: {reason}")

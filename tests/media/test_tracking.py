@@ -143,7 +143,7 @@ def test_a_hundred_things_at_once_do_not_lose_their_numbers():
 @pytest.mark.parametrize("name", ["age", "distance", "patience", "unseen", "gap"])
 def test_an_option_that_means_nothing_is_refused(name):
     with pytest.raises(ValueError, match=name):
-        TrackerOptions(**{name: 0})
+        TrackerOptions(**{name: -1})
 
 
 def test_a_line_counts_each_way_and_only_within_its_ends():

@@ -64,7 +64,7 @@ class VerifierKey:
 
         Raises IntegrityError for one that this key did not sign, or that was changed since.
         """
-        with needs_extra("audit", "checkpoints"):
+        with needs_extra("signing", "checkpoints"):
             from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - an extra
             from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
                 Ed25519PublicKey,
@@ -97,8 +97,8 @@ class SignerKey:
 
     @classmethod
     def generate(cls, name: str) -> SignerKey:
-        """Return a new key. Raises ConfigurationError without the extra `audit`."""
-        with needs_extra("audit", "checkpoints"):
+        """Return a new key. Raises ConfigurationError without the extra `signing`."""
+        with needs_extra("signing", "checkpoints"):
             from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
                 Ed25519PrivateKey,
             )
@@ -107,7 +107,7 @@ class SignerKey:
     @classmethod
     def read(cls, text: str) -> SignerKey:
         """Return the key that *text* spells. Raises ConfigurationError."""
-        with needs_extra("audit", "checkpoints"):
+        with needs_extra("signing", "checkpoints"):
             from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
                 Ed25519PrivateKey,
             )

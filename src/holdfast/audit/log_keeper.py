@@ -49,7 +49,7 @@ class LogKeeper:
     @classmethod
     def of(cls, parts: DomainParts) -> Self:
         """Return the keeper of the platform that is made of *parts*."""
-        section = parts.sections.get("audit", {})
+        section = parts.section("audit")
         days = cast("float", section.get("retention_days", 0.0))
         keeping = LogKeeping(
             Path(cast("str", section.get("key") or parts.folder.parent / "audit.key")),

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli.commands import model_care  # noqa: F401 - its commands are of models
 from holdfast.cli.commands.audit import audit
 from holdfast.cli.commands.cache import cache
 from holdfast.cli.commands.clips import clips
@@ -22,6 +23,7 @@ from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
 from holdfast.cli.commands.keys import keys
 from holdfast.cli.commands.migrate import migrate
+from holdfast.cli.commands.models import models
 from holdfast.cli.commands.objects import objects
 from holdfast.cli.commands.records import records
 from holdfast.cli.commands.report import report
@@ -48,7 +50,7 @@ for command in (
     demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor, upkeep,
 ):  # fmt: skip
     app.command()(command)
-for group in (migrate, records, objects, cache, keys, audit):
+for group in (migrate, records, objects, cache, models, keys, audit):
     app.add_typer(group)
 
 

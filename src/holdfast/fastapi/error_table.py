@@ -102,6 +102,15 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         told=True,
     ),
     ErrorRow(errors.ObjectLockedError, 423, "object-locked", "A lock holds the object"),
+    ErrorRow(
+        errors.GateError,
+        409,
+        "gate",
+        "A gate refuses the version",
+        ("version", "refusals"),
+        told=True,
+    ),
+    ErrorRow(errors.InUseError, 409, "in-use", "It is in use", ("subject", "users"), told=True),
     ErrorRow(errors.LeaseLostError, 409, "lease-lost", "The lease is lost", ("entity", "key")),
     ErrorRow(errors.TransactionError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.UnavailableError, 503, "unavailable", "A service is unavailable; try again"),
@@ -126,9 +135,20 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(errors.PermanentError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.JobCancelledError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.IntegrityError, 500, "integrity", "Stored bytes are damaged"),
+    ErrorRow(
+        errors.SignatureError,
+        409,
+        "signature",
+        "The model is not signed as it must be",
+        ("version", "reason"),
+        told=True,
+    ),
     ErrorRow(errors.StorageError, 507, "storage", "The storage takes no more"),
     ErrorRow(errors.ServiceError, 502, "service", "A service behind this one refuses"),
     ErrorRow(errors.ObjectKeyError, 422, "object-key", "No bucket may hold this key", ("reason",)),
+    ErrorRow(
+        errors.ModelFileError, 422, "model-file", "The file can't be used as a model", ("reason",)
+    ),
     ErrorRow(errors.MediaError, 422, "media", "The file can't be used as a video", ("reason",)),
 )
 """All errors, each with its row; an error of one's own is answered as the nearest above it."""

@@ -16,6 +16,7 @@ from holdfast.errors import (
     MediaError,
     NotFoundError,
     ObjectNotFoundError,
+    SignatureError,
 )
 from holdfast.jobs import JobCancelledError, PermanentError
 from holdfast.media import object_keys
@@ -25,6 +26,7 @@ from holdfast.media.decoder_process import DecoderProcess
 from holdfast.media.entities import Clip, Video
 from holdfast.media.library import DETECT
 from holdfast.media.object_keys import CLIPS, SUMMARY
+from holdfast.media.registered_detector import RegisteredDetector
 from holdfast.media.vision.summary_file import read_summary
 from holdfast.media.workspace import workspace
 
@@ -46,11 +48,12 @@ _MOST_TOLD = 100  # disturbances in a record; the summary has all
 class DetectionHandler:
     """Runs *detector* over videos of *library*, in folders under *root*.
 
-    Each video has a process of its own, so the detector must be fit for pickle.
+    Each video has a process of its own, so the detector must be fit for pickle. A registered one
+    is loaded for each job.
     """
 
     library: MediaLibrary
-    detector: Detector
+    detector: Detector | RegisteredDetector
     root: Path
 
     @property
@@ -70,10 +73,11 @@ class DetectionHandler:
         video = await self.library.videos.get(identity)
         if video is None:
             raise await self._deleted(identity)
+        detector = await self._loaded(context)
         try:
             async with self.library.bucket.as_file(video.raw_key) as path:
                 with workspace(self.root) as folder:
-                    look = partial(self._look, options=options)
+                    look = partial(self._look, detector, options=options)
                     found = await _on_thread(look, path, folder, context)
                     context.progress(ANALYSED, "storing results")
                     await self._store(video, folder)
@@ -92,8 +96,18 @@ class DetectionHandler:
         await self.library.delete(video)
         return PermanentError("the video was deleted")
 
+    async def _loaded(self, context: Context) -> Detector:
+        """Return the detector of this job, on this machine whatever it needs."""
+        if not isinstance(self.detector, RegisteredDetector):
+            return self.detector
+        try:
+            return await self.detector.load(context.job.id)
+        except (InvalidValueError, SignatureError) as error:
+            raise PermanentError(str(error)) from error
+
     def _look(
         self,
+        detector: Detector,
         path: Path,
         folder: Path,
         progress: Callable[[float, str], None],
@@ -102,7 +116,7 @@ class DetectionHandler:
     ) -> Analysis:
         """Analyse the video at *path* into *folder*, clips included. Blocks."""
         with DecoderProcess(self.library.limits) as decoder:
-            decoder.analyse(path, folder, self.detector, progress, options=options)
+            decoder.analyse(path, folder, detector, progress, options=options)
         return read_summary((folder / SUMMARY).read_bytes(), str(path))
 
     async def _store(self, video: Video, folder: Path) -> None:
@@ -119,7 +133,8 @@ class DetectionHandler:
     async def _finish(self, video: Video, found: Analysis, context: Context) -> None:
         library = self.library
         figures: dict[str, object] = {
-            "detector": type(self.detector).__name__,
+            "detector": found.detector.get("model") or type(self.detector).__name__,
+            **found.detector,
             "frames": found.frames,
             "detections": found.detections,
             "tracks": len(found.tracks),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.domain import Domain
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.extras import check_extra
 from holdfast.jobs import Jobs
 from holdfast.media.decoding_limits import DecoderLimits
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from holdfast.domain import DomainParts
     from holdfast.jobs import Handler
+    from holdfast.media.registered_detector import RegisteredDetector
+    from holdfast.media.vision.detector import Detector
 
 _log = logging.getLogger("holdfast.media")
 
@@ -45,10 +47,28 @@ def _handlers(parts: DomainParts) -> Mapping[str, Handler]:
     # The process that decodes imports them, once for each job.
     check_extra("media", "detection", ("av", "numpy", "cv2", "pyarrow", "zstandard"))
     from holdfast.media.detection_job import DetectionHandler  # noqa: PLC0415 - pydantic
-    from holdfast.media.vision import MotionDetector  # noqa: PLC0415 - the same
 
     library = parts.service(MediaLibrary)
-    return dict(DetectionHandler(library, MotionDetector(), parts.folder).handlers)
+    return dict(DetectionHandler(library, _detector(parts), parts.folder).handlers)
+
+
+def _detector(parts: DomainParts) -> Detector | RegisteredDetector:
+    """Return what the setting *detector* names. Raises ConfigurationError."""
+    from holdfast.media.vision import MotionDetector  # noqa: PLC0415 - the extra `media`
+
+    reference = str(parts.section("media").get("detector", "motion"))
+    if reference == "motion":
+        return MotionDetector()
+    from holdfast.media.registered_detector import RegisteredDetector  # noqa: PLC0415 - the same
+    from holdfast.models import ModelRegistry  # noqa: PLC0415 - a domain that may be off
+    from holdfast.models.model_reference import parse_reference  # noqa: PLC0415 - the same
+
+    try:
+        parse_reference(reference)
+    except InvalidValueError as error:
+        raise ConfigurationError(f"the setting detector: {error.reason}") from None
+    check_extra("onnx", "detection by a network", ("onnxruntime",))
+    return RegisteredDetector(parts.service(ModelRegistry), reference)
 
 
 def _routes(parts: DomainParts) -> APIRouter:

@@ -23,6 +23,7 @@ _BUILT_IN = {
     "access": ("holdfast.access.access_domain", "ACCESS"),
     "audit": ("holdfast.audit.audit_domain", "AUDIT"),
     "jobs": ("holdfast.jobs.jobs_domain", "JOBS"),
+    "models": ("holdfast.models.models_domain", "MODELS"),
     "media": ("holdfast.media.media_domain", "MEDIA"),
 }
 

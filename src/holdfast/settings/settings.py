@@ -94,10 +94,28 @@ class Settings(BaseSettings):
         BeforeValidator(split_names),
         About(
             what="the domains that are switched on, with commas between: `access`, `audit`, "
-            "`jobs`, `media`, and those of your own",
+            "`jobs`, `media`, `models`, and those of your own",
             expected="names of domains",
         ),
-    ] = ("access", "audit", "jobs", "media")
+    ] = ("access", "audit", "jobs", "media", "models")
+    detector: Annotated[
+        str,
+        Field(min_length=1, max_length=400),
+        About(
+            what="what looks at videos: `motion`, or a registered model such as `vehicles@prod`, "
+            "an ONNX file of the YOLO kind",
+            expected="motion, or a reference to a model such as vehicles@prod",
+        ),
+    ] = "motion"
+    model_keys: Annotated[
+        Path | None,
+        About(
+            what="a file of public keys (Ed25519, PEM): a model that none of them has signed is "
+            "neither downloaded nor run",
+            expected="the path of a file of public keys",
+            unset="signatures are not asked for",
+        ),
+    ] = None
     lease: Annotated[
         float,
         _Number,
@@ -168,7 +186,11 @@ class Settings(BaseSettings):
     def domain_sections(self) -> dict[str, dict[str, object]]:
         """The settings that are a domain's alone, by the domain's name and theirs."""
         key = self.audit.key or str(self.data / "audit.key")
-        return {"audit": {**self.audit.model_dump(), "key": key}}
+        return {
+            "audit": {**self.audit.model_dump(), "key": key},
+            "media": {"detector": self.detector},
+            "models": {"keys": self.model_keys},
+        }
 
     @property
     def work_folder(self) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Track,
     )
     from holdfast.media.vision.motion_detector import MotionDetector, MotionOptions
+    from holdfast.media.vision.onnx_detector import OnnxDetector, OnnxOptions
 else:
     __getattr__ = late_names(
         __name__,
@@ -42,6 +43,7 @@ else:
                 "Track",
             ),
             "holdfast.media.vision.motion_detector": ("MotionDetector", "MotionOptions"),
+            "holdfast.media.vision.onnx_detector": ("OnnxDetector", "OnnxOptions"),
         },
     )
 
@@ -55,6 +57,8 @@ __all__ = [
     "Line",
     "MotionDetector",
     "MotionOptions",
+    "OnnxDetector",
+    "OnnxOptions",
     "Point",
     "Stretch",
     "Track",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from holdfast.media.video_info import VideoInfo
     from holdfast.media.vision.detector import (
+        DescribedDetector,
         Detection,
         Detector,
         Disturbance,
@@ -113,6 +114,11 @@ def _tuned(detector: Detector, options: AnalysisOptions) -> Detector:
     return tunable.tuned(options.sensitivity)
 
 
+def _facts(detector: Detector) -> dict[str, str]:
+    described = cast("DescribedDetector", detector)
+    return dict(described.facts) if hasattr(detector, "facts") else {}
+
+
 class _FoundFrame(NamedTuple):
     frame: Frame
     detections: Sequence[Detection]
@@ -146,7 +152,9 @@ class _AnalysisRun:
     def run(
         self, detector: Detector, progress: Callable[[int, int | None], None] | None
     ) -> Analysis:
+        facts = _facts(detector)
         metadata = metadata_of(self._video, Path(self._source.path).name)
+        metadata |= {f"holdfast.{name}": value for name, value in facts.items()}
         total = self._video.frames
         done = 0
         last = 0.0
@@ -186,7 +194,8 @@ class _AnalysisRun:
             progress(done, done)
         self._source.check_unchanged()
         best = self._portraits.finish()
-        return self._report(done, last, best, metadata)
+        found = self._report(done, last, best, metadata)
+        return self._summed_up(replace(found, detector=facts))
 
     def _take(self, findings: Findings) -> None:
         """Pass on rows and frames about which nothing more will be said.
@@ -245,6 +254,9 @@ class _AnalysisRun:
         )
         write_tracks(self._path(TRACKS), tracks, metadata)
         write_counts(self._path(COUNTS), intervals, lines, self._options)
+        return found
+
+    def _summed_up(self, found: Analysis) -> Analysis:
         summary = {name: getattr(found, name) for name in found.__slots__}
         write_json(self._path(SUMMARY), summary)
         return found

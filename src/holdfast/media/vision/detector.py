@@ -6,7 +6,8 @@ its start.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping  # noqa: TC003 - the same
+from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - an Analysis is read by its annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -24,6 +25,7 @@ __all__ = [
     "Analysis",
     "Box",
     "Cause",
+    "DescribedDetector",
     "Detection",
     "Detector",
     "DetectorRun",
@@ -111,6 +113,15 @@ class Detector(Protocol):
         ...
 
 
+class DescribedDetector(Detector, Protocol):
+    """A detector that tells which model it is."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What is kept with all results, such as `model` and `digest`."""
+        ...
+
+
 class TunableDetector(Detector, Protocol):
     """A detector whose sensitivity can be set."""
 
@@ -193,6 +204,7 @@ class Analysis:
     *line*, *forward* and *backward* are those of the first of *lines*; *regions* are named in the
     order of the options; *start* is the aware time at which the video begins, if that is known.
     What moves is not followed through *disturbances*, and counts around them are a guess.
+    *detector* says which model found it, where the detector tells: its name, version, digest.
 
     *video* is what was probed, with the number of frames and the duration that decoding all of
     them showed.
@@ -212,3 +224,4 @@ class Analysis:
     regions: tuple[str, ...] = ()
     intervals: tuple[IntervalCount, ...] = ()
     start: datetime | None = None
+    detector: Mapping[str, str] = field(default_factory=dict)

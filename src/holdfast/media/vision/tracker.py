@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 _INSIDE = 0.6  # the share of a box inside another from which it counts as a part of it
 _PULL = 0.3  # how far boxes in a joint patch are drawn towards filling it
 _DENSE = 0.55  # the share of their joint box that pieces of one thing fill
+_OTHER_CLASS = 0.5  # by what it is less likely that a thing of another class is the same one
 _STILL = Point(0.0, 0.0)
 _NOWHERE = Box(0.0, 0.0, 0.0, 0.0)
 
 
 class Sighting(NamedTuple):
-    """Something seen in one frame, not yet known as anything. *score* is from 0 to 1."""
+    """Something seen in one frame, not yet known as anything. *score* is from 0 to 1.
+
+    *label* is its class, '' where the tracker's own label stands for all.
+    """
 
     box: Box
     score: float
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class TrackerOptions:
     """What makes a track. Times are in seconds, *distance* is a share of the picture's diagonal.
 
     A thing counts once it was seen for *age* and came *distance* far within *patience*; it is
-    followed unseen for *unseen*, and gaps up to *gap* are filled by going straight.
+    followed unseen for *unseen*, and gaps up to *gap* are filled by going straight. With a
+    distance of 0 what stands still counts too.
     """
 
     age: float = 0.4
@@ -49,9 +55,11 @@ class TrackerOptions:
     gap: float = 0.6
 
     def __post_init__(self) -> None:
-        for name in ("age", "distance", "patience", "unseen", "gap"):
+        for name in ("age", "patience", "unseen", "gap"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected above 0")
+        if not self.distance >= 0:
+            raise ValueError(f"distance is {self.distance}; expected 0 or above")
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +111,7 @@ class Tracker:
         ]
         for index, sighting in enumerate(sightings):
             if index not in taken:
-                first = self._detection(frame, time, 0, sighting.score, sighting.box)
+                first = self._detection(frame, time, 0, sighting)
                 parted = any(
                     known.number and known.predicted.overlap(sighting.box) > 0.3 * sighting.box.area
                     for known in self._followers
@@ -140,7 +148,7 @@ class Tracker:
                 followers = [waiting.pop(key) for key in within]
                 boxes = _fitted([each.predicted for each in followers], sighting.box)
                 given += [
-                    (follower, Sighting(box, sighting.score / 2), (index,), True)
+                    (follower, sighting._replace(box=box, score=sighting.score / 2), (index,), True)
                     for follower, box in zip(followers, boxes, strict=True)
                 ]
         pairs = sorted(
@@ -148,7 +156,7 @@ class Tracker:
                 (-closeness, not follower.number, key, index)
                 for key, follower in waiting.items()
                 for index in free
-                if (closeness := self._closeness(follower, sightings[index].box)) > 0
+                if (closeness := self._closeness(follower, sightings[index])) > 0
             ),
         )
         for _, _, key, index in pairs:
@@ -167,7 +175,7 @@ class Tracker:
                         and joined.likeness(follower.predicted)
                         > whole.box.likeness(follower.predicted)
                     ):
-                        whole = Sighting(joined, max(whole.score, piece.score))
+                        whole = whole._replace(box=joined, score=max(whole.score, piece.score))
                         parts.append(other)
                 free.difference_update(parts)
                 given.append((follower, whole, tuple(parts), False))
@@ -182,9 +190,9 @@ class Tracker:
         )
         return sighting.box.area > 1.15 * biggest or apart < 0.9
 
-    def _closeness(self, follower: _Follower, box: Box) -> float:
-        """Above 0 when *box* may be the follower's thing; more is likelier."""
-        was = follower.predicted
+    def _closeness(self, follower: _Follower, sighting: Sighting) -> float:
+        """Above 0 when *sighting* may be the follower's thing; more is likelier."""
+        was, box = follower.predicted, sighting.box
         room = 2 * (was.width + was.height + box.width + box.height)
         if abs(was.x - box.x) + abs(was.y - box.y) > room:
             return 0.0  # most pairs are far apart, and this is cheap
@@ -198,9 +206,9 @@ class Tracker:
         ratio = box.area / max(1.0, follower.predicted.area)
         if not 0.1 < ratio < 10:
             return 0.0
-        return (
-            likeness + max(0.0, 1 - distance / (2 * size)) * 0.5 + (0.2 if follower.number else 0)
-        )
+        near = max(0.0, 1 - distance / (2 * size)) * 0.5
+        same = 1.0 if sighting.label in {"", follower.last.label} else _OTHER_CLASS
+        return (likeness + near) * same + (0.2 if follower.number else 0)
 
     def _see(
         self, follower: _Follower, frame: int, time: float, sighting: Sighting, *, shared: bool
@@ -222,7 +230,9 @@ class Tracker:
         follower.hits += 1
         before = follower.box
         follower.box = box
-        now = self._detection(frame, time, follower.number, sighting.score, box)
+        if follower.number:
+            sighting = sighting._replace(label=last.label)
+        now = self._detection(frame, time, follower.number, sighting._replace(box=box))
         if not follower.number:
             follower.history.append(now)
             while follower.history[0].frame <= frame - self._patience:
@@ -235,9 +245,8 @@ class Tracker:
                 between = Box(*(a + (b - a) * share for a, b in zip(before, box, strict=True)))
                 moment = last.time + (time - last.time) * share
                 score = min(last.score, now.score) / 2
-                filled.append(
-                    self._detection(last.frame + step, moment, follower.number, score, between)
-                )
+                guessed = Sighting(between, score, last.label)
+                filled.append(self._detection(last.frame + step, moment, follower.number, guessed))
         follower.history = [now]
         return [*filled, now]
 
@@ -253,8 +262,9 @@ class Tracker:
             return []
         self._numbers += 1
         follower.number = self._numbers
+        label = _likeliest(follower.history)
         known = [
-            Detection(past.frame, past.time, follower.number, past.label, past.score, past.box)
+            Detection(past.frame, past.time, follower.number, label, past.score, past.box)
             for past in follower.history
         ]
         follower.history = [known[-1]]
@@ -277,10 +287,17 @@ class Tracker:
                 settled = min(settled, follower.last.frame + 1)
         return settled
 
-    def _detection(self, frame: int, time: float, number: int, score: float, box: Box) -> Detection:
-        return Detection(
-            frame, time, number, self._label, round(score, 4), box.clipped(*self._size)
-        )
+    def _detection(self, frame: int, time: float, number: int, seen: Sighting) -> Detection:
+        label, box = seen.label or self._label, seen.box.clipped(*self._size)
+        return Detection(frame, time, number, label, round(seen.score, 4), box)
+
+
+def _likeliest(history: Sequence[Detection]) -> str:
+    """Return the class with the greatest sum of scores; a track keeps it."""
+    sums: dict[str, float] = {}
+    for each in history:
+        sums[each.label] = sums.get(each.label, 0.0) + each.score
+    return max(sums, key=lambda label: sums[label])
 
 
 def _moved(box: Box, velocity: Point, steps: int) -> Box:

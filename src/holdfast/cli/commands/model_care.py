@@ -1,0 +1,184 @@
+"""The commands that look after models: sign, export, import, deprecate, delete, verify, gc."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.commands.models import Name, Reason, Reference, models
+from holdfast.cli.exit_codes import Exit
+from holdfast.cli.model_output import registry_of, version_json
+from holdfast.cli.options import AsJson, Data, Traceback
+from holdfast.cli.output import amount, note, plain, print_json, print_table
+from holdfast.cli.runner import look, run
+
+if TYPE_CHECKING:
+    from holdfast.platform import Platform
+
+
+@models.command()
+def sign(
+    reference: Reference,
+    key: Annotated[Path, typer.Option(help="A private key (Ed25519) in PEM, without a password.")],
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Sign a version's manifest, so that those who trust the key may use it."""
+    from holdfast.models import ManifestSigner
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        version = await registry.resolve(reference)
+        made = await registry.sign(version, ManifestSigner.from_pem(key))
+        if as_json:
+            said = {"digest": version.digest, "key": made.key_id}
+            print_json({**said, "signature": made.signature.hex()})
+        else:
+            note(f"{await registry.label(version)} is signed by {made.key_id}.")
+
+    run(data, work)
+
+
+@models.command()
+def export(
+    reference: Reference,
+    target: Annotated[Path, typer.Argument(help="The new folder, an OCI image layout.")],
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Write a version as an OCI image layout (ModelPack)."""
+    from holdfast.models import export_layout
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        version = await registry.resolve(reference)
+        digest = await export_layout(registry, version, target)
+        if as_json:
+            print_json({"digest": digest, "path": str(target)})
+        else:
+            note(f"{await registry.label(version)} is {digest} in {plain(target)}.")
+
+    look(data, work)
+
+
+@models.command("import")
+def import_(
+    name: Name,
+    layout: Annotated[Path, typer.Argument(help="A folder, an OCI image layout of one model.")],
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Register the model in an OCI image layout (ModelPack) as the next version."""
+    from holdfast.models import import_layout
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        version = (await import_layout(registry, name, layout)).version
+        if as_json:
+            print_json(version_json(version))
+        else:
+            note(f"{await registry.label(version)} registered: sha256:{version.digest}")
+
+    run(data, work)
+
+
+@models.command()
+def deprecate(
+    reference: Reference,
+    reason: Reason = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Let ranges, and the newest, pass a version over."""
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        version = await registry.deprecate(
+            await registry.resolve(reference), reason, deprecated=not undo
+        )
+        if as_json:
+            print_json(version_json(version))
+        else:
+            note(f"{await registry.label(version)} is {'good again' if undo else 'deprecated'}.")
+
+    run(data, work)
+
+
+@models.command()
+def delete(
+    reference: Reference, data: Data = None, as_json: AsJson = False, traceback: Traceback = False
+) -> None:
+    """Delete a version that no alias points at and no living job works with."""
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        version = await registry.resolve(reference)
+        label = await registry.label(version)
+        await registry.delete(version)
+        if as_json:
+            print_json({"deleted": label})
+        else:
+            note(f"{label} is deleted; `holdfast models gc` removes its bytes.")
+
+    run(data, work)
+
+
+@models.command()
+def verify(
+    reference: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="A version; all without.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Read every byte, and list the files that are damaged."""
+
+    async def work(platform: Platform) -> int:
+        registry = registry_of(platform)
+        version = None if reference is None else await registry.resolve(reference)
+        found = [
+            (await registry.label(each.version), each.path, each.reason)
+            for each in await registry.verify(version)
+        ]
+        if as_json:
+            print_json(
+                [dict(zip(("version", "path", "reason"), each, strict=True)) for each in found]
+            )
+        elif found:
+            print_table(("version", "file", "what is wrong"), found, folded=("file",))
+        else:
+            note("Every byte is as it was registered.")
+        return len(found)
+
+    if look(data, work):
+        raise typer.Exit(Exit.UNAVAILABLE)
+
+
+@models.command()
+def gc(
+    hours: Annotated[
+        float, typer.Option(help="Keep what came in the last hours, and may be on its way.")
+    ] = 24.0,
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Remove bytes that no version names; safe beside registrations."""
+
+    async def work(platform: Platform) -> None:
+        done = await registry_of(platform).gc(grace=timedelta(hours=hours))
+        if as_json:
+            print_json({name: getattr(done, name) for name in done.__slots__})
+        else:
+            note(f"{done.blobs} blobs ({amount(done.size)}) and {done.strays} strays removed.")
+
+    run(data, work)

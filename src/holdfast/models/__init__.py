@@ -1,0 +1,80 @@
+"""Models: registered with their files, found by metrics, promoted by aliases, run on videos."""
+
+from typing import TYPE_CHECKING
+
+from holdfast.late_import import late_names
+
+if TYPE_CHECKING:
+    from holdfast.models.alias_history import AnyVersion
+    from holdfast.models.blob_store import Collection
+    from holdfast.models.layout_exchange import export_layout, import_layout
+    from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
+    from holdfast.models.model_entities import (
+        MODEL_ENTITIES,
+        AliasMove,
+        LinkKind,
+        ModelAlias,
+        ModelVersion,
+        RegisteredModel,
+        VersionFile,
+    )
+    from holdfast.models.registration import Registered
+    from holdfast.models.registry import FileDamage, ModelRegistry
+    from holdfast.models.registry_reads import Kin, Lineage, VersionDiff
+    from holdfast.models.version_details import ModelSignature, TensorSpec, VersionDetails
+    from holdfast.models.version_search import VersionSearch
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "holdfast.models.alias_history": ("AnyVersion",),
+            "holdfast.models.blob_store": ("Collection",),
+            "holdfast.models.layout_exchange": ("export_layout", "import_layout"),
+            "holdfast.models.manifest_signing": (
+                "DetachedSignature",
+                "ManifestSigner",
+                "TrustedKeys",
+            ),
+            "holdfast.models.model_entities": (
+                "MODEL_ENTITIES",
+                "AliasMove",
+                "LinkKind",
+                "ModelAlias",
+                "ModelVersion",
+                "RegisteredModel",
+                "VersionFile",
+            ),
+            "holdfast.models.registration": ("Registered",),
+            "holdfast.models.registry": ("FileDamage", "ModelRegistry"),
+            "holdfast.models.registry_reads": ("Kin", "Lineage", "VersionDiff"),
+            "holdfast.models.version_details": ("ModelSignature", "TensorSpec", "VersionDetails"),
+            "holdfast.models.version_search": ("VersionSearch",),
+        },
+    )
+
+__all__ = [
+    "MODEL_ENTITIES",
+    "AliasMove",
+    "AnyVersion",
+    "Collection",
+    "DetachedSignature",
+    "FileDamage",
+    "Kin",
+    "Lineage",
+    "LinkKind",
+    "ManifestSigner",
+    "ModelAlias",
+    "ModelRegistry",
+    "ModelSignature",
+    "ModelVersion",
+    "Registered",
+    "RegisteredModel",
+    "TensorSpec",
+    "TrustedKeys",
+    "VersionDetails",
+    "VersionDiff",
+    "VersionFile",
+    "VersionSearch",
+    "export_layout",
+    "import_layout",
+]
