@@ -66,6 +66,7 @@ class MariaDBDialect:
     no_limit: int | None = 2**63 - 1
     returns_changed = False
     compares_rows = False
+    writes_see_one_state = False
     repeats_lists = True
 
     def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:

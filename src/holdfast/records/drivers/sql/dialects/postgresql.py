@@ -74,6 +74,7 @@ class PostgreSQLDialect:
     no_limit: int | None = None
     returns_changed = True
     compares_rows = True
+    writes_see_one_state = True
     repeats_lists = False
 
     def __init__(self, wrongly_folded: tuple[tuple[str, str], ...] | None = ()) -> None:
