@@ -91,13 +91,12 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    words = one_or_several(order_by)
+    words = tuple(
+        word.asc() if isinstance(word, RelatedField) else word for word in one_or_several(order_by)
+    )
     if model.adapter is not None:
         words = tuple(map(model.adapter.arguments.order, words))
-    given = tuple(
-        word.asc() if isinstance(word, (Field, RelatedField)) else cast("Order", word)
-        for word in words
-    )
+    given = tuple(word.asc() if isinstance(word, Field) else cast("Order", word) for word in words)
     has_key = False
     for by in given:
         if not isinstance(by, Order):

@@ -151,7 +151,7 @@ async def what_fits_by_its_relations_can_be_changed_and_deleted(lab: Lab) -> Non
     await _library(lab)
     books = lab.repository(Book)
     of_north = Book.author.has(Author.name == "north")
-    assert await books.update_where(of_north, Book.title > "u", changes=Book.title.to("z")) == 2
+    assert await books.update_where(of_north, Book.title > "u", changes=[Book.title.to("z")]) == 2
     assert await _titles(lab) == "uxyzz"
     (first, *_) = await books.find(order_by=Book.title)
     async with lab.refused(PreconditionFailedError):
@@ -171,7 +171,7 @@ async def a_write_has_no_bearing_on_which_rows_it_fits(lab: Lab) -> None:
         [Member(id=1, name="a"), Member(id=2, chief_id=1), Member(id=3, chief_id=2)]
     )
     under_a = Member.chief.has(Member.name == "a")
-    assert await members.update_where(under_a, changes=Member.name.to("a")) == 1
+    assert await members.update_where(under_a, changes=[Member.name.to("a")]) == 1
     assert [each.name for each in await members.find()] == ["a", "a", ""]
     assert await members.delete_where(Member.reports.none()) == 1
     assert [each.id for each in await members.find()] == [1, 2]
