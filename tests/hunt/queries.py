@@ -26,7 +26,19 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from tools.services.endpoints import endpoints  # noqa: E402
 
-from holdfast import Entity, Field, field, generated_key, key, ref, version  # noqa: E402
+from holdfast import (  # noqa: E402
+    Entity,
+    Field,
+    Many,
+    One,
+    field,
+    generated_key,
+    key,
+    many,
+    one,
+    ref,
+    version,
+)
 from holdfast.errors import HoldfastError  # noqa: E402
 from holdfast.records.query import everything  # noqa: E402
 from holdfast.sync import open_store  # noqa: E402
@@ -116,6 +128,8 @@ class Round:
         if self.refers:
             body["up"] = ref("Made", default=None)
             hints["up"] = Field[of_key | None]
+            body["above"], hints["above"] = one(via="up"), One["Made"]
+            body["below"], hints["below"] = many(via="up"), Many["Made"]
         if self.random.random() < 0.5:
             body["version"], hints["version"] = version(), Field[int]
         indexed = [name for name, kind in self.kinds.items() if kind != "json"]
@@ -165,6 +179,9 @@ class Round:
             return self.predicate(depth + 1) | self.predicate(depth + 1)
         if pick < 0.65:
             return ~self.predicate(depth + 1)
+        if self.refers and depth < 2 and pick < 0.8:
+            beyond, made = self.predicate(depth + 1), self.entity
+            return self.random.choice((made.above.has, made.below.any, made.below.none))(beyond)
         name = self.random.choice(list(self.kinds))
         kind = self.kinds[name]
         place = getattr(self.entity, name)
@@ -198,6 +215,8 @@ class Round:
         found = []
         for name in picked:
             column = getattr(self.entity, name)
+            if self.refers and self.random.random() < 0.3:
+                column = self.entity.above[column]
             order = column.asc() if self.random.random() < 0.5 else column.desc()
             found.append(order.nulls_first() if self.random.random() < 0.3 else order)
         return found

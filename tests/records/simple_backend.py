@@ -16,8 +16,9 @@ from holdfast.errors import (
     TransactionError,
 )
 from holdfast.records.driver import StoreCapability
-from holdfast.records.evaluate import changed, fits, sort
+from holdfast.records.evaluate import changed, fits, reader, sort
 from holdfast.records.hydration import copied_row, from_rows
+from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
 from holdfast.records.model import model_of
 from holdfast.records.session import VerbSession
@@ -53,28 +54,33 @@ class Shelf:
         row = self.rows(model).get(key)
         return None if row is None else from_rows(model)((row,))[0]
 
+    def related(self, join, value):
+        rows, at = self.rows(model_of(join.target)), remote_field(join).position
+        return [row for row in rows.values() if row[at] == value]
+
     def fitting(self, model, where):
-        holds = fits(where)
+        holds = fits(where, self.related)
         return [row for row in self.rows(model).values() if holds(row)]
 
     def selected(self, select):
-        rows = sort(self.fitting(select.model, select.where), select.order)
+        rows = sort(self.fitting(select.model, select.where), select.order, self.related)
         return rows[select.offset : None if select.limit is None else select.offset + select.limit]
 
     def find(self, select):
         return from_rows(select.model)(self.selected(select))
 
     def values(self, select, columns):
-        specs = [column.spec for column in columns]
+        readers = [(reader(column, self.related), column.spec) for column in columns]
         return [
-            tuple(copied(row[each.position], each) for each in specs)
+            tuple(copied(read(row), spec) for read, spec in readers)
             for row in self.selected(select)
         ]
 
     def aggregate(self, query):
         groups = {} if query.by else {(): []}
+        readers = [reader(column, self.related) for column in query.by]
         for row in self.fitting(query.model, query.where):
-            groups.setdefault(tuple(row[each.spec.position] for each in query.by), []).append(row)
+            groups.setdefault(tuple(read(row) for read in readers), []).append(row)
         keys = sorted(
             groups, key=lambda key: [(1, 0) if each is None else (0, each) for each in key]
         )

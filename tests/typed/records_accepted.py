@@ -8,16 +8,28 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship,
 
 from holdfast import Predicate, Repository, Transaction
 from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
-from holdfast.records.conformance.sample_entities import Author, Tally
+from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Tally
 
 
-async def use(authors: Repository[Author], tallies: Repository[Tally], key: UUID) -> str:
+async def use(
+    authors: Repository[Author],
+    books: Repository[Book],
+    chapters: Repository[Chapter],
+    tallies: Repository[Tally],
+    key: UUID,
+) -> str:
     author = Author(name="a", born=None)
     predicate: Predicate = (Author.name == "a") & ~(Author.born > 5)
     found = await authors.find(predicate, order_by=Author.name.asc(), load=[Author.books])
+    await authors.find(Author.books.any(Book.title == "x", ~Book.editor.has(Author.name == "a")))
+    names: list[tuple[object, ...]] = await books.select(
+        Book.title, Book.author[Author.name], order_by=[Book.editor[Author.born], Book.title]
+    )
+    await chapters.page(order_by=Chapter.book[Book.author[Author.name]].desc().nulls_first())
+    await books.aggregate(Book.id.count(), by=Book.author[Author.name])
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
-    books = [book.title for each in found for book in each.books]
-    return author.name + (await authors.get_one(key)).name + "".join(books)
+    titles = [book.title for each in found for book in each.books]
+    return author.name + (await authors.get_one(key)).name + "".join(titles) + str(names)
 
 
 class Base(DeclarativeBase):

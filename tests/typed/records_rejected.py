@@ -4,7 +4,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from holdfast import Repository
 from holdfast.integrations.sqlalchemy import field_of
-from holdfast.records.conformance.sample_entities import Author, Tally
+from holdfast.records.conformance.sample_entities import Author, Book, Tally
 
 
 async def use(authors: Repository[Author]) -> None:
@@ -18,6 +18,10 @@ async def use(authors: Repository[Author]) -> None:
     Author(name="a", books=[])  # refused
     await authors.add(Tally(id="t"))  # refused
     await authors.patch(1, Author.name.to(5))  # refused
+    await authors.find(Author.books.any(Book.title == 5))  # refused
+    await authors.find(Author.books.has(Book.title == "x"))  # refused
+    await authors.find(Book.author.any())  # refused
+    await authors.find(order_by=Book.author["name"])  # refused
     author: Tally = await authors.get_one(1)  # refused
     Author.name.increment(1)  # refused
     author.total = "5"  # refused

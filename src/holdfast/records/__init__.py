@@ -14,6 +14,7 @@ from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field, JsonPath, count
 from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
+from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
 from holdfast.records.result_types import BatchResult, Page, Upserted
@@ -34,6 +35,7 @@ __all__ = [
     "Order",
     "Page",
     "Predicate",
+    "RelatedField",
     "Relation",
     "Repository",
     "RowChange",

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from holdfast.records.field import Field
 from holdfast.records.query import Aggregate, Change, Order, Predicate
+from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Relation
 
 T = TypeVar("T")
@@ -69,9 +70,10 @@ class LoaderOption(Protocol):
 
 
 Condition: TypeAlias = Predicate | MappedExpression[bool]
-Ordering: TypeAlias = Order | Field[Any] | MappedExpression[object]
+Ordering: TypeAlias = Order | Field[Any] | RelatedField | MappedExpression[object]
 AggregateArgument: TypeAlias = Aggregate | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
 ChangeArgument: TypeAlias = Change | Mapping[Any, object]
 FieldArgument: TypeAlias = Field[T] | MappedAttribute[T]
 AnyField: TypeAlias = Field[Any] | MappedAttribute[object] | MappedExpression[object]
+AnyValue: TypeAlias = AnyField | RelatedField

@@ -19,7 +19,6 @@ from holdfast.errors import InvalidCursorError
 from holdfast.records.query import (
     After,
     And,
-    Column,
     Compare,
     Everything,
     In,
@@ -28,7 +27,11 @@ from holdfast.records.query import (
     Not,
     Or,
     Order,
+    Path,
     Predicate,
+    Related,
+    ValueColumn,
+    may_be_null,
     node,
 )
 from holdfast.records.text import ValueRejected
@@ -88,8 +91,8 @@ def reverse(order: tuple[Order, ...]) -> tuple[Order, ...]:
     return tuple(Order(by.operand, not by.descending, not by.first) for by in order)
 
 
-def _column(by: Order) -> Column:
-    assert isinstance(by.operand, Column)
+def _column(by: Order) -> ValueColumn:
+    assert not isinstance(by.operand, Path)
     return by.operand
 
 
@@ -117,6 +120,8 @@ def _canonical(predicate: Predicate) -> str:
             return f"{type(leaf).__name__}({sorted(map(_canonical, parts))})"
         case Not(part):
             return f"Not({_canonical(part)})"
+        case Related(join, where):
+            return f"Related({join!r}, {_canonical(where)})"
         case Compare(operand, how, value):
             return f"Compare({operand!r}, {how.value}, {_text(value)})"
         case IsNull() | Match() | After() | Everything():
@@ -138,7 +143,7 @@ def _text(value: object) -> str:
 def _from_json(by: Order, value: object) -> object:
     column = _column(by)
     if value is None:
-        if column.spec.type.nullable:
+        if may_be_null(column):
             return None
         raise InvalidCursorError(f"the cursor is damaged: no value for {column!r}")
     kind = column.spec.type.kind

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from holdfast.records.query import Aggregate, Change, Column, Everything, Order, Predicate
+from holdfast.records.query import Aggregate, Change, Everything, Order, Predicate, ValueColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class AggregateQuery(Generic[E]):
     model: Model[E]
     aggregates: tuple[Aggregate, ...]
     where: Predicate = Everything()  # noqa: RUF009 - it is frozen
-    by: tuple[Column, ...] = ()
+    by: tuple[ValueColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Reader(Protocol):
         """Return the entities that *select* asks for, in its order."""
         ...
 
-    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+    async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """Return row values, a tuple for each row in the order of *columns*."""
         ...
 

@@ -6,8 +6,9 @@ import operator
 from datetime import timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 
+from holdfast.records.joins import local_field
 from holdfast.records.json_values import json_equal
 from holdfast.records.query import (
     After,
@@ -28,6 +29,8 @@ from holdfast.records.query import (
     Part,
     Path,
     Predicate,
+    Related,
+    RelatedColumn,
     SetTo,
     expanded,
     node,
@@ -39,6 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from holdfast.records.model import Row
+    from holdfast.records.query import Join
+
+Follow: TypeAlias = "Callable[[Join, object], Iterable[Row]]"
+"""Returns the rows of a join's target whose remote field has a value, which is not None."""
 
 _MEANS = Context(prec=28)
 
@@ -51,39 +58,43 @@ _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
-def fits(predicate: Predicate) -> Callable[[Row], bool]:
-    """Return the function that tells whether a row fits *predicate*."""
+def fits(predicate: Predicate, follow: Follow) -> Callable[[Row], bool]:
+    """Return the function that tells whether a row fits *predicate*.
+
+    It remembers what it found behind a reference, so it is for one call on rows that stay.
+    """
     match leaf := node(predicate):
         case Everything():
             return lambda _row: True
         case And(parts):
-            functions = [fits(part) for part in parts]
+            functions = [fits(part, follow) for part in parts]
             return lambda row: all(function(row) for function in functions)
         case Or(parts):
-            functions = [fits(part) for part in parts]
+            functions = [fits(part, follow) for part in parts]
             return lambda row: any(function(row) for function in functions)
         case Not(part):
-            function = fits(part)
+            function = fits(part, follow)
             return lambda row: not function(row)
         case After():
-            return fits(expanded(leaf))
+            return fits(expanded(leaf), follow)
         case IsNull(operand):
-            read = _reader(operand)
+            read = reader(operand, follow)
             return lambda row: read(row) is None
+        case Related(join, where):
+            return _has_related(join, fits(where, follow), follow)
         case Compare(operand, how, value):
-            return _leaf(operand, lambda found: compares(operand, how, found, value))
+            read = reader(operand, follow)
+            return _leaf(read, lambda found: compares(operand, how, found, value))
         case In(operand, values):
+            read = reader(operand, follow)
             if isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON:
-                return _leaf(
-                    operand, lambda found: any(json_equal(found, value) for value in values)
-                )
+                return _leaf(read, lambda found: any(json_equal(found, each) for each in values))
             chosen = frozenset(values)
-            return _leaf(operand, lambda found: found in chosen)
+            return _leaf(read, lambda found: found in chosen)
         case Match(operand, part, text, ignore_case):
             wanted = fold_case(text) if ignore_case else text
-            return _leaf(
-                operand, lambda found: matches(found, part, wanted, ignore_case=ignore_case)
-            )
+            read = reader(operand, follow)
+            return _leaf(read, lambda found: matches(found, part, wanted, ignore_case=ignore_case))
         case _:
             assert_never(leaf)
 
@@ -125,7 +136,7 @@ def matches(found: object, part: Part, wanted: str, *, ignore_case: bool) -> boo
             assert_never(part)
 
 
-def follow(value: object, steps: tuple[str | int, ...]) -> object:
+def value_at(value: object, steps: tuple[str | int, ...]) -> object:
     """Return what the JSON *value* holds at *steps*, None where they lead nowhere."""
     for step in steps:
         if isinstance(step, str):
@@ -157,11 +168,11 @@ def changed(row: Row, changes: Iterable[Change]) -> Row:
     return tuple(values)
 
 
-def sort(rows: Iterable[Row], order: tuple[Order, ...]) -> list[Row]:
+def sort(rows: Iterable[Row], order: tuple[Order, ...], follow: Follow) -> list[Row]:
     """Return *rows* along *order*."""
     ordered = list(rows)
     for by in reversed(order):
-        read = _reader(by.operand)
+        read = reader(by.operand, follow)
         known = [row for row in ordered if read(row) is not None]
         unknown = [row for row in ordered if read(row) is None]
         known.sort(key=cast("Callable[[Row], str]", read), reverse=by.descending)
@@ -169,9 +180,7 @@ def sort(rows: Iterable[Row], order: tuple[Order, ...]) -> list[Row]:
     return ordered
 
 
-def _leaf(operand: Operand, holds: Callable[[object], bool]) -> Callable[[Row], bool]:
-    read = _reader(operand)
-
+def _leaf(read: Callable[[Row], object], holds: Callable[[object], bool]) -> Callable[[Row], bool]:
     def check(row: Row) -> bool:
         found = read(row)
         return found is not None and holds(found)
@@ -179,13 +188,40 @@ def _leaf(operand: Operand, holds: Callable[[object], bool]) -> Callable[[Row], 
     return check
 
 
-def _reader(operand: Operand) -> Callable[[Row], object]:
+def _has_related(join: Join, holds: Callable[[Row], bool], follow: Follow) -> Callable[[Row], bool]:
+    local = local_field(join).position
+    known: dict[object, bool] = {None: False}
+
+    def check(row: Row) -> bool:
+        value = row[local]
+        if value not in known:
+            known[value] = any(holds(found) for found in follow(join, value))
+        return known[value]
+
+    return check
+
+
+def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
+    """Return the function that reads *operand* of a row; remembers what `fits` does."""
     match operand:
         case Column(_, spec):
             return operator.itemgetter(spec.position)
         case Path(column, steps):
             position = column.spec.position
-            return lambda row: follow(row[position], steps)
+            return lambda row: value_at(row[position], steps)
+        case RelatedColumn(joins, column):
+            join, *further = joins
+            beyond: Operand = RelatedColumn(tuple(further), column) if further else column
+            read, local = reader(beyond, follow), local_field(join).position
+            known: dict[object, object] = {None: None}
+
+            def read_related(row: Row) -> object:
+                value = row[local]
+                if value not in known:
+                    known[value] = next((read(found) for found in follow(join, value)), None)
+                return known[value]
+
+            return read_related
         case _:
             assert_never(operand)
 

@@ -1,6 +1,6 @@
 """Queries as data: what is asked for, and what is changed, with nothing about how.
 
-Predicate = Compare | In | IsNull | Match | After | And | Or | Not | Everything
+Predicate = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
 
 Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
 is two-valued: a comparison with a null is false, and its negation is true.
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
+FARTHEST = 8  # relations that one predicate follows one after another
+MOST_RELATED = 100  # relations in one predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,60 @@ class Path:
         return f"{self.column!r}{''.join(f'[{step!r}]' for step in self.steps)}"
 
 
-Operand: TypeAlias = Column | Path
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The relation *name* of the entity *source*, as it is followed to rows of *target*.
+
+    *via* is a reference of the source to one, or of the *many* to the source; a null leads nowhere.
+    `joins` knows the fields at both ends.
+    """
+
+    source: type
+    name: str
+    target: type
+    via: str
+    many: bool
+
+    def __repr__(self) -> str:
+        return f"{self.source.__name__}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedColumn:
+    """A field of the entity that *joins* lead to, each to one row at most; null if to none."""
+
+    joins: tuple[Join, ...]
+    column: Column
+
+    @property
+    def spec(self) -> FieldSpec:
+        """The field that is read in the end."""
+        return self.column.spec
+
+    def __repr__(self) -> str:
+        path = "".join(f"{join!r}[" for join in self.joins)
+        return f"{path}{self.column!r}{']' * len(self.joins)}"
+
+
+Operand: TypeAlias = Column | Path | RelatedColumn
+ValueColumn: TypeAlias = Column | RelatedColumn
+"""What a value can be read of: a field of the row's own, or of one that it leads to."""
+
+
+def start_of(operand: Operand) -> Column | RelatedColumn:
+    """Return what *operand* is read of: a JSON path's field, else itself."""
+    match operand:
+        case Path(column):
+            return column
+        case Column() | RelatedColumn():
+            return operand
+        case _:
+            assert_never(operand)
+
+
+def may_be_null(operand: Operand) -> bool:
+    """Tell whether *operand* has no value in some rows."""
+    return not isinstance(operand, Column) or operand.spec.type.nullable
 
 
 class Predicate:
@@ -131,6 +186,14 @@ class Match(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class Related(Predicate):
+    """The relation leads to a row, or to several, of which at least one fits *where*."""
+
+    join: Join
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
 class After(Predicate):
     """The row comes after the position that *values* name in *order*; None stands for null.
 
@@ -167,7 +230,7 @@ class Everything(Predicate):
     """Every row; what has to be said before all rows are changed or deleted."""
 
 
-Node: TypeAlias = Compare | In | IsNull | Match | After | And | Or | Not | Everything
+Node: TypeAlias = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
 
 
 def node(predicate: Predicate) -> Node:
@@ -191,29 +254,39 @@ def all_of(predicates: tuple[Predicate, ...]) -> Predicate:
     return joined
 
 
-def columns_of(predicate: Predicate) -> Iterator[Column]:
-    """Yield the columns that *predicate* reads.
+def columns_of(predicate: Predicate) -> Iterator[tuple[ValueColumn | Join, type | None]]:
+    """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 
     Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
     """
-    waiting = [(predicate, 1)]
-    compared = 0
+    waiting: list[tuple[Predicate, int, tuple[Join, ...]]] = [(predicate, 1, ())]
+    compared = related = 0
     while waiting:
-        each, depth = waiting.pop()
+        each, depth, joins = waiting.pop()
         if depth > DEEPEST:
             raise InvalidQueryError(f"the predicates are nested more than {DEEPEST} deep")
+        entity = joins[-1].target if joins else None
         match leaf := node(each):
             case And(parts) | Or(parts):
-                waiting += [(part, depth + 1) for part in reversed(parts)]
+                waiting += [(part, depth + 1, joins) for part in reversed(parts)]
                 continue
             case Not(part):
-                waiting.append((part, depth + 1))
+                waiting.append((part, depth + 1, joins))
                 continue
             case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-                yield operand if isinstance(operand, Column) else operand.column
+                yield start_of(operand), entity
+            case Related(join, where):
+                related += 1
+                if len(joins) == FARTHEST or related > MOST_RELATED:
+                    raise InvalidQueryError(
+                        f"a predicate goes at most {FARTHEST} relations far, and has at most "
+                        f"{MOST_RELATED} in all"
+                    )
+                yield join, entity
+                waiting.append((where, depth + 1, (*joins, join)))
             case After(order):
                 for by in order:
-                    yield by.operand if isinstance(by.operand, Column) else by.operand.column
+                    yield start_of(by.operand), entity
             case Everything():
                 pass
             case _:
@@ -221,6 +294,25 @@ def columns_of(predicate: Predicate) -> Iterator[Column]:
         compared += 1
         if compared > WIDEST:
             raise InvalidQueryError(f"more than {WIDEST} predicates in one: in_() takes a list")
+
+
+def follows_relations(predicate: Predicate) -> bool:
+    """Tell whether *predicate* reads other rows than the one that it is asked of."""
+    match leaf := node(predicate):
+        case Related():
+            return True
+        case And(parts) | Or(parts):
+            return any(map(follows_relations, parts))
+        case Not(part):
+            return follows_relations(part)
+        case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
+            return isinstance(operand, RelatedColumn)
+        case After(order):
+            return any(isinstance(by.operand, RelatedColumn) for by in order)
+        case Everything():
+            return False
+        case _:
+            assert_never(leaf)
 
 
 def expanded(after: After) -> Predicate:
@@ -236,7 +328,7 @@ def expanded(after: After) -> Predicate:
             result = further | (same & result)
     assert result is not None
     first, value = places[0]
-    if len(places) > 1 and value is not None and not _nullable(first):
+    if len(places) > 1 and value is not None and not may_be_null(first.operand):
         # Implied by the rest, and what lets an index on the first field start at the right place.
         bound = Operator.LE if first.descending else Operator.GE
         result = Compare(first.operand, bound, value) & result
@@ -247,13 +339,9 @@ def _further(by: Order, value: object) -> Predicate:
     if value is None:
         return Not(IsNull(by.operand)) if by.first else In(by.operand, ())
     further = Compare(by.operand, Operator.LT if by.descending else Operator.GT, value)
-    if by.first or not _nullable(by):
+    if by.first or not may_be_null(by.operand):
         return further
     return Or((further, IsNull(by.operand)))
-
-
-def _nullable(by: Order) -> bool:
-    return not isinstance(by.operand, Column) or by.operand.spec.type.nullable
 
 
 def _parts(predicate: Predicate, kind: type[And | Or]) -> tuple[Predicate, ...]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from holdfast.errors import ConfigurationError, InvalidValueError, NotLoadedError
+from holdfast.errors import (
+    ConfigurationError,
+    InvalidQueryError,
+    InvalidValueError,
+    NotLoadedError,
+)
+from holdfast.records.field import Field
+from holdfast.records.query import Join, Not, Predicate, Related, RelatedColumn, all_of
+from holdfast.records.related_field import RelatedField
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
 
 T = TypeVar("T")
 
@@ -45,6 +54,11 @@ class Relation:
         bound = self.bind(self.owner, self.name, self._resolve)
         bound.nested = (*self.nested, *relations)
         return bound
+
+    @property
+    def join(self) -> Join:
+        """The relation as queries follow it. Raises ConfigurationError."""
+        return Join(self.owner, self.name, self.target, self.via, isinstance(self, Many))
 
     def __repr__(self) -> str:
         return f"{self.owner.__name__}.{self.name}"
@@ -94,6 +108,27 @@ class One(Relation, Generic[T]):
         def __get__(self, instance: object, owner: type) -> T: ...
         def __get__(self, instance: object, owner: type) -> One[T] | T: ...
 
+    def has(self, *where: Predicate) -> Predicate:
+        """It leads to an entity that fits *where*; to any, when nothing is said.
+
+        A null fits nothing, so `~Video.project.has(...)` includes the videos without a project.
+        """
+        return Related(self.join, all_of(where))
+
+    def __getitem__(self, field: Field[Any] | RelatedField) -> RelatedField:
+        """Return a field of the entity it leads to: `Video.project[Project.name]`.
+
+        From there it can lead on: `Clip.video[Video.project[Project.name]]`.
+        """
+        if isinstance(field, RelatedField):
+            operand = field.operand
+            return RelatedField(RelatedColumn((self.join, *operand.joins), operand.column))
+        if not isinstance(field, Field):
+            raise InvalidQueryError(f"{self!r}[...] takes a field of its entity, got {field!r}")
+        return RelatedField(RelatedColumn((self.join,), field.column))
+
+    __iter__ = None  # or Python would try to iterate through __getitem__
+
     def then(self, *relations: Relation) -> Relation:
         """Return this relation with *relations* of its target loaded too."""
         return self.deeper(relations)
@@ -109,6 +144,14 @@ class Many(Relation, Generic[T]):
         @overload
         def __get__(self, instance: object, owner: type) -> list[T]: ...
         def __get__(self, instance: object, owner: type) -> Many[T] | list[T]: ...
+
+    def any(self, *where: Predicate) -> Predicate:
+        """At least one of the entities fits *where*; there is one, when nothing is said."""
+        return Related(self.join, all_of(where))
+
+    def none(self, *where: Predicate) -> Predicate:
+        """Not one of the entities fits *where*, also where there are none."""
+        return Not(self.any(*where))
 
     def then(self, *relations: Relation) -> Relation:
         """Return this relation with *relations* of its target loaded too."""

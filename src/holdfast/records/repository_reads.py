@@ -21,6 +21,7 @@ from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.hydration import loaded
 from holdfast.records.model import model_of
+from holdfast.records.placed_rows import find_placed
 from holdfast.records.query import (
     After,
     Aggregate,
@@ -40,14 +41,13 @@ if TYPE_CHECKING:
 
     from holdfast.records.argument_types import (
         AggregateArgument,
-        AnyField,
+        AnyValue,
         Condition,
         FieldArgument,
         Ordering,
         RelationArgument,
     )
     from holdfast.records.driver import RowLock, Session, Writer
-    from holdfast.records.query import Order
     from holdfast.records.store import Store
 
 E = TypeVar("E")
@@ -220,19 +220,25 @@ class RepositoryReads(Generic[E]):
         if place is not None:
             wanted = all_of((predicate, After(along, place.values)))
         async with self._one_view() if load or total else nullcontext():
-            items = await self._session.find(Select(self.model, wanted, along, size + 1))
+            items, place_at = await find_placed(
+                self._session, Select(self.model, wanted, along, size + 1)
+            )
             counted = await self._count(predicate) if total else None
             further = len(items) > size
             items = items[:size]
             await self._load(items, load)
+        first, last = 0, len(items) - 1
         if backwards:
             items.reverse()
+            first, last = last, first
         before = further if backwards else place is not None
         after = bool(place) if backwards else further
         return Page(
             items,
-            next=self._cursor("after", items[-1], predicate, order) if after and items else None,
-            previous=self._cursor("before", items[0], predicate, order)
+            next=cursors.encode(cursors.Cursor("after", place_at(last)), predicate, order)
+            if after and items
+            else None,
+            previous=cursors.encode(cursors.Cursor("before", place_at(first)), predicate, order)
             if before and items
             else None,
             total=counted,
@@ -259,8 +265,10 @@ class RepositoryReads(Generic[E]):
         wanted = predicate
         while True:
             async with self._one_view() if load else nullcontext():
-                items = await self._session.find(Select(self.model, wanted, order, batch))
-                place = validation.position(items[-1], order) if len(items) == batch else None
+                items, place_at = await find_placed(
+                    self._session, Select(self.model, wanted, order, batch)
+                )
+                place = place_at(batch - 1) if len(items) == batch else None
                 await self._load(items, load)
             for item in items:
                 yield item
@@ -307,7 +315,7 @@ class RepositoryReads(Generic[E]):
     @overload
     async def select(
         self,
-        *fields: AnyField,
+        *fields: AnyValue,
         where: Condition | Sequence[Condition] = (),
         order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
@@ -315,14 +323,14 @@ class RepositoryReads(Generic[E]):
     ) -> list[tuple[object, ...]]: ...
     async def select(
         self,
-        *fields: AnyField,
+        *fields: AnyValue,
         where: Condition | Sequence[Condition] = (),
         order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> Any:
         """Return a tuple of the values of *fields* for each that fits, fetching nothing else."""
-        wanted = validation.columns(self.model, fields)
+        wanted = validation.value_columns(self.model, fields)
         if not wanted:
             raise InvalidQueryError("no fields: expected such as Video.id, Video.title")
         select = Select(
@@ -339,7 +347,7 @@ class RepositoryReads(Generic[E]):
         self,
         *figures: AggregateArgument,
         where: Condition | Sequence[Condition] = (),
-        by: AnyField | Sequence[AnyField] = (),
+        by: AnyValue | Sequence[AnyValue] = (),
     ) -> list[tuple[object, ...]]:
         """Return figures over what fits, as `Video.duration.sum()` and `count()` say them.
 
@@ -348,7 +356,7 @@ class RepositoryReads(Generic[E]):
         values is None, a count 0. Sums and means of integers, decimals and durations are exact; a
         sum of floats that no float can hold raises InvalidValueError; MariaDB and MySQL can't tell.
         """
-        groups = validation.columns(self.model, validation.one_or_several(by))
+        groups = validation.value_columns(self.model, validation.one_or_several(by))
         query = AggregateQuery(
             self.model,
             validation.aggregates(self.model, figures),
@@ -407,14 +415,3 @@ class RepositoryReads(Generic[E]):
 
     def _key(self, key: object) -> object:
         return self.model.key.to_row(self.model.name, key)
-
-    def _cursor(
-        self,
-        direction: cursors.Direction,
-        entity: E,
-        predicate: Predicate,
-        order: tuple[Order, ...],
-    ) -> str:
-        return cursors.encode(
-            cursors.Cursor(direction, validation.position(entity, order)), predicate, order
-        )

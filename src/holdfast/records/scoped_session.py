@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Values,
     )
     from holdfast.records.model import Model, Row
-    from holdfast.records.query import Column, Predicate
+    from holdfast.records.query import Predicate, ValueColumn
     from holdfast.records.scope import Scopes, TransactionScope
 
 E = TypeVar("E")
@@ -52,7 +52,7 @@ class ScopedSession:
         """See `Reader`."""
         return await self._read(self._work.find, select)
 
-    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+    async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
         return await self._read(self._work.values, select, columns)
 

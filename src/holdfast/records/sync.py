@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from holdfast.opening import Opening
     from holdfast.records.argument_types import (
-        AnyField,
+        AnyValue,
         Condition,
         FieldArgument,
         Ordering,
@@ -239,7 +239,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     @overload
     def select(
         self,
-        *fields: AnyField,
+        *fields: AnyValue,
         where: Condition | Sequence[Condition] = (),
         order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,
@@ -248,7 +248,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     @documented_by(AsyncRepository.select)
     def select(
         self,
-        *fields: AnyField,
+        *fields: AnyValue,
         where: Condition | Sequence[Condition] = (),
         order_by: Ordering | Sequence[Ordering] = (),
         limit: int | None = None,

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.field import Field
+from holdfast.records.model import Model, model_of
 from holdfast.records.query import (
     Aggregate,
     Change,
     Column,
     Increment,
+    Join,
     Order,
     Predicate,
+    RelatedColumn,
     SetTo,
+    ValueColumn,
     all_of,
     columns_of,
+    start_of,
 )
+from holdfast.records.related_field import RelatedField
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -37,9 +42,26 @@ def condition(model: Model[E], where: Iterable[object]) -> Predicate:
     if model.adapter is not None:
         where = map(model.adapter.arguments.predicate, where)
     predicate = all_of(tuple(cast("Iterable[Predicate]", where)))
-    for column in columns_of(predicate):
-        owned(model, column)
+    for found, entity in columns_of(predicate):
+        _check_owner(model if entity is None else model_of(entity), found)
     return predicate
+
+
+def _check_owner(model: Model[Any], found: ValueColumn | Join) -> None:
+    """Raise InvalidQueryError when what is read is not of *model*, or a path breaks on its way."""
+    match found:
+        case Column():
+            owned(model, found)
+        case Join(source):
+            if source is not model.entity:
+                raise InvalidQueryError(f"{found!r} is not a relation of {model.name}")
+        case RelatedColumn(joins, column):
+            for join in joins:
+                _check_owner(model, join)
+                model = model_of(join.target)
+            owned(model, column)
+        case _:
+            assert_never(found)
 
 
 def one_or_several(given: object) -> tuple[object, ...]:
@@ -69,7 +91,9 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    words = one_or_several(order_by)
+    words = tuple(
+        word.asc() if isinstance(word, RelatedField) else word for word in one_or_several(order_by)
+    )
     if model.adapter is not None:
         words = tuple(map(model.adapter.arguments.order, words))
     given = tuple(word.asc() if isinstance(word, Field) else cast("Order", word) for word in words)
@@ -77,7 +101,8 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
-        has_key |= owned(model, cast("Column", by.operand)) is model.key
+        _check_owner(model, start_of(by.operand))
+        has_key |= isinstance(by.operand, Column) and by.operand.spec is model.key
     if has_key:
         return given
     return (*given, Order(Column(model.name, model.key), bool(given) and given[-1].descending))
@@ -94,6 +119,18 @@ def columns(model: Model[E], fields: Iterable[object]) -> tuple[Column, ...]:
             raise InvalidQueryError(f"expected a field such as Video.title, got {word!r}")
         owned(model, word.column)
         found.append(word.column)
+    return tuple(found)
+
+
+def value_columns(model: Model[E], fields: Iterable[object]) -> tuple[ValueColumn, ...]:
+    """Return the columns of *fields*: of *model*, or of what its references lead to."""
+    found: list[ValueColumn] = []
+    for word in fields:
+        if isinstance(word, RelatedField):
+            _check_owner(model, word.operand)
+            found.append(word.operand)
+        else:
+            found += columns(model, (word,))
     return tuple(found)
 
 
@@ -191,14 +228,3 @@ def count(name: str, value: int | None) -> int | None:
     if value is not None and value > _MOST_ROWS:
         raise InvalidQueryError(f"{name}={value}: expected at most {_MOST_ROWS}")
     return value
-
-
-def position(entity: object, order: tuple[Order, ...]) -> tuple[object, ...]:
-    """Return the row values of *entity* that *order* goes by."""
-    values = vars(entity)
-    found: list[object] = []
-    for by in order:
-        spec = cast("Column", by.operand).spec
-        value = values[spec.name]
-        found.append(None if value is None else spec.type.check(value))
-    return tuple(found)

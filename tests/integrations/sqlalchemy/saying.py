@@ -26,8 +26,11 @@ from holdfast.records.query import (
     Part,
     Path,
     Predicate,
+    Related,
+    RelatedColumn,
     SetTo,
 )
+from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Relation
 from integrations.sqlalchemy.twins import TWINS
 
@@ -104,9 +107,24 @@ def said(predicate):
             found = place(operand)
             found = found.as_string() if isinstance(operand, Path) else found
             return getattr(found, verb)(text, autoescape=True)
+        case Related(join, where):
+            beyond = said(where)
+            if beyond is None or join.source is join.target:  # which SQLAlchemy says by an alias
+                return None
+            step = getattr(TWINS[join.source], join.name)
+            return step.any(beyond) if join.many else step.has(beyond)
         case Everything():
             return sa.true()
     return predicate
+
+
+def twin_join(join):
+    return model_of(TWINS[join.source]).relations[join.name].join
+
+
+def related(operand):
+    column = field_of(attribute(operand.column)).column
+    return RelatedColumn(tuple(map(twin_join, operand.joins)), column)
 
 
 def understood(predicate):
@@ -131,6 +149,8 @@ def by_fields(predicate):
             return joined
         case Not(part):
             return ~by_fields(part)
+        case Related(join, where):
+            return Related(twin_join(join), by_fields(where))
         case Compare(operand, how, value):
             return OPERATORS[how](field_place(operand), value_of(operand, value))
         case In(operand, values):
@@ -152,8 +172,12 @@ def ordered(order_by):
 
 
 def one_order(by):
+    if isinstance(by, (Field, RelatedField)):
+        return fields(by)
     if not isinstance(by, Order):
         return by
+    if isinstance(by.operand, RelatedColumn):
+        return Order(related(by.operand), by.descending, by.first)
     made = attribute(by.operand)
     made = made.desc() if by.descending else made.asc()
     return made.nulls_first() if by.first else made.nulls_last()
@@ -162,7 +186,10 @@ def one_order(by):
 def fields(words):
     if isinstance(words, Field):
         return attribute(words.column)
-    return [attribute(word.column) if isinstance(word, Field) else word for word in words]
+    if isinstance(words, RelatedField):
+        return RelatedField(related(words.operand))
+    several = (list, tuple)
+    return [fields(word) for word in words] if isinstance(words, several) else words
 
 
 def figures(wanted):

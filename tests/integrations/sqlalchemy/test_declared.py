@@ -185,6 +185,28 @@ async def test_changes_are_said_as_in_values(store):
         await users.patch(stored.id, {User.visits: User.visits + 1})
 
 
+async def test_relationships_say_conditions_on_what_they_lead_to(store):
+    teams, users = store.repository(Team), store.repository(User)
+    red, _blue = (await teams.add_many([Team(name="red"), Team(name="blue")])).results
+    for name, age, team in (("a", 1, red), ("b", 5, red), ("c", 9, None)):
+        await users.add(User(name=name, age=age, team_id=team and team.id))
+
+    async def names(*where):
+        return "".join(each.name for each in await users.find(*where, order_by=User.name))
+
+    assert await names(User.team.has(Team.name == "red")) == "ab"
+    assert await names(User.team.has(name="red"), User.age > 1) == "b"
+    assert await names(~User.team.has(Team.name == "red")) == "c"
+    assert await names(sa.not_(User.team.has()) | (User.age == 5)) == "bc"
+    elder = User.team.has(sa.and_(Team.name == "red", Team.users.any(User.age > 4)))
+    assert await names(elder) == "ab"
+    assert await names(User.team.has(Team.users.any(User.age > 5))) == ""
+    (found,) = await teams.find(~Team.users.any())
+    assert found.name == "blue"
+    assert await users.update_where(User.team.has(Team.name == "red"), changes={User.age: 7}) == 2
+    assert await users.delete_where(~User.team.has()) == 1
+
+
 @pytest.mark.parametrize(
     ("word", "named"),
     [
@@ -193,7 +215,8 @@ async def test_changes_are_said_as_in_values(store):
         (lambda: sa.func.lower(User.name) == "a", r"lower\(\)"),
         (lambda: User.age > User.visits, "another column"),
         (lambda: User.age + 1 > 5, "`users.age"),
-        (lambda: ~Team.users.any(), "subquery"),
+        (lambda: sa.exists().where(Team.id == User.team_id), "subquery"),
+        (lambda: sa.exists().where(Team.id == 1).correlate_except(Team), "more than a reference"),
         (lambda: User.id.in_(sa.select(User.id)), "subquery"),
         (lambda: sa.text("1 = 1"), "SQL text"),
         (lambda: sa.case((User.age > 1, True), else_=False), "Case"),

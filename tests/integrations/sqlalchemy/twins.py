@@ -236,6 +236,8 @@ class Member(Base):
     chief_id: Mapped[int | None] = mapped_column(sa.ForeignKey("conformance_members.id"))
     rank: Mapped[int | None] = mapped_column(unique=True)
     name: Mapped[str] = mapped_column(default="")
+    chief: Mapped[Member | None] = relationship(remote_side="Member.id", back_populates="reports")
+    reports: Mapped[list[Member]] = relationship(back_populates="chief")
 
 
 TWINS: dict[type, type] = {

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
+from holdfast.records.joins import local_field
 from holdfast.records.query import (
     And,
     Column,
@@ -28,6 +29,8 @@ from holdfast.records.query import (
     Order,
     Part,
     Path,
+    Related,
+    RelatedColumn,
     SetTo,
 )
 from holdfast.records.value import Kind
@@ -192,6 +195,51 @@ class NotEqualSkipsNulls(BentQueries):
             case Not(Compare(operand) | In(operand)):
                 return And((leaf, Not(IsNull(operand))))
         return leaf
+
+
+def local(join):
+    return Column(join.source.__name__, local_field(join))
+
+
+class NegatedRelationsSkipNulls(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Not(Related(join)):
+                return And((leaf, Not(IsNull(local(join)))))
+        return leaf
+
+
+class OneOfManyNeedNotFitAll(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Related(join, And(parts)):
+                return And(tuple(Related(join, part) for part in parts))
+        return leaf
+
+
+class RelatedOrdersLeaveNullsOut(Bent):
+    def bend(self, select):
+        where = select.where
+        for by in select.order:
+            if isinstance(by.operand, RelatedColumn):
+                where = where & Not(IsNull(local(by.operand.joins[0])))
+        return replace(select, where=where)
+
+    async def find(self, select):
+        return await self.inner.find(self.bend(select))
+
+    async def values(self, select, columns):
+        return await self.inner.values(self.bend(select), columns)
+
+
+class UpdatesSeeTheirOwnWrites(Shelf):
+    def update(self, update):
+        keys = [row[update.model.key.position] for row in self.rows(update.model).values()]
+        return sum(self.updated(update, key) for key in keys)
+
+    def updated(self, update, key):
+        of_key = Compare(Column(update.model.name, update.model.key), Operator.EQ, key)
+        return super().update(replace(update, where=of_key & update.where))
 
 
 class AnEmptyListIsEverything(BentQueries):

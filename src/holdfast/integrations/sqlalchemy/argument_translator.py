@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from holdfast.integrations.sqlalchemy.relationships import wanted_relations
+from holdfast.integrations.sqlalchemy.relationships import relations_by_columns, wanted_relations
 from holdfast.integrations.sqlalchemy.translator import ExpressionTranslator
 from holdfast.records.model import model_of
 from holdfast.records.query import Change, Column, SetTo
@@ -32,7 +32,9 @@ class MappedArguments:
         self._name = mapper.class_.__name__
         self._specs = {spec.name: spec for spec in specs}
         self._defaults = defaults
-        self._expressions = ExpressionTranslator(self._name, specs)
+        self._expressions = ExpressionTranslator(
+            self._name, specs, lambda: relations_by_columns(mapper)
+        )
 
     def predicate(self, argument: object) -> Predicate:
         """See `ArgumentTranslator.predicate`."""

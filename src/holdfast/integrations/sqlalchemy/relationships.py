@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -10,13 +10,18 @@ from sqlalchemy.orm.strategy_options import _AbstractLoad as AbstractLoad  # its
 from sqlalchemy.sql import operators
 
 from holdfast.errors import InvalidQueryError, UntranslatableError
+from holdfast.records.model import Model, model_of
 from holdfast.records.relation import Many, One, Relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.records.model import Model
 
+ByColumns: TypeAlias = "dict[tuple[int, int, int], Relation]"
+"""Relations by the hashes of a column here, one there, and the table there.
+
+What SQLAlchemy has put notes on has the hash of the column or table itself.
+"""
 _LOADED = ("selectin", "joined", "subquery", "immediate")
 _LEFT = ("select", "raise", "raise_on_sql", "noload", True, False)
 
@@ -42,6 +47,15 @@ def relations_of(
     return {
         name: each for name, each in found.items() if not isinstance(each, UnsupportedRelationship)
     }
+
+
+def relations_by_columns(mapper: orm.Mapper[Any]) -> ByColumns:
+    """Return the relations of *mapper*'s class by the columns that they make equal."""
+    found: ByColumns = {}
+    for name, relation in model_of(mapper.class_).relations.items():
+        local, remote = _pair(mapper.relationships[name])
+        found.setdefault((hash(local), hash(remote), hash(remote.table)), relation)
+    return found
 
 
 def why_not(mapper: orm.Mapper[Any], name: str) -> str:

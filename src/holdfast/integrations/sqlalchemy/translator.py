@@ -11,6 +11,7 @@ from sqlalchemy.sql import elements, functions, operators
 from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.integrations.sqlalchemy.like_patterns import literal_of
 from holdfast.records.field import Field, JsonPath, count
+from holdfast.records.model import model_of
 from holdfast.records.query import (
     Aggregate,
     Change,
@@ -20,14 +21,17 @@ from holdfast.records.query import (
     Not,
     Order,
     Predicate,
+    Related,
     SetTo,
     all_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from holdfast.integrations.sqlalchemy.relationships import ByColumns
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.relation import Relation
 
 Operand = Field[Any] | JsonPath
 
@@ -76,11 +80,15 @@ _AGGREGATES = ("count", "sum", "avg", "min", "max")
 class ExpressionTranslator:
     """Translates expressions over the columns of one mapped class."""
 
-    def __init__(self, entity: str, specs: Sequence[FieldSpec]) -> None:
+    def __init__(
+        self, entity: str, specs: Sequence[FieldSpec], relations: Callable[[], ByColumns]
+    ) -> None:
         self._entity = entity
+        self._relations = relations
         self._fields: dict[str, Field[Any]] = {}
         # A column with notes on it, as an attribute gives it, has the hash of the column itself.
         self._by_column: dict[int, Field[Any]] = {}
+        self._tables = {hash(getattr(spec.native_column, "table", None)) for spec in specs}
         for spec in specs:
             field: Field[Any] = Field(spec.declaration)
             field.owner, field.spec = entity, spec
@@ -216,6 +224,8 @@ class ExpressionTranslator:
                 return holds if element.operator is operators.is_true else ~holds
             case elements.UnaryExpression() if element.operator is operators.inv:
                 return ~self._condition(element.element)
+            case sa.Exists():
+                return self._related(element)
             case elements.True_():
                 return Everything()
             case elements.False_():
@@ -229,6 +239,44 @@ class ExpressionTranslator:
             case _:
                 self._refuse(element)
         return None
+
+    def _related(self, element: sa.Exists) -> Predicate:
+        """Return the condition on related rows that `has` or `any` of a relationship is."""
+        found: Any = element
+        while not isinstance(found, sa.Select):
+            found = found.element
+        where: Any = found.whereclause
+        # Correlated as relationships do it, and cut in no way; the rest is a subquery of one's own.
+        if found._correlate_except is None or found._has_row_limiting_clause:  # noqa: SLF001
+            self._refuse(element)
+        if self._tables & set(map(hash, found._correlate_except)):  # noqa: SLF001
+            raise InvalidQueryError(f"`{element}` is not about a relationship of {self._entity}")
+        joined = isinstance(where, elements.BooleanClauseList) and where.operator is operators.and_
+        parts = list(where.clauses) if joined else [where]
+        for at, part in enumerate(parts):
+            relation = self._relation_by(part, found._correlate_except)  # noqa: SLF001
+            if relation is not None:
+                adapter = model_of(relation.target).adapter
+                assert adapter is not None, "a relationship leads to a mapped class"
+                beyond = (*parts[:at], *parts[at + 1 :])
+                holds = all_of(tuple(map(adapter.arguments.predicate, beyond)))
+                return Related(relation.join, holds)
+        self._reject(
+            "a condition on a relationship that is more than a reference, or leads to the class "
+            "itself",
+            f"ask for the keys first, or {_TX}",
+        )
+        return None
+
+    def _relation_by(self, part: Any, tables: Collection[object]) -> Relation | None:
+        """Return the relation whose join *part* is, if it leads to the only one of *tables*."""
+        if not isinstance(part, elements.BinaryExpression) or part.operator is not operators.eq:
+            return None
+        if len(tables) != 1:
+            return None
+        left, right, there = hash(part.left), hash(part.right), hash(next(iter(tables)))
+        known = self._relations()
+        return known.get((left, right, there)) or known.get((right, left, there))
 
     def _is_true(self, element: Any) -> Predicate:
         return cast("Predicate", cast("Any", self._operand(element)) == True)  # noqa: E712 - an expression

@@ -179,6 +179,8 @@ class Member(Entity, table="conformance_members"):
     chief_id: Field[int | None] = ref("Member", default=None, on_delete="restrict")
     rank: Field[int | None] = field(default=None, unique=True)
     name: Field[str] = field(default="")
+    chief: One[Member | None] = one(via="chief_id")
+    reports: Many[Member] = many(via="chief_id")
 
 
 ENTITIES: tuple[type[Entity], ...] = (

@@ -29,6 +29,7 @@ from holdfast.errors import (
     PreconditionFailedError,
     StaleVersionError,
 )
+from holdfast.records.conformance import naive_relations
 from holdfast.records.conformance.lab import Clock
 from holdfast.records.conformance.naive_model import (
     Condition,
@@ -39,8 +40,9 @@ from holdfast.records.conformance.naive_model import (
     orders_of,
     predicate_of,
 )
-from holdfast.records.conformance.sample_entities import ENTITIES, Sample
+from holdfast.records.conformance.sample_entities import ENTITIES, Member, Sample
 from holdfast.records.driver import StoreCapability
+from holdfast.records.query import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -322,6 +324,38 @@ class RandomWork(RuleBasedStateMachine):
         assert self.do(self.repository.count(predicate_of(where))) == fitting
         assert self.do(self.repository.count(~predicate_of(where))) == len(self.rows) - fitting
         assert self.do(self.repository.exists(predicate_of(where))) is bool(fitting)
+
+    @rule(
+        staff=naive_relations.STAFFS,
+        where=naive_relations.CONDITIONS,
+        direction=st.tuples(st.booleans(), st.booleans()),
+        size=st.integers(1, 3),
+    )
+    def ask_about_relations(
+        self,
+        staff: list[tuple[str, int | None]],
+        where: Condition,
+        direction: naive_relations.Direction,
+        size: int,
+    ) -> None:
+        members = self.store.repository(Member)
+        everybody = naive_relations.members_of(staff)
+        self.do(members.delete_where(everything()))
+        self.do(members.add_many(everybody))
+        fitting = [each for each in everybody if naive_relations.holds(where, each, everybody)]
+        expected = naive_relations.ordered(fitting, direction, everybody)
+        predicate, order = naive_relations.predicate_of(where), naive_relations.order_of(direction)
+        assert self.do(members.find(predicate, order_by=order)) == expected
+        assert self.do(members.count(~predicate)) == len(everybody) - len(fitting)
+        seen: list[Member] = []
+        cursor: str | None = None
+        while True:
+            page = self.do(members.page(predicate, order_by=order, size=size, cursor=cursor))
+            seen += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+        assert seen == expected
 
     @invariant()
     def holds_the_same(self) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
-from holdfast.records.evaluate import changed, fits, mean, plus, sort
+from holdfast.records.evaluate import changed, fits, mean, plus, reader, sort
 from holdfast.records.hydration import copied_row, from_rows
+from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
 from holdfast.records.model import Model, model_of
 from holdfast.records.query import And, Column, Compare, In, Operator, Predicate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.memory.layers import Layer, View
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Row
-    from holdfast.records.query import Aggregate
+    from holdfast.records.query import Aggregate, Join, ValueColumn
 
 E = TypeVar("E")
 
@@ -54,18 +55,19 @@ class MemoryExecutor:
         """See `Reader`."""
         return from_rows(select.model)(self._select(select))
 
-    def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+    def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
+        readers = [(reader(column, self._related), column.spec) for column in columns]
         return [
-            tuple(_copy(row[column.spec.position], column.spec) for column in columns)
-            for row in self._select(select)
+            tuple(_copy(read(row), spec) for read, spec in readers) for row in self._select(select)
         ]
 
     def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
         groups: dict[Values, list[Row]] = {} if query.by else {(): []}
+        readers = [reader(column, self._related) for column in query.by]
         for row in self._fitting(query.model, query.where):
-            group = tuple(row[column.spec.position] for column in query.by)
+            group = tuple(read(row) for read in readers)
             groups.setdefault(group, []).append(row)
         return [
             (*group, *(_figure(figure, groups[group]) for figure in query.aggregates))
@@ -77,8 +79,9 @@ class MemoryExecutor:
         walk = index_walk(model, select.where, select.order) if select.order else None
         end = None if select.limit is None else select.offset + select.limit
         if walk is None:
-            return sort(self._fitting(model, select.where), select.order)[select.offset : end]
-        holds = fits(select.where)
+            rows = sort(self._fitting(model, select.where), select.order, self._related)
+            return rows[select.offset : end]
+        holds = fits(select.where, self._related)
         met = self.view.walk(
             self._table(model),
             walk.positions,
@@ -91,8 +94,17 @@ class MemoryExecutor:
         return list(islice((row for _, row in met if holds(row)), start, end))
 
     def _fitting(self, model: Model[E], where: Predicate) -> list[Row]:
-        holds = fits(where)
+        holds = fits(where, self._related)
         return [row for row in self._candidates(model, where) if holds(row)]
+
+    def _related(self, join: Join, value: object) -> Sequence[Row]:
+        """Return the rows that *join* leads to from a row whose local field has *value*."""
+        target: Model[object] = model_of(join.target)
+        table, remote = self._table(target), remote_field(join)
+        if remote is target.key:
+            row = self.view.get(table, value)
+            return () if row is None else (row,)
+        return self.view.lookup(table, (remote.position,), (value,))
 
     def _candidates(self, model: Model[E], where: Predicate) -> Iterable[Row]:
         """Return rows among which are all that fit: by key or index where *where* allows it."""

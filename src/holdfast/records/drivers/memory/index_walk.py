@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.memory.layers import Positions, indexed_positions, sortable
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry
-from holdfast.records.query import After, And, Column, Compare, Operator, Order, Predicate
+from holdfast.records.query import (
+    After,
+    And,
+    Column,
+    Compare,
+    Operator,
+    Order,
+    Predicate,
+    RelatedColumn,
+)
 
 if TYPE_CHECKING:
     from holdfast.records.model import Model
@@ -25,6 +34,8 @@ class Walk:
 
 def index_walk(model: Model[object], where: Predicate, order: tuple[Order, ...]) -> Walk | None:
     """Return a walk that meets the rows of *where* along *order*, None when no index does."""
+    if any(isinstance(by.operand, RelatedColumn) for by in order):
+        return None
     conditions = where.parts if isinstance(where, And) else (where,)
     fixed = _fixed(conditions)
     wanted = [by for by in order if _position(by) not in fixed]

@@ -25,7 +25,10 @@ from holdfast.records.query import (
     Operator,
     Or,
     Path,
+    Related,
+    RelatedColumn,
     expanded,
+    may_be_null,
     node,
 )
 from holdfast.records.text import fold_case
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape, Steps
+    from holdfast.records.drivers.sql.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.query import Operand, Predicate
@@ -69,7 +73,7 @@ class ConditionBuilder:
                     shape, given = self.dialect.json_values(steps, how, value)
                     values.extend(given)
                     return (Compare, how, where, shape)
-                assert isinstance(operand, Column)
+                assert not isinstance(operand, Path)
                 values.append(self.encode(operand.spec, value))
                 return (Compare, how, where)
             case In(operand, wanted):
@@ -88,6 +92,8 @@ class ConditionBuilder:
                     assert isinstance(by.operand, Column)
                     values.append(self.encode(by.operand.spec, value))
                 return (After, order)
+            case Related(join, condition):
+                return (Related, join, self.walk(condition, values))
             case And(parts):
                 return (And, *(self.walk(part, values) for part in parts))
             case Or(parts):
@@ -104,7 +110,7 @@ class ConditionBuilder:
 
         The steps are text of others, so they are never part of the SQL.
         """
-        if isinstance(operand, Column):
+        if not isinstance(operand, Path):
             return (operand,), ()
         shape, given = self.dialect.path_values(operand.steps)
         values.extend(given)
@@ -120,13 +126,18 @@ class ConditionBuilder:
             shape, given = self.dialect.json_list_values(steps, wanted)
             values.extend(given)
             return shape
-        assert isinstance(operand, Column)
+        assert not isinstance(operand, Path)
         encoded = [self.encode(operand.spec, value) for value in wanted]
         values.append(self.dialect.list_value(operand.spec, encoded))
         return 1
 
     def condition(
-        self, table: sa.Table, predicate: Predicate, parameters: Parameters, *, negate: bool = False
+        self,
+        source: JoinedTable,
+        predicate: Predicate,
+        parameters: Parameters,
+        *,
+        negate: bool = False,
     ) -> Expression:
         """Return SQL that is true or false, never NULL, for *predicate* or its negation."""
         match leaf := node(predicate):
@@ -134,43 +145,50 @@ class ConditionBuilder:
                 return sa.false() if negate else sa.true()
             case And(parts) | Or(parts):
                 several = _merged(parts) if isinstance(leaf, Or) else parts
-                built = [self.condition(table, part, parameters, negate=negate) for part in several]
+                built = [
+                    self.condition(source, part, parameters, negate=negate) for part in several
+                ]
                 return joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
             case Not(part):
-                return self.condition(table, part, parameters, negate=not negate)
+                return self.condition(source, part, parameters, negate=not negate)
+            case Related(join, where):
+                target = source.target(join)
+                fitting = self.condition(target, where, parameters)
+                found = source.exists(join, target, fitting)
+                return sa.not_(found) if negate else found
             case After():
                 if not self._is_row_comparison(leaf):
-                    return self.condition(table, expanded(leaf), parameters, negate=negate)
-                beyond = _row_comparison(table, leaf, parameters)
+                    return self.condition(source, expanded(leaf), parameters, negate=negate)
+                beyond = _row_comparison(source.table, leaf, parameters)
                 return sa.not_(beyond) if negate else beyond
             case IsNull(operand):
-                place = self._place(table, operand, parameters)
+                place = self._place(source, operand, parameters)
                 if isinstance(operand, Path):
                     nowhere = self.dialect.path_is_null(place)
                     return sa.not_(nowhere) if negate else nowhere
                 return place.column.is_not(None) if negate else place.column.is_(None)
             case Compare(operand) | In(operand) | Match(operand):
-                place = self._place(table, operand, parameters)
+                place = self._place(source, operand, parameters)
                 holds = self._leaf(place, leaf, parameters)
                 if not negate:
                     return holds
                 if isinstance(operand, Path):
                     return sa.or_(self.dialect.path_is_null(place), sa.not_(holds))
-                if operand.spec.type.nullable:
+                if may_be_null(operand):
                     return sa.or_(place.column.is_(None), sa.not_(holds))
                 return sa.not_(holds)
             case _:
                 assert_never(leaf)
 
-    def _place(self, table: sa.Table, operand: Operand, parameters: Parameters) -> Place:
+    def _place(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Place:
         """Return the column, and the parameters that `_walk_place` gave the values of."""
         match operand:
-            case Column(_, spec):
-                return Place(table.c[spec.name], _is_json(operand))
+            case Column() | RelatedColumn():
+                return Place(source.column(operand), _is_json(operand))
             case Path(column, steps):
                 _, given = self.dialect.path_values(steps)
                 path = tuple(parameters.next() for _ in given)
-                return Place(table.c[column.name], True, steps, path)
+                return Place(source.column(column), True, steps, path)
             case _:
                 assert_never(operand)
 
@@ -186,7 +204,7 @@ class ConditionBuilder:
                     return sa.false()
                 if place.is_json:
                     return dialect.in_json(place, wanted, parameters)
-                assert isinstance(operand, Column)
+                assert not isinstance(operand, Path)
                 return dialect.in_list(operand.spec, place.column, parameters.next())
             case Match(_, part, text, ignore_case):
                 wanted_text = (parameters.next(), ignore_case, not text)
@@ -239,7 +257,7 @@ def _is_json(operand: Operand) -> bool:
     return isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON
 
 
-def _row_comparison(table: sa.Table, after: After, parameters: Parameters) -> Expression:
+def _row_comparison(table: sa.FromClause, after: After, parameters: Parameters) -> Expression:
     columns = [table.c[by.operand.name] for by in after.order if isinstance(by.operand, Column)]
     values = [parameters.next() for _ in after.order]
     descending = after.order[0].descending

@@ -53,6 +53,8 @@ class Dialect(Protocol):
     """UPDATE has RETURNING."""
     compares_rows: bool
     """An index serves (a, b) > (x, y)."""
+    writes_see_one_state: bool
+    """UPDATE and DELETE look into tables as they were before they changed a row of their own."""
     repeats_lists: bool
     """A list of values is as many parameters as it has values: see `ValueList`."""
 

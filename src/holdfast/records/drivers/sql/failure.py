@@ -55,6 +55,7 @@ class FailureKind(StrEnum):
     READ_ONLY = "read only"
     ABORTED = "aborted"
     TOO_DEEP = "too deep"
+    NESTED = "nested"
     TOO_LARGE = "too large"
     STORAGE = "storage"
     REFUSED = "refused"
@@ -108,6 +109,7 @@ _ERRORS: dict[FailureKind, tuple[Callable[[str], HoldfastError], str]] = {
 }
 _UNSUPPORTED = {
     FailureKind.TOO_DEEP: "a cascade of that many levels",
+    FailureKind.NESTED: "conditions that lie so deep in one another",
     FailureKind.TOO_LARGE: "a statement of this size",
 }
 
@@ -161,6 +163,7 @@ _SQLITE_KINDS: Mapping[int, FailureKind] = {
     sqlite3.SQLITE_ERROR: FailureKind.STATEMENT,
     sqlite3.SQLITE_READONLY: FailureKind.READ_ONLY,
 }
+_SQLITE_NESTED = "parser stack overflow"  # has no code of its own; none from SQLite 3.46 on
 _SQLITE_STORAGE: Mapping[int, str] = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the database can't be written",
@@ -177,6 +180,8 @@ def sqlite_failure(error: sqlite3.Error) -> Failure | None:
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return None
+    if code == sqlite3.SQLITE_ERROR and _SQLITE_NESTED in str(error):
+        return Failure(FailureKind.NESTED)
     kind = _SQLITE_KINDS.get(code, FailureKind.UNKNOWN)
     if kind is FailureKind.READ_ONLY:
         return Failure(kind, detail="a write in a read-only transaction or on a read-only database")

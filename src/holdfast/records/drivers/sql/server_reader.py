@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model
-    from holdfast.records.query import Column
+    from holdfast.records.query import ValueColumn
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class ServerReader:
         found = await self.fetch(select.model, *self.statements.select(select))
         return self.of_model(select.model).hydrate(found)
 
-    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+    async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
         found = await self.fetch(select.model, *self.statements.select(select, columns))
         return self.statements.decoded(select, columns, found)

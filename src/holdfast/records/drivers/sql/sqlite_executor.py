@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
-    from holdfast.records.query import Column, Predicate
+    from holdfast.records.query import Predicate, ValueColumn
 
 E = TypeVar("E")
 _UNDECODED = re.compile(
@@ -78,7 +78,7 @@ class SQLiteExecutor:
         except sqlite3.Error as error:
             self._fail(select.model, error)
 
-    def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+    def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
         found = self._fetch(select.model, self._statements.select(select, columns))
         return self._statements.decoded(select, columns, found)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from holdfast.records.evaluate import follow, in_json_order, matches
+from holdfast.records.evaluate import in_json_order, matches, value_at
 from holdfast.records.json_values import json_equal
 from holdfast.records.query import Operator, Part
 from holdfast.records.text import fold_case
@@ -36,7 +36,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
 def _follow(text: str | None, steps: str) -> str | None:
     if text is None:
         return None
-    found = follow(orjson.loads(text), tuple(orjson.loads(steps)))
+    found = value_at(orjson.loads(text), tuple(orjson.loads(steps)))
     return None if found is None else orjson.dumps(found).decode()
 
 

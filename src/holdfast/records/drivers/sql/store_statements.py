@@ -14,11 +14,20 @@ import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
 from holdfast.records.drivers.sql.dialect import column_decoder
+from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
-from holdfast.records.query import Column, Increment, Order, SetTo
+from holdfast.records.query import (
+    Column,
+    Increment,
+    Order,
+    Path,
+    SetTo,
+    follows_relations,
+    may_be_null,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate, Change, Predicate
+    from holdfast.records.query import Aggregate, Change, Predicate, ValueColumn
 
 E = TypeVar("E")
 
@@ -93,15 +102,14 @@ class StoreStatements:
         return self._conditions.encode(spec, value)
 
     def select(
-        self, select: Select[E], columns: tuple[Column, ...] | None = None
+        self, select: Select[E], columns: tuple[ValueColumn, ...] | None = None
     ) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *select*: all fields, or *columns*."""
         values: list[object] = []
-        specs = select.model.fields if columns is None else [column.spec for column in columns]
         shape = (
             "select",
             select.model.table,
-            None if columns is None else tuple(specs),
+            columns,
             self._conditions.walk(select.where, values),
             tuple((by.operand, by.descending, by.first) for by in select.order),
             windowed := select.limit is not None or select.offset > 0,
@@ -115,9 +123,13 @@ class StoreStatements:
             )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            built = sa.select(*(table.c[spec.name] for spec in specs))
-            built = built.where(self._conditions.condition(table, select.where, parameters))
-            built = built.order_by(*self._order(table, select.order))
+            source = JoinedTable(self.tables, table)
+            wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
+            if select.lock is None:  # or what is joined would be locked too
+                source.join((*wanted, *(by.operand for by in select.order)))
+            built = sa.select(*map(source.column, wanted)).select_from(source.rows)
+            built = built.where(self._conditions.condition(source, select.where, parameters))
+            built = built.order_by(*self._order(source, select.order))
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
             if select.lock is not None:
@@ -138,15 +150,17 @@ class StoreStatements:
         )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            by = [table.c[column.name] for column in query.by]
+            source = JoinedTable(self.tables, table)
+            source.join(query.by)
+            by = list(map(source.column, query.by))
             made = [self._figure(table, figure) for figure in query.aggregates]
-            condition = self._conditions.condition(table, query.where, parameters)
-            built = sa.select(*by, *made).select_from(table).where(condition).group_by(*by)
-            return built.order_by(*self._order(table, [Order(column) for column in query.by]))
+            condition = self._conditions.condition(source, query.where, parameters)
+            built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
+            return built.order_by(*self._order(source, [Order(column) for column in query.by]))
 
         return self._statement(shape, query.model, build, values)
 
-    def column_decoders(self, columns: Sequence[Column]) -> list[Codec]:
+    def column_decoders(self, columns: Sequence[ValueColumn]) -> list[Codec]:
         """Return what decodes the values of `select` for *columns*."""
         return [column_decoder(self.dialect, column.spec) for column in columns]
 
@@ -158,7 +172,7 @@ class StoreStatements:
         ]
 
     def decoded(
-        self, select: Select[E], columns: Sequence[Column], rows: Iterable[Sequence[object]]
+        self, select: Select[E], columns: Sequence[ValueColumn], rows: Iterable[Sequence[object]]
     ) -> list[tuple[object, ...]]:
         """Return the row values of `select`'s *rows*. Raises StoredValueError."""
         specs = [column.spec for column in columns]
@@ -209,7 +223,7 @@ class StoreStatements:
                 change.column.name: self._assignment(table, change, parameters)
                 for change in update.changes
             }
-            condition = self._conditions.condition(table, update.where, parameters)
+            condition = self._fitting(table, update.model, update.where, parameters)
             if record is not None:
                 return record.build(assignments, condition, first)
             built = sa.update(table).values(assignments).where(condition)
@@ -223,7 +237,7 @@ class StoreStatements:
         shape = ("delete", model.table, self._conditions.walk(where, values))
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            return sa.delete(table).where(self._conditions.condition(table, where, parameters))
+            return sa.delete(table).where(self._fitting(table, model, where, parameters))
 
         return self._statement(shape, model, build, values)
 
@@ -248,13 +262,24 @@ class StoreStatements:
             return statement.repeated(values)
         return statement.sql, statement.bind(values)
 
-    def _order(self, table: sa.Table, order: Sequence[Order]) -> list[Expression]:
+    def _fitting(
+        self, table: sa.Table, model: Model[E], where: Predicate, parameters: Parameters
+    ) -> Expression:
+        """Return the condition for the rows of a write, on which what it writes has no bearing."""
+        condition = self._conditions.condition(JoinedTable(self.tables, table), where, parameters)
+        if self.dialect.writes_see_one_state or not follows_relations(where):
+            return condition
+        key = table.c[model.key.name]
+        # DISTINCT keeps the server from merging it into the statement, which it then refuses.
+        found = sa.select(key).where(condition).distinct().subquery("holdfast found")
+        return key.in_(sa.select(found.c[key.name]))
+
+    def _order(self, source: JoinedTable, order: Sequence[Order]) -> list[Expression]:
         found: list[Expression] = []
         for by in order:
-            assert isinstance(by.operand, Column)
-            spec = by.operand.spec
-            column = table.c[spec.name]
-            found += self.dialect.order(by, column, nullable=spec.type.nullable)
+            assert not isinstance(by.operand, Path)
+            column = source.column(by.operand)
+            found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
         return found
 
     def _figure(self, table: sa.Table, figure: Aggregate) -> Expression:

@@ -100,6 +100,7 @@ class MySQLFamilyDialect:
     no_limit: int | None = 2**63 - 1
     returns_changed = False
     compares_rows = False
+    writes_see_one_state = False
     repeats_lists = True
 
     def __init__(self, compiler: Compiler, folding: Folding) -> None:

@@ -75,6 +75,7 @@ class PostgreSQLDialect:
     no_limit: int | None = None
     returns_changed = True
     compares_rows = True
+    writes_see_one_state = True
     repeats_lists = False
 
     def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:

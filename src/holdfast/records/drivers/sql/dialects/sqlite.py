@@ -41,6 +41,7 @@ class SQLiteDialect:
     no_limit: int | None = -1
     returns_changed = True
     compares_rows = True
+    writes_see_one_state = False
     repeats_lists = False
 
     def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002

@@ -1,0 +1,84 @@
+"""A table that a statement reads, and what its references lead to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from holdfast.records.joins import local_field, remote_field
+from holdfast.records.model import model_of
+from holdfast.records.query import Column, RelatedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from holdfast.records.drivers.sql.dialect import Expression
+    from holdfast.records.query import Join, Operand, ValueColumn
+
+_ALIAS = "holdfast related"  # a name that no table of an application is likely to have
+
+
+class JoinedTable:
+    """The rows of *table*, which is *distance* relations away from the statement's own."""
+
+    def __init__(
+        self, tables: Mapping[str, sa.Table], table: sa.FromClause, distance: int = 0
+    ) -> None:
+        self.table = table
+        self.rows: sa.FromClause = table
+        """The table and what is joined to it: what the statement selects from."""
+        self._tables = tables
+        self._distance = distance
+        self._joined: dict[tuple[Join, ...], sa.FromClause] = {}
+
+    def join(self, operands: Iterable[Operand]) -> None:
+        """Join what the related columns among *operands* are read of, each once.
+
+        A row stays one row, since a reference leads to one at the most.
+        """
+        for operand in operands:
+            if isinstance(operand, RelatedColumn):
+                for end in range(1, len(operand.joins) + 1):
+                    self._join(operand.joins[:end])
+
+    def _join(self, joins: tuple[Join, ...]) -> None:
+        if joins in self._joined:
+            return
+        last = joins[-1]
+        before = self._joined[joins[:-1]] if joins[:-1] else self.table
+        name = f"{_ALIAS} {len(self._joined) + 1}"
+        joined = self._joined[joins] = self._tables[model_of(last.target).table].alias(name)
+        self.rows = self.rows.outerjoin(joined, _meets(last, before, joined))
+
+    def column(self, operand: ValueColumn) -> Expression:
+        """Return the column of *operand*; one that was not joined is looked up for each row."""
+        if isinstance(operand, Column):
+            return self.table.c[operand.spec.name]
+        joined = self._joined.get(operand.joins)
+        if joined is not None:
+            return joined.c[operand.column.spec.name]
+        first, *further = operand.joins
+        target = self.target(first)
+        beyond = RelatedColumn(tuple(further), operand.column) if further else operand.column
+        found: sa.Select[Any] = sa.select(target.column(beyond)).where(
+            _meets(first, self.table, target.table)
+        )
+        return found.correlate_except(target.table).scalar_subquery()
+
+    def target(self, join: Join) -> JoinedTable:
+        """Return the rows that *join* leads to, for a subquery."""
+        distance = self._distance + 1
+        table = self._tables[model_of(join.target).table].alias(f"{_ALIAS} of {distance}")
+        return JoinedTable(self._tables, table, distance)
+
+    def exists(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
+        """Tell whether *join* leads to a row of *target* for which *condition* holds."""
+        one: Expression = sa.literal_column("1")
+        found = sa.select(one).select_from(target.table)
+        found = found.where(_meets(join, self.table, target.table), condition)
+        return found.correlate_except(target.table).exists()
+
+
+def _meets(join: Join, here: sa.FromClause, there: sa.FromClause) -> Expression:
+    return there.c[remote_field(join).name] == here.c[local_field(join).name]

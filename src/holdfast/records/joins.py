@@ -1,0 +1,23 @@
+"""Where a join leads: the fields at its two ends, found in the models there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.records.model import Model, model_of
+
+if TYPE_CHECKING:
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.query import Join
+
+
+def local_field(join: Join) -> FieldSpec:
+    """Return the field of the row that *join* starts at: its key, or the reference."""
+    source: Model[object] = model_of(join.source)
+    return source.key if join.many else source.by_name[join.via]
+
+
+def remote_field(join: Join) -> FieldSpec:
+    """Return the field that has the same value in the rows that *join* leads to."""
+    target: Model[object] = model_of(join.target)
+    return target.by_name[join.via] if join.many else target.key

@@ -1,0 +1,56 @@
+"""Rows along an order, each with its place in it: where pages and streams go on from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from holdfast.records.hydration import from_own_rows
+from holdfast.records.query import Column, Path, RelatedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.records.driver import Reader, Select
+    from holdfast.records.query import Order
+
+E = TypeVar("E")
+
+Place: TypeAlias = "tuple[object, ...]"
+"""The row values that an order goes by at one row."""
+
+
+async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Callable[[int], Place]]:
+    """Return what *select* finds, and the function from an index in it to the place there.
+
+    Related fields that the order goes by are read in the same statement, so they are those by
+    which the rows were ordered.
+    """
+    model, order = select.model, select.order
+    related = tuple(by.operand for by in order if isinstance(by.operand, RelatedColumn))
+    if not related:
+        items = await reader.find(select)
+        return items, lambda at: _place(items[at], order)
+    own = tuple(Column(model.name, spec) for spec in model.fields)
+    rows = await reader.values(select, (*own, *related))
+
+    def place_at(at: int) -> Place:
+        row, beyond = rows[at], iter(rows[at][len(own) :])
+        return tuple(
+            next(beyond) if isinstance(operand, RelatedColumn) else row[operand.spec.position]
+            for operand in _operands(order)
+        )
+
+    return from_own_rows(model)(row[: len(own)] for row in rows), place_at
+
+
+def _place(entity: object, order: tuple[Order, ...]) -> Place:
+    values = vars(entity)
+    found: list[object] = []
+    for operand in _operands(order):
+        value = values[operand.spec.name]
+        found.append(None if value is None else operand.spec.type.check(value))
+    return tuple(found)
+
+
+def _operands(order: tuple[Order, ...]) -> list[Column | RelatedColumn]:
+    return [by.operand for by in order if not isinstance(by.operand, Path)]
