@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         Values,
     )
     from holdfast.records.model import Model, Row
-    from holdfast.records.query import Column, Predicate
+    from holdfast.records.query import Predicate, ValueColumn
     from holdfast.stats import OperationRecorder
 
 E = TypeVar("E")
@@ -42,7 +42,7 @@ class MeasuredSession:
         """See `Reader`."""
         return await self._timed("find", self._session.find(select), on=select.model.table)
 
-    async def values(self, select: Select[E], columns: tuple[Column, ...]) -> list[Values]:
+    async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
         call = self._session.values(select, columns)
         return await self._timed("values", call, on=select.model.table)
