@@ -52,11 +52,9 @@ def open_store(
     UnavailableError, and SchemaMismatchError when a table that is there lacks a column, or has one
     of another type or nullability; *verify* says how closely it looks (see `Verify`).
     """
-    location = parse_store_url(url)
-    store = Store(
-        _driver(location, _ASYNC, options), entities, clock=clock, verify=verify, hooks=hooks
-    )
-    return opening(store, _operations(location, options))
+    driver = driver_at(url, options=options)
+    store = Store(driver, entities, clock=clock, verify=verify, hooks=hooks)
+    return opening(store, _operations(url, options))
 
 
 def open_blocking(
@@ -69,29 +67,25 @@ def open_blocking(
     hooks: Iterable[WriteHook] = (),
 ) -> Opening[Store]:
     """Return what opens a store whose I/O blocks: what `holdfast.sync` steps by hand."""
-    location = parse_store_url(url)
-    driver = _driver(location, _BLOCKING, options)
+    driver = driver_at(url, options=options, blocking=True)
     store = Store(driver, entities, clock=clock, verify=verify, blocking=True, hooks=hooks)
-    return opening(store, _operations(location, options))
+    return opening(store, _operations(url, options))
 
 
-def _operations(location: BackendURL, options: StoreOptions | None) -> OperationOptions:
+def _operations(url: str, options: StoreOptions | None) -> OperationOptions:
     """Return what *options* and the URL say of a store's operations, whatever the backend."""
     given = options if isinstance(options, OperationOptions) else OperationOptions()
     defaults = OperationOptions(measure=given.measure, slow_operation=given.slow_operation)
-    return shared_options(location, defaults)
+    return shared_options(parse_store_url(url), defaults)
 
 
-def driver_at(url: str) -> Driver:
+def driver_at(url: str, *, options: StoreOptions | None = None, blocking: bool = False) -> Driver:
     """Return the driver of the backend that *url* names, not yet open.
 
-    Raises ConfigurationError for an unknown scheme or parameter.
+    Raises ConfigurationError for an unknown scheme or parameter, or options of another backend.
     """
-    return _driver(parse_store_url(url), _ASYNC, None)
-
-
-def _driver(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
-    return _BACKENDS[location.scheme](location, how, options)
+    location = parse_store_url(url)
+    return _BACKENDS[location.scheme](location, _BLOCKING if blocking else _ASYNC, options)
 
 
 @dataclass(frozen=True, slots=True)
