@@ -20,10 +20,16 @@ QUICK = environment(HOLDFAST_LEASE="1")
 """For those that are killed: their jobs are soon free. Whoever ends the work keeps its lease."""
 
 
-def moments(longest):
-    """Moments to kill at, in seconds: random, and one in each part of the whole."""
+def kill_often(run, longest):
+    """Start what *run* starts and kill it at random moments, KILLS times, one in each part.
+
+    The parts are of *longest* seconds, and of half of that after a run that had ended by itself:
+    how long one takes is known to nobody beforehand.
+    """
     chance = random.Random(SEED)
-    return [longest * (part + chance.random()) / KILLS for part in range(KILLS)]
+    for part in range(KILLS):
+        while not kill_after(run(), longest * (part + chance.random()) / KILLS):
+            longest /= 2
 
 
 def kill_after(process, seconds):
@@ -47,10 +53,7 @@ def test_an_ingest_killed_at_random_moments_and_repeated_leaves_one_of_everythin
     data = tmp_path / "data"
     files = [films / "a.mp4", films / "middle.mp4"]
     longest = timed("ingest", *files, "--data", tmp_path / "measured")
-    killed = 0
-    for moment in moments(longest):
-        killed += kill_after(start("ingest", *files, "--data", data, env=QUICK), moment)
-    assert killed
+    kill_often(lambda: start("ingest", *files, "--data", data, env=QUICK), longest)
     assert here("ingest", *files, "--data", data).code == 0
     assert here("worker", "--once", "--data", data).code == 0
     assert disagreements(data) == []
@@ -62,10 +65,7 @@ def test_a_worker_killed_at_random_moments_and_repeated_leaves_one_set_of_result
     for folder in (measured, data):
         assert here("ingest", films / "middle.mp4", "--data", folder).code == 0
     longest = timed("worker", "--once", "--data", measured)
-    killed = 0
-    for moment in moments(longest):
-        killed += kill_after(start("worker", "--once", "--data", data, env=QUICK), moment)
-    assert killed
+    kill_often(lambda: start("worker", "--once", "--data", data, env=QUICK), longest)
     assert here("worker", "--once", "--data", data).code == 0
     assert disagreements(data) == []
     assert disagreements(measured) == []
