@@ -28,6 +28,7 @@ PACKAGES = [
     "holdfast.jobs",
     "holdfast.media",
     "holdfast.models",
+    "holdfast.webhooks",
 ]
 
 

@@ -107,7 +107,8 @@ class Domain:
     FastAPI, *commands* a Typer, added to the command line by the domain's name. *health* probes
     what the domain depends on beyond the pillars, which are probed in any case. *upkeep* removes
     what was left behind; a server awaits it at its start and each hour, `holdfast upkeep` at once,
-    and it may run several times at once.
+    and it may run several times at once. *each_minute* is for what must not wait for an hour: a
+    server awaits it at its start and each minute, in each of its processes.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Domain:
     commands: Callable[[], Typer] | None = None
     health: Callable[[DomainParts], Awaitable[Health]] | None = None
     upkeep: Callable[[DomainParts], Awaitable[None]] | None = None
+    each_minute: Callable[[DomainParts], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):

@@ -131,6 +131,27 @@ async def test_a_key_that_others_may_read_is_refused_and_a_new_one_is_made_whole
             keeper.signer()
 
 
+async def test_copies_of_the_log_are_no_entries_of_it(settings):
+    async with open_platform(settings) as platform:
+        await platform.bucket.put("a.txt", b"12345")
+        keeper = platform.service(LogKeeper)
+        assert [await keeper.sequence(), await keeper.sequence()] == [1, 0]
+
+
+async def test_a_second_key_does_not_sign_the_log_of_another_one(settings):
+    async with open_platform(settings) as platform:
+        projects = platform.store.repository(Project)
+        await projects.add(Project(name="north"))
+        assert await platform.service(LogKeeper).sequence() == 1
+        await projects.add(Project(name="south"))
+        elsewhere = LogKeeping(settings.data / "another.key")
+        other = LogKeeper(platform.store, platform.buckets["logs"], elsewhere)
+        with pytest.raises(ConfigurationError, match=r"another key.*setting audit\.key"):
+            await other.sequence()
+        assert await platform.service(LogKeeper).sequence() == 1
+        assert (await platform.service(LogKeeper).verify()).ok
+
+
 def test_the_commands_sequence_verify_show_export_and_redact(tmp_path):
     data = ("--data", tmp_path / "data")
     assert here("keys", "issue", "alice", *data).code == 0

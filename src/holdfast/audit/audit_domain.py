@@ -37,6 +37,10 @@ def _handlers(parts: DomainParts) -> Mapping[str, Callable[[object], Awaitable[o
     return {"audit.sequence": sequence}
 
 
+async def _each_minute(parts: DomainParts) -> None:
+    await parts.service(LogKeeper).sequence()
+
+
 def _routes(parts: DomainParts) -> APIRouter:
     from holdfast.audit.audit_routes import audit_routes  # noqa: PLC0415 - FastAPI is an extra
 
@@ -50,5 +54,6 @@ AUDIT = Domain(
     service=_service,
     handlers=_handlers,
     routes=_routes,
+    each_minute=_each_minute,
 )
 """Audit: who changed what, when and why, in a log that can be proved."""

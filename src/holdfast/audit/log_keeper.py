@@ -12,15 +12,17 @@ from holdfast.audit.audit_log import AuditLog
 from holdfast.audit.checkpoint_export import CheckpointExport
 from holdfast.audit.checkpoint_note import SignerKey
 from holdfast.audit.log_source import StoreLog
+from holdfast.audit.object_events import EXPORTER
 from holdfast.audit.sequencer import Sequencer
 from holdfast.audit.verification import verified
+from holdfast.domain import RoleBucket
 from holdfast.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from holdfast.audit.verification import Verification
-    from holdfast.domain import DomainParts, RoleBucket
+    from holdfast.domain import DomainParts
     from holdfast.records import Store
 
 
@@ -44,7 +46,8 @@ class LogKeeper:
         self.store = store
         self.log = AuditLog(store)
         self._keeping = keeping
-        self._copies = CheckpointExport(place, retention=keeping.retention)
+        bucket = RoleBucket(place.bucket.acting_as(EXPORTER), place.prefix)
+        self._copies = CheckpointExport(bucket, retention=keeping.retention)
 
     @classmethod
     def of(cls, parts: DomainParts) -> Self:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from holdfast.objects.instrumentation import WriteEvent
     from holdfast.records import Store
 
+EXPORTER = "holdfast.audit"
+"""As whom the log is copied into a bucket."""
 _NAMED = 100  # keys of one write that are listed
 
 
@@ -18,10 +20,13 @@ def object_events(store: Store) -> Callable[[WriteEvent], Awaitable[None]]:
 
     The event is called `object.put`, `object.delete` and so on. Its key is the first key written;
     its details are the keys (the first hundred) with their number, the size in bytes, the version,
-    and the error that the write raised. In a transaction of *store* it is a part of that.
+    and the error that the write raised. In a transaction of *store* it is a part of that. Copies of
+    the log itself, by EXPORTER, are no events: each would make entries to be copied in turn.
     """
 
     async def record(event: WriteEvent) -> None:
+        if event.actor == EXPORTER:
+            return
         details: dict[str, object] = {
             "keys": list(event.keys[:_NAMED]),
             "count": len(event.keys),

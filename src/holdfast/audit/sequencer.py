@@ -16,7 +16,7 @@ from holdfast.audit.audit_entry import AuditCheckpoint, AuditEntry, AuditHead, A
 from holdfast.audit.checkpoint_note import Checkpoint
 from holdfast.audit.entry_leaf import leaf_of
 from holdfast.audit.merkle_tree import EMPTY_ROOT, appended, last_tiles, range_hash, tiles_of
-from holdfast.errors import IntegrityError
+from holdfast.errors import ConfigurationError, IntegrityError
 from holdfast.records import StoreCapability
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class Sequencer:
     async def append(self, *, batch: int = BATCH) -> Sequenced | None:
         """Sequence up to *batch* entries, the lowest numbers first; None when there is none.
 
-        Atomic. Raises IntegrityError when the end of the log is not what its head says.
+        Atomic. Raises IntegrityError when the end of the log is not what its head says, and
+        ConfigurationError when another key signed the last checkpoint.
         """
         await ensured_head(self._store)
         return await self._store.retrying(
@@ -79,6 +80,7 @@ class Sequencer:
         )
         if not waiting:
             return None
+        await self._check_key(head.size)
         leaves = [leaf_of(entry) for entry in waiting]
         tiles = dict(await stored_tiles(self._store, last_tiles(head.size)))
         known = range_hash((0, head.size), await self._rest(tiles, head.size))
@@ -104,6 +106,18 @@ class Sequencer:
             AuditCheckpoint(size=size, note=self._signer.sign(checkpoint), at=self._store.now())
         )
         return Sequenced(len(waiting), checkpoint)
+
+    async def _check_key(self, size: int) -> None:
+        last = await self._store.repository(AuditCheckpoint).get(size)
+        if last is None:  # there is none before the first entry, and none of a log that was cut
+            return
+        try:
+            self._signer.verifier.checkpoint(last.note)
+        except IntegrityError as error:
+            raise ConfigurationError(
+                f"the audit's log is signed by another key than this one: {error}. All who sequence"
+                " it need one key, the file that the setting audit.key names"
+            ) from None
 
     async def _rest(self, tiles: Mapping[Tile, bytes], size: int) -> dict[Tile, bytes]:
         """Return *tiles* and the others that the root over *size* leaves is made of."""

@@ -30,6 +30,7 @@ from holdfast.cli.commands.serve import serve
 from holdfast.cli.commands.show import show
 from holdfast.cli.commands.upkeep import upkeep
 from holdfast.cli.commands.videos import videos
+from holdfast.cli.commands.webhooks import webhooks
 from holdfast.cli.commands.worker import worker
 from holdfast.cli.domain_commands import ProgramGroup
 from holdfast.cli.exit_codes import Exit, exit_of
@@ -49,7 +50,7 @@ for command in (
     demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor, upkeep,
 ):  # fmt: skip
     app.command()(command)
-for group in (migrate, records, objects, cache, models, keys, audit):
+for group in (migrate, records, objects, cache, models, keys, audit, webhooks):
     app.add_typer(group)
 
 

@@ -24,6 +24,7 @@ _BUILT_IN = {
     "audit": ("holdfast.audit.audit_domain", "AUDIT"),
     "jobs": ("holdfast.jobs.jobs_domain", "JOBS"),
     "models": ("holdfast.models.models_domain", "MODELS"),
+    "webhooks": ("holdfast.webhooks.webhooks_domain", "WEBHOOKS"),
     "media": ("holdfast.media.media_domain", "MEDIA"),
 }
 

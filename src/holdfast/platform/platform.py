@@ -116,6 +116,12 @@ class Platform:
             if domain.upkeep is not None:
                 await domain.upkeep(self.parts)
 
+    async def each_minute(self) -> None:
+        """Let each domain do what is due each minute. Raises what the first that can't raises."""
+        for domain in self.domains:
+            if domain.each_minute is not None:
+                await domain.each_minute(self.parts)
+
     def metrics(self) -> MetricsCollector:
         """Return what collects the figures of every part for Prometheus.
 

@@ -1,4 +1,4 @@
-"""The sections of the settings: storage, redis, s3, objects, audit."""
+"""The sections of the settings: storage, redis, s3, objects, audit, webhooks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
     available_storage,
+    checked_networks,
     checked_url,
     no_truth,
     parse_bucket,
     parse_endpoint,
+    split_names,
 )
 
 MIB = 1 << 20
@@ -371,3 +373,19 @@ class AuditSection(Section):
             expected="true or false",
         ),
     ] = False
+
+
+class WebhooksSection(Section):
+    """The section `[webhooks]`: where webhooks may go."""
+
+    networks: Annotated[
+        tuple[str, ...],
+        BeforeValidator(split_names),
+        AfterValidator(checked_networks),
+        About(
+            what="networks, with commas between, that webhooks may reach beside public addresses; "
+            "http is for loopback addresses in them alone",
+            expected="networks such as 10.1.0.0/16, with commas between",
+            unset="none",
+        ),
+    ] = ()

@@ -17,6 +17,7 @@ from holdfast.settings.sections import (
     RedisSection,
     S3Section,
     StorageSection,
+    WebhooksSection,
 )
 from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
@@ -94,7 +95,7 @@ class Settings(BaseSettings):
         BeforeValidator(split_names),
         About(
             what="the domains that are switched on, with commas between: `access`, `audit`, "
-            "`jobs`, `media`, `models`, and those of your own",
+            "`jobs`, `media`, `models`, `webhooks` (off unless named), and those of your own",
             expected="names of domains",
         ),
     ] = ("access", "audit", "jobs", "media", "models")
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
     objects: ObjectsSection = ObjectsSection()
     limits: LimitsSection = LimitsSection()
     audit: AuditSection = AuditSection()
+    webhooks: WebhooksSection = WebhooksSection()
 
     @classmethod
     def settings_customise_sources(
@@ -190,6 +192,7 @@ class Settings(BaseSettings):
             "audit": {**self.audit.model_dump(), "key": key},
             "media": {"detector": self.detector},
             "models": {"keys": self.model_keys},
+            "webhooks": self.webhooks.model_dump(),
         }
 
     @property

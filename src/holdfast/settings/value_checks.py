@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
@@ -87,4 +88,14 @@ def split_names(value: object) -> object:
     """Return names with commas between as a tuple; another value as it is."""
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+def checked_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *value*, which must be networks of IP."""
+    for each in value:
+        try:
+            ip_network(each)
+        except ValueError as error:
+            raise PydanticCustomError("network", "{reason}", {"reason": str(error)}) from None
     return value

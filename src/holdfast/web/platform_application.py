@@ -21,7 +21,7 @@ from holdfast.web.docs_page import add_docs_page
 from holdfast.web.object_routes import object_routes
 from holdfast.web.platform_routes import platform_routes
 from holdfast.web.shield import Shield
-from holdfast.web.upkeep import UPKEEP_EVERY, keeping_up
+from holdfast.web.upkeep import keeping_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -75,7 +75,7 @@ def create_application(
         )
         await check_somebody_can_come(platform, options)
         _add_routes(app, platform)
-        async with keeping_up(platform, UPKEEP_EVERY):
+        async with keeping_up(platform):
             if not options.work:
                 yield
                 return
