@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pythons crash hunt coherence check format docs docs-serve lock bench services services-stop doctor
+.PHONY: help setup demo test pythons crash hunt layouts coherence check format docs docs-serve lock bench services services-stop doctor
 
 help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries fil
 		echo "$$each: $(or $(MINUTES),10) minutes"; \
 		$(BIN)/python tests/hunt/$$each.py --minutes $(or $(MINUTES),10) || exit 1; \
 	done
+
+layouts: $(STAMP) ## an exported model read, and written again, by skopeo (installed where it is missing)
+	@PYTHONPATH=. $(BIN)/python tests/models/skopeo_trip.py
 
 coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock

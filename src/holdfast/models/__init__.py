@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from holdfast.models.blob_store import Collection
     from holdfast.models.layout_exchange import export_layout, import_layout
     from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
+    from holdfast.models.mlflow_import import MlflowImport, import_mlflow
     from holdfast.models.model_entities import (
         MODEL_ENTITIES,
         AliasMove,
@@ -35,6 +36,7 @@ else:
                 "ManifestSigner",
                 "TrustedKeys",
             ),
+            "holdfast.models.mlflow_import": ("MlflowImport", "import_mlflow"),
             "holdfast.models.model_entities": (
                 "MODEL_ENTITIES",
                 "AliasMove",
@@ -63,6 +65,7 @@ __all__ = [
     "Lineage",
     "LinkKind",
     "ManifestSigner",
+    "MlflowImport",
     "ModelAlias",
     "ModelRegistry",
     "ModelSignature",
@@ -77,4 +80,5 @@ __all__ = [
     "VersionSearch",
     "export_layout",
     "import_layout",
+    "import_mlflow",
 ]

@@ -85,6 +85,46 @@ def import_(
     run(data, work)
 
 
+def import_mlflow_(
+    folder: Annotated[Path, typer.Argument(help="A file store of MLflow, such as `mlruns`.")],
+    data: Data = None,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Register the models of an MLflow file store, each version once."""
+    from holdfast.models import import_mlflow
+
+    async def work(platform: Platform) -> None:
+        registry = registry_of(platform)
+        done = await import_mlflow(registry, folder)
+        labels = await registry.labels([each.version for each in done])
+        if as_json:
+            print_json(
+                [
+                    {
+                        **version_json(each.version),
+                        "label": label,
+                        "mlflow": each.label,
+                        "created": each.created,
+                        "aliases": each.aliases,
+                        "left_out": each.left_out,
+                    }
+                    for label, each in zip(labels, done, strict=True)
+                ]
+            )
+            return
+        for label, each in zip(labels, done, strict=True):
+            said = "registered" if each.created else "was registered before"
+            aliases = f", now {', '.join(each.aliases)}" if each.aliases else ""
+            note(plain(f"{each.label}: {label} {said}{aliases}"))
+            for left in each.left_out:
+                note(plain(f"  left out: {left}"))
+        if not done:
+            note(f"No version is in {plain(folder)}.")
+
+    run(data, work)
+
+
 def deprecate(
     reference: Reference,
     reason: Reason = "",

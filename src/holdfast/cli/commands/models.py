@@ -15,6 +15,7 @@ from holdfast.cli.commands.model_care import (
     export,
     gc,
     import_,
+    import_mlflow_,
     sign,
     verify,
 )
@@ -348,3 +349,4 @@ def compare(
 for _command in (sign, export, deprecate, delete, verify, gc):
     models.command()(_command)
 models.command("import")(import_)
+models.command("import-mlflow")(import_mlflow_)
