@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +23,10 @@ with needs_extra("conformance", "holdfast.testing"):
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from holdfast.opening import BlockingOpening
+    from holdfast.records import WriteHook
+    from holdfast.sync import Store
+
 Kind = Literal["embedded", "servers"]
 """Which backends: SQLite, a folder and memory; or those that the environment names."""
 
@@ -35,6 +40,22 @@ REQUIRED = "HOLDFAST_REQUIRE_SERVERS"
 """The environment variable that makes a missing server a failure, by ``1``; else it is a skip."""
 
 
+@dataclass(frozen=True, slots=True)
+class _StoreContent:
+    """What a store is opened with: its entities, and what is told of writes."""
+
+    entities: tuple[type, ...]
+    hooks: tuple[WriteHook, ...] = ()
+
+    @property
+    def tables(self) -> tuple[type, ...]:
+        """The classes that have tables in it."""
+        return (*self.entities, *(kept for hook in self.hooks for kept in hook.entities))
+
+    def open(self, url: str) -> BlockingOpening[Store]:
+        return open_store(url, self.entities, hooks=self.hooks)
+
+
 class Backends:
     """URLs of a store, a bucket and a cache that are empty, and this test's alone.
 
@@ -45,11 +66,11 @@ class Backends:
     """
 
     def __init__(
-        self, kind: Kind, folder: Path, entities: Sequence[type], places: _ServerPlaces
+        self, kind: Kind, folder: Path, content: _StoreContent, places: _ServerPlaces
     ) -> None:
         self.kind = kind
         self._folder = folder
-        self._entities = entities
+        self._content = content
         self._places = places
         self._used = ExitStack()
 
@@ -57,11 +78,11 @@ class Backends:
     def store(self) -> str:
         """The URL of a store with empty tables. Skips the test when the server is not named."""
         if self.kind == "servers":
-            url = self._places.store(self._entities)
-            self._used.callback(_clear, url, self._entities)
+            url = self._places.store(self._content)
+            self._used.callback(_clear, url, self._content)
             return url
         url = f"sqlite:///{self._folder}/test.db"
-        with open_store(url, self._entities) as store:
+        with self._content.open(url) as store:
             store.create_schema()
         return url
 
@@ -89,22 +110,26 @@ class Backends:
 
 
 def backends_fixture(
-    entities: Iterable[type], *, kinds: Sequence[Kind] = ("embedded", "servers")
+    entities: Iterable[type],
+    *,
+    hooks: Iterable[WriteHook] = (),
+    kinds: Sequence[Kind] = ("embedded", "servers"),
 ) -> Callable[..., Iterator[Backends]]:
     """Return a pytest fixture that runs a test once on each of *kinds* of backends.
 
     In conftest.py: `backends = backends_fixture([Project, Video])`. A test that has a parameter
     `backends` finds the URLs there. It works beside any plugin for async tests, as it opens
-    nothing in an event loop. Raises ConfigurationError for an unknown kind.
+    nothing in an event loop. *hooks* are those that the application opens its store with: the
+    tables that they need are made too. Raises ConfigurationError for an unknown kind.
     """
-    known = tuple(entities)
+    content = _StoreContent(tuple(entities), tuple(hooks))
     if isinstance(kinds, str) or not kinds or not set(kinds) <= {"embedded", "servers"}:
         raise ConfigurationError(f"kinds={kinds!r}: expected some of 'embedded', 'servers'")
 
     @pytest.fixture(params=list(kinds))
     def backends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backends]:
         """A store, a bucket and a cache, by their URLs."""
-        found = Backends(request.param, tmp_path, known, _places_of(request))
+        found = Backends(request.param, tmp_path, content, _places_of(request))
         try:
             yield found
         finally:
@@ -121,15 +146,15 @@ class _ServerPlaces:
         self._databases: dict[tuple[type, ...], str] = {}
         self._made = ExitStack()
 
-    def store(self, entities: Sequence[type]) -> str:
-        """Return the URL of the run's database with the tables of *entities*."""
-        kept = tuple(entities)
-        if kept not in self._databases:
+    def store(self, content: _StoreContent) -> str:
+        """Return the URL of the run's database with the tables of *content*."""
+        tables = content.tables
+        if tables not in self._databases:
             url = self._made.enter_context(fresh_database(_named("store")))
-            with open_store(url, entities) as store:
+            with content.open(url) as store:
                 store.create_schema()
-            self._databases[kept] = url
-        return self._databases[kept]
+            self._databases[tables] = url
+        return self._databases[tables]
 
     def bucket(self) -> str:
         """Return the URL of a bucket of this checkout and worker; one can't be removed again."""
@@ -225,9 +250,11 @@ def _execute(scheme: str, url: str, statement: str) -> None:
         cursor.execute(statement)
 
 
-def _clear(url: str, entities: Sequence[type]) -> None:
-    with open_store(url, entities) as store:
+def _clear(url: str, content: _StoreContent) -> None:
+    with content.open(url) as store:
         store.clear()
+        if content.hooks:
+            store.clear()  # what the hooks wrote of the first
 
 
 def _empty(url: str) -> None:

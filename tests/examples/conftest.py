@@ -4,16 +4,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from holdfast.audit import AuditHook
 from holdfast.jobs import Jobs, Worker
 from holdfast.testing import backends_fixture
 from named_servers import named_servers
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "video-service"))
 
-from vidsvc.app import ALL, create_app
+from vidsvc.app import create_app
+from vidsvc.models import ENTITIES
 from vidsvc.work import handlers
 
-backends = backends_fixture(ALL)
+backends = backends_fixture(ENTITIES, hooks=[AuditHook()])
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext
+from typing import Annotated
+from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Header, Request
 
 import holdfast.fastapi as hf
 from holdfast import open_store
+from holdfast.audit import AuditEntry, AuditHook, become
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.fastapi.exchange import exchange_of
 from holdfast.jobs import Jobs, WorkerOptions
@@ -74,8 +77,37 @@ async def test_a_store_that_is_open_already_is_taken_as_it_is():
             assert holdfast.store is store
             assert (await client.get("/readyz")).json()["parts"].keys() == {"store"}
         assert await store.repository(Video).count() == 0
-    with pytest.raises(ConfigurationError, match="entities go with"):
+    with pytest.raises(ConfigurationError, match="entities and hooks go with"):
         hf.Holdfast(FastAPI(), store=nullcontext(store), entities=[Video])
+    with pytest.raises(ConfigurationError, match="hooks go with"):
+        hf.Holdfast(FastAPI(), store=nullcontext(store), hooks=[AuditHook()])
+
+
+async def test_hooks_are_told_who_asked_and_by_which_request():
+    async def acts(x_user: Annotated[str, Header()]) -> None:
+        become(x_user)
+
+    app = FastAPI(dependencies=[Depends(acts)])
+    hook = AuditHook(also=[Project])
+    hf.Holdfast(app, store="memory://", entities=[Project, Video], hooks=[hook])
+    app.include_router(hf.crud_router(Project, verbs=["create"]), prefix="/projects")
+
+    @app.delete("/projects/{id}")
+    def remove(id: UUID, projects: hf.SyncRepo[Project]) -> bool:  # noqa: A002
+        return projects.delete(id)
+
+    @app.get("/entries")
+    async def entries(entries: hf.Repo[AuditEntry]) -> list[tuple[str, str | None, str | None]]:
+        found = await entries.find(order_by=AuditEntry.id)
+        return [(each.verb, each.actor, each.request) for each in found]
+
+    async with client_of(app) as client:
+        by_ann = {"X-User": "ann", "X-Request-ID": "first"}
+        made = await client.post("/projects", json={"name": "north"}, headers=by_ann)
+        by_bob = {"X-User": "bob", "X-Request-ID": "second"}
+        await client.delete(f"/projects/{made.json()['id']}", headers=by_bob)
+        found = (await client.get("/entries", headers={"X-User": "cy"})).json()
+    assert found == [["add", "ann", "first"], ["delete", "bob", "second"]]
 
 
 async def test_jobs_run_inside_and_end_before_the_store_is_closed():

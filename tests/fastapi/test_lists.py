@@ -5,6 +5,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Query
+from pydantic import Field
 
 import holdfast.fastapi as hf
 from holdfast import Page
@@ -201,8 +202,52 @@ async def test_a_list_that_did_not_change_is_not_sent_again(client, app):
     assert changed.headers["etag"] != tag
 
 
+async def test_a_list_has_parameters_of_the_applications_own():
+    class NamedQuery(
+        hf.ListQuery[Video],
+        filters=[Video.status],
+        named={"longer_than": Video.duration.__gt__, "q": Video.title.icontains},
+    ):
+        of: list[str] = Field(default=[], max_length=5)
+
+        def where(self):
+            inside = [Video.project.has(Project.name == name) for name in self.of]
+            return [*super().where(), *inside]
+
+    app = FastAPI()
+    holdfast = hf.Holdfast(app, store="memory://", entities=[Project, Video])
+
+    @app.get("/videos")
+    async def find(q: Annotated[NamedQuery, Query()], videos: hf.Repo[Video]) -> Page[VideoOut]:
+        return await q.page(videos, VideoOut)
+
+    async with client_of(app) as client:
+        project = await holdfast.store.repository(Project).add(Project(name="north"))
+        await holdfast.store.repository(Video).add_many(
+            Video(title=f"Title {n}", duration=float(n), project_id=[None, project.id][n % 2])
+            for n in range(12)
+        )
+        assert titles(await client.get("/videos?longer_than=9")) == [10, 11]
+        assert titles(await client.get("/videos?q=TITLE%201&longer_than=1&of=north")) == [11]
+        assert titles(await client.get("/videos?of=south")) == []
+        wrong = await client.get("/videos?longer_than=x")
+        assert wrong.status_code == 422
+        assert "longer_than" in wrong.text
+        assert (await client.get("/videos?duration__gt=9")).status_code == 422
+        described = (await client.get("/openapi.json")).json()["paths"]["/videos"]["get"]
+        named = {each["name"] for each in described["parameters"]}
+        assert named == {"status", "longer_than", "q", "of", "size", "cursor", "total"}
+
+
 def test_what_is_no_filter_or_sort_is_refused():
     for wrong in (
+        {"named": {"length": Video.duration.between}},
+        {"named": {"name": Project.name}},
+        {"named": {"of-all": Video.status}},
+        {"named": {"model_config": Video.status}},
+        {"named": {"page": Video.status}},
+        {"named": {"size": Video.views}},
+        {"filters": [Video.status], "named": {"status": Video.title}},
         {"filters": [Project.name]},
         {"filters": ["status"]},
         {"filters": [Video.title.increment]},

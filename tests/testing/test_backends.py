@@ -3,6 +3,7 @@
 import pytest
 
 from holdfast import Entity, Field, field, generated_key, open_bucket, open_cache, open_store, ref
+from holdfast.audit import AuditHook, AuditLog
 from holdfast.errors import ConfigurationError
 from holdfast.sync import open_store as open_blocking
 from holdfast.testing import REQUIRED, VARIABLES, backends_fixture, fresh_database
@@ -21,9 +22,15 @@ class Book(Entity, table="books"):
     shelf_id: Field[int] = ref(Shelf)
 
 
+class Loan(Entity, table="loans", audited=True):
+    id: Field[int] = generated_key()
+    reader: Field[str] = field(max_length=20)
+
+
 ENTITIES = [Shelf, Book]
 backends = backends_fixture(ENTITIES)
 on_servers = backends_fixture([Shelf], kinds=["servers"])
+audited = backends_fixture([Loan], hooks=[AuditHook()])
 others = backends_fixture([], kinds=["servers"])  # that no other test has made yet
 
 
@@ -50,6 +57,15 @@ def test_what_was_made_goes_when_it_is_cleared(on_servers):
         store.repository(Shelf).add(Shelf(name="one"))
         on_servers.clear()
         assert store.repository(Shelf).count() == 0
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_what_hooks_keep_has_tables_and_is_emptied_too(audited, turn):
+    with open_blocking(audited.store, [Loan], hooks=[AuditHook()]) as store:
+        log = AuditLog(store.asynchronous)
+        assert store.run(log.search()).items == []
+        store.repository(Loan).add(Loan(reader="ann"))
+        assert [each.verb for each in store.run(log.search())] == ["add"]
 
 
 def test_the_named_places_are_never_used_themselves(on_servers):

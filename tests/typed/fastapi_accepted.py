@@ -88,6 +88,7 @@ async def patch(
 @app.get("/videos")
 async def find(q: Annotated[VideoQuery, Query()], videos: hf.Repo[Video]) -> Page[VideoOut]:
     assert_type(await q.page(videos), Page[Video])
+    assert_type((await q.page(videos)).map(VideoOut.of), Page[VideoOut])
     return await q.page(videos, VideoOut)
 
 

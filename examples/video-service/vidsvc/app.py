@@ -1,14 +1,12 @@
 """The service: `uvicorn --factory vidsvc.app:create_app`."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 import holdfast.fastapi as hf
-from holdfast.jobs import Job
+from holdfast.audit import AuditHook
 from vidsvc.models import ENTITIES
-from vidsvc.routes import router
+from vidsvc.routes import acts, router
 from vidsvc.work import handlers
-
-ALL = [*ENTITIES, Job]
 
 
 def create_app(
@@ -17,10 +15,16 @@ def create_app(
     cache: str = "memory://",
     worker: bool = True,
 ) -> FastAPI:
-    app = FastAPI(title="Videos")
-    jobs, options = (handlers(app) if worker else None), hf.HTTPOptions(create_schema=True)
+    app = FastAPI(title="Videos", dependencies=[Depends(acts)])
     hf.Holdfast(
-        app, store=store, bucket=bucket, cache=cache, entities=ALL, worker=jobs, options=options
+        app,
+        store=store,
+        entities=ENTITIES,
+        hooks=[AuditHook()],
+        bucket=bucket,
+        cache=cache,
+        worker=handlers(app) if worker else None,
+        options=hf.HTTPOptions(create_schema=True),
     )
     app.include_router(router)
     return app

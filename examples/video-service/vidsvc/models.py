@@ -19,6 +19,7 @@ from holdfast import (
     uuid7,
     version,
 )
+from holdfast.jobs import Job
 
 
 class Status(StrEnum):
@@ -34,15 +35,15 @@ class Stamped(Entity):
     version: Field[int] = version()
 
 
-class Project(Stamped, table="projects"):
+class Project(Stamped, table="projects", audited=True):
     name: Field[str] = field(max_length=200, unique=True)
     description: Field[str | None] = field(default=None, max_length=2000)
-    videos: Many["Video"] = many(via="project_id")
 
 
 class Video(
     Stamped,
     table="videos",
+    audited=True,
     indexes=[("project_id", "created_at")],
     uniques=[("project_id", "title")],
 ):
@@ -56,7 +57,6 @@ class Video(
     duration: Field[float] = field(default=0.0)
     status: Field[Status] = field(default=Status.NEW)
     sha256: Field[str | None] = field(default=None, max_length=64)
-    project: One[Project] = one(via="project_id")
     labels: Many["VideoTag"] = many(via="video_id")
 
 
@@ -73,7 +73,6 @@ class ViewCount(Entity, table="view_counts", indexes=[("project_id", "views")]):
 class Tag(Entity, table="tags"):
     id: Field[UUID] = key(default_factory=uuid7)
     name: Field[str] = field(max_length=50, unique=True)
-    labels: Many["VideoTag"] = many(via="tag_id")
 
 
 class VideoTag(Entity, table="video_tags", uniques=[("video_id", "tag_id")]):
@@ -81,19 +80,6 @@ class VideoTag(Entity, table="video_tags", uniques=[("video_id", "tag_id")]):
     video_id: Field[UUID] = ref(Video, on_delete="cascade")
     tag_id: Field[UUID] = ref(Tag, on_delete="cascade")
     tag: One[Tag] = one(via="tag_id")
-    video: One[Video] = one(via="video_id")
 
 
-class Revision(Entity, table="revisions", indexes=[("entity", "entity_id", "at")]):
-    """Who changed what, and from what to what."""
-
-    id: Field[UUID] = key(default_factory=uuid7)
-    entity: Field[str] = field(max_length=50)
-    entity_id: Field[UUID]
-    action: Field[str] = field(max_length=20)
-    actor: Field[str] = field(max_length=100)
-    changes: Field[dict[str, object]] = field(default_factory=dict)
-    at: Field[datetime] = created_at()
-
-
-ENTITIES: list[type] = [Project, Video, ViewCount, Tag, VideoTag, Revision]
+ENTITIES: list[type] = [Project, Video, ViewCount, Tag, VideoTag, Job]

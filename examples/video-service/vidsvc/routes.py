@@ -1,21 +1,21 @@
 """Routes."""
 
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 
 import holdfast.fastapi as hf
-from holdfast import Page, Predicate, Transaction, count, uuid7
+from holdfast import Page, count, uuid7
+from holdfast.audit import AuditLog, become
 from holdfast.jobs import EnqueueOptions, Job, Jobs
-from vidsvc.history import Recorded
-from vidsvc.models import Project, Revision, Tag, Video, VideoTag, ViewCount
+from vidsvc.models import Project, Tag, Video, VideoTag, ViewCount
 from vidsvc.wire import (
     Details,
     Popular,
-    ProjectIn,
-    ProjectOut,
+    ProjectQuery,
     ProjectStatistics,
+    Revision,
     TagsIn,
     Uploaded,
     VideoOut,
@@ -29,40 +29,31 @@ ProjectAt = Annotated[Project, hf.entity_at("project_id", Project)]
 Upload = Annotated[hf.ReceivedUpload, hf.upload_to(lambda _: f"videos/{uuid7()}/original")]
 
 
-def forget_popular(cache: hf.Cache, tx: Transaction) -> None:
+async def acts(x_user: Annotated[str, Header()] = "anonymous") -> None:
+    become(x_user)
+
+
+async def forget_popular(cache: hf.Cache, tx: hf.Writing) -> None:
     async def forget() -> None:
         await cache.invalidate(tags=["popular"])
 
     tx.after_commit(forget)
 
 
-@router.post("/projects", status_code=201, response_model=ProjectOut)
-async def add_project(
-    body: ProjectIn, projects: hf.Repo[Project], tx: hf.Writing, history: Recorded
-) -> Project:
-    project = await projects.add(body.entity())
-    await history.record("create", None, project)
-    return project
+FORGETS_POPULAR = [Depends(forget_popular)]
+
+projects = hf.crud_router(
+    Project, models=hf.CrudModels(query=ProjectQuery), verbs=["create", "list"]
+)
+router.include_router(projects, prefix="/projects")
 
 
-@router.get("/projects")
-async def list_projects(
-    projects: hf.Repo[Project], size: int = 50, cursor: str | None = None
-) -> Page[ProjectOut]:
-    page = await projects.page(order_by=Project.name, size=size, cursor=cursor, total=True)
-    return Page(list(map(ProjectOut.of, page.items)), page.next, page.previous, page.total)
-
-
-@router.delete("/projects/{project_id}", status_code=204)
-async def delete_project(
-    project: ProjectAt, store: hf.Store, cache: hf.Cache, tx: hf.Writing, history: Recorded
-) -> None:
+@router.delete("/projects/{project_id}", status_code=204, dependencies=FORGETS_POPULAR)
+async def delete_project(project: ProjectAt, store: hf.Store, tx: hf.Writing) -> None:
     videos = store.repository(Video)
     keys = await videos.select(Video.object_key, where=Video.project_id == project.id)
     await store.repository(Project).delete(project.id)
-    await history.record("delete", project, None)
     await Jobs(store).enqueue("erase", {"keys": [key for (key,) in keys]})
-    forget_popular(cache, tx)
 
 
 @router.get("/statistics")
@@ -72,23 +63,17 @@ async def statistics(
     rows = await videos.aggregate(
         count(), Video.duration.sum(), Video.size.sum(), by=Video.project_id
     )
-    found = {row[0]: row[1:] for row in rows}
+    figures = {row[0]: row[1:] for row in rows}
     return [
-        ProjectStatistics.of(project, *found.get(project.id, (0, 0, 0)))
+        ProjectStatistics.of(project, *figures.get(project.id, (0, 0, 0)))
         for project in await projects.find(order_by=Project.name)
     ]
 
 
-@router.post("/projects/{project_id}/videos", status_code=201)
-async def upload(
-    upload: Upload,
-    project: ProjectAt,
-    store: hf.Store,
-    cache: hf.Cache,
-    tx: hf.Writing,
-    history: Recorded,
-) -> Uploaded:
-    video = await store.repository(Video).add(
+@router.post("/projects/{project_id}/videos", status_code=201, dependencies=FORGETS_POPULAR)
+async def upload(upload: Upload, project: ProjectAt, store: hf.Store, tx: hf.Writing) -> Uploaded:
+    videos = store.repository(Video)
+    video = await videos.add(
         Video(
             project_id=project.id,
             filename=upload.filename or "unnamed",
@@ -99,38 +84,17 @@ async def upload(
         )
     )
     await store.repository(ViewCount).add(ViewCount(video_id=video.id, project_id=project.id))
-    await history.record("create", None, video)
-    queued = await Jobs(store).enqueue(
-        "checksum",
-        {"video": str(video.id)},
-        options=EnqueueOptions(unique_key=f"checksum:{video.id}"),
-    )
-    forget_popular(cache, tx)
-    shown = await store.repository(Video).get_one(video.id, load=WITH_TAGS)
+    once = EnqueueOptions(unique_key=f"checksum:{video.id}")
+    queued = await Jobs(store).enqueue("checksum", {"video": str(video.id)}, options=once)
+    shown = await videos.get_one(video.id, load=WITH_TAGS)
     return Uploaded(video=VideoOut.of(shown), job_id=queued.job.id)
 
 
 @router.get("/videos")
 async def list_videos(
-    q: Annotated[VideoQuery, Query()],
-    videos: hf.Repo[Video],
-    labels: hf.Repo[VideoTag],
-    tags: hf.Repo[Tag],
-    tx: hf.Reading,
+    q: Annotated[VideoQuery, Query()], videos: hf.Repo[Video], tx: hf.Reading
 ) -> Page[VideoOut]:
-    where: list[Predicate] = []
-    if q.title is not None:
-        where.append(Video.title.icontains(q.title))
-    if q.min_duration is not None:
-        where.append(Video.duration >= q.min_duration)
-    if q.max_duration is not None:
-        where.append(Video.duration <= q.max_duration)
-    for name in q.tag:
-        tag = await tags.first(Tag.name == name)
-        wanted = VideoTag.tag_id == (uuid7() if tag is None else tag.id)
-        found = await labels.select(VideoTag.video_id, where=wanted)
-        where.append(Video.id.in_([key for (key,) in cast("list[tuple[UUID]]", found)]))
-    return await q.page(videos, VideoOut, where=where, load=WITH_TAGS)
+    return await q.page(videos, VideoOut, load=WITH_TAGS)
 
 
 @router.get("/videos/popular")
@@ -156,40 +120,24 @@ async def get_video(id: UUID, videos: hf.Repo[Video], response: Response) -> Vid
     return VideoOut.of(video)
 
 
-@router.patch("/videos/{id}")
+@router.patch("/videos/{id}", dependencies=FORGETS_POPULAR)
 async def patch_video(
-    before: hf.One[Video],
-    body: VideoPatch,
-    videos: hf.Repo[Video],
-    cache: hf.Cache,
-    tx: hf.Writing,
-    history: Recorded,
+    id: UUID, body: VideoPatch, videos: hf.Repo[Video], tx: hf.Writing
 ) -> VideoOut:
-    after = await videos.patch(before.id, *body.changes(), when=Video.version == body.expected)
-    await history.record("update", before, after)
-    forget_popular(cache, tx)
-    return VideoOut.of(await videos.get_one(before.id, load=WITH_TAGS))
+    await videos.patch(id, *body.changes(), version=body.expected)
+    return VideoOut.of(await videos.get_one(id, load=WITH_TAGS))
 
 
-@router.delete("/videos/{id}", status_code=204)
+@router.delete("/videos/{id}", status_code=204, dependencies=FORGETS_POPULAR)
 async def delete_video(
-    video: hf.One[Video],
-    store: hf.Store,
-    cache: hf.Cache,
-    tx: hf.Writing,
-    history: Recorded,
-    version: int | None = None,
+    video: hf.One[Video], store: hf.Store, tx: hf.Writing, version: int | None = None
 ) -> None:
     await store.repository(Video).delete(video.id, version=version)
-    await history.record("delete", video, None)
     await Jobs(store).enqueue("erase", {"keys": [video.object_key]})
-    forget_popular(cache, tx)
 
 
 @router.put("/videos/{id}/tags")
-async def set_tags(
-    id: UUID, body: TagsIn, store: hf.Store, tx: hf.Writing, history: Recorded
-) -> VideoOut:
+async def set_tags(id: UUID, body: TagsIn, store: hf.Store, tx: hf.Writing) -> VideoOut:
     videos, labels = store.repository(Video), store.repository(VideoTag)
     before = await videos.get_one(id, load=WITH_TAGS)
     names = sorted({name.strip().lower() for name in body.names})
@@ -198,7 +146,8 @@ async def set_tags(
     present = {label.tag_id for label in before.labels}
     await labels.delete_where(VideoTag.video_id == id, VideoTag.tag_id.in_(present - wanted))
     await labels.add_many(VideoTag(video_id=id, tag_id=tag) for tag in wanted - present)
-    await history.note("Video", id, "tags", {"tags": [VideoOut.of(before).tags, names]})
+    changes = {"tags": [VideoOut.of(before).tags, names]}
+    await store.record_event("video.tags", entity="Video", key=str(id), details=changes)
     return VideoOut.of(await videos.get_one(id, load=WITH_TAGS))
 
 
@@ -228,13 +177,9 @@ async def job_events(id: UUID, request: Request, store: hf.Store) -> Response:
     return await hf.job_event_stream(request, Jobs(store), id)
 
 
-@router.get("/history/{entity}/{entity_id}")
+@router.get("/history/{entity}/{key}")
 async def history(
-    entity: str,
-    entity_id: UUID,
-    revisions: hf.Repo[Revision],
-    size: int = 50,
-    cursor: str | None = None,
+    entity: str, key: UUID, store: hf.Store, size: int = 50, cursor: str | None = None
 ) -> Page[Revision]:
-    where = (Revision.entity == entity) & (Revision.entity_id == entity_id)
-    return await revisions.page(where, order_by=Revision.at.desc(), size=size, cursor=cursor)
+    found = await AuditLog(store).history(entity, key, size=size, cursor=cursor)
+    return found.map(Revision.of)

@@ -1,18 +1,19 @@
 """What goes over the wire."""
 
+from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 import holdfast.fastapi as hf
-from vidsvc.models import Project, Video
+from holdfast import Predicate
+from holdfast.audit import AuditEntry
+from vidsvc.models import Project, Stamped, Tag, Video, VideoTag
 
 
-class ProjectIn(hf.CreateModel[Project]): ...
-
-
-class ProjectOut(hf.OutModel[Project]): ...
+class ProjectQuery(hf.ListQuery[Project], sorts=[Project.name]):
+    total: bool = True
 
 
 class Details(BaseModel):
@@ -34,14 +35,21 @@ class VideoOut(hf.OutModel[Video], hide=[Video.object_key, Video.rating]):
         return out
 
 
-SORTS = [Video.created_at.desc(), Video.title, Video.duration, Video.size]
+class VideoQuery(
+    hf.ListQuery[Video],
+    filters=[Video.project_id, Video.status],
+    named={
+        "title": Video.title.icontains,
+        "min_duration": Video.duration.__ge__,
+        "max_duration": Video.duration.__le__,
+    },
+    sorts=[Video.created_at.desc(), Video.title, Video.duration, Video.size],
+):
+    tag: list[str] = Field(default=[], max_length=20)
 
-
-class VideoQuery(hf.ListQuery[Video], filters=[Video.project_id, Video.status], sorts=SORTS):
-    title: str | None = None
-    min_duration: float | None = None
-    max_duration: float | None = None
-    tag: list[str] = []
+    def where(self) -> list[Predicate]:
+        tagged = [Video.labels.any(VideoTag.tag.has(Tag.name == name)) for name in self.tag]
+        return [*super().where(), *tagged]
 
 
 class Uploaded(BaseModel):
@@ -58,8 +66,8 @@ class ProjectStatistics(BaseModel):
 
     @classmethod
     def of(cls, project: Project, *figures: object) -> Self:
-        named = dict(zip(("videos", "duration", "size"), figures, strict=True))
-        return cls.model_validate({"project_id": project.id, "name": project.name, **named})
+        values = (project.id, project.name, *figures)
+        return cls.model_validate(dict(zip(cls.model_fields, values, strict=True)))
 
 
 class Popular(BaseModel):
@@ -70,3 +78,23 @@ class Popular(BaseModel):
 
 class TagsIn(BaseModel):
     names: list[Annotated[str, Field(max_length=50)]] = Field(max_length=50)
+
+
+ACTIONS = {"add": "create", "patch": "update", "video.tags": "tags"}
+
+
+class Revision(BaseModel):
+    actor: str | None
+    action: str
+    at: datetime
+    changes: dict[str, object]
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Self:
+        stamps = Stamped.__annotations__
+        return cls(
+            actor=entry.actor,
+            action=ACTIONS.get(entry.verb, entry.verb),
+            at=entry.at,
+            changes={name: each for name, each in entry.changes.items() if name not in stamps},
+        )

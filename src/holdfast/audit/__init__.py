@@ -1,6 +1,6 @@
 """The audit: who changed which field of what, when and why, in a log that can be proved."""
 
-from holdfast.acting import Acting, acting, acting_as
+from holdfast.acting import Acting, acting, acting_as, become
 from holdfast.audit.audit_entry import AuditCheckpoint, AuditEntry, AuditHead, AuditTile
 from holdfast.audit.audit_hook import AuditHook
 from holdfast.audit.audit_log import AuditFilter, AuditLog
@@ -37,6 +37,7 @@ __all__ = [
     "VerifierKey",
     "acting",
     "acting_as",
+    "become",
     "exported_lines",
     "inclusion_proof",
     "prune",

@@ -32,17 +32,18 @@ if TYPE_CHECKING:
     from holdfast.jobs import Handler
     from holdfast.objects import Bucket
     from holdfast.opening import Opening
-    from holdfast.records import Store
+    from holdfast.records import Store, WriteHook
 
 
 class Holdfast:
     """Puts *app* on Holdfast: what it opens at its start, how it answers, its health.
 
     *store*, *bucket* and *cache* are URLs, or what `open_store`, `open_bucket` and `open_cache`
-    return. *entities* are those of the store's URL. They are opened before the application's own
-    lifespan begins, and closed after it has ended, in the reverse order. *worker* are handlers of
-    jobs by task: a worker runs them in this process, from the start to the end; it stops first,
-    and ends what it runs. `BackgroundJobs` says more of it.
+    return. *entities* and *hooks* (see `holdfast.records.WriteHook`) are those of the store's URL.
+    They are opened before the application's own lifespan begins, and closed after it has ended, in
+    the reverse order. *worker* are handlers of jobs by task: a worker runs them in this process,
+    from the start to the end; it stops first, and ends what it runs. `BackgroundJobs` says more of
+    it.
 
     Every error is answered by a problem document (RFC 9457). At the start the routes are looked
     at, and what can't work is a ConfigurationError then: see `check_routes`.
@@ -54,6 +55,7 @@ class Holdfast:
         *,
         store: str | Opening[Store] | AbstractAsyncContextManager[Store],
         entities: Iterable[type] = (),
+        hooks: Iterable[WriteHook] = (),
         bucket: str | Opening[Bucket] | AbstractAsyncContextManager[Bucket] | None = None,
         cache: str
         | Opening[Cache[object]]
@@ -72,9 +74,11 @@ class Holdfast:
             else BackgroundJobs(worker)
         )
         self._entities = tuple(entities)
-        if not isinstance(store, str) and self._entities:
+        self._hooks = tuple(hooks)
+        if not isinstance(store, str) and (self._entities or self._hooks):
             raise ConfigurationError(
-                "entities go with a store's URL; open_store(url, entities) has them already"
+                "entities and hooks go with a store's URL; "
+                "open_store(url, entities, hooks=...) has them already"
             )
         if self._jobs is not None and isinstance(store, str) and Job not in self._entities:
             self._entities = (*self._entities, Job)
@@ -108,9 +112,10 @@ class Holdfast:
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
         store, bucket, cache = self._places
         opened = self._resources
+        kept = (*self._entities, *(entity for hook in self._hooks for entity in hook.entities))
         check_routes(
             self.app,
-            entities=self._entities if isinstance(store, str) else None,
+            entities=kept if isinstance(store, str) else None,
             bucket=bucket is not None,
             cache=cache is not None,
         )
@@ -118,7 +123,9 @@ class Holdfast:
         async with AsyncExitStack() as stack:
             stack.callback(self._forget)
             opened.opened_store = await stack.enter_async_context(
-                open_store(store, self._entities) if isinstance(store, str) else store
+                open_store(store, self._entities, hooks=self._hooks)
+                if isinstance(store, str)
+                else store
             )
             if self.options.create_schema or opened.opened_store.driver.name == "memory":
                 await opened.opened_store.create_schema()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,14 +27,17 @@ _OPERATORS = {method: operator for operator, method in FILTER_METHODS.items()}
 
 @dataclass(frozen=True, slots=True)
 class FilterParameter:
-    """One query parameter, which asks *operator* of *field*."""
+    """One query parameter, which asks *operator* of *field*; it may be *called* by another name."""
 
     field: Field[Any]
     operator: str
+    called: str = ""
 
     @property
     def name(self) -> str:
         """What the parameter is called in a URL."""
+        if self.called:
+            return self.called
         name = self.field.spec.name
         return f"{name}__{self.operator}" if self.operator else name
 
@@ -79,6 +82,22 @@ def filter_parameters(entity: type[Entity], given: object) -> list[FilterParamet
             "method of one, such as .between, .in_, .icontains, .is_null"
         )
     return [_checked(entity, FilterParameter(field, _OPERATORS[method])) for field, method in found]
+
+
+def named_parameter(entity: type[Entity], name: str, given: object) -> FilterParameter:
+    """Return the parameter *name* for one of the `named=` of a list of *entity*.
+
+    Raises ConfigurationError for what is no single filter, and for a name that no parameter of a
+    list can have.
+    """
+    found = filter_parameters(entity, given)
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"{name}: {given!r} makes two parameters; name each, as with .__ge__ and .__le__"
+        )
+    if not name.isidentifier() or name.startswith(("_", "model_")):
+        raise ConfigurationError(f"{name!r} is not the name of a parameter")
+    return replace(found[0], called=name)
 
 
 def _checked(entity: type[Entity], parameter: FilterParameter) -> FilterParameter:

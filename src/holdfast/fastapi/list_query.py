@@ -7,7 +7,7 @@ is a model for query parameters: `?duration__gte=60&sort=-created_at&size=50&cur
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,11 @@ from pydantic import create_model as create_pydantic_model
 
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.exchange import current_exchange
-from holdfast.fastapi.filter_parameter import FilterParameter, filter_parameters
+from holdfast.fastapi.filter_parameter import (
+    FilterParameter,
+    filter_parameters,
+    named_parameter,
+)
 from holdfast.fastapi.page_links import add_links
 from holdfast.fastapi.sealed_cursor import seal, unseal
 from holdfast.fastapi.wire_type import ModelMetaclass
@@ -25,7 +29,7 @@ from holdfast.records.model import model_of
 from holdfast.records.query import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from holdfast.fastapi.wire_model import OutModel
     from holdfast.records import Predicate, Relation, Repository
@@ -37,6 +41,8 @@ O = TypeVar("O", bound="OutModel[Any]")  # noqa: E741
 LARGEST_PAGE = 200
 MOST_PREDICATES = 100
 _CURSOR_LENGTH = 4000
+_METHODS = ("where", "order_by", "page")
+_NONE: Mapping[str, object] = types.MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Allowed:
     filters: dict[str, FilterParameter] = field(default_factory=dict)
     sorts: dict[str, Order] = field(default_factory=dict)
     first: str = ""
-    """The sort of a list that is asked for none."""
+    """The default order."""
 
 
 class QueryType(ModelMetaclass):
@@ -60,6 +66,7 @@ class QueryType(ModelMetaclass):
         *,
         entity: type[Entity] | None = None,
         filters: Iterable[object] = (),
+        named: Mapping[str, object] = _NONE,
         sorts: Iterable[object] = (),
         largest: int = LARGEST_PAGE,
         **others: Any,
@@ -72,10 +79,14 @@ class QueryType(ModelMetaclass):
         kind: Any = bases[0] if bases else None
         wanted = getattr(kind, "__of__", None)
         if wanted is None or getattr(kind, "__allowed__", None) is not None:
-            if filters or sorts:
-                raise ConfigurationError(f"{name}: filters and sorts go with ListQuery[Entity]")
+            if filters or named or sorts:
+                raise ConfigurationError(
+                    f"{name}: filters, named and sorts go with ListQuery[Entity]"
+                )
             return cast("QueryType", make(metacls, name, bases, namespace, **others))
-        allowed = _allowed(wanted, filters, sorts)
+        asked = [each for given in filters for each in filter_parameters(wanted, given)]
+        asked += [named_parameter(wanted, called, given) for called, given in named.items()]
+        allowed = Allowed(_by_name(asked), *_sorts(wanted, sorts))
         parameters = _parameters(allowed, largest)
         below: Any = make(metacls, name, bases, {"__module__": namespace["__module__"]})
         below.__allowed__ = allowed
@@ -83,8 +94,17 @@ class QueryType(ModelMetaclass):
         return cast("QueryType", make(metacls, name, (below, *bases[1:]), namespace, **others))
 
 
-def _allowed(entity: type[Entity], filters: Iterable[object], sorts: Iterable[object]) -> Allowed:
-    parameters = [each for given in filters for each in filter_parameters(entity, given)]
+def _by_name(parameters: Iterable[FilterParameter]) -> dict[str, FilterParameter]:
+    found: dict[str, FilterParameter] = {}
+    for each in parameters:
+        if each.name in _METHODS or (each.called and each.name in found):
+            raise ConfigurationError(f"a filter has a name that is taken: {each.name}")
+        found[each.name] = each
+    return found
+
+
+def _sorts(entity: type[Entity], sorts: Iterable[object]) -> tuple[dict[str, Order], str]:
+    """Return the orders by name, and the name of the default one."""
     by_name: dict[str, Order] = {}
     first = ""
     for given in sorts:
@@ -102,7 +122,7 @@ def _allowed(entity: type[Entity], filters: Iterable[object], sorts: Iterable[ob
         first = first or (f"-{name}" if order.descending else name)
         by_name[name] = Order(order.operand, descending=False, first=order.first)
         by_name[f"-{name}"] = Order(order.operand, descending=True, first=order.first)
-    return Allowed({each.name: each for each in parameters}, by_name, first)
+    return by_name, first
 
 
 def _parameters(allowed: Allowed, largest: int) -> dict[str, Any]:
@@ -136,10 +156,12 @@ def _absent() -> Any:
 class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
     """What a client asks of a list: filters, all of which must hold, `sort`, `size`, `cursor`.
 
-    In a route it is `q: Annotated[VideoQuery, Query()]`. The first of `sorts=` is the order of a
-    list that is asked for none; the key breaks ties. `total=true` asks for how many fit. An
-    unknown parameter and a wrong value are refused by name. Parameters that can be given several
-    times share what 100 predicates leave for them.
+    In a route it is `q: Annotated[VideoQuery, Query()]`. `named=` has filters by names of one's
+    own, as in `{"longer_than": Video.duration.__gt__}`. A parameter that is no filter is a field of
+    the class, from which an overridden `where` makes a condition. The first of `sorts=` is the
+    default order; the key breaks ties. `total=true` asks for how many fit. An unknown parameter
+    and a wrong value are refused by name. Parameters that can be given several times share what
+    100 predicates leave for them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -154,6 +176,7 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
             cls,
             *,
             filters: Sequence[object] = (),
+            named: Mapping[str, object] = _NONE,
             sorts: Sequence[object] = (),
             largest: int = LARGEST_PAGE,
         ) -> None: ...
@@ -224,19 +247,19 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
             total=self.total,
             load=load,
         )
-        page: Page[Any] = Page(
-            found.items if out is None else [out.of(each) for each in found.items],
-            next=seal(found.next, secret),
-            previous=seal(found.previous, secret),
-            total=found.total,
-        )
+        shown: Page[Any] = found if out is None else found.map(out.of)
+        page = replace(shown, next=seal(found.next, secret), previous=seal(found.previous, secret))
         if exchange is not None:
             add_links(exchange, page.next, page.previous)
         return page
 
 
 def list_query(
-    entity: type[E], *, filters: Sequence[object] = (), sorts: Sequence[object] = ()
+    entity: type[E],
+    *,
+    filters: Sequence[object] = (),
+    named: Mapping[str, object] = _NONE,
+    sorts: Sequence[object] = (),
 ) -> type[ListQuery[E]]:
     """Return `ListQuery[entity]` as a class of its own, where none is written down."""
 
@@ -244,6 +267,6 @@ def list_query(
         namespace["__module__"] = entity.__module__
 
     base: Any = ListQuery
-    words = {"filters": filters, "sorts": sorts}
+    words = {"filters": filters, "named": named, "sorts": sorts}
     made: Any = types.new_class(f"{entity.__name__}Query", (base[entity],), words, body)
     return cast("type[ListQuery[E]]", made)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from holdfast.errors import ConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 E = TypeVar("E")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class Page(Generic[E]):
     next: str | None
     previous: str | None
     total: int | None = None
+
+    def map(self, make: Callable[[E], R]) -> Page[R]:
+        """Return the same page with what *make* returns for each item."""
+        return Page([make(item) for item in self.items], self.next, self.previous, self.total)
 
     def __iter__(self) -> Iterator[E]:
         return iter(self.items)

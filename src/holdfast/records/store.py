@@ -233,8 +233,8 @@ class Store:
         """Delete all rows of the store's entities; their tables stay.
 
         Atomic where the backend has transactions, and a part of the transaction around it. Keys
-        that the store numbers go on from where they were. Raises ForeignKeyError while rows of
-        other tables point at these.
+        that the store numbers go on from where they were. Write hooks are told of it, so that what
+        they write of it may stay. Raises ForeignKeyError while rows of other tables point at these.
         """
         ordered, in_the_way = dependents_first(self.models)
         atomic = StoreCapability.TRANSACTIONS in self.capabilities
