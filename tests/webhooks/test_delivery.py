@@ -8,6 +8,7 @@ import pytest
 from holdfast import open_store
 from holdfast.errors import InvalidValueError, NotFoundError
 from holdfast.jobs import Job, JobStatus
+from holdfast.sync import open_store as open_blocking
 from holdfast.webhooks import WebhookHook, Webhooks, WebhookSender, webhook_signature
 from holdfast.webhooks.webhook_hook import BODY_BYTES
 from servers import database_on
@@ -70,6 +71,15 @@ async def test_the_same_on_a_server(receiver):
         async with open_store(url, [], hooks=[WebhookHook()]) as store:
             await store.create_schema()
             await outbox_keeps_what_commits(store, receiver)
+
+
+def test_a_blocking_store_records_deliveries_too():
+    with open_blocking("memory://", [], hooks=[WebhookHook()]) as store:
+        store.create_schema()
+        store.run(Webhooks(store.asynchronous).subscribe("https://example.com/", ["*"]))
+        store.record_event("model.promoted", entity="ModelAlias", key="a")
+        (job,) = store.repository(Job).find()
+        assert job.payload["event"] == "model.promoted"
 
 
 async def test_a_delivery_that_fails_is_made_again_later_as_the_same_message(
