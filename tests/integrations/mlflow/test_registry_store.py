@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from cli.program import here
+from forking import forked
 from holdfast.integrations.mlflow.registry_connection import connection_to
 
 # The folder is what MLflow keeps runs in without a server, and stages are asked for on purpose.
@@ -107,6 +108,20 @@ def test_versions_come_from_folders_logged_models_and_other_versions(client, run
     shown = here("models", "show", "vans:1", "--json", "--data", places).json
     other = here("models", "show", "vehicles:2", "--json", "--data", places).json
     assert (shown["digest"], other["metrics"]) == (other["digest"], {"f1": 0.7})
+
+
+def test_a_forked_child_opens_the_registry_for_itself(tmp_path):
+    program = """
+from holdfast.integrations.mlflow.registry_store import HoldfastRegistryStore
+
+data, = arguments
+store = HoldfastRegistryStore(f"holdfast://{data}")
+store.create_registered_model("before")
+wait = in_child(lambda: store.create_registered_model("inside").name)
+assert wait() == "inside"
+assert [each.name for each in store.search_registered_models(None, 9)] == ["before", "inside"]
+"""
+    forked(program, str(tmp_path / "data"))
 
 
 def test_models_and_versions_are_searched_and_paged(client, run):
