@@ -24,7 +24,8 @@ async def test_versions_come_with_what_their_runs_say(registry, tmp_path):
     assert (tags["team"], tags["kind"], tags["mlflow.run_id"]) == ("vision", "night", RUN)
     assert tags["mlflow.created"].startswith("2026-11-29T")
     assert [file.path for file in await registry.files(first.version)] == ["MLmodel", "data/w.bin"]
-    assert second.version.metrics == {"f1": 0.7}
+    assert second.version.metrics == {"val/mAP": 0.9, "f1": 0.7}
+    assert second.version.tags["mlflow.run_id"] == RUN
     assert second.version.tags["mlflow.stage"] == "Production"
     assert (await registry.resolve("vehicles@prod")).number == 1
     assert (await registry.model("vehicles")).description == "finds vans"

@@ -56,6 +56,10 @@ class _VersionMeta(msgspec.Struct):
     model_id: str | None = None
 
 
+class _LoggedMeta(msgspec.Struct):
+    source_run_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class MlflowVersion:
     """A version in an MLflow store: its files at *path*, and what the store says of it.
@@ -141,8 +145,11 @@ def _version(root: Path, name: str, number: int, folder: Path) -> MlflowVersion 
         return None
     label = f"{name}:{number}"
     source = meta.source or ""
-    logged = meta.model_id or _logged_in(source)
-    places = [_run(root, meta.run_id, label), _logged(root, logged, label)]
+    logged = _logged(root, meta.model_id or _logged_in(source), label)
+    run_id = meta.run_id
+    if logged is not None and not run_id:
+        run_id = _meta(logged, _LoggedMeta).source_run_id
+    places = [_run(root, run_id, label), logged]
     metrics: dict[str, float] = {}
     params: dict[str, object] = {}
     for place in places:
@@ -157,7 +164,7 @@ def _version(root: Path, name: str, number: int, folder: Path) -> MlflowVersion 
         meta.creation_timestamp,
         meta.description or None,
         None if meta.current_stage in {None, "", "None"} else meta.current_stage,
-        meta.run_id or None,
+        run_id or None,
         _texts(folder / "tags"),
         finite,
         params,
