@@ -25,6 +25,7 @@ def write_store(root, at=None):
     write(run / "metrics" / "loss", "1795941498148 nan 0\n")
     write(run / "artifacts" / "model" / "MLmodel", "flavors: {}\n")
     write(run / "artifacts" / "model" / "data" / "w.bin", b"first")
+    write(logged / "meta.yaml", f"model_id: {LOGGED}\nsource_run_id: {RUN}\ntags: {{}}\n")
     write(logged / "artifacts" / "MLmodel", "flavors: {onnx: {}}\n")
     write(logged / "metrics" / "f1", f"1795941498226 0.7 0 {RUN}\n")
     model = root / "models" / "vehicles"

@@ -1,11 +1,13 @@
 """An MLflow file store comes in: each version once, and nothing from outside the store."""
 
+import sys
+
 import pytest
 
 from cli.program import here
-from holdfast.errors import InvalidValueError, ModelFileError
+from holdfast.errors import ConfigurationError, InvalidValueError, ModelFileError
 from holdfast.models import VersionSearch, import_mlflow
-from models.mlflow_writer import EXPERIMENT, RUN, version, write, write_store
+from models.mlflow_writer import EXPERIMENT, LOGGED, RUN, version, write, write_store
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +24,8 @@ async def test_versions_come_with_what_their_runs_say(registry, tmp_path):
     assert (tags["team"], tags["kind"], tags["mlflow.run_id"]) == ("vision", "night", RUN)
     assert tags["mlflow.created"].startswith("2026-11-29T")
     assert [file.path for file in await registry.files(first.version)] == ["MLmodel", "data/w.bin"]
-    assert second.version.metrics == {"f1": 0.7}
+    assert second.version.metrics == {"val/mAP": 0.9, "f1": 0.7}
+    assert second.version.tags["mlflow.run_id"] == RUN
     assert second.version.tags["mlflow.stage"] == "Production"
     assert (await registry.resolve("vehicles@prod")).number == 1
     assert (await registry.model("vehicles")).description == "finds vans"
@@ -45,7 +48,15 @@ async def test_a_second_import_brings_what_is_new_and_moves_no_alias_back(regist
     ]
     assert again[0].version.id == first.version.id
     assert (await registry.resolve("vehicles@prod")).number == 2
+    await registry.withdraw("vehicles", "prod")
+    assert [each.aliases for each in await import_mlflow(registry, root)] == [(), (), ()]
     assert [file.path for file in await registry.files(again[2].version)] == ["w.bin"]
+
+
+async def test_without_the_extra_it_is_said_which(registry, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(ConfigurationError, match=r"holdfast\[mlflow\]"):
+        await import_mlflow(registry, write_store(tmp_path / "mlruns"))
 
 
 async def test_a_store_that_was_moved_finds_its_files(registry, tmp_path):
@@ -67,6 +78,17 @@ def linked(root):
     version(root, 10, source=str(root / "sly"))
 
 
+def circle(root):
+    (root / "round").symlink_to(root / "round")
+    version(root, 10, source=str(root / "round"))
+
+
+def linked_artifacts(root):
+    artifacts = root / EXPERIMENT / "models" / LOGGED / "artifacts"
+    artifacts.rename(root.parent / "secret")
+    artifacts.symlink_to(root.parent / "secret")
+
+
 def linked_tag(root):
     write(root.parent / "secret", "word")
     (root / "models" / "vehicles" / "tags" / "sly").symlink_to(root.parent / "secret")
@@ -82,7 +104,10 @@ def linked_tag(root):
         (source("file://elsewhere/model"), "not in the store"),
         (source("models:/m-unknown"), "not in the store"),
         (lambda root: version(root, 10, source="x", run_id="../../secret"), "the id"),
+        (source("file://[x/model"), "no address"),
         (linked, "not in the store"),
+        (circle, "not in the store"),
+        (linked_artifacts, "not in the store"),
         (linked_tag, "no plain file"),
         (meta("a: &a [x]\nb: [*a, *a]\n"), "anchors"),
         (meta("source: !!python/object/apply:os.system ['true']\n"), "not as MLflow"),

@@ -56,6 +56,10 @@ class _VersionMeta(msgspec.Struct):
     model_id: str | None = None
 
 
+class _LoggedMeta(msgspec.Struct):
+    source_run_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class MlflowVersion:
     """A version in an MLflow store: its files at *path*, and what the store says of it.
@@ -99,7 +103,7 @@ def read_mlflow_store(folder: Path) -> tuple[MlflowModel, ...]:
     with _disk(folder):
         root = folder.resolve()
         models = root / "models"
-        if not models.is_dir():
+        if not _is_folder(models):
             raise ModelFileError(
                 str(folder), "it is no file store of MLflow: it has no folder `models`"
             )
@@ -141,8 +145,11 @@ def _version(root: Path, name: str, number: int, folder: Path) -> MlflowVersion 
         return None
     label = f"{name}:{number}"
     source = meta.source or ""
-    logged = meta.model_id or _logged_in(source)
-    places = [_run(root, meta.run_id, label), _logged(root, logged, label)]
+    logged = _logged(root, meta.model_id or _logged_in(source), label)
+    run_id = meta.run_id
+    if logged is not None and not run_id:
+        run_id = _meta(logged, _LoggedMeta).source_run_id
+    places = [_run(root, run_id, label), logged]
     metrics: dict[str, float] = {}
     params: dict[str, object] = {}
     for place in places:
@@ -157,7 +164,7 @@ def _version(root: Path, name: str, number: int, folder: Path) -> MlflowVersion 
         meta.creation_timestamp,
         meta.description or None,
         None if meta.current_stage in {None, "", "None"} else meta.current_stage,
-        meta.run_id or None,
+        run_id or None,
         _texts(folder / "tags"),
         finite,
         params,
@@ -201,16 +208,21 @@ def _artifacts(root: Path, label: str, source: str, places: Sequence[Path | None
     """
     logged = places[-1]
     if logged is not None and _logged_in(source) is not None:
-        found: Path | None = logged / "artifacts"
+        candidates = [logged / "artifacts"]
     else:
-        found = _in_store(root, _local_path(label, source), places)
-    if found is None or not found.exists():
-        raise ModelFileError(label, f"its files, {source!r:.200}, are not in the store")
-    return found
+        candidates = _candidates(_local_path(label, source), places)
+    for each in candidates:
+        place = Path(os.path.realpath(each))  # where links, even those in a circle, lead
+        if place.is_relative_to(root) and place.exists():
+            return place
+    raise ModelFileError(label, f"its files, {source!r:.200}, are not in the store")
 
 
 def _local_path(label: str, source: str) -> str:
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise ModelFileError(label, f"{source!r:.200} is no address: {error}") from None
     if not parts.scheme:
         return source
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
@@ -218,17 +230,17 @@ def _local_path(label: str, source: str) -> str:
     return unquote(parts.path)
 
 
-def _in_store(root: Path, path: str, places: Sequence[Path | None]) -> Path | None:
-    """Return the place below *root* that *path* names, links followed; None for any other."""
+def _candidates(path: str, places: Sequence[Path | None]) -> list[Path]:
+    """Return where *path* may lie: as it is, then below *places*, as the old store had it."""
     if not path.isprintable():
-        return None
-    candidates = [Path(path)] if path.startswith("/") else []
+        return []
+    found = [Path(path)] if path.startswith("/") else []
     for place in places:
-        before, mark, rest = path.partition(f"/{place.name}/artifacts") if place else ("", "", "")
-        if place is not None and before and mark and (not rest or rest.startswith("/")):
-            candidates.append(place / "artifacts" / rest.strip("/"))
-    resolved = (each.resolve() for each in candidates)
-    return next((each for each in resolved if each.is_relative_to(root) and each.exists()), None)
+        if place is not None:
+            _, mark, rest = path.partition(f"/{place.name}/artifacts")
+            if mark and (not rest or rest.startswith("/")):
+                found.append(place / "artifacts" / rest.strip("/"))
+    return found
 
 
 def _metrics(folder: Path) -> dict[str, float]:

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from cli.program import here
+from forking import forked
 from holdfast.integrations.mlflow.registry_connection import connection_to
 
 # The folder is what MLflow keeps runs in without a server, and stages are asked for on purpose.
@@ -97,16 +98,32 @@ def test_files_come_back_as_they_were(client, run, tmp_path):
 def test_versions_come_from_folders_logged_models_and_other_versions(client, run, places, tmp_path):
     folder = mlflow.register_model((tmp_path / "model").as_uri(), "vehicles")
     assert folder.run_id is None
-    logged = client.create_logged_model(client.get_run(run).info.experiment_id, name="logged")
+    logged = client.create_logged_model(
+        client.get_run(run).info.experiment_id, name="logged", source_run_id=run
+    )
     client.log_model_artifacts(logged.model_id, str(tmp_path / "model"))
     client.log_metric(run, "f1", 0.7, model_id=logged.model_id)
     named = mlflow.register_model(f"models:/{logged.model_id}", "vehicles")
-    assert named.model_id == logged.model_id
+    assert (named.model_id, named.run_id) == (logged.model_id, run)
     copied = client.copy_model_version("models:/vehicles/2", "vans")
     assert (copied.name, copied.version) == ("vans", "1")
     shown = here("models", "show", "vans:1", "--json", "--data", places).json
     other = here("models", "show", "vehicles:2", "--json", "--data", places).json
-    assert (shown["digest"], other["metrics"]) == (other["digest"], {"f1": 0.7})
+    assert (shown["digest"], other["metrics"]) == (other["digest"], {"mAP": 0.9, "f1": 0.7})
+
+
+def test_a_forked_child_opens_the_registry_for_itself(tmp_path):
+    program = """
+from holdfast.integrations.mlflow.registry_store import HoldfastRegistryStore
+
+data, = arguments
+store = HoldfastRegistryStore(f"holdfast://{data}")
+store.create_registered_model("before")
+wait = in_child(lambda: store.create_registered_model("inside").name)
+assert wait() == "inside"
+assert [each.name for each in store.search_registered_models(None, 9)] == ["before", "inside"]
+"""
+    forked(program, str(tmp_path / "data"))
 
 
 def test_models_and_versions_are_searched_and_paged(client, run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,17 +65,19 @@ def fetched(
     client = MlflowClient(tracking_uri=tracking_uri)
     metrics: dict[str, float] = {}
     params: dict[str, str] = {}
-    if asked.run_id and (run := _run(client, asked.run_id)) is not None:
-        metrics |= run.data.metrics
-        params |= run.data.params
     source = asked.source
     parents: tuple[str, ...] = ()
     registered = _REGISTERED.fullmatch(source)
-    if asked.model_id:
-        logged = client.get_logged_model(asked.model_id)
+    logged = client.get_logged_model(asked.model_id) if asked.model_id else None
+    if logged is not None:
+        asked = replace(asked, run_id=asked.run_id or logged.source_run_id)
+        source = logged.artifact_location
+    if asked.run_id and (run := _run(client, asked.run_id)) is not None:
+        metrics |= run.data.metrics
+        params |= run.data.params
+    if logged is not None:
         metrics |= {each.key: each.value for each in logged.metrics or ()}
         params |= logged.params or {}
-        source = logged.artifact_location
     if local_path is not None:
         path = Path(local_path)
     elif registered is not None and not asked.model_id:
