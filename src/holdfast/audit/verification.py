@@ -147,7 +147,7 @@ async def verified(
                 roots[running.size] = running.root
     waiting, told = await source.waiting()
     for entry in told:
-        _heed(seen, running.size, entry)
+        _note(seen, running.size, entry)
     findings += _about_entries(seen)
     findings += [
         LogFinding(FindingKind.INSERTED, "it has a place that is no leaf's", each.position, each.id)
@@ -193,10 +193,10 @@ def _look(seen: _Seen, place: int, leaf: bytes, entry: AuditEntry | None) -> Non
         return
     if entry.erased is not None:
         seen.erased[entry.id] = entry
-    _heed(seen, place, entry)
+    _note(seen, place, entry)
 
 
-def _heed(seen: _Seen, place: int, entry: AuditEntry) -> None:
+def _note(seen: _Seen, place: int, entry: AuditEntry) -> None:
     """Take note of what *entry*, if it is the audit's own, says of others before its *place*."""
     if entry.verb == REDACT:
         seen.told_erased.update(cast("Collection[int]", entry.changes.get("entries", ())))

@@ -11,7 +11,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from holdfast.cli.commands import model_care  # noqa: F401 - its commands are of models
 from holdfast.cli.commands.audit import audit
 from holdfast.cli.commands.cache import cache
 from holdfast.cli.commands.clips import clips

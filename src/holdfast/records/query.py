@@ -254,6 +254,11 @@ def all_of(predicates: tuple[Predicate, ...]) -> Predicate:
     return joined
 
 
+def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
+    """Return what all has to fit for *predicate* to fit: the parts of an And, else itself."""
+    return predicate.parts if isinstance(predicate, And) else (predicate,)
+
+
 def columns_of(predicate: Predicate) -> Iterator[tuple[ValueColumn | Join, type | None]]:
     """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.commands.models import Name, Reason, Reference, models
 from holdfast.cli.exit_codes import Exit
+from holdfast.cli.model_arguments import Name, Reason, Reference
 from holdfast.cli.model_output import registry_of, version_json
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import amount, note, plain, print_json, print_table
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from holdfast.platform import Platform
 
 
-@models.command()
 def sign(
     reference: Reference,
     key: Annotated[Path, typer.Option(help="A private key (Ed25519) in PEM, without a password.")],
@@ -43,7 +42,6 @@ def sign(
     run(data, work)
 
 
-@models.command()
 def export(
     reference: Reference,
     target: Annotated[Path, typer.Argument(help="The new folder, an OCI image layout.")],
@@ -66,7 +64,6 @@ def export(
     look(data, work)
 
 
-@models.command("import")
 def import_(
     name: Name,
     layout: Annotated[Path, typer.Argument(help="A folder, an OCI image layout of one model.")],
@@ -88,7 +85,6 @@ def import_(
     run(data, work)
 
 
-@models.command()
 def deprecate(
     reference: Reference,
     reason: Reason = "",
@@ -112,7 +108,6 @@ def deprecate(
     run(data, work)
 
 
-@models.command()
 def delete(
     reference: Reference, data: Data = None, as_json: AsJson = False, traceback: Traceback = False
 ) -> None:
@@ -131,7 +126,6 @@ def delete(
     run(data, work)
 
 
-@models.command()
 def verify(
     reference: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="A version; all without.")
@@ -163,7 +157,6 @@ def verify(
         raise typer.Exit(Exit.UNAVAILABLE)
 
 
-@models.command()
 def gc(
     hours: Annotated[
         float, typer.Option(help="Keep what came in the last hours, and may be on its way.")

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
+from holdfast.cli.commands.model_care import (
+    delete,
+    deprecate,
+    export,
+    gc,
+    import_,
+    sign,
+    verify,
+)
+from holdfast.cli.model_arguments import Alias, Name, Pair, Reason, Reference
 from holdfast.cli.model_output import (
     json_file,
     number_of,
@@ -36,14 +46,6 @@ if TYPE_CHECKING:
     from holdfast.platform import Platform
 
 models = typer.Typer(name="models", help="Models: register them, find them, promote them.")
-Reference = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help="As name, name@prod, name:7, name:^2.1, sha256:..."),
-]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a model.")]
-Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The name of an alias, as `prod`.")]
-Reason = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
-Pair = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any number of times.")]
 
 
 @models.command()
@@ -341,3 +343,8 @@ def compare(
             note("Nothing differs.")
 
     look(data, work)
+
+
+for _command in (sign, export, deprecate, delete, verify, gc):
+    models.command()(_command)
+models.command("import")(import_)

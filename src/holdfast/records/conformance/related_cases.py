@@ -177,6 +177,21 @@ async def a_write_has_no_bearing_on_which_rows_it_fits(lab: Lab) -> None:
     assert [each.id for each in await members.find()] == [1, 2]
 
 
+@case("REL-3", "CONC-3", needs=NUMBERED)
+async def one_of_many_changes_one_version_whatever_its_relations(lab: Lab) -> None:
+    await _library(lab)
+    authors = lab.repository(Author)
+    north = await authors.one(Author.name == "north")
+
+    async def changed() -> Author:
+        when = Author.books.any(Book.title == "u")
+        return await authors.patch(north.id, Author.born.to(1), version=1, when=when)
+
+    outcomes = await lab.together([changed] * 8)
+    assert [type(each) for each in outcomes].count(Author) == 1, outcomes
+    assert (await authors.get_one(north.id)).version == 2
+
+
 @case("REL-3", "QUERY-2", "QUERY-3", needs=NUMBERED)
 async def a_condition_on_others_must_be_about_them(lab: Lab) -> None:
     await _library(lab)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
-from holdfast.records.drivers.sql.dialect import column_decoder
+from holdfast.records.drivers.sql.dialect import column_decoder, joined
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
@@ -27,6 +27,7 @@ from holdfast.records.query import (
     SetTo,
     follows_relations,
     may_be_null,
+    parts_of,
 )
 
 if TYPE_CHECKING:
@@ -265,14 +266,20 @@ class StoreStatements:
     def _fitting(
         self, table: sa.Table, model: Model[E], where: Predicate, parameters: Parameters
     ) -> Expression:
-        """Return the condition for the rows of a write, on which what it writes has no bearing."""
-        condition = self._conditions.condition(JoinedTable(self.tables, table), where, parameters)
+        """Return the condition for the rows of a write, on which what it writes has no bearing.
+
+        What is asked of the row itself is asked at the row too: it may have changed since it was
+        found, and a version that was expected must be the one that is overwritten.
+        """
+        source, parts = JoinedTable(self.tables, table), parts_of(where)
+        built = [self._conditions.condition(source, part, parameters) for part in parts]
         if self.dialect.writes_see_one_state or not follows_relations(where):
-            return condition
+            return joined(sa.and_, built)
+        own = [each for part, each in zip(parts, built, strict=True) if not follows_relations(part)]
         key = table.c[model.key.name]
         # DISTINCT keeps the server from merging it into the statement, which it then refuses.
-        found = sa.select(key).where(condition).distinct().subquery("holdfast found")
-        return key.in_(sa.select(found.c[key.name]))
+        found = sa.select(key).where(*built).distinct().subquery("holdfast found")
+        return joined(sa.and_, [*own, key.in_(sa.select(found.c[key.name]))])
 
     def _order(self, source: JoinedTable, order: Sequence[Order]) -> list[Expression]:
         found: list[Expression] = []
