@@ -89,8 +89,8 @@ class DomainParts:
                 return service
         names = ", ".join(self.services) or "none"
         raise ConfigurationError(
-            f"no domain that is open has a {kind.__name__}; open are: {names}. A domain whose "
-            "service another one uses stands in its `requires`, and in the setting domains"
+            f"no open domain brings the service {kind.__name__}; open are: {names}. Name the one "
+            "that does in the setting domains, and in `requires` of a domain that uses it"
         )
 
 

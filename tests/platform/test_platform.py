@@ -211,7 +211,9 @@ async def test_media_may_be_off_and_its_service_is_missed_by_name(tmp_path):
     async with open_platform(memory(tmp_path, domains=("jobs",))) as platform:
         assert platform.service(Jobs) is platform.jobs
         assert platform.handlers == {}
-        with pytest.raises(ConfigurationError, match="no domain that is open has a MediaLibrary"):
+        with pytest.raises(
+            ConfigurationError, match="no open domain brings the service MediaLibrary"
+        ):
             platform.service(MediaLibrary)
 
 

@@ -77,7 +77,7 @@ def test_a_database_with_the_names_of_other_programs(monkeypatch, url):
     [
         ("mysql+asyncmy://u:p@h/d", "MySQLOptions"),
         ("mariadb://u:p@h/d", "MariaDBOptions"),
-        ("sqlite+aiosqlite:///a.db", "NoneType"),
+        ("sqlite+aiosqlite:///a.db", "SQLiteOptions"),
         ("memory://", "MemoryOptions"),
     ],
 )

@@ -60,6 +60,8 @@ async def test_no_other_origin_reads_either_and_nothing_is_kept_or_framed(api):
 
 
 async def test_the_docs_page_needs_no_other_host(api):
+    front = await api.get("/")
+    assert (front.status_code, front.headers["location"]) == (307, "/docs")
     page = await api.get("/docs")
     assert page.status_code == 200
     assert "http" not in page.text.replace("http-equiv", "")

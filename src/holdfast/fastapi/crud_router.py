@@ -64,8 +64,13 @@ def crud_router(
 
     Raises ConfigurationError for an unknown verb, and what making the models raises.
     """
-    routes = _Routes(entity, models or CrudModels(), tuple(include), rules or CrudRules())
-    routes.require_match = require_match
+    routes = _Routes(
+        entity,
+        models or CrudModels(),
+        tuple(include),
+        rules or CrudRules(),
+        match=RequiredMatch if require_match else IfMatch,
+    )
     router = APIRouter(tags=[entity.__name__])
     for verb in verbs:
         if verb not in VERBS:
@@ -79,18 +84,19 @@ def crud_router(
 class _Routes:
     """What the routes of one entity share."""
 
-    require_match = False
-
     def __init__(
         self,
         entity: Any,
         models: CrudModels[Any],
         include: tuple[Relation, ...],
         rules: CrudRules[Any],
+        *,
+        match: Any,
     ) -> None:
         self.model = model_of(entity)
         self.name = entity.__name__
         self.rules = rules
+        self.match = match
         self.relations = {relation.name: relation for relation in include}
         self.create: Any = models.create or create_model(entity)
         self.patch: Any = models.patch or patch_model(entity)
@@ -111,9 +117,13 @@ class _Routes:
     def _with_include(self, query: type[ListQuery[Any]]) -> type[ListQuery[Any]]:
         if not self.relations:
             return query
-        names: Any = Literal[tuple(self.relations)]
-        field: Any = (list[names], Field(default_factory=list, max_length=len(self.relations)))
+        field: Any = (self._included(), Field(default_factory=list))
         return create_pydantic_model(query.__name__, __base__=query, include=field)
+
+    def _included(self) -> Any:
+        """Return the type of the parameter by which clients name relations."""
+        names: Any = Literal[tuple(self.relations)]
+        return Annotated[list[names], Field(max_length=len(self.relations))]
 
     def _permitted(self, verb: Verb) -> list[DependsType]:
         permit = self.rules.permit
@@ -221,7 +231,7 @@ class _Routes:
         endpoint = get if self.relations else get_alone
         self._keyed(endpoint)
         if self.relations:
-            get.__annotations__["include"] = self._include_hint()
+            get.__annotations__["include"] = Annotated[self._included(), Query()]
         add_read = partial(
             router.add_api_route,
             self.path,
@@ -236,10 +246,6 @@ class _Routes:
             responses=problem_responses(404, 422),
         )
         add_read(methods=["HEAD"], include_in_schema=False)
-
-    def _include_hint(self) -> Any:
-        names: Any = Literal[tuple(self.relations)]
-        return Annotated[list[names], Query(max_length=len(self.relations))]
 
     def add_list(self, router: APIRouter) -> None:
         page_type: Any = Page[self.out]  # type: ignore[name-defined]
@@ -277,8 +283,7 @@ class _Routes:
             self._add_change(router, "replace", self.create, RequiredMatch)
 
     def add_patch(self, router: APIRouter) -> None:
-        match = RequiredMatch if self.require_match else IfMatch
-        self._add_change(router, "patch", self.patch, match)
+        self._add_change(router, "patch", self.patch, self.match)
 
     def _add_change(self, router: APIRouter, verb: Verb, model: Any, match_type: Any) -> None:
         rules = self.rules
@@ -298,13 +303,12 @@ class _Routes:
                 found = await self._found(repository, key, visible)
                 if rules.changing is not None:
                     changes = await rules.changing(request, found, changes)
-            stored = await self._patched(repository, key, changes, (match, visible))
+            stored = await self._apply_patch(repository, key, changes, (match, visible))
             await self._check_visible(repository, stored, visible)
             return self._answer(stored, 200, minimal=is_minimal(prefer))
 
         self._keyed(change)
         change.__annotations__ |= {"body": model, "match": match_type}
-        demanded = (428,) if match_type is RequiredMatch else ()
         router.add_api_route(
             self.path,
             change,
@@ -313,7 +317,7 @@ class _Routes:
             summary=f"{'Replace' if verb == 'replace' else 'Change'} a {self.name}",
             operation_id=f"{verb}_{self.name}",
             dependencies=[*self._transaction(), *self._permitted(verb)],
-            responses=problem_responses(400, 404, 409, 412, 413, 422, *demanded),
+            responses=problem_responses(400, 404, 409, 412, 413, 422, *_demanded(match_type)),
         )
 
     def _check_key(self, key: object, body: Any) -> None:
@@ -322,7 +326,7 @@ class _Routes:
         if getattr(body, name, key) != key:
             raise InvalidValueError(self.name, name, "is not that of the path")
 
-    async def _patched(
+    async def _apply_patch(
         self,
         repository: Repository[Any],
         key: object,
@@ -339,7 +343,7 @@ class _Routes:
     def add_delete(self, router: APIRouter) -> None:
         rules = self.rules
 
-        async def delete(request: Request, key: Any, repository: Any, match: IfMatch) -> Response:
+        async def delete(request: Request, key: Any, repository: Any, match: Any) -> Response:
             visible = await self._visible(request)
             if visible or rules.deleting is not None:
                 found = await self._found(repository, key, visible)
@@ -350,10 +354,7 @@ class _Routes:
             return Response(status_code=204)
 
         self._keyed(delete)
-        demanded: tuple[int, ...] = ()
-        if self.require_match:
-            delete.__annotations__["match"] = RequiredMatch
-            demanded = (428,)
+        delete.__annotations__["match"] = self.match
         router.add_api_route(
             self.path,
             delete,
@@ -363,7 +364,7 @@ class _Routes:
             summary=f"Delete a {self.name}",
             operation_id=f"delete_{self.name}",
             dependencies=[*self._transaction(), *self._permitted("delete")],
-            responses=problem_responses(404, 409, 412, 422, *demanded),
+            responses=problem_responses(404, 409, 412, 422, *_demanded(self.match)),
         )
 
     def _keyed(self, endpoint: Callable[..., Any]) -> None:
@@ -372,3 +373,8 @@ class _Routes:
             "key": Annotated[self.key, Path(alias=self.model.key.name)],
             "repository": self.repository,
         }
+
+
+def _demanded(match_type: Any) -> tuple[int, ...]:
+    """Return the status of a request without If-Match, where *match_type* demands it."""
+    return (428,) if match_type is RequiredMatch else ()

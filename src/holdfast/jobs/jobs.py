@@ -34,7 +34,7 @@ from holdfast.jobs.job import (
     storable,
 )
 from holdfast.jobs.job_spans import enqueueing
-from holdfast.jobs.options import Backoff, EnqueueOptions
+from holdfast.jobs.options import Backoff, EnqueueOptions, check_queues
 from holdfast.records import everything
 
 if TYPE_CHECKING:
@@ -160,8 +160,7 @@ class Jobs:
         whose lease ran out goes back to its queue first; when its attempts are used up it fails,
         and when it was to be cancelled it is.
         """
-        if isinstance(queues, str) or not queues:
-            raise ConfigurationError(f"queues={queues!r}: expected the names of some queues")
+        check_queues(queues)
         if lease <= timedelta(0):
             raise ConfigurationError(f"lease={lease}: expected a positive time")
         await self._take_back(queues)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 _NOTHING = timedelta(0)
@@ -71,3 +72,9 @@ class Backoff:
         doubled = self.first.total_seconds() * 2.0 ** min(max(attempts - 1, 0), _MOST_DOUBLINGS)
         whole = min(doubled, self.limit.total_seconds())
         return timedelta(seconds=whole * (1 - self.jitter * chance))
+
+
+def check_queues(queues: Sequence[str]) -> None:
+    """Raise ConfigurationError for no names of queues, and for one name that stands alone."""
+    if isinstance(queues, str) or not queues:
+        raise ConfigurationError(f"queues={queues!r}: expected the names of some queues")

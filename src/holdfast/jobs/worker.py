@@ -27,6 +27,7 @@ from holdfast.jobs.handler import Raised, Returned, call
 from holdfast.jobs.job import JobStatus
 from holdfast.jobs.job_spans import doing
 from holdfast.jobs.jobs import LEASE
+from holdfast.jobs.options import check_queues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,8 +57,7 @@ class WorkerOptions:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.queues, str) or not self.queues:
-            raise ConfigurationError(f"queues={self.queues!r}: expected the names of some queues")
+        check_queues(self.queues)
         if self.concurrency < 1:
             raise ConfigurationError(f"concurrency={self.concurrency}: expected 1 or more")
         for name, value in (("lease", self.lease), ("poll", self.poll)):
@@ -95,7 +95,7 @@ class Worker:
         """Claim no more: `run` returns when what runs is finished. Safe in threads, final."""
         self._stopping = True
         if self._wake is not None:
-            _call_if_open(*self._wake)
+            _set_from_thread(*self._wake)
 
     async def run(self, *, until: Until = "stopped") -> int:
         """Run jobs until `stop` is called, and return how many were run.
@@ -156,7 +156,7 @@ class Worker:
         current_job_id.set(str(job.id))  # in the task of this job, and in what it starts
         handler = self._handlers.get(job.task)
         loop, reported = asyncio.get_running_loop(), asyncio.Event()
-        context = Context(self._jobs, claimed, lambda: _call_if_open(loop, reported))
+        context = Context(self._jobs, claimed, lambda: _set_from_thread(loop, reported))
         beating = asyncio.create_task(self._keep_alive(context, reported))
         try:
             if handler is None:
@@ -242,10 +242,12 @@ class Worker:
                 await jobs.stopped(claim)
             case Raised(error):
                 _log.info("job %s (%s) failed", context.job.id, context.job.task, exc_info=error)
-                await jobs.fail(claim, describe(error), retry=not isinstance(error, PermanentError))
+                await jobs.fail(
+                    claim, _describe(error), retry=not isinstance(error, PermanentError)
+                )
 
 
-def describe(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Return an error's type and message, also when it can't say its message."""
     try:
         message = str(error)
@@ -287,7 +289,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _call_if_open(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+def _set_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     try:
         loop.call_soon_threadsafe(event.set)
     except RuntimeError:

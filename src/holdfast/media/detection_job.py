@@ -77,8 +77,8 @@ class DetectionHandler:
         try:
             async with self.library.bucket.as_file(video.raw_key) as path:
                 with workspace(self.root) as folder:
-                    look = partial(self._look, detector, options=options)
-                    found = await _on_thread(look, path, folder, context)
+                    analyse = partial(self._analyse, detector, options=options)
+                    found = await _on_thread(analyse, path, folder, context)
                     context.progress(ANALYSED, "storing results")
                     await self._store(video, folder)
                     await self._finish(video, found, context)
@@ -105,7 +105,7 @@ class DetectionHandler:
         except (InvalidValueError, SignatureError) as error:
             raise PermanentError(str(error)) from error
 
-    def _look(
+    def _analyse(
         self,
         detector: Detector,
         path: Path,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, ByteSize, Field
+from pydantic import ByteSize, Field
 
 from holdfast.settings.sections import MIB, Section
 from holdfast.settings.setting_spec import About
-from holdfast.settings.value_checks import no_truth
+from holdfast.settings.value_checks import NUMBER
 
-_Number = BeforeValidator(no_truth)
 _GIB = 1 << 30
-_Rate: TypeAlias = Annotated[float, _Number, Field(gt=0, le=1_000_000)]
+_Rate: TypeAlias = Annotated[float, NUMBER, Field(gt=0, le=1_000_000)]
 _RATE = "a number above 0, 1000000 at most"
 
 
@@ -31,7 +30,7 @@ class LimitsSection(Section):
     refusal_burst: Annotated[_Rate, About(what="refused keys at once", expected=_RATE)] = 20.0
     body: Annotated[
         ByteSize,
-        _Number,
+        NUMBER,
         Field(ge=1024, le=_GIB),
         About(
             what="bytes of a request's body that is no upload; also as `4MiB`",
@@ -40,13 +39,13 @@ class LimitsSection(Section):
     ] = ByteSize(MIB)
     json_depth: Annotated[
         int,
-        _Number,
+        NUMBER,
         Field(ge=1, le=1000),
         About(what="levels of JSON in it", expected="a whole number from 1 to 1000"),
     ] = 64
     request_time: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(ge=0, le=86_400),
         About(
             what="seconds until a request is answered, or stopped with 503; 0 is no limit. Uploads "
@@ -56,13 +55,13 @@ class LimitsSection(Section):
     ] = 60.0
     upload: Annotated[
         ByteSize,
-        _Number,
+        NUMBER,
         Field(ge=1, le=5 * 1024 * _GIB),
         About(what="bytes of one upload", expected="a size from 1 byte to 5TiB"),
     ] = ByteSize(64 * _GIB)
     project_bytes: Annotated[
         ByteSize,
-        _Number,
+        NUMBER,
         Field(ge=0, le=1 << 60),
         About(
             what="bytes of videos that a project may have, an upload beyond is answered with 507; "
@@ -72,7 +71,7 @@ class LimitsSection(Section):
     ] = ByteSize(0)
     upload_age: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(gt=0, le=31_536_000),
         About(
             what="seconds after which a file that was sent in and never ingested is removed",
@@ -81,7 +80,7 @@ class LimitsSection(Section):
     ] = 86_400.0
     decoder_memory: Annotated[
         ByteSize,
-        _Number,
+        NUMBER,
         Field(ge=256 * MIB, le=1024 * _GIB),
         About(
             what="bytes of memory of the process that decodes a video",
@@ -90,7 +89,7 @@ class LimitsSection(Section):
     ] = ByteSize(2 * _GIB)
     decoder_cpu: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(gt=0, le=31_536_000),
         About(
             what="seconds of CPU of one detection; 100 are added for each MiB of the video",
@@ -99,7 +98,7 @@ class LimitsSection(Section):
     ] = 600.0
     decoder_silence: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(gt=0, le=86_400),
         About(
             what="seconds without a sign of progress after which decoding is ended",

@@ -167,9 +167,13 @@ def _prefer_profile(given: dict[str, Given]) -> None:
 def _ignore_disabled_endpoints(given: dict[str, Given], environment: Mapping[str, str]) -> None:
     """Take out a server that AWS's variables name where they say to ignore it."""
     found = given.get("s3.endpoint_url")
-    ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-    if ignored and found is not None and found.origin.name.startswith("AWS_"):
+    if found is not None and found.origin.name.startswith("AWS_") and _ignores(environment):
         del given["s3.endpoint_url"]
+
+
+def _ignores(values: Mapping[str, str], name: str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") -> bool:
+    """Tell whether *values* say to ignore the servers that AWS's variables and files name."""
+    return values.get(name, "").lower() == "true"
 
 
 def _add_profile(given: dict[str, Given], environment: Mapping[str, str]) -> None:
@@ -181,9 +185,7 @@ def _add_profile(given: dict[str, Given], environment: Mapping[str, str]) -> Non
     named = given.get("s3.profile")
     profile = str(named.value) if named is not None else environment.get("AWS_PROFILE", "")
     settings = profile_settings({**environment, "AWS_PROFILE": profile}, "s3")
-    ignored = settings.get("ignore_configured_endpoint_urls", "").lower() == "true" or (
-        environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-    )
+    ignored = _ignores(environment) or _ignores(settings, "ignore_configured_endpoint_urls")
     place = f"the AWS profile {profile or 'default'!r}"
     for path, name in (("s3.region", "region"), ("s3.endpoint_url", "endpoint_url")):
         value = settings.get(name, "")

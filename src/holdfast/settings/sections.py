@@ -8,17 +8,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 
 from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
+    NUMBER,
     available_storage,
     checked_networks,
     checked_url,
-    no_truth,
     parse_bucket,
     parse_endpoint,
     split_names,
 )
 
 MIB = 1 << 20
-_Number = BeforeValidator(no_truth)
 
 
 class Section(BaseModel):
@@ -32,7 +31,7 @@ class MemoryStorage(Section):
 
     lock_timeout: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(gt=0, le=86_400),
         About(
             what="seconds that a transaction waits for another",
@@ -49,7 +48,7 @@ class SQLStorage(Section):
 
     pool_size: Annotated[
         int,
-        _Number,
+        NUMBER,
         Field(ge=1, le=10_000),
         About(
             what="connections to a database server that are kept",
@@ -59,7 +58,7 @@ class SQLStorage(Section):
     ] = 5
     max_overflow: Annotated[
         int,
-        _Number,
+        NUMBER,
         Field(ge=0, le=10_000),
         About(
             what="connections that are opened beside those, when all are in use",
@@ -77,7 +76,7 @@ class SQLStorage(Section):
     ] = False
     slow_statement: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(ge=0, le=86_400),
         About(
             what="seconds from which a server's statement is logged as slow; 0 for never",
@@ -120,7 +119,7 @@ class StorageSection(Section):
     ] = True
     slow_operation: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(ge=0, le=86_400),
         About(
             what="seconds from which an operation on records is logged as slow; 0 for never",
@@ -147,7 +146,7 @@ class RedisSection(Section):
     ] = None
     pool_size: Annotated[
         int,
-        _Number,
+        NUMBER,
         Field(ge=0, le=10_000),
         About(
             what="taken and without effect: all requests share one connection, and a second one "
@@ -245,7 +244,7 @@ class S3Section(Section):
     ] = False
     multipart_threshold: Annotated[
         ByteSize,
-        _Number,
+        NUMBER,
         Field(ge=5 * MIB, le=5 * 1024 * MIB),
         About(
             what="bytes from which an object is uploaded in parts; also as `64MiB`",
@@ -255,7 +254,7 @@ class S3Section(Section):
     ] = ByteSize(64 * MIB)
     max_connections: Annotated[
         int,
-        _Number,
+        NUMBER,
         Field(ge=1, le=1000),
         About(
             what="connections to a bucket's server, at most",
@@ -327,7 +326,7 @@ class ObjectsSection(Section):
     ] = False
     metadata_ttl: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(gt=0, le=86_400),
         About(
             what="seconds for which a description is kept there",
@@ -358,7 +357,7 @@ class AuditSection(Section):
     ] = "holdfast-audit"
     retention_days: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(ge=0, le=36_500),
         About(
             what="days for which checkpoints are locked in the bucket of logs, by its object "

@@ -63,13 +63,15 @@ class SettingSpec:
         if isinstance(value, bool):
             return str(value).lower()
         text = str(value)
-        if self.about.shown == "secret":
-            return "***"
-        if isinstance(value, float):
-            return f"{value:g}"
-        if self.about.shown == "plain" or "://" in text:
-            return redacted(text) if self.about.shown != "plain" else text
-        return text if self.about.shown == "place" and _PLACE.fullmatch(text) else "***"
+        match self.about.shown:
+            case "plain":
+                return f"{value:g}" if isinstance(value, float) else text
+            case "place" if _PLACE.fullmatch(text):
+                return text
+            case "url" | "place":
+                return redacted(text) if "://" in text else "***"
+            case "secret":
+                return "***"
 
 
 def variable_of(path: str) -> str:

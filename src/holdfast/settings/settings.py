@@ -21,8 +21,8 @@ from holdfast.settings.sections import (
 )
 from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
+    NUMBER,
     checked_url,
-    no_truth,
     parse_bucket,
     parse_cache,
     parse_store,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
 BucketRole = Literal["video", "models", "logs"]
-_Number = BeforeValidator(no_truth)
 
 
 def _absolute(value: Path) -> Path:
@@ -119,7 +118,7 @@ class Settings(BaseSettings):
     ] = None
     lease: Annotated[
         float,
-        _Number,
+        NUMBER,
         Field(gt=0, le=86_400),
         About(
             what="seconds after which a worker without a sign of life loses its job",

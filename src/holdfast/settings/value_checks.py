@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from holdfast.backend_url import parse_url
@@ -77,11 +78,14 @@ def available_storage(value: object) -> object:
     return value
 
 
-def no_truth(value: object) -> object:
-    """Refuse true and false where a number belongs."""
+def _no_truth(value: object) -> object:
     if isinstance(value, bool):  # which pydantic would take for 0 or 1
         raise PydanticCustomError("number", "a number", {})
     return value
+
+
+NUMBER = BeforeValidator(_no_truth)
+"""Refuses true and false where a number belongs."""
 
 
 def split_names(value: object) -> object:

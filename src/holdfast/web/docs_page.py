@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -46,7 +46,10 @@ _POLICY = (
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """Add the page and its files to *app*."""
+    """Add the page and its files to *app*, and lead there from `/`."""
+
+    async def front() -> Response:
+        return RedirectResponse(PAGE)
 
     async def page() -> Response:
         return _cached(HTMLResponse(_HTML.format(page=PAGE)), _POLICY)
@@ -62,7 +65,12 @@ def add_docs_page(app: FastAPI) -> None:
         content = files("fastapi_swagger.resources").joinpath(name).read_bytes()
         return _cached(Response(content, media_type=_FILES[name]))
 
-    for path, endpoint in ((PAGE, page), (f"{PAGE}/start.js", start), (f"{PAGE}/{{name}}", file)):
+    for path, endpoint in (
+        ("/", front),
+        (PAGE, page),
+        (f"{PAGE}/start.js", start),
+        (f"{PAGE}/{{name}}", file),
+    ):
         app.add_api_route(path, endpoint, include_in_schema=False, response_model=None)
 
 

@@ -45,26 +45,12 @@ def create_application(
     runs. It refuses to start, by a ConfigurationError, when a route declares no policy, and when
     keys are asked for but there is none.
     """
-    opened: list[Platform] = []
+    parts = _PlatformParts(settings, domains)
     limits = settings.limits
 
     @asynccontextmanager
-    async def store() -> AsyncIterator[Store]:
-        async with open_platform(settings, domains=domains) as platform:
-            opened.append(platform)
-            yield platform.store
-
-    @asynccontextmanager
-    async def bucket() -> AsyncIterator[Bucket]:
-        yield opened[-1].bucket
-
-    @asynccontextmanager
-    async def cache() -> AsyncIterator[Cache[object]]:
-        yield opened[-1].cache
-
-    @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        platform = opened[-1]
+        platform = parts.platform
         keys = platform.service(ApiKeys)
         app.state.gate = Gate(
             keys,
@@ -73,7 +59,7 @@ def create_application(
             requests=RequestRate(limits.request_rate, limits.request_burst),
             refusals=RequestRate(limits.refusal_rate, limits.refusal_burst),
         )
-        await check_somebody_can_come(platform, options)
+        await require_a_key(platform, options)
         _add_routes(app, platform)
         async with keeping_up(platform):
             if not options.work:
@@ -96,13 +82,48 @@ def create_application(
         max_json_depth=limits.json_depth,
         request_time=limits.request_time,
     )
-    Holdfast(app, store=store(), bucket=bucket(), cache=cache(), options=http)
+    Holdfast(app, store=parts.store(), bucket=parts.bucket(), cache=parts.cache(), options=http)
     app.add_middleware(Shield, hosts=options.hosts, origins=frozenset(options.allowed_origins))
     add_docs_page(app)
     return app
 
 
-async def check_somebody_can_come(platform: Platform, options: ServeOptions) -> None:
+class _PlatformParts:
+    """Store, bucket and cache of one platform, as `Holdfast` takes them: each opened by itself.
+
+    The store is opened first and closed last, and the platform with it.
+    """
+
+    def __init__(self, settings: Settings, domains: Iterable[Domain]) -> None:
+        self._settings = settings
+        self._domains = tuple(domains)
+        self._open: Platform | None = None
+
+    @property
+    def platform(self) -> Platform:
+        """The platform, while its store is open."""
+        assert self._open is not None
+        return self._open
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[Store]:
+        async with open_platform(self._settings, domains=self._domains) as platform:
+            self._open = platform
+            try:
+                yield platform.store
+            finally:
+                self._open = None
+
+    @asynccontextmanager
+    async def bucket(self) -> AsyncIterator[Bucket]:
+        yield self.platform.bucket
+
+    @asynccontextmanager
+    async def cache(self) -> AsyncIterator[Cache[object]]:
+        yield self.platform.cache
+
+
+async def require_a_key(platform: Platform, options: ServeOptions) -> None:
     """Raise ConfigurationError when keys are asked for, and there is none that is good."""
     if options.keys and not await platform.service(ApiKeys).has_any():
         raise ConfigurationError(

@@ -9,7 +9,7 @@ import uvicorn
 
 from holdfast.platform import open_platform
 from holdfast.settings import read_settings
-from holdfast.web.platform_application import check_somebody_can_come, create_application
+from holdfast.web.platform_application import create_application, require_a_key
 from holdfast.web.serve_options import ServeOptions, hand_on, handed_on
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check_start(settings: Settings, options: ServeOptions) -> None:
 
 async def _check_start(settings: Settings, options: ServeOptions) -> None:
     async with open_platform(settings) as platform:
-        await check_somebody_can_come(platform, options)
+        await require_a_key(platform, options)
 
 
 def serve(options: ServeOptions) -> None:
