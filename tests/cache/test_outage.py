@@ -245,7 +245,7 @@ async def test_a_caller_that_is_cancelled_takes_no_answer_from_another(redis):
 
 
 async def test_requests_that_wait_are_bounded(redis, monkeypatch):
-    monkeypatch.setattr("holdfast.cache.drivers.redis.redis_connection._MOST_WAITING", 10)
+    monkeypatch.setattr("holdfast.cache.drivers.redis.async_connection._MOST_WAITING", 10)
     async with open_cache(redis.url, options=CacheOptions(timeout=1.0)) as cache:
         redis.freeze()
         tasks = [asyncio.create_task(cache.increment("n")) for _ in range(30)]

@@ -62,7 +62,7 @@ async def files_of(call):
     return sorted(str(path.relative_to(PACKAGE)) for path in entered if PACKAGE in path.parents)
 
 
-@pytest.mark.parametrize(("kind", "get", "load"), [("memory", 5, 6), ("redis", 7, 8)])
+@pytest.mark.parametrize(("kind", "get", "load"), [("memory", 5, 6), ("redis", 8, 9)])
 async def test_a_cached_read_goes_a_short_way(request, kind, get, load):
     url = "memory://" if kind == "memory" else request.getfixturevalue("shared_redis").url
 
