@@ -19,7 +19,8 @@ def test_it_prints_each_setting_with_its_value_and_its_origin(monkeypatch, tmp_p
     found = {each["name"]: each for each in here("config", "--json").json}
     assert found["lease"]["origin"] == {"name": "lease", "place": "holdfast.toml"}
     assert found["domains"] == {
-        "name": "domains", "variable": "HOLDFAST_DOMAINS", "value": "access, audit, jobs, media, models",
+        "name": "domains", "variable": "HOLDFAST_DOMAINS",
+        "value": "access, audit, jobs, media, models",
         "unset": None, "origin": {"name": None, "place": "default"},
     }  # fmt: skip
     assert "hunter2" not in ran.out + here("config", "--json").out
