@@ -17,6 +17,7 @@ from holdfast.audit.log_keeper import LogKeeper
 from holdfast.audit.row_snapshot import RowSnapshot
 from holdfast.errors import NotFoundError
 from holdfast.fastapi import OutModel, problem_responses
+from holdfast.fastapi.query_time import QueryTime
 from holdfast.records import Page
 
 
@@ -41,8 +42,8 @@ class EntryQuery(BaseModel):
     request: str | None = Field(default=None, max_length=128)
     verb: str | None = Field(default=None, max_length=200)
     field: str | None = Field(default=None, max_length=200)
-    since: datetime | None = None
-    until: datetime | None = None
+    since: QueryTime | None = None
+    until: QueryTime | None = None
     size: int = Field(default=50, ge=1, le=500)
     cursor: str | None = Field(default=None, max_length=4096)
 
@@ -112,7 +113,7 @@ def audit_routes(keeper: LogKeeper) -> APIRouter:
         return ProofOut(position=found.position, hashes=hashes, checkpoint=found.note)
 
     @router.get("/rows/{entity}/{key}", responses=problem_responses(404))
-    async def row(entity: str, key: str, at: datetime) -> RowOut:
+    async def row(entity: str, key: str, at: QueryTime) -> RowOut:
         """Show what a row was at a time."""
         wanted: type[object] = _entity(keeper, entity)
         found = await log.as_of(wanted, key, at)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -19,6 +18,7 @@ from holdfast.errors import NotFoundError
 from holdfast.fastapi import OutModel, problem_responses
 from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.object_response import add_download, object_response
+from holdfast.fastapi.query_time import QueryTime
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload
 from holdfast.models.alias_history import AnyVersion, Expected
@@ -205,7 +205,7 @@ def _add_versions(router: APIRouter, registry: ModelRegistry) -> None:
 
     @router.get("/resolve", dependencies=_READS)
     async def resolve(
-        reference: Annotated[str, Query(max_length=400)], at: datetime | None = None
+        reference: Annotated[str, Query(max_length=400)], at: QueryTime | None = None
     ) -> ModelVersionOut:
         """Show the version that a reference such as `vehicles@prod` means, or meant at a time."""
         if at is not None and at.tzinfo is None:
@@ -271,7 +271,7 @@ def _add_registration(router: APIRouter, registry: ModelRegistry, work_folder: P
         name: str,
         request: Request,
         response: Response,
-        details: Annotated[str, Query(max_length=100_000)] = "{}",
+        details: Annotated[str, Query(max_length=16_384)] = "{}",
         idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
     ) -> VersionRegistered:
         """Register the file of a multipart form, or the whole body, as the next version.
