@@ -57,6 +57,19 @@ def free_port():
 
 
 @contextlib.contextmanager
+def empty_store(kind, folder):
+    """Yield the URL of an empty store: memory, SQLite in *folder*, or a server by its name."""
+    match kind:
+        case "memory":
+            yield "memory://"
+        case "sqlite":
+            yield f"sqlite:///{folder}/store.db"
+        case server:
+            with database_on(server) as url:
+                yield url
+
+
+@contextlib.contextmanager
 def database_on(name):
     """Yield the URL of a new, empty database on the server, and drop it afterwards."""
     server = url_of(name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 from contextvars import ContextVar
+
+from holdfast.tracing import running_span
 
 current_request_id: ContextVar[str] = ContextVar("holdfast_request_id", default="")
 """The id of the HTTP request that the running code serves, '' outside of requests."""
@@ -36,10 +37,7 @@ class CorrelationFilter(logging.Filter):
 
 
 def _trace_ids() -> dict[str, str]:
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
+    span = running_span()
+    if span is None:
         return {}
-    context = trace.get_current_span().get_span_context()
-    if not context.is_valid:
-        return {}
-    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}

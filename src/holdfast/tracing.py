@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span, SpanContext, Tracer
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _SYSTEMS = {"dynamodb": "aws.dynamodb"}
@@ -115,16 +115,22 @@ def note_error(span: Span, error: BaseException) -> None:
     span.set_status(StatusCode.ERROR)
 
 
+def running_span() -> SpanContext | None:
+    """Return the ids of OpenTelemetry's running span, None where there is none."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return None
+    found: SpanContext = trace.get_current_span().get_span_context()
+    return found if found.is_valid else None
+
+
 def traceparent() -> str | None:
     """Return the running span as a `traceparent`, by which work elsewhere can go on from it.
 
     None where there is no span.
     """
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
-        return None
-    found = trace.get_current_span().get_span_context()
-    if not found.is_valid:
+    found = running_span()
+    if found is None:
         return None
     return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
 

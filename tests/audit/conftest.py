@@ -1,13 +1,11 @@
 """A store of audited entities on each backend, emptied for each test."""
 
-from contextlib import ExitStack
-
 import pytest
 
 from audited_entities import BACKENDS, audited_store
 from clock import Clock
 from holdfast.audit import AuditLog, Sequencer, SignerKey
-from servers import database_on
+from servers import empty_store
 
 
 @pytest.fixture
@@ -22,14 +20,8 @@ def clock():
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def url(request, tmp_path_factory):
-    with ExitStack() as stack:
-        match request.param:
-            case "memory":
-                yield "memory://"
-            case "sqlite":
-                yield f"sqlite:///{tmp_path_factory.mktemp('audit')}/a.db"
-            case server:
-                yield stack.enter_context(database_on(server))
+    with empty_store(request.param, tmp_path_factory.mktemp("audit")) as found:
+        yield found
 
 
 @pytest.fixture

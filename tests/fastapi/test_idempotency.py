@@ -1,7 +1,6 @@
 """Requests with an Idempotency-Key: run once, answered the same again, or not at all."""
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.fastapi.idempotency import Idempotency, IdempotentRoute, idempotency
 from holdfast.fastapi.idempotency_record import IdempotencyRecord, purge_idempotency_records
 from http_serving import client_of
-from servers import database_on
+from servers import empty_store
 
 pytestmark = pytest.mark.anyio
 
@@ -111,18 +110,9 @@ def application(url, held, clock=None):
     return app
 
 
-@contextlib.contextmanager
-def place(kind, folder):
-    if kind in ("memory", "sqlite"):
-        yield "memory://" if kind == "memory" else f"sqlite:///{folder}/app.db"
-    else:
-        with database_on(kind) as url:
-            yield url
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
-    with place(request.param, tmp_path) as found:
+    with empty_store(request.param, tmp_path) as found:
         yield found
 
 
@@ -226,7 +216,7 @@ async def test_while_the_first_runs_the_second_is_told_so(url, held):
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 async def test_two_processes_run_it_once(kind, tmp_path, held):
-    with place(kind, tmp_path) as url:
+    with empty_store(kind, tmp_path) as url:
         one, other = application(url, held), application(url, held)
         async with client_of(one) as first, client_of(other) as second:
             answers = await asyncio.gather(

@@ -8,7 +8,7 @@ from holdfast.domain import RoleBucket
 from holdfast.jobs import Job, Jobs
 from holdfast.models import MODEL_ENTITIES, ModelRegistry
 from objects.s3_servers import new_name, options_of, remove
-from servers import database_on
+from servers import empty_store
 
 PLACES = {
     "memory": ("memory", "memory"),
@@ -39,12 +39,7 @@ async def opened(place, folder, **options):
 
 @asynccontextmanager
 async def _store(kind, folder, **options):
-    if kind in {"postgresql", "mariadb"}:
-        with database_on(kind) as url:
-            async with open_store(url, [*MODEL_ENTITIES, Job], **options) as store:
-                yield store
-    else:
-        url = "memory://" if kind == "memory" else f"sqlite:///{folder}/models.db"
+    with empty_store(kind, folder) as url:
         async with open_store(url, [*MODEL_ENTITIES, Job], **options) as store:
             yield store
 

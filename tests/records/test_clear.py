@@ -1,13 +1,11 @@
 """`clear` where entities point at one another in a circle, and where it is refused."""
 
-from contextlib import nullcontext
-
 import pytest
 
 from holdfast import Entity, Field, field, key, open_store, ref
 from holdfast.errors import ForeignKeyError
 from holdfast.sync import open_store as open_blocking
-from servers import database_on
+from servers import empty_store
 
 pytestmark = pytest.mark.anyio
 
@@ -34,9 +32,7 @@ ENTITIES = (Team, Player, Fan)
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
 def url(request, tmp_path):
-    places = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/store.db"}
-    place = places.get(request.param)
-    with nullcontext(place) if place else database_on(request.param) as found:
+    with empty_store(request.param, tmp_path) as found:
         yield found
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from uuid import UUID
 
@@ -35,7 +35,7 @@ from holdfast.records.drivers.memory import MemoryDriver
 from holdfast.records.hooked_writes import HookedWrites
 from holdfast.records.options import MemoryOptions
 from holdfast.records.store import Store
-from servers import database_on
+from servers import empty_store
 
 pytestmark = pytest.mark.anyio
 BACKENDS = ["memory", "sqlite", "postgresql", "mariadb"]
@@ -84,14 +84,8 @@ class Hook:
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def url(request, tmp_path_factory):
-    with ExitStack() as stack:
-        match request.param:
-            case "memory":
-                yield "memory://"
-            case "sqlite":
-                yield f"sqlite:///{tmp_path_factory.mktemp('hooks')}/a.db"
-            case server:
-                yield stack.enter_context(database_on(server))
+    with empty_store(request.param, tmp_path_factory.mktemp("hooks")) as found:
+        yield found
 
 
 @asynccontextmanager

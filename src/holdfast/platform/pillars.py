@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
 
-    from holdfast.cache import Cache
+    from holdfast.cache import Cache, CachedMetadata
     from holdfast.objects import Bucket
     from holdfast.objects.instrumentation import Audit
     from holdfast.records import Store, WriteHook
@@ -53,18 +53,19 @@ async def ready_bucket(
     """Open the bucket at *url* as *settings* say buckets work.
 
     Its metadata are read through *cache*, where there is one and the settings ask for it. *audit*
-    is told of its writes. Raises
-    ConfigurationError, StorageError, ServiceError and UnavailableError.
+    is told of its writes. Raises ConfigurationError, StorageError, ServiceError and
+    UnavailableError.
     """
     from holdfast.objects import Hooks, Versioning, open_bucket  # noqa: PLC0415 - slow to import
 
     options = s3_options(settings) if url.startswith("s3://") else None
-    hooks = Hooks(audit=audit)
+    metadata: CachedMetadata | None = None
     if settings.objects.cache_metadata and cache is not None:
         from holdfast.cache import CachedMetadata  # noqa: PLC0415 - the same
 
         ttl = settings.objects.metadata_ttl
-        hooks = Hooks(audit=audit, metadata=CachedMetadata(cache, url.partition("?")[0], ttl=ttl))
+        metadata = CachedMetadata(cache, url.partition("?")[0], ttl=ttl)
+    hooks = Hooks(audit=audit, metadata=metadata)
     async with open_bucket(url, options=options, hooks=hooks) as bucket:
         if settings.objects.versioning:
             await bucket.admin.set(Versioning(enabled=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,28 +31,25 @@ def store_options(settings: Settings) -> StoreOptions:
 
     storage = settings.storage
     scheme = parse_store_url(settings.store_url).scheme
+    chosen: StoreOptions
     if scheme == "memory":
-        return MemoryOptions(
-            lock_timeout=storage.memory.lock_timeout,
-            measure=storage.measure,
-            slow_operation=storage.slow_operation,
+        chosen = MemoryOptions(lock_timeout=storage.memory.lock_timeout)
+    elif scheme == "sqlite":
+        chosen = SQLiteOptions()
+    else:
+        sql = storage.sql
+        kinds: dict[str, type[PostgreSQLOptions | MariaDBOptions | MySQLOptions]] = {
+            "postgresql": PostgreSQLOptions,
+            "mariadb": MariaDBOptions,
+            "mysql": MySQLOptions,
+        }
+        chosen = kinds[scheme](
+            pool_size=sql.pool_size,
+            max_overflow=sql.max_overflow,
+            echo=sql.echo,
+            slow_statement=sql.slow_statement,
         )
-    if scheme == "sqlite":
-        return SQLiteOptions(measure=storage.measure, slow_operation=storage.slow_operation)
-    sql = storage.sql
-    kinds: dict[str, type[PostgreSQLOptions | MariaDBOptions | MySQLOptions]] = {
-        "postgresql": PostgreSQLOptions,
-        "mariadb": MariaDBOptions,
-        "mysql": MySQLOptions,
-    }
-    return kinds[scheme](
-        pool_size=sql.pool_size,
-        max_overflow=sql.max_overflow,
-        echo=sql.echo,
-        slow_statement=sql.slow_statement,
-        measure=storage.measure,
-        slow_operation=storage.slow_operation,
-    )
+    return replace(chosen, measure=storage.measure, slow_operation=storage.slow_operation)
 
 
 def domain_limits(settings: Settings) -> DomainLimits:
