@@ -12,7 +12,8 @@ from holdfast.errors import InvalidQueryError
 from holdfast.records import cursor as cursors
 from holdfast.records.conformance.sample_entities import Specimen
 from holdfast.records.model import model_of
-from holdfast.records.query import Column, Everything, Order
+from holdfast.records.operands import Column
+from holdfast.records.query import Everything, Order
 from holdfast.records.value import Kind
 
 PROGRAM = """

@@ -13,7 +13,8 @@ from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
 from holdfast.records import everything
 from holdfast.records.hydration import from_own_rows
 from holdfast.records.model import Model, model_of
-from holdfast.records.query import Column, SetTo
+from holdfast.records.operands import Column
+from holdfast.records.query import SetTo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,7 +26,7 @@ from holdfast.fastapi.wire_type import ModelMetaclass
 from holdfast.records import Entity, Order, Page
 from holdfast.records.field import Field as EntityField
 from holdfast.records.model import model_of
-from holdfast.records.query import Column
+from holdfast.records.operands import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

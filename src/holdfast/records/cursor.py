@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, assert_never, cast
 from uuid import UUID
 
 from holdfast.errors import InvalidCursorError
+from holdfast.records.operands import Path, ValueColumn, may_be_null
 from holdfast.records.query import (
     After,
     And,
@@ -27,11 +28,8 @@ from holdfast.records.query import (
     Not,
     Or,
     Order,
-    Path,
     Predicate,
     Related,
-    ValueColumn,
-    may_be_null,
     node,
 )
 from holdfast.records.text import ValueRejected
@@ -97,7 +95,7 @@ def _column(by: Order) -> ValueColumn:
 
 
 def _kind(by: Order) -> Kind:
-    return _column(by).spec.type.kind
+    return by.operand.type.kind
 
 
 def _fingerprint(where: Predicate, order: tuple[Order, ...]) -> str:
@@ -146,7 +144,7 @@ def _from_json(by: Order, value: object) -> object:
         if may_be_null(column):
             return None
         raise InvalidCursorError(f"the cursor is damaged: no value for {column!r}")
-    kind = column.spec.type.kind
+    kind = column.type.kind
     # Anybody can make a cursor: what JSON holds elsewhere is not the place of a row.
     if type(value) not in _IN_JSON.get(kind, (str,)):
         raise InvalidCursorError(f"the cursor is damaged: a bad value for {column!r}")

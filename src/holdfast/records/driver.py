@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from holdfast.records.query import Aggregate, Change, Everything, Order, Predicate, ValueColumn
+from holdfast.records.query import Aggregate, Change, Everything, Order, Predicate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.errors import ConflictError
     from holdfast.records.model import Model, Row
+    from holdfast.records.operands import ValueColumn
     from holdfast.stats import Stats
 
 E = TypeVar("E")

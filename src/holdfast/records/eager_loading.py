@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import InvalidQueryError
 from holdfast.records.driver import Select
 from holdfast.records.model import Model, model_of
-from holdfast.records.query import Column, In, Order
+from holdfast.records.operands import Column
+from holdfast.records.query import In, Order
 from holdfast.records.relation import Many, Relation
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 
 from holdfast.records.joins import local_field
 from holdfast.records.json_values import json_equal
+from holdfast.records.operands import Column, Operand, Path, RelatedColumn
 from holdfast.records.query import (
     After,
     And,
     Change,
-    Column,
     Compare,
     Everything,
     In,
@@ -22,15 +22,12 @@ from holdfast.records.query import (
     IsNull,
     Match,
     Not,
-    Operand,
     Operator,
     Or,
     Order,
     Part,
-    Path,
     Predicate,
     Related,
-    RelatedColumn,
     SetTo,
     expanded,
     node,
@@ -42,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from holdfast.records.model import Row
-    from holdfast.records.query import Join
+    from holdfast.records.operands import Join
 
 Follow: TypeAlias = "Callable[[Join, object], Iterable[Row]]"
 """Returns the rows of a join's target whose remote field has a value, which is not None."""
@@ -87,7 +84,7 @@ def fits(predicate: Predicate, follow: Follow) -> Callable[[Row], bool]:
             return _leaf(read, lambda found: compares(operand, how, found, value))
         case In(operand, values):
             read = reader(operand, follow)
-            if isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON:
+            if operand.type.kind is Kind.JSON:
                 return _leaf(read, lambda found: any(json_equal(found, each) for each in values))
             chosen = frozenset(values)
             return _leaf(read, lambda found: found in chosen)
@@ -101,7 +98,7 @@ def fits(predicate: Predicate, follow: Follow) -> Callable[[Row], bool]:
 
 def compares(operand: Operand, how: Operator, found: object, value: object) -> bool:
     """Tell whether *found*, which is not None, stands to *value* as *how* says."""
-    if isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON:
+    if operand.type.kind is Kind.JSON:
         if how is Operator.EQ:
             return json_equal(found, value)
         return in_json_order(how, found, value)

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.json_values import copy_json
+from holdfast.records.operands import Column, Operand, Path
 from holdfast.records.query import (
     Aggregate,
-    Column,
     Compare,
     In,
     Increment,
     IsNull,
     Match,
     Not,
-    Operand,
     Operator,
     Or,
     Order,
     Part,
-    Path,
     Predicate,
     SetTo,
 )

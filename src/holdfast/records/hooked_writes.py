@@ -17,7 +17,8 @@ from holdfast.clock import pause
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.driver import ChangeRecorder, Select, StoreCapability, Update
 from holdfast.records.model import model_of
-from holdfast.records.query import And, Column, Compare, In, Operator, Order, Predicate, all_of
+from holdfast.records.operands import Column
+from holdfast.records.query import And, Compare, In, Operator, Order, Predicate, all_of
 from holdfast.records.scope import scope_of
 from holdfast.records.transaction import current, session_of
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb

@@ -8,7 +8,7 @@ from holdfast.records.model import Model, model_of
 
 if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.query import Join
+    from holdfast.records.operands import Join
 
 
 def local_field(join: Join) -> FieldSpec:

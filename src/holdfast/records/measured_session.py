@@ -18,7 +18,8 @@ if TYPE_CHECKING:
         Values,
     )
     from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate, ValueColumn
+    from holdfast.records.operands import ValueColumn
+    from holdfast.records.query import Predicate
     from holdfast.stats import OperationRecorder
 
 E = TypeVar("E")

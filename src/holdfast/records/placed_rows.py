@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.query import Column, Path, RelatedColumn
+from holdfast.records.operands import Column, Path, RelatedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,99 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never, cast
 
 from holdfast.errors import InvalidQueryError
+from holdfast.records.operands import RelatedColumn, may_be_null, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.operands import Column, Join, Operand, ValueColumn
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
 FARTHEST = 8  # relations that one predicate follows one after another
 MOST_RELATED = 100  # relations in one predicate
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A field of an entity: the operand that a row's own value is read from."""
-
-    entity: str
-    spec: FieldSpec
-
-    @property
-    def name(self) -> str:
-        """The field's name."""
-        return self.spec.name
-
-    def __repr__(self) -> str:
-        return f"{self.entity}.{self.spec.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A place inside a JSON field: names of members and positions in lists, from the top."""
-
-    column: Column
-    steps: tuple[str | int, ...]
-
-    def __repr__(self) -> str:
-        return f"{self.column!r}{''.join(f'[{step!r}]' for step in self.steps)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """The relation *name* of the entity *source*, as it is followed to rows of *target*.
-
-    *via* is a reference of the source to one, or of the *many* to the source; a null leads nowhere.
-    `joins` knows the fields at both ends.
-    """
-
-    source: type
-    name: str
-    target: type
-    via: str
-    many: bool
-
-    def __repr__(self) -> str:
-        return f"{self.source.__name__}.{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class RelatedColumn:
-    """A field of the entity that *joins* lead to, each to one row at most; null if to none."""
-
-    joins: tuple[Join, ...]
-    column: Column
-
-    @property
-    def spec(self) -> FieldSpec:
-        """The field that is read in the end."""
-        return self.column.spec
-
-    def __repr__(self) -> str:
-        path = "".join(f"{join!r}[" for join in self.joins)
-        return f"{path}{self.column!r}{']' * len(self.joins)}"
-
-
-Operand: TypeAlias = Column | Path | RelatedColumn
-ValueColumn: TypeAlias = Column | RelatedColumn
-"""What a value can be read of: a field of the row's own, or of one that it leads to."""
-
-
-def start_of(operand: Operand) -> Column | RelatedColumn:
-    """Return what *operand* is read of: a JSON path's field, else itself."""
-    match operand:
-        case Path(column):
-            return column
-        case Column() | RelatedColumn():
-            return operand
-        case _:
-            assert_never(operand)
-
-
-def may_be_null(operand: Operand) -> bool:
-    """Tell whether *operand* has no value in some rows."""
-    return not isinstance(operand, Column) or operand.spec.type.nullable
 
 
 class Predicate:

@@ -9,7 +9,7 @@ from holdfast.records.query import Order
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from holdfast.records.query import RelatedColumn
+    from holdfast.records.operands import RelatedColumn
 
 
 class RelatedField:
@@ -30,7 +30,7 @@ class RelatedField:
         return self._order(descending=True)
 
     def _order(self, *, descending: bool) -> Order:
-        if self.operand.spec.type.kind is Kind.JSON:
+        if self.operand.type.kind is Kind.JSON:
             raise InvalidQueryError(f"{self.operand!r} is JSON, which has no order")
         return Order(self.operand, descending)
 

@@ -11,7 +11,8 @@ from holdfast.errors import (
     NotLoadedError,
 )
 from holdfast.records.field import Field
-from holdfast.records.query import Join, Not, Predicate, Related, RelatedColumn, all_of
+from holdfast.records.operands import Join, RelatedColumn
+from holdfast.records.query import Not, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
 
 if TYPE_CHECKING:

@@ -16,14 +16,8 @@ from holdfast.errors import (
 from holdfast.records import validation
 from holdfast.records.driver import Update
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.query import (
-    Column,
-    Compare,
-    In,
-    Operator,
-    Predicate,
-    all_of,
-)
+from holdfast.records.operands import Column
+from holdfast.records.query import Compare, In, Operator, Predicate, all_of
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order

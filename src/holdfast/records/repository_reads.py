@@ -21,17 +21,9 @@ from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.hydration import loaded
 from holdfast.records.model import model_of
+from holdfast.records.operands import Column
 from holdfast.records.placed_rows import find_placed
-from holdfast.records.query import (
-    After,
-    Aggregate,
-    Column,
-    Compare,
-    In,
-    Operator,
-    Predicate,
-    all_of,
-)
+from holdfast.records.query import After, Aggregate, Compare, In, Operator, Predicate, all_of
 from holdfast.records.result_types import Page
 from holdfast.records.row_lock import check_row_lock
 from holdfast.records.transaction import current, session_of

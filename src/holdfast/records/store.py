@@ -22,7 +22,8 @@ from holdfast.records.affinity import Affinity
 from holdfast.records.driver import StoreCapability, TransactionOptions
 from holdfast.records.hooked_writes import HookedModels
 from holdfast.records.model_set import dependents_first, models_of
-from holdfast.records.query import Column, SetTo, everything
+from holdfast.records.operands import Column
+from holdfast.records.query import SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
 from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 from holdfast.errors import InvalidQueryError
 from holdfast.records.field import Field
 from holdfast.records.model import Model, model_of
+from holdfast.records.operands import Column, Join, RelatedColumn, ValueColumn, start_of
 from holdfast.records.query import (
     Aggregate,
     Change,
-    Column,
     Increment,
-    Join,
     Order,
     Predicate,
-    RelatedColumn,
     SetTo,
-    ValueColumn,
     all_of,
     columns_of,
-    start_of,
 )
 from holdfast.records.related_field import RelatedField
 

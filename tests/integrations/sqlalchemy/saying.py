@@ -9,10 +9,10 @@ from sqlalchemy.sql import operators
 from holdfast.integrations.sqlalchemy import field_of
 from holdfast.records.field import Field
 from holdfast.records.model import model_of
+from holdfast.records.operands import Column, Path, RelatedColumn
 from holdfast.records.query import (
     Aggregate,
     And,
-    Column,
     Compare,
     Everything,
     In,
@@ -24,10 +24,8 @@ from holdfast.records.query import (
     Or,
     Order,
     Part,
-    Path,
     Predicate,
     Related,
-    RelatedColumn,
     SetTo,
 )
 from holdfast.records.related_field import RelatedField

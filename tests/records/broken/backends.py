@@ -14,9 +14,9 @@ from decimal import Decimal
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
 from holdfast.records.joins import local_field
+from holdfast.records.operands import Column, Path, RelatedColumn
 from holdfast.records.query import (
     And,
-    Column,
     Compare,
     Everything,
     In,
@@ -28,9 +28,7 @@ from holdfast.records.query import (
     Or,
     Order,
     Part,
-    Path,
     Related,
-    RelatedColumn,
     SetTo,
 )
 from holdfast.records.value import Kind

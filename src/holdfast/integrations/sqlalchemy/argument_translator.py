@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from holdfast.integrations.sqlalchemy.relationships import relations_by_columns, wanted_relations
 from holdfast.integrations.sqlalchemy.translator import ExpressionTranslator
 from holdfast.records.model import model_of
-from holdfast.records.query import Change, Column, SetTo
+from holdfast.records.operands import Column
+from holdfast.records.query import Change, SetTo
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -15,7 +15,6 @@ from holdfast.records.model import model_of
 from holdfast.records.query import (
     Aggregate,
     Change,
-    Column,
     Everything,
     Increment,
     Not,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from holdfast.integrations.sqlalchemy.relationships import ByColumns
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.operands import Column
     from holdfast.records.relation import Relation
 
 Operand = Field[Any] | JsonPath

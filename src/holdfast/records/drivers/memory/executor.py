@@ -14,7 +14,8 @@ from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
 from holdfast.records.model import Model, model_of
-from holdfast.records.query import And, Column, Compare, In, Operator, Predicate
+from holdfast.records.operands import Column
+from holdfast.records.query import And, Compare, In, Operator, Predicate
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.memory.layers import Layer, View
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Row
-    from holdfast.records.query import Aggregate, Join, ValueColumn
+    from holdfast.records.operands import Join, ValueColumn
+    from holdfast.records.query import Aggregate
 
 E = TypeVar("E")
 

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.memory.layers import Positions, indexed_positions, sortable
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry
-from holdfast.records.query import (
-    After,
-    And,
-    Column,
-    Compare,
-    Operator,
-    Order,
-    Predicate,
-    RelatedColumn,
-)
+from holdfast.records.operands import Column, RelatedColumn
+from holdfast.records.query import After, And, Compare, Operator, Order, Predicate
 
 if TYPE_CHECKING:
     from holdfast.records.model import Model

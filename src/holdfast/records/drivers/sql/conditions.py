@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, assert_never
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.dialect import Place, joined
+from holdfast.records.operands import Column, Path, RelatedColumn, may_be_null
 from holdfast.records.query import (
     After,
     And,
-    Column,
     Compare,
     Everything,
     In,
@@ -24,11 +24,8 @@ from holdfast.records.query import (
     Not,
     Operator,
     Or,
-    Path,
     Related,
-    RelatedColumn,
     expanded,
-    may_be_null,
     node,
 )
 from holdfast.records.text import fold_case
@@ -41,7 +38,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.query import Operand, Predicate
+    from holdfast.records.operands import Operand
+    from holdfast.records.query import Predicate
 
 
 _MANY = 20
@@ -254,7 +252,7 @@ def _merged(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:
 
 
 def _is_json(operand: Operand) -> bool:
-    return isinstance(operand, Path) or operand.spec.type.kind is Kind.JSON
+    return operand.type.kind is Kind.JSON
 
 
 def _row_comparison(table: sa.FromClause, after: After, parameters: Parameters) -> Expression:

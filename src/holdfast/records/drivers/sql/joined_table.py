@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from holdfast.records.joins import local_field, remote_field
 from holdfast.records.model import model_of
-from holdfast.records.query import Column, RelatedColumn
+from holdfast.records.operands import Column, RelatedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.query import Join, Operand, ValueColumn
+    from holdfast.records.operands import Join, Operand, ValueColumn
 
 _ALIAS = "holdfast related"  # a name that no table of an application is likely to have
 

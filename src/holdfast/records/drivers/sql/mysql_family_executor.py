@@ -24,7 +24,8 @@ from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
-from holdfast.records.query import And, Column, Compare, In, Operator, SetTo, node
+from holdfast.records.operands import Column
+from holdfast.records.query import And, Compare, In, Operator, SetTo, node
 from holdfast.records.write_order import own_references
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model
-    from holdfast.records.query import ValueColumn
+    from holdfast.records.operands import ValueColumn
 
 E = TypeVar("E")
 T = TypeVar("T")

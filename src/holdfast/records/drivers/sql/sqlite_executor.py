@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate, ValueColumn
+    from holdfast.records.operands import ValueColumn
+    from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 _UNDECODED = re.compile(

@@ -19,16 +19,8 @@ from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
-from holdfast.records.query import (
-    Column,
-    Increment,
-    Order,
-    Path,
-    SetTo,
-    follows_relations,
-    may_be_null,
-    parts_of,
-)
+from holdfast.records.operands import Column, Path, may_be_null
+from holdfast.records.query import Increment, Order, SetTo, follows_relations, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,7 +30,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate, Change, Predicate, ValueColumn
+    from holdfast.records.operands import ValueColumn
+    from holdfast.records.query import Aggregate, Change, Predicate
 
 E = TypeVar("E")
 
