@@ -27,6 +27,8 @@ from holdfast.records.conformance.sample_entities import (
     ENTITIES,
     Author,
     Book,
+    Following,
+    Member,
     Setting,
     Specimen,
 )
@@ -34,16 +36,31 @@ from holdfast.records.model import model_of
 from holdfast.sync import open_store as open_blocking
 
 
-def test_two_keys_are_refused():
-    with pytest.raises(ConfigurationError, match="exactly one key"):
+def test_a_part_of_a_composite_key_is_not_numbered_by_the_store_and_never_null():
+    with pytest.raises(ConfigurationError, match="the store numbers"):
 
-        class Two(Entity, table="two"):
-            a: Field[int] = key()
+        class Numbered(Entity, table="numbered"):
+            a: Field[int] = generated_key()
+            b: Field[int] = key()
+
+    with pytest.raises(ConfigurationError, match="a key is a UUID, str or int"):
+
+        class Nulled(Entity, table="nulled"):
+            setting: Field[str | None] = ref(Setting, key=True)
             b: Field[int] = key()
 
 
+def test_a_reference_to_a_composite_key_is_refused_with_the_way_out():
+    class Remark(Entity, table="remarks"):
+        id: Field[int] = key()
+        following_id: Field[int] = ref(Following)
+
+    with pytest.raises(ConfigurationError, match=r"composite \(follower_id, followed_id\).*unique"):
+        open_blocking("memory://", [Member, Following, Remark])
+
+
 def test_no_key_is_refused():
-    with pytest.raises(ConfigurationError, match="exactly one key"):
+    with pytest.raises(ConfigurationError, match=r"expected a key\(\) field"):
 
         class Keyless(Entity, table="none"):
             a: Field[int]

@@ -57,7 +57,7 @@ class AuditHook:
         for change in changes:
             fields = captured_changes(change.model, change.before, change.after)
             if fields:
-                key = key_text(change.model.key, change.key)
+                key = key_text(change.model, change.key)
                 made.append(_entry(store, change.verb.value, (change.model.name, key), fields))
         entries = store.repository(AuditEntry)
         if len(made) == 1:
@@ -69,7 +69,7 @@ class AuditHook:
         self, store: Store, model: Model[object], verb: WriteVerb, key: object
     ) -> ChangeRecord:
         """See `StatementHook`."""
-        entry = _entry(store, verb.value, (model.name, key_text(model.key, key)), {})
+        entry = _entry(store, verb.value, (model.name, key_text(model, key)), {})
         row = _MODEL.row(entry, version=1, now=entry.at)
         return ChangeRecord(model, _ANY, row, _CHANGES, LARGEST)
 

@@ -152,7 +152,7 @@ class AuditLog:
             wanted = await self._as_of(model, key, at)
             if wanted is None:
                 raise NotFoundError(model.name, key)
-            row_key = key_of(model.name, model.key, key)
+            row_key = key_of(model, key)
             now = await row_now(self.store, model, row_key)
             if now is None:
                 if wanted.unknown:
@@ -174,9 +174,9 @@ class AuditLog:
             return await repository.patch(row_key, *changes)
 
     async def _as_of(self, model: Model[E], key: object, at: datetime) -> RowSnapshot[E] | None:
-        row_key = key_of(model.name, model.key, key)
+        row_key = key_of(model, key)
         state = await row_now(self.store, model, row_key)
-        text = key_text(model.key, row_key)
+        text = key_text(model, row_key)
         later = self._entries.stream(
             AuditEntry.entity == model.name,
             AuditEntry.key == text,
@@ -201,4 +201,4 @@ class AuditLog:
             model = known[0]
         else:
             model = self._model(cast("type[object]", entity))
-        return model.name, key_text(model.key, key_of(model.name, model.key, key))
+        return model.name, key_text(model, key_of(model, key))

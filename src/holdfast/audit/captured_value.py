@@ -12,7 +12,7 @@ import hashlib
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
+
+E = TypeVar("E")
 
 LARGEST = 1024
 """Bytes of text, of bytes or of a document from which their hash is kept instead."""
@@ -108,16 +110,35 @@ def recovered(spec: FieldSpec, kept: object) -> object:
     return kept if decode is None else decode(kept)
 
 
-def key_text(spec: FieldSpec, key: object) -> str:
-    """Return the row value *key* as text, as entries name rows."""
-    return str(captured(spec, key))
+def key_text(model: Model[E], key: object) -> str:
+    """Return *key*, in row values, as entries name rows: text, a JSON list of a composite key."""
+    kept = [
+        captured(spec, part) for spec, part in zip(model.keys, model.key_parts(key), strict=True)
+    ]
+    return str(kept[0]) if len(kept) == 1 else orjson.dumps(kept).decode()
 
 
-def key_of(entity: str, spec: FieldSpec, key: object) -> object:
+def key_of(model: Model[E], key: object) -> object:
     """Return the row value of *key*, given as itself or as the text that entries have.
 
     Raises InvalidValueError.
     """
+    if len(model.keys) > 1 and isinstance(key, str):
+        try:
+            parts = orjson.loads(key)
+        except orjson.JSONDecodeError:
+            parts = key
+        key = tuple(cast("list[object]", parts)) if isinstance(parts, list) else parts
+    if len(model.keys) == 1:
+        return _key_part(model.name, model.key, key)
+    if isinstance(key, tuple) and len(key) == len(model.keys):
+        key = tuple(
+            _key_part(model.name, spec, part) for spec, part in zip(model.keys, key, strict=True)
+        )
+    return model.check_key(key)
+
+
+def _key_part(entity: str, spec: FieldSpec, key: object) -> object:
     if isinstance(key, str) and spec.type.kind in _KEYS:
         try:
             return _KEYS[spec.type.kind](key)

@@ -90,11 +90,11 @@ def row_snapshot(model: Model[E], row: Row, at: datetime) -> RowSnapshot[E]:
 
 def _turned(model: Model[E], entry: AuditEntry, hidden: Mapping[str, str]) -> tuple[bool, bool]:
     """Tell whether *entry* added the row, and whether it removed it: then its key changed."""
-    name = model.key.name
-    if f"changes.{name}" in hidden:
-        removed = entry.verb in _REMOVING
-        return not removed, removed
-    if name not in entry.changes:
-        return False, False
-    before, after = cast("list[object]", entry.changes[name])
-    return before is None, after is None
+    for name in model.key_names:
+        if f"changes.{name}" in hidden:
+            removed = entry.verb in _REMOVING
+            return not removed, removed
+        if name in entry.changes:
+            before, after = cast("list[object]", entry.changes[name])
+            return before is None, after is None
+    return False, False

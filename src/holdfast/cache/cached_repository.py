@@ -9,6 +9,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+import orjson
+
 from holdfast.cache.driver import Outcome
 from holdfast.cache.entity_codec import EntityCodec
 from holdfast.cache.entry_name import milliseconds
@@ -249,10 +251,15 @@ class CachedRepository(Generic[E]):
         return outcome
 
     def _key_of(self, entity: E) -> object:
-        return vars(entity).get(self._model.key.name)  # None: the store makes a new one
+        values, names = vars(entity), self._model.key_names
+        if len(names) == 1:
+            return values.get(names[0])  # None: the store makes a new one
+        return tuple(values.get(name) for name in names)
 
     def _name(self, key: object) -> str:
-        text = str(self._model.key.to_row(self._model.name, key))
+        parts = [str(part) for part in self._model.key_parts(self._model.check_key(key))]
+        # Of several a list, in which no text can pass for two.
+        text = parts[0] if len(parts) == 1 else orjson.dumps(parts).decode()
         if len(text) > _LONGEST:
             text = f"#{hashlib.sha256(text.encode()).hexdigest()}"
         return f"{self._tag}:{text}"

@@ -6,7 +6,7 @@ import base64
 import binascii
 import enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import orjson
 
@@ -15,12 +15,16 @@ from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pydantic import TypeAdapter
 
     from holdfast.records import Entity
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
+
+
+E = TypeVar("E")
 
 
 def fields_of_entity(entity: type) -> tuple[FieldSpec, ...]:
@@ -64,6 +68,20 @@ def parsed_value(entity: type, spec: FieldSpec, given: object) -> object:
         raise InvalidValueError(
             entity.__name__, spec.name, f"expected {_expected(spec)}, got {given!r:.100}"
         ) from None
+
+
+def parsed_key(model: Model[E], given: Sequence[str]) -> object:
+    """Return the key that *given* stands for, a text for each of its fields.
+
+    Raises InvalidValueError.
+    """
+    if len(given) != len(model.keys):
+        names = ", ".join(model.key_names)
+        raise InvalidValueError(model.name, names, f"expected a value for each, got {len(given)}")
+    parts = tuple(
+        parsed_value(model.entity, spec, text) for spec, text in zip(model.keys, given, strict=True)
+    )
+    return parts if len(parts) > 1 else parts[0]
 
 
 def parsed_entity(entity: type[Entity], cells: Mapping[str, object], *, text: bool) -> Entity:

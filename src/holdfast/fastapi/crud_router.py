@@ -24,7 +24,7 @@ from holdfast.errors import (
     PreconditionFailedError,
 )
 from holdfast.fastapi.crud_rules import VERBS, CrudModels, CrudRules, Verb
-from holdfast.fastapi.dependencies import RepositoryOf
+from holdfast.fastapi.dependencies import KeyAt, RepositoryOf
 from holdfast.fastapi.entity_json import EntityJSON
 from holdfast.fastapi.entity_tag import entity_tag
 from holdfast.fastapi.list_query import ListQuery, list_query
@@ -32,11 +32,12 @@ from holdfast.fastapi.preconditions import IfMatch, PreferHeader, RequiredMatch,
 from holdfast.fastapi.problem import ProblemError
 from holdfast.fastapi.problem_schema import problem_responses
 from holdfast.fastapi.request_transaction import writing
-from holdfast.fastapi.wire_field import key_hint
+from holdfast.fastapi.wire_field import key_hints
 from holdfast.fastapi.wire_model import OutModel, create_model, out_model, patch_model
 from holdfast.records import Entity, Page, Predicate, Relation, Repository
 from holdfast.records.model import model_of
 from holdfast.records.query import all_of
+from holdfast.records.row_key import has_key
 
 E = TypeVar("E", bound=Entity)
 
@@ -105,9 +106,11 @@ class _Routes:
         query: Any = models.query or list_query(entity)
         self.query: Any = self._with_include(query)
         self.repository: Any = Annotated[Repository[Any], Depends(RepositoryOf(entity))]
-        self.key: Any = key_hint(self.model)
-        self.key_field: Any = getattr(entity, self.model.key.name)
-        self.path = f"/{{{self.model.key.name}}}"
+        names = self.model.key_names
+        self.key: Any = Annotated[Any, Depends(KeyAt(entity, names))]
+        if len(names) == 1:  # a dependency less to solve
+            self.key = Annotated[key_hints(self.model)[0], Path(alias=names[0])]
+        self.path = "".join(f"/{{{name}}}" for name in names)
         shown = {relation.name for relation in self.out.__selection__.include}
         if missing := self.relations.keys() - shown - self.out.model_fields.keys():
             raise ConfigurationError(
@@ -159,7 +162,8 @@ class _Routes:
         """Return the row under *key* that the client sees. Raises NotFoundError."""
         if not visible:
             return await repository.get_one(key, load=load)
-        found = await repository.first(self.key_field == key, *visible, load=load)
+        wanted = has_key(self.model, self.model.check_key(key))
+        found = await repository.first(wanted, *visible, load=load)
         if found is None:
             raise NotFoundError(self.name, key)
         return found
@@ -167,8 +171,8 @@ class _Routes:
     async def _check_visible(
         self, repository: Repository[Any], entity: Any, visible: Sequence[Predicate]
     ) -> None:
-        key = getattr(entity, self.model.key.name)
-        if visible and not await repository.exists(self.key_field == key, *visible):
+        wanted = has_key(self.model, self.model.key_of_entity(entity))
+        if visible and not await repository.exists(wanted, *visible):
             raise ProblemError(
                 403,
                 f"the {self.name} would not be one of yours",
@@ -201,7 +205,8 @@ class _Routes:
             stored = await repository.add(entity)
             await self._check_visible(repository, stored, visible)
             answer = self._answer(stored, 201, minimal=is_minimal(prefer))
-            key = quote(str(getattr(stored, self.model.key.name)), safe="")
+            parts = (str(getattr(stored, name)) for name in self.model.key_names)
+            key = "/".join(quote(part, safe="") for part in parts)
             answer.headers["Location"] = f"{quote(request.url.path.rstrip('/'))}/{key}"
             return answer
 
@@ -322,9 +327,9 @@ class _Routes:
 
     def _check_key(self, key: object, body: Any) -> None:
         """Raise InvalidValueError for a *body* that is of another entity than the path's."""
-        name = self.model.key.name
-        if getattr(body, name, key) != key:
-            raise InvalidValueError(self.name, name, "is not that of the path")
+        for name, part in zip(self.model.key_names, self.model.key_parts(key), strict=True):
+            if getattr(body, name, part) != part:
+                raise InvalidValueError(self.name, name, "is not that of the path")
 
     async def _apply_patch(
         self,
@@ -368,11 +373,8 @@ class _Routes:
         )
 
     def _keyed(self, endpoint: Callable[..., Any]) -> None:
-        """Let *endpoint* take its `key` from the path, where it has the key field's name."""
-        endpoint.__annotations__ |= {
-            "key": Annotated[self.key, Path(alias=self.model.key.name)],
-            "repository": self.repository,
-        }
+        """Let *endpoint* take its `key` from the path, where it has the names of the fields."""
+        endpoint.__annotations__ |= {"key": self.key, "repository": self.repository}
 
 
 def _demanded(match_type: Any) -> tuple[int, ...]:

@@ -12,8 +12,9 @@ from fastapi import Depends, params
 from starlette.requests import HTTPConnection
 
 from holdfast.cache import Cache as CacheType
+from holdfast.errors import ConfigurationError
 from holdfast.fastapi.exchange import exchange_of
-from holdfast.fastapi.wire_field import key_hint
+from holdfast.fastapi.wire_field import key_hints
 from holdfast.objects import Bucket as BucketType
 from holdfast.records import Entity, Repository
 from holdfast.records import Store as StoreType
@@ -34,37 +35,63 @@ class RepositoryOf:
 
 
 @dataclass(frozen=True)
-class EntityAt:
-    """The dependency that gives the *entity* whose key stands in the path, as *parameter*."""
+class KeyAt:
+    """The dependency that gives the key of an *entity* that stands in the path, as *parameters*."""
 
     entity: type[Entity]
-    parameter: str
+    parameters: tuple[str, ...]
 
     @cached_property
     def __signature__(self) -> Signature:
-        """What FastAPI reads: the key's own type, so that the documentation has it."""
+        """What FastAPI reads: the key's own types, so that the documentation has them."""
+        return Signature(self.keywords())
+
+    def keywords(self) -> list[Parameter]:
+        """Return the parameters of the path."""
+        hints = zip(self.parameters, key_hints(model_of(self.entity)), strict=True)
+        return [Parameter(name, Parameter.KEYWORD_ONLY, annotation=hint) for name, hint in hints]
+
+    async def __call__(self, **path: object) -> object:
+        """Return it: a value, or the tuple of a composite key."""
+        parts = tuple(path[name] for name in self.parameters)
+        return parts if len(parts) > 1 else parts[0]
+
+
+@dataclass(frozen=True)
+class EntityAt:
+    """The dependency that gives the *entity* whose key stands in the path, as *parameters*."""
+
+    entity: type[Entity]
+    parameters: tuple[str, ...]
+
+    @cached_property
+    def __signature__(self) -> Signature:
+        """What FastAPI reads: the key's own types, so that the documentation has them."""
         keyword = Parameter.KEYWORD_ONLY
-        key: object = key_hint(model_of(self.entity))
-        return Signature(
-            [
-                Parameter("connection", keyword, annotation=HTTPConnection),
-                Parameter(self.parameter, keyword, annotation=key),
-            ]
-        )
+        connection = Parameter("connection", keyword, annotation=HTTPConnection)
+        return Signature([connection, *KeyAt(self.entity, self.parameters).keywords()])
 
     async def __call__(self, connection: HTTPConnection, **path: object) -> Entity:
         """Return it. Raises NotFoundError."""
         repository = exchange_of(connection).resources.store.repository(self.entity)
-        return await repository.get_one(path[self.parameter])
+        return await repository.get_one(await KeyAt(self.entity, self.parameters)(**path))
 
 
-def entity_at(parameter: str, entity: type[Entity]) -> params.Depends:
+def entity_at(parameter: str | tuple[str, ...], entity: type[Entity]) -> params.Depends:
     """Return the dependency for the *entity* whose key is the path's *parameter*.
 
     `Annotated[Project, entity_at("project_id", Project)]`, where `One[Project]` looks for the
-    name of the key.
+    name of the key. Of a composite key *parameter* names one for each field. Raises
+    ConfigurationError when it names more or fewer than the key has fields.
     """
-    return params.Depends(EntityAt(entity, parameter))
+    parameters = (parameter,) if isinstance(parameter, str) else parameter
+    names = model_of(entity).key_names
+    if len(parameters) != len(names):
+        raise ConfigurationError(
+            f"entity_at: the key of {entity.__name__} is {', '.join(names)}: "
+            f"got {', '.join(parameters)}"
+        )
+    return params.Depends(EntityAt(entity, parameters))
 
 
 async def opened_store(connection: HTTPConnection) -> StoreType:
@@ -119,4 +146,4 @@ else:
 
         def __class_getitem__(cls, entity: type[Entity]) -> object:
             """Return what FastAPI takes for a dependency on the *entity* of the path."""
-            return Annotated[entity, entity_at(model_of(entity).key.name, entity)]
+            return Annotated[entity, entity_at(model_of(entity).key_names, entity)]

@@ -91,11 +91,12 @@ def _check_dependency(
         raise ConfigurationError(
             f"{route}: {call.entity.__name__} is not one of the store's entities: {names}"
         )
-    if isinstance(call, EntityAt) and f"{{{call.parameter}" not in path:
-        raise ConfigurationError(
-            f"{route}: One[{call.entity.__name__}] looks for the key in the path as "
-            f"{{{call.parameter}}}; for another name there is entity_at(name, entity)"
-        )
+    for name in call.parameters if isinstance(call, EntityAt) else ():
+        if f"{{{name}" not in path:
+            raise ConfigurationError(
+                f"{route}: One[{call.entity.__name__}] looks for the key in the path as "
+                f"{{{name}}}; for another name there is entity_at(name, entity)"
+            )
 
 
 def _check_kind(route: str, dependant: Dependant) -> None:

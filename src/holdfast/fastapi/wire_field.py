@@ -50,9 +50,9 @@ def parameter_hint(spec: FieldSpec) -> object:
     return _input(spec, in_json=False)
 
 
-def key_hint(model: Model[E]) -> object:
-    """Return the type of the entity's key as it stands in a path."""
-    return parameter_hint(model.key)
+def key_hints(model: Model[E]) -> list[object]:
+    """Return the types of the fields of the entity's key as they stand in a path."""
+    return [parameter_hint(spec) for spec in model.keys]
 
 
 def output_hint(spec: FieldSpec) -> object:

@@ -23,6 +23,7 @@ from holdfast.records.query import (
     Compare,
     Everything,
     In,
+    InRows,
     IsNull,
     Match,
     Not,
@@ -114,6 +115,8 @@ def _canonical(predicate: Predicate) -> str:
     match leaf := node(predicate):
         case In(operand, values):
             return f"In({operand!r}, {sorted({_text(value) for value in values})})"
+        case InRows(columns, rows):
+            return f"InRows({columns!r}, {sorted({_text(list(row)) for row in rows})})"
         case And(parts) | Or(parts):
             return f"{type(leaf).__name__}({sorted(map(_canonical, parts))})"
         case Not(part):

@@ -80,7 +80,10 @@ def key(*, default_factory: Callable[[], T], max_length: int | None = None) -> F
 def key(
     *, default_factory: Callable[[], object] | None = None, max_length: int | None = None
 ) -> Field[T]:
-    """The entity's key: a UUID, str or int that the caller or *default_factory* gives."""
+    """The entity's key: a UUID, str or int that the caller or *default_factory* gives.
+
+    Several, in the order of their declaration, are a composite key together.
+    """
     return Field(
         Declaration("key", default_factory=default_factory, bounds=Bounds(max_length=max_length))
     )
@@ -93,7 +96,11 @@ def generated_key(*, init: Literal[False] = False) -> Field[int]:  # noqa: ARG00
 
 @overload
 def ref(
-    target: type | str, *, on_delete: OnDelete = "restrict", unique: bool = False
+    target: type | str,
+    *,
+    on_delete: OnDelete = "restrict",
+    unique: bool = False,
+    key: bool = False,
 ) -> Field[T]: ...
 @overload
 def ref(
@@ -105,13 +112,23 @@ def ref(
     default: object = MISSING,
     on_delete: OnDelete = "restrict",
     unique: bool = False,
+    key: bool = False,
 ) -> Field[T]:
     """The key of a *target* (or None): a foreign key with an index.
 
     A write that would leave it pointing at no row raises ForeignKeyError. Deleting the target is
-    refused, deletes this too ("cascade"), or makes this null ("set null").
+    refused, deletes this too ("cascade"), or makes this null ("set null"). With *key* the field is
+    the entity's key, or a part of it as each `key()` beside it is.
     """
-    return Field(Declaration(default=default, unique=unique, target=target, on_delete=on_delete))
+    return Field(
+        Declaration(
+            "key" if key else "plain",
+            default=default,
+            unique=unique,
+            target=target,
+            on_delete=on_delete,
+        )
+    )
 
 
 def version(*, init: Literal[False] = False) -> Field[int]:  # noqa: ARG001 - for type checkers

@@ -8,8 +8,9 @@ from holdfast.errors import InvalidQueryError
 from holdfast.records.driver import Select
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import In, Order
+from holdfast.records.query import In
 from holdfast.records.relation import Many, Relation
+from holdfast.records.row_key import key_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,9 +84,10 @@ async def _fetch(
 ) -> list[object]:
     if not keys:
         return []
-    order = (Order(Column(target.name, target.key)),)
     # A set's order would make another statement text of the same query; the text is the same here.
-    return await reader.find(Select(target, In(Column(target.name, by), tuple(keys)), order))
+    return await reader.find(
+        Select(target, In(Column(target.name, by), tuple(keys)), key_order(target))
+    )
 
 
 def reference(model: Model[object], relation: Relation) -> FieldSpec:

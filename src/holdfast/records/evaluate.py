@@ -19,6 +19,7 @@ from holdfast.records.query import (
     Everything,
     In,
     Increment,
+    InRows,
     IsNull,
     Match,
     Not,
@@ -88,6 +89,12 @@ def fits(predicate: Predicate, follow: Follow) -> Callable[[Row], bool]:
                 return _leaf(read, lambda found: any(json_equal(found, each) for each in values))
             chosen = frozenset(values)
             return _leaf(read, lambda found: found in chosen)
+        case InRows(columns, rows):
+            wanted_rows = frozenset(rows)
+            values_of = operator.itemgetter(*(column.spec.position for column in columns))
+            if len(columns) == 1:
+                return lambda row: (values_of(row),) in wanted_rows
+            return lambda row: values_of(row) in wanted_rows
         case Match(operand, part, text, ignore_case):
             wanted = fold_case(text) if ignore_case else text
             read = reader(operand, follow)

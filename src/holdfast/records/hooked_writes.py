@@ -18,7 +18,8 @@ from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.driver import ChangeRecorder, Select, StoreCapability, Update
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import And, Compare, In, Operator, Order, Predicate, all_of
+from holdfast.records.query import In, InRows, Predicate
+from holdfast.records.row_key import has_key, has_key_among, key_asked_for, key_order
 from holdfast.records.scope import scope_of
 from holdfast.records.transaction import current, session_of
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
@@ -124,12 +125,12 @@ class HookedWrites:
         """See `Writer`."""
         if not self._hooked.watched(model):
             return await self._session.replace(model, row, expected)
-        at = model.key.position
+        key = model.key_of(row)
         if (recorder := self._recorder(model)) is not None:
-            record = recorder.record_of(self._store, _any(model), WriteVerb.UPDATE, row[at])
+            record = recorder.record_of(self._store, _any(model), WriteVerb.UPDATE, key)
             writer = cast("RecordingWriter", self._session)
             return await writer.replace_recorded(model, row, expected, record)
-        where = Compare(_key_column(model), Operator.EQ, row[at])
+        where = has_key(model, key)
 
         async def work(session: Session) -> E | None:
             before = await self._locked(session, model, where)
@@ -149,7 +150,7 @@ class HookedWrites:
         model = update.model
         if not self._hooked.watched(model):
             return await self._session.patch(update)
-        key = _key_in(model, update.where)
+        key = key_asked_for(model, update.where)
         if key is not None and (recorder := self._recorder(model)) is not None:
             record = recorder.record_of(self._store, _any(model), WriteVerb.PATCH, key)
             return await cast("RecordingWriter", self._session).patch_recorded(update, record)
@@ -172,19 +173,20 @@ class HookedWrites:
         model = update.model
         if not self._hooked.watched(model):
             return await self._session.update(update)
-        at = model.key.position
+        key_of = model.key_of
 
         async def work(session: Session) -> int:
             before = await self._locked(session, model, update.where)
             if not before:
                 return 0
             # By key: a row that fits only now would be changed without having been read.
-            these = In(_key_column(model), tuple(row[at] for row in before))
+            these = has_key_among(model, map(key_of, before))
             count = await session.update(Update(model, these, update.changes))
             with self._must_be_told():
-                after = {row[at]: row for row in await _read(session, model, these)}
+                after = {key_of(row): row for row in await _read(session, model, these)}
                 await self._tell(
-                    _change(model, WriteVerb.UPDATE_WHERE, row, after[row[at]]) for row in before
+                    _change(model, WriteVerb.UPDATE_WHERE, row, after[key_of(row)])
+                    for row in before
                 )
             return count
 
@@ -213,9 +215,9 @@ class HookedWrites:
     async def _upserted(
         self, session: Session, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
-        at = model.key.position
+        key_of = model.key_of
         before = {
-            row[at]: row
+            key_of(row): row
             for same in _same(model, rows, on)
             for row in await self._locked(session, model, same)
         }
@@ -223,10 +225,9 @@ class HookedWrites:
         with self._must_be_told():
             added: dict[object, bool] = {}
             for entity, created in stored:
-                key = model.key.to_row(model.name, getattr(entity, model.key.name))
-                added.setdefault(key, created)
-            these = In(_key_column(model), tuple(added))
-            after = {row[at]: row for row in await _read(session, model, these)}
+                added.setdefault(model.key_of_entity(entity), created)
+            these = has_key_among(model, added)
+            after = {key_of(row): row for row in await _read(session, model, these)}
             if any(not new and key not in before for key, new in added.items()):
                 raise _UnseenRowError
             await self._tell(
@@ -237,16 +238,17 @@ class HookedWrites:
 
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
-        at = model.key.position
+        key_of = model.key_of
         root = _any(model)
 
         async def work(session: Session) -> int:
             rows = await self._locked(session, model, where)
             if not rows:
                 return 0
-            found = _Found({(root, row[at]): row for row in rows}, {})
-            await self._follow(session, root, [row[at] for row in rows], found)
-            these = In(_key_column(model), tuple(row[at] for row in rows))
+            keys = [key_of(row) for row in rows]
+            found = _Found({(root, key): row for key, row in zip(keys, rows, strict=True)}, {})
+            await self._follow(session, root, keys, found)
+            these = has_key_among(model, keys)
             count = await session.delete(model, these)
             with self._must_be_told():
                 changes = [
@@ -268,16 +270,16 @@ class HookedWrites:
             if pointer not in self._hooked.reached:
                 continue
             where = In(Column(pointer.name, spec), tuple(keys))
-            at = pointer.key.position
+            key_of = pointer.key_of
             rows = await self._locked(session, pointer, where)
             assert spec.reference is not None
             if spec.reference.on_delete == "set null":
-                found.nulled.update({((pointer, row[at])): row for row in rows})
+                found.nulled.update({((pointer, key_of(row))): row for row in rows})
                 continue
-            new = [row for row in rows if (pointer, row[at]) not in found.removed]
-            found.removed.update({(pointer, row[at]): row for row in new})
+            new = [row for row in rows if (pointer, key_of(row)) not in found.removed]
+            found.removed.update({(pointer, key_of(row)): row for row in new})
             if new:
-                await self._follow(session, pointer, [row[at] for row in new], found)
+                await self._follow(session, pointer, [key_of(row) for row in new], found)
 
     async def _nulled(self, session: Session, found: _Found) -> list[RowChange]:
         by_model: dict[Model[object], list[object]] = defaultdict(list)
@@ -285,9 +287,9 @@ class HookedWrites:
             if (model, key) not in found.removed and self._hooked.watched(model):
                 by_model[model].append(key)
         return [
-            _change(model, WriteVerb.CASCADE, found.nulled[model, row[model.key.position]], row)
+            _change(model, WriteVerb.CASCADE, found.nulled[model, model.key_of(row)], row)
             for model, keys in by_model.items()
-            for row in await _read(session, model, In(_key_column(model), tuple(keys)))
+            for row in await _read(session, model, has_key_among(model, keys))
         ]
 
     def _recorder(self, model: Model[E]) -> StatementHook | None:
@@ -374,19 +376,6 @@ def _any(model: Model[E]) -> Model[object]:
     return cast("Model[object]", model)
 
 
-def _key_in(model: Model[E], where: Predicate) -> object:
-    """Return the key that *where* names among all that must fit, None where it names none."""
-    for part in where.parts if isinstance(where, And) else (where,):
-        match part:
-            case Compare(Column(spec=spec), Operator.EQ, value) if spec is model.key:
-                return value
-    return None
-
-
-def _key_column(model: Model[E]) -> Column:
-    return Column(model.name, model.key)
-
-
 def _same(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> Iterator[Predicate]:
     """Yield what the rows fit that have the same *on* fields as one of *rows*."""
     specs = [model.by_name[name] for name in on]
@@ -394,31 +383,23 @@ def _same(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> Iterator
         {tuple(row[spec.position] for spec in specs) for row in rows} - {(None,) * len(specs)},
         key=repr,
     )
+    columns = tuple(Column(model.name, spec) for spec in specs)
     for start in range(0, len(given), _TOGETHER):
-        found: Predicate = In(_key_column(model), ())
-        for values in given[start : start + _TOGETHER]:
-            if None not in values:
-                found |= all_of(
-                    tuple(
-                        Compare(Column(model.name, spec), Operator.EQ, value)
-                        for spec, value in zip(specs, values, strict=True)
-                    )
-                )
-        yield found
+        part = given[start : start + _TOGETHER]
+        yield InRows(columns, tuple(values for values in part if None not in values))
 
 
 async def _read(
     session: Session, model: Model[E], where: Predicate, *, lock: RowLock | None = None
 ) -> list[Row]:
     columns = tuple(Column(model.name, spec) for spec in model.fields)
-    order = (Order(_key_column(model)),)
-    return await session.values(Select(model, where, order, lock=lock), columns)
+    select = Select(model, where, key_order(model), lock=lock)
+    return await session.values(select, columns)
 
 
 async def _row_of(session: Session, model: Model[E], entity: E) -> Row:
     """Return the row of an *entity* as a write returned it."""
     if model.adapter is None:
         return model.stored_row(entity)
-    key = model.key.to_row(model.name, getattr(entity, model.key.name))
-    (row,) = await _read(session, model, Compare(_key_column(model), Operator.EQ, key))
+    (row,) = await _read(session, model, has_key(model, model.key_of_entity(entity)))
     return row

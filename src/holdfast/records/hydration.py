@@ -219,10 +219,14 @@ def _unreadable(
                 if load is not None:
                     load(made)
         except _UNREADABLE as bad:
-            key = found.get(f"v{model.key.position}")
-            decode_key = stages[model.key.position][0]
-            if spec is not model.key and decode_key is not None:
-                key = decode_key(key)
+            parts: list[object] = []
+            for of_key in model.keys:
+                part = found.get(f"v{of_key.position}")
+                decode_part = stages[of_key.position][0]
+                if spec is not of_key and decode_part is not None:
+                    part = decode_part(part)
+                parts.append(part)
+            key = parts[0] if len(parts) == 1 else tuple(parts)
             wrong = StoredValueError(model.name, spec.name, value, _reason(bad), key=key)
             wrong.__cause__ = bad
             return wrong

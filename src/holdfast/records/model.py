@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.records.operands import Column
 from holdfast.records.text import ValueRejected
 
 if TYPE_CHECKING:
@@ -49,9 +51,62 @@ class Model(Generic[E]):
         return {spec.name: spec for spec in self.fields}
 
     @cached_property
+    def keys(self) -> tuple[FieldSpec, ...]:
+        """The fields that tell the rows apart: one, or the several of a composite key."""
+        return tuple(spec for spec in self.fields if spec.role in ("key", "generated"))
+
+    @cached_property
     def key(self) -> FieldSpec:
-        """The field that tells the rows apart."""
-        return next(spec for spec in self.fields if spec.role in ("key", "generated"))
+        """The field that alone is the key. Raises ConfigurationError for a composite key."""
+        if len(self.keys) > 1:
+            raise ConfigurationError(
+                f"{self.name} has a composite key ({', '.join(self.key_names)}), "
+                "where a key of one field is expected"
+            )
+        return self.keys[0]
+
+    @cached_property
+    def key_names(self) -> tuple[str, ...]:
+        """The names of the key's fields."""
+        return tuple(spec.name for spec in self.keys)
+
+    @cached_property
+    def key_columns(self) -> tuple[Column, ...]:
+        """The columns of the key's fields."""
+        return tuple(Column(self.name, spec) for spec in self.keys)
+
+    @cached_property
+    def key_of(self) -> Callable[[Row], object]:
+        """Returns the key in a row: a value, or the tuple of a composite key's values."""
+        return itemgetter(*(spec.position for spec in self.keys))
+
+    @cached_property
+    def check_key(self) -> Callable[[object], object]:
+        """Returns a caller's key as a row value, or a tuple of them. Raises InvalidValueError."""
+        if len(self.keys) == 1:
+            return partial(self.key.to_row, self.name)
+        return self._composite_key
+
+    def _composite_key(self, key: object) -> tuple[object, ...]:
+        if not isinstance(key, tuple) or len(key) != len(self.keys):
+            names = ", ".join(self.key_names)
+            raise InvalidValueError(
+                self.name, names, f"a key is a tuple ({names}): got {key!r:.100}"
+            )
+        return tuple(
+            spec.to_row(self.name, value) for spec, value in zip(self.keys, key, strict=True)
+        )
+
+    def key_parts(self, key: object) -> tuple[object, ...]:
+        """Return the values of *key*, as `check_key` returns it, a value for each field."""
+        return (key,) if len(self.keys) == 1 else cast("tuple[object, ...]", key)
+
+    def key_of_entity(self, entity: E) -> object:
+        """Return the key of a stored *entity*, as `check_key` returns it."""
+        values = entity.__dict__
+        if len(self.keys) == 1:
+            return self.check_key(values[self.key.name])
+        return self.check_key(tuple(values[name] for name in self.key_names))
 
     @cached_property
     def version(self) -> FieldSpec | None:

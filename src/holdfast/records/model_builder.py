@@ -238,12 +238,19 @@ def _of_expression(scope: Scope, node: ast.expr) -> object:
             return scope.resolve(ast.unparse(node))
 
 
+def _check_keys(model: Model[Any]) -> None:
+    if not model.keys:
+        raise ConfigurationError(f"{model.name}: expected a key() field, got none")
+    for spec in model.keys:
+        of = f"{model.name}.{spec.name}"
+        if spec.type.kind not in _KEY_KINDS or spec.type.nullable:
+            raise ConfigurationError(f"{of}: a key is a UUID, str or int")
+        if spec.role == "generated" and len(model.keys) > 1:
+            raise ConfigurationError(f"{of}: a composite key has no part that the store numbers")
+
+
 def _check_model(model: Model[Any], indexed: set[str]) -> None:
-    keys = [spec for spec in model.fields if spec.role in ("key", "generated")]
-    if len(keys) != 1:
-        raise ConfigurationError(f"{model.name}: expected exactly one key() field, got {len(keys)}")
-    if keys[0].type.kind not in _KEY_KINDS or keys[0].type.nullable:
-        raise ConfigurationError(f"{model.name}.{keys[0].name}: a key is a UUID, str or int")
+    _check_keys(model)
     for role, kind in _ROLE_KINDS.items():
         found = [spec for spec in model.fields if spec.role == role]
         if len(found) > 1:

@@ -87,6 +87,12 @@ def _check_models(models: tuple[Model[object], ...]) -> None:
                     f"{model.name}.{spec.name} refers to {target.name}, "
                     "which the store was not opened with; add it to the entities"
                 )
+            if len(target.keys) > 1:
+                raise ConfigurationError(
+                    f"{model.name}.{spec.name} refers to {target.name}, whose key is composite "
+                    f"({', '.join(target.key_names)}): a reference is one field; give "
+                    f"{target.name} a key of its own and a unique of these"
+                )
             if target.key.type.kind is not spec.type.kind:
                 raise ConfigurationError(
                     f"{model.name}.{spec.name} is a {spec.type.kind.value}, "

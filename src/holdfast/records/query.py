@@ -1,6 +1,6 @@
 """Queries as data: what is asked for, and what is changed, with nothing about how.
 
-Predicate = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
+Predicate = Compare | In | InRows | IsNull | Match | Related | After | And | Or | Not | Everything
 
 Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
 is two-valued: a comparison with a null is false, and its negation is true.
@@ -72,6 +72,14 @@ class In(Predicate):
 
     operand: Operand
     values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InRows(Predicate):
+    """The values of *columns*, taken together, are one of *rows*. No rows: nothing fits."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[object, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,9 @@ class Everything(Predicate):
     """Every row; what has to be said before all rows are changed or deleted."""
 
 
-Node: TypeAlias = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
+Node: TypeAlias = (
+    Compare | In | InRows | IsNull | Match | Related | After | And | Or | Not | Everything
+)
 
 
 def node(predicate: Predicate) -> Node:
@@ -198,6 +208,9 @@ def columns_of(predicate: Predicate) -> Iterator[tuple[ValueColumn | Join, type 
                 continue
             case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
                 yield start_of(operand), entity
+            case InRows(columns):
+                for column in columns:
+                    yield column, entity
             case Related(join, where):
                 related += 1
                 if len(joins) == FARTHEST or related > MOST_RELATED:
@@ -232,7 +245,7 @@ def follows_relations(predicate: Predicate) -> bool:
             return isinstance(operand, RelatedColumn)
         case After(order):
             return any(isinstance(by.operand, RelatedColumn) for by in order)
-        case Everything():
+        case InRows() | Everything():
             return False
         case _:
             assert_never(leaf)

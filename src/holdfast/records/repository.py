@@ -17,9 +17,10 @@ from holdfast.records import validation
 from holdfast.records.driver import Update
 from holdfast.records.hydration import from_own_rows
 from holdfast.records.operands import Column
-from holdfast.records.query import Compare, In, Operator, Predicate, all_of
+from holdfast.records.query import Compare, Operator, Predicate, all_of
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
+from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Repository(RepositoryReads[E]):
                 )
             expected = cast("int", version.to_row(self.model.name, known))
         row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now(), fresh=False)
-        key = row[self.model.key.position]
+        key = self.model.key_of(row)
         if key is None:
             raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")
         stored = await self._writing.replace(self.model, row, expected)
@@ -120,7 +121,7 @@ class Repository(RepositoryReads[E]):
         if the row fits it, else PreconditionFailedError. Raises NotFoundError.
         """
         wanted = self._key(key)
-        where: Predicate = Compare(self._key_column, Operator.EQ, wanted)
+        where: Predicate = has_key(self.model, wanted)
         if version is not None:
             where &= self._at_version(version)
         if when is not None:
@@ -194,7 +195,7 @@ class Repository(RepositoryReads[E]):
         With *version*, only if that is the stored one, else StaleVersionError.
         """
         wanted = self._key(key)
-        where: Predicate = Compare(self._key_column, Operator.EQ, wanted)
+        where: Predicate = has_key(self.model, wanted)
         if version is not None:
             where &= self._at_version(version)
         if await self._writing.delete(self.model, where):
@@ -212,7 +213,7 @@ class Repository(RepositoryReads[E]):
         )
         if not wanted:
             return 0
-        return await self._writing.delete(self.model, In(self._key_column, wanted))
+        return await self._writing.delete(self.model, has_key_among(self.model, wanted))
 
     async def delete_where(self, *where: Condition) -> int:
         """Delete all rows that fit and return how many did; refused without a predicate."""

@@ -21,10 +21,10 @@ from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.hydration import loaded
 from holdfast.records.model import model_of
-from holdfast.records.operands import Column
 from holdfast.records.placed_rows import find_placed
-from holdfast.records.query import After, Aggregate, Compare, In, Operator, Predicate, all_of
+from holdfast.records.query import After, Aggregate, Predicate, all_of
 from holdfast.records.result_types import Page
+from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_lock import check_row_lock
 from holdfast.records.transaction import current, session_of
 
@@ -61,7 +61,7 @@ class RepositoryReads(Generic[E]):
         self._affinity = store.affinity
         self._recorder = store.recorder
         self._hooked = hooked_writes(store, self.model)
-        self._key_column = Column(self.model.name, self.model.key)
+        self._key = self.model.check_key
 
     async def get(
         self,
@@ -72,13 +72,15 @@ class RepositoryReads(Generic[E]):
     ) -> E | None:
         """Return the entity under *key*, None when there is none.
 
+        A composite key is a tuple of its fields' values, in the order of their declaration.
+
         With `lock="update"` nobody else changes, deletes or locks its row until the transaction
         ends; see `find`.
         """
         wanted = self._key(key)
         if lock is not None:
             check_row_lock(self._driver, lock)
-            by_key = Compare(self._key_column, Operator.EQ, wanted)
+            by_key = has_key(self.model, wanted)
             rows = await self._session.find(Select(self.model, by_key, lock=lock))
             await self._load(rows, load)
             return next(iter(rows), None)
@@ -116,11 +118,10 @@ class RepositoryReads(Generic[E]):
             return []
         async with self._one_view() if load else nullcontext():
             found = await self._session.find(
-                Select(self.model, In(self._key_column, tuple(dict.fromkeys(wanted))))
+                Select(self.model, has_key_among(self.model, dict.fromkeys(wanted)))
             )
             await self._load(found, load)
-        name, spec = self.model.key.name, self.model.key
-        by_key = {spec.to_row(self.model.name, entity.__dict__[name]): entity for entity in found}
+        by_key = {self.model.key_of_entity(entity): entity for entity in found}
         results: list[E | None] = []
         for key in wanted:
             results.append(by_key.get(key))
@@ -374,7 +375,7 @@ class RepositoryReads(Generic[E]):
     async def exists(self, *where: Condition) -> bool:
         """Tell whether any fits."""
         select = Select(self.model, validation.condition(self.model, where), (), 1)
-        return bool(await self._session.values(select, (self._key_column,)))
+        return bool(await self._session.values(select, self.model.key_columns))
 
     @property
     def _session(self) -> Session:
@@ -404,6 +405,3 @@ class RepositoryReads(Generic[E]):
     async def _count(self, predicate: Predicate) -> int:
         query = AggregateQuery(self.model, (Aggregate("count"),), predicate)
         return cast("int", (await self._session.aggregate(query))[0][0])
-
-    def _key(self, key: object) -> object:
-        return self.model.key.to_row(self.model.name, key)

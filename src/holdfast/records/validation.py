@@ -86,6 +86,7 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
     """Return the order with the key at its end, so that no two rows are alike in it.
 
     The key runs the way that the last order does, so that an index serves both directions.
+    Of a composite key each field is added that is not in the order yet.
     """
     words = tuple(
         word.asc() if isinstance(word, RelatedField) else word for word in one_or_several(order_by)
@@ -93,15 +94,16 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
     if model.adapter is not None:
         words = tuple(map(model.adapter.arguments.order, words))
     given = tuple(word.asc() if isinstance(word, Field) else cast("Order", word) for word in words)
-    has_key = False
+    ordered: set[FieldSpec] = set()
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
         _check_owner(model, start_of(by.operand))
-        has_key |= isinstance(by.operand, Column) and by.operand.spec is model.key
-    if has_key:
-        return given
-    return (*given, Order(Column(model.name, model.key), bool(given) and given[-1].descending))
+        if isinstance(by.operand, Column):
+            ordered.add(by.operand.spec)
+    descending = bool(given) and given[-1].descending
+    rest = [column for column in model.key_columns if column.spec not in ordered]
+    return (*given, *(Order(column, descending) for column in rest))
 
 
 def columns(model: Model[E], fields: Iterable[object]) -> tuple[Column, ...]:
@@ -202,8 +204,8 @@ def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Chan
 
 def conflict_fields(model: Model[E], on: object) -> tuple[str, ...]:
     """Return the names of the unique fields that *on* means: the key when it says nothing."""
-    names = {column.name for column in columns(model, one_or_several(on))} or {model.key.name}
-    for unique in ((model.key.name,), *model.uniques):
+    names = {column.name for column in columns(model, one_or_several(on))} or {*model.key_names}
+    for unique in (model.key_names, *model.uniques):
         if set(unique) == names:
             return unique
     raise InvalidQueryError(

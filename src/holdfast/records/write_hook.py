@@ -61,10 +61,10 @@ class RowChange:
 
     @property
     def key(self) -> object:
-        """The row's key, as a row value."""
+        """The row's key, as a row value; of a composite key a tuple of them."""
         row = self.before if self.after is None else self.after
         assert row is not None
-        return row[self.model.key.position]
+        return self.model.key_of(row)
 
     @property
     def changed(self) -> tuple[str, ...]:

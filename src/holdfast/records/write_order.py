@@ -80,8 +80,11 @@ def lock_order(model: Model[E], rows: Sequence[Row]) -> Sequence[Row]:
     """
     if own_references(model):
         return rows
-    at = model.key.position
-    return sorted(rows, key=lambda row: _rank(row[at]))
+    places = [spec.position for spec in model.keys]
+    if len(places) == 1:
+        (at,) = places
+        return sorted(rows, key=lambda row: _rank(row[at]))
+    return sorted(rows, key=lambda row: [_rank(row[place]) for place in places])
 
 
 def in_turn(order: Sequence[int], results: Sequence[T]) -> list[T]:

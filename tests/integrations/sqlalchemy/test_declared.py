@@ -340,8 +340,11 @@ ID = {"id": mapped_column(sa.Integer, primary_key=True)}
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        ({"a": mapped_column(sa.Integer, primary_key=True),
-          "b": mapped_column(sa.Integer, primary_key=True)}, "expected one column"),
+        ({"b": mapped_column(sa.Integer, primary_key=True),
+          "a": mapped_column(sa.Integer, primary_key=True),
+          "__table_args__": (sa.PrimaryKeyConstraint("a", "b"),)}, "another order"),
+        ({"b": mapped_column(sa.Integer, primary_key=True, autoincrement=True),
+          "a": mapped_column(sa.Integer, primary_key=True)}, "autoincrement=False"),
         ({"a": mapped_column(sa.Numeric())}, "how many digits"),
         ({"a": mapped_column(sa.REAL())}, "Double"),
         ({"a": mapped_column(sa.CHAR(3))}, "pads"),

@@ -240,6 +240,33 @@ class Member(Base):
     reports: Mapped[list[Member]] = relationship(back_populates="chief")
 
 
+class Following(Base):
+    __tablename__ = "conformance_followings"
+
+    follower_id: Mapped[int] = mapped_column(
+        sa.ForeignKey(Member.id, ondelete="CASCADE"), primary_key=True
+    )
+    followed_id: Mapped[int] = mapped_column(
+        sa.ForeignKey(Member.id, ondelete="CASCADE"), primary_key=True
+    )
+    closeness: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column()
+    follower: Mapped[Member] = relationship(foreign_keys=follower_id)
+    followed: Mapped[Member] = relationship(foreign_keys=followed_id)
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class Credit(Base):
+    __tablename__ = "conformance_credits"
+
+    book_id: Mapped[int] = mapped_column(
+        sa.ForeignKey(Book.id, ondelete="CASCADE"), primary_key=True
+    )
+    author_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey(Author.id, ondelete="CASCADE"), primary_key=True
+    )
+
+
 TWINS: dict[type, type] = {
     own.Author: Author,
     own.Book: Book,
@@ -250,4 +277,6 @@ TWINS: dict[type, type] = {
     own.Setting: Setting,
     own.Sample: Sample,
     own.Member: Member,
+    own.Following: Following,
+    own.Credit: Credit,
 }

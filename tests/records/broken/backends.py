@@ -232,7 +232,7 @@ class RelatedOrdersLeaveNullsOut(Bent):
 
 class UpdatesSeeTheirOwnWrites(Shelf):
     def update(self, update):
-        keys = [row[update.model.key.position] for row in self.rows(update.model).values()]
+        keys = [update.model.key_of(row) for row in self.rows(update.model).values()]
         return sum(self.updated(update, key) for key in keys)
 
     def updated(self, update, key):

@@ -12,7 +12,7 @@ import typer
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import note, print_facts, print_json, print_table
 from holdfast.cli.runner import data_folder_for, run_with, settings_of
-from holdfast.errors import HoldfastError, InvalidValueError, NotFoundError
+from holdfast.errors import HoldfastError, InvalidValueError
 
 if TYPE_CHECKING:
     from holdfast.records import Entity, Repository, Store
@@ -120,21 +120,23 @@ def list_records(  # noqa: PLR0913, PLR0917 - options of a command
 @records.command("get")
 def get_record(
     context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="KEY")],
+    key: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY...", help="The key; of a composite one each field's, in their order."
+        ),
+    ],
     data: Data = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
     """Show the record under KEY."""
-    from holdfast.cli.record_values import fields_of_entity, json_value, parsed_value
+    from holdfast.cli.record_values import json_value, parsed_key
 
     async def work(repository: Repository[Entity]) -> None:
-        entity, spec = repository.model.entity, repository.model.key
-        found = await repository.get(parsed_value(entity, spec, key))
-        if found is None:
-            raise NotFoundError(entity.__name__, key)
+        found = await repository.get_one(parsed_key(repository.model, key))
         facts = {
-            each.name: json_value(each, vars(found)[each.name]) for each in fields_of_entity(entity)
+            each.name: json_value(each, vars(found)[each.name]) for each in repository.model.fields
         }
         if as_json:
             print_json(facts)

@@ -36,11 +36,11 @@ class MappedInstances:
         self._entity = entity
         self._relationships = frozenset(mapper.relationships.keys())
         self._names = [spec.name for spec in specs if spec.in_constructor]
-        self._key = next(spec.name for spec in specs if spec.role in ("key", "generated"))
-        self._numbered = any(spec.role == "generated" for spec in specs)
+        self._numbered = next((spec.name for spec in specs if spec.role == "generated"), None)
         self._defaults = defaults
         self._manager = mapper.class_manager
-        self._identity = mapper.identity_key_from_primary_key((None,))[0]
+        self._keys = [mapper.get_property_by_column(each).key for each in mapper.primary_key]
+        self._identity = mapper.identity_key_from_primary_key((None,) * len(self._keys))[0]
         self._load_event = self._manager.dispatch.load
 
     def values(self, entity: object, *, now: datetime, fresh: bool) -> Mapping[str, object]:
@@ -50,9 +50,9 @@ class MappedInstances:
         touched = self._relationships & state.committed_state.keys()
         if touched:
             held = {**held, **referred(self._entity, self.mapper, entity, touched)}
-        if self._numbered and self._key in held and held[self._key] is None:
+        if self._numbered and held.get(self._numbered, self) is None:
             # SQLModel says None of a key that is still to be numbered.
-            held = {name: value for name, value in held.items() if name != self._key}
+            held = {name: value for name, value in held.items() if name != self._numbered}
         changed = self._defaults.changed
         if not changed and all(name in held for name in self._names):
             return held
@@ -80,11 +80,11 @@ class MappedInstances:
 
     def make(self, values: dict[str, object]) -> object:
         """See `InstanceAdapter.make`."""
-        key = values[self._key]
+        key = tuple([values[name] for name in self._keys])
         made = self._manager.new_instance()
         vars(made).update(values)
         state = vars(made)[_STATE]
-        state.key = (self._identity, (key,), None)
+        state.key = (self._identity, key, None)
         if self._load_event:
             self._load_event(state, None)
         return made

@@ -73,13 +73,13 @@ def _model(entity: type[E], mapper: orm.Mapper[Any]) -> Model[E]:
     name = entity.__name__
     table = _table(mapper, name)
     names = _names(mapper, table, name)
-    key = _key(table, name)
+    _check_key(table, name)
     specs: list[FieldSpec] = []
     hints = _hints(entity)
     for column, attribute in names.items():
         specs.append(_field(mapper, column, attribute, len(specs), hints))
         _check_role(specs[-1], name)
-    uniques, indexes = _constraints(table, names, key)
+    uniques, indexes = _constraints(table, names)
     defaults = defaults_of(list(zip(specs, names, strict=True)))
     adapter = ClassAdapter(
         MappedInstances(entity, mapper, specs, defaults), MappedArguments(mapper, specs, defaults)
@@ -144,15 +144,20 @@ def _names(mapper: orm.Mapper[Any], table: sa.Table, name: str) -> dict[sa.Colum
     return names
 
 
-def _key(table: sa.Table, name: str) -> sa.Column[Any]:
-    keys = list(table.primary_key.columns)
-    if len(keys) != 1:
-        listed = ", ".join(column.name for column in keys)
+def _check_key(table: sa.Table, name: str) -> None:
+    declared = [column.name for column in table.primary_key.columns]
+    if not declared:
+        raise ConfigurationError(f"{name} has no key: expected a primary key")
+    if declared != [column.name for column in table.columns if column.primary_key]:
         raise ConfigurationError(
-            f"{name} has the key ({listed}): expected one column, which get() and order can go "
-            "by; give it one, and a UniqueConstraint of these"
+            f"{name} has the key ({', '.join(declared)}), and its table has these columns in "
+            "another order, in which get() takes them; let both have one order"
         )
-    return keys[0]
+    if len(declared) > 1 and table.autoincrement_column is not None:
+        raise ConfigurationError(
+            f"{name}.{table.autoincrement_column.name}: a composite key has no part that the "
+            "store numbers; say autoincrement=False"
+        )
 
 
 def _field(
@@ -224,11 +229,15 @@ def _reference(mapper: orm.Mapper[Any], column: sa.Column[Any], of: str) -> Refe
     if len(column.foreign_keys) != 1:
         return None
     (foreign,) = column.foreign_keys
+    if len(foreign.constraint.columns if foreign.constraint is not None else ()) > 1:
+        return None  # a part of a reference to a composite key, which the database checks
     target = foreign.column
     found = [
         each.class_
         for each in mapper.registry.mappers
-        if each.local_table is target.table and target.primary_key
+        if each.local_table is target.table
+        and target.primary_key
+        and len(target.table.primary_key.columns) == 1
     ]
     if len(found) != 1:
         return None
@@ -244,7 +253,7 @@ def _reference(mapper: orm.Mapper[Any], column: sa.Column[Any], of: str) -> Refe
 
 
 def _constraints(
-    table: sa.Table, names: dict[sa.Column[Any], str], key: sa.Column[Any]
+    table: sa.Table, names: dict[sa.Column[Any], str]
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
     """Return the uniques and the indexes, by attribute; those over expressions are not ours."""
     uniques: list[tuple[str, ...]] = []
@@ -261,8 +270,9 @@ def _constraints(
         if len(columns) == len(index.expressions) and not partial:
             listed = uniques if index.unique else indexes
             listed.append(tuple(names.get(column, "") for column in columns))
+    key = tuple(names[column] for column in names if column.primary_key)
     ordered = sorted({unique for unique in uniques if "" not in unique})
     return (
-        tuple(unique for unique in ordered if unique != (names[key],)),
+        tuple(unique for unique in ordered if unique != key),
         tuple(sorted({index for index in indexes if "" not in index})),
     )

@@ -126,7 +126,8 @@ def _is_plain(relationship: orm.RelationshipProperty[Any]) -> bool:
         return False
     local, remote = _pair(relationship)
     key = remote if relationship.direction is orm.interfaces.MANYTOONE else local
-    return join.operator is operators.eq and bool(key.primary_key)
+    whole = len(key.table.primary_key.columns) == 1
+    return join.operator is operators.eq and bool(key.primary_key) and whole
 
 
 def wanted_relations(

@@ -183,6 +183,24 @@ class Member(Entity, table="conformance_members"):
     reports: Many[Member] = many(via="chief_id")
 
 
+class Following(Entity, table="conformance_followings"):
+    """A composite key of two references to entities of one kind, and more."""
+
+    follower_id: Field[int] = ref(Member, key=True, on_delete="cascade")
+    followed_id: Field[int] = ref(Member, key=True, on_delete="cascade")
+    closeness: Field[int] = field(default=0)
+    version: Field[int] = version()
+    follower: One[Member] = one(via="follower_id")
+    followed: One[Member] = one(via="followed_id")
+
+
+class Credit(Entity, table="conformance_credits"):
+    """A composite key of two references, and nothing more."""
+
+    book_id: Field[int] = ref(Book, key=True, on_delete="cascade")
+    author_id: Field[UUID] = ref(Author, key=True, on_delete="cascade")
+
+
 ENTITIES: tuple[type[Entity], ...] = (
-    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member
+    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member, Following, Credit
 )  # fmt: skip

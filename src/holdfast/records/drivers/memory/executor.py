@@ -15,7 +15,8 @@ from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import And, Compare, In, Operator, Predicate
+from holdfast.records.query import Compare, In, InRows, Operator, Predicate, parts_of
+from holdfast.records.row_key import key_asked_for
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class MemoryExecutor:
         """Return the rows that *join* leads to from a row whose local field has *value*."""
         target: Model[object] = model_of(join.target)
         table, remote = self._table(target), remote_field(join)
-        if remote is target.key:
+        if target.keys == (remote,):
             row = self.view.get(table, value)
             return () if row is None else (row,)
         return self.view.lookup(table, (remote.position,), (value,))
@@ -111,15 +112,22 @@ class MemoryExecutor:
     def _candidates(self, model: Model[E], where: Predicate) -> Iterable[Row]:
         """Return rows among which are all that fit: by key or index where *where* allows it."""
         table = self._table(model)
-        for part in where.parts if isinstance(where, And) else (where,):
+        key = key_asked_for(model, where)
+        if key is not None:
+            row = self.view.get(table, key)
+            return () if row is None else (row,)
+        for part in parts_of(where):
             match part:
+                case InRows(columns, keys) if columns == model.key_columns:
+                    rows = (self.view.get(table, key) for key in dict.fromkeys(keys))
+                    return [row for row in rows if row is not None]
                 case Compare(Column(_, spec), Operator.EQ, value):
                     values: tuple[object, ...] = (value,)
                 case In(Column(_, spec), values):
                     pass
                 case _:
                     continue
-            if spec is model.key:
+            if model.keys == (spec,):
                 rows = (self.view.get(table, value) for value in dict.fromkeys(values))
                 return [row for row in rows if row is not None]
             if (spec.position,) in indexed_positions(cast("Model[object]", model)):
@@ -149,7 +157,7 @@ class MemoryExecutor:
 
     def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """See `Writer`."""
-        key = row[model.key.position]
+        key = model.key_of(row)
         stored = self.view.get(self._table(model), key)
         if stored is None:
             return None
@@ -189,7 +197,8 @@ class MemoryExecutor:
                 written.append(self._add(model, row, at))
                 continue
             replaced = list(self._keeping(model, row, stored))
-            replaced[model.key.position] = stored[model.key.position]
+            for spec in model.keys:
+                replaced[spec.position] = stored[spec.position]
             if model.version is not None:
                 place = model.version.position
                 replaced[place] = cast("int", stored[place]) + 1
@@ -205,29 +214,29 @@ class MemoryExecutor:
         return len(rows)
 
     def _add(self, model: Model[E], row: Row, index: int | None) -> Row:
-        key = row[model.key.position]
+        key = model.key_of(row)
         table = self._table(model)
-        if model.key.role == "generated":
+        if model.keys[0].role == "generated":
             last = self._numbers.get(table, 0)
             key = last + 1 if key is None else key
             self._numbers[table] = max(last, cast("int", key))
             row = (*row[: model.key.position], key, *row[model.key.position + 1 :])
         if self.view.get(table, key) is not None:
-            raise DuplicateError(model.name, (model.key.name,), index)
+            raise DuplicateError(model.name, model.key_names, index)
         self._put(model, row, None, index)
         return row
 
     def _put(self, model: Model[E], row: Row, stored: Row | None, index: int | None = None) -> None:
         """Write *row* over *stored*, which is None for a new one."""
         table = self._table(model)
-        key = row[model.key.position]
+        key = model.key_of(row)
         for unique in model.uniques:
             places = tuple(model.by_name[name].position for name in unique)
             values = tuple(row[place] for place in places)
             if None in values:
                 continue
             for other in self.view.lookup(table, places, values):
-                if other[model.key.position] != key:
+                if model.key_of(other) != key:
                     raise DuplicateError(model.name, unique, index)
         for spec in model.references:
             value = row[spec.position]
@@ -248,8 +257,8 @@ class MemoryExecutor:
 
     def _same(self, model: Model[E], row: Row, on: tuple[str, ...]) -> Row | None:
         table = self._table(model)
-        if on == (model.key.name,):
-            return self.view.get(table, row[model.key.position])
+        if on == model.key_names:
+            return self.view.get(table, model.key_of(row))
         places = tuple(model.by_name[name].position for name in on)
         values = tuple(row[place] for place in places)
         if None in values:
@@ -262,7 +271,7 @@ class MemoryExecutor:
         waiting = [(cast("Model[object]", model), row) for row in rows]
         while waiting:  # a chain of rows may be longer than calls can be deep
             owner, row = waiting.pop()
-            key = row[owner.key.position]
+            key = owner.key_of(row)
             if self.view.get(self._table(owner), key) is None:
                 continue  # gone with another one already
             self.view.write(self._table(owner), key, None)

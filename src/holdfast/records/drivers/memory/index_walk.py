@@ -36,7 +36,7 @@ def index_walk(model: Model[object], where: Predicate, order: tuple[Order, ...])
     descending = bool(wanted) and wanted[0].descending
     along = [_position(by) for by in wanted]
     for positions in indexed_positions(model):
-        full = (*positions, model.key.position)
+        full = (*positions, *(spec.position for spec in model.keys))
         head = 0
         while head < len(full) and full[head] in fixed:
             head += 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import heapq
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry, SortedTuples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
@@ -22,7 +23,7 @@ class _Absent(enum.Enum):
 
 ABSENT = _Absent.ABSENT
 Positions: TypeAlias = tuple[int, ...]
-"""Fields, by their places in a row, that an index goes by; the key follows by itself."""
+"""Fields, by their places in a row, that an index goes by; those of the key follow."""
 
 
 class Layer:
@@ -37,6 +38,11 @@ class Layer:
             positions: SortedTuples() for positions in indexed_positions(model)
         }
         self._fields = model.fields
+        several = len(model.keys)
+        self.key_in: Callable[[Entry], object] = itemgetter(
+            slice(-several, None) if several > 1 else -1
+        )
+        """Returns the key at the end of an index's entry."""
 
     def put(self, key: object, row: Row | None) -> None:
         """Let the layer say that *key* has *row*, or none."""
@@ -54,7 +60,8 @@ class Layer:
                 index.remove(self._entry(positions, key, row))
 
     def _entry(self, positions: Positions, key: object, row: Row) -> Entry:
-        return (*(sortable(self._fields[at], row[at]) for at in positions), key)
+        values = (sortable(self._fields[at], row[at]) for at in positions)
+        return (*values, *key) if isinstance(key, tuple) else (*values, key)
 
 
 def sortable(spec: FieldSpec, value: object) -> object:
@@ -119,16 +126,17 @@ class View:
         own = self.own.get(table)
         base = self._base[table]
         hidden = {} if own is None else own.rows
+        key_in = base.key_in
         walks = [
             (
                 (entry, row)
                 for entry in _between(base.indexes[positions], low, high, descending=descending)
-                if entry[-1] not in hidden and (row := base.rows[entry[-1]]) is not None
+                if (key := key_in(entry)) not in hidden and (row := base.rows[key]) is not None
             )
         ]
         if own is not None:
             walks.append(
-                (entry, cast("Row", own.rows[entry[-1]]))
+                (entry, cast("Row", own.rows[key_in(entry)]))
                 for entry in _between(own.indexes[positions], low, high, descending=descending)
             )
         if len(walks) == 1:

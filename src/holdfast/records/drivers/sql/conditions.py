@@ -19,6 +19,7 @@ from holdfast.records.query import (
     Compare,
     Everything,
     In,
+    InRows,
     IsNull,
     Match,
     Not,
@@ -77,6 +78,15 @@ class ConditionBuilder:
             case In(operand, wanted):
                 where, steps = self._walk_place(operand, values)
                 return (In, where, self._walk_values(operand, steps, wanted, values))
+            case InRows(columns, rows):
+                if rows:
+                    specs = [column.spec for column in columns]
+                    by_field = [
+                        [self.encode(spec, value) for value in each]
+                        for spec, each in zip(specs, zip(*rows, strict=True), strict=True)
+                    ]
+                    values.extend(self.dialect.rows_values(specs, by_field))
+                return (InRows, columns, bool(rows))
             case IsNull(operand):
                 return (IsNull, self._walk_place(operand, values)[0])
             case Match(operand, part, text, ignore_case):
@@ -159,6 +169,8 @@ class ConditionBuilder:
                     return self.condition(source, expanded(leaf), parameters, negate=negate)
                 beyond = _row_comparison(source.table, leaf, parameters)
                 return sa.not_(beyond) if negate else beyond
+            case InRows():
+                return self._in_rows(source, leaf, parameters, negate=negate)
             case IsNull(operand):
                 place = self._place(source, operand, parameters)
                 if isinstance(operand, Path):
@@ -209,6 +221,22 @@ class ConditionBuilder:
                 return dialect.match(place, part, wanted_text)
             case _:
                 assert_never(leaf)
+
+    def _in_rows(
+        self, source: JoinedTable, leaf: InRows, parameters: Parameters, *, negate: bool
+    ) -> Expression:
+        if not leaf.rows:
+            return sa.true() if negate else sa.false()
+        columns = [source.column(column) for column in leaf.columns]
+        found = self.dialect.in_rows([each.spec for each in leaf.columns], columns, parameters)
+        if not negate:
+            return found
+        nulls = [
+            column.is_(None)
+            for each, column in zip(leaf.columns, columns, strict=True)
+            if may_be_null(each)
+        ]
+        return sa.or_(*nulls, sa.not_(found))
 
     def _is_row_comparison(self, after: After) -> bool:
         """Tell whether to say it as (a, b) > (x, y), which an index on a and b may serve."""

@@ -62,7 +62,7 @@ def same_rows(
     where there is none.
     """
     prepared = statements.of_model(model)
-    key = (model.key.name,)
+    key = model.key_names
     replaced = on if on and on != key else key if stored or on else ()
     for unique in (key, *model.uniques):
         if unique == replaced or (unique == key and stored):
@@ -126,12 +126,12 @@ def pointers(
     sql, values = statements.delete(model, where)
     condition = sql.partition(" WHERE ")[2] or "1"
     table = statements.tables[model.table]
-    key = quote(table.c[model.key.name].name)
     for child in statements.models:
         for spec in child.references:
             reference = spec.reference
             assert reference is not None
             if reference.on_delete == "restrict" and model_of(reference.target()) is model:
+                key = quote(table.c[model.key.name].name)
                 column = quote(statements.tables[child.table].c[spec.name].name)
                 held = (
                     f"SELECT 1 FROM {quote(child.table)} WHERE {column} IN "  # noqa: S608 - names of the models

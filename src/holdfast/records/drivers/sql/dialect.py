@@ -93,6 +93,21 @@ class Dialect(Protocol):
         """Tell whether *column* has one of the values that *listed* stands for."""
         ...
 
+    def rows_values(
+        self, specs: Sequence[FieldSpec], columns: Sequence[list[object]]
+    ) -> list[object]:
+        """Return the values of the parameters that `in_rows` takes.
+
+        *columns* have the encoded values of the rows, a list for each field; there is a row.
+        """
+        ...
+
+    def in_rows(
+        self, specs: Sequence[FieldSpec], columns: Sequence[Expression], given: Parameters
+    ) -> Expression:
+        """Tell whether the values of *columns* together are one of the rows."""
+        ...
+
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """Return what of *steps*, at least one, makes a difference to the SQL, and the values.
 

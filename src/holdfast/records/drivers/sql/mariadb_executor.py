@@ -31,7 +31,7 @@ class MariaDBExecutor(MySQLFamilyExecutor):
         self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
     ) -> list[Row]:
         """See `ServerExecutor`."""
-        prepared, at = self.of_model(model), model.key.position
+        prepared, at = self.of_model(model), model.keys[0].position
         if rows[0][at] is not None:
             await self.execute_raw(*repeated(prepared.insert, encoded))
             return list(rows)

@@ -31,13 +31,13 @@ class ModelStatements(Generic[E]):
         self._table = table
         self._upserts: dict[tuple[str, ...], Statement] = {}
         self._others: dict[object, Statement] = {}
-        key = table.c[model.key.name]
         self.hydrate = hydrator(model, dialect.decoder, checked=True)
         self.encoders = [dialect.encoder(spec) for spec in model.fields]
         self.encode = row_encoder(model, self.encoders)
-        self.encode_key = self.encoders[model.key.position]
-        """What turns a key into the database's; None where they are the same."""
-        self.get = self._compile(sa.select(*table.c).where(key == parameter(0)))
+        self.key_values = key_encoder([self.encoders[spec.position] for spec in model.keys])
+        """What turns a key into the values of `get`."""
+        keys = [table.c[name] == parameter(at) for at, name in enumerate(model.key_names)]
+        self.get = self._compile(sa.select(*table.c).where(*keys))
         self.insert = self._compile(sa.insert(table).values(self._assignments()))
         self.replace = self._compile(self._build_replace())
 
@@ -108,11 +108,11 @@ class ModelStatements(Generic[E]):
         The version is the parameter behind the row's own.
         """
         model, table = self._model, self._table
-        kept = {model.key.name, *([model.created_at.name] if model.created_at else [])}
+        kept = {*model.key_names, *([model.created_at.name] if model.created_at else [])}
         written: dict[str, sa.ColumnElement[object]] = {
             name: value for name, value in self._assignments().items() if name not in kept
-        } or {model.key.name: table.c[model.key.name]}
-        condition: sa.ColumnElement[bool] = table.c[model.key.name] == parameter(model.key.position)
+        } or {model.key_names[0]: table.c[model.key_names[0]]}
+        condition = self._equal(table, model.key_names)
         if model.version is not None:
             wanted = table.c[model.version.name] == parameter(len(model.fields))
             condition = sa.and_(condition, wanted)
@@ -122,6 +122,21 @@ class ModelStatements(Generic[E]):
 def float_of(value: object) -> float:
     """Return the float that *value*, a number, is."""
     return float(cast("float", value))
+
+
+def key_encoder(encoders: Sequence[Codec]) -> Callable[[object], tuple[object, ...]]:
+    """Return a generated function from a key to its values as the database keeps them."""
+    scope: dict[str, object] = {f"e{at}": encode for at, encode in enumerate(encoders)}
+    names = [f"v{at}" for at, _ in enumerate(encoders)]
+    parts = [
+        name if encode is None else f"e{at}({name})"
+        for at, (name, encode) in enumerate(zip(names, encoders, strict=True))
+    ]
+    key = names[0] if len(names) == 1 else "key"
+    unpacked = "" if len(names) == 1 else f"    {', '.join(names)} = key\n"
+    source = f"def encode({key}):\n{unpacked}    return ({', '.join(parts)},)"
+    exec(source, scope)  # noqa: S102 - built from positions alone
+    return cast("Callable[[object], tuple[object, ...]]", scope["encode"])
 
 
 def row_encoder(model: Model[E], encoders: Sequence[Codec]) -> Callable[[Row], tuple[object, ...]]:

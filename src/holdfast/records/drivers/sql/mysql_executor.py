@@ -40,7 +40,7 @@ class MySQLExecutor(MySQLFamilyExecutor):
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """See `ServerExecutor`."""
-        prepared, at = self.of_model(model), model.key.position
+        prepared, at = self.of_model(model), model.keys[0].position
         sql, values = prepared.insert.sql, prepared.insert.bind(prepared.encode(row))
         if row[at] is not None:
             await self.execute_raw(sql, values)
@@ -57,7 +57,7 @@ class MySQLExecutor(MySQLFamilyExecutor):
 
         It knows how many rows there will be, and draws that many numbers at once.
         """
-        at = model.key.position
+        at = model.keys[0].position
         sql, values = repeated(self.of_model(model).insert, encoded)
         if rows[0][at] is not None:
             await self.execute_raw(sql, values)
@@ -118,11 +118,11 @@ class MySQLExecutor(MySQLFamilyExecutor):
     def _search(self, model: Model[E], row: Row, on: tuple[str, ...]) -> Statement:
         """Return the search for what an upsert of *row* wrote, and whether it was created."""
         table = self.statements.tables[model.table]
-        key = model.key
+        key = model.keys[0]
         names = on
         if any(row[model.by_name[name].position] is None for name in on):
             # It is the same as no other, so it was added.
-            names = () if row[key.position] is None else (key.name,)
+            names = () if row[key.position] is None else model.key_names
 
         def build() -> sa.ClauseElement:
             same = [table.c[name] == parameter(model.by_name[name].position) for name in names]

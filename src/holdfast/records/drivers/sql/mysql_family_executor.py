@@ -25,7 +25,8 @@ from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.operands import Column
-from holdfast.records.query import And, Compare, In, Operator, SetTo, node
+from holdfast.records.query import In, SetTo
+from holdfast.records.row_key import key_asked_for
 from holdfast.records.write_order import own_references
 
 if TYPE_CHECKING:
@@ -79,12 +80,12 @@ class MySQLFamilyExecutor(ServerExecutor):
         async def refused(error: Exception) -> Exception:
             return await self.refused_row(model, error, row, None, stored=True)
 
-        return await self._changed(model, row[model.key.position], change, refused)
+        return await self._changed(model, model.key_of(row), change, refused)
 
     async def patch(self, update: Update[E]) -> E | None:
         """See `Writer`."""
         change = self.statements.update(update, returning=False)
-        key = _key_of(update.model, update.where)
+        key = key_asked_for(update.model, update.where)
 
         async def refused(error: Exception) -> Exception:
             return await self.refused_update(update, error)
@@ -105,15 +106,13 @@ class MySQLFamilyExecutor(ServerExecutor):
         values that are there leaves the row out of a snapshot that does not see it.
         """
         prepared = self.of_model(model)
-        encode = prepared.encode_key
-        encoded_key = key if encode is None else encode(key)
         sql, values = change
         texts: tuple[str, ...] = (sql, f"{prepared.get.sql} FOR UPDATE")
         alone = not self.in_transaction
         if alone:
             texts = ("START TRANSACTION", *texts, "COMMIT")
         try:
-            found = await self.several("; ".join(texts), (*values, encoded_key))
+            found = await self.several("; ".join(texts), (*values, *prepared.key_values(key)))
         except Exception as error:
             wrong = await refused(error)
             if alone and not self.lost:
@@ -360,16 +359,3 @@ def _size(values: Sequence[object]) -> int:
         elif type(value) is bytes:
             found += len(value)
     return found
-
-
-def _key_of(model: Model[E], where: Predicate) -> object:
-    """Return the key that *where*, a patch's condition, asks for."""
-    leaf = node(where)
-    parts = leaf.parts if isinstance(leaf, And) else (where,)
-    for part in parts:
-        match node(part):
-            case Compare(operand, Operator.EQ, value) if (
-                getattr(operand, "spec", None) is model.key
-            ):
-                return value
-    raise AssertionError("a patch names its key")

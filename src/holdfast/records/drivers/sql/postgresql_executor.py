@@ -64,9 +64,11 @@ class PostgreSQLExecutor(ServerExecutor):
         self, model: Model[E], rows: Sequence[Row], work: Callable[[], Awaitable[T]]
     ) -> T:
         """Do *work*, which stores *rows*; keys given there count as numbered by the store."""
-        key = model.key
+        key = model.keys[0]
+        if key.role != "generated":
+            return await work()
         given = [cast("int", row[key.position]) for row in rows if row[key.position] is not None]
-        if key.role != "generated" or not given:
+        if not given:
             return await work()
 
         async def both() -> T:
@@ -91,7 +93,7 @@ class PostgreSQLExecutor(ServerExecutor):
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """See `ServerExecutor`."""
         prepared = self.of_model(model)
-        key = model.key
+        key = model.keys[0]
         numbered = key.role == "generated" and row[key.position] is None
         statement = self._numbered(model, None) if numbered else prepared.insert
         values = statement.bind(prepared.encode(row))
@@ -127,7 +129,7 @@ class PostgreSQLExecutor(ServerExecutor):
         self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
     ) -> list[Row]:
         """See `ServerExecutor`."""
-        at = model.key.position
+        at = model.keys[0].position
         if rows[0][at] is not None:
             table = self.statements.tables[model.table]
             names = [table.c[spec.name].name for spec in model.fields]
@@ -151,7 +153,7 @@ class PostgreSQLExecutor(ServerExecutor):
                 {
                     spec.name: parameter(spec.position)
                     for spec in model.fields
-                    if spec is not model.key
+                    if spec not in model.keys
                 }
             )
             if on is None:
@@ -244,7 +246,8 @@ class PostgreSQLExecutor(ServerExecutor):
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
 
-        numbered = {row[model.key.position] is None for row in rows}
+        at = model.keys[0].position
+        numbered = {row[at] is None for row in rows}
         rounds = _rounds(model, rows, on)
 
         async def at_once() -> list[tuple[E, bool]]:
@@ -269,7 +272,7 @@ class PostgreSQLExecutor(ServerExecutor):
     ) -> list[tuple[E, bool]]:
         """Upsert *rows*, of which no two have the same *on*, by one statement."""
         prepared, statements = self.of_model(model), self.statements
-        at = model.key.position
+        key_of, at = model.key_of, model.keys[0].position
         numbered = rows[0][at] is None
 
         def build() -> sa.ClauseElement:
@@ -288,8 +291,7 @@ class PostgreSQLExecutor(ServerExecutor):
         if numbered:  # a null is the same as no other: what tells it apart is the number, in turn
             new = [row for row in found if at in places or _has_null(row, places)]
             added = iter(sorted(new, key=lambda row: cast("int", row[at])))
-        by_key = {row[at]: row for row in found}
-        encode = prepared.encode_key
+        by_key = {key_of(row): row for row in found}
         ordered: list[tuple[object, ...]] = []
         encoders = [prepared.encoders[place] for place in places]
         for row in rows:
@@ -298,7 +300,7 @@ class PostgreSQLExecutor(ServerExecutor):
             elif numbered:
                 ordered.append(next(added))
             else:
-                ordered.append(by_key[row[at] if encode is None else encode(row[at])])
+                ordered.append(by_key[key_of(prepared.encode(row))])
         hydrated = self.hydrated(model, [row[:-1] for row in ordered])
         return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
 
@@ -306,7 +308,7 @@ class PostgreSQLExecutor(ServerExecutor):
         self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
     ) -> tuple[E, bool]:
         prepared = self.of_model(model)
-        key = model.key
+        key = model.keys[0]
         numbered = key.role == "generated" and row[key.position] is None
         statement = self._numbered(model, on) if numbered else prepared.upsert(on)
         values = statement.bind(prepared.encode(row))
@@ -374,7 +376,7 @@ def _constraints(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ..
     if kind is FailureKind.FOREIGN_KEY:
         return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
     found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
-    return [((model.key.name,), named("pk", model.table, [model.key.name])), *found]
+    return [(model.key_names, named("pk", model.table, model.key_names)), *found]
 
 
 def _has_null(row: Row, places: Sequence[int]) -> bool:

@@ -202,7 +202,7 @@ class ServerExecutor(ServerReader):
                 for index, row in enumerate(rows)
             ]
 
-        at = model.key.position
+        at = model.keys[0].position
         numbered = {row[at] is None for row in rows}
         if len(numbered) > 1 or points_ahead(model, rows):
             return await self.written(one_by_one, several=True)

@@ -74,9 +74,7 @@ class ServerReader:
     async def get(self, model: Model[E], key: object) -> E | None:
         """See `Reader`."""
         prepared = self.of_model(model)
-        encode = prepared.encode_key
-        values = (key if encode is None else encode(key),)
-        found = await self.fetch(model, prepared.get.sql, values)
+        found = await self.fetch(model, prepared.get.sql, prepared.key_values(key))
         return prepared.hydrate(found)[0] if found else None
 
     async def find(self, select: Select[E]) -> list[E]:

@@ -62,11 +62,8 @@ class SQLiteExecutor:
     def get(self, model: Model[E], key: object) -> E | None:
         """See `Reader`."""
         prepared = self._of_model(model)
-        encode = prepared.encode_key
         try:
-            found = self._execute(
-                prepared.get.sql, (key if encode is None else encode(key),)
-            ).fetchall()
+            found = self._execute(prepared.get.sql, prepared.key_values(key)).fetchall()
         except sqlite3.Error as error:
             self._fail(model, error)
         return prepared.hydrate(found)[0] if found else None
@@ -115,7 +112,7 @@ class SQLiteExecutor:
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
         """See `Writer`."""
-        if atomic and len(rows) > 1 and model.key.role != "generated":
+        if atomic and len(rows) > 1 and model.keys[0].role != "generated":
             with suppress(sqlite3.IntegrityError):
                 self._insert_all(model, rows)
                 return list(rows)
@@ -134,7 +131,7 @@ class SQLiteExecutor:
                         raise conflict from error
                     results.append(conflict)
                 else:
-                    key = model.key
+                    key = model.keys[0]
                     if key.role == "generated" and row[key.position] is None:
                         row = (*row[: key.position], cursor.lastrowid, *row[key.position + 1 :])  # noqa: PLW2901
                     results.append(row)

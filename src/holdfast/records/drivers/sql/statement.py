@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -26,6 +27,15 @@ class ValueList(tuple[object, ...]):
     __slots__ = ()
 
 
+class RowList(tuple[tuple[object, ...], ...]):
+    """The rows of one parameter, as a `ValueList`: each is a group of marks in the text."""
+
+    __slots__ = ()
+
+
+_REPEATED = (ValueList, RowList)
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """SQL text, and which of the walk's values stands at each of its parameters."""
@@ -45,14 +55,19 @@ class Statement:
         return [values[place] for place in self.places]
 
     def repeated(self, values: Sequence[object]) -> tuple[str, Sequence[object]]:
-        """Return the text and `bind`'s values, with a mark for each value of a `ValueList`."""
+        """Return the text and `bind`'s values, with a mark for each value of a list."""
         bound = self.bind(values)
-        if not any(type(value) is ValueList for value in bound):
+        if not any(type(value) in _REPEATED for value in bound):
             return self.sql, bound
         head, *rest = self.sql.split(_MARK)
         assert len(rest) == len(bound), "each mark of the text stands for a value"
         text, flat = [head], list[object]()
         for value, after in zip(bound, rest, strict=True):
+            if type(value) is RowList:
+                group = f"({', '.join([_MARK] * len(value[0]))})"
+                text += (", ".join([group] * len(value)), after)
+                flat += chain.from_iterable(value)
+                continue
             listed = value if type(value) is ValueList else (value,)
             text += (", ".join([_MARK] * len(listed)), after)
             flat += listed

@@ -269,10 +269,11 @@ class StoreStatements:
         if self.dialect.writes_see_one_state or not follows_relations(where):
             return joined(sa.and_, built)
         own = [each for part, each in zip(parts, built, strict=True) if not follows_relations(part)]
-        key = table.c[model.key.name]
+        keys = [table.c[name] for name in model.key_names]
         # DISTINCT keeps the server from merging it into the statement, which it then refuses.
-        found = sa.select(key).where(*built).distinct().subquery("holdfast found")
-        return joined(sa.and_, [*own, key.in_(sa.select(found.c[key.name]))])
+        found = sa.select(*keys).where(*built).distinct().subquery("holdfast found")
+        key = keys[0] if len(keys) == 1 else sa.tuple_(*keys)
+        return joined(sa.and_, [*own, key.in_(sa.select(*found.c))])
 
     def _order(self, source: JoinedTable, order: Sequence[Order]) -> list[Expression]:
         found: list[Expression] = []

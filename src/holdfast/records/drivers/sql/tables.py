@@ -63,7 +63,7 @@ def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.
             spec.name,
             dialect.type_of(model, spec),
             *_foreign_key(model, spec),
-            primary_key=spec is model.key,
+            primary_key=spec in model.keys,
             nullable=spec.type.nullable,
             autoincrement=spec.role == "generated",
         )
@@ -87,15 +87,15 @@ def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.
         **{n: value for n, value in TABLE_OPTIONS.items() if n.startswith(f"{dialect.name}_")},
     )
     if dialect.name == "postgresql":  # SQLite numbers keys only without, and MariaDB warns of it
-        table.primary_key.name = named("pk", model.table, [model.key.name])
-    declared = {index[0] for index in model.indexes} | {unique[0] for unique in model.uniques}
+        table.primary_key.name = named("pk", model.table, model.key_names)
+    declared = {names[0] for names in (*model.indexes, *model.uniques, model.key_names)}
     wanted = [
         *model.indexes,
         *((spec.name,) for spec in model.references if spec.name not in declared),
     ]
     for index in wanted:
         # The key stands at the end of every order, so it stands at the end of every index.
-        names = index if model.key.name in index else (*index, model.key.name)
+        names = (*index, *(name for name in model.key_names if name not in index))
         sa.Index(named("ix", model.table, index), *(table.c[name] for name in names))
     return table
 

@@ -18,7 +18,7 @@ def upserted_values(
     model: Model[E], table: sa.Table, on: tuple[str, ...], given: Any
 ) -> dict[str, Expression]:
     """Return the new values of the found row: *given*'s, but key, *on* and creation stay."""
-    kept = {model.key.name, *on, *([model.created_at.name] if model.created_at else [])}
+    kept = {*model.key_names, *on, *([model.created_at.name] if model.created_at else [])}
     changes: dict[str, Expression] = {
         spec.name: given[spec.name] for spec in model.fields if spec.name not in kept
     }
@@ -26,5 +26,5 @@ def upserted_values(
         version = table.c[model.version.name]
         changes[model.version.name] = version + sa.literal_column("1")
     if not changes:
-        changes[model.key.name] = table.c[model.key.name]
+        changes[model.key_names[0]] = table.c[model.key_names[0]]
     return changes

@@ -43,7 +43,7 @@ class MariaDBDialect(MySQLFamilyDialect):
 
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created."""
-        key = model.key.name
+        key = model.key_names[0]
         values = {spec.name: parameter(spec.position) for spec in model.fields}
         created: Expression = sa.literal_column("@holdfast_created")
         marked: Expression = sa.literal_column("(@holdfast_created := 1)")

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import figure_text_decoder
-from holdfast.records.drivers.sql.statement import ValueList, literal
+from holdfast.records.drivers.sql.statement import RowList, ValueList, literal
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -191,6 +191,23 @@ class MySQLFamilyDialect:
         """See `Dialect`."""
         return column.in_([listed])
 
+    def rows_values(
+        self,
+        specs: Sequence[FieldSpec],  # noqa: ARG002 - rows of all kinds are alike
+        columns: Sequence[list[object]],
+    ) -> list[object]:
+        """See `Dialect`."""
+        return [RowList(zip(*columns, strict=True))]
+
+    def in_rows(
+        self,
+        specs: Sequence[FieldSpec],  # noqa: ARG002
+        columns: Sequence[Expression],
+        given: Parameters,
+    ) -> Expression:
+        """See `Dialect`."""
+        return sa.tuple_(*columns).op("IN")(sa.tuple_(given.next()))
+
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
         return self.json.path_values(steps)
@@ -279,7 +296,7 @@ def overwriting(
     statement fails as a whole: NULL, or a number too large where the database would take NULL for
     0, since it gives the numbers.
     """
-    key = model.key.name
+    key = model.key_names[0]
     insert = mysql.insert(table).values(values)
     same = sa.and_(
         *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
@@ -287,7 +304,7 @@ def overwriting(
     )
     changes = upserted_values(model, table, on, insert.inserted)
     changes.pop(key, None)
-    impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
+    impossible = _TOO_LARGE if model.keys[0].role == "generated" else sa.null()
     kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}
     return insert.on_duplicate_key_update({**kept, **changes})
 
@@ -304,7 +321,7 @@ _FALSE: Expression = sa.literal_column("0")
 
 def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
     return (
-        spec is model.key
+        spec in model.keys
         or spec.reference is not None
         or any(spec.name in names for names in (*model.uniques, *model.indexes))
     )

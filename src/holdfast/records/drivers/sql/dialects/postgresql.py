@@ -139,6 +139,23 @@ class PostgreSQLDialect:
         """See `Dialect`."""
         return column == sa.func.any(typed(listed, f"{self.type_name(spec)}[]"))
 
+    def rows_values(
+        self,
+        specs: Sequence[FieldSpec],  # noqa: ARG002 - a list for each
+        columns: Sequence[list[object]],
+    ) -> list[object]:
+        """See `Dialect`."""
+        return list(columns)
+
+    def in_rows(
+        self, specs: Sequence[FieldSpec], columns: Sequence[Expression], given: Parameters
+    ) -> Expression:
+        """See `Dialect`."""
+        names = [f"value{at}" for at, _ in enumerate(specs)]
+        lists = [typed(given.next(), f"{self.type_name(spec)}[]") for spec in specs]
+        rows = sa.func.unnest(*lists).table_valued(*names).render_derived(name="holdfast_rows")
+        return sa.tuple_(*columns).in_(sa.select(*(rows.c[name] for name in names)))
+
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
         path = (
@@ -242,7 +259,7 @@ class PostgreSQLDialect:
 
         When *numbered*, the store numbers the keys, in the order of the rows.
         """
-        specs = [spec for spec in model.fields if not (numbered and spec is model.key)]
+        specs = [spec for spec in model.fields if not (numbered and spec in model.keys)]
         lists = [
             typed(parameter(place), f"{self.type_name(spec)}[]") for place, spec in enumerate(specs)
         ]

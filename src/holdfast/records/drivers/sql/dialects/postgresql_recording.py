@@ -60,7 +60,7 @@ def recorded_update(
     new = (
         sa.update(table)
         .values(dict(assignments))
-        .where(table.c[model.key.name] == old.c[model.key.name])
+        .where(*(table.c[name] == old.c[name] for name in model.key_names))
         .returning(*table.c, *before)
         .cte("holdfast_new")
     )

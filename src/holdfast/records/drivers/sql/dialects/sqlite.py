@@ -81,25 +81,30 @@ class SQLiteDialect:
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
         """See `Dialect`."""
-        match spec.type.kind:
-            case Kind.FLOAT:
-                return sqlite_codecs.encode_json([repr(value) for value in encoded])
-            case Kind.BYTES:
-                return sqlite_codecs.encode_json([cast("bytes", each).hex() for each in encoded])
-            case _:
-                return sqlite_codecs.encode_json(encoded)
+        return sqlite_codecs.encode_json(_in_json(spec, encoded))
 
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """See `Dialect`."""
         value: Expression = sa.func.json_each(listed).table_valued("value").c.value
-        match spec.type.kind:
-            case Kind.FLOAT:
-                value = sa.func.holdfast_real(value)
-            case Kind.BYTES:
-                value = sa.func.holdfast_bytes(value)
-            case _:
-                pass
-        return column.in_(sa.select(value))
+        return column.in_(sa.select(_of_json(spec, value)))
+
+    def rows_values(
+        self, specs: Sequence[FieldSpec], columns: Sequence[list[object]]
+    ) -> list[object]:
+        """See `Dialect`."""
+        kept = [_in_json(spec, column) for spec, column in zip(specs, columns, strict=True)]
+        return [sqlite_codecs.encode_json([list(row) for row in zip(*kept, strict=True)])]
+
+    def in_rows(
+        self, specs: Sequence[FieldSpec], columns: Sequence[Expression], given: Parameters
+    ) -> Expression:
+        """See `Dialect`."""
+        row: Expression = sa.func.json_each(given.next()).table_valued("value").c.value
+        values = [
+            _of_json(spec, sa.func.json_extract(row, literal(f"$[{at}]")))
+            for at, spec in enumerate(specs)
+        ]
+        return sa.tuple_(*columns).in_(sa.select(*values))
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
@@ -172,6 +177,28 @@ class SQLiteDialect:
             index_elements=[table.c[name] for name in on],
             set_=upserted_values(model, table, on, built.excluded),
         ).returning(*table.c)
+
+
+def _in_json(spec: FieldSpec, encoded: list[object]) -> list[object]:
+    """Return the encoded values of a field as JSON can carry them."""
+    match spec.type.kind:
+        case Kind.FLOAT:
+            return [repr(value) for value in encoded]
+        case Kind.BYTES:
+            return [cast("bytes", each).hex() for each in encoded]
+        case _:
+            return encoded
+
+
+def _of_json(spec: FieldSpec, value: Expression) -> Expression:
+    """Return the field's *value* that `_in_json` gave to JSON."""
+    match spec.type.kind:
+        case Kind.FLOAT:
+            return sa.func.holdfast_real(value)
+        case Kind.BYTES:
+            return sa.func.holdfast_bytes(value)
+        case _:
+            return value
 
 
 def _follow(place: Place) -> Expression:

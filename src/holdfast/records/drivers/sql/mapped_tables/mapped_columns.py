@@ -27,7 +27,7 @@ def column_of(spec: FieldSpec) -> sa.Column[Any] | None:
 
 def mapped_table(model: Model[E]) -> sa.Table:
     """Return the table that the class of *model* declares."""
-    column = column_of(model.key)
+    column = column_of(model.keys[0])
     assert column is not None
     return column.table
 

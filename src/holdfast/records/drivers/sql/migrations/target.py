@@ -43,12 +43,12 @@ class Target:
                     continue
                 if kept is not None and _same(kept, wanted.type, dialect):
                     column.type = kept
-                    if spec is not model.key or spec.type.kind is not Kind.INT:
+                    if spec not in model.keys or spec.type.kind is not Kind.INT:
                         column.autoincrement = "auto"  # the default, which no file need say
                     self.specs[model.table, spec.name] = spec
                     _add_limit(table, spec)
-            if (model.table, model.key.name) in self.specs:
-                table.primary_key.name = named("pk", model.table, [model.key.name])
+            if (model.table, model.key_names[0]) in self.specs:
+                table.primary_key.name = named("pk", model.table, model.key_names)
         self._mark_circles()
 
     @property
