@@ -43,6 +43,32 @@ class Place:
     path: tuple[Expression, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLimit:
+    """The rows of *rows* that have one value of *value* are a group; *limit* of each are wanted.
+
+    A group's rows fit *condition* and stand along *order*. *listed* is the parameter for the values
+    of the field *spec*, as `Dialect.list_value` makes it.
+    """
+
+    spec: FieldSpec
+    rows: sa.FromClause
+    key: Expression
+    value: Expression
+    condition: Expression
+    order: Sequence[Expression]
+    listed: Expression
+    limit: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKeys:
+    """The keys that were found: what to join to the table, and by which condition."""
+
+    rows: sa.FromClause
+    condition: Expression
+
+
 class Dialect(Protocol):
     """One database's SQL. Conditions may be NULL where their column is, and only there."""
 
@@ -91,6 +117,10 @@ class Dialect(Protocol):
 
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """Tell whether *column* has one of the values that *listed* stands for."""
+        ...
+
+    def keys_of_groups(self, groups: GroupLimit, key: Expression) -> GroupKeys:
+        """Return the keys of the rows that *groups* wants, to be joined to the table with *key*."""
         ...
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
