@@ -16,7 +16,7 @@ from holdfast.errors import (
     TransactionError,
 )
 from holdfast.records.driver import StoreCapability
-from holdfast.records.evaluate import changed, fits, reader, sort
+from holdfast.records.evaluate import changed, first_of_groups, fits, reader, sort
 from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
@@ -64,6 +64,8 @@ class Shelf:
 
     def selected(self, select):
         rows = sort(self.fitting(select.model, select.where), select.order, self.related)
+        if select.groups is not None:
+            return first_of_groups(rows, select.groups, select.limit)
         return rows[select.offset : None if select.limit is None else select.offset + select.limit]
 
     def find(self, select):

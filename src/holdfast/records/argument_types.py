@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from holdfast.records.field import Field
-from holdfast.records.query import Aggregate, Change, Order, Predicate
+from holdfast.records.query import Aggregate, Change, Predicate
 from holdfast.records.related_field import RelatedField
-from holdfast.records.relation import Relation
+from holdfast.records.relation import EntityOrder, Relation
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -70,7 +70,7 @@ class LoaderOption(Protocol):
 
 
 Condition: TypeAlias = Predicate | MappedExpression[bool]
-Ordering: TypeAlias = Order | Field[Any] | RelatedField | MappedExpression[object]
+Ordering: TypeAlias = EntityOrder | MappedExpression[object]
 AggregateArgument: TypeAlias = Aggregate | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
 ChangeArgument: TypeAlias = Change | Mapping[Any, object]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError
     from holdfast.records.model import Model, Row
-    from holdfast.records.operands import ValueColumn
+    from holdfast.records.operands import Column, ValueColumn
     from holdfast.stats import Stats
 
 E = TypeVar("E")
@@ -49,11 +49,20 @@ class StoreCapability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Groups:
+    """The rows that have one of *values* in *column*, those with the same value as a group."""
+
+    column: Column
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Select(Generic[E]):
     """Rows that fit *where*, along *order*, which is total; at most *limit*, after *offset*.
 
-    With *lock* they are held for the transaction; *skip_locked* leaves out those that others hold,
-    instead of waiting for them.
+    With *groups*, those of the groups alone, at most *limit* of each; such a select has neither an
+    offset nor a lock. With *lock* they are held for the transaction; *skip_locked* leaves out those
+    that others hold, instead of waiting for them.
     """
 
     model: Model[E]
@@ -63,6 +72,7 @@ class Select(Generic[E]):
     offset: int = 0
     lock: RowLock | None = None
     skip_locked: bool = False
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True, slots=True)

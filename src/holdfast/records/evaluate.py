@@ -39,6 +39,7 @@ from holdfast.records.value import EXACT, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from holdfast.records.driver import Groups
     from holdfast.records.model import Row
     from holdfast.records.operands import Join
 
@@ -182,6 +183,17 @@ def sort(rows: Iterable[Row], order: tuple[Order, ...], follow: Follow) -> list[
         known.sort(key=cast("Callable[[Row], str]", read), reverse=by.descending)
         ordered = [*unknown, *known] if by.first else [*known, *unknown]
     return ordered
+
+
+def first_of_groups(rows: Iterable[Row], groups: Groups, limit: int | None) -> list[Row]:
+    """Return the first *limit* of *rows* in each of *groups*; rows of no group are left out."""
+    at, met = groups.column.spec.position, dict.fromkeys(groups.values, 0)
+    found: list[Row] = []
+    for row in rows:
+        if row[at] in met and (limit is None or met[row[at]] < limit):
+            met[row[at]] += 1
+            found.append(row)
+    return found
 
 
 def _leaf(read: Callable[[Row], object], holds: Callable[[object], bool]) -> Callable[[Row], bool]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from holdfast.errors import (
     ConfigurationError,
@@ -12,7 +14,7 @@ from holdfast.errors import (
 )
 from holdfast.records.field import Field
 from holdfast.records.operands import Join, RelatedColumn
-from holdfast.records.query import Not, Predicate, Related, all_of
+from holdfast.records.query import Not, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
 
 if TYPE_CHECKING:
@@ -20,6 +22,24 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+EntityOrder: TypeAlias = Order | Field[Any] | RelatedField
+"""What rows of an `Entity` are ordered by; a field alone is its ascending order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedRows:
+    """Which of the rows that a relation to many leads to are meant: those that fit *where*.
+
+    They come along *order*, then by key; at most *limit* of them for each entity.
+    """
+
+    where: tuple[Predicate, ...] = ()
+    order: tuple[EntityOrder, ...] = ()
+    limit: int | None = None
+
+
+ALL_ROWS = RelatedRows()
 
 
 class Relation:
@@ -33,6 +53,7 @@ class Relation:
         self.owner: type = object
         self.name = ""
         self.nested: tuple[Relation, ...] = ()
+        self.rows = ALL_ROWS
         self._resolve = resolve
 
     def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Relation:
@@ -52,7 +73,7 @@ class Relation:
         """Return this relation with *relations* of its target loaded too."""
         if self._resolve is None:
             raise ConfigurationError(f"{self.name}: the relation belongs to no entity")
-        bound = self.bind(self.owner, self.name, self._resolve)
+        bound = copy(self)
         bound.nested = (*self.nested, *relations)
         return bound
 
@@ -136,7 +157,10 @@ class One(Relation, Generic[T]):
 
 
 class Many(Relation, Generic[T]):
-    """The entities whose reference points at this one, in the order of their keys."""
+    """The entities whose reference points at this one, in the order of their keys.
+
+    `Project.videos.where(...).order_by(...).limit(3)` is a part of them, for `load=`.
+    """
 
     if TYPE_CHECKING:
 
@@ -146,9 +170,30 @@ class Many(Relation, Generic[T]):
         def __get__(self, instance: object, owner: type) -> list[T]: ...
         def __get__(self, instance: object, owner: type) -> Many[T] | list[T]: ...
 
+    def where(self, *where: Predicate) -> Many[T]:
+        """Return the relation to those of the entities alone that fit all of *where* too."""
+        return self._part(replace(self.rows, where=(*self.rows.where, *where)))
+
+    def order_by(self, *order: EntityOrder) -> Many[T]:
+        """Return the relation with its entities along *order*, then by key."""
+        return self._part(replace(self.rows, order=order))
+
+    def limit(self, count: int) -> Many[T]:
+        """Return the relation to the first *count* of the entities that each one has."""
+        return self._part(replace(self.rows, limit=count))
+
+    def _part(self, rows: RelatedRows) -> Many[T]:
+        part = copy(self)
+        part.rows = rows
+        return part
+
     def any(self, *where: Predicate) -> Predicate:
         """At least one of the entities fits *where*; there is one, when nothing is said."""
-        return Related(self.join, all_of(where))
+        if self.rows.order or self.rows.limit is not None:
+            raise InvalidQueryError(
+                f"a condition on {self!r} is on all that fit: order_by() and limit() are for load="
+            )
+        return Related(self.join, all_of((*self.rows.where, *where)))
 
     def none(self, *where: Predicate) -> Predicate:
         """Not one of the entities fits *where*, also where there are none."""

@@ -126,6 +126,12 @@ class CountHonoursALimit(Bent):
         return [(min(row[0], 5), *row[1:]) for row in await self.inner.aggregate(query)]
 
 
+class LimitsOfGroupsCountAllRows(Bent):
+    async def find(self, select):
+        found = await self.inner.find(select)
+        return found if select.groups is None else found[: select.limit]
+
+
 class NullsComeFirst(Bent):
     async def find(self, select):
         order = tuple(Order(by.operand, by.descending, not by.first) for by in select.order)

@@ -19,6 +19,7 @@ BREAKS = {
     "LimitIsAnEndIndex": "FIND-1",
     "OffsetIsIgnored": "FIND-1",
     "CountHonoursALimit": "FIND-3",
+    "LimitsOfGroupsCountAllRows": "LOAD-1",
     "NullsComeFirst": "ORDER-2",
     "TheOrderHasNoKey": "ORDER-1",
     "TextIsOrderedByUTF16": "TEXT-1",

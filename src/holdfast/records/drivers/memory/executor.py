@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
-from holdfast.records.evaluate import changed, fits, mean, plus, reader, sort
+from holdfast.records.evaluate import changed, first_of_groups, fits, mean, plus, reader, sort
 from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import Compare, In, InRows, Operator, Predicate, parts_of
+from holdfast.records.query import Compare, In, InRows, Operator, Predicate, all_of, parts_of
 from holdfast.records.row_key import key_asked_for
 from holdfast.records.value import Kind
 
@@ -79,6 +79,10 @@ class MemoryExecutor:
 
     def _select(self, select: Select[E]) -> list[Row]:
         model = cast("Model[object]", select.model)
+        if select.groups is not None:
+            among = all_of((In(select.groups.column, select.groups.values), select.where))
+            rows = sort(self._fitting(model, among), select.order, self._related)
+            return first_of_groups(rows, select.groups, select.limit)
         walk = index_walk(model, select.where, select.order) if select.order else None
         end = None if select.limit is None else select.offset + select.limit
         if walk is None:

@@ -43,6 +43,32 @@ class Place:
     path: tuple[Expression, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLimit:
+    """The rows of *rows* that have one value of *value* are a group; *limit* of each are wanted.
+
+    A group's rows fit *condition* and stand along *order*. *listed* is the parameter for the values
+    of the field *spec*, as `Dialect.list_value` makes it.
+    """
+
+    spec: FieldSpec
+    rows: sa.FromClause
+    keys: Sequence[Expression]
+    value: Expression
+    condition: Expression
+    order: Sequence[Expression]
+    listed: Expression
+    limit: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKeys:
+    """The keys that were found: what to join to the table, and by which condition."""
+
+    rows: sa.FromClause
+    condition: Expression
+
+
 class Dialect(Protocol):
     """One database's SQL. Conditions may be NULL where their column is, and only there."""
 
@@ -106,6 +132,10 @@ class Dialect(Protocol):
         self, specs: Sequence[FieldSpec], columns: Sequence[Expression], given: Parameters
     ) -> Expression:
         """Tell whether the values of *columns* together are one of the rows."""
+        ...
+
+    def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
+        """Return the keys of the rows that *groups* wants, to be joined to the table's *keys*."""
         ...
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:

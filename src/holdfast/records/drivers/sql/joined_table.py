@@ -66,6 +66,12 @@ class JoinedTable:
         )
         return found.correlate_except(target.table).scalar_subquery()
 
+    def again(self) -> JoinedTable:
+        """Return the same table once more, for a subquery about its rows."""
+        distance = self._distance + 1
+        table = self.table.alias(f"{_ALIAS} of {distance}")
+        return JoinedTable(self._tables, table, distance)
+
     def target(self, join: Join) -> JoinedTable:
         """Return the rows that *join* leads to, for a subquery."""
         distance = self._distance + 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
-from holdfast.records.drivers.sql.dialect import column_decoder, joined
+from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, joined
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
@@ -25,7 +25,7 @@ from holdfast.records.query import Increment, Order, SetTo, follows_relations, p
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Update
+    from holdfast.records.driver import AggregateQuery, Groups, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
@@ -109,8 +109,13 @@ class StoreStatements:
             windowed := select.limit is not None or select.offset > 0,
             select.lock,
             select.skip_locked,
+            None if select.groups is None else select.groups.column,
         )
-        if windowed:
+        if select.groups is not None:
+            spec = select.groups.column.spec
+            encoded = [self.encode(spec, value) for value in select.groups.values]
+            values += (self.dialect.list_value(spec, encoded), select.limit)
+        elif windowed:
             values += (
                 self.dialect.no_limit if select.limit is None else select.limit,
                 select.offset,
@@ -119,6 +124,8 @@ class StoreStatements:
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
             wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
+            if select.groups is not None:
+                return self._first_of_each(source, select, select.groups, wanted, parameters)
             if select.lock is None:  # or what is joined would be locked too
                 source.join((*wanted, *(by.operand for by in select.order)))
             built = sa.select(*map(source.column, wanted)).select_from(source.rows)
@@ -274,6 +281,36 @@ class StoreStatements:
         found = sa.select(*keys).where(*built).distinct().subquery("holdfast found")
         key = keys[0] if len(keys) == 1 else sa.tuple_(*keys)
         return joined(sa.and_, [*own, key.in_(sa.select(*found.c))])
+
+    def _first_of_each(
+        self,
+        source: JoinedTable,
+        select: Select[E],
+        groups: Groups,
+        wanted: Sequence[ValueColumn],
+        parameters: Parameters,
+    ) -> sa.ClauseElement:
+        """Return the rows whose keys the dialect finds, group by group, along the order."""
+        inside = source.again()
+        inside.join(by.operand for by in select.order)
+        condition = self._conditions.condition(inside, select.where, parameters)
+        keys = self.dialect.keys_of_groups(
+            GroupLimit(
+                spec=groups.column.spec,
+                rows=inside.rows,
+                keys=[inside.table.c[name] for name in select.model.key_names],
+                value=inside.table.c[groups.column.name],
+                condition=condition,
+                order=self._order(inside, select.order),
+                listed=parameters.next(),
+                limit=parameters.next(),
+            ),
+            [source.table.c[name] for name in select.model.key_names],
+        )
+        source.join((*wanted, *(by.operand for by in select.order)))
+        built = sa.select(*map(source.column, wanted))
+        built = built.select_from(keys.rows.join(source.rows, keys.condition))
+        return built.order_by(*self._order(source, select.order))
 
     def _order(self, source: JoinedTable, order: Sequence[Order]) -> list[Expression]:
         found: list[Expression] = []

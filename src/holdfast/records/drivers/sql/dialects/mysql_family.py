@@ -11,6 +11,7 @@ from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.group_limit import keys_by_number
 from holdfast.records.drivers.sql.statement import RowList, ValueList, literal
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.case_folding import Folding
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import (
+        Codec,
+        Expression,
+        GroupKeys,
+        GroupLimit,
+        Place,
+        Shape,
+        Steps,
+    )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
@@ -207,6 +216,11 @@ class MySQLFamilyDialect:
     ) -> Expression:
         """See `Dialect`."""
         return sa.tuple_(*columns).op("IN")(sa.tuple_(given.next()))
+
+    def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
+        """See `Dialect`."""
+        among = self.in_list(groups.spec, groups.value, groups.listed)
+        return keys_by_number(groups, among, keys)
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
 from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed
+from holdfast.records.drivers.sql.group_limit import keys_by_lateral
 from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.case_folding import Misfolded
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import (
+        Codec,
+        Expression,
+        GroupKeys,
+        GroupLimit,
+        Place,
+        Shape,
+        Steps,
+    )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
@@ -155,6 +164,12 @@ class PostgreSQLDialect:
         lists = [typed(given.next(), f"{self.type_name(spec)}[]") for spec in specs]
         rows = sa.func.unnest(*lists).table_valued(*names).render_derived(name="holdfast_rows")
         return sa.tuple_(*columns).in_(sa.select(*(rows.c[name] for name in names)))
+
+    def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
+        """See `Dialect`."""
+        values = sa.func.unnest(typed(groups.listed, f"{self.type_name(groups.spec)}[]"))
+        given = values.table_valued("value").render_derived(name="given")
+        return keys_by_lateral(groups, given, keys)
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""

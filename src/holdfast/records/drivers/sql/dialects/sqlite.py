@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import sqlite_codecs
 from holdfast.records.drivers.sql.dialect import nulls_placed
+from holdfast.records.drivers.sql.group_limit import keys_by_subquery
 from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import (
+        Codec,
+        Expression,
+        GroupKeys,
+        GroupLimit,
+        Place,
+        Shape,
+        Steps,
+    )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
@@ -105,6 +114,11 @@ class SQLiteDialect:
             for at, spec in enumerate(specs)
         ]
         return sa.tuple_(*columns).in_(sa.select(*values))
+
+    def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
+        """See `Dialect`."""
+        given = sa.func.json_each(groups.listed).table_valued("value")
+        return keys_by_subquery(groups, given, keys)
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
