@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.late_import import late_names
 from holdfast.records.migrations.sync import Migrations
-from holdfast.records.sync import Repository, Store, Transaction, open_store
+from holdfast.records.sync import Links, Repository, Store, Transaction, open_store
 
 if TYPE_CHECKING:
     from holdfast.cache.sync import Cache, CachedRepository, open_cache
@@ -23,6 +23,7 @@ __all__ = [
     "Bucket",
     "Cache",
     "CachedRepository",
+    "Links",
     "Migrations",
     "ObjectReader",
     "Repository",

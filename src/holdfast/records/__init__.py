@@ -13,11 +13,12 @@ from holdfast.records.declaration import (
 from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field, JsonPath, count
+from holdfast.records.links import Links
 from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
-from holdfast.records.result_types import BatchResult, Page, Upserted
+from holdfast.records.result_types import BatchResult, LinkChanges, Page, Upserted
 from holdfast.records.store import Store
 from holdfast.records.transaction import Savepoint, Transaction
 from holdfast.records.write_hook import RowChange, StoreEvent, WriteHook, WriteVerb
@@ -30,6 +31,8 @@ __all__ = [
     "Field",
     "Isolation",
     "JsonPath",
+    "LinkChanges",
+    "Links",
     "Many",
     "One",
     "Order",

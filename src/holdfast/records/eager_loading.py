@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.driver import Groups, Select
+from holdfast.records.linked_rows import linked_rows
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import In, all_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Reader
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.link_entity import LinkEnds
 
 
 async def load_relations(
@@ -35,7 +37,10 @@ async def load_relations(
                 f"load= asks for two parts of {relation!r}, which has room for one: join them by |"
             )
         target: Model[object] = model_of(relation.target)
-        if isinstance(relation, Many):
+        link = relation.link if isinstance(relation, Many) else None
+        if link is not None:
+            found = await _load_linked(reader, model, entities, relation, link)
+        elif isinstance(relation, Many):
             found = await _load_many(reader, model, target, entities, relation)
         else:
             found = await _load_one(reader, model, target, entities, relation)
@@ -74,6 +79,21 @@ async def _load_many(
         groups[entity.__dict__[via.name]].append(entity)
     for entity in entities:
         _attach(model, entity, relation, groups[entity.__dict__[model.key.name]])
+    return found
+
+
+async def _load_linked(
+    reader: Reader,
+    model: Model[object],
+    entities: Sequence[object],
+    relation: Relation,
+    link: LinkEnds,
+) -> list[object]:
+    name = model.key.name
+    keys = {entity.__dict__[name] for entity in entities}
+    groups, found = await linked_rows(reader, link, relation.joins[-1], keys, relation.rows)
+    for entity in entities:
+        _attach(model, entity, relation, groups[entity.__dict__[name]])
     return found
 
 

@@ -7,17 +7,16 @@ verb, and the hooks are told before anything can commit.
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.clock import pause
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.driver import ChangeRecorder, Select, StoreCapability, Update
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
+from holdfast.records.own_transaction import ATTEMPTS, in_own_transaction
 from holdfast.records.query import In, InRows, Predicate
 from holdfast.records.row_key import has_key, has_key_among, key_asked_for, key_order
 from holdfast.records.scope import scope_of
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 T = TypeVar("T")
 
-_ATTEMPTS = 20  # of a call that is a transaction of its own and was undone by a clash
-_PAUSE = 0.002  # seconds before the first new attempt; then twice as long each time
-_LONGEST = 0.25
 _TOGETHER = 500  # rows that are looked for by one statement before an upsert
 
 
@@ -202,7 +198,7 @@ class HookedWrites:
         async def work(session: Session) -> list[tuple[E, bool]]:
             if self._lock is None:
                 return await self._upserted(session, model, rows, on)
-            for _ in range(_ATTEMPTS):
+            for _ in range(ATTEMPTS):
                 try:
                     async with self._store.transaction():
                         return await self._upserted(self._session, model, rows, on)
@@ -315,16 +311,7 @@ class HookedWrites:
         """Do *work* in the transaction around it, or in one of its own, again after a clash."""
         if current(self._store.driver) is not None:
             return await work(self._session)
-        for attempt in range(_ATTEMPTS):
-            try:
-                async with self._store.transaction():
-                    return await work(self._session)
-            except SerializationError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            seconds = random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt))  # noqa: S311
-            await pause(seconds, blocking=self._store.affinity.blocking)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await in_own_transaction(self._store, lambda: work(self._session))
 
     async def _locked(self, session: Session, model: Model[E], where: Predicate) -> list[Row]:
         """Return the rows that fit, in the order of their keys, held until the transaction ends."""

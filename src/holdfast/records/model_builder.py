@@ -8,6 +8,7 @@ import inspect
 import keyword
 import sys
 import typing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.errors import ConfigurationError
@@ -21,7 +22,7 @@ from holdfast.records.field_spec import (
 )
 from holdfast.records.identifiers import check_fields, check_table
 from holdfast.records.model import Model
-from holdfast.records.relation import Relation
+from holdfast.records.relation import Many, Relation
 from holdfast.records.text import ValueRejected
 from holdfast.records.value import Bounds, Kind, ValueType, value_type
 
@@ -104,7 +105,10 @@ def build_model(
                 f"{cls.__name__}.{name!r}: a field's name is an identifier, its start a letter"
             )
         if isinstance(member, Relation):
-            relations[name] = member.bind(cls, name, _target(scope, hint, of))
+            bound = relations[name] = member.bind(cls, name, _target(scope, hint, of))
+            if isinstance(bound, Many) and bound.path is not None:
+                link = _target(scope, bound.path.through, of)
+                bound.path = replace(bound.path, resolve=link)
         else:
             specs.append(
                 _field_spec(cls, len(specs), name, (member.declaration, hint, scope), indexed)

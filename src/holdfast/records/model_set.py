@@ -104,7 +104,14 @@ def _check_models(models: tuple[Model[object], ...]) -> None:
                 raise ConfigurationError(
                     f"{relation!r} leads to {target.name}, which the store was not opened with"
                 )
-            reference(target if isinstance(relation, Many) else model, relation)
+            link = relation.link if isinstance(relation, Many) else None
+            if link is None:
+                reference(target if isinstance(relation, Many) else model, relation)
+            elif link.model not in models:
+                raise ConfigurationError(
+                    f"{relation!r} goes through {link.model.name}, which the store was not opened "
+                    "with; add it to the entities"
+                )
 
 
 def dependents_first(

@@ -13,6 +13,7 @@ from holdfast.errors import (
     NotLoadedError,
 )
 from holdfast.records.field import Field
+from holdfast.records.link_entity import LinkPath, link_ends
 from holdfast.records.operands import Join, RelatedColumn
 from holdfast.records.query import Not, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
@@ -20,6 +21,7 @@ from holdfast.records.related_field import RelatedField
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.records.link_entity import LinkEnds
 
 T = TypeVar("T")
 
@@ -58,8 +60,9 @@ class Relation:
 
     def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Relation:
         """Return this relation as *owner*'s, pointing at what *resolve* will find."""
-        bound = type(self)(self.via, resolve)
+        bound = copy(self)
         bound.owner, bound.name = owner, name
+        bound._resolve = resolve  # noqa: SLF001 - of the same class
         return bound
 
     @property
@@ -78,9 +81,12 @@ class Relation:
         return bound
 
     @property
-    def join(self) -> Join:
-        """The relation as queries follow it. Raises ConfigurationError."""
-        return Join(self.owner, self.name, self.target, self.via, isinstance(self, Many))
+    def joins(self) -> tuple[Join, ...]:
+        """The relation as queries follow it: one step, or two through a link entity.
+
+        Raises ConfigurationError.
+        """
+        return (Join(self.owner, self.name, self.target, self.via, isinstance(self, Many)),)
 
     def __repr__(self) -> str:
         return f"{self.owner.__name__}.{self.name}"
@@ -107,11 +113,12 @@ class RelationSlot:
 
     def __set__(self, instance: object, value: object) -> None:
         relation = self._relation
-        way = (
-            f"set {relation.via} to its key"
-            if isinstance(relation, One)
-            else f"set {relation.via} of each, and write them by their own repository"
-        )
+        if isinstance(relation, One):
+            way = f"set {relation.via} to its key"
+        elif isinstance(relation, Many) and relation.path is not None:
+            way = f"write the links by store.links({relation!r})"
+        else:
+            way = f"set {relation.via} of each, and write them by their own repository"
         raise InvalidValueError(
             type(instance).__name__,
             relation.name,
@@ -135,7 +142,7 @@ class One(Relation, Generic[T]):
 
         A null fits nothing, so `~Video.project.has(...)` includes the videos without a project.
         """
-        return Related(self.join, all_of(where))
+        return _reached(self.joins, all_of(where))
 
     def __getitem__(self, field: Field[Any] | RelatedField) -> RelatedField:
         """Return a field of the entity it leads to: `Video.project[Project.name]`.
@@ -144,10 +151,10 @@ class One(Relation, Generic[T]):
         """
         if isinstance(field, RelatedField):
             operand = field.operand
-            return RelatedField(RelatedColumn((self.join, *operand.joins), operand.column))
+            return RelatedField(RelatedColumn((*self.joins, *operand.joins), operand.column))
         if not isinstance(field, Field):
             raise InvalidQueryError(f"{self!r}[...] takes a field of its entity, got {field!r}")
-        return RelatedField(RelatedColumn((self.join,), field.column))
+        return RelatedField(RelatedColumn(self.joins, field.column))
 
     __iter__ = None  # or Python would try to iterate through __getitem__
 
@@ -159,6 +166,7 @@ class One(Relation, Generic[T]):
 class Many(Relation, Generic[T]):
     """The entities whose reference points at this one, in the order of their keys.
 
+    With a *path*, those that a link entity links with this one.
     `Project.videos.where(...).order_by(...).limit(3)` is a part of them, for `load=`.
     """
 
@@ -169,6 +177,37 @@ class Many(Relation, Generic[T]):
         @overload
         def __get__(self, instance: object, owner: type) -> list[T]: ...
         def __get__(self, instance: object, owner: type) -> Many[T] | list[T]: ...
+
+    def __init__(
+        self,
+        via: str,
+        resolve: Callable[[], type] | None = None,
+        path: LinkPath | None = None,
+    ) -> None:
+        super().__init__(via, resolve)
+        self.path = path
+
+    @property
+    def link(self) -> LinkEnds | None:
+        """The ends of the link entity that it goes through; None where it goes through none.
+
+        Raises ConfigurationError.
+        """
+        if self.path is None:
+            return None
+        return link_ends(repr(self), self.path, self.owner, self.target)
+
+    @property
+    def joins(self) -> tuple[Join, ...]:
+        """See `Relation`."""
+        link = self.link
+        if link is None:
+            return super().joins
+        between = link.model.entity
+        return (
+            Join(self.owner, self.name, between, link.near.name, many=True),
+            Join(between, link.far.name, self.target, link.far.name, many=False),
+        )
 
     def where(self, *where: Predicate) -> Many[T]:
         """Return the relation to those of the entities alone that fit all of *where* too."""
@@ -193,7 +232,7 @@ class Many(Relation, Generic[T]):
             raise InvalidQueryError(
                 f"a condition on {self!r} is on all that fit: order_by() and limit() are for load="
             )
-        return Related(self.join, all_of((*self.rows.where, *where)))
+        return _reached(self.joins, all_of((*self.rows.where, *where)))
 
     def none(self, *where: Predicate) -> Predicate:
         """Not one of the entities fits *where*, also where there are none."""
@@ -209,6 +248,39 @@ def one(*, via: str, init: Literal[False] = False) -> One[T]:  # noqa: ARG001 - 
     return One(via)
 
 
-def many(*, via: str, init: Literal[False] = False) -> Many[T]:  # noqa: ARG001 - for type checkers
-    """The entities whose reference field *via* points at this entity."""
+@overload
+def many(*, via: str, init: Literal[False] = False) -> Many[T]: ...
+@overload
+def many(
+    *,
+    through: type | str,
+    via: str | None = None,
+    to: str | None = None,
+    init: Literal[False] = False,
+) -> Many[T]: ...
+def many(
+    *,
+    via: str | None = None,
+    through: type | str | None = None,
+    to: str | None = None,
+    init: Literal[False] = False,  # noqa: ARG001 - for type checkers
+) -> Many[T]:
+    """The entities whose reference field *via* points at this entity.
+
+    With *through*, those that an entity between links with this one: each of its rows refers to
+    both. Where it has several references to one entity, *via* names the one that points at this
+    entity, and *to* the one that points at the others. No two of its rows may link the same two:
+    both references are its key, or a unique of it.
+    """
+    if through is not None:
+        return Many(via or "", path=LinkPath(through, via, to))
+    if via is None or to is not None:
+        raise ConfigurationError("many() takes via=, or through= with via= and to= if need be")
     return Many(via)
+
+
+def _reached(joins: tuple[Join, ...], where: Predicate) -> Predicate:
+    """Return the condition that *joins*, one after another, lead to a row that fits *where*."""
+    for join in reversed(joins):
+        where = Related(join, where)
+    return where

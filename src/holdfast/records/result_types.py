@@ -65,3 +65,11 @@ class BatchResult(Generic[E]):
             for index, result in enumerate(self.results)
             if isinstance(result, ConflictError)
         }
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanges:
+    """What `Links.replace` did: the keys that it *connected*, and those that it *disconnected*."""
+
+    connected: tuple[object, ...]
+    disconnected: tuple[object, ...]

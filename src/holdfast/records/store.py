@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.capability import require
 from holdfast.clock import pause, utc_now
@@ -21,6 +21,7 @@ from holdfast.opening import Opening
 from holdfast.records.affinity import Affinity
 from holdfast.records.driver import StoreCapability, TransactionOptions
 from holdfast.records.hooked_writes import HookedModels
+from holdfast.records.links import Links
 from holdfast.records.model_set import dependents_first, models_of
 from holdfast.records.operands import Column
 from holdfast.records.query import SetTo, everything
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Driver, Isolation
     from holdfast.records.model import Model
+    from holdfast.records.relation import Many
     from holdfast.records.schema_diff import Verify
     from holdfast.records.write_hook import WriteHook
 
@@ -140,6 +142,14 @@ class Store:
         Raises ConfigurationError for a class that the store was not opened with.
         """
         return Repository(entity, self)
+
+    def links(self, relation: Many[Any]) -> Links:
+        """Return the links of *relation*, one that goes through a link entity: `Video.tags`.
+
+        Raises InvalidQueryError for another relation, and ConfigurationError for one of an entity
+        that the store was not opened with.
+        """
+        return Links(relation, self)
 
     async def record_event(
         self, name: str, *, entity: str, key: str, details: Mapping[str, object] | None = None

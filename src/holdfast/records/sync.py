@@ -14,6 +14,7 @@ from holdfast.clock import utc_now
 from holdfast.errors import TransactionError
 from holdfast.opening import BlockingOpening
 from holdfast.records.connect import open_blocking
+from holdfast.records.links import Links as AsyncLinks
 from holdfast.records.repository import Repository as AsyncRepository
 from holdfast.records.store import Store as AsyncStore
 from holdfast.records.transaction import Transaction as AsyncTransaction
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from holdfast.records.driver import Isolation, StoreCapability
     from holdfast.records.options import StoreOptions
+    from holdfast.records.relation import Many
     from holdfast.records.schema_diff import Verify
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
     from holdfast.records.write_hook import WriteHook
@@ -110,6 +112,10 @@ class Store(BlockingTwin[AsyncStore]):
     @documented_by(AsyncStore.repository)
     def repository(self, entity: type[E]) -> Repository[E]:
         return Repository(entity, self)
+
+    @documented_by(AsyncStore.links)
+    def links(self, relation: Many[Any]) -> Links:
+        return Links(relation, self)
 
     @documented_by(AsyncStore.transaction)
     def transaction(
@@ -273,3 +279,14 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     delete = blocking(AsyncRepository[E].delete)
     delete_many = blocking(AsyncRepository[E].delete_many)
     delete_where = blocking(AsyncRepository[E].delete_where)
+
+
+class Links(BlockingTwin[AsyncLinks]):
+    """The links that a relation goes by, blocking: `store.links(Video.tags)`."""
+
+    def __init__(self, relation: Many[Any], store: Store) -> None:
+        self.asynchronous = AsyncLinks(relation, store.asynchronous)
+
+    connect = blocking(AsyncLinks.connect)
+    disconnect = blocking(AsyncLinks.disconnect)
+    replace = blocking(AsyncLinks.replace)

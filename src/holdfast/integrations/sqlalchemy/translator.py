@@ -260,7 +260,8 @@ class ExpressionTranslator:
                 assert adapter is not None, "a relationship leads to a mapped class"
                 beyond = (*parts[:at], *parts[at + 1 :])
                 holds = all_of(tuple(map(adapter.arguments.predicate, beyond)))
-                return Related(relation.join, holds)
+                (join,) = relation.joins
+                return Related(join, holds)
         self._reject(
             "a condition on a relationship that is more than a reference, or leads to the class "
             "itself",

@@ -1,0 +1,178 @@
+"""The links of a many-to-many relation, made and removed by the keys of what they link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from holdfast.errors import DuplicateError, InvalidQueryError, NotFoundError
+from holdfast.records import validation
+from holdfast.records.driver import StoreCapability
+from holdfast.records.field_spec import MISSING
+from holdfast.records.model import Model, model_of
+from holdfast.records.operands import Column
+from holdfast.records.own_transaction import in_own_transaction
+from holdfast.records.query import Compare, In, Operator, Order, Predicate
+from holdfast.records.relation import Many
+from holdfast.records.result_types import LinkChanges
+from holdfast.records.row_key import has_key
+from holdfast.records.transaction import current
+from holdfast.records.write_order import at_its_place
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+    from holdfast.records.driver import RowLock
+    from holdfast.records.store import Store
+
+T = TypeVar("T")
+
+
+class Links:
+    """The links that a relation goes by: `store.links(Video.tags)`, or from there `Tag.videos`.
+
+    Each call does all of its work or none, in the transaction around it or in one of its own, and
+    can be repeated: what is linked already stays as it is, and what is not linked is nothing to
+    disconnect. Keys are given as `get` takes them, those of the relation's owner first. Links are
+    rows of the link entity, written as by its repository: write hooks are told of them, and its
+    other fields have their defaults.
+    """
+
+    def __init__(self, relation: Many[Any], store: Store) -> None:
+        link = relation.link if isinstance(relation, Many) else None
+        if link is None:
+            raise InvalidQueryError(
+                f"links() takes a relation through a link entity, such as many(through=VideoTag): "
+                f"got {relation!r}"
+            )
+        self.store = store
+        self._owner: Model[object] = model_of(relation.owner)
+        self._target: Model[object] = model_of(relation.target)
+        self._link = link
+        self._near = Column(link.model.name, link.near)
+        self._far = Column(link.model.name, link.far)
+        self._rows = store.repository(link.model.entity)
+        locks = StoreCapability.ROW_LOCKS in store.capabilities
+        # Without row locks a transaction that writes is alone with the store.
+        self._lock: RowLock | None = "update" if locks else None
+
+    async def connect(self, key: object, others: Iterable[object]) -> tuple[object, ...]:
+        """Link the row under *key* with those under *others*; return those that were not linked.
+
+        Any number may do this at once: there is one link for each two, and no error, and one of
+        the calls made it. Raises ForeignKeyError where a row is not there.
+        """
+        near, wanted = self._owner.check_key(key), self._keys("connect", others)
+        self._check_made_of_keys()
+        if not wanted:
+            return ()
+
+        async def work() -> tuple[object, ...]:
+            return await self._add(near, wanted, await self._linked(near, wanted))
+
+        return await (work() if len(wanted) == 1 else self._whole(work))
+
+    async def disconnect(self, key: object, others: Iterable[object]) -> tuple[object, ...]:
+        """Remove the links of the row under *key* with *others*; return those that were linked."""
+        near, wanted = self._owner.check_key(key), self._keys("disconnect", others)
+        if not wanted:
+            return ()
+
+        async def work() -> tuple[object, ...]:
+            there = set(await self._linked(near, wanted, lock=self._lock))
+            gone = tuple(each for each in wanted if each in there)
+            await self._remove(near, gone)
+            return gone
+
+        return await self._whole(work)
+
+    async def replace(self, key: object, others: Iterable[object]) -> LinkChanges:
+        """Link the row under *key* with *others* and with nothing else; return what changed.
+
+        Calls for the same *key* wait for one another, so that of two at once one set is left, and
+        no mixture: the row is locked as by an update. Links that stay keep their fields. Raises
+        NotFoundError where it is not there, and ForeignKeyError where one of the others is not.
+        """
+        near, wanted = self._owner.check_key(key), self._keys("replace", others)
+        self._check_made_of_keys()
+
+        async def work() -> LinkChanges:
+            await self._hold(near)
+            there = await self._linked(near, lock=self._lock)
+            gone = tuple(each for each in there if each not in wanted)
+            await self._remove(near, gone)
+            return LinkChanges(await self._add(near, wanted, there), gone)
+
+        return await self._whole(work)
+
+    def _keys(self, verb: str, others: Iterable[object]) -> dict[object, int]:
+        """Return the keys of *others* as row values, each once, with its place among them."""
+        wanted: dict[object, int] = {}
+        for place, other in enumerate(validation.several(verb, others)):
+            wanted.setdefault(self._target.check_key(other), place)
+        return wanted
+
+    def _check_made_of_keys(self) -> None:
+        """Raise InvalidQueryError where a link needs more than the two keys to be made."""
+        for spec in self._link.model.fields:
+            declared = spec.declaration
+            given = spec.name in self._link.pair or not spec.in_constructor
+            if not given and declared.default is MISSING and declared.default_factory is None:
+                name = self._link.model.name
+                raise InvalidQueryError(
+                    f"{name}.{spec.name} has no default, so a link can't be made of two keys: add "
+                    f"it by store.repository({name})"
+                )
+
+    async def _hold(self, near: object) -> None:
+        """Keep others from replacing the links of *near* until the transaction ends."""
+        owners = self.store.repository(self._owner.entity)
+        if not await owners.find(has_key(self._owner, near), lock=self._lock):
+            raise NotFoundError(self._owner.name, near)
+
+    async def _linked(
+        self, near: object, among: Iterable[object] = (), *, lock: RowLock | None = None
+    ) -> list[object]:
+        """Return what *near* is linked with, in the order of the keys: all, or of those *among*."""
+        where = self._links_of(near, tuple(among))
+        found = await self._rows.find(where, order_by=Order(self._far), lock=lock)
+        return [vars(link)[self._far.name] for link in found]
+
+    async def _add(
+        self, near: object, wanted: Mapping[object, int], there: Collection[object]
+    ) -> tuple[object, ...]:
+        """Link *near* with those *wanted* that are not *there*.
+
+        Return those that nobody else linked in the meantime.
+        """
+        new = wanted.keys() - set(there)
+        if not new:
+            return ()
+        make: Callable[..., object] = self._link.model.entity
+        # In one order, so that callers who name the same two rows wait and don't block each other.
+        ordered = sorted(new, key=lambda each: cast("str", each))
+        links = [make(**{self._near.name: near, self._far.name: far}) for far in ordered]
+        added: set[object] = set()
+        batch = await self._rows.add_many(links, atomic=False)
+        for far, outcome in zip(ordered, batch.results, strict=True):
+            if not isinstance(outcome, Exception):
+                added.add(far)
+            elif not (
+                isinstance(outcome, DuplicateError) and self._link.pair == set(outcome.fields)
+            ):
+                raise at_its_place(outcome, [wanted[each] for each in ordered])
+        return tuple(each for each in wanted if each in added)
+
+    async def _remove(self, near: object, others: Sequence[object]) -> None:
+        if others:
+            await self._rows.delete_where(self._links_of(near, tuple(others)))
+
+    def _links_of(self, near: object, others: tuple[object, ...]) -> Predicate:
+        of_near = Compare(self._near, Operator.EQ, near)
+        return of_near & In(self._far, others) if others else of_near
+
+    async def _whole(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do *work* as a part of the transaction around it, or in one of its own."""
+        if current(self.store.driver) is None:
+            return await in_own_transaction(self.store, work)
+        async with self.store.transaction():
+            return await work()
