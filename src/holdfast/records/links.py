@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from holdfast.errors import DuplicateError, InvalidQueryError, NotFoundError
+from holdfast.errors import ConflictError, DuplicateError, InvalidQueryError, NotFoundError
 from holdfast.records import validation
 from holdfast.records.driver import StoreCapability
 from holdfast.records.field_spec import MISSING
@@ -154,11 +154,9 @@ class Links:
         added: set[object] = set()
         batch = await self._rows.add_many(links, atomic=False)
         for far, outcome in zip(ordered, batch.results, strict=True):
-            if not isinstance(outcome, Exception):
+            if not isinstance(outcome, ConflictError):
                 added.add(far)
-            elif not (
-                isinstance(outcome, DuplicateError) and self._link.pair == set(outcome.fields)
-            ):
+            elif not isinstance(outcome, DuplicateError) or set(outcome.fields) != self._link.pair:
                 raise at_its_place(outcome, [wanted[each] for each in ordered])
         return tuple(each for each in wanted if each in added)
 

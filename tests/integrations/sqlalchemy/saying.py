@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import RelationshipProperty, selectinload
 from sqlalchemy.sql import operators
 
 from holdfast.integrations.sqlalchemy import field_of
@@ -30,7 +32,7 @@ from holdfast.records.query import (
 )
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Relation
-from integrations.sqlalchemy.twins import TWINS
+from integrations.sqlalchemy.twins import THROUGH, TWINS
 
 BY_NAME = {twin.__name__: twin for twin in TWINS.values()}
 OPERATORS = {
@@ -110,6 +112,8 @@ def said(predicate):
             if beyond is None or join.source is join.target:  # which SQLAlchemy says by an alias
                 return None
             step = getattr(TWINS[join.source], join.name)
+            if not isinstance(step.property, RelationshipProperty) or step.info == THROUGH:
+                return None  # a step to or from a link entity, by its columns
             return step.any(beyond) if join.many else step.has(beyond)
         case Everything():
             return sa.true()
@@ -117,7 +121,7 @@ def said(predicate):
 
 
 def twin_join(join):
-    return model_of(TWINS[join.source]).relations[join.name].join
+    return replace(join, source=TWINS[join.source], target=TWINS[join.target])
 
 
 def related(operand):
@@ -221,6 +225,9 @@ def one_load(relation):
     if not isinstance(relation, Relation):
         return [attribute(relation.column) if isinstance(relation, Field) else relation]
     twin = TWINS[relation.owner]
+    of_twin = model_of(twin).relations[relation.name]
+    if getattr(of_twin, "path", None) is not None and not relation.nested:
+        return [getattr(twin, relation.name)]
     if all(isinstance(each, Relation) for each in relation.nested):
         return [path(relation, None)]
     return [model_of(twin).relations[relation.name].deeper(relation.nested)]

@@ -15,6 +15,7 @@ from holdfast.records.conformance.sample_entities import MOMENT, Camera, Colour,
 from holdfast.uuid7 import uuid7
 
 JSON = sa.JSON(none_as_null=True)
+THROUGH = {"holdfast": "through"}
 MOMENT_TYPE = sa.DateTime(timezone=True)
 
 
@@ -155,6 +156,9 @@ class Author(Base):
     books: Mapped[list[Book]] = relationship(
         back_populates="author", foreign_keys="Book.author_id", passive_deletes=True
     )
+    credited_in: Mapped[list[Book]] = relationship(
+        secondary="conformance_credits", viewonly=True, info=THROUGH
+    )
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
@@ -174,6 +178,9 @@ class Book(Base):
     author: Mapped[Author] = relationship(foreign_keys=author_id, back_populates="books")
     editor: Mapped[Author | None] = relationship(foreign_keys=editor_id)
     chapters: Mapped[list[Chapter]] = relationship(back_populates="book")
+    credited: Mapped[list[Author]] = relationship(
+        secondary="conformance_credits", viewonly=True, info=THROUGH
+    )
 
 
 class Chapter(Base):
@@ -238,6 +245,20 @@ class Member(Base):
     name: Mapped[str] = mapped_column(default="")
     chief: Mapped[Member | None] = relationship(remote_side="Member.id", back_populates="reports")
     reports: Mapped[list[Member]] = relationship(back_populates="chief")
+    follows: Mapped[list[Member]] = relationship(
+        secondary="conformance_followings",
+        primaryjoin="Member.id == Following.follower_id",
+        secondaryjoin="Member.id == Following.followed_id",
+        viewonly=True,
+        info=THROUGH,
+    )
+    followers: Mapped[list[Member]] = relationship(
+        secondary="conformance_followings",
+        primaryjoin="Member.id == Following.followed_id",
+        secondaryjoin="Member.id == Following.follower_id",
+        viewonly=True,
+        info=THROUGH,
+    )
 
 
 class Following(Base):

@@ -9,7 +9,8 @@ from sqlalchemy import orm
 from sqlalchemy.orm.strategy_options import _AbstractLoad as AbstractLoad  # its only name
 from sqlalchemy.sql import operators
 
-from holdfast.errors import InvalidQueryError, UntranslatableError
+from holdfast.errors import ConfigurationError, InvalidQueryError, UntranslatableError
+from holdfast.records.link_entity import LinkPath
 from holdfast.records.model import Model, model_of
 from holdfast.records.relation import Many, One, Relation
 
@@ -53,6 +54,8 @@ def relations_by_columns(mapper: orm.Mapper[Any]) -> ByColumns:
     """Return the relations of *mapper*'s class by the columns that they make equal."""
     found: ByColumns = {}
     for name, relation in model_of(mapper.class_).relations.items():
+        if isinstance(relation, Many) and relation.path is not None:
+            continue
         local, remote = _pair(mapper.relationships[name])
         found.setdefault((hash(local), hash(remote), hash(remote.table)), relation)
     return found
@@ -72,18 +75,51 @@ def _relation(
     entity_of: Callable[[type], type],
 ) -> Relation:
     name = relationship.key
+
+    def resolve() -> type:
+        return entity_of(relationship.mapper.class_)
+
+    if relationship.info.get("holdfast") == "through":
+        path = _link_path(relationship, entity_of)
+        return Many[object]("", path=path).bind(mapper.class_, name, resolve)
     reason = _unsupported(relationship)
     if reason:
         return UnsupportedRelationship(name, reason)
     local, remote = _pair(relationship)
 
-    def resolve() -> type:
-        return entity_of(relationship.mapper.class_)
-
     if relationship.direction is orm.interfaces.MANYTOONE:
         return One[object](names[local]).bind(mapper.class_, name, resolve)
     via = relationship.mapper.get_property_by_column(remote).key
     return Many[object](via).bind(mapper.class_, name, resolve)
+
+
+def _link_path(
+    relationship: orm.RelationshipProperty[Any], entity_of: Callable[[type], type]
+) -> LinkPath:
+    """Return how *relationship* goes through the class that is mapped to its secondary table.
+
+    Raises ConfigurationError where there is none, or its joins are more than keys.
+    """
+    mappers = [
+        each
+        for each in relationship.mapper.registry.mappers
+        if each.local_table is relationship.secondary
+    ]
+    here, there = relationship.synchronize_pairs, relationship.secondary_synchronize_pairs or []
+    ordered = bool(relationship.order_by)
+    if len(mappers) != 1 or len(here) != 1 or len(there) != 1 or ordered:
+        raise ConfigurationError(
+            f'{relationship}: info={{"holdfast": "through"}} is for a secondary table that a class '
+            "is mapped to, with one column for each key, and without order_by"
+        )
+    (link,) = mappers
+    ((_, via),), ((_, to),) = here, there
+    return LinkPath(
+        link.class_,
+        link.get_property_by_column(via).key,
+        link.get_property_by_column(to).key,
+        resolve=lambda: entity_of(link.class_),
+    )
 
 
 def reference_of(relationship: orm.RelationshipProperty[Any]) -> tuple[str, str] | None:
@@ -109,7 +145,10 @@ def _pair(relationship: orm.RelationshipProperty[Any]) -> tuple[Any, Any]:
 def _unsupported(relationship: orm.RelationshipProperty[Any]) -> str:
     """Return why *relationship* is neither a reference nor the other end of one; '' if it is."""
     if relationship.secondary is not None:
-        return "it goes by a table between; query that table's class, or use orm_session()"
+        return (
+            "it goes by a table between; ask by the relationships of that table's class, or use "
+            "orm_session()"
+        )
     if relationship.viewonly and not _is_plain(relationship):
         return "its join is written by hand; use orm_session()"
     if not _is_plain(relationship):

@@ -108,6 +108,7 @@ class Author(Entity, table="conformance_authors"):
     updated_at: Field[datetime] = updated_at()
     version: Field[int] = version()
     books: Many[Book] = many(via="author_id")
+    credited_in: Many[Book] = many(through="Credit")
 
 
 class Book(Entity, table="conformance_books", indexes=[("author_id", "title")]):
@@ -120,6 +121,7 @@ class Book(Entity, table="conformance_books", indexes=[("author_id", "title")]):
     author: One[Author] = one(via="author_id")
     editor: One[Author | None] = one(via="editor_id")
     chapters: Many[Chapter] = many(via="book_id")
+    credited: Many[Author] = many(through="Credit")
 
 
 class Chapter(Entity, table="conformance_chapters"):
@@ -181,6 +183,8 @@ class Member(Entity, table="conformance_members"):
     name: Field[str] = field(default="")
     chief: One[Member | None] = one(via="chief_id")
     reports: Many[Member] = many(via="chief_id")
+    follows: Many[Member] = many(through="Following", via="follower_id")
+    followers: Many[Member] = many(through="Following", via="followed_id")
 
 
 class Following(Entity, table="conformance_followings"):
