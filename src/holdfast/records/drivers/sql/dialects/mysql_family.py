@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.dialect import divided, figure_text_decoder, total_decoder
 from holdfast.records.drivers.sql.group_limit import keys_by_number
 from holdfast.records.drivers.sql.statement import RowList, ValueList, literal
 from holdfast.records.drivers.sql.upsert import upserted_values
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate, Order
+    from holdfast.records.operands import Aggregate
+    from holdfast.records.query import Order
 
 E = TypeVar("E")
 
@@ -110,6 +111,7 @@ class MySQLFamilyDialect:
     returns_changed = False
     compares_rows = False
     writes_see_one_state = False
+    least_joined = 1
     repeats_lists = True
 
     def __init__(self, compiler: Compiler, folding: Folding) -> None:
@@ -186,6 +188,22 @@ class MySQLFamilyDialect:
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """See `Dialect`."""
         return figure_text_decoder(figure, self.decoder)
+
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.sum(column)
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return self.encoder(spec)
+
+    def total_decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return total_decoder(spec)
+
+    def mean_of_ints(self, column: Expression) -> Expression:
+        """See `Dialect`."""
+        return divided(sa.func.sum(column) + sa.literal_column("0e0"), sa.func.count(column))
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
         """See `Dialect`."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate, Order
+    from holdfast.records.operands import Aggregate
+    from holdfast.records.query import Order
 
 E = TypeVar("E")
 
@@ -163,11 +164,25 @@ class MappedPostgreSQL(PostgreSQLDialect):
         """See `Dialect`."""
         if figure.function in ("min", "max"):
             return super().figure(figure, _ordered(column))
-        spans = figure.operand is not None and figure.operand.spec.type.kind is Kind.TIMEDELTA
-        if spans and figure.operand is not None and figure.operand.spec.native_column is not None:
-            whole = sa.extract("epoch", column) * sa.literal_column(str(_MICROSECONDS))
-            column = sa.cast(whole, sa.BigInteger())
+        if figure.operand is not None:
+            column = _counted(figure.operand.spec, column)
         return super().figure(figure, column)
+
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:
+        """See `Dialect`."""
+        return super().total(spec, _counted(spec, column))
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return PostgreSQLDialect.encoder(self, spec)
+
+
+def _counted(spec: FieldSpec, column: Expression) -> Expression:
+    """Return spans of time as microseconds, as whose number they are added up."""
+    if spec.type.kind is not Kind.TIMEDELTA or spec.native_column is None:
+        return column
+    whole = sa.extract("epoch", column) * sa.literal_column(str(_MICROSECONDS))
+    return sa.cast(whole, sa.BigInteger())
 
 
 class _Text(sa.types.UserDefinedType[str]):
