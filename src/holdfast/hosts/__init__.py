@@ -1,0 +1,1 @@
+"""Hosts: templates of machines, requests for some, and the machines that came."""
