@@ -54,7 +54,7 @@ class Mortal:
 
 
 async def acquire_and_give_back(url, folder, name, number):
-    """Acquire two machines and give one back, killed before the call *number*; return calls left."""
+    """Acquire two machines and give one back, killed before the call *number*."""
     async with open_store(url, HOST_ENTITIES) as store:
         plain = HostPool(store, [], pool=name)
         await plain.add_template(Template(name="a", provider_type="disk", max_number=2))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.errors import (
     ConfigurationError,
+    DuplicateError,
     InUseError,
     InvalidValueError,
     NotFoundError,
@@ -56,6 +59,8 @@ class Tended:
 class HostPool:
     """The machines of one pool in *store*, from *providers*, of which each type is there once.
 
+    A pool without templates gets the *standard* one with its first request.
+
     Every step is a record first and then a call of a provider that may be repeated, so a pool may
     be killed anywhere: `tend`, by any other, goes on from the records. Any number may work on one
     pool at once.
@@ -68,7 +73,9 @@ class HostPool:
         *,
         pool: str = DEFAULT_POOL,
         options: HostPoolOptions = _DEFAULTS,
+        standard: Template | None = None,
     ) -> None:
+        self._standard = standard
         self.store = store
         self.pool = pool
         by_name = {each.name: each for each in providers}
@@ -121,6 +128,8 @@ class HostPool:
         _check_number("Request", "requested", number, least=1, most=MOST_MACHINES)
         for name in templates:
             await self.template(name)
+        if not templates and self._standard is not None:
+            await self._add_standard(self._standard)
         return await self.requests.add(
             Request(
                 pool=self.pool,
@@ -226,6 +235,12 @@ class HostPool:
             Request.deadline < before,
             Request.live == 0,
         )
+
+    async def _add_standard(self, template: Template) -> None:
+        """Give a pool that has no template this one."""
+        if not await self.templates.exists(Template.pool == self.pool):
+            with suppress(DuplicateError):  # somebody else has just done so
+                await self.add_template(deepcopy(template))
 
     async def _request(self, request_id: UUID) -> Request:
         request = await self.requests.get_one(request_id)
