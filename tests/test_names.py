@@ -25,6 +25,7 @@ PACKAGES = [
     "holdfast.cache.sync",
     "holdfast.audit",
     "holdfast.fastapi",
+    "holdfast.hosts",
     "holdfast.jobs",
     "holdfast.media",
     "holdfast.models",

@@ -24,6 +24,7 @@ HoldfastError
 │   ├── ObjectLockedError       a lock keeps the object from being removed
 │   ├── GateError               a version's metrics are not what its promotion asks for
 │   ├── InUseError              what is to be deleted is in use
+│   ├── IllegalTransitionError  no step leads from the status that it has to the one asked for
 │   └── LeaseLostError          the lease that came with the write is not the current one
 ├── TransactionError            a transaction used outside its life
 ├── UnavailableError            the service can't be reached or used now; trying again may help
@@ -351,6 +352,17 @@ class InUseError(ConflictError):
         super().__init__(f"{subject} is in use by {', '.join(users) or 'another'}")
         self.subject = subject
         self.users = users
+
+
+class IllegalTransitionError(ConflictError):
+    """No step leads from the status *current* to *wanted*; nothing was written."""
+
+    def __init__(self, entity: str, key: object, *, current: str, wanted: str) -> None:
+        super().__init__(f"{entity} {key!r}: no step leads from {current} to {wanted}")
+        self.entity = entity
+        self.key = key
+        self.current = current
+        self.wanted = wanted
 
 
 class LeaseLostError(ConflictError):

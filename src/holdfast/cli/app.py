@@ -18,6 +18,7 @@ from holdfast.cli.commands.config import config
 from holdfast.cli.commands.demo import demo
 from holdfast.cli.commands.detect import detect
 from holdfast.cli.commands.doctor import doctor
+from holdfast.cli.commands.hosts import hosts
 from holdfast.cli.commands.ingest import ingest
 from holdfast.cli.commands.jobs import jobs
 from holdfast.cli.commands.keys import keys
@@ -50,7 +51,7 @@ for command in (
     demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor, upkeep,
 ):  # fmt: skip
     app.command()(command)
-for group in (migrate, records, objects, cache, models, keys, audit, webhooks):
+for group in (migrate, records, objects, cache, models, keys, audit, webhooks, hosts):
     app.add_typer(group)
 
 

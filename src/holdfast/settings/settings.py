@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from holdfast.settings.hosts_section import HostsSection
 from holdfast.settings.limits_section import LimitsSection
 from holdfast.settings.sections import (
     AuditSection,
@@ -94,10 +95,11 @@ class Settings(BaseSettings):
         BeforeValidator(split_names),
         About(
             what="the domains that are switched on, with commas between: `access`, `audit`, "
-            "`jobs`, `media`, `models`, `webhooks` (off unless named), and those of your own",
+            "`hosts`, `jobs`, `media`, `models`, `webhooks` (off unless named), and those of your "
+            "own",
             expected="names of domains",
         ),
-    ] = ("access", "audit", "jobs", "media", "models")
+    ] = ("access", "audit", "hosts", "jobs", "media", "models")
     detector: Annotated[
         str,
         Field(min_length=1, max_length=400),
@@ -132,6 +134,7 @@ class Settings(BaseSettings):
     limits: LimitsSection = LimitsSection()
     audit: AuditSection = AuditSection()
     webhooks: WebhooksSection = WebhooksSection()
+    hosts: HostsSection = HostsSection()
 
     @classmethod
     def settings_customise_sources(
@@ -189,6 +192,7 @@ class Settings(BaseSettings):
         key = self.audit.key or str(self.data / "audit.key")
         return {
             "audit": {**self.audit.model_dump(), "key": key},
+            "hosts": self.hosts.model_dump(),
             "media": {"detector": self.detector},
             "models": {"keys": self.model_keys},
             "webhooks": self.webhooks.model_dump(),

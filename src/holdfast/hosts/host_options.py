@@ -1,0 +1,42 @@
+"""What tunes a pool of hosts: how long, how often, how many at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from holdfast.errors import ConfigurationError
+from holdfast.jobs import Backoff
+
+_BACKOFF = Backoff(first=timedelta(seconds=1), limit=timedelta(seconds=30))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPoolOptions:
+    """How a pool works on its requests.
+
+    A launch that could not be answered is tried up to *attempts* times, after pauses of *backoff*,
+    each try for *launch_time* at most; then the machine is given up. A request is given up when
+    more than *failures* machines failed for each one that it asked for. A machine that is to end
+    has *grace* to do so by itself. One that runs but is not shown by its provider is taken for
+    gone when its status is older than *unseen*. *concurrency* launches are under way at a time.
+    Raises ConfigurationError.
+    """
+
+    attempts: int = 5
+    backoff: Backoff = _BACKOFF
+    launch_time: timedelta = timedelta(seconds=60)
+    failures: int = 2
+    grace: timedelta = timedelta(minutes=5)
+    unseen: timedelta = timedelta(seconds=30)
+    concurrency: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("attempts", "concurrency"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 1 or more")
+        if self.failures < 0:
+            raise ConfigurationError(f"failures={self.failures}: expected 0 or more")
+        for name in ("launch_time", "grace", "unseen"):
+            if getattr(self, name) < timedelta(0):
+                raise ConfigurationError(f"{name}={getattr(self, name)}: expected no negative time")

@@ -1,0 +1,261 @@
+"""Repositories of templates, requests and machines: each finder is one statement on an index.
+
+What a finder asks is equal on the first fields of one declared index, and ordered by the next, so
+that a store which knows only keys and indexes answers it as well; what else it asks is a filter
+on what the index leads to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from holdfast.errors import IllegalTransitionError, InvalidQueryError, StaleVersionError
+from holdfast.hosts.host_entities import (
+    DEFAULT_POOL,
+    Machine,
+    MachineStatus,
+    Request,
+    RequestKind,
+    RequestStatus,
+    Stage,
+    Template,
+)
+from holdfast.hosts.transitions import step_machine, step_request
+from holdfast.records import Repository
+from holdfast.records.filter_operator import FILTER_METHODS, filter_condition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from holdfast.records import Change, Field, JsonPath, Page, Predicate, Store
+
+_BATCH = 500  # instance ids asked for at once
+_SIZE = 100
+_STEPS_TRIED = 10  # races lost one after another until a status is given up; each was a step
+
+E = TypeVar("E", Template, Request, Machine)
+
+
+class TemplateRepository(Repository[Template]):
+    """The templates of one pool."""
+
+    def __init__(self, store: Store, *, pool: str = DEFAULT_POOL) -> None:
+        super().__init__(Template, store)
+        self.pool = pool
+
+    async def get_all(
+        self,
+        filters: Mapping[str, object] | None = None,
+        *,
+        size: int = _SIZE,
+        cursor: str | None = None,
+    ) -> Page[Template]:
+        """Return a page of the templates that fit *filters*, by name.
+
+        A filter is a field's name, or one with an operator behind it: `{"max_number__gte": 3}`.
+        Raises InvalidQueryError for another, InvalidValueError, InvalidCursorError.
+        """
+        where = (Template.pool == self.pool, *_conditions(Template, filters))
+        return await self.page(*where, order_by=Template.name.asc(), size=size, cursor=cursor)
+
+    async def get_by_name(self, name: str) -> Template | None:
+        """Return the template called *name*."""
+        return await self.first(Template.pool == self.pool, Template.name == name)
+
+    async def get_by_provider_type(self, provider_type: str) -> list[Template]:
+        """Return the templates of one type of provider, by name."""
+        return await self.find(
+            Template.pool == self.pool,
+            Template.provider_type == provider_type,
+            order_by=Template.name.asc(),
+        )
+
+    async def find_by_attributes(self, attributes: Mapping[str, object]) -> list[Template]:
+        """Return the templates whose attributes have all of *attributes*, by name.
+
+        A mapping within is looked into: `{"zone": "a", "cpu": {"cores": 8}}` asks for two values,
+        and other attributes are none of its business. Values are compared with their type. Raises
+        InvalidQueryError when there is nothing to compare.
+        """
+        where = [path == value for path, value in _paths(Template.attributes, attributes)]
+        if not where:
+            raise InvalidQueryError("no attributes: expected such as {'zone': 'a'}")
+        return await self.find(Template.pool == self.pool, *where, order_by=Template.name.asc())
+
+
+class RequestRepository(Repository[Request]):
+    """The requests of one pool. Their status is written by `update_status` alone."""
+
+    def __init__(self, store: Store, *, pool: str = DEFAULT_POOL) -> None:
+        super().__init__(Request, store)
+        self.pool = pool
+
+    async def get_all(
+        self,
+        filters: Mapping[str, object] | None = None,
+        *,
+        size: int = _SIZE,
+        cursor: str | None = None,
+    ) -> Page[Request]:
+        """Return a page of the requests that fit *filters*, newest first; see templates."""
+        where = (Request.pool == self.pool, *_conditions(Request, filters))
+        return await self.page(*where, order_by=Request.created_at.desc(), size=size, cursor=cursor)
+
+    async def get_by_status(
+        self, status: RequestStatus, *, limit: int | None = None
+    ) -> list[Request]:
+        """Return the requests with *status*, oldest first."""
+        return await self.find(
+            Request.pool == self.pool,
+            Request.status == status,
+            order_by=Request.created_at.asc(),
+            limit=limit,
+        )
+
+    async def get_active_requests(self, kind: RequestKind | None = None) -> list[Request]:
+        """Return the requests that have not ended, the one with the nearest deadline first."""
+        return await self.find(*self._active(kind), order_by=Request.deadline.asc())
+
+    async def get_overdue(self, now: datetime | None = None) -> list[Request]:
+        """Return the active requests whose deadline has passed, the longest overdue first."""
+        moment = self.store.now() if now is None else now
+        return await self.find(
+            *self._active(None), Request.deadline <= moment, order_by=Request.deadline.asc()
+        )
+
+    async def count_by_status(self, status: RequestStatus) -> int:
+        """Return how many requests have *status*."""
+        return await self.count(Request.pool == self.pool, Request.status == status)
+
+    async def update_status(self, key: UUID, to: RequestStatus, *changes: Change) -> Request:
+        """Take the request to the status *to* from whatever status it has; see `step_request`.
+
+        Raises NotFoundError, and IllegalTransitionError when no step leads there, also because
+        somebody else's step came first.
+        """
+        for _ in range(_STEPS_TRIED):
+            request = await self.get_one(key)
+            try:
+                return await step_request(self, request, to, *changes)
+            except StaleVersionError:
+                continue
+        raise IllegalTransitionError("Request", key, current=request.status, wanted=to)
+
+    def _active(self, kind: RequestKind | None) -> tuple[Predicate, ...]:
+        active = (Request.pool == self.pool, Request.stage == Stage.LIVE)
+        return active if kind is None else (*active, Request.kind == kind)
+
+
+class MachineRepository(Repository[Machine]):
+    """The machines of one pool. Their status is written by `update_status` alone."""
+
+    def __init__(self, store: Store, *, pool: str = DEFAULT_POOL) -> None:
+        super().__init__(Machine, store)
+        self.pool = pool
+
+    async def get_all(
+        self,
+        filters: Mapping[str, object] | None = None,
+        *,
+        size: int = _SIZE,
+        cursor: str | None = None,
+    ) -> Page[Machine]:
+        """Return a page of the machines that fit *filters*, newest first; see templates."""
+        where = (Machine.pool == self.pool, *_conditions(Machine, filters))
+        return await self.page(*where, order_by=Machine.created_at.desc(), size=size, cursor=cursor)
+
+    async def get_live(self) -> list[Machine]:
+        """Return the machines that have not ended, the longest unchanged first."""
+        return await self.find(
+            Machine.pool == self.pool,
+            Machine.stage == Stage.LIVE,
+            order_by=Machine.changed_at.asc(),
+        )
+
+    async def get_by_status(
+        self,
+        status: MachineStatus,
+        *,
+        unchanged_since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Machine]:
+        """Return the machines with *status*, the longest unchanged first.
+
+        With *unchanged_since* only those whose status is that old.
+        """
+        where = [Machine.pool == self.pool, Machine.status == status]
+        if unchanged_since is not None:
+            where.append(Machine.changed_at <= unchanged_since)
+        return await self.find(*where, order_by=Machine.changed_at.asc(), limit=limit)
+
+    async def get_by_request_id(self, request_id: UUID) -> list[Machine]:
+        """Return the machines that a request acquired, oldest first."""
+        return await self.find(Machine.request_id == request_id, order_by=Machine.created_at.asc())
+
+    async def get_by_return_request_id(self, request_id: UUID) -> list[Machine]:
+        """Return the machines that a request took back, oldest first."""
+        return await self.find(
+            Machine.return_request_id == request_id, order_by=Machine.created_at.asc()
+        )
+
+    async def get_by_template(
+        self, template_id: UUID, *, created_before: datetime | None = None
+    ) -> list[Machine]:
+        """Return the machines of a template, oldest first; with *created_before* the older ones."""
+        where = [Machine.template_id == template_id]
+        if created_before is not None:
+            where.append(Machine.created_at < created_before)
+        return await self.find(*where, order_by=Machine.created_at.asc())
+
+    async def get_by_instance_ids(self, instance_ids: Iterable[str]) -> list[Machine]:
+        """Return the machines that providers call so, in the order of *instance_ids*, any number.
+
+        One statement for each 500 of them. An instance that nobody knows is left out; one that
+        several providers have gives several machines.
+        """
+        wanted = list(dict.fromkeys(instance_ids))
+        found: dict[str, list[Machine]] = {}
+        for start in range(0, len(wanted), _BATCH):
+            for machine in await self.find(Machine.instance_id.in_(wanted[start : start + _BATCH])):
+                if machine.pool == self.pool:
+                    found.setdefault(cast("str", machine.instance_id), []).append(machine)
+        return [machine for name in wanted for machine in found.get(name, ())]
+
+    async def count_by_status(self, status: MachineStatus) -> int:
+        """Return how many machines have *status*."""
+        return await self.count(Machine.pool == self.pool, Machine.status == status)
+
+    async def update_status(self, key: UUID, to: MachineStatus, *changes: Change) -> Machine:
+        """Take the machine to the status *to*; see `RequestRepository.update_status`."""
+        for _ in range(_STEPS_TRIED):
+            machine = await self.get_one(key)
+            try:
+                return await step_machine(self, machine, to, *changes)
+            except StaleVersionError:
+                continue
+        raise IllegalTransitionError("Machine", key, current=machine.status, wanted=to)
+
+
+def _conditions(entity: type[E], filters: Mapping[str, object] | None) -> Iterator[Predicate]:
+    for text, value in (filters or {}).items():
+        name, _, operator = text.partition("__")
+        if name not in entity.__annotations__ or operator not in FILTER_METHODS:
+            known = ", ".join(entity.__annotations__)
+            raise InvalidQueryError(
+                f"the filter {text!r}: expected a field of {entity.__name__} ({known}), and behind "
+                f"__ one of {', '.join(filter(None, FILTER_METHODS))}"
+            )
+        yield filter_condition(cast("Field[object]", getattr(entity, name)), operator, value)
+
+
+def _paths(
+    start: Field[dict[str, object]] | JsonPath, attributes: Mapping[str, object]
+) -> Iterator[tuple[JsonPath, object]]:
+    """Yield the path of each value in *attributes* that is no mapping of values, and the value."""
+    for name, value in attributes.items():
+        if isinstance(value, dict) and value:
+            yield from _paths(start[name], value)
+        else:
+            yield start[name], value

@@ -1,0 +1,46 @@
+"""Hosts on every backend: one database a module, and a pool of its own for each test."""
+
+from uuid import uuid4
+
+import pytest
+
+from clock import Clock
+from holdfast import open_store
+from holdfast.hosts.host_entities import HOST_ENTITIES
+from servers import empty_store
+
+BACKENDS = ["memory", "sqlite", "postgresql", "mariadb", "mysql"]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def url(backend, tmp_path_factory):
+    with empty_store(backend, tmp_path_factory.mktemp("hosts")) as url:
+        yield url
+
+
+@pytest.fixture
+async def store(url, clock):
+    async with open_store(url, HOST_ENTITIES, clock=clock) as store:
+        await store.create_schema()
+        yield store
+
+
+@pytest.fixture
+def pool_name():
+    """A name that no other test's pool has."""
+    return uuid4().hex
