@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from holdfast.models.layout_exchange import export_layout, import_layout
     from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
     from holdfast.models.mlflow_import import MlflowImport, import_mlflow
+    from holdfast.models.model_bundle import BundleSigner
     from holdfast.models.model_entities import (
         MODEL_ENTITIES,
         AliasMove,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         ModelAlias,
         ModelVersion,
         RegisteredModel,
+        SignatureBundle,
         VersionFile,
     )
     from holdfast.models.registration import Registered
@@ -37,6 +39,7 @@ else:
                 "TrustedKeys",
             ),
             "holdfast.models.mlflow_import": ("MlflowImport", "import_mlflow"),
+            "holdfast.models.model_bundle": ("BundleSigner",),
             "holdfast.models.model_entities": (
                 "MODEL_ENTITIES",
                 "AliasMove",
@@ -44,6 +47,7 @@ else:
                 "ModelAlias",
                 "ModelVersion",
                 "RegisteredModel",
+                "SignatureBundle",
                 "VersionFile",
             ),
             "holdfast.models.registration": ("Registered",),
@@ -58,6 +62,7 @@ __all__ = [
     "MODEL_ENTITIES",
     "AliasMove",
     "AnyVersion",
+    "BundleSigner",
     "Collection",
     "DetachedSignature",
     "FileDamage",
@@ -72,6 +77,7 @@ __all__ = [
     "ModelVersion",
     "Registered",
     "RegisteredModel",
+    "SignatureBundle",
     "TensorSpec",
     "TrustedKeys",
     "VersionDetails",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.errors import ModelFileError
+from holdfast.models.model_tree import is_single
 from holdfast.models.oci_layout import LayoutDetails, read_layout, unpack_layout, write_layout
 from holdfast.models.version_details import VersionDetails
 
@@ -69,8 +70,7 @@ async def import_layout(registry: ModelRegistry, name: str, folder: Path) -> Reg
         model = work / "model"
         await asyncio.to_thread(model.mkdir)
         await asyncio.to_thread(unpack_layout, content, model)
-        single = len(content.files) == 1 and "/" not in content.files[0].path
-        path = model / content.files[0].path if single else model
+        path = model / content.files[0].path if is_single(content.files) else model
         return await registry.register(name, path, _details(folder, content.manifest.annotations))
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)

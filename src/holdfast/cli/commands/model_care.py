@@ -1,4 +1,4 @@
-"""The commands that look after models: sign, export, import, deprecate, delete, verify, gc."""
+"""The commands that look after models: export, import, deprecate, delete, verify, gc."""
 
 from __future__ import annotations
 
@@ -17,29 +17,6 @@ from holdfast.cli.runner import look, run
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
-
-
-def sign(
-    reference: Reference,
-    key: Annotated[Path, typer.Option(help="A private key (Ed25519) in PEM, without a password.")],
-    data: Data = None,
-    as_json: AsJson = False,
-    traceback: Traceback = False,
-) -> None:
-    """Sign a version's manifest, so that those who trust the key may use it."""
-    from holdfast.models import ManifestSigner
-
-    async def work(platform: Platform) -> None:
-        registry = registry_of(platform)
-        version = await registry.resolve(reference)
-        made = await registry.sign(version, ManifestSigner.from_pem(key))
-        if as_json:
-            said = {"digest": version.digest, "key": made.key_id}
-            print_json({**said, "signature": made.signature.hex()})
-        else:
-            note(f"{await registry.label(version)} is signed by {made.key_id}.")
-
-    run(data, work)
 
 
 def export(
