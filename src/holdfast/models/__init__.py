@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SignatureBundle,
         VersionFile,
     )
+    from holdfast.models.packed_layer import UnpackLimits
     from holdfast.models.registration import Registered
     from holdfast.models.registry import FileDamage, ModelRegistry
     from holdfast.models.registry_reads import Kin, Lineage, VersionDiff
@@ -50,6 +51,7 @@ else:
                 "SignatureBundle",
                 "VersionFile",
             ),
+            "holdfast.models.packed_layer": ("UnpackLimits",),
             "holdfast.models.registration": ("Registered",),
             "holdfast.models.registry": ("FileDamage", "ModelRegistry"),
             "holdfast.models.registry_reads": ("Kin", "Lineage", "VersionDiff"),
@@ -80,6 +82,7 @@ __all__ = [
     "SignatureBundle",
     "TensorSpec",
     "TrustedKeys",
+    "UnpackLimits",
     "VersionDetails",
     "VersionDiff",
     "VersionFile",
