@@ -42,8 +42,8 @@ hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries fil
 		$(BIN)/python tests/hunt/$$each.py --minutes $(or $(MINUTES),10) || exit 1; \
 	done
 
-layouts: $(STAMP) ## an exported model read, and written again, by skopeo (installed where it is missing)
-	@PYTHONPATH=. $(BIN)/python tests/models/skopeo_trip.py
+layouts: $(STAMP) ## models in layouts of OCI, by skopeo and ORAS (installed where missing)
+	@PYTHONPATH=. $(BIN)/python tests/models/layout_trips.py
 
 coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock

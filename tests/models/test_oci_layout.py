@@ -85,7 +85,7 @@ def path(text):
         (path("/etc/passwd"), "leaves"),
         (path(""), "leaves"),
         (path("deep/weights.bin"), "twice"),
-        (layer(mediaType="application/vnd.cncf.model.weight.v1.tar"), "packed"),
+        (layer(mediaType="application/vnd.cncf.model.weight.v1.tar"), "in the middle"),
         (layer(digest="sha256:" + "0" * 64), "missing"),
         (layer(digest="sha256:../../etc"), "no layout"),
         (layer(size=-1), "no layout"),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from holdfast.models.layout_exchange import export_layout, import_layout
     from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
     from holdfast.models.mlflow_import import MlflowImport, import_mlflow
+    from holdfast.models.model_bundle import BundleSigner
     from holdfast.models.model_entities import (
         MODEL_ENTITIES,
         AliasMove,
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
         ModelAlias,
         ModelVersion,
         RegisteredModel,
+        SignatureBundle,
         VersionFile,
     )
+    from holdfast.models.packed_layer import UnpackLimits
     from holdfast.models.registration import Registered
     from holdfast.models.registry import FileDamage, ModelRegistry
     from holdfast.models.registry_reads import Kin, Lineage, VersionDiff
@@ -37,6 +40,7 @@ else:
                 "TrustedKeys",
             ),
             "holdfast.models.mlflow_import": ("MlflowImport", "import_mlflow"),
+            "holdfast.models.model_bundle": ("BundleSigner",),
             "holdfast.models.model_entities": (
                 "MODEL_ENTITIES",
                 "AliasMove",
@@ -44,8 +48,10 @@ else:
                 "ModelAlias",
                 "ModelVersion",
                 "RegisteredModel",
+                "SignatureBundle",
                 "VersionFile",
             ),
+            "holdfast.models.packed_layer": ("UnpackLimits",),
             "holdfast.models.registration": ("Registered",),
             "holdfast.models.registry": ("FileDamage", "ModelRegistry"),
             "holdfast.models.registry_reads": ("Kin", "Lineage", "VersionDiff"),
@@ -58,6 +64,7 @@ __all__ = [
     "MODEL_ENTITIES",
     "AliasMove",
     "AnyVersion",
+    "BundleSigner",
     "Collection",
     "DetachedSignature",
     "FileDamage",
@@ -72,8 +79,10 @@ __all__ = [
     "ModelVersion",
     "Registered",
     "RegisteredModel",
+    "SignatureBundle",
     "TensorSpec",
     "TrustedKeys",
+    "UnpackLimits",
     "VersionDetails",
     "VersionDiff",
     "VersionFile",

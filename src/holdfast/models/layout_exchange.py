@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.errors import ModelFileError
+from holdfast.models.model_tree import is_single
 from holdfast.models.oci_layout import LayoutDetails, read_layout, unpack_layout, write_layout
+from holdfast.models.packed_layer import UnpackLimits
 from holdfast.models.version_details import VersionDetails
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.models.registration import Registered
     from holdfast.models.registry import ModelRegistry
 
+_LIMITS = UnpackLimits()
 DETAILS = "dev.holdfast.model.details"
 """The annotation of a manifest with metrics, configuration and tags, as JSON."""
 
@@ -57,20 +60,22 @@ async def export_layout(registry: ModelRegistry, version: ModelVersion, target: 
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def import_layout(registry: ModelRegistry, name: str, folder: Path) -> Registered:
+async def import_layout(
+    registry: ModelRegistry, name: str, folder: Path, limits: UnpackLimits = _LIMITS
+) -> Registered:
     """Register the model in the OCI image layout *folder* as the next version of *name*.
 
-    Every blob is verified. Metrics, configuration and tags come along where the layout was
-    exported by Holdfast. Raises what `read_layout`, `unpack_layout` and `register` raise.
+    Every blob is verified, and archives are unpacked within *limits*. Metrics, configuration and
+    tags come along where the layout was exported by Holdfast. Raises what `read_layout`,
+    `unpack_layout` and `register` raise, and then nothing is registered.
     """
     content = await asyncio.to_thread(read_layout, folder)
     work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="holdfast-import-"))
     try:
         model = work / "model"
         await asyncio.to_thread(model.mkdir)
-        await asyncio.to_thread(unpack_layout, content, model)
-        single = len(content.files) == 1 and "/" not in content.files[0].path
-        path = model / content.files[0].path if single else model
+        files = await asyncio.to_thread(unpack_layout, content, model, limits)
+        path = model / files[0].path if is_single(files) else model
         return await registry.register(name, path, _details(folder, content.manifest.annotations))
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)

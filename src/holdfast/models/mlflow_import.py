@@ -1,27 +1,34 @@
-"""Registers what an MLflow file store has, each version once."""
+"""Registers what an MLflow store has, each version once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidValueError, NotFoundError, PreconditionFailedError
-from holdfast.models.mlflow_store import read_mlflow_store
+from holdfast.models.mlflow_store import MlflowVersion, read_mlflow_store
 from holdfast.models.model_entities import RegisteredModel
 from holdfast.models.model_reference import check_alias, check_model_name
 from holdfast.models.version_details import VersionDetails
 from holdfast.models.version_search import VersionSearch
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from holdfast.models.mlflow_store import MlflowModel, MlflowVersion
+    from holdfast.models.mlflow_store import MlflowModel
     from holdfast.models.model_entities import ModelVersion
     from holdfast.models.registry import ModelRegistry
 
 _ORIGIN = "mlflow.origin"
+
+
+ArtifactFiles = Callable[[MlflowVersion], AbstractAsyncContextManager[Path]]
+"""Where the files of a version are on this machine, for as long as they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +56,21 @@ async def import_mlflow(registry: ModelRegistry, folder: Path) -> list[MlflowImp
     `read_mlflow_store` and `register` raise, and InvalidValueError for names that don't fit.
     """
     models = await asyncio.to_thread(read_mlflow_store, folder)
+    return await register_mlflow(registry, models, _in_place)
+
+
+async def register_mlflow(
+    registry: ModelRegistry, models: Sequence[MlflowModel], files: ArtifactFiles
+) -> list[MlflowImport]:
+    """Register the versions of *models*, as `import_mlflow` says, with *files* of each.
+
+    *files* is asked for versions that are not registered yet alone.
+    """
     planned = [(model, _plan(model)) for model in models]
     done: list[MlflowImport] = []
     for model, details in planned:
         for version, said in zip(model.versions, details, strict=True):
-            made, created = await _registered(registry, model.name, version, said)
+            made, created = await _registered(registry, model.name, version, said, files)
             names = [name for name, number in model.aliases.items() if number == version.number]
             aliases = [name for name in names if await _set_alias(registry, model, name, made)]
             label = f"{model.name}:{version.number}"
@@ -61,6 +78,10 @@ async def import_mlflow(registry: ModelRegistry, folder: Path) -> list[MlflowImp
         if model.description and model.versions:
             await _describe(registry, model)
     return done
+
+
+def _in_place(version: MlflowVersion) -> AbstractAsyncContextManager[Path]:
+    return nullcontext(Path(version.artifacts))
 
 
 def _plan(model: MlflowModel) -> list[VersionDetails]:
@@ -101,7 +122,11 @@ def _origin(version: MlflowVersion) -> str:
 
 
 async def _registered(
-    registry: ModelRegistry, name: str, version: MlflowVersion, details: VersionDetails
+    registry: ModelRegistry,
+    name: str,
+    version: MlflowVersion,
+    details: VersionDetails,
+    files: ArtifactFiles,
 ) -> tuple[ModelVersion, bool]:
     # What MLflow lets people change, as tags, may differ from what was imported: found is found.
     asked = VersionSearch(where=(f'tags.{_ORIGIN} = "{_origin(version)}"',), limit=1)
@@ -112,7 +137,8 @@ async def _registered(
     if known:
         return known[0], False
     key = f"mlflow:{_origin(version)}"
-    made = await registry.register(name, version.path, details, idempotency_key=key)
+    async with files(version) as path:
+        made = await registry.register(name, path, details, idempotency_key=key)
     return made.version, made.created
 
 

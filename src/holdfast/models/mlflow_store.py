@@ -38,8 +38,9 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
 _DEPTH = 4  # of YAML: deeper, its parser needs time by the square
 _EXACT = 2**53
-_YEAR_9999 = 253_402_300_799_999
-_DELETED = "Deleted_Internal"
+YEAR_9999 = 253_402_300_799_999
+DELETED = "Deleted_Internal"
+"""The stage of a version that MLflow holds for deleted."""
 
 
 class _ModelMeta(msgspec.Struct):
@@ -47,7 +48,7 @@ class _ModelMeta(msgspec.Struct):
 
 
 class _VersionMeta(msgspec.Struct):
-    creation_timestamp: Annotated[int, msgspec.Meta(ge=0, le=_YEAR_9999)] = 0
+    creation_timestamp: Annotated[int, msgspec.Meta(ge=0, le=YEAR_9999)] = 0
     description: str | None = None
     current_stage: str | None = None
     source: str | None = None
@@ -62,15 +63,16 @@ class _LoggedMeta(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class MlflowVersion:
-    """A version in an MLflow store: its files at *path*, and what the store says of it.
+    """A version in an MLflow store: where its files are, and what the store says of it.
 
+    *artifacts* is a path on this machine, or an address where a server's database says one.
     *metrics* are the last values of its run and its logged model, numbers that are not finite
     left out and named in *left_out*; *params* are texts, or numbers where they read as such.
     *created* is milliseconds since 1970.
     """
 
     number: int
-    path: Path
+    artifacts: str
     source: str
     created: int
     description: str | None = None
@@ -141,11 +143,11 @@ def _alias(folder: Path, name: str, text: str) -> int:
 def _version(root: Path, name: str, number: int, folder: Path) -> MlflowVersion | None:
     """Return the version in *folder*, None for one that MLflow holds for deleted."""
     meta = _meta(folder, _VersionMeta)
-    if meta.current_stage == _DELETED:
+    if meta.current_stage == DELETED:
         return None
     label = f"{name}:{number}"
     source = meta.source or ""
-    logged = _logged(root, meta.model_id or _logged_in(source), label)
+    logged = _logged(root, meta.model_id or logged_model_in(source), label)
     run_id = meta.run_id
     if logged is not None and not run_id:
         run_id = _meta(logged, _LoggedMeta).source_run_id
@@ -156,19 +158,19 @@ def _version(root: Path, name: str, number: int, folder: Path) -> MlflowVersion 
         if place is not None:
             metrics |= _metrics(place / "metrics")
             params |= {key: param_value(text) for key, text in _texts(place / "params").items()}
-    finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
+    finite, left_out = finite_metrics(metrics)
     return MlflowVersion(
         number,
-        _artifacts(root, label, meta.storage_location or source, places),
+        str(_artifacts(root, label, meta.storage_location or source, places)),
         source,
         meta.creation_timestamp,
         meta.description or None,
-        None if meta.current_stage in {None, "", "None"} else meta.current_stage,
+        stage_of(meta.current_stage),
         run_id or None,
         _texts(folder / "tags"),
         finite,
         params,
-        tuple(f"the metric {key} is {metrics[key]}" for key in sorted(metrics.keys() - finite)),
+        left_out,
     )
 
 
@@ -189,7 +191,7 @@ def _logged(root: Path, model_id: str | None, label: str) -> Path | None:
     return next((each for each in found if _is_folder(each.parent) and _is_folder(each)), None)
 
 
-def _logged_in(source: str) -> str | None:
+def logged_model_in(source: str) -> str | None:
     """Return the logged model that *source* names, as in `models:/m-0123`."""
     found = re.fullmatch(r"models:/(m-[A-Za-z0-9]{1,90})", source)
     return None if found is None else found[1]
@@ -207,7 +209,7 @@ def _artifacts(root: Path, label: str, source: str, places: Sequence[Path | None
     the run's or the logged model's `artifacts` counts.
     """
     logged = places[-1]
-    if logged is not None and _logged_in(source) is not None:
+    if logged is not None and logged_model_in(source) is not None:
         candidates = [logged / "artifacts"]
     else:
         candidates = _candidates(_local_path(label, source), places)
@@ -272,6 +274,11 @@ def _texts(folder: Path) -> dict[str, str]:
     return {name: _text(file, _TEXT_BYTES) for name, file in _files(folder)}
 
 
+def stage_of(text: str | None) -> str | None:
+    """Return the stage that MLflow writes as *text*, None for none."""
+    return None if text in {None, "", "None"} else text
+
+
 def param_value(text: str) -> object:
     """Return the parameter *text*, a number where it reads as one that is kept exactly."""
     if not _NUMBER.fullmatch(text):
@@ -314,6 +321,13 @@ def _text(file: Path, most: int) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise ModelFileError(str(file), "it is no text in UTF-8") from None
+
+
+def finite_metrics(metrics: Mapping[str, float]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return those of *metrics* that are finite, and what is said of the others."""
+    finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
+    others = sorted(metrics.keys() - finite.keys())
+    return finite, tuple(f"the metric {key} is {metrics[key]}" for key in others)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

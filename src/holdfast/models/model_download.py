@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, ModelFileError, StorageError
-from holdfast.models.model_tree import check_path, sha256_of
+from holdfast.models.model_tree import check_path, is_single, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,7 @@ class FileCache:
         folder *target*, which must not be there yet. Each byte is hashed on its way. Raises
         ModelFileError when something is in the way, and what `path` raises.
         """
-        single = len(files) == 1 and "/" not in files[0].path
+        single = is_single(files)
         final = await asyncio.to_thread(_free_place, target, files[0].path if single else None)
         total, done = sum(file.size for file in files), 0
         staging = await asyncio.to_thread(_staging_beside, final)

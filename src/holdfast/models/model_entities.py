@@ -145,6 +145,19 @@ class ManifestSignature(Entity, table="model_signatures", uniques=[("version_id"
     created_at: Field[datetime] = created_at()
 
 
+class SignatureBundle(Entity, table="model_signature_bundles", uniques=[("version_id", "sha256")]):
+    """A signature in the format of Sigstore's model-signing: *content* is its file, *sha256* its.
+
+    It is kept once for each version.
+    """
+
+    id: Field[UUID] = key(default_factory=uuid7)
+    version_id: Field[UUID] = ref(ModelVersion, on_delete="cascade")
+    sha256: Field[str] = field(max_length=64)
+    content: Field[bytes]
+    created_at: Field[datetime] = created_at()
+
+
 class LinkKind(StrEnum):
     """What a version comes from."""
 
@@ -225,6 +238,7 @@ MODEL_ENTITIES: tuple[type[Entity], ...] = (
     VersionTerm,
     VersionLink,
     ManifestSignature,
+    SignatureBundle,
     ModelAlias,
     AliasMove,
     ModelUse,

@@ -8,10 +8,16 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import orjson
 
 from holdfast.errors import IntegrityError, ModelFileError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.models.model_entities import VersionFile
 
 Progress = Callable[[int, int], None]
 
@@ -57,6 +63,11 @@ def manifest_of(files: tuple[ModelFile, ...]) -> bytes:
 def digest_of(files: tuple[ModelFile, ...]) -> str:
     """Return the SHA-256 of the files' manifest, in hexadecimal."""
     return hashlib.sha256(manifest_of(files)).hexdigest()
+
+
+def is_single(files: Sequence[ModelFile] | Sequence[VersionFile]) -> bool:
+    """Return whether a model with *files* is one file and not a folder, where it is placed."""
+    return len(files) == 1 and "/" not in files[0].path
 
 
 def read_model(path: str | os.PathLike[str], progress: Progress | None = None) -> LocalModel:

@@ -2,13 +2,15 @@
 
 A layout is a folder: `oci-layout`, `index.json`, and blobs by their SHA-256. Each file of a version
 is one layer, as it is and not packed, so a layer's digest is the file's SHA-256 in the registry.
-Media types and annotations are those of the CNCF's model specification.
+Media types and annotations are those of the CNCF's model specification. What is read is more: the
+archives of modctl and ORAS, and the layers of images of containers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,6 +23,7 @@ import msgspec
 
 from holdfast.errors import IntegrityError, ModelFileError, StorageError
 from holdfast.models.model_tree import MOST_FILES, ModelFile, check_path
+from holdfast.models.packed_layer import PackedLayer, Packing, Unpacking, UnpackLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +37,17 @@ CONFIG = "application/vnd.cncf.model.config.v1+json"
 LAYER = "application/vnd.cncf.model.weight.v1.raw"
 FILE_PATH = "org.cncf.model.filepath"
 NAME = "org.opencontainers.image.ref.name"
-_RAW = ".raw"
+_PATHS = (FILE_PATH, "org.cnai.model.filepath", "org.opencontainers.image.title")
+_ORAS_FOLDER = "io.deis.oras.content.unpack"
+_ORAS_DIGEST = "io.deis.oras.content.digest"
+_MODEL_LAYER = re.compile(r"application/vnd\.(?:cncf|cnai)\.model\.[a-z.]+\.v1\.([a-z+]+)")
+_IMAGE_LAYERS = {
+    "application/vnd.oci.image.layer.v1.tar": Packing.TAR,
+    "application/vnd.oci.image.layer.v1.tar+gzip": Packing.GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": Packing.GZIP,
+}
 _JSON_BYTES = 16 << 20
+_LIMITS = UnpackLimits()
 _WINDOW = 1 << 20
 _Digest = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 _Size = Annotated[int, msgspec.Meta(ge=0)]
@@ -78,11 +90,12 @@ class LayoutDetails:
 
 @dataclass(frozen=True, slots=True)
 class LayoutContent:
-    """What a layout holds: the manifest, its *files*, and the folder of its blobs."""
+    """What a layout holds: the manifest, files as they are, archives, and the folder of blobs."""
 
     manifest: ImageManifest
     config: Mapping[str, object]
     files: Sequence[ModelFile]
+    archives: Sequence[PackedLayer]
     blobs: Path
 
 
@@ -136,9 +149,8 @@ def write_layout(
 def read_layout(folder: Path) -> LayoutContent:
     """Return what the layout *folder* holds, its JSON verified and no layer read yet. Blocks.
 
-    Raises ModelFileError for what is no layout of one model with files as they are: a packed
-    layer, several manifests, a path that leaves the folder; IntegrityError for JSON that is not
-    what its digest says.
+    Raises ModelFileError for what is no layout of one model: several manifests, a layer of another
+    kind, a path that leaves the folder; IntegrityError for JSON that is not what its digest says.
     """
     with _disk(folder):
         index = _decoded(folder, _small(folder, folder / "index.json"), _Index)
@@ -150,33 +162,65 @@ def read_layout(folder: Path) -> LayoutContent:
         config = _decoded(folder, _verified(folder, manifest.config), dict[str, object])
         if not 0 < len(manifest.layers) <= MOST_FILES:
             raise ModelFileError(str(folder), f"it has {len(manifest.layers)} layers")
-        files: dict[str, ModelFile] = {}
-        for layer in manifest.layers:
-            path = check_path(layer.annotations.get(FILE_PATH, ""))
-            if not layer.media_type.endswith(_RAW):
-                raise ModelFileError(
-                    str(folder), f"the layer {path!r} is packed ({layer.media_type}); only raw ones"
-                )
-            if path in files:
-                raise ModelFileError(str(folder), f"the path {path!r} is there twice")
-            files[path] = ModelFile(path, layer.digest.removeprefix("sha256:"), layer.size)
-        return LayoutContent(manifest, config, tuple(files.values()), blobs)
+        layers = [_layer(folder, each) for each in manifest.layers]
+        files = tuple(each for each in layers if isinstance(each, ModelFile))
+        archives = tuple(each for each in layers if isinstance(each, PackedLayer))
+        return LayoutContent(manifest, config, files, archives, blobs)
 
 
-def unpack_layout(content: LayoutContent, target: Path) -> None:
-    """Put the files of *content* below the empty folder *target*, each verified. Blocks.
+def unpack_layout(
+    content: LayoutContent, target: Path, limits: UnpackLimits = _LIMITS
+) -> Sequence[ModelFile]:
+    """Put the files of *content* below the empty folder *target*, and return them. Blocks.
 
-    Raises IntegrityError for a blob that is not what its digest says, ModelFileError for one that
-    is missing or no plain file, StorageError for the disk.
+    Every blob is verified as it is read. Raises IntegrityError for one that is not what its digest
+    says, ModelFileError for one that is missing or no plain file, and for what an archive must not
+    have, or has more of than *limits* allow; StorageError for the disk. Then some files may be in
+    *target*.
     """
     with _disk(target):
+        unpacking = Unpacking(target, limits)
         for file in content.files:
             blob = content.blobs / file.sha256
             _check_plain(blob)
-            place = target / file.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if _copied(blob, place) != file.sha256:
+            if _copied(blob, unpacking.place(file.path)) != file.sha256:
                 raise IntegrityError(f"the blob of {file.path!r} is not what its digest says")
+            unpacking.files[file.path] = file
+        for archive in content.archives:
+            blob = content.blobs / archive.sha256
+            _check_plain(blob)
+            unpacking.unpack(archive, blob)
+        if not unpacking.files:
+            raise ModelFileError(str(content.blobs), "its archives have no file")
+        return tuple(unpacking.files.values())
+
+
+def _layer(folder: Path, layer: Descriptor) -> ModelFile | PackedLayer:
+    """Return the file, or the archive, that *layer* is.
+
+    ORAS calls a file by default what OCI calls an archive, and says its name in an annotation; a
+    folder is an archive that it marks. In archives their own names count.
+    """
+    said = layer.annotations
+    path = next((said[name] for name in _PATHS if name in said), None)
+    model = _MODEL_LAYER.fullmatch(layer.media_type)
+    if said.get(_ORAS_FOLDER) == "true":
+        kind: str | None = Packing.GZIP
+    elif model is not None:
+        kind = model[1]
+    elif path is None:
+        kind = _IMAGE_LAYERS.get(layer.media_type)
+    else:
+        kind = Packing.RAW
+    sha256 = layer.digest.removeprefix("sha256:")
+    if kind == Packing.RAW:
+        return ModelFile(check_path(path or ""), sha256, layer.size)
+    if kind not in set(Packing):
+        raise ModelFileError(
+            str(folder), f"a layer is {layer.media_type!r}; only raw, tar and tar+gzip are read"
+        )
+    unpacked = said.get(_ORAS_DIGEST, "").removeprefix("sha256:") or None
+    return PackedLayer(path or layer.digest, sha256, layer.size, Packing(kind), unpacked)
 
 
 def _add(blobs: Path, source: Path, file: ModelFile) -> None:

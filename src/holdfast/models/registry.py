@@ -11,33 +11,17 @@ from holdfast.errors import (
     ConfigurationError,
     DuplicateError,
     ForeignKeyError,
-    IntegrityError,
     InUseError,
     InvalidValueError,
     NotFoundError,
-    SignatureError,
 )
 from holdfast.jobs import Job, JobStatus
 from holdfast.models.alias_history import AnyVersion, Expected, MoveOptions
 from holdfast.models.blob_store import GRACE, BlobStore, Collection
-from holdfast.models.manifest_signing import (
-    DetachedSignature,
-    ManifestSigner,
-    TrustedKeys,
-    is_valid,
-    key_id,
-)
 from holdfast.models.metric_gate import parse_gate
 from holdfast.models.model_contents import read_contents
 from holdfast.models.model_download import FileCache
-from holdfast.models.model_entities import (
-    ManifestSignature,
-    ModelAlias,
-    ModelBlob,
-    ModelUse,
-    ModelVersion,
-)
-from holdfast.models.model_tree import ModelFile, digest_of
+from holdfast.models.model_entities import ModelAlias, ModelBlob, ModelUse, ModelVersion
 from holdfast.models.registration import (
     Registered,
     Registration,
@@ -45,7 +29,7 @@ from holdfast.models.registration import (
     checked_request,
     read_local,
 )
-from holdfast.models.registry_reads import RegistryReads
+from holdfast.models.signed_versions import SignedVersions
 from holdfast.models.version_details import VersionDetails
 from holdfast.objects import PresignOptions
 
@@ -57,6 +41,7 @@ if TYPE_CHECKING:
 
     from holdfast.domain import RoleBucket
     from holdfast.jobs import Jobs
+    from holdfast.models.manifest_signing import TrustedKeys
     from holdfast.models.model_entities import AliasMove, VersionFile
     from holdfast.models.model_tree import Progress
     from holdfast.objects import PresignedURL
@@ -76,7 +61,7 @@ class FileDamage:
     reason: str
 
 
-class ModelRegistry(RegistryReads):
+class ModelRegistry(SignedVersions):
     """The models of a store that was opened with MODEL_ENTITIES, their bytes in a bucket.
 
     A version is there with all its files, or not at all, whatever is killed when. Async alone.
@@ -96,11 +81,9 @@ class ModelRegistry(RegistryReads):
         With *trusted* keys, versions that none of them has signed are registered and found, but
         not downloaded, presigned or run.
         """
-        super().__init__(store)
+        super().__init__(store, trusted)
         self.bucket = place.bucket
         self._jobs = jobs
-        self._trusted = trusted
-        self._signatures = store.repository(ManifestSignature)
         self._blobs = store.repository(ModelBlob)
         self._uses = store.repository(ModelUse)
         self._aliases = store.repository(ModelAlias)
@@ -138,35 +121,6 @@ class ModelRegistry(RegistryReads):
         contents = await asyncio.to_thread(read_contents, local)
         request = RegistrationRequest(name, details, parents, contents, idempotency_key)
         return await self._registration.register(request, local, progress)
-
-    async def sign(self, version: ModelVersion, signer: ManifestSigner) -> ManifestSignature:
-        """Sign the version's manifest, keep the signature, one for each key, and return it."""
-        return await self.add_signature(version, signer.sign(await self.manifest(version)))
-
-    async def add_signature(
-        self, version: ModelVersion, signature: DetachedSignature
-    ) -> ManifestSignature:
-        """Keep a signature that was made elsewhere, one for each key.
-
-        Raises SignatureError unless it is its key's over the version's manifest.
-        """
-        if not is_valid(await self.manifest(version), signature):
-            raise SignatureError(await self.label(version), "that is no signature over its files")
-        name = key_id(signature.public)
-        row = ManifestSignature(
-            version_id=version.id,
-            key_id=name,
-            public=signature.public,
-            signature=signature.signature,
-        )
-        on = (ManifestSignature.version_id, ManifestSignature.key_id)
-        return (await self._signatures.upsert(row, on=on)).entity
-
-    async def signatures(self, version: ModelVersion) -> Sequence[ManifestSignature]:
-        """Return the signatures that the version has, whoever made them, the oldest first."""
-        return await self._signatures.find(
-            ManifestSignature.version_id == version.id, order_by=ManifestSignature.id.asc()
-        )
 
     async def promote(
         self,
@@ -355,29 +309,9 @@ class ModelRegistry(RegistryReads):
         files = await self.files(version)
         if not files:
             raise NotFoundError("ModelVersion", version.id, hint="it was deleted")
-        if self._trusted is not None:
-            self._trusted.check(
-                await self.label(version),
-                _listed(files),
-                [
-                    DetachedSignature(each.public, each.signature)
-                    for each in await self.signatures(version)
-                ],
-            )
+        await self._check_signed(version, files)
         blobs = await self._blobs.get_many([file.blob_id for file in files])
         return files, {blob.sha256: blob for blob in blobs if blob is not None}
-
-    async def manifest(self, version: ModelVersion) -> tuple[ModelFile, ...]:
-        """Return the files that the version's digest is over.
-
-        Raises IntegrityError when the records name others.
-        """
-        files = _listed(await self.files(version))
-        if digest_of(files) != version.digest:
-            raise IntegrityError(
-                f"{await self.label(version)}: its files are not those of its digest"
-            )
-        return files
 
     async def _file(self, version: ModelVersion, path: str | None) -> tuple[VersionFile, ModelBlob]:
         files, blobs = await self._named(version)
@@ -389,7 +323,3 @@ class ModelRegistry(RegistryReads):
         if not found:
             raise NotFoundError("VersionFile", path)
         return found[0], blobs[found[0].sha256]
-
-
-def _listed(files: Sequence[VersionFile]) -> tuple[ModelFile, ...]:
-    return tuple(ModelFile(file.path, file.sha256, file.size) for file in files)

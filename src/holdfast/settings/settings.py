@@ -112,8 +112,8 @@ class Settings(BaseSettings):
     model_keys: Annotated[
         Path | None,
         About(
-            what="a file of public keys (Ed25519, PEM): a model that none of them has signed is "
-            "neither downloaded nor run",
+            what="a file of public keys and root certificates (PEM): a model that none of them has "
+            "signed is neither downloaded nor run",
             expected="the path of a file of public keys",
             unset="signatures are not asked for",
         ),

@@ -1,7 +1,8 @@
-"""The commands that look after models: sign, export, import, deprecate, delete, verify, gc."""
+"""The commands that look after models: export, import, deprecate, delete, verify, gc."""
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,30 +17,8 @@ from holdfast.cli.output import amount, note, plain, print_json, print_table
 from holdfast.cli.runner import look, run
 
 if TYPE_CHECKING:
+    from holdfast.models import MlflowImport, ModelRegistry
     from holdfast.platform import Platform
-
-
-def sign(
-    reference: Reference,
-    key: Annotated[Path, typer.Option(help="A private key (Ed25519) in PEM, without a password.")],
-    data: Data = None,
-    as_json: AsJson = False,
-    traceback: Traceback = False,
-) -> None:
-    """Sign a version's manifest, so that those who trust the key may use it."""
-    from holdfast.models import ManifestSigner
-
-    async def work(platform: Platform) -> None:
-        registry = registry_of(platform)
-        version = await registry.resolve(reference)
-        made = await registry.sign(version, ManifestSigner.from_pem(key))
-        if as_json:
-            said = {"digest": version.digest, "key": made.key_id}
-            print_json({**said, "signature": made.signature.hex()})
-        else:
-            note(f"{await registry.label(version)} is signed by {made.key_id}.")
-
-    run(data, work)
 
 
 def export(
@@ -85,18 +64,49 @@ def import_(
     run(data, work)
 
 
-def import_mlflow_(
-    folder: Annotated[Path, typer.Argument(help="A file store of MLflow, such as `mlruns`.")],
+def import_mlflow_(  # noqa: PLR0913, PLR0917 - options of a command
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A file store of MLflow, such as `mlruns`, or a database's URL."
+        ),
+    ],
+    artifacts: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Of a database: a folder, or s3://bucket/prefix, below which files may be.",
+        ),
+    ] = None,
+    proxied: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="Where the server keeps `mlflow-artifacts:/`."),
+    ] = None,
+    workspace: Annotated[str, typer.Option(help="Of a database that has several.")] = "default",
     data: Data = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
-    """Register the models of an MLflow file store, each version once."""
-    from holdfast.models import import_mlflow
+    """Register the models of an MLflow file store or server's database, each version once."""
+
+    async def imported(registry: ModelRegistry) -> list[MlflowImport]:
+        if "://" not in source:
+            from holdfast.models import import_mlflow
+
+            return await import_mlflow(registry, Path(source))
+        from holdfast.integrations.mlflow.database_import import (
+            MlflowArtifacts,
+            import_mlflow_database,
+        )
+        from holdfast.objects import S3Options
+
+        s3 = S3Options(endpoint_url=os.environ.get("MLFLOW_S3_ENDPOINT_URL", ""))
+        places = MlflowArtifacts(roots=tuple(artifacts or ()), proxied=proxied, s3=s3)
+        return await import_mlflow_database(registry, source, places, workspace=workspace)
 
     async def work(platform: Platform) -> None:
         registry = registry_of(platform)
-        done = await import_mlflow(registry, folder)
+        done = await imported(registry)
         labels = await registry.labels([each.version for each in done])
         if as_json:
             print_json(
@@ -120,7 +130,7 @@ def import_mlflow_(
             for left in each.left_out:
                 note(plain(f"  left out: {left}"))
         if not done:
-            note(f"No version is in {plain(folder)}.")
+            note(f"No version is in {plain(source)}.")
 
     run(data, work)
 

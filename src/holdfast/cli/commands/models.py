@@ -16,9 +16,9 @@ from holdfast.cli.commands.model_care import (
     gc,
     import_,
     import_mlflow_,
-    sign,
     verify,
 )
+from holdfast.cli.commands.model_signatures import add_bundle, bundles, sign, sign_bundle
 from holdfast.cli.model_arguments import Alias, Name, Pair, Reason, Reference
 from holdfast.cli.model_output import (
     json_file,
@@ -346,7 +346,9 @@ def compare(
     look(data, work)
 
 
-for _command in (sign, export, deprecate, delete, verify, gc):
+for _command in (sign, bundles, export, deprecate, delete, verify, gc):
     models.command()(_command)
+models.command("sign-bundle")(sign_bundle)
+models.command("add-bundle")(add_bundle)
 models.command("import")(import_)
 models.command("import-mlflow")(import_mlflow_)

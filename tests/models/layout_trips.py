@@ -1,11 +1,12 @@
-"""An exported version through skopeo, an OCI reader and writer of somebody else's, and back.
+"""An exported version through skopeo, and layouts of ORAS: readers and writers of somebody else's.
 
-    python tests/models/skopeo_trip.py
+    python tests/models/layout_trips.py
 
 skopeo checks every digest as it copies the layout to a folder of blobs, which must be the files of
 the version under their SHA-256; it writes a layout of its own from these, which must come in as a
-version with the same digest; and a damaged blob must be refused by it. Needs the program `skopeo`,
-which is installed where it is missing. The exit code is 1 when something differs.
+version with the same digest; and a damaged blob must be refused by it. ORAS writes a folder as an
+archive, and files as they are, which must come in as the files they were. Both programs are
+installed where they are missing. The exit code is 1 when something differs.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pathlib import Path
 
 from tools.services.installer import Installer
 from tools.services.programs.debian import DebianPackages
+from tools.services.programs.go import GoModule
 
 from holdfast.models import ModelRegistry, VersionDetails, export_layout, import_layout
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
 
 SKOPEO = DebianPackages(debian=("skopeo",), binaries=("skopeo",))
+ORAS = GoModule("oras", "oras.land/oras/cmd/oras", "v1.3.6", (1, 24))
 FILES = {"MLmodel": b"flavors: {}\n", "deep/weights.bin": bytes(range(256)) * 40_000}
 
 
@@ -58,11 +61,41 @@ async def trip(program: Path, folder: Path) -> None:
         assert not copied(f"oci:{folder}/out", f"dir:{folder}/bad"), "skopeo checks no digest"
 
 
+async def oras_trip(program: Path, folder: Path) -> None:
+    for path, content in FILES.items():
+        (folder / "m" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "m" / path).write_bytes(content)
+    (folder / "notes.txt").write_text("as it is")
+
+    def pushed(target: str, *files: str) -> Path:
+        command = [str(program), "push", "--no-tty", "--oci-layout", f"{target}:v1", *files]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        return folder / target
+
+    raw = "application/vnd.cncf.model.weight.v1.raw"
+    layouts = [
+        pushed("packed", "m", "notes.txt"),
+        pushed("modelpack", *(f"m/{path}:{raw}" for path in FILES), f"notes.txt:{raw}"),
+    ]
+    async with open_platform(Settings(data=folder / "data")) as platform:
+        registry = platform.service(ModelRegistry)
+        for layout in layouts:
+            came = (await import_layout(registry, layout.name, layout)).version
+            place = await registry.download(came, folder / f"placed-{layout.name}")
+            for path, content in FILES.items():
+                assert (place / "m" / path).read_bytes() == content, path
+            assert (place / "notes.txt").read_text() == "as it is"
+
+
 def main() -> None:
-    program = Installer([SKOPEO], print).programs(SKOPEO)["skopeo"]
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(trip(program, Path(folder)))
-    print("skopeo read what was exported, and what it wrote came in with the same digest")
+    installer = Installer([SKOPEO, ORAS], print)
+    trips = ((trip, installer.programs(SKOPEO)["skopeo"]),
+             (oras_trip, installer.programs(ORAS)["oras"]))  # fmt: skip
+    for each, program in trips:
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(each(program, Path(folder)))
+    print("skopeo read what was exported, and what it wrote came in with the same digest;")
+    print("what ORAS wrote, packed and not, came in as the files that they were")
 
 
 if __name__ == "__main__":
