@@ -6,7 +6,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
-from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
+from holdfast.errors import ConfigurationError, ConflictError, ForeignKeyError
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
 from holdfast.records.evaluate import changed, fits, mean, plus, reader, sort
@@ -16,11 +16,13 @@ from holdfast.records.json_values import copy_json
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import And, Compare, In, Operator, Predicate
+from holdfast.records.row_rules import check_row, duplicate, unique_values
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.memory.layers import Layer, View
     from holdfast.records.field_spec import FieldSpec
@@ -213,7 +215,7 @@ class MemoryExecutor:
             self._numbers[table] = max(last, cast("int", key))
             row = (*row[: model.key.position], key, *row[model.key.position + 1 :])
         if self.view.get(table, key) is not None:
-            raise DuplicateError(model.name, (model.key.name,), index)
+            raise duplicate(model, model.key_unique, index)
         self._put(model, row, None, index)
         return row
 
@@ -221,14 +223,10 @@ class MemoryExecutor:
         """Write *row* over *stored*, which is None for a new one."""
         table = self._table(model)
         key = row[model.key.position]
-        for unique in model.uniques:
-            places = tuple(model.by_name[name].position for name in unique)
-            values = tuple(row[place] for place in places)
-            if None in values:
-                continue
-            for other in self.view.lookup(table, places, values):
-                if other[model.key.position] != key:
-                    raise DuplicateError(model.name, unique, index)
+        check_row(model, row)
+        for unique in model.all_uniques:
+            if any(other[model.key.position] != key for other in self._alike(model, unique, row)):
+                raise duplicate(model, unique, index)
         for spec in model.references:
             value = row[spec.position]
             if value is None or (stored is not None and stored[spec.position] == value):
@@ -247,14 +245,20 @@ class MemoryExecutor:
         return (*row[:at], stored[at], *row[at + 1 :])
 
     def _same(self, model: Model[E], row: Row, on: tuple[str, ...]) -> Row | None:
-        table = self._table(model)
         if on == (model.key.name,):
-            return self.view.get(table, row[model.key.position])
-        places = tuple(model.by_name[name].position for name in on)
-        values = tuple(row[place] for place in places)
-        if None in values:
-            return None
-        return next(iter(self.view.lookup(table, places, values)), None)
+            return self.view.get(self._table(model), row[model.key.position])
+        return next(iter(self._alike(model, model.unique_on(on), row)), None)
+
+    def _alike(self, model: Model[E], unique: Unique, row: Row) -> list[Row]:
+        """Return the stored rows that *unique* can't tell from *row*."""
+        values = unique_values(unique, row)
+        if values is None:
+            return []
+        table = self._table(model)
+        if not unique.plain:
+            return self.view.same(table, unique, values)
+        places = tuple(column.spec.position for column in unique.columns)
+        return self.view.lookup(table, places, values)
 
     def _remove(self, model: Model[E], rows: Sequence[Row]) -> list[tuple[Model[object], object]]:
         """Delete *rows* and what goes with them; return what is gone, for `_check_gone`."""

@@ -8,10 +8,12 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry, SortedTuples
+from holdfast.records.row_rules import unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
 
@@ -36,6 +38,10 @@ class Layer:
         self.indexes: dict[Positions, SortedTuples] = {
             positions: SortedTuples() for positions in indexed_positions(model)
         }
+        self.uniques: dict[Unique, dict[object, set[object]]] = {
+            unique: {} for unique in model.further_uniques
+        }
+        """The keys of the rows with the same values, for those of some rows or without case."""
         self._fields = model.fields
 
     def put(self, key: object, row: Row | None) -> None:
@@ -45,6 +51,9 @@ class Layer:
         if row is not None:
             for positions, index in self.indexes.items():
                 index.add(self._entry(positions, key, row))
+            for unique, keys in self.uniques.items():
+                if (values := unique_values(unique, row)) is not None:
+                    keys.setdefault(values, set()).add(key)
 
     def forget(self, key: object) -> None:
         """Make the layer say nothing about *key*."""
@@ -52,6 +61,11 @@ class Layer:
         if row is not None:
             for positions, index in self.indexes.items():
                 index.remove(self._entry(positions, key, row))
+            for unique, keys in self.uniques.items():
+                if (values := unique_values(unique, row)) is not None:
+                    keys[values].discard(key)
+                    if not keys[values]:
+                        del keys[values]
 
     def _entry(self, positions: Positions, key: object, row: Row) -> Entry:
         return (*(sortable(self._fields[at], row[at]) for at in positions), key)
@@ -105,6 +119,17 @@ class View:
             sortable(fields[at], value) for at, value in zip(positions, values, strict=True)
         )
         return [row for _, row in self.walk(table, positions, prefix, (*prefix, TOP))]
+
+    def same(self, table: str, unique: Unique, values: Row) -> list[Row]:
+        """Return the rows of which *unique*, of some rows or without case, compares *values*."""
+        own = self.own.get(table)
+        hidden = {} if own is None else own.rows
+        below = self._base[table]
+        keys = [key for key in below.uniques[unique].get(values, ()) if key not in hidden]
+        found = [below.rows[key] for key in keys]
+        if own is not None:
+            found += [own.rows[key] for key in own.uniques[unique].get(values, ())]
+        return [row for row in found if row is not None]
 
     def walk(
         self,

@@ -57,6 +57,8 @@ class Dialect(Protocol):
     """UPDATE and DELETE look into tables as they were before they changed a row of their own."""
     repeats_lists: bool
     """A list of values is as many parameters as it has values: see `ValueList`."""
+    partial_indexes: bool
+    """An index may leave rows out."""
 
     def __hash__(self) -> int: ...
 
@@ -126,6 +128,13 @@ class Dialect(Protocol):
 
     def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
         """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty."""
+        ...
+
+    def folded(self, text: Expression, longest: int) -> Expression:
+        """Return *text*, of *longest* characters at the most, with its case folded, for an index.
+
+        Raises UnsupportedError where the server can't.
+        """
         ...
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:

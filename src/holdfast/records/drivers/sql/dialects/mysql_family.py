@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import figure_text_decoder
 from holdfast.records.drivers.sql.statement import ValueList, literal
-from holdfast.records.drivers.sql.upsert import upserted_values
+from holdfast.records.drivers.sql.upsert import alike, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 from holdfast.uuid7 import uuid_from_int
@@ -102,6 +102,7 @@ class MySQLFamilyDialect:
     compares_rows = False
     writes_see_one_state = False
     repeats_lists = True
+    partial_indexes = False
 
     def __init__(self, compiler: Compiler, folding: Folding) -> None:
         self.compiler = compiler
@@ -245,6 +246,10 @@ class MySQLFamilyDialect:
             case _:
                 assert_never(part)
 
+    def folded(self, text: Expression, longest: int) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return self._folding.fold(text)
+
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
         ordered = column.desc() if by.descending else column.asc()
@@ -266,6 +271,7 @@ _TOO_LARGE: Expression = sa.literal_column("99999999999999999999")
 
 
 def overwriting(
+    dialect: MySQLFamilyDialect,
     model: Model[E],
     table: sa.Table,
     on: tuple[str, ...],
@@ -281,10 +287,8 @@ def overwriting(
     """
     key = model.key.name
     insert = mysql.insert(table).values(values)
-    same = sa.and_(
-        *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
-        noted,
-    )
+    # A NULL is never the same.
+    same = sa.and_(*alike(dialect, model.unique_on(on), (table, insert.inserted)), noted)
     changes = upserted_values(model, table, on, insert.inserted)
     changes.pop(key, None)
     impossible = _TOO_LARGE if model.key.role == "generated" else sa.null()
@@ -307,6 +311,7 @@ def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
         spec is model.key
         or spec.reference is not None
         or any(spec.name in names for names in (*model.uniques, *model.indexes))
+        or any(spec.name in each.fields for each in model.further_uniques)
     )
 
 

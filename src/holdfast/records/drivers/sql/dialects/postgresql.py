@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
 from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed
 from holdfast.records.drivers.sql.statement import literal, parameter
-from holdfast.records.drivers.sql.upsert import upserted_values
+from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -77,6 +77,7 @@ class PostgreSQLDialect:
     compares_rows = True
     writes_see_one_state = True
     repeats_lists = False
+    partial_indexes = True
 
     def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:
         made: Any = PGDialect  # whose constructor has no types
@@ -213,6 +214,10 @@ class PostgreSQLDialect:
             case _:
                 assert_never(part)
 
+    def folded(self, text: Expression, longest: int) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return self._folding.fold(text)
+
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
@@ -233,7 +238,7 @@ class PostgreSQLDialect:
         table = cast("sa.Table", insert.table)
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(
-            index_elements=[table.c[name] for name in on],
+            **conflict_target(self, model, table, on),
             set_=upserted_values(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 
