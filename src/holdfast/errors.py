@@ -8,6 +8,7 @@ HoldfastError
 ├── UnsupportedError            this backend can't do it, and says so
 │   └── UntranslatableError     an expression of SQLAlchemy's with no meaning common to all
 ├── InvalidValueError           a value that no backend may store
+│   └── CheckError              a row that a check of its entity refuses
 ├── StoredValueError            a value in the store that the class can't hold
 ├── InvalidQueryError           a query that can't mean anything
 │   └── InvalidCursorError      a cursor that is damaged, or of another query
@@ -164,6 +165,18 @@ class InvalidValueError(HoldfastError):
         self.reason = reason
 
 
+class CheckError(InvalidValueError):
+    """A row that the check *constraint* of its entity refuses; nothing was written.
+
+    *fields* are those that the check reads.
+    """
+
+    def __init__(self, entity: str, constraint: str, fields: tuple[str, ...]) -> None:
+        super().__init__(entity, ", ".join(fields), f"the check {constraint!r} does not hold")
+        self.constraint = constraint
+        self.fields = fields
+
+
 class StoredValueError(HoldfastError):
     """The store has a value that the class can't hold: of *field*, in the row under *key*.
 
@@ -278,15 +291,24 @@ class ConflictError(HoldfastError):
 class DuplicateError(ConflictError):
     """Another row holds the same value in the unique *fields*.
 
-    *index* is the position in the batch that was refused, None outside a batch.
+    *index* is the position in the batch that was refused, None outside a batch. *constraint* is the
+    name of the `unique(...)` that refused it; where none was given, the fields' names.
     """
 
-    def __init__(self, entity: str, fields: tuple[str, ...], index: int | None = None) -> None:
+    def __init__(
+        self,
+        entity: str,
+        fields: tuple[str, ...],
+        index: int | None = None,
+        *,
+        constraint: str | None = None,
+    ) -> None:
         where = "" if index is None else f" (at index {index} of the batch)"
         super().__init__(f"{entity}: the value of {', '.join(fields)} is already taken{where}")
         self.entity = entity
         self.fields = fields
         self.index = index
+        self.constraint = "_".join(fields) if constraint is None else constraint
 
 
 class ForeignKeyError(ConflictError):

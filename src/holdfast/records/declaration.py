@@ -23,6 +23,8 @@ def field(
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    ge: T | None = None,
+    le: T | None = None,
     audit: AuditPolicy = "value",
 ) -> Field[T]: ...
 @overload
@@ -32,6 +34,8 @@ def field(
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    ge: T | None = None,
+    le: T | None = None,
     audit: AuditPolicy = "value",
 ) -> Field[T]: ...
 @overload
@@ -41,15 +45,19 @@ def field(
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    ge: T | None = None,
+    le: T | None = None,
     audit: AuditPolicy = "value",
 ) -> Field[T]: ...
-def field(
+def field(  # noqa: PLR0913 - the words of a declaration
     *,
     default: object = MISSING,
     default_factory: Callable[[], object] | None = None,
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
+    ge: object = None,
+    le: object = None,
     audit: AuditPolicy = "value",
 ) -> Field[T]:
     """A field of the entity.
@@ -57,7 +65,9 @@ def field(
     *default* is for values that can't change; others come from *default_factory*. A *unique*
     value is held by one row at the most (nulls by any number). *max_length* bounds text in
     characters and bytes in bytes; text in a key, a unique or an index is bounded to 255 when
-    nothing is said. *digits* is what a Decimal declares: (precision, scale), as in (12, 2).
+    nothing is said. *digits* is what a Decimal declares: (precision, scale), as in (12, 2). *ge* is
+    the least number, time or span that it may hold, *le* the greatest; the database keeps to them
+    too, so an increment can't lead beyond.
     *audit* says what the audit of an `audited` entity keeps of it: the "value", a "hash" of it,
     "redact" for no more than that it changed, "skip" for nothing.
     """
@@ -66,7 +76,7 @@ def field(
         Declaration(
             default=default,
             default_factory=default_factory,
-            bounds=Bounds(max_length, precision, scale),
+            bounds=Bounds(max_length, precision, scale, ge, le),
             unique=unique,
             audit=audit,
         )

@@ -27,6 +27,7 @@ from holdfast.records.model_builder import (
     Scope,
     annotations_of,
     build_model,
+    constrained,
     constructor,
     dataclass_of,
     spells_field,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
+
+    from holdfast.records.constraint import Constraint
 
 
 @dataclass_transform(
@@ -85,8 +88,10 @@ class EntityType(type):
             model = build_model(
                 cls, members, table=table, indexes=indexes, uniques=uniques, audited=audited
             )
-            type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
+            declared_by: Any = cls
+            model = constrained(model, declared_by.__constraints__())
+            type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__init__", constructor(model))
             known = dataclass_of(model)
             for attribute in ("__dataclass_fields__", "__dataclass_params__"):
@@ -147,6 +152,14 @@ class Entity(metaclass=EntityType):
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
         return f"{type(self).__name__}({shown})"
+
+    @classmethod
+    def __constraints__(cls) -> Sequence[Constraint]:
+        """Return what is to hold of the rows beyond the fields' own words; called once.
+
+        Say it in a class with `cls`: `return [unique(cls.email, ignore_case=True)]`.
+        """
+        return ()
 
     @classmethod
     def __get_pydantic_core_schema__(

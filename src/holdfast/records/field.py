@@ -174,7 +174,7 @@ class Field(Generic[T]):
 
     def to(self, value: T) -> SetTo:
         """Return the change that gives the field *value*."""
-        return SetTo(self.column, self._value(value))
+        return SetTo(self.column, self.spec.bounded(self.owner, self._value(value)))
 
     @overload
     def increment(self: Field[int], amount: int = 1) -> Increment: ...

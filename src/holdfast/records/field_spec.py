@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.text import ValueRejected
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.value import ValueType
 
+T = TypeVar("T")
 OnDelete = Literal["restrict", "cascade", "set null"]
 Role = Literal["plain", "key", "generated", "version", "created_at", "updated_at"]
 AuditPolicy = Literal["value", "hash", "redact", "skip"]
@@ -92,6 +93,26 @@ class FieldSpec:
         """Whether a caller gives the value; else the store does."""
         return self.role in ("plain", "key")
 
+    @property
+    def outside(self) -> str | None:
+        """Why a value is refused that is less or more than the declared bounds; None without."""
+        least, most = self.type.bounds.least, self.type.bounds.most
+        if least is None and most is None:
+            return None
+        if most is None:
+            return f"is not {least} or more"
+        return f"is not {most} or less" if least is None else f"is not from {least} to {most}"
+
+    def bounded(self, entity: str, value: T) -> T:
+        """Return *value*, a row value or None. Raises InvalidValueError outside of the bounds.
+
+        Values to compare with are not held to them, nor are those to add.
+        """
+        bounds = self.type.bounds
+        if value is not None and not within(value, bounds):
+            raise InvalidValueError(entity, self.name, str(self.outside))
+        return value
+
     def to_row(self, entity: str, value: object) -> object:
         """Return the row value for *value*. Raises InvalidValueError."""
         if value is None:
@@ -105,3 +126,10 @@ class FieldSpec:
         if checked == "" and self.role == "key":
             raise InvalidValueError(entity, self.name, "is empty; a key is not")
         return checked
+
+
+def within(value: Any, bounds: Bounds) -> bool:
+    """Tell whether *value*, which is not None, is neither below nor above *bounds*."""
+    least: Any = bounds.least
+    most: Any = bounds.most
+    return (least is None or value >= least) and (most is None or value <= most)

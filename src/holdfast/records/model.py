@@ -8,6 +8,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.records.constraint import Check, Unique
+from holdfast.records.field_spec import within
 from holdfast.records.operands import Column
 from holdfast.records.text import ValueRejected
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.records.class_adapter import ClassAdapter
+    from holdfast.records.constraint import Constraint
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.relation import Relation
 
@@ -31,6 +34,7 @@ Row = tuple[object, ...]
 class Model(Generic[E]):
     """An entity's fields, key, constraints and relations.
 
+    *uniques* are those of all rows, by values as they are; what else there is, *constraints*.
     *adapter* is there for a class that is not an `Entity`, and None for one that is. *audited*: a
     store takes it only with a hook that watches it.
     """
@@ -44,6 +48,7 @@ class Model(Generic[E]):
     relations: dict[str, Relation]
     adapter: ClassAdapter | None = None
     audited: bool = False
+    constraints: tuple[Constraint, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, FieldSpec]:
@@ -128,6 +133,36 @@ class Model(Generic[E]):
         """The fields that hold keys of other entities."""
         return tuple(spec for spec in self.fields if spec.reference is not None)
 
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """What every row has to fit, by name: of several that a row breaks the first is told."""
+        found = (each for each in self.constraints if isinstance(each, Check))
+        return tuple(sorted(found, key=lambda check: check.name))
+
+    @cached_property
+    def further_uniques(self) -> tuple[Unique, ...]:
+        """The uniques of some rows, or without case."""
+        return tuple(each for each in self.constraints if isinstance(each, Unique))
+
+    @cached_property
+    def all_uniques(self) -> tuple[Unique, ...]:
+        """All uniques, without the key."""
+        return (*(self._unique(fields) for fields in self.uniques), *self.further_uniques)
+
+    @cached_property
+    def key_unique(self) -> Unique:
+        """The key as a unique of its own."""
+        return self._unique(self.key_names)
+
+    def _unique(self, fields: tuple[str, ...]) -> Unique:
+        columns = tuple(Column(self.name, self.by_name[name]) for name in fields)
+        return Unique(columns, "_".join(fields))
+
+    def unique_on(self, fields: tuple[str, ...]) -> Unique:
+        """Return the unique of *fields*, which there is: the key, or one of `all_uniques`."""
+        known = (self.key_unique, *self.all_uniques)
+        return next(each for each in known if each.fields == fields)
+
     def _of_role(self, role: str) -> FieldSpec | None:
         return next((spec for spec in self.fields if spec.role == role), None)
 
@@ -155,7 +190,7 @@ class Model(Generic[E]):
             if stored is not None:
                 parts.append(stored)
                 continue
-            scope[f"c{spec.position}"] = spec.type.check
+            scope[f"c{spec.position}"] = _held(spec)
             value = f"values[{spec.name!r}]"
             if spec.role != "plain":
                 scope[f"s{spec.position}"] = spec
@@ -183,7 +218,7 @@ class Model(Generic[E]):
             if spec.role in made:
                 row.append(made[spec.role])
             elif spec.name in values:
-                row.append(spec.to_row(self.name, values[spec.name]))
+                row.append(spec.bounded(self.name, spec.to_row(self.name, values[spec.name])))
             elif spec.role == "generated":
                 row.append(None)
             else:
@@ -200,6 +235,21 @@ class Model(Generic[E]):
             if spec.name not in values:
                 raise InvalidValueError(self.name, spec.name, "the value is missing")
         return tuple(spec.to_row(self.name, values[spec.name]) for spec in self.fields)
+
+
+def _held(spec: FieldSpec) -> Callable[[object], object]:
+    """Return the check of a field's values, and that of its bounds where it has any."""
+    check, bounds = spec.type.check, spec.type.bounds
+    if spec.outside is None:
+        return check
+
+    def held(value: object) -> object:
+        found = check(value)
+        if not within(found, bounds):
+            raise ValueRejected(str(spec.outside))
+        return found
+
+    return held
 
 
 def model_of(entity: type[E]) -> Model[E]:

@@ -8,10 +8,12 @@ import inspect
 import keyword
 import sys
 import typing
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.constraint import Check, Constraint, Unique, columns_read
 from holdfast.records.field import Field
 from holdfast.records.field_spec import (
     INDEXED_TEXT_LENGTH,
@@ -19,12 +21,15 @@ from holdfast.records.field_spec import (
     Declaration,
     FieldSpec,
     Reference,
+    within,
 )
 from holdfast.records.identifiers import check_fields, check_table
 from holdfast.records.model import Model
+from holdfast.records.operands import Column
+from holdfast.records.query import Compare, IsNull, Operator, all_of
 from holdfast.records.relation import Many, Relation
 from holdfast.records.text import ValueRejected
-from holdfast.records.value import Bounds, Kind, ValueType, value_type
+from holdfast.records.value import Kind, ValueType, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +38,9 @@ E = typing.TypeVar("E")
 
 _KEY_KINDS = (Kind.UUID, Kind.STR, Kind.INT)
 _BOUNDED = (Kind.STR, Kind.BYTES)
+_ORDERED = (
+    Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.DATETIME, Kind.DATE, Kind.TIME, Kind.TIMEDELTA
+)  # fmt: skip
 _ROLE_KINDS = {"version": Kind.INT, "created_at": Kind.DATETIME, "updated_at": Kind.DATETIME}
 
 
@@ -125,9 +133,57 @@ def build_model(
         ),
         relations=relations,
         audited=audited,
+        constraints=tuple(_bounds_check(cls.__name__, spec) for spec in specs if spec.outside),
     )
     _check_model(model, indexed)
     return model
+
+
+def _bounds_check(entity: str, spec: FieldSpec) -> Check:
+    column, bounds = Column(entity, spec), spec.type.bounds
+    ends = ((Operator.GE, bounds.least), (Operator.LE, bounds.most))
+    held = all_of(tuple(Compare(column, how, end) for how, end in ends if end is not None))
+    return Check(spec.name, held | IsNull(column) if column.nullable else held, spec)
+
+
+def constrained(model: Model[E], declared: typing.Iterable[object]) -> Model[E]:
+    """Return *model* with the constraints that its class *declared*. Raises ConfigurationError."""
+    uniques, others = list(model.uniques), list(model.constraints)
+    for each in declared:
+        if not isinstance(each, Unique | Check):
+            raise ConfigurationError(
+                f"{model.name}.__constraints__ gives what unique() and check() make, got {each!r}"
+            )
+        _check_constraint(model, each)
+        if isinstance(each, Unique) and each.plain:
+            uniques.append(each.fields)
+        else:
+            others.append(each)
+    made = dataclasses.replace(model, uniques=tuple(uniques), constraints=tuple(others))
+    for kind in (made.all_uniques, made.checks):
+        counted = Counter(known.name for known in kind)
+        for name in (name for name, count in counted.items() if count > 1):
+            raise ConfigurationError(
+                f"{model.name} has two constraints named {name!r}: give one a name of its own"
+            )
+    return made
+
+
+def _check_constraint(model: Model[Any], constraint: Constraint) -> None:
+    for column in columns_read(constraint):
+        if model.by_name.get(column.name) is not column.spec:
+            raise ConfigurationError(f"{model.name}: a constraint reads {column!r} of another")
+    if not constraint.name.isidentifier():
+        raise ConfigurationError(
+            f"{model.name}: a constraint is called by an identifier, not {constraint.name!r}"
+        )
+    if isinstance(constraint, Check):
+        return
+    for column in constraint.columns:
+        if column.type.kind is Kind.JSON:
+            raise ConfigurationError(f"{column!r} is JSON, which can't be unique")
+        if column.type.kind in _BOUNDED and column.type.bounds.max_length is None:
+            raise ConfigurationError(f"{column!r} is to be unique: say its max_length, as 255")
 
 
 def vocabulary(model: Model[Any]) -> dict[str, object]:
@@ -166,9 +222,9 @@ def _field_spec(
         declaration.role == "key" or declaration.unique or reference is not None or name in indexed
     )
     if bounds.max_length is None and text_is_indexed:
-        bounds = Bounds(INDEXED_TEXT_LENGTH, bounds.precision, bounds.scale)
+        bounds = dataclasses.replace(bounds, max_length=INDEXED_TEXT_LENGTH)
     try:
-        found = value_type(typing.get_args(resolved)[0], bounds)
+        found = _within_bounds(value_type(typing.get_args(resolved)[0], bounds))
         _check_declared(declaration, found)
     except ConfigurationError as error:
         raise ConfigurationError(f"{of}: {error}") from None
@@ -188,9 +244,31 @@ def _check_declared(declaration: Declaration, found: ValueType) -> None:
     if default is MISSING or (default is None and found.nullable):
         return
     try:
-        found.check(default)
+        value = found.check(default)
     except ValueRejected as unfit:
         raise ConfigurationError(f"default={default!r}: {unfit}") from None
+    if not within(value, found.bounds):
+        raise ConfigurationError(f"default={default!r} is out of the field's bounds")
+
+
+def _within_bounds(found: ValueType) -> ValueType:
+    """Return *found* with its bounds as row values. Raises ConfigurationError for odd ones."""
+    bounds = found.bounds
+    if bounds.least is None and bounds.most is None:
+        return found
+    if found.kind not in _ORDERED or found.load is not None:
+        raise ConfigurationError("ge= and le= bound numbers, times and spans of time")
+    made: dict[str, object] = {}
+    for word, name in (("ge", "least"), ("le", "most")):
+        value = getattr(bounds, name)
+        try:
+            made[name] = None if value is None else found.check(value)
+        except ValueRejected as unfit:
+            raise ConfigurationError(f"{word}={value!r}: {unfit}") from None
+    kept = dataclasses.replace(bounds, **made)  # type: ignore[arg-type]
+    if not within(kept.least if kept.most is None else kept.most, kept):
+        raise ConfigurationError(f"ge={bounds.least!r}, le={bounds.most!r}: nothing is between")
+    return dataclasses.replace(found, bounds=kept)
 
 
 def _target(scope: Scope, hint: object, of: str) -> Callable[[], type]:

@@ -21,6 +21,7 @@ from holdfast.records.query import Compare, Operator, Predicate, all_of
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.row_key import has_key, has_key_among
+from holdfast.records.row_rules import check_row
 from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Repository(RepositoryReads[E]):
                 )
             expected = cast("int", version.to_row(self.model.name, known))
         row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now(), fresh=False)
+        check_row(self.model, row)
         key = self.model.key_of(row)
         if key is None:
             raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")
@@ -232,11 +234,15 @@ class Repository(RepositoryReads[E]):
         return entity
 
     def _new_row(self, entity: E) -> Row:
-        return self.model.row(self._own(entity), version=1, now=self.store.now())
+        row = self.model.row(self._own(entity), version=1, now=self.store.now())
+        return check_row(self.model, row)
 
     def _new_rows(self, verb: str, entities: Iterable[E]) -> list[Row]:
         now, several = self.store.now(), validation.several(verb, entities)
-        return [self.model.row(self._own(entity), version=1, now=now) for entity in several]
+        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in several]
+        for row in rows if self.model.checks else ():
+            check_row(self.model, row)
+        return rows
 
     def _at_version(self, version: int) -> Predicate:
         spec = self.model.version

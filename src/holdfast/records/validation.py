@@ -234,7 +234,7 @@ def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Chan
     they come to it, and would find one's sum taken by another that is still to be increased.
     """
     found = changes(model, wanted, now=now)
-    unique = {name for names in model.uniques for name in names}
+    unique = {name for each in model.all_uniques for name in each.fields}
     for change in found:
         if isinstance(change, Increment) and change.column.name in unique:
             raise InvalidQueryError(
@@ -247,12 +247,16 @@ def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Chan
 def conflict_fields(model: Model[E], on: object) -> tuple[str, ...]:
     """Return the names of the unique fields that *on* means: the key when it says nothing."""
     names = {column.name for column in columns(model, one_or_several(on))} or {*model.key_names}
-    for unique in (model.key_names, *model.uniques):
-        if set(unique) == names:
-            return unique
-    raise InvalidQueryError(
-        f"{', '.join(sorted(names))}: not declared unique, so on= can't name it"
-    )
+    known = (model.key_unique, *model.all_uniques)
+    found = [each for each in known if set(each.fields) == names]
+    whole = [each for each in found if each.plain]
+    if whole or len(found) == 1:
+        return (whole or found)[0].fields
+    said = ", ".join(sorted(names))
+    if found:
+        several = ", ".join(each.name for each in found)
+        raise InvalidQueryError(f"{said}: unique in several ways ({several}), so on= can't name it")
+    raise InvalidQueryError(f"{said}: not declared unique, so on= can't name it")
 
 
 def require_predicate(where: Sequence[object], verb: str) -> None:

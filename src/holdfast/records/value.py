@@ -49,11 +49,13 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a declaration says about a field's values."""
+    """What a declaration says about a field's values; *least* and *most* are allowed themselves."""
 
     max_length: int | None = None
     precision: int | None = None
     scale: int | None = None
+    least: object = None
+    most: object = None
 
 
 @dataclass(frozen=True, slots=True)

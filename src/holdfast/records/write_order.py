@@ -12,6 +12,7 @@ from uuid import UUID
 
 from holdfast.errors import DuplicateError, ForeignKeyError
 from holdfast.records.model import model_of
+from holdfast.records.row_rules import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +31,10 @@ def upsert_order(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> l
     Those with equal fields stay in turn. A row that another one points at comes before it.
     """
     places = [model.by_name[name].position for name in on]
-    ranks = _ranks(rows, places)
+    if model.unique_on(on).ignore_case:
+        ranks: Sequence[Any] = _ranks([folded(row) for row in rows], places)
+    else:
+        ranks = _ranks(rows, places)
     order = sorted(range(len(rows)), key=ranks.__getitem__)
     if not own_references(model):
         return order
@@ -95,9 +99,13 @@ def in_turn(order: Sequence[int], results: Sequence[T]) -> list[T]:
 
 def at_its_place(conflict: ConflictError, order: Sequence[int]) -> ConflictError:
     """Return *conflict* with the place that its row was given at."""
-    if isinstance(conflict, (DuplicateError, ForeignKeyError)) and conflict.index is not None:
-        return type(conflict)(conflict.entity, conflict.fields, order[conflict.index])
-    return conflict
+    match conflict:
+        case DuplicateError(entity=entity, fields=fields, index=int() as index):
+            return DuplicateError(entity, fields, order[index], constraint=conflict.constraint)
+        case ForeignKeyError(entity=entity, fields=fields, index=int() as index):
+            return ForeignKeyError(entity, fields, order[index])
+        case _:
+            return conflict
 
 
 def _ranks(rows: Sequence[Row], places: Sequence[int]) -> Sequence[Any]:

@@ -6,7 +6,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
+from holdfast.errors import ConfigurationError, ConflictError, ForeignKeyError
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
 from holdfast.records.evaluate import changed, first_of_groups, fits, reader, sort
@@ -18,11 +18,13 @@ from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import Compare, In, InRows, Operator, Predicate, all_of, parts_of
 from holdfast.records.row_key import key_asked_for
+from holdfast.records.row_rules import check_row, duplicate, unique_values
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.driver import AggregateQuery, Select, Update, Values
     from holdfast.records.drivers.memory.layers import Layer, View
     from holdfast.records.field_spec import FieldSpec
@@ -218,7 +220,7 @@ class MemoryExecutor:
             self._numbers[table] = max(last, cast("int", key))
             row = (*row[: model.key.position], key, *row[model.key.position + 1 :])
         if self.view.get(table, key) is not None:
-            raise DuplicateError(model.name, model.key_names, index)
+            raise duplicate(model, model.key_unique, index)
         self._put(model, row, None, index)
         return row
 
@@ -226,14 +228,10 @@ class MemoryExecutor:
         """Write *row* over *stored*, which is None for a new one."""
         table = self._table(model)
         key = model.key_of(row)
-        for unique in model.uniques:
-            places = tuple(model.by_name[name].position for name in unique)
-            values = tuple(row[place] for place in places)
-            if None in values:
-                continue
-            for other in self.view.lookup(table, places, values):
-                if model.key_of(other) != key:
-                    raise DuplicateError(model.name, unique, index)
+        check_row(model, row)
+        for unique in model.all_uniques:
+            if any(model.key_of(other) != key for other in self._alike(model, unique, row)):
+                raise duplicate(model, unique, index)
         for spec in model.references:
             value = row[spec.position]
             if value is None or (stored is not None and stored[spec.position] == value):
@@ -252,14 +250,20 @@ class MemoryExecutor:
         return (*row[:at], stored[at], *row[at + 1 :])
 
     def _same(self, model: Model[E], row: Row, on: tuple[str, ...]) -> Row | None:
-        table = self._table(model)
         if on == model.key_names:
-            return self.view.get(table, model.key_of(row))
-        places = tuple(model.by_name[name].position for name in on)
-        values = tuple(row[place] for place in places)
-        if None in values:
-            return None
-        return next(iter(self.view.lookup(table, places, values)), None)
+            return self.view.get(self._table(model), model.key_of(row))
+        return next(iter(self._alike(model, model.unique_on(on), row)), None)
+
+    def _alike(self, model: Model[E], unique: Unique, row: Row) -> list[Row]:
+        """Return the stored rows that *unique* can't tell from *row*."""
+        values = unique_values(unique, row)
+        if values is None:
+            return []
+        table = self._table(model)
+        if not unique.plain:
+            return self.view.same(table, unique, values)
+        places = tuple(column.spec.position for column in unique.columns)
+        return self.view.lookup(table, places, values)
 
     def _remove(self, model: Model[E], rows: Sequence[Row]) -> list[tuple[Model[object], object]]:
         """Delete *rows* and what goes with them; return what is gone, for `_check_gone`."""

@@ -9,10 +9,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry, SortedTuples
+from holdfast.records.row_rules import unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
 
@@ -37,6 +39,10 @@ class Layer:
         self.indexes: dict[Positions, SortedTuples] = {
             positions: SortedTuples() for positions in indexed_positions(model)
         }
+        self.uniques: dict[Unique, dict[object, set[object]]] = {
+            unique: {} for unique in model.further_uniques
+        }
+        """The keys of the rows with the same values, for those of some rows or without case."""
         self._fields = model.fields
         several = len(model.keys)
         self.key_in: Callable[[Entry], object] = itemgetter(
@@ -51,6 +57,9 @@ class Layer:
         if row is not None:
             for positions, index in self.indexes.items():
                 index.add(self._entry(positions, key, row))
+            for unique, keys in self.uniques.items():
+                if (values := unique_values(unique, row)) is not None:
+                    keys.setdefault(values, set()).add(key)
 
     def forget(self, key: object) -> None:
         """Make the layer say nothing about *key*."""
@@ -58,6 +67,11 @@ class Layer:
         if row is not None:
             for positions, index in self.indexes.items():
                 index.remove(self._entry(positions, key, row))
+            for unique, keys in self.uniques.items():
+                if (values := unique_values(unique, row)) is not None:
+                    keys[values].discard(key)
+                    if not keys[values]:
+                        del keys[values]
 
     def _entry(self, positions: Positions, key: object, row: Row) -> Entry:
         values = (sortable(self._fields[at], row[at]) for at in positions)
@@ -112,6 +126,17 @@ class View:
             sortable(fields[at], value) for at, value in zip(positions, values, strict=True)
         )
         return [row for _, row in self.walk(table, positions, prefix, (*prefix, TOP))]
+
+    def same(self, table: str, unique: Unique, values: Row) -> list[Row]:
+        """Return the rows of which *unique*, of some rows or without case, compares *values*."""
+        own = self.own.get(table)
+        hidden = {} if own is None else own.rows
+        below = self._base[table]
+        keys = [key for key in below.uniques[unique].get(values, ()) if key not in hidden]
+        found = [below.rows[key] for key in keys]
+        if own is not None:
+            found += [own.rows[key] for key in own.uniques[unique].get(values, ())]
+        return [row for row in found if row is not None]
 
     def walk(
         self,

@@ -8,34 +8,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.errors import DuplicateError, ForeignKeyError, InvalidValueError
+from holdfast.errors import InvalidValueError
 from holdfast.records.driver import Select
-from holdfast.records.drivers.sql.failure import FailureKind
+from holdfast.records.evaluate import changed
 from holdfast.records.model import model_of
-from holdfast.records.query import Compare, Everything, Increment, Operator, SetTo
+from holdfast.records.operands import Column
+from holdfast.records.query import Increment, SetTo
+from holdfast.records.row_rules import broken_check, check_error, takes_part, unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.errors import ConflictError
+    from holdfast.records.constraint import Unique
     from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
 
 E = TypeVar("E")
+_LOOKED_AT = 1_000  # rows of an update in which what is in its way is looked for
 Fields = tuple[str, ...]
 Question = tuple[str, "Sequence[object]"]
 """A statement and its values; what it asks is so when it finds a row."""
-
-
-def conflict(
-    kind: FailureKind, model: Model[E], fields: Fields, index: int | None = None
-) -> ConflictError:
-    """Return the error for a row, number *index* of its batch, whose *fields* were in the way."""
-    made = DuplicateError if kind is FailureKind.DUPLICATE else ForeignKeyError
-    return made(model.name, fields, index)
 
 
 def overflow(update: Update[E]) -> InvalidValueError:
@@ -48,24 +43,21 @@ def overflow(update: Update[E]) -> InvalidValueError:
 
 
 def same_rows(
-    statements: StoreStatements,
-    model: Model[E],
-    encoded: Sequence[object],
-    *,
-    stored: bool,
-    on: Fields,
-) -> Iterator[tuple[Fields, Question]]:
-    """Yield unique fields and the question whether a row has those of *encoded*.
+    statements: StoreStatements, model: Model[E], row: Row, *, stored: bool, on: Fields
+) -> Iterator[tuple[Unique, Question]]:
+    """Yield uniques and the question whether they can't tell a row from *row*.
 
     *stored*: it replaces the one under its key, which does not count. *on*: of an upsert, which
     overwrites the row with the same *on* fields, that one does not count, and its key matters only
     where there is none.
     """
     prepared = statements.of_model(model)
-    key = model.key_names
-    replaced = on if on and on != key else key if stored or on else ()
-    for unique in (key, *model.uniques):
-        if unique == replaced or (unique == key and stored):
+    encoded = prepared.encode(row)
+    key = model.key_unique
+    named = model.unique_on(on) if on else None
+    replaced = named or (key if stored else None)
+    for unique in (key, *model.all_uniques):
+        if unique == replaced or (unique == key and stored) or not takes_part(unique, row):
             continue
         if unique == key and replaced:
             same = prepared.same(unique, without=replaced)
@@ -74,22 +66,64 @@ def same_rows(
         yield unique, (same.sql, same.bind(encoded))
 
 
-def taken_values(
-    statements: StoreStatements, update: Update[E]
-) -> Iterator[tuple[Fields, Question]]:
-    """Yield unique fields that *update* changes, and whether a row it leaves has those values."""
-    for unique in touched(update):
-        same: Predicate = Everything()
-        for change in update.changes:
-            if change.column.name in unique and isinstance(change, SetTo):
-                same &= Compare(change.column, Operator.EQ, change.value)
-        yield unique, statements.select(Select(update.model, same & ~update.where, (), 1))
+def rows_of(update: Update[E]) -> tuple[Select[E], tuple[Column, ...]]:
+    """Return the search for rows of *update* as they are, some of them where they are many."""
+    model = update.model
+    columns = tuple(Column(model.name, spec) for spec in model.fields)
+    return Select(model, update.where, (), _LOOKED_AT), columns
 
 
-def touched(update: Update[E]) -> list[Fields]:
-    """Return the unique sets of fields of which *update* changes at least one."""
+def taken_by(
+    statements: StoreStatements, update: Update[E], rows: Sequence[Row]
+) -> Iterator[tuple[Unique, Question | None]]:
+    """Yield uniques that *update* touches, and whether they can't tell a row from one of *rows*.
+
+    These are as they are before it. None in place of a question: two of them become the same.
+    """
+    mine = touched(update)
+    met: set[tuple[str, object]] = set()
+    for row in rows:
+        after = changed(row, update.changes)
+        for unique in mine:
+            values = unique_values(unique, after)
+            if values is not None and (unique.name, values) in met:
+                yield unique, None
+            met.add((unique.name, values))
+        asked = same_rows(statements, update.model, after, stored=True, on=())
+        yield from ((unique, question) for unique, question in asked if unique in mine)
+
+
+def refused_by_check(update: Update[E], rows: Sequence[Row]) -> InvalidValueError:
+    """Return the error for *update*, which a check refuses; *rows* are as they are before it."""
+    model = update.model
+    for row in rows:
+        try:
+            broken = broken_check(model, changed(row, update.changes))
+        except InvalidValueError:
+            return overflow(update)
+        if broken is not None:
+            return check_error(model, broken)
+    names = {change.column.name for change in update.changes}
+    known = [check for check in model.checks if names.intersection(check.fields)]
+    return check_error(model, known[0]) if known else overflow(update)
+
+
+def row_refused_by_check(model: Model[E], row: Row) -> InvalidValueError | None:
+    """Return the error for *row*, which a check refuses; None where the model has no checks.
+
+    It fits all as it is, or it would not have been sent. So it was to overwrite another one by an
+    upsert, which keeps some of that one's values: a check of those is to blame.
+    """
+    broken = broken_check(model, row)
+    kept = {*model.key_names, *([model.created_at.name] if model.created_at else [])}
+    known = [broken] if broken else [each for each in model.checks if kept & {*each.fields}]
+    return next((check_error(model, each) for each in (*known, *model.checks)), None)
+
+
+def touched(update: Update[E]) -> list[Unique]:
+    """Return the uniques of which *update* changes a field, or which rows they are of."""
     changed = {change.column.name for change in update.changes}
-    return [unique for unique in update.model.uniques if changed & set(unique)]
+    return [unique for unique in update.model.all_uniques if changed & unique.reads]
 
 
 def targets_of_row(

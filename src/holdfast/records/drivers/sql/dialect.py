@@ -86,6 +86,8 @@ class Dialect(Protocol):
     """How many aggregates of the same rows are worth a table of them all, not a look for each."""
     repeats_lists: bool
     """A list of values is as many parameters as it has values: see `ValueList`."""
+    partial_indexes: bool
+    """An index may leave rows out."""
 
     def __hash__(self) -> int: ...
 
@@ -190,6 +192,13 @@ class Dialect(Protocol):
 
     def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
         """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty."""
+        ...
+
+    def folded(self, text: Expression, longest: int) -> Expression:
+        """Return *text*, of *longest* characters at the most, with its case folded, for an index.
+
+        Raises UnsupportedError where the server can't.
+        """
         ...
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:

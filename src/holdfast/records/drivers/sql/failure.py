@@ -42,6 +42,8 @@ class FailureKind(StrEnum):
     """SQLite: a trigger refused it, which is how it keeps a reference that says RESTRICT."""
     OTHER_ROW = "other row"
     """MariaDB and MySQL: an upsert met another row than the one that it names."""
+    CHECK = "check"
+    """A row does not fit a check of its table; SQLite keeps the size of numbers by such, too."""
     OVERFLOW = "overflow"
     INDEX_EXISTS = "index exists"
     NO_TABLE = "no table"
@@ -156,7 +158,7 @@ _SQLITE_KINDS: Mapping[int, FailureKind] = {
     sqlite3.SQLITE_CONSTRAINT_ROWID: FailureKind.DUPLICATE,
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: FailureKind.FOREIGN_KEY,
     sqlite3.SQLITE_CONSTRAINT_TRIGGER: FailureKind.TRIGGER,
-    sqlite3.SQLITE_CONSTRAINT_CHECK: FailureKind.OVERFLOW,
+    sqlite3.SQLITE_CONSTRAINT_CHECK: FailureKind.CHECK,
     _CONSTRAINT_DATATYPE: FailureKind.OVERFLOW,
     sqlite3.SQLITE_MISMATCH: FailureKind.OVERFLOW,
     sqlite3.SQLITE_TOOBIG: FailureKind.OVERFLOW,  # an OverflowError of a function of Holdfast's
@@ -211,6 +213,7 @@ _SQLSTATES: Mapping[str, FailureKind] = {
     "23505": FailureKind.DUPLICATE,
     "23503": FailureKind.FOREIGN_KEY,
     "23001": FailureKind.FOREIGN_KEY,  # of a reference that says RESTRICT
+    "23514": FailureKind.CHECK,
     "22003": FailureKind.OVERFLOW,
     "42P01": FailureKind.NO_TABLE,
     "42703": FailureKind.NO_COLUMN,
@@ -258,6 +261,8 @@ _ERRNOS: Mapping[int, FailureKind] = {
     1586: FailureKind.DUPLICATE,
     1451: FailureKind.FOREIGN_KEY,
     1452: FailureKind.FOREIGN_KEY,
+    3819: FailureKind.CHECK,  # MySQL's
+    4025: FailureKind.CHECK,  # MariaDB's
     1264: FailureKind.OVERFLOW,
     1690: FailureKind.OVERFLOW,
     1146: FailureKind.NO_TABLE,

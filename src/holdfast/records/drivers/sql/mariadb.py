@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
+from holdfast.records.constraint import Unique
+from holdfast.records.drivers.sql.constraint_ddl import constraint_of
+from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect, index_by_columns
 from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.mysql_connection import MARIADB
@@ -63,12 +65,14 @@ class MariaDBServer(MySQLFamilyServer):
             made = statements.compile(sa.schema.CreateTable(table, if_not_exists=True)).sql
             # Tables may point at ones that come later, or at each other.
             wanted.append(f"{_QUIETLY}, foreign_key_checks = 0 FOR {made.strip()}")
-            wanted += [
-                f"{_QUIETLY} FOR "
-                + statements.compile(sa.schema.CreateIndex(index, if_not_exists=True)).sql.strip()
-                for index in sorted(table.indexes, key=lambda index: str(index.name))
-            ]
-        return wanted
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                if isinstance(constraint_of(index), Unique):
+                    made = index_by_columns(index, statements.dialect.compiler, if_not_exists=True)
+                else:
+                    create = sa.schema.CreateIndex(index, if_not_exists=True)
+                    made = statements.compile(create).sql.strip()
+                wanted.append(f"{_QUIETLY} FOR {made}")
+        return [text.replace("%%", "%") for text in wanted]  # it is sent as it is
 
     def removal(self, statements: StoreStatements) -> Sequence[str]:
         """See `Server`."""

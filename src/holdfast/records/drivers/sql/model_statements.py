@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.statement import compiled, parameter
+from holdfast.records.drivers.sql.upsert import alike
 from holdfast.records.hydration import hydrator
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.sql.dialect import Codec, Dialect
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
@@ -61,27 +63,27 @@ class ModelStatements(Generic[E]):
         return statement
 
     def same(
-        self, on: tuple[str, ...], *, but: tuple[str, ...] = (), without: tuple[str, ...] = ()
+        self, on: Unique, *, but: Unique | None = None, without: Unique | None = None
     ) -> Statement:
-        """Return the search for a row with the same *on* fields.
+        """Return the search for a row that is the same *on* a unique as a given one.
 
-        Not the one with the same *but* fields, and only if none has the same *without* fields.
+        Not the one that is the same *but* another, and only if none is the same *without* it.
         """
         table = self._table
         one: sa.ColumnElement[int] = sa.literal_column("1")
         built = sa.select(one).select_from(table).where(self._equal(table, on))
-        if but:
+        if but is not None:
             # A null is the same as no other, so it is told apart and not unknown.
             built = built.where(sa.func.coalesce(self._equal(table, but), sa.false()) == sa.false())
-        if without:
+        if without is not None:
             other = table.alias("other")
             found = sa.select(one).select_from(other).where(self._equal(other, without))
             built = built.where(~sa.exists(found))
         return self._compile(built)
 
-    def _equal(self, table: sa.FromClause, names: tuple[str, ...]) -> sa.ColumnElement[bool]:
-        by_name = self._model.by_name
-        return sa.and_(*(table.c[name] == parameter(by_name[name].position) for name in names))
+    def _equal(self, table: sa.FromClause, unique: Unique) -> sa.ColumnElement[bool]:
+        given = {spec.name: parameter(spec.position) for spec in self._model.fields}
+        return sa.and_(*alike(self._dialect, unique, (table, given)))
 
     def other(self, name: object, build: Callable[[], sa.ClauseElement]) -> Statement:
         """Return what *build* builds, compiled once under *name*."""
@@ -112,7 +114,7 @@ class ModelStatements(Generic[E]):
         written: dict[str, sa.ColumnElement[object]] = {
             name: value for name, value in self._assignments().items() if name not in kept
         } or {model.key_names[0]: table.c[model.key_names[0]]}
-        condition = self._equal(table, model.key_names)
+        condition = self._equal(table, model.key_unique)
         if model.version is not None:
             wanted = table.c[model.version.name] == parameter(len(model.fields))
             condition = sa.and_(condition, wanted)

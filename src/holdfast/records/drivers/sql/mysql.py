@@ -91,7 +91,7 @@ class MySQLServer(MySQLFamilyServer):
                 statements.compile(sa.schema.CreateIndex(index)).sql.strip()
                 for index in sorted(table.indexes, key=lambda index: str(index.name))
             ]
-        return wanted
+        return [text.replace("%%", "%") for text in wanted]  # it is sent as it is
 
     def removal(self, statements: StoreStatements) -> Sequence[str]:
         """See `Server`; run by `MySQLExecutor.define`."""

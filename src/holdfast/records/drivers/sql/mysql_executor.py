@@ -16,6 +16,7 @@ from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.mysql_family_executor import MySQLFamilyExecutor
 from holdfast.records.drivers.sql.repeated_insert import repeated
 from holdfast.records.drivers.sql.statement import parameter
+from holdfast.records.drivers.sql.upsert import alike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ class MySQLExecutor(MySQLFamilyExecutor):
             len(rows) == 1
             or len(named) < len(rows)
             or any(None in each for each in named)
-            or any(unique != on for unique in model.uniques)
+            or any(each.fields != on or not each.plain for each in model.all_uniques)
         )
         if in_turn:
             return await self._upsert_in_turn(model, rows, encoded, on)
@@ -118,14 +119,16 @@ class MySQLExecutor(MySQLFamilyExecutor):
     def _search(self, model: Model[E], row: Row, on: tuple[str, ...]) -> Statement:
         """Return the search for what an upsert of *row* wrote, and whether it was created."""
         table = self.statements.tables[model.table]
-        key = model.keys[0]
+        key, unique = model.keys[0], model.unique_on(on)
         names = on
         if any(row[model.by_name[name].position] is None for name in on):
             # It is the same as no other, so it was added.
             names = () if row[key.position] is None else model.key_names
+            unique = model.key_unique
 
         def build() -> sa.ClauseElement:
-            same = [table.c[name] == parameter(model.by_name[name].position) for name in names]
+            given = {name: parameter(model.by_name[name].position) for name in model.by_name}
+            same = alike(self.statements.dialect, unique, (table, given)) if names else []
             found = sa.select(*table.c, WAS_CREATED)
             return found.where(*(same or [table.c[key.name] == NUMBERED])).with_for_update()
 

@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from holdfast.errors import ForeignKeyError, UnsupportedError
 from holdfast.records.driver import Select, Update
 from holdfast.records.drivers.sql.conflict_lookup import (
-    conflict,
     pointers,
+    refused_by_check,
+    row_refused_by_check,
+    rows_of,
     same_rows,
-    taken_values,
+    taken_by,
     targets_of_row,
     targets_of_update,
     touched,
@@ -23,15 +25,18 @@ from holdfast.records.drivers.sql.conflict_lookup import (
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
-from holdfast.records.drivers.sql.upsert import upserted_values
+from holdfast.records.drivers.sql.upsert import alike, upserted_values
+from holdfast.records.hydration import from_own_rows
 from holdfast.records.operands import Column
 from holdfast.records.query import In, SetTo
 from holdfast.records.row_key import key_asked_for
+from holdfast.records.row_rules import duplicate, takes_part
 from holdfast.records.write_order import own_references
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.server_connection import ServerConnection, SeveralAtOnce
     from holdfast.records.drivers.sql.server_executor import Part
@@ -169,13 +174,17 @@ class MySQLFamilyExecutor(ServerExecutor):
         """See `Writer`."""
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
+
+        async def one_by_one() -> list[tuple[E, bool]]:
+            return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
+
+        unique = model.unique_on(on)
+        if not all(takes_part(unique, row) for row in rows):
+            return await self.written(one_by_one, several=True)
         parts = self.parts(model, rows)
 
         async def at_once() -> list[tuple[E, bool]]:
             return [each for part in parts for each in await self.upsert_part(model, part, on)]
-
-        async def one_by_one() -> list[tuple[E, bool]]:
-            return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
         several = len(parts) > 1 or not self.upserts_by_one_statement
         return await self.together(model, at_once, one_by_one, several=several)
@@ -192,6 +201,9 @@ class MySQLFamilyExecutor(ServerExecutor):
     async def _upsert_one(
         self, model: Model[E], row: Row, index: int | None, on: tuple[str, ...]
     ) -> tuple[E, bool]:
+        if not takes_part(model.unique_on(on), row):  # it is the same as no other
+            stored = await self.insert_one(model, row, index, atomic=True)
+            return from_own_rows(model)([cast("Row", stored)])[0], True
         try:
             encoded = self.of_model(model).encode(row)
             return (await self.upsert_part(model, ((row,), (encoded,)), on))[0]
@@ -209,13 +221,14 @@ class MySQLFamilyExecutor(ServerExecutor):
         prepared = self.of_model(model)
         table = self.statements.tables[model.table]
         given = {spec.name: parameter(spec.position) for spec in model.fields}
+        same = alike(self.statements.dialect, model.unique_on(on), (table, given))
 
         def built() -> sa.ClauseElement:
             update = sa.update(table).values(upserted_values(model, table, on, given))
-            return update.where(*(table.c[name] == given[name] for name in on))
+            return update.where(*same)
 
         def stored() -> sa.ClauseElement:
-            return sa.select(*table.c).where(*(table.c[name] == given[name] for name in on))
+            return sa.select(*table.c).where(*same)
 
         change = prepared.other(("overwrite", on), built)
         search = prepared.other(("found by", on), stored)
@@ -293,21 +306,23 @@ class MySQLFamilyExecutor(ServerExecutor):
         on: tuple[str, ...] = (),
     ) -> Exception:
         """Return what kept *row* out; *stored* when it replaces one under its key."""
-        encoded = self.of_model(model).encode(row)
         kind, statements = self.note_failure(error).kind, self.statements
         if kind in (FailureKind.DUPLICATE, *_OTHER_ROW, *self.hides_duplicates):
-            for unique, question in same_rows(statements, model, encoded, stored=stored, on=on):
+            for unique, question in same_rows(statements, model, row, stored=stored, on=on):
                 if await self._any(question):
-                    return conflict(FailureKind.DUPLICATE, model, unique, index)
+                    return duplicate(model, unique, index)
         if kind in (FailureKind.DUPLICATE, *_OTHER_ROW):
             if kind is FailureKind.OVERFLOW:
                 return self.error_of(error, model)
-            return conflict(FailureKind.DUPLICATE, model, (), index)
+            return duplicate(model, None, index)
         if kind is FailureKind.FOREIGN_KEY:
+            encoded = self.of_model(model).encode(row)
             for reference, question in targets_of_row(statements, model, encoded):
                 if not await self._any(question):
-                    return conflict(kind, model, reference, index)
-            return conflict(kind, model, (), index)
+                    return ForeignKeyError(model.name, reference, index)
+            return ForeignKeyError(model.name, (), index)
+        if kind is FailureKind.CHECK:
+            return row_refused_by_check(model, row) or error
         return self.error_of(error, model)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
@@ -315,21 +330,32 @@ class MySQLFamilyExecutor(ServerExecutor):
         kind, statements = self.note_failure(error).kind, self.statements
         if kind is FailureKind.DUPLICATE:
             unique = touched(update)
-            if len(unique) != 1:
-                asked = taken_values(statements, update)
-                unique = [each for each, question in asked if await self._any(question)]
-            return conflict(kind, update.model, unique[0] if unique else ())
-        if kind in self.hides_duplicates:
-            given = {each.column.name for each in update.changes if isinstance(each, SetTo)}
-            for fields, question in taken_values(statements, update):
-                if given.issuperset(fields) and await self._any(question):
-                    return conflict(FailureKind.DUPLICATE, update.model, fields)
+            found = unique[0] if len(unique) == 1 else await self._taken_by(update)
+            return duplicate(update.model, found)
+        if kind in self.hides_duplicates and (hidden := await self._taken_by(update)):
+            return duplicate(update.model, hidden)
         if kind is FailureKind.FOREIGN_KEY:
+            name = update.model.name
             for reference, question in targets_of_update(statements, update):
                 if not await self._any(question):
-                    return conflict(kind, update.model, reference)
-            return conflict(kind, update.model, ())
+                    return ForeignKeyError(name, reference)
+            return ForeignKeyError(name, ())
+        if kind is FailureKind.CHECK:
+            return refused_by_check(update, await self._rows_of(update))
         return self.error_of(error, update.model)
+
+    async def _taken_by(self, update: Update[E]) -> Unique | None:
+        """Return the unique that *update* would break, if one is found."""
+        if not touched(update):
+            return None
+        for unique, question in taken_by(self.statements, update, await self._rows_of(update)):
+            if question is None or await self._any(question):
+                return unique
+        return None
+
+    async def _rows_of(self, update: Update[E]) -> list[Row]:
+        select, columns = rows_of(update)
+        return await self.values(select, columns)
 
     async def refused_deletion(
         self, model: Model[E], where: Predicate, error: Exception
@@ -339,8 +365,8 @@ class MySQLFamilyExecutor(ServerExecutor):
             return self.error_of(error, model)
         for child, reference, question in pointers(self.statements, model, where):
             if await self._any(question):
-                return conflict(FailureKind.FOREIGN_KEY, child, reference)
-        return conflict(FailureKind.FOREIGN_KEY, model, ())
+                return ForeignKeyError(child.name, reference)
+        return ForeignKeyError(model.name, ())
 
     async def _any(self, question: Question) -> bool:
         return bool(await self.fetch_raw(*question))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
 
-from holdfast.errors import ConflictError, TransactionError
-from holdfast.records.drivers.sql.conflict_lookup import conflict
+from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError, TransactionError
+from holdfast.records.drivers.sql.constraint_ddl import database_name
 from holdfast.records.drivers.sql.dialects.postgresql_recording import (
     RecordTarget,
     recorded_update,
@@ -19,6 +19,7 @@ from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.store_statements import Beside
 from holdfast.records.drivers.sql.tables import named
+from holdfast.records.row_rules import check_error, duplicate
 from holdfast.records.write_order import points_ahead
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from holdfast.records.constraint import Constraint
     from holdfast.records.driver import ChangeRecord, Update
     from holdfast.records.drivers.sql.dialect import Codec, Expression
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+    from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_connection import Copying
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.model import Model, Row
@@ -120,8 +123,8 @@ class PostgreSQLExecutor(ServerExecutor):
             try:
                 return await self.written(work, several=False)
             except Exception as error:
-                of_key = ((model.key.name,), self.note_failure(error).constraint)
-                if of_key not in _constraints(model, FailureKind.DUPLICATE):
+                refused = _refused_by(model, self.note_failure(error), None)
+                if not isinstance(refused, DuplicateError) or refused.fields != (model.key.name,):
                     raise
         return await self.written(work, several=False)
 
@@ -262,7 +265,8 @@ class PostgreSQLExecutor(ServerExecutor):
             return [await self._upsert_one(model, row, index, on) for index, row in enumerate(rows)]
 
         # What one row lets go of another may take; in rounds they would come in other turns.
-        in_turn = len(rounds) > 1 and any(unique != on for unique in model.uniques)
+        in_turn = len(rounds) > 1 and any(each.fields != on for each in model.all_uniques)
+        in_turn = in_turn or not model.unique_on(on).plain
         if in_turn or len(numbered) > 1 or points_ahead(model, rows):
             return await self.written(one_by_one, several=True)
         return await self.together(model, at_once, one_by_one, several=len(rounds) > 1)
@@ -363,20 +367,51 @@ class PostgreSQLExecutor(ServerExecutor):
         if kind not in self.conflicts:
             return self.error_of(error, model)
         for known in self.statements.models:
-            for fields, constraint in _constraints(known, kind):
-                if constraint == failure.constraint:
-                    return conflict(kind, known, fields, index)
-        return conflict(kind, model, (), index)
+            refused = _refused_by(known, failure, index)
+            if refused is not None:
+                return refused
+        if kind is FailureKind.CHECK:
+            return error
+        return _ERRORS[kind](model.name, (), index)
 
 
-def _constraints(model: Model[E], kind: FailureKind) -> list[tuple[tuple[str, ...], str]]:
-    """Return the fields and names of a model's constraints."""
+_ERRORS: dict[FailureKind, Callable[[str, tuple[str, ...], int | None], ConflictError]] = {
+    FailureKind.DUPLICATE: DuplicateError,
+    FailureKind.FOREIGN_KEY: ForeignKeyError,
+}
+
+
+def _refused_by(model: Model[E], failure: Failure, index: int | None) -> Exception | None:
+    """Return the error for a *failure* that is told by one of the model's constraints."""
+    name, table = failure.constraint, model.table
     if model.adapter is not None:
-        return constraint_names(model, kind)
-    if kind is FailureKind.FOREIGN_KEY:
-        return [((spec.name,), named("fk", model.table, [spec.name])) for spec in model.references]
-    found = [(unique, named("uq", model.table, unique)) for unique in model.uniques]
-    return [(model.key_names, named("pk", model.table, model.key_names)), *found]
+        for fields, constraint in constraint_names(model, failure.kind):
+            if constraint == name:
+                return _ERRORS[failure.kind](model.name, fields, index)
+        return None
+    match failure.kind:
+        case FailureKind.FOREIGN_KEY:
+            for spec in model.references:
+                if named("fk", table, [spec.name]) == name:
+                    return ForeignKeyError(model.name, (spec.name,), index)
+        case FailureKind.DUPLICATE:
+            if named("pk", table, model.key_names) == name:
+                return duplicate(model, model.key_unique, index)
+            for unique in model.all_uniques:
+                plain = unique.plain
+                if name == (named("uq", table, unique.fields) if plain else _called(model, unique)):
+                    return duplicate(model, unique, index)
+        case FailureKind.CHECK:
+            for check in model.checks:
+                if _called(model, check) == name:
+                    return check_error(model, check)
+        case _:
+            pass
+    return None
+
+
+def _called(model: Model[E], constraint: Constraint) -> str:
+    return database_name(model.table, constraint)
 
 
 def _has_null(row: Row, places: Sequence[int]) -> bool:

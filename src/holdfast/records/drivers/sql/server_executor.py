@@ -36,7 +36,11 @@ Part: TypeAlias = "tuple[Sequence[Row], Sequence[Sequence[object]]]"
 class ServerExecutor(ServerReader):
     """Reads and writes through one connection. What writes natively differs by database."""
 
-    conflicts: tuple[FailureKind, ...] = (FailureKind.DUPLICATE, FailureKind.FOREIGN_KEY)
+    conflicts: tuple[FailureKind, ...] = (
+        FailureKind.DUPLICATE,
+        FailureKind.FOREIGN_KEY,
+        FailureKind.CHECK,
+    )
     """The failures that one of the rows is to blame for."""
     guards_each_write = False
     """A failed statement ends the transaction unless a savepoint stands before it."""

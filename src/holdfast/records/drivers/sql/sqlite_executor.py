@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from holdfast.errors import (
     ConflictError,
-    DuplicateError,
     ForeignKeyError,
     SchemaMismatchError,
     StoredValueError,
@@ -18,14 +17,18 @@ from holdfast.errors import (
 from holdfast.records.drivers.sql.conflict_lookup import (
     overflow,
     pointers,
+    refused_by_check,
+    row_refused_by_check,
+    rows_of,
     same_rows,
-    taken_values,
+    taken_by,
     targets_of_row,
     targets_of_update,
     touched,
 )
 from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
 from holdfast.records.model import model_of
+from holdfast.records.row_rules import duplicate, takes_part
 from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
@@ -126,7 +129,7 @@ class SQLiteExecutor:
                     cursor = self._execute(prepared.insert.sql, prepared.insert.bind(encoded))
                 except sqlite3.Error as error:
                     at = index if len(rows) > 1 else None
-                    conflict = self._conflict_of_row(model, error, encoded, at)
+                    conflict = self._conflict_of_row(model, error, row, at)
                     if atomic:
                         raise conflict from error
                     results.append(conflict)
@@ -158,7 +161,7 @@ class SQLiteExecutor:
         try:
             found = self._execute(prepared.replace.sql, values).fetchall()
         except sqlite3.Error as error:
-            raise self._conflict_of_row(model, error, encoded, None, stored=True) from error
+            raise self._conflict_of_row(model, error, row, None, stored=True) from error
         return self._hydrated(model, found)[0] if found else None
 
     def patch(self, update: Update[E]) -> E | None:
@@ -191,7 +194,8 @@ class SQLiteExecutor:
         """See `Writer`."""
         prepared = self._of_model(model)
         statement = prepared.upsert(on)
-        unversioned = None if model.version is not None else prepared.same(on)
+        unique = model.unique_on(on)
+        unversioned = None if model.version is not None else prepared.same(unique)
         found: list[tuple[object, ...]] = []
         created: list[bool] = []
         with self._undone_together(len(rows)):
@@ -200,11 +204,11 @@ class SQLiteExecutor:
                 try:
                     if unversioned is not None:
                         same = unversioned.sql, unversioned.bind(encoded)
-                        created.append(not self._any(same))
+                        created.append(not takes_part(unique, row) or not self._any(same))
                     found += self._execute(statement.sql, statement.bind(encoded)).fetchall()
                 except sqlite3.Error as error:
                     at = index if len(rows) > 1 else None
-                    raise self._conflict_of_row(model, error, encoded, at, on=on) from error
+                    raise self._conflict_of_row(model, error, row, at, on=on) from error
         if model.version is not None:
             created = [row[model.version.position] == 1 for row in found]
         return list(zip(self._hydrated(model, found), created, strict=True))
@@ -281,25 +285,26 @@ class SQLiteExecutor:
         self,
         model: Model[E],
         error: sqlite3.Error,
-        encoded: Sequence[object],
+        row: Row,
         index: int | None,
         *,
         stored: bool = False,
         on: tuple[str, ...] = (),
     ) -> ConflictError:
-        """Return what kept the row *encoded* out; *stored* when it replaces one under its key."""
+        """Return what kept *row* out; *stored* when it replaces one under its key."""
         kind = _kind(error)
         if kind is FailureKind.DUPLICATE:
-            for unique, question in same_rows(
-                self._statements, model, encoded, stored=stored, on=on
-            ):
+            for unique, question in same_rows(self._statements, model, row, stored=stored, on=on):
                 if self._any(question):
-                    return DuplicateError(model.name, unique, index)
-            return DuplicateError(model.name, (), index)
+                    return duplicate(model, unique, index)
+            return duplicate(model, None, index)
         if kind is FailureKind.FOREIGN_KEY:
+            encoded = self._of_model(model).encode(row)
             for reference, question in targets_of_row(self._statements, model, encoded):
                 if not self._any(question):
                     return ForeignKeyError(model.name, reference, index)
+        if kind is FailureKind.CHECK:
+            raise row_refused_by_check(model, row) or error from error
         return self._fail(model, error)
 
     def _conflict_of_update(self, update: Update[E], error: sqlite3.Error) -> Exception:
@@ -308,16 +313,22 @@ class SQLiteExecutor:
         if kind is FailureKind.DUPLICATE:
             unique = touched(update)
             if len(unique) != 1:
-                asked = taken_values(self._statements, update)
-                unique = [each for each, question in asked if self._any(question)]
-            return DuplicateError(name, unique[0] if unique else ())
+                asked = taken_by(self._statements, update, self._rows_of(update))
+                unique = [each for each, ask in asked if ask is None or self._any(ask)]
+            return duplicate(update.model, unique[0] if unique else None)
         if kind is FailureKind.FOREIGN_KEY:
             for reference, question in targets_of_update(self._statements, update):
                 if not self._any(question):
                     return ForeignKeyError(name, reference)
+        if kind is FailureKind.CHECK:
+            return refused_by_check(update, self._rows_of(update))
         if kind is FailureKind.OVERFLOW:
             return overflow(update)
         return self._fail(update.model, error)
+
+    def _rows_of(self, update: Update[E]) -> list[Row]:
+        select, columns = rows_of(update)
+        return self.values(select, columns)
 
     def _still_pointed_at(self, model: Model[E], where: Predicate) -> ForeignKeyError:
         """Return which reference keeps the rows of *where* from being deleted."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
+from holdfast.records.drivers.sql.constraint_ddl import checks, uniques
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import mapped_copy
 from holdfast.records.model import model_of
 from holdfast.records.value import Kind
@@ -97,6 +98,10 @@ def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.
         # The key stands at the end of every order, so it stands at the end of every index.
         names = (*index, *(name for name in model.key_names if name not in index))
         sa.Index(named("ix", model.table, index), *(table.c[name] for name in names))
+    for check in checks(model, table, dialect):
+        table.append_constraint(check)
+    for _ in uniques(model, table, dialect):
+        pass  # an index is its table's from its making on
     return table
 
 

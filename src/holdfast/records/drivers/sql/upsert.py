@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.constraint_ddl import compared, condition, unique_parts
+
 if TYPE_CHECKING:
-    from holdfast.records.drivers.sql.dialect import Expression
+    from holdfast.records.constraint import Unique
+    from holdfast.records.drivers.sql.dialect import Dialect, Expression
     from holdfast.records.model import Model
 
 
@@ -18,7 +21,9 @@ def upserted_values(
     model: Model[E], table: sa.Table, on: tuple[str, ...], given: Any
 ) -> dict[str, Expression]:
     """Return the new values of the found row: *given*'s, but key, *on* and creation stay."""
-    kept = {*model.key_names, *on, *([model.created_at.name] if model.created_at else [])}
+    kept = {*model.key_names, *([model.created_at.name] if model.created_at else [])}
+    if not model.unique_on(on).ignore_case:  # or it may be written in another way
+        kept |= {*on}
     changes: dict[str, Expression] = {
         spec.name: given[spec.name] for spec in model.fields if spec.name not in kept
     }
@@ -28,3 +33,28 @@ def upserted_values(
     if not changes:
         changes[model.key_names[0]] = table.c[model.key_names[0]]
     return changes
+
+
+def conflict_target(
+    dialect: Dialect, model: Model[E], table: sa.Table, on: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the words of ON CONFLICT that name the index of the unique *on*."""
+    unique = model.unique_on(on)
+    where = None if unique.where is None else condition(dialect, table, unique.where)
+    return {"index_elements": unique_parts(dialect, table, unique), "index_where": where}
+
+
+def alike(dialect: Dialect, unique: Unique, sides: tuple[sa.FromClause, Any]) -> list[Expression]:
+    """Return what holds of a row that *unique* can't tell from a given one that takes part in it.
+
+    *sides* are the table of the one, and the values of the other by the names of their fields.
+    """
+    stored, given = sides
+    parts: list[Expression] = [
+        compared(dialect, unique, name, stored.c[name])
+        == compared(dialect, unique, name, given[name])
+        for name in unique.fields
+    ]
+    if unique.where is not None:
+        parts.append(condition(dialect, stored, unique.where))
+    return parts

@@ -9,11 +9,13 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
+from holdfast.records.drivers.sql.constraint_ddl import text_of, unique_of
 from holdfast.records.drivers.sql.dialects import mariadb_json
 from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect, overwriting
 from holdfast.records.drivers.sql.statement import parameter
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.case_folding import Misfolded
@@ -49,4 +51,36 @@ class MariaDBDialect(MySQLFamilyDialect):
         marked: Expression = sa.literal_column("(@holdfast_created := 1)")
         values[key] = getattr(sa.func, "if")(marked, values[key], sa.null())
         noted = sa.literal_column("(@holdfast_created := 0)") == sa.literal_column("0")
-        return overwriting(model, table, on, values, noted).returning(*table.c, created)
+        made = overwriting(self, model, table, on, values, noted)
+        return made.returning(*table.c, created)
+
+
+def index_by_columns(index: sa.Index, compiler: Compiler, *, if_not_exists: bool = False) -> str:
+    """Return the statement that adds *index*, with a hidden column for each of its expressions.
+
+    MariaDB has no index on an expression, but one on a column that has its value.
+    """
+    quote = compiler.identifier_preparer.quote
+    there = " IF NOT EXISTS" if if_not_exists else ""
+    table = index.table
+    assert table is not None
+    added: list[str] = []
+    parts: list[str] = []
+    for expression, field in zip(index.expressions, unique_of(index).fields, strict=True):
+        if isinstance(expression, sa.Column):
+            parts.append(quote(expression.name))
+            continue
+        name = column_name(str(index.name), len(added))
+        kind = table.c[field].type.compile(compiler)
+        value = text_of(expression, compiler)
+        added.append(
+            f"ADD COLUMN{there} {quote(name)} {kind} GENERATED ALWAYS AS {value} VIRTUAL INVISIBLE"
+        )
+        parts.append(quote(name))
+    unique = f"ADD UNIQUE INDEX{there} {quote(str(index.name))} ({', '.join(parts)})"
+    return f"ALTER TABLE {quote(table.name)} {', '.join([*added, unique])}"
+
+
+def column_name(index: str, number: int) -> str:
+    """Return the name of the hidden column number *number* of the *index* of that name."""
+    return index if number == 0 else f"{index}{number}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler
 from sqlalchemy.dialects.mysql.base import MySQLDialect as MySQLCompiler
 
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
+from holdfast.records.drivers.sql.constraint_ddl import text_of
 from holdfast.records.drivers.sql.dialects import mysql_json
 from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect, overwriting
 from holdfast.records.drivers.sql.statement import literal, parameter
@@ -55,8 +57,9 @@ class IndexedTables(MySQLDDLCompiler):
             compiler.create_table_constraints(table, _include_foreign_key_constraints, **options)
         ]
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            columns = ", ".join(self.preparer.format_column(column) for column in index.columns)
-            parts.append(f"INDEX {self.preparer.format_index(index)} ({columns})")
+            columns = ", ".join(text_of(each, self.dialect) for each in index.expressions)
+            kind = "UNIQUE INDEX" if index.unique else "INDEX"
+            parts.append(f"{kind} {self.preparer.format_index(index)} ({columns})")
         return ", \n\t".join(filter(None, parts))
 
 
@@ -77,8 +80,17 @@ class MySQLDialect(MySQLFamilyDialect):
         compiler._requires_alias_for_on_duplicate_key = True  # noqa: SLF001 - it asks a server
         super().__init__(compiler, Folding(self.name, lower, wrong, _holds))
 
+    def folded(self, text: Expression, longest: int) -> Expression:
+        """See `Dialect`.
+
+        An index is of text of a bounded length, and can't look into it by a pattern.
+        """
+        folded = replace(self._folding, holds=None).fold(text)
+        kind = mysql.CHAR(longest, charset="utf8mb4")
+        return sa.cast(folded, kind).collate(self.collation)
+
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """See `Dialect`. LAST_INSERT_ID() tells afterwards whether a row was found."""
         values = {spec.name: parameter(spec.position) for spec in model.fields}
         noted = sa.func.last_insert_id(_FOUND) == _FOUND
-        return overwriting(model, table, on, values, noted)
+        return overwriting(self, model, table, on, values, noted)

@@ -13,7 +13,7 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import divided, figure_text_decoder, total_decoder
 from holdfast.records.drivers.sql.group_limit import keys_by_number
 from holdfast.records.drivers.sql.statement import RowList, ValueList, literal
-from holdfast.records.drivers.sql.upsert import upserted_values
+from holdfast.records.drivers.sql.upsert import alike, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 from holdfast.uuid7 import uuid_from_int
@@ -113,6 +113,7 @@ class MySQLFamilyDialect:
     writes_see_one_state = False
     least_joined = 1
     repeats_lists = True
+    partial_indexes = False
 
     def __init__(self, compiler: Compiler, folding: Folding) -> None:
         self.compiler = compiler
@@ -294,6 +295,10 @@ class MySQLFamilyDialect:
             case _:
                 assert_never(part)
 
+    def folded(self, text: Expression, longest: int) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return self._folding.fold(text)
+
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
         ordered = column.desc() if by.descending else column.asc()
@@ -315,6 +320,7 @@ _TOO_LARGE: Expression = sa.literal_column("99999999999999999999")
 
 
 def overwriting(
+    dialect: MySQLFamilyDialect,
     model: Model[E],
     table: sa.Table,
     on: tuple[str, ...],
@@ -330,10 +336,8 @@ def overwriting(
     """
     key = model.key_names[0]
     insert = mysql.insert(table).values(values)
-    same = sa.and_(
-        *(table.c[name] == insert.inserted[name] for name in on),  # a NULL is never the same
-        noted,
-    )
+    # A NULL is never the same.
+    same = sa.and_(*alike(dialect, model.unique_on(on), (table, insert.inserted)), noted)
     changes = upserted_values(model, table, on, insert.inserted)
     changes.pop(key, None)
     impossible = _TOO_LARGE if model.keys[0].role == "generated" else sa.null()
@@ -356,6 +360,7 @@ def _is_indexed(model: Model[E], spec: FieldSpec) -> bool:
         spec in model.keys
         or spec.reference is not None
         or any(spec.name in names for names in (*model.uniques, *model.indexes))
+        or any(spec.name in each.fields for each in model.further_uniques)
     )
 
 

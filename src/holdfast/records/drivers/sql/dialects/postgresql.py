@@ -19,7 +19,7 @@ from holdfast.records.drivers.sql.dialect import (
 )
 from holdfast.records.drivers.sql.group_limit import keys_by_lateral
 from holdfast.records.drivers.sql.statement import literal, parameter
-from holdfast.records.drivers.sql.upsert import upserted_values
+from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -93,6 +93,7 @@ class PostgreSQLDialect:
     writes_see_one_state = True
     least_joined = 1
     repeats_lists = False
+    partial_indexes = True
 
     def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:
         made: Any = PGDialect  # whose constructor has no types
@@ -268,6 +269,10 @@ class PostgreSQLDialect:
             case _:
                 assert_never(part)
 
+    def folded(self, text: Expression, longest: int) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return self._folding.fold(text)
+
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
@@ -288,7 +293,7 @@ class PostgreSQLDialect:
         table = cast("sa.Table", insert.table)
         created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
         return insert.on_conflict_do_update(
-            index_elements=[table.c[name] for name in on],
+            **conflict_target(self, model, table, on),
             set_=upserted_values(model, table, on, insert.excluded),
         ).returning(*table.c, created)
 

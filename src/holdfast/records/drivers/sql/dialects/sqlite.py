@@ -12,7 +12,7 @@ from holdfast.records.drivers.sql import sqlite_codecs
 from holdfast.records.drivers.sql.dialect import divided, nulls_placed
 from holdfast.records.drivers.sql.group_limit import keys_by_subquery
 from holdfast.records.drivers.sql.statement import literal, parameter
-from holdfast.records.drivers.sql.upsert import upserted_values
+from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -57,6 +57,7 @@ class SQLiteDialect:
     writes_see_one_state = False
     least_joined = 2
     repeats_lists = False
+    partial_indexes = True
 
     def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
         """See `Dialect`."""
@@ -202,6 +203,10 @@ class SQLiteDialect:
             case _:
                 assert_never(part)
 
+    def folded(self, text: Expression, longest: int) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.holdfast_fold(text)
+
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
@@ -214,7 +219,7 @@ class SQLiteDialect:
         """See `Dialect`."""
         built = insert(table).values({spec.name: parameter(spec.position) for spec in model.fields})
         return built.on_conflict_do_update(
-            index_elements=[table.c[name] for name in on],
+            **conflict_target(self, model, table, on),
             set_=upserted_values(model, table, on, built.excluded),
         ).returning(*table.c)
 
