@@ -24,6 +24,7 @@ def field(
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
 ) -> Field[T]: ...
 @overload
 def field(
@@ -33,6 +34,7 @@ def field(
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
 ) -> Field[T]: ...
 @overload
 def field(
@@ -42,6 +44,7 @@ def field(
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
 ) -> Field[T]: ...
 def field(
     *,
@@ -51,6 +54,7 @@ def field(
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
 ) -> Field[T]:
     """A field of the entity.
 
@@ -59,7 +63,9 @@ def field(
     characters and bytes in bytes; text in a key, a unique or an index is bounded to 255 when
     nothing is said. *digits* is what a Decimal declares: (precision, scale), as in (12, 2).
     *audit* says what the audit of an `audited` entity keeps of it: the "value", a "hash" of it,
-    "redact" for no more than that it changed, "skip" for nothing.
+    "redact" for no more than that it changed, "skip" for nothing. A change of *unversioned* fields
+    alone leaves the version and the time of the last write as they are; in return `update` and an
+    upsert leave what such a field holds: it is changed by `patch` and `update_where` alone.
     """
     precision, scale = digits or (None, None)
     return Field(
@@ -69,6 +75,7 @@ def field(
             bounds=Bounds(max_length, precision, scale),
             unique=unique,
             audit=audit,
+            unversioned=unversioned,
         )
     )
 

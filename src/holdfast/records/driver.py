@@ -137,8 +137,8 @@ class Writer(Protocol):
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """Overwrite the row under the key of *row*, if its version is *expected* (None: any).
 
-        Key and time of creation stay. Returns the entity as stored, None when no such row is
-        there.
+        What is `FieldSpec.kept` stays, as key and time of creation. Returns the entity as stored,
+        None when no such row is there.
         """
         ...
 
@@ -155,7 +155,7 @@ class Writer(Protocol):
     ) -> list[tuple[E, bool]]:
         """Add each row, or overwrite the one with the same *on*; tell which were created.
 
-        An overwritten row keeps its key and time of creation, and its version goes up by one.
+        An overwritten row keeps what is `FieldSpec.kept`, and its version goes up by one.
         """
         ...
 

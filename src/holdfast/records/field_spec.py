@@ -41,6 +41,7 @@ class Declaration:
     target: type | str | None = None
     on_delete: OnDelete = "restrict"
     audit: AuditPolicy = "value"
+    unversioned: bool = False
 
     def __post_init__(self) -> None:
         if self.audit not in get_args(AuditPolicy):
@@ -86,6 +87,11 @@ class FieldSpec:
     def unique(self) -> bool:
         """Whether no two rows may have the same value, null apart."""
         return self.declaration.unique
+
+    @property
+    def kept(self) -> bool:
+        """Whether a stored row keeps its value when the whole row is overwritten."""
+        return self.role in ("key", "generated", "created_at") or self.declaration.unversioned
 
     @property
     def in_constructor(self) -> bool:

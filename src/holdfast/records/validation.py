@@ -148,7 +148,10 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
 
 
 def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
-    """Return *wanted*, one change or several, with what every write changes too."""
+    """Return *wanted*, one change or several, with what every write changes too.
+
+    That is nothing when all of them are changes of unversioned fields.
+    """
     nothing = isinstance(wanted, (list, tuple, Mapping)) and not wanted
     if model.adapter is not None and not nothing:
         if isinstance(wanted, (SetTo, Increment)):
@@ -175,6 +178,8 @@ def _with_store_set(
         if spec.name in seen:
             raise InvalidQueryError(f"{change.column!r} is changed twice")
         seen.add(spec.name)
+    if all(change.column.spec.declaration.unversioned for change in wanted):
+        return wanted
     extra: list[Change] = []
     if model.version is not None:
         extra.append(Increment(Column(model.name, model.version), 1))

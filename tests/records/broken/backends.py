@@ -647,6 +647,17 @@ class TheTimeOfCreationMoves(Shelf):
         return results
 
 
+class CountersAreOverwritten(Shelf):
+    def replace(self, model, row, expected):
+        found = super().replace(model, row, expected)
+        for spec in model.fields:
+            if found is not None and spec.declaration.unversioned:
+                at = Compare(Column(model.name, model.key), Operator.EQ, row[model.key.position])
+                change = SetTo(Column(model.name, spec), row[spec.position])
+                found = self.patch(Update(model, at, (change,)))
+        return found
+
+
 class PatchesWriteAll(Shelf):
     def patch(self, update):
         for row in self.fitting(update.model, update.where):

@@ -70,6 +70,7 @@ BREAKS = {
     "UniqueValuesAreNeverFree": "UNIQUE-1",
     "UniqueValuesAreUnchecked": "UNIQUE-1",
     "TheTimeOfCreationMoves": "UPSERT-1",
+    "CountersAreOverwritten": "COUNTER-1",
     "PatchesWriteAll": "WRITE-7",
     "AFailedWriteStays": "WRITE-1",
 }

@@ -149,6 +149,7 @@ class Tally(Entity, table="conformance_tallies"):
     amount: Field[Decimal] = field(default=Decimal(0), digits=(6, 2))
     spent: Field[timedelta] = field(default=timedelta(0))
     maybe: Field[int | None] = field(default=None)
+    seen: Field[int] = field(default=0, unversioned=True)
     version: Field[int] = version()
 
 

@@ -17,10 +17,9 @@ E = TypeVar("E")
 def upserted_values(
     model: Model[E], table: sa.Table, on: tuple[str, ...], given: Any
 ) -> dict[str, Expression]:
-    """Return the new values of the found row: *given*'s, but key, *on* and creation stay."""
-    kept = {model.key.name, *on, *([model.created_at.name] if model.created_at else [])}
+    """Return the new values of the found row: *given*'s, but *on* and what is kept stay."""
     changes: dict[str, Expression] = {
-        spec.name: given[spec.name] for spec in model.fields if spec.name not in kept
+        spec.name: given[spec.name] for spec in model.fields if not spec.kept and spec.name not in on
     }
     if model.version is not None:
         version = table.c[model.version.name]
