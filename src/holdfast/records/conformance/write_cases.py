@@ -457,9 +457,7 @@ async def a_change_of_unversioned_fields_alone_leaves_the_version(lab: Lab) -> N
     read = await repository.add(Tally(id="a", total=1, seen=1))
     counted = await repository.patch("a", Tally.seen.increment(2))
     assert (counted.seen, counted.version) == (3, 1)
-    changed = await repository.update_where(
-        Tally.total == 1, changes=Tally.seen.increment(4)
-    )
+    changed = await repository.update_where(Tally.total == 1, changes=Tally.seen.increment(4))
     assert changed == 1
     read.total = 2
     written = await repository.update(read)

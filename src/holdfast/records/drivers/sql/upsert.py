@@ -19,7 +19,9 @@ def upserted_values(
 ) -> dict[str, Expression]:
     """Return the new values of the found row: *given*'s, but *on* and what is kept stay."""
     changes: dict[str, Expression] = {
-        spec.name: given[spec.name] for spec in model.fields if not spec.kept and spec.name not in on
+        spec.name: given[spec.name]
+        for spec in model.fields
+        if not spec.kept and spec.name not in on
     }
     if model.version is not None:
         version = table.c[model.version.name]
