@@ -19,7 +19,9 @@ _VERSION = re.compile(rb'"([1-9][0-9]{0,18})(?:-[0-9a-f]+)?"')
 def entity_tag(entity: object) -> str:
     """Return the strong ETag of *entity*, which is its version: `"3"`.
 
-    What it holds in unversioned fields stands behind it as a digest: `"3-5f0c2a91"`. Raises ConfigurationError for an entity without a version field.
+    What it holds in unversioned fields stands behind it as a digest: `"3-5f0c2a91"`.
+
+    Raises ConfigurationError for an entity without a version field.
     """
     model = model_of(type(entity))
     if model.version is None:

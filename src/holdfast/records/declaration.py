@@ -46,7 +46,7 @@ def field(
     audit: AuditPolicy = "value",
     unversioned: bool = False,
 ) -> Field[T]: ...
-def field(
+def field(  # noqa: PLR0913 - the words of a declaration
     *,
     default: object = MISSING,
     default_factory: Callable[[], object] | None = None,
