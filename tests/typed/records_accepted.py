@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-from holdfast import Predicate, Repository, Transaction
+from holdfast import CachedRepository, Predicate, Repository, Transaction, sync
 from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
 from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Tally
 
@@ -30,6 +30,21 @@ async def use(
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
     titles = [book.title for each in found for book in each.books]
     return author.name + (await authors.get_one(key)).name + "".join(titles) + str(names)
+
+
+async def use_cached(authors: CachedRepository[Author], key: UUID) -> list[Author]:
+    await use_any(authors, key)
+    await authors.upsert(Author(name="a"), on=[Author.name])
+    return await authors.find(Author.name == "a", load=[Author.books])
+
+
+async def use_any(authors: Repository[Author], key: UUID) -> Author | None:
+    return await authors.get(key, load=[Author.books])
+
+
+def use_cached_blocking(authors: sync.CachedRepository[Author]) -> sync.Repository[Author]:
+    authors.warm([author.id for author in authors.find()])
+    return authors
 
 
 class Base(DeclarativeBase):

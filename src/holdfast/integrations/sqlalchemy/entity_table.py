@@ -75,14 +75,14 @@ def table_of(entity: type) -> sa.Table:
     """
     known = _tables.get(entity)
     if known is None:
-        mapped = sa.inspect(entity, raiseerr=False)
+        mapped: object = sa.inspect(entity, raiseerr=False)
         made = mapped.local_table if isinstance(mapped, Mapper) else _made(model_of(entity))
         known = _tables[entity] = cast("sa.Table", made)
     return known
 
 
 def _made(model: Model[object]) -> sa.Table:
-    columns = (
+    columns: list[sa.Column[Any]] = [
         sa.Column(
             spec.name,
             FieldType(model, spec),
@@ -90,7 +90,7 @@ def _made(model: Model[object]) -> sa.Table:
             nullable=spec.type.nullable,
         )
         for spec in model.fields
-    )
+    ]
     return sa.Table(model.table, sa.MetaData(), *columns)
 
 
@@ -100,7 +100,7 @@ class FieldType(sa.types.TypeDecorator[Any]):
     What is added to a number or subtracted from it is a value of the field too.
     """
 
-    impl = sa.Text
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = sa.Text
     cache_ok = True
 
     def __init__(self, model: Model[object], spec: FieldSpec) -> None:
