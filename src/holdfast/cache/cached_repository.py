@@ -96,6 +96,7 @@ class CachedRepository(Repository[E]):
     first = _asked(Repository[E].first)
     one = _asked(Repository[E].one)
     page = _asked(Repository[E].page)
+    search = _asked(Repository[E].search)
     stream = _asked(Repository[E].stream)
     select = _asked(Repository[E].select)
     aggregate = _asked(Repository[E].aggregate)

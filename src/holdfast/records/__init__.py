@@ -17,7 +17,8 @@ from holdfast.records.query import Aggregate, Change, Order, Predicate, everythi
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
-from holdfast.records.result_types import BatchResult, Page, Upserted
+from holdfast.records.result_types import BatchResult, Page, SearchHit, Upserted
+from holdfast.records.search_index import text_matches
 from holdfast.records.store import Store
 from holdfast.records.transaction import Savepoint, Transaction
 from holdfast.records.write_hook import RowChange, StoreEvent, WriteHook, WriteVerb
@@ -40,6 +41,7 @@ __all__ = [
     "Repository",
     "RowChange",
     "Savepoint",
+    "SearchHit",
     "Store",
     "StoreCapability",
     "StoreEvent",
@@ -57,6 +59,7 @@ __all__ = [
     "one",
     "open_store",
     "ref",
+    "text_matches",
     "updated_at",
     "version",
 ]

@@ -22,6 +22,7 @@ from holdfast.records.query import (
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     IsNull,
     Match,
@@ -122,7 +123,7 @@ def _canonical(predicate: Predicate) -> str:
             return f"Related({join!r}, {_canonical(where)})"
         case Compare(operand, how, value):
             return f"Compare({operand!r}, {how.value}, {_text(value)})"
-        case IsNull() | Match() | After() | Everything():
+        case IsNull() | Match() | HasWords() | After() | Everything():
             return repr(leaf)
         case _:
             assert_never(leaf)

@@ -25,6 +25,7 @@ def field(
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
     unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]: ...
 @overload
 def field(
@@ -35,6 +36,7 @@ def field(
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
     unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]: ...
 @overload
 def field(
@@ -45,6 +47,7 @@ def field(
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
     unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]: ...
 def field(  # noqa: PLR0913 - the words of a declaration
     *,
@@ -55,6 +58,7 @@ def field(  # noqa: PLR0913 - the words of a declaration
     digits: tuple[int, int] | None = None,
     audit: AuditPolicy = "value",
     unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]:
     """A field of the entity.
 
@@ -65,7 +69,8 @@ def field(  # noqa: PLR0913 - the words of a declaration
     *audit* says what the audit of an `audited` entity keeps of it: the "value", a "hash" of it,
     "redact" for no more than that it changed, "skip" for nothing. A change of *unversioned* fields
     alone leaves the version and the time of the last write as they are; in return `update` and an
-    upsert leave what such a field holds: it is changed by `patch` and `update_where` alone.
+    upsert leave what such a field holds: it is changed by `patch` and `update_where` alone. The
+    words of text with *search* are found by `Repository.search`; a number is their weight there.
     """
     precision, scale = digits or (None, None)
     return Field(
@@ -76,6 +81,7 @@ def field(  # noqa: PLR0913 - the words of a declaration
             unique=unique,
             audit=audit,
             unversioned=unversioned,
+            search=int(search),
         )
     )
 

@@ -46,6 +46,8 @@ class StoreCapability(StrEnum):
     """Another library at work on a transaction's own connection."""
     ROW_LOCKS = "row locks"
     """Reads that keep others from changing the rows they return, until the transaction ends."""
+    FULL_TEXT = "full-text search"
+    """Entities with fields whose words are searched; it needs TRANSACTIONS too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,15 @@ class Driver(Protocol):
 
     def stats(self) -> Stats:
         """Return the driver's own counters and gauges since `open`, without any I/O."""
+        ...
+
+
+@runtime_checkable
+class WordIndexer(Protocol):
+    """A driver that finds the words of a search's documents by an index of the database's own."""
+
+    async def index_words(self) -> None:
+        """Make the indexes that are missing. Idempotent."""
         ...
 
 

@@ -33,6 +33,7 @@ from holdfast.records.model_builder import (
     vocabulary,
 )
 from holdfast.records.relation import Relation, RelationSlot, many, one
+from holdfast.records.search_index import document_members, searched_fields, with_search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,6 +87,11 @@ class EntityType(type):
                 cls, members, table=table, indexes=indexes, uniques=uniques, audited=audited
             )
             type.__setattr__(cls, "__holdfast__", model)
+            if searched_fields(model):
+                body = document_members(cls, model)
+                documents = metacls(f"{name}Search", (Entity,), body, table=f"{table}_search")
+                model = with_search(cls, model, documents)
+                type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             type.__setattr__(cls, "__init__", constructor(model))
             known = dataclass_of(model)

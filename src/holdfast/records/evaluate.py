@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 
 from holdfast.records.joins import local_field
 from holdfast.records.json_values import json_equal
-from holdfast.records.operands import Column, Operand, Path, RelatedColumn
+from holdfast.records.operands import Column, Operand, Path, RelatedColumn, SearchRank
 from holdfast.records.query import (
     After,
     And,
     Change,
     Compare,
     Everything,
+    HasWords,
     In,
     Increment,
     IsNull,
@@ -31,6 +32,7 @@ from holdfast.records.query import (
     SetTo,
     expanded,
     node,
+    spelled_out,
 )
 from holdfast.records.text import fold_case
 from holdfast.records.value import EXACT, Kind
@@ -74,6 +76,8 @@ def fits(predicate: Predicate, follow: Follow) -> Callable[[Row], bool]:
             return lambda row: not function(row)
         case After():
             return fits(expanded(leaf), follow)
+        case HasWords():
+            return fits(spelled_out(leaf), follow)
         case IsNull(operand):
             read = reader(operand, follow)
             return lambda row: read(row) is None
@@ -219,6 +223,9 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
                 return known[value]
 
             return read_related
+        case SearchRank():
+            readers = {column: reader(column, follow) for column in operand.columns}
+            return lambda row: operand.of(lambda column: cast("str", readers[column](row) or ""))
         case _:
             assert_never(operand)
 

@@ -325,7 +325,9 @@ def _one_of(operand: Operand, values: list[object]) -> Predicate:
     return Or((known, IsNull(operand))) if None in values else known
 
 
-def _match(operand: Operand, part: Part, text: str, *, ignore_case: bool = False) -> Predicate:
+def _match(
+    operand: Column | Path, part: Part, text: str, *, ignore_case: bool = False
+) -> Predicate:
     column = operand if isinstance(operand, Column) else operand.column
     if not isinstance(text, str):
         raise InvalidQueryError(f"{operand!r}: expected text to look for, got {text!r}")

@@ -1,6 +1,6 @@
 """Operands: what a query reads of a row, each with the type of its value.
 
-Operand = Column | Path | RelatedColumn
+Operand = Column | Path | RelatedColumn | SearchRank
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.value import Bounds, ValueType, value_type
 
 if TYPE_CHECKING:
-    from holdfast.records.field_spec import FieldSpec
+    from collections.abc import Callable
 
 _JSON = value_type(object, Bounds())
+_RANK = FieldSpec("rank", 0, value_type(int, Bounds()), Declaration(), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +110,64 @@ class RelatedColumn:
         return f"{path}{self.column!r}{']' * len(self.joins)}"
 
 
-Operand: TypeAlias = Column | Path | RelatedColumn
+@dataclass(frozen=True, slots=True)
+class SearchRank:
+    """How well a row's documents in *columns* fit the *pieces* that a search wants; see `of`.
+
+    Each of *columns* has its one of *weights*.
+    """
+
+    columns: tuple[RelatedColumn, ...]
+    weights: tuple[int, ...]
+    pieces: tuple[str, ...]
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field of whole numbers."""
+        return _RANK
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value: an int."""
+        return _RANK.type
+
+    @property
+    def nullable(self) -> bool:
+        """It always has a value."""
+        return False
+
+    def of(self, read: Callable[[RelatedColumn], str]) -> int:
+        """Return the rank of the row whose documents *read* gives.
+
+        The sum, over pieces and columns, of weight * 1000 * n // (n + 1 + words // 64), where the
+        piece stands n times in the document, which has so many words: more often is better, less
+        and less so, and a short document better than a long one.
+        """
+        total = 0
+        for column, weight in zip(self.columns, self.weights, strict=True):
+            document = read(column)
+            words = document.count(" ") // 2
+            for piece in self.pieces:
+                times = document.count(piece)
+                total += weight * 1000 * times // (times + 1 + words // 64)
+        return total
+
+    def __repr__(self) -> str:
+        return f"rank of {self.pieces!r} in {self.columns!r} by {self.weights!r}"
+
+
+Operand: TypeAlias = Column | Path | RelatedColumn | SearchRank
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn
-"""What a value can be read of: a field of the row's own, or of one that it leads to."""
+ValueColumn: TypeAlias = Column | RelatedColumn | SearchRank
+"""What a value can be read of: a field of the row's own, or of one that it leads to, or a rank."""
 
 
-def start_of(operand: Operand) -> Column | RelatedColumn:
+def start_of(operand: Operand) -> ValueColumn:
     """Return what *operand* is read of: a JSON path's field, else itself."""
     match operand:
         case Path(column):
             return column
-        case Column() | RelatedColumn():
+        case Column() | RelatedColumn() | SearchRank():
             return operand
         case _:
             assert_never(operand)

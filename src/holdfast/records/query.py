@@ -1,6 +1,6 @@
 """Queries as data: what is asked for, and what is changed, with nothing about how.
 
-Predicate = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
+Predicate = Compare | In | IsNull | Match | HasWords | Related | After | And | Or | Not | Everything
 
 Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
 is two-valued: a comparison with a null is false, and its negation is true.
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never, cast
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.operands import RelatedColumn, may_be_null, start_of
+from holdfast.records.operands import RelatedColumn, SearchRank, may_be_null, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.records.operands import Column, Join, Operand, ValueColumn
+    from holdfast.records.search_words import SearchTerms
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
@@ -104,6 +105,18 @@ class Match(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class HasWords(Predicate):
+    """Each piece that *terms* want stands in a document of *columns*, and no unwanted one in any.
+
+    A document is text as `search_words` makes it; a null has no words. `spelled_out` says it by
+    the other predicates.
+    """
+
+    columns: tuple[Column, ...]
+    terms: SearchTerms
+
+
+@dataclass(frozen=True, slots=True)
 class Related(Predicate):
     """The relation leads to a row, or to several, of which at least one fits *where*."""
 
@@ -148,7 +161,9 @@ class Everything(Predicate):
     """Every row; what has to be said before all rows are changed or deleted."""
 
 
-Node: TypeAlias = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
+Node: TypeAlias = (
+    Compare | In | IsNull | Match | HasWords | Related | After | And | Or | Not | Everything
+)
 
 
 def node(predicate: Predicate) -> Node:
@@ -198,6 +213,10 @@ def columns_of(predicate: Predicate) -> Iterator[tuple[ValueColumn | Join, type 
                 continue
             case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
                 yield start_of(operand), entity
+            case HasWords(columns, terms):
+                compared += len(columns) * (len(terms.wanted) + len(terms.unwanted))
+                for column in columns:
+                    yield column, entity
             case Related(join, where):
                 related += 1
                 if len(joins) == FARTHEST or related > MOST_RELATED:
@@ -229,13 +248,23 @@ def follows_relations(predicate: Predicate) -> bool:
         case Not(part):
             return follows_relations(part)
         case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-            return isinstance(operand, RelatedColumn)
+            return isinstance(operand, (RelatedColumn, SearchRank))
         case After(order):
-            return any(isinstance(by.operand, RelatedColumn) for by in order)
-        case Everything():
+            return any(isinstance(by.operand, (RelatedColumn, SearchRank)) for by in order)
+        case Everything() | HasWords():
             return False
         case _:
             assert_never(leaf)
+
+
+def spelled_out(words: HasWords) -> Predicate:
+    """Return *words* in terms of the other predicates, for a driver that has no better way."""
+
+    def stands(piece: str) -> Predicate:
+        return Or(tuple(Match(column, Part.ANYWHERE, piece) for column in words.columns))
+
+    terms = words.terms
+    return And((*map(stands, terms.wanted), *(Not(stands(each)) for each in terms.unwanted)))
 
 
 def expanded(after: After) -> Predicate:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 from holdfast.errors import InvalidQueryError
 from holdfast.records.field import Field
 from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column, Join, RelatedColumn, ValueColumn, start_of
+from holdfast.records.operands import (
+    Column,
+    Join,
+    RelatedColumn,
+    SearchRank,
+    ValueColumn,
+    start_of,
+)
 from holdfast.records.query import (
     Aggregate,
     Change,
@@ -56,6 +63,9 @@ def _check_owner(model: Model[Any], found: ValueColumn | Join) -> None:
                 _check_owner(model, join)
                 model = model_of(join.target)
             owned(model, column)
+        case SearchRank(columns):
+            for document in columns:
+                _check_owner(model, document)
         case _:
             assert_never(found)
 

@@ -107,7 +107,9 @@ def said(predicate):
             return getattr(found, verb)(text, autoescape=True)
         case Related(join, where):
             beyond = said(where)
-            if beyond is None or join.source is join.target:  # which SQLAlchemy says by an alias
+            if (
+                beyond is None or join.source is join.target or join.source not in TWINS
+            ):  # which SQLAlchemy says by an alias
                 return None
             step = getattr(TWINS[join.source], join.name)
             return step.any(beyond) if join.many else step.has(beyond)

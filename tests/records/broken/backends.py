@@ -19,6 +19,7 @@ from holdfast.records.query import (
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     Increment,
     IsNull,
@@ -197,6 +198,23 @@ class NotEqualSkipsNulls(BentQueries):
 
 def local(join):
     return Column(join.source.__name__, local_field(join))
+
+
+class ExclusionsAreIgnored(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Related(join, HasWords(columns, terms)):
+                return Related(join, HasWords(columns, replace(terms, unwanted=())))
+        return leaf
+
+
+class WordsAreFoundWithinWords(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Related(join, HasWords(columns, terms)):
+                wanted = tuple(piece.strip() for piece in terms.wanted)
+                return Related(join, HasWords(columns, replace(terms, wanted=wanted)))
+        return leaf
 
 
 class NegatedRelationsSkipNulls(BentQueries):

@@ -62,6 +62,8 @@ BREAKS = {
     "CancellationLeavesAHalf": "CANCEL-1",
     "ReferencesAreUnchecked": "REF-1",
     "NothingCascades": "REF-3",
+    "ExclusionsAreIgnored": "SEARCH-2",
+    "WordsAreFoundWithinWords": "SEARCH-2",
     "NegatedRelationsSkipNulls": "REL-3",
     "OneOfManyNeedNotFitAll": "REL-3",
     "UpdatesSeeTheirOwnWrites": "REL-3",

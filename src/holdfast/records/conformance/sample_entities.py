@@ -19,6 +19,7 @@ from holdfast.records.declaration import (
     updated_at,
     version,
 )
+from holdfast.records.driver import StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field
 from holdfast.records.relation import Many, One, many, one
@@ -184,6 +185,23 @@ class Member(Entity, table="conformance_members"):
     reports: Many[Member] = many(via="chief_id")
 
 
+class Article(Entity, table="conformance_articles"):
+    """Has words that are searched."""
+
+    id: Field[int] = key()
+    title: Field[str] = field(search=3)
+    body: Field[str | None] = field(default=None, search=True)
+    read: Field[int] = field(default=0)
+    version: Field[int] = version()
+
+
 ENTITIES: tuple[type[Entity], ...] = (
-    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member
+    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member,
+    Article,
 )  # fmt: skip
+
+
+def entities_for(capabilities: frozenset[StoreCapability]) -> tuple[type[Entity], ...]:
+    """Return those of `ENTITIES` that a store with *capabilities* can hold."""
+    searched = StoreCapability.FULL_TEXT in capabilities
+    return tuple(entity for entity in ENTITIES if searched or entity is not Article)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, assert_never
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.dialect import Place, joined
-from holdfast.records.operands import Column, Path, RelatedColumn, may_be_null
+from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
+from holdfast.records.operands import Column, Path, RelatedColumn, SearchRank, may_be_null
 from holdfast.records.query import (
     After,
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     IsNull,
     Match,
@@ -27,6 +29,7 @@ from holdfast.records.query import (
     Related,
     expanded,
     node,
+    spelled_out,
 )
 from holdfast.records.text import fold_case
 from holdfast.records.value import Kind
@@ -90,6 +93,11 @@ class ConditionBuilder:
                     assert isinstance(by.operand, Column)
                     values.append(self.encode(by.operand.spec, value))
                 return (After, order)
+            case HasWords(columns):
+                query = self.dialect.word_query(leaf.terms)
+                if query is not None:
+                    values.append(query)
+                return (HasWords, columns, query is None, self.walk(spelled_out(leaf), values))
             case Related(join, condition):
                 return (Related, join, self.walk(condition, values))
             case And(parts):
@@ -108,6 +116,9 @@ class ConditionBuilder:
 
         The steps are text of others, so they are never part of the SQL.
         """
+        if isinstance(operand, SearchRank):
+            values += rank_values(operand)
+            return (*rank_shape(operand),), ()
         if not isinstance(operand, Path):
             return (operand,), ()
         shape, given = self.dialect.path_values(operand.steps)
@@ -149,6 +160,14 @@ class ConditionBuilder:
                 return joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
             case Not(part):
                 return self.condition(source, part, parameters, negate=not negate)
+            case HasWords(columns):
+                given = None
+                if self.dialect.word_query(leaf.terms) is not None:
+                    documents = [source.column(column) for column in columns]
+                    given = self.dialect.has_words(documents, parameters.next())
+                holds = self.condition(source, spelled_out(leaf), parameters)
+                holds = holds if given is None else sa.and_(given, holds)
+                return sa.not_(holds) if negate else holds
             case Related(join, where):
                 target = source.target(join)
                 fitting = self.condition(target, where, parameters)
@@ -183,6 +202,9 @@ class ConditionBuilder:
         match operand:
             case Column() | RelatedColumn():
                 return Place(source.column(operand), _is_json(operand))
+            case SearchRank():
+                made = rank_expression(self.dialect.name, operand, source, parameters)
+                return Place(made)
             case Path(column, steps):
                 _, given = self.dialect.path_values(steps)
                 path = tuple(parameters.next() for _ in given)

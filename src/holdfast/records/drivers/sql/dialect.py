@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Operator, Order, Part
+    from holdfast.records.search_words import SearchTerms
 
 E = TypeVar("E")
 
@@ -126,6 +127,17 @@ class Dialect(Protocol):
 
     def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
         """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty."""
+        ...
+
+    def word_query(self, terms: SearchTerms) -> str | None:
+        """Return the value of the parameter of `has_words`; None where no index is of use."""
+        ...
+
+    def has_words(self, documents: list[Expression], query: Expression) -> Expression:
+        """Tell, by an index, whether *documents* together have all words that *query* names.
+
+        It may leave open whether a word stands in a phrase, and what must not be there.
+        """
         ...
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:

@@ -16,10 +16,11 @@ from holdfast.records.drivers.sql.conditions import ConditionBuilder
 from holdfast.records.drivers.sql.dialect import column_decoder, joined
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
+from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
-from holdfast.records.operands import Column, Path, may_be_null
+from holdfast.records.operands import Column, Path, SearchRank, may_be_null
 from holdfast.records.query import Increment, Order, SetTo, follows_relations, parts_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import ValueColumn
+    from holdfast.records.operands import Operand, ValueColumn
     from holdfast.records.query import Aggregate, Change, Predicate
 
 E = TypeVar("E")
@@ -99,13 +100,15 @@ class StoreStatements:
         self, select: Select[E], columns: tuple[ValueColumn, ...] | None = None
     ) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *select*: all fields, or *columns*."""
-        values: list[object] = []
+        named = (*(columns or ()), *(by.operand for by in select.order))
+        ranks = list(dict.fromkeys(each for each in named if isinstance(each, SearchRank)))
+        values: list[object] = [value for rank in ranks for value in rank_values(rank)]
         shape = (
             "select",
             select.model.table,
-            columns,
+            None if columns is None else tuple(map(_operand_shape, columns)),
             self._conditions.walk(select.where, values),
-            tuple((by.operand, by.descending, by.first) for by in select.order),
+            tuple((_operand_shape(by.operand), by.descending, by.first) for by in select.order),
             windowed := select.limit is not None or select.offset > 0,
             select.lock,
             select.skip_locked,
@@ -121,6 +124,9 @@ class StoreStatements:
             wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
             if select.lock is None:  # or what is joined would be locked too
                 source.join((*wanted, *(by.operand for by in select.order)))
+            for rank in ranks:
+                made = rank_expression(self.dialect.name, rank, source, parameters)
+                source.ranks[rank] = made
             built = sa.select(*map(source.column, wanted)).select_from(source.rows)
             built = built.where(self._conditions.condition(source, select.where, parameters))
             built = built.order_by(*self._order(source, select.order))
@@ -299,3 +305,7 @@ class StoreStatements:
                 return self.dialect.increased(column.spec, stored, parameters.next())
             case _:
                 assert_never(change)
+
+
+def _operand_shape(operand: Operand) -> Shape | Operand:
+    return rank_shape(operand) if isinstance(operand, SearchRank) else operand

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Aggregate, Order
+    from holdfast.records.search_words import SearchTerms
 
 E = TypeVar("E")
 
@@ -244,6 +245,14 @@ class MySQLFamilyDialect:
                 return sa.func.right(found, sa.func.char_length(wanted)) == wanted
             case _:
                 assert_never(part)
+
+    def word_query(self, terms: SearchTerms) -> str | None:  # noqa: ARG002
+        """See `Dialect`. Documents are read: there is no index of their words."""
+        return None
+
+    def has_words(self, documents: list[Expression], query: Expression) -> Expression:
+        """See `Dialect`."""
+        raise NotImplementedError
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
