@@ -38,12 +38,15 @@ def blocking(
     """Return the blocking twin of an async *method*.
 
     `get = blocking(AsyncRepository[E].get)` takes the same arguments, and carries the same name,
-    signature and docstring.
+    signature and docstring. It steps what `asynchronous` has by that name, which may be a
+    subclass's own.
     """
+    name = method.__name__
 
     @wraps(method)
     def call(self: BlockingTwin[S], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.step(method(self.asynchronous, *args, **kwargs))
+        coroutine: Coroutine[object, None, T] = getattr(self.asynchronous, name)(*args, **kwargs)
+        return self.step(coroutine)
 
     return call
 

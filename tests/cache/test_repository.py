@@ -85,6 +85,25 @@ async def test_what_comes_from_the_cache_equals_what_is_stored(things, cache):
     assert await things.get(thing.id) == stored
 
 
+class Shouting(Repository[Thing]):
+    async def find(self, *where, **words):
+        return [thing.name.upper() for thing in await super().find(*where, **words)]
+
+
+async def test_it_stands_for_the_repository_that_it_was_given(store, cache):
+    things = CachedRepository(Shouting(Thing, store), cache)
+    assert isinstance(things, Repository)
+    thing = await things.add(Thing(name="one"))
+    assert await things.get(thing.id) == thing
+    assert (await things.upsert(Thing(id=thing.id, name="two"))).created is False
+    (again,) = await things.upsert_many([Thing(id=thing.id, name="three")], on=[Thing.id])
+    assert await things.get(thing.id) == again.entity
+    assert await things.find(Thing.name == "three") == ["THREE"]
+    assert [each async for each in things.stream()] == [again.entity]
+    assert await things.select(Thing.name) == [("three",)]
+    assert await things.get_many([thing.id], load=[]) == [again.entity]
+
+
 async def test_a_write_is_seen_by_the_next_read(things):
     thing = await things.add(Thing(name="one"))
     assert (await things.get_one(thing.id)).name == "one"

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 import holdfast.fastapi as hf
 from holdfast import Entity, Field, field, key
 from holdfast.errors import ConfigurationError
+from holdfast.fastapi.entity_tag import version_in
+from holdfast.records.conformance.sample_entities import Tally
 from holdfast.records.conformance.statement_counter import CountingDriver
 from http_entities import Project, Video
 from http_serving import client_of
@@ -39,6 +41,14 @@ def application(*routers, url="memory://"):
 def videos(**words):
     models = hf.CrudModels(create=VideoCreate, out=VideoOut)
     return hf.crud_router(Video, models=models, include=[Video.project], **words)
+
+
+def test_the_tag_of_an_entity_tells_of_its_unversioned_fields_and_gives_its_version():
+    read, counted = Tally(id="t"), Tally(id="t", seen=1)
+    read.version = counted.version = 3
+    tags = hf.entity_tag(read), hf.entity_tag(counted)
+    assert tags[0] != tags[1]
+    assert [version_in(tag.encode()) for tag in tags] == [3, 3]
 
 
 async def test_an_entity_is_created_read_changed_and_deleted():

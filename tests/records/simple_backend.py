@@ -159,7 +159,7 @@ class Shelf:
             if stored is None:
                 written = self.add(model, row, place)
             else:
-                new = with_value(keeping(model, row, stored), model.key, stored[model.key.position])
+                new = keeping(model, row, stored)
                 if model.version:
                     new = with_value(new, model.version, stored[model.version.position] + 1)
                 written = self.put(model, new, place)
@@ -295,8 +295,8 @@ def with_value(row, spec, value):
 
 
 def keeping(model, row, stored):
-    spec = model.created_at
-    return row if spec is None else with_value(row, spec, stored[spec.position])
+    specs = model.fields
+    return tuple(stored[spec.position] if spec.kept else row[spec.position] for spec in specs)
 
 
 def copied(value, spec):

@@ -97,6 +97,14 @@ def test_a_type_of_two_is_refused():
             what: Field[int | str]
 
 
+def test_an_unversioned_field_of_an_entity_without_a_version_is_refused():
+    with pytest.raises(ConfigurationError, match="needs a version"):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            views: Field[int] = field(default=0, unversioned=True)
+
+
 def test_a_shared_default_is_refused():
     with pytest.raises(ConfigurationError, match="default_factory"):
         field(default=[])

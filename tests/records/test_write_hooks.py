@@ -318,7 +318,7 @@ async def test_an_event_is_told_in_the_transaction_around_it():
 async def test_entities_that_nobody_watches_are_written_as_before():
     hook = Hook(Shelf)
     async with opened("memory://", hook) as store:
-        assert store.repository(Book)._hooked is None
+        assert store.repository(Book)._beside is None
         assert store.repository(Shelf)._hooked is not None
         await store.repository(Book).add(Book(title="a"))
         assert hook.take() == []

@@ -6,9 +6,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-from holdfast import Predicate, Repository, Transaction
+from holdfast import CachedRepository, Predicate, Repository, Transaction, sync, text_matches
 from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
-from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Tally
+from holdfast.records.conformance.sample_entities import Article, Author, Book, Chapter, Tally
 
 
 async def use(
@@ -32,6 +32,27 @@ async def use(
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
     titles = [book.title for each in found for book in each.books]
     return author.name + (await authors.get_one(key)).name + "".join(titles) + str(names)
+
+
+async def use_cached(authors: CachedRepository[Author], key: UUID) -> list[Author]:
+    await use_any(authors, key)
+    await authors.upsert(Author(name="a"), on=[Author.name])
+    return await authors.find(Author.name == "a", load=[Author.books])
+
+
+async def use_search(articles: Repository[Article]) -> tuple[int, str]:
+    page = await articles.search("night -rain", Article.id > 5, size=10, cursor=None)
+    await articles.find(text_matches(Article, "night") & (Article.read < 5))
+    return page.items[0].rank, page.items[0].entity.title
+
+
+async def use_any(authors: Repository[Author], key: UUID) -> Author | None:
+    return await authors.get(key, load=[Author.books])
+
+
+def use_cached_blocking(authors: sync.CachedRepository[Author]) -> sync.Repository[Author]:
+    authors.warm([author.id for author in authors.find()])
+    return authors
 
 
 class Base(DeclarativeBase):

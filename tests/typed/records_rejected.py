@@ -26,6 +26,8 @@ async def use(authors: Repository[Author]) -> None:
     await authors.find(load=[Book.author.limit(3)])  # refused
     author: Tally = await authors.get_one(1)  # refused
     Author.name.increment(1)  # refused
+    await authors.search(Author.name == "a")  # refused
+    print((await authors.search("a")).items[0].name)  # refused
     author.total = "5"  # refused
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from functools import partial
+from functools import partial, wraps
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
@@ -16,6 +16,7 @@ from holdfast.cache.entity_codec import EntityCodec
 from holdfast.cache.entry_name import milliseconds
 from holdfast.cache.outbox import CacheInvalidation
 from holdfast.errors import InvalidValueError, NotFoundError, UnavailableError
+from holdfast.records.repository import Repository
 from holdfast.records.transaction import current
 
 if TYPE_CHECKING:
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
 
     from holdfast.cache.cache import Cache
     from holdfast.cache.codec import Codec
-    from holdfast.records.query import Change, Predicate
-    from holdfast.records.repository import Repository
+    from holdfast.records.argument_types import (
+        AnyField,
+        ChangeArgument,
+        Condition,
+        RelationArgument,
+    )
+    from holdfast.records.driver import RowLock
     from holdfast.records.result_types import BatchResult, Upserted
 
 E = TypeVar("E")
 T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., object]")
 
 _log = logging.getLogger("holdfast.cache")
 
@@ -40,7 +47,18 @@ def _nothing(_: object) -> list[object]:
     return []
 
 
-class CachedRepository(Generic[E]):
+def _asked(verb: F) -> F:
+    """Return *verb* as one that a cached repository asks of the repository that it was given."""
+    name = verb.__name__
+
+    @wraps(verb)
+    def asked(self: CachedRepository[Any], /, *args: object, **words: object) -> object:
+        return getattr(self.repository, name)(*args, **words)
+
+    return cast("F", asked)
+
+
+class CachedRepository(Repository[E]):
     """A repository whose `get` by key is answered from a cache: `CachedRepository(videos, cache)`.
 
     Inside a transaction it reads the store itself and nothing of that is cached. A write removes
@@ -52,7 +70,8 @@ class CachedRepository(Generic[E]):
     transaction, which an `Outbox` carries out when the process does not; the store must hold
     `CacheInvalidation`. That there is no such entity is cached too.
 
-    Everything else is asked of `repository` itself.
+    It can stand wherever a `Repository` is asked for. Relations, locks and every other question
+    are asked of `repository` itself, which may be of a class of your own.
     """
 
     def __init__(
@@ -65,43 +84,74 @@ class CachedRepository(Generic[E]):
         recorded: bool = False,
     ) -> None:
         milliseconds("ttl", ttl)
+        super().__init__(repository.model.entity, repository.store)
         self.repository = repository
-        self._model = repository.model
-        codec = cast("Codec[E | None]", EntityCodec(self._model))
+        codec = cast("Codec[E | None]", EntityCodec(self.model))
         self._cache = cache.coded(codec)
         self._ttl = ttl
         self._write_through = write_through
         store = repository.store
         self._recorded = store.repository(CacheInvalidation) if recorded else None
-        self._tag = f"records:{hashlib.sha256(self._model.table.encode()).hexdigest()[:32]}"
+        self._tag = f"records:{hashlib.sha256(self.model.table.encode()).hexdigest()[:32]}"
 
-    async def get(self, key: object) -> E | None:
-        """Return the entity under *key*, None when there is none."""
-        if self._inside:
-            return await self.repository.get(key)
+    find = _asked(Repository[E].find)
+    first = _asked(Repository[E].first)
+    one = _asked(Repository[E].one)
+    page = _asked(Repository[E].page)
+    search = _asked(Repository[E].search)
+    stream = _asked(Repository[E].stream)
+    select = _asked(Repository[E].select)
+    aggregate = _asked(Repository[E].aggregate)
+    count = _asked(Repository[E].count)
+    exists = _asked(Repository[E].exists)
+
+    async def get(
+        self,
+        key: object,
+        *,
+        load: RelationArgument | Sequence[RelationArgument] = (),
+        lock: RowLock | None = None,
+    ) -> E | None:
+        """Return the entity under *key*, None when there is none.
+
+        With *load* or *lock* the store is asked, and nothing cached.
+        """
+        if self._inside or load or lock is not None:
+            return await self.repository.get(key, load=load, lock=lock)
         return await self._cache.get_or_set(
             self._name(key), partial(self.repository.get, key), ttl=self._ttl, tags=(self._tag,)
         )
 
-    async def get_one(self, key: object) -> E:
-        """Return the entity under *key*. Raises NotFoundError."""
-        found = await self.get(key)
+    async def get_one(
+        self,
+        key: object,
+        *,
+        load: RelationArgument | Sequence[RelationArgument] = (),
+        lock: RowLock | None = None,
+    ) -> E:
+        """Return the entity under *key*, as `get` does. Raises NotFoundError."""
+        found = await self.get(key, load=load, lock=lock)
         if found is None:
-            raise NotFoundError(self._model.name, key)
+            raise NotFoundError(self.model.name, key)
         return found
 
-    async def get_many(self, keys: Iterable[object]) -> list[E | None]:
-        """Return the entities under *keys*, by position; those not cached, in one query."""
+    async def get_many(
+        self, keys: Iterable[object], *, load: RelationArgument | Sequence[RelationArgument] = ()
+    ) -> list[E | None]:
+        """Return the entities under *keys*, by position; those not cached, in one query.
+
+        With *load* the store is asked for all of them.
+        """
         asked = list(keys)
-        if self._inside:
-            return await self.repository.get_many(asked)
+        if self._inside or load:
+            return await self.repository.get_many(asked, load=load)
         by_name = {self._name(key): key for key in asked}
 
-        async def load(names: Sequence[str]) -> dict[str, E | None]:
+        async def fetch(names: Sequence[str]) -> dict[str, E | None]:
             loaded = await self.repository.get_many([by_name[name] for name in names])
             return dict(zip(names, loaded, strict=True))
 
-        found = await self._cache.get_or_set_many(by_name, load, ttl=self._ttl, tags=(self._tag,))
+        found = await self._cache.get_or_set_many(by_name, fetch, ttl=self._ttl, tags=(self._tag,))
         return [found[self._name(key)] for key in asked]
 
     async def warm(self, keys: Iterable[object], *, batch: int = 200, at_once: int = 1) -> int:
@@ -126,7 +176,7 @@ class CachedRepository(Generic[E]):
 
     async def add(self, entity: E) -> E:
         """`Repository.add`."""
-        return await self._writing(
+        return await self._changing(
             [self._key_of(entity)],
             self.repository.add(entity),
             lambda added: [self._key_of(added)],
@@ -136,7 +186,7 @@ class CachedRepository(Generic[E]):
         """`Repository.add_many`."""
         added = list(entities)
         keys = [self._key_of(entity) for entity in added]
-        return await self._writing(
+        return await self._changing(
             keys,
             self.repository.add_many(added, atomic=atomic),
             lambda result: [self._key_of(entity) for entity in result.entities],
@@ -144,40 +194,57 @@ class CachedRepository(Generic[E]):
 
     async def update(self, entity: E) -> E:
         """`Repository.update`."""
-        return await self._writing([self._key_of(entity)], self.repository.update(entity))
+        return await self._changing([self._key_of(entity)], self.repository.update(entity))
 
     async def patch(
         self,
         key: object,
-        *changes: Change,
-        when: Predicate | None = None,
+        *changes: ChangeArgument,
+        when: Condition | None = None,
         version: int | None = None,
     ) -> E:
         """`Repository.patch`."""
-        return await self._writing(
+        return await self._changing(
             [key], self.repository.patch(key, *changes, when=when, version=version)
         )
 
-    async def upsert(self, entity: E) -> Upserted[E]:
-        """`Repository.upsert` on the key."""
-        return await self._writing([self._key_of(entity)], self.repository.upsert(entity))
+    async def upsert(self, entity: E, *, on: AnyField | Sequence[AnyField] = ()) -> Upserted[E]:
+        """`Repository.upsert`."""
+        return await self._changing(
+            [self._key_of(entity)],
+            self.repository.upsert(entity, on=on),
+            lambda result: [self._key_of(result.entity)],
+        )
+
+    async def upsert_many(
+        self, entities: Iterable[E], *, on: AnyField | Sequence[AnyField] = ()
+    ) -> list[Upserted[E]]:
+        """`Repository.upsert_many`."""
+        given = list(entities)
+        return await self._changing(
+            [self._key_of(entity) for entity in given],
+            self.repository.upsert_many(given, on=on),
+            lambda results: [self._key_of(result.entity) for result in results],
+        )
 
     async def delete(self, key: object, *, version: int | None = None) -> bool:
         """`Repository.delete`."""
-        return await self._writing([key], self.repository.delete(key, version=version))
+        return await self._changing([key], self.repository.delete(key, version=version))
 
     async def delete_many(self, keys: Iterable[object]) -> int:
         """`Repository.delete_many`."""
         gone = list(keys)
-        return await self._writing(gone, self.repository.delete_many(gone))
+        return await self._changing(gone, self.repository.delete_many(gone))
 
-    async def update_where(self, *where: Predicate, changes: Sequence[Change]) -> int:
+    async def update_where(
+        self, *where: Condition, changes: ChangeArgument | Sequence[ChangeArgument]
+    ) -> int:
         """`Repository.update_where`; every cached entity of the kind is removed."""
-        return await self._writing(None, self.repository.update_where(*where, changes=changes))
+        return await self._changing(None, self.repository.update_where(*where, changes=changes))
 
-    async def delete_where(self, *where: Predicate) -> int:
+    async def delete_where(self, *where: Condition) -> int:
         """`Repository.delete_where`; every cached entity of the kind is removed."""
-        return await self._writing(None, self.repository.delete_where(*where))
+        return await self._changing(None, self.repository.delete_where(*where))
 
     async def forget(self, keys: Iterable[object] | None = None) -> None:
         """Remove *keys* from the cache, or every entity of the kind, once what runs is committed.
@@ -190,7 +257,7 @@ class CachedRepository(Generic[E]):
     def _inside(self) -> bool:
         return current(self.repository.store.driver) is not None
 
-    async def _writing(
+    async def _changing(
         self,
         keys: list[object] | None,
         work: Awaitable[T],
@@ -251,13 +318,13 @@ class CachedRepository(Generic[E]):
         return outcome
 
     def _key_of(self, entity: E) -> object:
-        values, names = vars(entity), self._model.key_names
+        values, names = vars(entity), self.model.key_names
         if len(names) == 1:
             return values.get(names[0])  # None: the store makes a new one
         return tuple(values.get(name) for name in names)
 
     def _name(self, key: object) -> str:
-        parts = [str(part) for part in self._model.key_parts(self._model.check_key(key))]
+        parts = [str(part) for part in self.model.key_parts(self.model.check_key(key))]
         # Of several a list, in which no text can pass for two.
         text = parts[0] if len(parts) == 1 else orjson.dumps(parts).decode()
         if len(text) > _LONGEST:

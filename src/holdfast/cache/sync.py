@@ -26,6 +26,7 @@ from holdfast.cache.outage.reconnect import ReconnectThread
 from holdfast.cache.outbox import Outbox as AsyncOutbox
 from holdfast.clock import sleep_thread
 from holdfast.opening import BlockingOpening
+from holdfast.records import sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from holdfast.cache.cache_url import CacheURL
     from holdfast.cache.driver import CacheCapability
-    from holdfast.records import sync
     from holdfast.stats import Stats
 
 __all__ = ["Cache", "CacheOptions", "CachedRepository", "HeldLock", "Outbox", "open_cache"]
@@ -266,7 +266,7 @@ class Cache(BlockingTwin[AsyncCache[T]], Generic[T]):
         return run(self.asynchronous.get_or_set_many(keys, loading, ttl=ttl, tags=tags))
 
 
-class CachedRepository(BlockingTwin[AsyncCachedRepository[E]], Generic[E]):
+class CachedRepository(sync.Repository[E]):
     """`holdfast.cache.CachedRepository` for code that blocks, over a blocking repository."""
 
     def __init__(
@@ -279,17 +279,13 @@ class CachedRepository(BlockingTwin[AsyncCachedRepository[E]], Generic[E]):
         recorded: bool = False,
     ) -> None:
         self.repository = repository
-        self.asynchronous = AsyncCachedRepository(
+        self.asynchronous: AsyncCachedRepository[E] = AsyncCachedRepository(
             repository.asynchronous,
             cache.asynchronous,
             ttl=ttl,
             write_through=write_through,
             recorded=recorded,
         )
-
-    get = blocking(AsyncCachedRepository[E].get)
-    get_one = blocking(AsyncCachedRepository[E].get_one)
-    get_many = blocking(AsyncCachedRepository[E].get_many)
 
     def warm(self, keys: Iterable[object], *, batch: int = 200) -> int:
         """Put the entities under *keys* into the cache; return how many keys there were.
@@ -298,16 +294,9 @@ class CachedRepository(BlockingTwin[AsyncCachedRepository[E]], Generic[E]):
         """
         return run(self.asynchronous.warm(keys, batch=batch))
 
-    add = blocking(AsyncCachedRepository[E].add)
-    add_many = blocking(AsyncCachedRepository[E].add_many)
-    update = blocking(AsyncCachedRepository[E].update)
-    patch = blocking(AsyncCachedRepository[E].patch)
-    upsert = blocking(AsyncCachedRepository[E].upsert)
-    delete = blocking(AsyncCachedRepository[E].delete)
-    delete_many = blocking(AsyncCachedRepository[E].delete_many)
-    update_where = blocking(AsyncCachedRepository[E].update_where)
-    delete_where = blocking(AsyncCachedRepository[E].delete_where)
-    forget = blocking(AsyncCachedRepository[E].forget)
+    @documented_by(AsyncCachedRepository.forget)
+    def forget(self, keys: Iterable[object] | None = None) -> None:
+        run(self.asynchronous.forget(keys))
 
 
 class Outbox(BlockingTwin[AsyncOutbox]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.model import model_of
@@ -18,12 +19,17 @@ _VERSION = re.compile(rb'"([1-9][0-9]{0,18})(?:-[0-9a-f]+)?"')
 def entity_tag(entity: object) -> str:
     """Return the strong ETag of *entity*, which is its version: `"3"`.
 
+    What it holds in unversioned fields stands behind it as a digest: `"3-5f0c2a91"`.
+
     Raises ConfigurationError for an entity without a version field.
     """
     model = model_of(type(entity))
     if model.version is None:
         raise ConfigurationError(f"{model.name} has no version field, so it has no ETag")
-    return f'"{vars(entity)[model.version.name]}"'
+    values = vars(entity)
+    version = values[model.version.name]
+    apart = [values[spec.name] for spec in model.fields if spec.declaration.unversioned]
+    return f'"{version}-{crc32(repr(apart).encode()):08x}"' if apart else f'"{version}"'
 
 
 def tags_in(headers: Iterable[bytes]) -> Iterator[bytes]:

@@ -19,7 +19,8 @@ from holdfast.records.query import Change, Order, Predicate, everything
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
-from holdfast.records.result_types import BatchResult, LinkChanges, Page, Upserted
+from holdfast.records.result_types import BatchResult, LinkChanges, Page, SearchHit, Upserted
+from holdfast.records.search_index import text_matches
 from holdfast.records.store import Store
 from holdfast.records.transaction import Savepoint, Transaction
 from holdfast.records.write_hook import RowChange, StoreEvent, WriteHook, WriteVerb
@@ -44,6 +45,7 @@ __all__ = [
     "Repository",
     "RowChange",
     "Savepoint",
+    "SearchHit",
     "Store",
     "StoreCapability",
     "StoreEvent",
@@ -61,6 +63,7 @@ __all__ = [
     "one",
     "open_store",
     "ref",
+    "text_matches",
     "updated_at",
     "version",
 ]

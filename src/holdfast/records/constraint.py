@@ -17,6 +17,7 @@ from holdfast.records.query import (
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     InRows,
     IsNull,
@@ -175,7 +176,7 @@ def _operands(of: str, predicate: Predicate) -> Iterator[Column]:
             yield _own_column(of, operand)
         case Everything():
             pass
-        case InRows() | Related() | After():
+        case InRows() | HasWords() | Related() | After():
             raise ConfigurationError(f"{of}: a constraint reads the row's own fields, no others'")
         case _:
             assert_never(leaf)

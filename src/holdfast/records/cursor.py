@@ -27,6 +27,7 @@ from holdfast.records.query import (
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     InRows,
     IsNull,
@@ -133,7 +134,7 @@ def _canonical(predicate: RowFilter) -> str:
             return f"Related({join!r}, {_canonical(where)})"
         case Compare(operand, how, value):
             return f"Compare({_named(operand)}, {how.value}, {_text(value)})"
-        case IsNull() | Match() | After() | Everything():
+        case IsNull() | Match() | HasWords() | After() | Everything():
             return repr(leaf)
         case _:
             assert_never(leaf)

@@ -26,6 +26,8 @@ def field(
     ge: T | None = None,
     le: T | None = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]: ...
 @overload
 def field(
@@ -37,6 +39,8 @@ def field(
     ge: T | None = None,
     le: T | None = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]: ...
 @overload
 def field(
@@ -48,6 +52,8 @@ def field(
     ge: T | None = None,
     le: T | None = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]: ...
 def field(  # noqa: PLR0913 - the words of a declaration
     *,
@@ -59,6 +65,8 @@ def field(  # noqa: PLR0913 - the words of a declaration
     ge: object = None,
     le: object = None,
     audit: AuditPolicy = "value",
+    unversioned: bool = False,
+    search: bool | int = False,
 ) -> Field[T]:
     """A field of the entity.
 
@@ -69,7 +77,10 @@ def field(  # noqa: PLR0913 - the words of a declaration
     the least number, time or span that it may hold, *le* the greatest; the database keeps to them
     too, so an increment can't lead beyond.
     *audit* says what the audit of an `audited` entity keeps of it: the "value", a "hash" of it,
-    "redact" for no more than that it changed, "skip" for nothing.
+    "redact" for no more than that it changed, "skip" for nothing. A change of *unversioned* fields
+    alone leaves the version and the time of the last write as they are; in return `update` and an
+    upsert leave what such a field holds: it is changed by `patch` and `update_where` alone. The
+    words of text with *search* are found by `Repository.search`; a number is their weight there.
     """
     precision, scale = digits or (None, None)
     return Field(
@@ -79,6 +90,8 @@ def field(  # noqa: PLR0913 - the words of a declaration
             bounds=Bounds(max_length, precision, scale, ge, le),
             unique=unique,
             audit=audit,
+            unversioned=unversioned,
+            search=int(search),
         )
     )
 

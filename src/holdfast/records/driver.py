@@ -46,6 +46,8 @@ class StoreCapability(StrEnum):
     """Another library at work on a transaction's own connection."""
     ROW_LOCKS = "row locks"
     """Reads that keep others from changing the rows they return, until the transaction ends."""
+    FULL_TEXT = "full-text search"
+    """Entities with fields whose words are searched; it needs TRANSACTIONS too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,8 @@ class Writer(Protocol):
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """Overwrite the row under the key of *row*, if its version is *expected* (None: any).
 
-        Key and time of creation stay. Returns the entity as stored, None when no such row is
-        there.
+        What is `FieldSpec.kept` stays, as key and time of creation. Returns the entity as stored,
+        None when no such row is there.
         """
         ...
 
@@ -171,7 +173,7 @@ class Writer(Protocol):
     ) -> list[tuple[E, bool]]:
         """Add each row, or overwrite the one with the same *on*; tell which were created.
 
-        An overwritten row keeps its key and time of creation, and its version goes up by one.
+        An overwritten row keeps what is `FieldSpec.kept`, and its version goes up by one.
         """
         ...
 
@@ -298,6 +300,15 @@ class Driver(Protocol):
 
     def stats(self) -> Stats:
         """Return the driver's own counters and gauges since `open`, without any I/O."""
+        ...
+
+
+@runtime_checkable
+class WordIndexer(Protocol):
+    """A driver that finds the words of a search's documents by an index of the database's own."""
+
+    async def index_words(self) -> None:
+        """Make the indexes that are missing. Idempotent."""
         ...
 
 

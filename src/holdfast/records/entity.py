@@ -34,6 +34,7 @@ from holdfast.records.model_builder import (
     vocabulary,
 )
 from holdfast.records.relation import Relation, RelationSlot, many, one
+from holdfast.records.search_index import document_members, searched_fields, with_search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +89,10 @@ class EntityType(type):
             model = build_model(
                 cls, members, table=table, indexes=indexes, uniques=uniques, audited=audited
             )
+            if searched_fields(model):
+                body = document_members(cls, model)
+                documents = metacls(f"{name}Search", (Entity,), body, table=f"{table}_search")
+                model = with_search(cls, model, documents)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             declared_by: Any = cls
             model = constrained(model, declared_by.__constraints__())

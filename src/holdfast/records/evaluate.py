@@ -16,6 +16,7 @@ from holdfast.records.operands import (
     Path,
     RelatedAggregate,
     RelatedColumn,
+    SearchRank,
 )
 from holdfast.records.query import (
     After,
@@ -23,6 +24,7 @@ from holdfast.records.query import (
     Change,
     Compare,
     Everything,
+    HasWords,
     In,
     Increment,
     InRows,
@@ -37,6 +39,7 @@ from holdfast.records.query import (
     SetTo,
     expanded,
     node,
+    spelled_out,
 )
 from holdfast.records.text import fold_case
 from holdfast.records.value import Kind
@@ -79,6 +82,8 @@ def fits(predicate: RowFilter, follow: Follow) -> Callable[[Row], bool]:
             return lambda row: not function(row)
         case After():
             return fits(expanded(leaf), follow)
+        case HasWords():
+            return fits(spelled_out(leaf), follow)
         case IsNull(operand):
             read = reader(operand, follow)
             return lambda row: read(row) is None
@@ -247,6 +252,9 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
             return operator.itemgetter(position)
         case Aggregate():
             raise AssertionError(f"{operand!r} is of a group, and no row has it")
+        case SearchRank():
+            readers = {column: reader(column, follow) for column in operand.columns}
+            return lambda row: operand.of(lambda column: cast("str", readers[column](row) or ""))
         case _:
             assert_never(operand)
 

@@ -42,11 +42,16 @@ class Declaration:
     target: type | str | None = None
     on_delete: OnDelete = "restrict"
     audit: AuditPolicy = "value"
+    unversioned: bool = False
+    search: int = 0
+    """The weight of its words in a search; 0: they are not searched."""
 
     def __post_init__(self) -> None:
         if self.audit not in get_args(AuditPolicy):
             expected = ", ".join(map(repr, get_args(AuditPolicy)))
             raise ConfigurationError(f"audit={self.audit!r}: expected one of {expected}")
+        if self.search < 0:
+            raise ConfigurationError(f"search={self.search}: expected True, or a weight from 1 on")
         if self.default is not MISSING and self.default_factory is not None:
             raise ConfigurationError("a field takes default or default_factory, not both")
         if isinstance(self.default, (list, dict, set, bytearray)):
@@ -87,6 +92,11 @@ class FieldSpec:
     def unique(self) -> bool:
         """Whether no two rows may have the same value, null apart."""
         return self.declaration.unique
+
+    @property
+    def kept(self) -> bool:
+        """Whether a stored row keeps its value when the whole row is overwritten."""
+        return self.role in ("key", "generated", "created_at") or self.declaration.unversioned
 
     @property
     def in_constructor(self) -> bool:

@@ -15,6 +15,7 @@ from holdfast.records.query import (
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     InRows,
     IsNull,
@@ -93,7 +94,7 @@ class Results:
                 return replace(leaf, operand=self.value(leaf.operand))
             case Everything():
                 return leaf
-            case InRows() | Related() | After():
+            case InRows() | HasWords() | Related() | After():
                 raise InvalidQueryError(f"having= is about groups, and {leaf!r} about rows: where=")
             case _:
                 assert_never(leaf)

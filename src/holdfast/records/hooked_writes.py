@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.driver import ChangeRecorder, Select, StoreCapability, Update
+from holdfast.records.indexed_session import indexed_session, indexed_writes, plain_session
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
-from holdfast.records.own_transaction import ATTEMPTS, in_own_transaction
 from holdfast.records.query import In, InRows, Predicate
 from holdfast.records.row_key import has_key, has_key_among, key_asked_for, key_order
 from holdfast.records.scope import scope_of
-from holdfast.records.transaction import current, session_of
+from holdfast.records.whole_write import whole_write
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import RecordingWriter, RowLock, Session
+    from holdfast.records.driver import RecordingWriter, RowLock, Session, Writer
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.store import Store
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 T = TypeVar("T")
 
+_ATTEMPTS = 20  # to lock what an upsert overwrites
 _TOGETHER = 500  # rows that are looked for by one statement before an upsert
 
 
@@ -106,7 +107,7 @@ class HookedWrites:
     ) -> list[Row | ConflictError]:
         """See `Writer`."""
         if not self._hooked.watched(model):
-            return await self._session.insert(model, rows, atomic=atomic)
+            return await self._beneath(model).insert(model, rows, atomic=atomic)
 
         async def work(session: Session) -> list[Row | ConflictError]:
             stored = await session.insert(model, rows, atomic=atomic)
@@ -120,7 +121,7 @@ class HookedWrites:
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """See `Writer`."""
         if not self._hooked.watched(model):
-            return await self._session.replace(model, row, expected)
+            return await self._beneath(model).replace(model, row, expected)
         key = model.key_of(row)
         if (recorder := self._recorder(model)) is not None:
             record = recorder.record_of(self._store, _any(model), WriteVerb.UPDATE, key)
@@ -145,7 +146,7 @@ class HookedWrites:
         """See `Writer`."""
         model = update.model
         if not self._hooked.watched(model):
-            return await self._session.patch(update)
+            return await self._beneath(model).patch(update)
         key = key_asked_for(model, update.where)
         if key is not None and (recorder := self._recorder(model)) is not None:
             record = recorder.record_of(self._store, _any(model), WriteVerb.PATCH, key)
@@ -168,7 +169,7 @@ class HookedWrites:
         """See `Writer`."""
         model = update.model
         if not self._hooked.watched(model):
-            return await self._session.update(update)
+            return await self._beneath(model).update(update)
         key_of = model.key_of
 
         async def work(session: Session) -> int:
@@ -193,12 +194,12 @@ class HookedWrites:
     ) -> list[tuple[E, bool]]:
         """See `Writer`."""
         if not self._hooked.watched(model):
-            return await self._session.upsert(model, rows, on)
+            return await self._beneath(model).upsert(model, rows, on)
 
         async def work(session: Session) -> list[tuple[E, bool]]:
             if self._lock is None:
                 return await self._upserted(session, model, rows, on)
-            for _ in range(ATTEMPTS):
+            for _ in range(_ATTEMPTS):
                 try:
                     async with self._store.transaction():
                         return await self._upserted(self._session, model, rows, on)
@@ -300,18 +301,23 @@ class HookedWrites:
         hooks = self._hooked.by_model[_any(model)]
         if len(hooks) != 1 or model.adapter is not None or not isinstance(driver, ChangeRecorder):
             return None
+        if model.search is not None:  # its documents are written beside it
+            return None
         (hook,) = hooks
         return hook if driver.records_changes and isinstance(hook, StatementHook) else None
 
     @property
     def _session(self) -> Session:
-        return session_of(self._store.driver, self._store.affinity, self._store.recorder)
+        """Inside of a transaction: several statements are one write there alone."""
+        return indexed_session(self._store)
+
+    def _beneath(self, model: Model[E]) -> Writer:
+        """Return how rows of *model* are written where no hook is told of it."""
+        return indexed_writes(self._store, model) or plain_session(self._store)
 
     async def _whole(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Do *work* in the transaction around it, or in one of its own, again after a clash."""
-        if current(self._store.driver) is not None:
-            return await work(self._session)
-        return await in_own_transaction(self._store, lambda: work(self._session))
+        return await whole_write(self._store, lambda: work(self._session))
 
     async def _locked(self, session: Session, model: Model[E], where: Predicate) -> list[Row]:
         """Return the rows that fit, in the order of their keys, held until the transaction ends."""

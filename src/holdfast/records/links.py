@@ -10,12 +10,12 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.field_spec import MISSING
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
-from holdfast.records.own_transaction import in_own_transaction
 from holdfast.records.query import Compare, In, Operator, Order, Predicate
 from holdfast.records.relation import Many
 from holdfast.records.result_types import LinkChanges
 from holdfast.records.row_key import has_key
 from holdfast.records.transaction import current
+from holdfast.records.whole_write import whole_write
 from holdfast.records.write_order import at_its_place
 
 if TYPE_CHECKING:
@@ -171,6 +171,6 @@ class Links:
     async def _whole(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do *work* as a part of the transaction around it, or in one of its own."""
         if current(self.store.driver) is None:
-            return await in_own_transaction(self.store, work)
+            return await whole_write(self.store, work)
         async with self.store.transaction():
             return await work()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.records.constraint import Constraint
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.relation import Relation
+    from holdfast.records.search_index import SearchIndex
 
 E = TypeVar("E")
 
@@ -49,6 +50,10 @@ class Model(Generic[E]):
     adapter: ClassAdapter | None = None
     audited: bool = False
     constraints: tuple[Constraint, ...] = ()
+    search: SearchIndex | None = None
+    """What its words are searched by; None where no field is searched."""
+    indexed_words: tuple[str, ...] = ()
+    """Of documents of a search: the fields over whose words together there may be an index."""
 
     @cached_property
     def by_name(self) -> dict[str, FieldSpec]:

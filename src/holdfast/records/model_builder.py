@@ -339,6 +339,11 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
             raise ConfigurationError(f"{model.name}: more than one {role}() field")
         if found and (found[0].type.kind is not kind or found[0].type.nullable):
             raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {kind.value}")
+    unversioned = [spec.name for spec in model.fields if spec.declaration.unversioned]
+    if unversioned and not any(spec.role == "version" for spec in model.fields):
+        raise ConfigurationError(
+            f"{model.name}.{unversioned[0]}: unversioned needs a version() field in the entity"
+        )
     for name in indexed - {spec.name for spec in model.fields}:
         raise ConfigurationError(
             f"{model.name}: an index or unique names {name!r}, which is not a field"

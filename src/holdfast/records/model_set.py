@@ -39,13 +39,17 @@ class AdaptClass(Protocol):
 
 
 def models_of(entities: Iterable[type]) -> tuple[Model[object], ...]:
-    """Return the models of *entities*, each once.
+    """Return the models of *entities*, each once, behind each those of its search.
 
     Raises ConfigurationError when they don't fit together in one store.
     """
-    models: tuple[Model[object], ...] = tuple(
-        dict.fromkeys(_entity_model(entity) for entity in entities)
-    )
+    found: dict[Model[object], None] = {}
+    for entity in entities:
+        model: Model[object] = _entity_model(entity)
+        found[model] = None
+        if model.search is not None:
+            found[model.search.documents] = None
+    models = tuple(found)
     _check_models(models)
     return models
 

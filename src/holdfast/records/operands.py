@@ -1,6 +1,6 @@
 """Operands: what a query reads of a row, each with the type of its value.
 
-Operand = Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue
+Operand = Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue | SearchRank
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.value import Bounds, value_type
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.records.aggregate_values import AggregateFunction
     from holdfast.records.value import ValueType
 
 _JSON = FieldSpec("JSON", -1, value_type(object, Bounds()), Declaration(), None)
+_RANK = FieldSpec("rank", -1, value_type(int, Bounds()), Declaration(), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,7 @@ class GroupValue:
     """The value at *position* of a result row of an aggregate query, which is *operand* there."""
 
     position: int
-    operand: Column | RelatedColumn | Aggregate | RelatedAggregate
+    operand: ValueColumn | Aggregate
 
     @property
     def spec(self) -> FieldSpec:
@@ -206,10 +209,58 @@ class GroupValue:
         return self.operand.nullable
 
 
-Operand: TypeAlias = Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue
+@dataclass(frozen=True, slots=True)
+class SearchRank:
+    """How well a row's documents in *columns* fit the *pieces* that a search wants; see `of`.
+
+    Each of *columns* has its one of *weights*.
+    """
+
+    columns: tuple[RelatedColumn, ...]
+    weights: tuple[int, ...]
+    pieces: tuple[str, ...]
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field of whole numbers."""
+        return _RANK
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value: an int."""
+        return _RANK.type
+
+    @property
+    def nullable(self) -> bool:
+        """It always has a value."""
+        return False
+
+    def of(self, read: Callable[[RelatedColumn], str]) -> int:
+        """Return the rank of the row whose documents *read* gives.
+
+        The sum, over pieces and columns, of weight * 1000 * n // (n + 1 + words // 64), where the
+        piece stands n times in the document, which has so many words: more often is better, less
+        and less so, and a short document better than a long one.
+        """
+        total = 0
+        for column, weight in zip(self.columns, self.weights, strict=True):
+            document = read(column)
+            words = document.count(" ") // 2
+            for piece in self.pieces:
+                times = document.count(piece)
+                total += weight * 1000 * times // (times + 1 + words // 64)
+        return total
+
+    def __repr__(self) -> str:
+        return f"rank of {self.pieces!r} in {self.columns!r} by {self.weights!r}"
+
+
+Operand: TypeAlias = (
+    Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue | SearchRank
+)
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn | RelatedAggregate
-"""What a value can be read of: a field, one of what the row leads to, or an aggregate of those."""
+ValueColumn: TypeAlias = Column | RelatedColumn | RelatedAggregate | SearchRank
+"""What a value of a row can be read of: a field, one of what it leads to, or what is computed."""
 
 
 def start_of(operand: Operand) -> ValueColumn | Aggregate:
@@ -219,7 +270,7 @@ def start_of(operand: Operand) -> ValueColumn | Aggregate:
             return column
         case GroupValue(_, of):
             return of
-        case Column() | RelatedColumn() | Aggregate() | RelatedAggregate():
+        case Column() | RelatedColumn() | Aggregate() | RelatedAggregate() | SearchRank():
             return operand
         case _:
             assert_never(operand)

@@ -1,6 +1,7 @@
 """Queries as data: what is asked for, and what is changed, with nothing about how.
 
-Predicate = Compare | In | InRows | IsNull | Match | Related | After | And | Or | Not | Everything
+Predicate = Compare | In | InRows | IsNull | Match | HasWords | Related | After
+          | And | Or | Not | Everything
 
 Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
 is two-valued: a comparison with a null is false, and its negation is true.
@@ -17,6 +18,7 @@ from holdfast.records.operands import (
     RelatedAggregate,
     RelatedColumn,
     RowFilter,
+    SearchRank,
     may_be_null,
     start_of,
 )
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.records.operands import Aggregate, Column, Join, Operand, ValueColumn
+    from holdfast.records.search_words import SearchTerms
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
@@ -118,6 +121,18 @@ class Match(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class HasWords(Predicate):
+    """Each piece that *terms* want stands in a document of *columns*, and no unwanted one in any.
+
+    A document is text as `search_words` makes it; a null has no words. `spelled_out` says it by
+    the other predicates.
+    """
+
+    columns: tuple[Column, ...]
+    terms: SearchTerms
+
+
+@dataclass(frozen=True, slots=True)
 class Related(Predicate):
     """The relation leads to a row, or to several, of which at least one fits *where*."""
 
@@ -163,7 +178,18 @@ class Everything(Predicate):
 
 
 Node: TypeAlias = (
-    Compare | In | InRows | IsNull | Match | Related | After | And | Or | Not | Everything
+    Compare
+    | In
+    | InRows
+    | IsNull
+    | Match
+    | HasWords
+    | Related
+    | After
+    | And
+    | Or
+    | Not
+    | Everything
 )
 
 
@@ -229,6 +255,9 @@ def columns_of(
                 operands = [operand]
             case InRows(columns):
                 operands = list(columns)
+            case HasWords(columns, terms):
+                compared += len(columns) * (len(terms.wanted) + len(terms.unwanted))
+                operands = list(columns)
             case Related(join, where):
                 operands = []
                 yield join, entity
@@ -258,13 +287,24 @@ def follows_relations(predicate: Predicate) -> bool:
         case Not(part):
             return follows_relations(part)
         case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-            return isinstance(operand, (RelatedColumn, RelatedAggregate))
+            return isinstance(operand, (RelatedColumn, RelatedAggregate, SearchRank))
         case After(order):
-            return any(isinstance(by.operand, (RelatedColumn, RelatedAggregate)) for by in order)
-        case InRows() | Everything():
+            beyond = (RelatedColumn, RelatedAggregate, SearchRank)
+            return any(isinstance(by.operand, beyond) for by in order)
+        case InRows() | HasWords() | Everything():
             return False
         case _:
             assert_never(leaf)
+
+
+def spelled_out(words: HasWords) -> Predicate:
+    """Return *words* in terms of the other predicates, for a driver that has no better way."""
+
+    def stands(piece: str) -> Predicate:
+        return Or(tuple(Match(column, Part.ANYWHERE, piece) for column in words.columns))
+
+    terms = words.terms
+    return And((*map(stands, terms.wanted), *(Not(stands(each)) for each in terms.unwanted)))
 
 
 def expanded(after: After) -> Predicate:

@@ -16,13 +16,16 @@ from holdfast.records import validation
 from holdfast.records.driver import AggregateQuery, Select
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
+from holdfast.records.indexed_session import indexed_writes
 from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
 from holdfast.records.placed_rows import find_placed
-from holdfast.records.query import After, Predicate, all_of
-from holdfast.records.result_types import Page
+from holdfast.records.query import After, Order, Predicate, all_of
+from holdfast.records.result_types import Page, SearchHit
 from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_lock import check_row_lock
+from holdfast.records.search_index import searched
+from holdfast.records.search_words import search_terms
 from holdfast.records.transaction import current, session_of
 from holdfast.records.value_reads import ValueReads
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.argument_types import Condition, Ordering, RelationArgument
     from holdfast.records.driver import RowLock, Session, Writer
+    from holdfast.records.placed_rows import Place
     from holdfast.records.store import Store
 
 E = TypeVar("E")
@@ -48,7 +52,7 @@ class RepositoryReads(ValueReads[E]):
         self._driver = store.driver
         self._affinity = store.affinity
         self._recorder = store.recorder
-        self._hooked = hooked_writes(store, self.model)
+        self._beside = hooked_writes(store, self.model) or indexed_writes(store, self.model)
         self._key = self.model.check_key
 
     async def get(
@@ -188,12 +192,54 @@ class RepositoryReads(ValueReads[E]):
         The order is total, ties break by key, so that nothing is shown twice or left out when rows
         are added or deleted between pages. Raises InvalidCursorError for another query's cursor.
         """
-        if not validation.count("size", size) or size > PAGE_LIMIT:
-            raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")
         predicate, order = (
             validation.condition(self.model, where),
             validation.total_order(self.model, order_by),
         )
+        found, _ = await self._page((predicate, order), size, cursor, total=total, load=load)
+        return found
+
+    async def search(
+        self,
+        text: str,
+        *where: Condition,
+        size: int = 50,
+        cursor: str | None = None,
+        total: bool = False,
+        load: RelationArgument | Sequence[RelationArgument] = (),
+    ) -> Page[SearchHit[E]]:
+        """Return the page of what has the words of *text* and fits *where*, the best first.
+
+        All words have to stand in the fields that are declared with `search`, in one or in several
+        of them: `night -rain "red car" cam*` has *night* and the phrase, not *rain*, and a word
+        that begins with *cam*. Nothing is found by a text without a word to look for. Of equal rank
+        (`SearchHit.rank`) they come by key; pages are as those of `page`.
+
+        Raises InvalidQueryError for an entity without such fields and for more than 64 words.
+        """
+        index, terms = searched(self.model), search_terms(text)
+        predicate = validation.condition(self.model, (index.predicate(terms), *where))
+        if not terms.wanted:
+            return Page([], None, None, 0 if total else None)
+        best = Order(index.rank(terms), descending=True)
+        order = (best, *map(Order, self.model.key_columns))
+        found, places = await self._page((predicate, order), size, cursor, total=total, load=load)
+        ranks = iter(places)
+        return found.map(lambda entity: SearchHit(entity, cast("int", next(ranks)[0])))
+
+    async def _page(
+        self,
+        asked: tuple[Predicate, tuple[Order, ...]],
+        size: int,
+        cursor: str | None,
+        *,
+        total: bool,
+        load: RelationArgument | Sequence[RelationArgument],
+    ) -> tuple[Page[E], list[Place]]:
+        """Return the page of what is *asked*, a condition and an order, and each item's place."""
+        predicate, order = asked
+        if not validation.count("size", size) or size > PAGE_LIMIT:
+            raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")
         place = None if cursor is None else cursors.decode(cursor, predicate, order)
         backwards = place is not None and place.direction == "before"
         along = cursors.reverse(order) if backwards else order
@@ -208,22 +254,23 @@ class RepositoryReads(ValueReads[E]):
             further = len(items) > size
             items = items[:size]
             await self._load(items, load)
-        first, last = 0, len(items) - 1
+        places = list(map(place_at, range(len(items))))
         if backwards:
             items.reverse()
-            first, last = last, first
+            places.reverse()
         before = further if backwards else place is not None
         after = bool(place) if backwards else further
-        return Page(
+        found = Page(
             items,
-            next=cursors.encode(cursors.Cursor("after", place_at(last)), predicate, order)
+            next=cursors.encode(cursors.Cursor("after", places[-1]), predicate, order)
             if after and items
             else None,
-            previous=cursors.encode(cursors.Cursor("before", place_at(first)), predicate, order)
+            previous=cursors.encode(cursors.Cursor("before", places[0]), predicate, order)
             if before and items
             else None,
             total=counted,
         )
+        return found, places
 
     async def stream(
         self,
@@ -274,8 +321,8 @@ class RepositoryReads(ValueReads[E]):
     def _writing(self) -> Writer:
         if not self._affinity.strict:
             self._affinity.check()
-        if self._hooked is not None:
-            return self._hooked
+        if self._beside is not None:
+            return self._beside
         return session_of(self._driver, self._affinity, self._recorder)
 
     def _one_view(self) -> AbstractAsyncContextManager[object]:

@@ -39,6 +39,18 @@ class Page(Generic[E]):
 
 
 @dataclass(frozen=True, slots=True)
+class SearchHit(Generic[E]):
+    """An entity that a search found, and how well it fits: its *rank*, a whole number.
+
+    It is the sum, over the words and phrases that were looked for and the searched fields, of
+    weight * 1000 * n // (n + 1 + words // 64), where it stands n times in a field of so many words.
+    """
+
+    entity: E
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Upserted(Generic[E]):
     """An entity as stored, and whether the row was created by this write."""
 

@@ -27,6 +27,7 @@ from holdfast.records.operands import Column
 from holdfast.records.query import SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
+from holdfast.records.search_build import build_search
 from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
 from holdfast.records.write_hook import StoreEvent
 from holdfast.stats import OperationOptions, OperationRecorder, Stats
@@ -85,6 +86,9 @@ class Store:
             self._require(StoreCapability.MAPPED_CLASSES)
         self.recorder: OperationRecorder | None = None
         """What operations are told to, where anybody wants it: see `OperationOptions`."""
+        self.searched = tuple(model for model in self.models if model.search is not None)
+        if self.searched:
+            self._require(StoreCapability.FULL_TEXT)
         self.hooked = HookedModels(self.models, watching)
         self._check_audited()
         if self.hooked.reached:
@@ -231,9 +235,24 @@ class Store:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def create_schema(self) -> None:
-        """Create what is missing of the entities' tables; what is there is left as it is."""
+        """Create what is missing of the entities' tables; what is there is left as it is.
+
+        The words of rows that are there are made ready to be searched: see `build_search`.
+        """
         self.affinity.check()
         await self.driver.create_schema()
+        await build_search(self, rebuild=False)
+
+    async def build_search(self, *, rebuild: bool = False) -> int:
+        """Let `search` find the rows that it does not know of; return how many there were.
+
+        Repositories keep the words of what they write. Others are of rows that were there before
+        their fields were searched, which `create_schema` and migrations make ready, or that were
+        written past Holdfast: those that such a writer changed need *rebuild*, which reads all
+        rows. In batches, each a transaction of its own.
+        """
+        self.affinity.check()
+        return await build_search(self, rebuild=rebuild)
 
     async def drop_schema(self) -> None:
         """Remove the entities' tables with all rows in them."""

@@ -93,6 +93,7 @@ class Store(BlockingTwin[AsyncStore]):
     health = blocking(AsyncStore.health)
     create_schema = blocking(AsyncStore.create_schema)
     drop_schema = blocking(AsyncStore.drop_schema)
+    build_search = blocking(AsyncStore.build_search)
     clear = blocking(AsyncStore.clear)
     record_event = blocking(AsyncStore.record_event)
 
@@ -201,6 +202,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     first = blocking(AsyncRepository[E].first)
     one = blocking(AsyncRepository[E].one)
     page = blocking(AsyncRepository[E].page)
+    search = blocking(AsyncRepository[E].search)
 
     @documented_by(AsyncRepository.stream)
     def stream(

@@ -15,6 +15,7 @@ from holdfast.records.operands import (
     Operand,
     RelatedAggregate,
     RelatedColumn,
+    SearchRank,
     ValueColumn,
 )
 from holdfast.records.query import (
@@ -93,6 +94,9 @@ def _check_owner(model: Model[Any], found: ValueColumn | Aggregate | Join) -> No
             _check_owner(model, join)
             if aggregate.operand is not None:
                 owned(model_of(join.target), aggregate.operand)
+        case SearchRank(columns):
+            for document in columns:
+                _check_owner(model, document)
         case Aggregate():
             raise InvalidQueryError(
                 f"{found!r} is of a group of rows: aggregate(having=, order_by=) take it"
@@ -192,7 +196,10 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
 
 
 def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
-    """Return *wanted*, one change or several, with what every write changes too."""
+    """Return *wanted*, one change or several, with what every write changes too.
+
+    That is nothing when all of them are changes of unversioned fields.
+    """
     nothing = isinstance(wanted, (list, tuple, Mapping)) and not wanted
     if model.adapter is not None and not nothing:
         if isinstance(wanted, (SetTo, Increment)):
@@ -219,6 +226,8 @@ def _with_store_set(
         if spec.name in seen:
             raise InvalidQueryError(f"{change.column!r} is changed twice")
         seen.add(spec.name)
+    if all(change.column.spec.declaration.unversioned for change in wanted):
+        return wanted
     extra: list[Change] = []
     if model.version is not None:
         extra.append(Increment(Column(model.name, model.version), 1))

@@ -112,7 +112,9 @@ def said(predicate):
             return getattr(found, verb)(text, autoescape=True)
         case Related(join, where):
             beyond = said(where)
-            if beyond is None or join.source is join.target:  # which SQLAlchemy says by an alias
+            if (
+                beyond is None or join.source is join.target or join.source not in TWINS
+            ):  # which SQLAlchemy says by an alias
                 return None
             step = getattr(TWINS[join.source], join.name)
             if not isinstance(step.property, RelationshipProperty) or step.info == THROUGH:

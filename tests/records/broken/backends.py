@@ -19,6 +19,7 @@ from holdfast.records.query import (
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     Increment,
     IsNull,
@@ -203,6 +204,23 @@ class NotEqualSkipsNulls(BentQueries):
 
 def local(join):
     return Column(join.source.__name__, local_field(join))
+
+
+class ExclusionsAreIgnored(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Related(join, HasWords(columns, terms)):
+                return Related(join, HasWords(columns, replace(terms, unwanted=())))
+        return leaf
+
+
+class WordsAreFoundWithinWords(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Related(join, HasWords(columns, terms)):
+                wanted = tuple(piece.strip() for piece in terms.wanted)
+                return Related(join, HasWords(columns, replace(terms, wanted=wanted)))
+        return leaf
 
 
 class NegatedRelationsSkipNulls(BentQueries):
@@ -651,6 +669,17 @@ class TheTimeOfCreationMoves(Shelf):
             if model.created_at is not None:
                 entity.__dict__[model.created_at.name] += timedelta(seconds=1)
         return results
+
+
+class CountersAreOverwritten(Shelf):
+    def replace(self, model, row, expected):
+        found = super().replace(model, row, expected)
+        for spec in model.fields:
+            if found is not None and spec.declaration.unversioned:
+                at = Compare(Column(model.name, model.key), Operator.EQ, row[model.key.position])
+                change = SetTo(Column(model.name, spec), row[spec.position])
+                found = self.patch(Update(model, at, (change,)))
+        return found
 
 
 class PatchesWriteAll(Shelf):

@@ -63,6 +63,8 @@ BREAKS = {
     "CancellationLeavesAHalf": "CANCEL-1",
     "ReferencesAreUnchecked": "REF-1",
     "NothingCascades": "REF-3",
+    "ExclusionsAreIgnored": "SEARCH-2",
+    "WordsAreFoundWithinWords": "SEARCH-2",
     "NegatedRelationsSkipNulls": "REL-3",
     "OneOfManyNeedNotFitAll": "REL-3",
     "UpdatesSeeTheirOwnWrites": "REL-3",
@@ -71,6 +73,7 @@ BREAKS = {
     "UniqueValuesAreNeverFree": "UNIQUE-1",
     "UniqueValuesAreUnchecked": "UNIQUE-1",
     "TheTimeOfCreationMoves": "UPSERT-1",
+    "CountersAreOverwritten": "COUNTER-1",
     "PatchesWriteAll": "WRITE-7",
     "AFailedWriteStays": "WRITE-1",
 }

@@ -5,7 +5,8 @@ package is for the rest, and its blocking twins are in `holdfast.integrations.sq
 """
 
 from holdfast.integrations.sqlalchemy.attributes import field_of, relation_of
+from holdfast.integrations.sqlalchemy.entity_table import table_of
 from holdfast.integrations.sqlalchemy.mapped_class import adapt
 from holdfast.integrations.sqlalchemy.statements import execute, orm_session, run_sync
 
-__all__ = ["adapt", "execute", "field_of", "orm_session", "relation_of", "run_sync"]
+__all__ = ["adapt", "execute", "field_of", "orm_session", "relation_of", "run_sync", "table_of"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from holdfast.errors import UnsupportedError
 from holdfast.records.class_adapter import ArgumentTranslator, ClassAdapter, InstanceAdapter
 from holdfast.records.conformance.case import Case, case
-from holdfast.records.conformance.sample_entities import Author, Book, Setting
+from holdfast.records.conformance.sample_entities import Article, Author, Book, Setting
 from holdfast.records.driver import StoreCapability
 from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.model import Model
@@ -87,6 +87,13 @@ async def row_locks_are_refused(lab: Lab) -> None:
         assert caught.error.capability
 
 
+@case("CAP-1")
+async def full_text_search_is_refused(lab: Lab) -> None:
+    async with lab.refused(UnsupportedError) as caught:
+        Store(lab.store.driver, [Article])
+    assert caught.error.capability
+
+
 REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.TRANSACTIONS: transactions_are_refused,
     StoreCapability.SAVEPOINTS: savepoints_are_refused,
@@ -94,4 +101,5 @@ REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.MAPPED_CLASSES: mapped_classes_are_refused,
     StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
     StoreCapability.ROW_LOCKS: row_locks_are_refused,
+    StoreCapability.FULL_TEXT: full_text_search_is_refused,
 }

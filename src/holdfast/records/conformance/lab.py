@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.blocking import run
 from holdfast.errors import HoldfastError
-from holdfast.records.conformance.sample_entities import ENTITIES
+from holdfast.records.conformance.sample_entities import entities_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -72,7 +72,7 @@ class Lab:
         """Return everything that the store holds, by entity, in the order of the keys."""
         return {
             entity.__name__: [dict(vars(each)) for each in await self.repository(entity).find()]
-            for entity in ENTITIES
+            for entity in entities_for(self.store.capabilities)
         }
 
     @asynccontextmanager

@@ -19,6 +19,7 @@ from holdfast.records.declaration import (
     updated_at,
     version,
 )
+from holdfast.records.driver import StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field
 from holdfast.records.relation import Many, One, many, one
@@ -151,6 +152,7 @@ class Tally(Entity, table="conformance_tallies"):
     amount: Field[Decimal] = field(default=Decimal(0), digits=(6, 2))
     spent: Field[timedelta] = field(default=timedelta(0))
     maybe: Field[int | None] = field(default=None)
+    seen: Field[int] = field(default=0, unversioned=True)
     version: Field[int] = version()
 
 
@@ -205,6 +207,23 @@ class Credit(Entity, table="conformance_credits"):
     author_id: Field[UUID] = ref(Author, key=True, on_delete="cascade")
 
 
+class Article(Entity, table="conformance_articles"):
+    """Has words that are searched."""
+
+    id: Field[int] = key()
+    title: Field[str] = field(search=3)
+    body: Field[str | None] = field(default=None, search=True)
+    read: Field[int] = field(default=0)
+    version: Field[int] = version()
+
+
 ENTITIES: tuple[type[Entity], ...] = (
-    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member, Following, Credit
+    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member, Following, Credit,
+    Article,
 )  # fmt: skip
+
+
+def entities_for(capabilities: frozenset[StoreCapability]) -> tuple[type[Entity], ...]:
+    """Return those of `ENTITIES` that a store with *capabilities* can hold."""
+    searched = StoreCapability.FULL_TEXT in capabilities
+    return tuple(entity for entity in ENTITIES if searched or entity is not Article)

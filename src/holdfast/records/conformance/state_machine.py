@@ -40,7 +40,7 @@ from holdfast.records.conformance.naive_model import (
     orders_of,
     predicate_of,
 )
-from holdfast.records.conformance.sample_entities import ENTITIES, Member, Sample
+from holdfast.records.conformance.sample_entities import Member, Sample, entities_for
 from holdfast.records.driver import StoreCapability
 from holdfast.records.query import everything
 
@@ -426,7 +426,9 @@ def compare_with_model(harness: StoreHarness, *, blocking: bool = True) -> None:
         pass
 
     Work.harness = harness
-    opening = (harness.open_blocking if blocking else harness.open)(ENTITIES, Clock())
+    opening = (harness.open_blocking if blocking else harness.open)(
+        entities_for(harness.capabilities), Clock()
+    )
     with nullcontext() if blocking else asyncio.Runner() as Work.runner:
         Work.store = Work.do(opening.__aenter__())
         try:

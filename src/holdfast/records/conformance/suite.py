@@ -24,6 +24,7 @@ from holdfast.records.conformance import (
     refusal_cases,
     related_cases,
     relation_cases,
+    search_cases,
     set_cases,
     text_cases,
     transaction_cases,
@@ -34,7 +35,7 @@ from holdfast.records.conformance import (
 from holdfast.records.conformance.capability_cases import REFUSALS
 from holdfast.records.conformance.case import Case, cases_of
 from holdfast.records.conformance.lab import PATIENCE, Clock, Lab
-from holdfast.records.conformance.sample_entities import ENTITIES
+from holdfast.records.conformance.sample_entities import entities_for
 from holdfast.records.conformance.state_machine import compare_with_model
 from holdfast.records.driver import StoreCapability
 
@@ -57,6 +58,7 @@ CASES = cases_of(
     relation_cases,
     related_cases,
     part_load_cases,
+    search_cases,
     transaction_cases,
     block_cases,
     lock_cases,
@@ -101,7 +103,7 @@ class StoreConformance:
         opened = harness.open_blocking if how == "blocking" else harness.open
 
         async def capabilities() -> frozenset[StoreCapability]:
-            async with opened(ENTITIES, Clock()) as store:
+            async with opened(entities_for(harness.capabilities), Clock()) as store:
                 return store.capabilities
 
         found = run(capabilities()) if how == "blocking" else asyncio.run(capabilities())
@@ -142,7 +144,7 @@ async def _in_time(proof: asyncio.Future[None] | object) -> None:
 async def _prove(harness: StoreHarness, case: Case, *, blocking: bool) -> None:
     clock = Clock()
     opened = harness.open_blocking if blocking else harness.open
-    async with opened(ENTITIES, clock) as store:
+    async with opened(entities_for(harness.capabilities), clock) as store:
         await harness.prepare(store)
         try:
             await case.prove(Lab(store, clock, blocking=blocking))

@@ -449,3 +449,24 @@ async def a_key_that_was_given_is_not_numbered_anew(lab: Lab) -> None:
     assert [each.id for each in given] == [first.id + 1, first.id + 5]
     assert later[0].id > first.id + 9
     assert len({each.id for each in later}) == 3
+
+
+@case("COUNTER-1")
+async def a_change_of_unversioned_fields_alone_leaves_the_version(lab: Lab) -> None:
+    repository = lab.repository(Tally)
+    read = await repository.add(Tally(id="a", total=1, seen=1))
+    counted = await repository.patch("a", Tally.seen.increment(2))
+    assert (counted.seen, counted.version) == (3, 1)
+    changed = await repository.update_where(Tally.total == 1, changes=Tally.seen.increment(4))
+    assert changed == 1
+    read.total = 2
+    written = await repository.update(read)
+    assert (written.total, written.seen, written.version) == (2, 7, 2)
+    both = await repository.patch("a", Tally.seen.increment(), Tally.total.increment())
+    assert (both.seen, both.total, both.version) == (8, 3, 3)
+    found = await repository.upsert(Tally(id="a", total=5, seen=0))
+    assert (found.entity.seen, found.entity.version, found.created) == (8, 4, False)
+    async with lab.refused(StaleVersionError) as caught:
+        await repository.patch("a", Tally.seen.increment(), version=3)
+    assert (caught.error.expected, caught.error.actual) == (3, 4)
+    assert (await repository.patch("a", Tally.seen.to(0), version=4)).version == 4

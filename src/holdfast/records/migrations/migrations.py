@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from holdfast.blocking import run
 from holdfast.errors import ConfigurationError
 from holdfast.extras import needs_extra
 from holdfast.offload import Inline
+from holdfast.records.connect import open_blocking
 from holdfast.records.model_set import models_of
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Migrations:
                     "the tools of the library that maps it, and leave it out here"
                 )
         self._migrator = _migrator()(url, models, Path(folder), wait=wait)
+        self._searched = any(model.search is not None for model in models)
+        self._url, self._entities = url, [model.entity for model in models]
 
     async def create(self, message: str, *, empty: bool = False) -> Path | None:
         """Write a file for what the entities have and the database lacks; None if nothing.
@@ -68,10 +72,21 @@ class Migrations:
     async def upgrade(self, revision: str = "head") -> MigrationResult:
         """Move the database forward to *revision*, an id or the start of one.
 
-        On SQLite and PostgreSQL all migrations are one transaction. Raises MigrationError for one
+        On SQLite and PostgreSQL all migrations are one transaction. Behind that of "head" the words
+        of rows are made ready to be searched (`Store.build_search`). Raises MigrationError for one
         that fails, LockTimeoutError when another process is at it for too long.
         """
-        return await self._runner.run(self._migrator.upgrade, revision)
+        result = await self._runner.run(self._migrator.upgrade, revision)
+        if self._searched and revision == "head":
+            await self._runner.run(self._build_search)
+        return result
+
+    def _build_search(self) -> None:
+        async def build() -> None:
+            async with open_blocking(self._url, self._entities, verify="off") as store:
+                await store.build_search()
+
+        run(build())
 
     async def downgrade(self, revision: str) -> MigrationResult:
         """Move the database back to *revision*, or to "base", before all of them."""

@@ -243,11 +243,11 @@ class MemoryExecutor:
         self.view.write(table, key, row)
 
     def _keeping(self, model: Model[E], row: Row, stored: Row) -> Row:
-        """Return *row* with the time of creation that *stored* has."""
-        if model.created_at is None:
-            return row
-        at = model.created_at.position
-        return (*row[:at], stored[at], *row[at + 1 :])
+        """Return *row* with what *stored* keeps (`FieldSpec.kept`)."""
+        return tuple(
+            old if spec.kept else new
+            for spec, new, old in zip(model.fields, row, stored, strict=True)
+        )
 
     def _same(self, model: Model[E], row: Row, on: tuple[str, ...]) -> Row | None:
         if on == model.key_names:

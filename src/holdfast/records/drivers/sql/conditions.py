@@ -17,6 +17,7 @@ from holdfast.records.drivers.sql.comparable_aggregates import (
     comparable_encoder,
 )
 from holdfast.records.drivers.sql.dialect import Place, joined
+from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
 from holdfast.records.operands import (
     Aggregate,
     Column,
@@ -24,6 +25,7 @@ from holdfast.records.operands import (
     Path,
     RelatedAggregate,
     RelatedColumn,
+    SearchRank,
     may_be_null,
 )
 from holdfast.records.query import (
@@ -31,6 +33,7 @@ from holdfast.records.query import (
     And,
     Compare,
     Everything,
+    HasWords,
     In,
     InRows,
     IsNull,
@@ -41,6 +44,7 @@ from holdfast.records.query import (
     Related,
     expanded,
     node,
+    spelled_out,
 )
 from holdfast.records.text import fold_case
 from holdfast.records.value import Kind
@@ -126,6 +130,11 @@ class ConditionBuilder:
                     assert isinstance(by.operand, Column)
                     values.append(self.encode(by.operand.spec, value))
                 return (After, order)
+            case HasWords(columns):
+                query = self.dialect.word_query(leaf.terms)
+                if query is not None:
+                    values.append(query)
+                return (HasWords, columns, query is None, self.walk(spelled_out(leaf), values))
             case Related(join, condition):
                 return (Related, join, self.walk(condition, values))
             case And(parts):
@@ -163,6 +172,10 @@ class ConditionBuilder:
                 return (RelatedAggregate, join, aggregate, self.walk(where, values))
             case GroupValue(position):
                 return (GroupValue, position)
+            case SearchRank():
+                if repr(operand) not in joined:
+                    values += rank_values(operand)
+                return (rank_shape(operand), repr(operand) in joined)
             case _:
                 return (operand,)
 
@@ -200,6 +213,14 @@ class ConditionBuilder:
                 return joined(sa.and_ if isinstance(leaf, And) is not negate else sa.or_, built)
             case Not(part):
                 return self.condition(source, part, parameters, negate=not negate)
+            case HasWords(columns):
+                given = None
+                if self.dialect.word_query(leaf.terms) is not None:
+                    documents = [source.column(column) for column in columns]
+                    given = self.dialect.has_words(documents, parameters.next())
+                holds = self.condition(source, spelled_out(leaf), parameters)
+                holds = holds if given is None else sa.and_(given, holds)
+                return sa.not_(holds) if negate else holds
             case Related(join, where):
                 target = source.target(join)
                 fitting = self.condition(target, where, parameters)
@@ -244,6 +265,11 @@ class ConditionBuilder:
         match operand:
             case Column() | RelatedColumn():
                 return source.column(operand)
+            case SearchRank():
+                made = source.ranks.get(operand)
+                if made is None:
+                    made = rank_expression(self.dialect.name, operand, source, parameters)
+                return made
             case RelatedAggregate(join, where, aggregate):
                 found = source.aggregate(operand)
                 if found is not None:

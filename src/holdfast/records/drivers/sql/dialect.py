@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate
     from holdfast.records.query import Operator, Order, Part
+    from holdfast.records.search_words import SearchTerms
 
 E = TypeVar("E")
 
@@ -198,6 +199,17 @@ class Dialect(Protocol):
         """Return *text*, of *longest* characters at the most, with its case folded, for an index.
 
         Raises UnsupportedError where the server can't.
+        """
+        ...
+
+    def word_query(self, terms: SearchTerms) -> str | None:
+        """Return the value of the parameter of `has_words`; None where no index is of use."""
+        ...
+
+    def has_words(self, documents: list[Expression], query: Expression) -> Expression:
+        """Tell, by an index, whether *documents* together have all words that *query* names.
+
+        It may leave open whether a word stands in a phrase, and what must not be there.
         """
         ...
 

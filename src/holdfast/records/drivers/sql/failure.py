@@ -283,6 +283,7 @@ _ERRNOS: Mapping[int, FailureKind] = {
     1153: FailureKind.TOO_LARGE,
     1296: FailureKind.TOO_DEEP,  # InnoDB's own word for more than 15 levels of cascades
     3008: FailureKind.TOO_DEEP,  # MySQL's
+    6575: FailureKind.TOO_DEEP,  # MySQL's for cascades that would go through more than 30 tables
     1040: FailureKind.UNAVAILABLE,
     1203: FailureKind.UNAVAILABLE,
     1041: FailureKind.UNAVAILABLE,

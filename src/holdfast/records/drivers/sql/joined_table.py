@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from holdfast.records.joins import local_field, remote_field
 from holdfast.records.model import model_of
-from holdfast.records.operands import Column, RelatedColumn
+from holdfast.records.operands import Column, RelatedColumn, SearchRank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +30,8 @@ class JoinedTable:
         """The table and what is joined to it: what the statement selects from."""
         self._tables = tables
         self._distance = distance
+        self.ranks: dict[SearchRank, Expression] = {}
+        """The ranks that the statement goes by, which have parameters."""
         self._joined: dict[tuple[Join, ...], sa.FromClause] = {}
         self._aggregates: dict[str, Expression] = {}
         self.results: Sequence[Expression] = ()
@@ -41,7 +43,9 @@ class JoinedTable:
         A row stays one row, since a reference leads to one at the most.
         """
         for operand in operands:
-            if isinstance(operand, RelatedColumn):
+            if isinstance(operand, SearchRank):
+                self.join(operand.columns)
+            elif isinstance(operand, RelatedColumn):
                 for end in range(1, len(operand.joins) + 1):
                     self._join(operand.joins[:end])
 
@@ -81,6 +85,8 @@ class JoinedTable:
         """Return the column of *operand*; one that was not joined is looked up for each row."""
         if isinstance(operand, Column):
             return self.table.c[operand.spec.name]
+        if isinstance(operand, SearchRank):
+            return self.ranks[operand]
         joined = self._joined.get(operand.joins)
         if joined is not None:
             return joined.c[operand.column.spec.name]

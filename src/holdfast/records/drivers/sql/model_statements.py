@@ -110,7 +110,7 @@ class ModelStatements(Generic[E]):
         The version is the parameter behind the row's own.
         """
         model, table = self._model, self._table
-        kept = {*model.key_names, *([model.created_at.name] if model.created_at else [])}
+        kept = {spec.name for spec in model.fields if spec.kept}
         written: dict[str, sa.ColumnElement[object]] = {
             name: value for name, value in self._assignments().items() if name not in kept
         } or {model.key_names[0]: table.c[model.key_names[0]]}

@@ -124,6 +124,10 @@ class MySQLFamilyServer:
         made = cast("type[MySQLFamilyExecutor]", self.executor)
         return made(connection, statements, log, self._packet)
 
+    def word_indexes(self, statements: StoreStatements) -> Sequence[str]:  # noqa: ARG002
+        """See `Server`. Documents are read: there is no index of their words."""
+        return ()
+
     def begin(self, options: TransactionOptions) -> Sequence[str]:
         """See `Server`."""
         isolation = options.isolation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
@@ -16,6 +16,7 @@ from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.server_connection import connection_module
+from holdfast.records.drivers.sql.tables import WORD_INDEX, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,6 +139,23 @@ class PostgreSQLServer:
             isolation = "repeatable read"
         # The snapshot is taken at the first read, and this is it.
         return (f"BEGIN ISOLATION LEVEL {isolation.upper()} READ ONLY; SELECT 1",)
+
+    def word_indexes(self, statements: StoreStatements) -> Sequence[str]:
+        """See `Server`."""
+        dialect = cast("PostgreSQLDialect", statements.dialect)
+        quote = dialect.compiler.identifier_preparer.quote
+        made: list[str] = []
+        for model in statements.models:
+            if not model.indexed_words:
+                continue
+            table = statements.tables[model.table]
+            vector = dialect.word_vector([table.c[name] for name in model.indexed_words])
+            name = named(WORD_INDEX, model.table, model.indexed_words)
+            made.append(
+                f"CREATE INDEX IF NOT EXISTS {quote(name)} ON {quote(model.table)} "
+                f"USING gin (({statements.compile(vector).sql}))"
+            )
+        return made and [f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})", *made]
 
     def creation(self, statements: StoreStatements) -> Sequence[str]:
         """See `Server`."""

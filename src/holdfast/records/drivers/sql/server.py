@@ -59,3 +59,7 @@ class Server(Protocol):
     def removal(self, statements: StoreStatements) -> Sequence[str]:
         """Return the statements that drop the tables."""
         ...
+
+    def word_indexes(self, statements: StoreStatements) -> Sequence[str]:
+        """Return the statements that make the missing indexes of searched words."""
+        ...

@@ -153,6 +153,12 @@ class ServerDriver:
             await self._by_metadata(mapped, lambda metadata: metadata.create_all)
         await self.session().write(self.server.executor.define, self.server.creation(own))
 
+    async def index_words(self) -> None:
+        """See `WordIndexer`."""
+        texts = self.server.word_indexes(self._opened_statements)
+        if texts:
+            await self.session().write(self.server.executor.define, texts)
+
     async def drop_schema(self) -> None:
         """Drop all tables, with their rows."""
         mapped, own = self._apart()

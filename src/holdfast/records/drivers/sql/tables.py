@@ -34,6 +34,8 @@ TABLE_OPTIONS: dict[str, Any] = {
     "mysql_collate": "utf8mb4_0900_bin",
 }
 _SQLITE: Any = sqlite_dialect().identifier_preparer
+WORD_INDEX = "words"
+"""The kind of the indexes that no migration is about, for `named`."""
 _LONGEST_NAME = 63  # characters, in PostgreSQL; MariaDB takes one more
 _DIGEST = 8
 

@@ -20,12 +20,12 @@ E = TypeVar("E")
 def upserted_values(
     model: Model[E], table: sa.Table, on: tuple[str, ...], given: Any
 ) -> dict[str, Expression]:
-    """Return the new values of the found row: *given*'s, but key, *on* and creation stay."""
-    kept = {*model.key_names, *([model.created_at.name] if model.created_at else [])}
-    if not model.unique_on(on).ignore_case:  # or it may be written in another way
-        kept |= {*on}
+    """Return the new values of the found row: *given*'s, but *on* and what is kept stay."""
+    on_stays = not model.unique_on(on).ignore_case  # or it may be written in another way
     changes: dict[str, Expression] = {
-        spec.name: given[spec.name] for spec in model.fields if spec.name not in kept
+        spec.name: given[spec.name]
+        for spec in model.fields
+        if not spec.kept and not (on_stays and spec.name in on)
     }
     if model.version is not None:
         version = table.c[model.version.name]

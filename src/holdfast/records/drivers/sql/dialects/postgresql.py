@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate
     from holdfast.records.query import Order
+    from holdfast.records.search_words import SearchTerms
 
 E = TypeVar("E")
 
@@ -272,6 +273,28 @@ class PostgreSQLDialect:
     def folded(self, text: Expression, longest: int) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         return self._folding.fold(text)
+
+    def word_query(self, terms: SearchTerms) -> str | None:
+        """See `Dialect`: a tsquery of all words that must be there, those of phrases too."""
+        found: dict[str, None] = {}
+        for piece in terms.wanted:
+            *whole, last = piece.split()
+            found |= {f"'{word}'": None for word in whole}
+            found[f"'{last}'" if piece.endswith(" ") else f"'{last}':*"] = None
+        return " & ".join(found) or None
+
+    def has_words(self, documents: list[Expression], query: Expression) -> Expression:
+        """See `Dialect`. By the index that `word_index` makes."""
+        wanted = typed(typed(query, "text"), "tsquery")
+        return self.word_vector(documents).op("@@")(wanted)
+
+    def word_vector(self, documents: Sequence[Expression]) -> Expression:
+        """Return the words of *documents* as a tsvector, without a look at them by the server."""
+        whole = documents[0]
+        for document in documents[1:]:
+            whole = whole.op("||")(document)
+        words = sa.func.string_to_array(sa.func.btrim(whole), literal("  "))
+        return sa.func.array_to_tsvector(words)
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""

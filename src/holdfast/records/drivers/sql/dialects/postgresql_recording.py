@@ -72,7 +72,8 @@ def recorded_update(
         for spec in given
     ]
     chosen = sa.select(*values).select_from(new)
-    if model.version is None:  # else each write changes something
+    if model.version is None or any(spec.declaration.unversioned for spec in model.fields):
+        # Elsewhere each write changes something.
         chosen = chosen.where(sa.literal_column(f"{_changed(model, record.largest)} <> ''"))
     made = postgresql.insert(entries).from_select([spec.name for spec in given], chosen)
     return sa.select(*(new.c[spec.name] for spec in model.fields)).add_cte(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate
     from holdfast.records.query import Order
+    from holdfast.records.search_words import SearchTerms
 
 E = TypeVar("E")
 
@@ -206,6 +207,14 @@ class SQLiteDialect:
     def folded(self, text: Expression, longest: int) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         return sa.func.holdfast_fold(text)
+
+    def word_query(self, terms: SearchTerms) -> str | None:  # noqa: ARG002
+        """See `Dialect`. Documents are read: there is no index of their words."""
+        return None
+
+    def has_words(self, documents: list[Expression], query: Expression) -> Expression:
+        """See `Dialect`."""
+        raise NotImplementedError
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""

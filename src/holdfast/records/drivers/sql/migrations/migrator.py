@@ -33,6 +33,7 @@ from holdfast.records.drivers.sql.schema_inspection import (
     found_tables,
     inspection_query,
 )
+from holdfast.records.drivers.sql.tables import WORD_INDEX
 from holdfast.records.migration_types import MigrationResult, Revision
 from holdfast.records.schema_diff import Difference
 
@@ -145,6 +146,8 @@ class Migrator:
         found = found_tables(connection.exec_driver_sql(query).all())
 
         def include(name: str | None, kind: str, _parents: object) -> bool:
+            if kind == "index":
+                return name is None or not name.startswith(f"{WORD_INDEX}_")
             return kind != "table" or name in ours
 
         opts = {

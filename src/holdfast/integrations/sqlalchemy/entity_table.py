@@ -1,0 +1,166 @@
+"""An entity's table as SQLAlchemy Core knows tables, for statements of one's own."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql import operators
+
+from holdfast.errors import UnsupportedError
+from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
+from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
+from holdfast.records.model import model_of
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Dialect as Compiler
+    from sqlalchemy.types import TypeEngine
+
+    from holdfast.records.drivers.sql.dialect import Codec, Dialect
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
+
+_DIALECTS: dict[str, Callable[[], Dialect]] = {
+    "sqlite": SQLiteDialect,
+    "postgresql": PostgreSQLDialect,
+    "mysql": MySQLDialect,  # of MariaDB too, as SQLAlchemy calls both: values are kept alike
+}
+_GENERIC: dict[Kind, TypeEngine[Any]] = {
+    Kind.BOOL: sa.Boolean(),
+    Kind.INT: sa.BigInteger(),
+    Kind.FLOAT: sa.Double(),
+    Kind.STR: sa.Text(),
+    Kind.BYTES: sa.LargeBinary(),
+    Kind.DECIMAL: sa.Numeric(),
+    Kind.DATETIME: sa.DateTime(timezone=True),
+    Kind.DATE: sa.Date(),
+    Kind.TIME: sa.Time(),
+    Kind.TIMEDELTA: sa.Interval(),
+    Kind.UUID: sa.Uuid(),
+    Kind.JSON: sa.JSON(),
+}
+_COMPARISONS = (
+    operators.eq,
+    operators.ne,
+    operators.lt,
+    operators.le,
+    operators.gt,
+    operators.ge,
+    operators.in_op,
+    operators.not_in_op,
+    operators.is_distinct_from,
+    operators.is_not_distinct_from,
+)
+_SUMS = (operators.add, operators.sub)
+_NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)
+_tables: WeakKeyDictionary[type, sa.Table] = WeakKeyDictionary()
+
+
+def table_of(entity: type) -> sa.Table:
+    """Return the table of *entity*, for a statement that `execute` runs in a transaction.
+
+    Its columns take and give the values of the fields, as Holdfast keeps them on the database that
+    the statement runs on. It has no constraints and no indexes, so it is not for making tables. Of
+    a mapped class it is the table that the class is mapped to.
+
+    Raises ConfigurationError for a class that is not an entity. A value that the field can't hold
+    is an InvalidValueError, which SQLAlchemy wraps into its StatementError.
+    """
+    known = _tables.get(entity)
+    if known is None:
+        mapped: object = sa.inspect(entity, raiseerr=False)
+        made = mapped.local_table if isinstance(mapped, Mapper) else _made(model_of(entity))
+        known = _tables[entity] = cast("sa.Table", made)
+    return known
+
+
+def _made(model: Model[object]) -> sa.Table:
+    columns: list[sa.Column[Any]] = [
+        sa.Column(
+            spec.name,
+            FieldType(model, spec),
+            primary_key=spec is model.key,
+            nullable=spec.type.nullable,
+        )
+        for spec in model.fields
+    ]
+    return sa.Table(model.table, sa.MetaData(), *columns)
+
+
+class FieldType(sa.types.TypeDecorator[Any]):
+    """The type of a field's column: its values are the field's, kept as each database keeps them.
+
+    What is added to a number or subtracted from it is a value of the field too.
+    """
+
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = sa.Text
+    cache_ok = True
+
+    def __init__(self, model: Model[object], spec: FieldSpec) -> None:
+        super().__init__()
+        self.impl = _GENERIC[spec.type.kind]
+        self.model = model
+        self.spec = spec
+
+    def load_dialect_impl(self, dialect: Compiler) -> TypeEngine[Any]:
+        """Return the type that Holdfast's tables have for the field."""
+        kind = self.spec.type.kind
+        if kind in (Kind.JSON, Kind.TIME):
+            return _Unconverted(kind.value)
+        return dialect.type_descriptor(_known(dialect).type_of(self.model, self.spec))
+
+    def process_bind_param(self, value: Any, dialect: Compiler) -> Any:
+        """Return what the database keeps for *value*. Raises InvalidValueError."""
+        if value is None:
+            return None
+        return _coded(_known(dialect).encoder(self.spec), self.spec.to_row(self.model.name, value))
+
+    def process_result_value(self, value: Any, dialect: Compiler) -> Any:
+        """Return the field's value for what the database gave."""
+        if value is None:
+            return None
+        row_value = _coded(_known(dialect).decoder(self.spec), value)
+        return row_value if self.spec.type.load is None else self.spec.type.load(row_value)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """Return the type of a *value* that an operator puts beside the column."""
+        kind = self.spec.type.kind
+        if op in _COMPARISONS or (op in _SUMS and kind in _NUMBERS):
+            return self
+        generic: TypeEngine[Any] = _GENERIC[kind]
+        return generic.coerce_compared_value(op, value)
+
+
+class _Unconverted(sa.types.UserDefinedType[Any]):
+    """A type whose values SQLAlchemy passes on as they are."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_words: object) -> str:
+        return self.name
+
+
+def _known(compiler: Compiler) -> Dialect:
+    return _dialect(compiler.name)
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    make = _DIALECTS.get(name)
+    if make is None:
+        raise UnsupportedError("tables of entities", name)
+    return make()
+
+
+def _coded(codec: Codec, value: object) -> object:
+    return value if codec is None else codec(value)

@@ -1,0 +1,64 @@
+"""Writes the documents of searched entities that are not there, in batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.records.driver import Select, StoreCapability, WordIndexer
+from holdfast.records.indexed_session import document_rows, plain_session
+from holdfast.records.operands import Column
+from holdfast.records.query import (
+    Compare,
+    IsNull,
+    Not,
+    Operator,
+    Order,
+    Related,
+    all_of,
+    everything,
+)
+
+if TYPE_CHECKING:
+    from holdfast.records.driver import RowLock
+    from holdfast.records.model import Model
+    from holdfast.records.query import Predicate
+    from holdfast.records.store import Store
+
+_BATCH = 500
+
+
+async def build_search(store: Store, *, rebuild: bool) -> int:
+    """See `Store.build_search`."""
+    if not store.searched:
+        return 0
+    if isinstance(store.driver, WordIndexer):
+        await store.driver.index_words()
+    return sum([await _build(store, model, rebuild=rebuild) for model in store.searched])
+
+
+async def _build(store: Store, model: Model[object], *, rebuild: bool) -> int:
+    """Write documents along the keys; each batch holds its rows while it writes theirs."""
+    index = model.search
+    assert index is not None
+    lock: RowLock | None = "update" if StoreCapability.ROW_LOCKS in store.capabilities else None
+    key = Column(model.name, model.key)
+    columns = tuple(Column(model.name, spec) for spec in model.fields)
+    wanted: Predicate = everything()
+    if not rebuild:
+        whole = tuple(Not(IsNull(index.column(spec))) for spec in index.fields)
+        wanted = Not(Related(index.join, all_of(whole)))
+    last: object = None
+    count = 0
+    while True:
+        beyond = wanted if last is None else wanted & Compare(key, Operator.GT, last)
+        async with store.transaction():
+            session = plain_session(store)
+            select = Select(model, beyond, (Order(key),), _BATCH, lock=lock)
+            rows = await session.values(select, columns)
+            if rows:
+                documents = document_rows(model, index, rows)
+                await session.upsert(index.documents, documents, (index.of.name,))
+        count += len(rows)
+        if len(rows) < _BATCH:
+            return count
+        last = rows[-1][model.key.position]
