@@ -6,9 +6,16 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-from holdfast import Predicate, Repository, Transaction
+from holdfast import Predicate, Repository, Store, Transaction
 from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
-from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Tally
+from holdfast.records.conformance.sample_entities import (
+    Author,
+    Book,
+    Chapter,
+    Following,
+    Member,
+    Tally,
+)
 
 
 async def use(
@@ -32,6 +39,17 @@ async def use(
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
     titles = [book.title for each in found for book in each.books]
     return author.name + (await authors.get_one(key)).name + "".join(titles) + str(names)
+
+
+async def link(store: Store, members: Repository[Member], followings: Repository[Following]) -> str:
+    await members.find(Member.follows.any(Member.followers.none(Member.name == "a")))
+    found = await members.find(load=[Member.follows.order_by(Member.rank).limit(3)])
+    names: list[str] = [each.name for member in found for each in member.follows]
+    made: tuple[object, ...] = await store.links(Member.follows).connect(1, [2, 3])
+    changes = await store.links(Member.followers).replace(1, (each for each in (2, 3)))
+    one = await followings.get_one((1, 2), load=[Following.follower])
+    await followings.upsert(Following(follower_id=1, followed_id=2))
+    return f"{names}{made}{changes.connected}{one.follower.name}"
 
 
 class Base(DeclarativeBase):

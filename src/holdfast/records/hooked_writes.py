@@ -311,7 +311,11 @@ class HookedWrites:
         """Do *work* in the transaction around it, or in one of its own, again after a clash."""
         if current(self._store.driver) is not None:
             return await work(self._session)
-        return await in_own_transaction(self._store, lambda: work(self._session))
+        return await in_own_transaction(
+            self._store.transaction,
+            lambda: work(self._session),
+            blocking=self._store.affinity.blocking,
+        )
 
     async def _locked(self, session: Session, model: Model[E], where: Predicate) -> list[Row]:
         """Return the rows that fit, in the order of their keys, held until the transaction ends."""

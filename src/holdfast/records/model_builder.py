@@ -8,7 +8,7 @@ import inspect
 import keyword
 import sys
 import typing
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.errors import ConfigurationError
@@ -21,6 +21,7 @@ from holdfast.records.field_spec import (
     Reference,
 )
 from holdfast.records.identifiers import check_fields, check_table
+from holdfast.records.link_resolution import link_ends
 from holdfast.records.model import Model
 from holdfast.records.relation import Many, Relation
 from holdfast.records.text import ValueRejected
@@ -105,10 +106,11 @@ def build_model(
                 f"{cls.__name__}.{name!r}: a field's name is an identifier, its start a letter"
             )
         if isinstance(member, Relation):
-            bound = relations[name] = member.bind(cls, name, _target(scope, hint, of))
+            bound = member.bind(cls, name, _target(scope, hint, of))
             if isinstance(bound, Many) and bound.path is not None:
                 link = _target(scope, bound.path.through, of)
-                bound.path = replace(bound.path, resolve=link)
+                bound = bound.linked(partial(link_ends, bound, bound.path, link))
+            relations[name] = bound
         else:
             specs.append(
                 _field_spec(cls, len(specs), name, (member.declaration, hint, scope), indexed)

@@ -10,8 +10,7 @@ from holdfast.errors import SerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from holdfast.records.store import Store
+    from contextlib import AbstractAsyncContextManager
 
 T = TypeVar("T")
 
@@ -21,18 +20,24 @@ _PAUSE = 0.002  # seconds before the first new attempt; then twice as long each 
 _LONGEST = 0.25
 
 
-async def in_own_transaction(store: Store, work: Callable[[], Awaitable[T]]) -> T:
-    """Return what *work* returns, done in a transaction of its own, and again after a clash.
+async def in_own_transaction(
+    transaction: Callable[[], AbstractAsyncContextManager[object]],
+    work: Callable[[], Awaitable[T]],
+    *,
+    blocking: bool,
+) -> T:
+    """Return what *work* returns, done in a *transaction* of its own, and again after a clash.
 
-    Unlike `Store.retrying` it does not wait twice for a lock: LockTimeoutError is raised at once.
+    *blocking*: the pauses between attempts block. Unlike `Store.retrying` it does not wait twice
+    for a lock: LockTimeoutError is raised at once.
     """
     for attempt in range(ATTEMPTS):
         try:
-            async with store.transaction():
+            async with transaction():
                 return await work()
         except SerializationError:
             if attempt == ATTEMPTS - 1:
                 raise
         seconds = random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt))  # noqa: S311
-        await pause(seconds, blocking=store.affinity.blocking)
+        await pause(seconds, blocking=blocking)
     raise AssertionError("unreachable: the last attempt returns or raises")
