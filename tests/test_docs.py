@@ -161,6 +161,7 @@ SCOPE = {"check", "enter_context", "leave_context", "forgotten"}
 INTERNAL = {
     "Repository": set(),
     "Store": {"require"},
+    "Links": set(),
     "Transaction": {
         "work",
         "lender",
@@ -205,6 +206,7 @@ PILLARS = DOCS / "reference" / "pillars.md"
 DOCUMENTED = {
     "Repository": RECORDS,
     "Store": RECORDS,
+    "Links": RECORDS,
     "Transaction": RECORDS,
     "Bucket": PILLARS,
     "Cache": PILLARS,

@@ -33,6 +33,7 @@ TWINS = {
     "Cache",
     "CachedRepository",
     "HeldLock",
+    "Links",
     "Migrations",
     "ObjectReader",
     "Outbox",
@@ -224,6 +225,7 @@ def module_file(name):
 ALLOWED_IMPORTS = {
     ("records/repository_reads.py", "holdfast.records.store"),
     ("records/hooked_writes.py", "holdfast.records.store"),
+    ("records/links.py", "holdfast.records.store"),
     ("records/write_hook.py", "holdfast.records.store"),
 }
 

@@ -6,13 +6,14 @@ from decimal import Decimal
 import pytest
 
 from audited_entities import Colour, Project, Task
-from holdfast import open_store
-from holdfast.audit import UNKNOWN, AuditEntry, AuditFilter, AuditLog, acting_as
+from holdfast import Entity, Field, field, key, open_store, version
+from holdfast.audit import UNKNOWN, AuditEntry, AuditFilter, AuditHook, AuditLog, acting_as
 from holdfast.errors import (
     ConfigurationError,
     InvalidValueError,
     NotFoundError,
 )
+from servers import empty_store
 
 pytestmark = pytest.mark.anyio
 
@@ -168,3 +169,42 @@ async def test_a_store_without_the_hook_has_no_audit_to_ask():
     async with open_store("memory://", []) as store:
         with pytest.raises(ConfigurationError, match="keeps no audit"):
             AuditLog(store)
+
+
+class Membership(Entity, table="memberships", audited=True):
+    project: Field[str] = key()
+    person: Field[int] = key()
+    role: Field[str] = field(default="")
+    version: Field[int] = version()
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])  # by hook, and in the statement
+async def test_a_row_with_a_composite_key_is_followed_by_the_tuple_and_by_its_text(
+    backend, tmp_path, clock
+):
+    with empty_store(backend, tmp_path) as url:
+        hooks = [AuditHook()]
+        async with open_store(url, [Membership], hooks=hooks, clock=clock) as store:
+            await store.create_schema()
+            rows, log = store.repository(Membership), AuditLog(store)
+            made = await rows.add(Membership(project='a","b', person=7))
+            clock.forward(seconds=5)
+            await rows.patch(('a","b', 7), Membership.role.to("guest"))
+            made = await rows.get_one(('a","b', 7))
+            made.role = "owner"
+            await rows.update(made)
+            (last, patched, first) = (await log.history(Membership, ('a","b', 7))).items
+            assert first.key == last.key == patched.key
+            assert [each.verb for each in (first, patched, last)] == ["add", "patch", "update"]
+            by_text = (await log.history("Membership", first.key)).items
+            assert [each.id for each in by_text] == [last.id, patched.id, first.id]
+            then = await log.as_of(Membership, ('a","b', 7), clock.time - timedelta(seconds=2))
+            assert then is not None
+            assert then.entity().role == ""
+            assert await rows.delete(('a","b', 7)) is True
+            restored = await log.restore(
+                Membership, ('a","b', 7), clock.time - timedelta(seconds=2)
+            )
+            assert (restored.project, restored.person, restored.role) == ('a","b', 7, "")
+            with pytest.raises(InvalidValueError):
+                await log.history(Membership, "7")

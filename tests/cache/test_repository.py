@@ -49,10 +49,16 @@ class Thing(Entity, table="things"):
     version: Field[int] = version()
 
 
+class Pair(Entity, table="pairs"):
+    left: Field[str] = key()
+    right: Field[str] = key()
+    value: Field[int] = field(default=0)
+
+
 @pytest.fixture(params=["memory://", "sqlite"])
 async def store(request, tmp_path):
     url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.param
-    async with open_store(url, [Thing]) as opened:
+    async with open_store(url, [Thing, Pair]) as opened:
         await opened.create_schema()
         yield opened
 
@@ -309,3 +315,21 @@ async def test_a_write_whose_answer_was_lost_is_taken_for_done(store, cache):
     with pytest.raises(UnavailableError):
         await things.patch(thing.id, Thing.name.to("new"))
     assert (await things.get_one(thing.id)).name == "new"
+
+
+async def test_composite_keys_are_told_apart_and_forgotten_by_a_write(store, cache):
+    pairs = CachedRepository(store.repository(Pair), cache)
+    keys = [("a", "b"), ("a,b", ""), ('a","b', "c"), ("a", '","b')]
+    keys = [key for key in keys if all(key)]
+    await pairs.add_many([Pair(left=a, right=b, value=n) for n, (a, b) in enumerate(keys)])
+    assert [each.value for each in await pairs.get_many(keys)] == [0, 1, 2]
+    hits = counter(cache, "hits")
+    assert (await pairs.get_one(("a", "b"))).value == 0
+    assert counter(cache, "hits") == hits + 1
+    assert await pairs.get(("b", "a")) is None
+    await pairs.patch(("a", "b"), Pair.value.to(7))
+    assert (await pairs.get_one(("a", "b"))).value == 7
+    assert await pairs.delete_many([("a", "b")]) == 1
+    assert await pairs.get(("a", "b")) is None
+    with pytest.raises(InvalidValueError, match="a key is a tuple"):
+        await pairs.get("a")

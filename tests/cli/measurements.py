@@ -13,6 +13,14 @@ class Colour(Enum):
     BLUE = 2
 
 
+class Reading(Entity, table="readings"):
+    """A reading, whose key is two fields."""
+
+    sensor: Field[str] = key(max_length=20)
+    number: Field[int] = key()
+    value: Field[float] = field(default=0.0)
+
+
 class Measurement(Entity, table="measurements"):
     """A measurement."""
 

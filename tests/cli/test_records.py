@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pyarrow.parquet as pq
 import pytest
 
-from cli.measurements import Colour, Measurement
+from cli.measurements import Colour, Measurement, Reading
 from cli.program import here
 from holdfast import sync
 from holdfast.records.filter_operator import FILTER_METHODS
@@ -232,3 +232,23 @@ def test_shell_completion_knows_commands(monkeypatch):
     monkeypatch.setenv("COMP_WORDS", "holdfast rec")
     monkeypatch.setenv("COMP_CWORD", "1")
     assert here().out.split() == ["records"]
+
+
+def test_a_composite_key_is_a_value_for_each_of_its_fields():
+    own = ("records", "--entities", "cli.measurements:Reading", "Reading")
+    Path("holdfast-data").mkdir()
+    with sync.open_store("sqlite:///holdfast-data/holdfast.db", [Reading]) as store:
+        store.create_schema()
+        store.repository(Reading).add(Reading(sensor="north", number=7, value=1.5))
+    assert here(*own, "get", "north", "7", "--json").json["value"] == 1.5
+    for key, code, says in (
+        (("north",), 4, "Reading.sensor, number: expected a value for each, got 1"),
+        (("north", "x"), 4, "Reading.number: expected a whole number"),
+        (("north", "8"), 3, "no such key: ('north', 8)"),
+    ):
+        ran = here(*own, "get", *key)
+        assert (ran.code, says in ran.err) == (code, True), ran.err
+    lines = here(*own, "export").out.replace("1.5", "2.5")
+    Path("more.jsonl").write_text(lines)
+    assert here(*own, "import", "more.jsonl", "--upsert").code == 0
+    assert here(*own, "get", "north", "7", "--json").json["value"] == 2.5

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from typing import Annotated
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 
 import holdfast.fastapi as hf
-from holdfast import Entity, Field, field, key
+from holdfast import Entity, Field, field, key, ref, uuid7, version
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.entity_tag import version_in
 from holdfast.records.conformance.sample_entities import Tally
@@ -22,6 +24,13 @@ class Tag(Entity, table="tags"):
     label: Field[str] = field(default="", max_length=20)
 
 
+class VideoTag(Entity, table="video_tags"):
+    video_id: Field[UUID] = ref(Video, key=True, on_delete="cascade")
+    tag: Field[str] = ref(Tag, key=True, on_delete="cascade")
+    weight: Field[int] = field(default=0)
+    version: Field[int] = version()
+
+
 class VideoOut(hf.OutModel[Video], hide=[Video.secret], include=[Video.project]): ...
 
 
@@ -31,7 +40,10 @@ class VideoCreate(hf.CreateModel[Video], hide=[Video.secret]): ...
 def application(*routers, url="memory://"):
     app = FastAPI()
     app.state.hf = hf.Holdfast(
-        app, store=url, entities=[Project, Video, Tag], options=hf.HTTPOptions(create_schema=True)
+        app,
+        store=url,
+        entities=[Project, Video, Tag, VideoTag],
+        options=hf.HTTPOptions(create_schema=True),
     )
     for router in routers:
         app.include_router(router, prefix="/things")
@@ -343,3 +355,50 @@ async def test_a_reference_that_points_nowhere_is_a_conflict():
         body = {"title": "a", "project_id": "00000000-0000-7000-8000-000000000000"}
         answer = await client.post("/things", json=body)
         assert (answer.status_code, answer.json()["fields"]) == (409, ["project_id"])
+
+
+async def test_a_composite_key_is_several_segments_of_the_path():
+    only = {"night"}
+
+    async def visible(request):
+        return [VideoTag.tag.in_(only)]
+
+    guarded = hf.crud_router(VideoTag, rules=hf.CrudRules(visible=visible))
+    app = application(hf.crud_router(VideoTag))
+    app.include_router(guarded, prefix="/guarded")
+
+    @app.get("/of/{video_id}/{tag}")
+    async def of(link: hf.One[VideoTag]) -> VideoTag:
+        return link
+
+    @app.get("/named/{v}/{t}")
+    async def named(link: Annotated[VideoTag, hf.entity_at(("v", "t"), VideoTag)]) -> VideoTag:
+        return link
+
+    async with client_of(app) as client:
+        store = app.state.hf.store
+        video = await store.repository(Video).add(Video(title="a"))
+        await store.repository(Tag).add_many([Tag(name="night"), Tag(name="a b")])
+        sent = {"video_id": str(video.id), "tag": "a b", "weight": 3}
+        made = await client.post("/things", json=sent)
+        assert made.headers["location"] == f"/things/{video.id}/a%20b"
+        at = made.headers["location"]
+        assert (await client.get(at)).json()["weight"] == 3
+        assert (await client.post("/things", json=sent)).status_code == 409
+        changed = await client.patch(at, json={"weight": 4}, headers={"if-match": '"1"'})
+        assert (changed.json()["weight"], changed.headers["etag"]) == (4, '"2"')
+        moved = await client.put(at, json={**sent, "tag": "night"}, headers={"if-match": '"2"'})
+        assert moved.status_code == 422
+        put = await client.put(at, json={**sent, "weight": 5}, headers={"if-match": '"2"'})
+        assert put.json()["weight"] == 5
+        for there in (f"/of/{video.id}/a b", f"/named/{video.id}/a b"):
+            assert (await client.get(there)).json()["tag"] == "a b"
+        for gone in (f"/of/{video.id}/none", f"/things/{uuid7()}/a b", f"/guarded/{video.id}/a b"):
+            assert (await client.get(gone)).status_code == 404
+        assert (await client.get(f"/of/{video.id}1/a b")).status_code == 422
+        assert (await client.post("/guarded", json=sent | {"tag": "night"})).status_code == 201
+        assert (await client.get(f"/guarded/{video.id}/night")).json()["weight"] == 3
+        assert (await client.delete(at)).status_code == 204
+        assert (await client.get(at)).status_code == 404
+    with pytest.raises(ConfigurationError, match="video_id, tag"):
+        hf.entity_at("video_id", VideoTag)

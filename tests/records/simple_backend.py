@@ -103,23 +103,23 @@ class Shelf:
         return results
 
     def add(self, model, row, index):
-        key = row[model.key.position]
-        if model.key.role == "generated":
+        key = model.key_of(row)
+        if model.keys[0].role == "generated":
             last = self.state.numbers.get(model.table, 0)
             key = last + 1 if key is None else key
             self.state.numbers[model.table] = max(last, key)
             row = with_value(row, model.key, key)
         if key in self.rows(model):
-            raise DuplicateError(model.name, (model.key.name,), index)
+            raise DuplicateError(model.name, model.key_names, index)
         return self.put(model, row, index)
 
     def put(self, model, row, index=None):
-        key = row[model.key.position]
+        key = model.key_of(row)
         for unique in model.uniques:
             at = [model.by_name[name].position for name in unique]
             wanted = [row[each] for each in at]
             for other in () if None in wanted else self.rows(model).values():
-                if [other[each] for each in at] == wanted and other[model.key.position] != key:
+                if [other[each] for each in at] == wanted and model.key_of(other) != key:
                     raise DuplicateError(model.name, unique, index)
         for spec in model.references:
             value, target = row[spec.position], model_of(spec.reference.target())
@@ -130,7 +130,7 @@ class Shelf:
         return row
 
     def replace(self, model, row, expected):
-        stored = self.rows(model).get(row[model.key.position])
+        stored = self.rows(model).get(model.key_of(row))
         if stored is None or (model.version and stored[model.version.position] != expected):
             return None
         return from_rows(model)((self.put(model, keeping(model, row, stored)),))[0]
@@ -168,7 +168,7 @@ class Shelf:
 
     def delete(self, model, where):
         rows = self.fitting(model, where)
-        gone = [each for row in rows for each in self.remove(model, row[model.key.position])]
+        gone = [each for row in rows for each in self.remove(model, model.key_of(row))]
         for target, key in gone:
             for child, spec, _row in self.pointing_at(target, key):
                 raise ForeignKeyError(child.name, (spec.name,))
@@ -180,13 +180,12 @@ class Shelf:
             return
         yield model, key
         for child, spec, row in list(self.pointing_at(model, key)):
+            of_child = child.key_of(row)
             if spec.reference.on_delete == "cascade":
-                yield from self.remove(child, row[child.key.position])
-            elif spec.reference.on_delete == "set null" and row[child.key.position] in self.rows(
-                child
-            ):
-                now = self.rows(child)[row[child.key.position]]
-                self.rows(child)[row[child.key.position]] = with_value(now, spec, None)
+                yield from self.remove(child, of_child)
+            elif spec.reference.on_delete == "set null" and of_child in self.rows(child):
+                now = self.rows(child)[of_child]
+                self.rows(child)[of_child] = with_value(now, spec, None)
 
     def pointing_at(self, model, key):
         for child in self.models:

@@ -6,9 +6,25 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-from holdfast import CachedRepository, Predicate, Repository, Transaction, sync, text_matches
+from holdfast import (
+    CachedRepository,
+    Predicate,
+    Repository,
+    Store,
+    Transaction,
+    sync,
+    text_matches,
+)
 from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
-from holdfast.records.conformance.sample_entities import Article, Author, Book, Chapter, Tally
+from holdfast.records.conformance.sample_entities import (
+    Article,
+    Author,
+    Book,
+    Chapter,
+    Following,
+    Member,
+    Tally,
+)
 
 
 async def use(
@@ -53,6 +69,17 @@ async def use_any(authors: Repository[Author], key: UUID) -> Author | None:
 def use_cached_blocking(authors: sync.CachedRepository[Author]) -> sync.Repository[Author]:
     authors.warm([author.id for author in authors.find()])
     return authors
+
+
+async def link(store: Store, members: Repository[Member], followings: Repository[Following]) -> str:
+    await members.find(Member.follows.any(Member.followers.none(Member.name == "a")))
+    found = await members.find(load=[Member.follows.order_by(Member.rank).limit(3)])
+    names: list[str] = [each.name for member in found for each in member.follows]
+    made: tuple[object, ...] = await store.links(Member.follows).connect(1, [2, 3])
+    changes = await store.links(Member.followers).replace(1, (each for each in (2, 3)))
+    one = await followings.get_one((1, 2), load=[Following.follower])
+    await followings.upsert(Following(follower_id=1, followed_id=2))
+    return f"{names}{made}{changes.connected}{one.follower.name}"
 
 
 class Base(DeclarativeBase):

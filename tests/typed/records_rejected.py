@@ -2,9 +2,9 @@
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast import Repository
+from holdfast import Many, Repository, Store, many
 from holdfast.integrations.sqlalchemy import field_of
-from holdfast.records.conformance.sample_entities import Author, Book, Tally
+from holdfast.records.conformance.sample_entities import Author, Book, Following, Member, Tally
 
 
 async def use(authors: Repository[Author]) -> None:
@@ -29,6 +29,16 @@ async def use(authors: Repository[Author]) -> None:
     await authors.search(Author.name == "a")  # refused
     print((await authors.search("a")).items[0].name)  # refused
     author.total = "5"  # refused
+
+
+async def link(store: Store) -> None:
+    Following(follower_id=1)  # refused
+    await store.links(Member.chief).connect(1, [2])  # refused
+    await store.links(Member.follows).connect(1, 2)  # refused
+    tags: Many[Author] = many(through=5)  # refused
+    other: Many[Author] = many()  # refused
+    await store.repository(Member).find(Member.follows.any(Member.name == 5))  # refused
+    await store.repository(Author).find(load=[tags, other])
 
 
 class Base(DeclarativeBase):

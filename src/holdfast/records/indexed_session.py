@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from holdfast.records.driver import Select, StoreCapability, Update
 from holdfast.records.operands import Column
+from holdfast.records.own_transaction import in_own_transaction
 from holdfast.records.query import In, Order, SetTo
 from holdfast.records.search_words import document_of
-from holdfast.records.transaction import session_of
-from holdfast.records.whole_write import whole_write
+from holdfast.records.transaction import current, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -163,6 +163,14 @@ class IndexedWrites:
 
     async def _whole(self, work: Callable[[Session], Awaitable[T]]) -> T:
         return await whole_write(self._store, lambda: work(indexed_session(self._store)))
+
+
+async def whole_write(store: Store, work: Callable[[], Awaitable[T]]) -> T:
+    """Do *work* in the transaction around it, or in one of its own, again after a clash."""
+    if current(store.driver) is not None:
+        return await work()
+    blocking = store.affinity.blocking
+    return await in_own_transaction(store.transaction, work, blocking=blocking)
 
 
 def plain_session(store: Store) -> Session:

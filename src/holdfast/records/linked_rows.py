@@ -28,19 +28,20 @@ async def linked_rows(
     *step* leads from a link to what it is linked with. Those of *rows* are wanted, along its order.
     """
     target: Model[object] = model_of(step.target)
-    near = Column(link.model.name, link.near)
+    links: Model[object] = model_of(link.entity)
+    near, far = Column(links.name, link.near), Column(links.name, link.far)
     where = _behind(step, condition(target, rows.where))
-    order = total_order(link.model, _order_behind(link, step, total_order(target, rows.order)))
+    order = total_order(links, _order_behind(far, step, total_order(target, rows.order)))
     limit = count("limit", rows.limit)
     if link.far.type.nullable:
-        where = all_of((Not(IsNull(Column(link.model.name, link.far))), where))
+        where = all_of((Not(IsNull(far)), where))
     groups: dict[object, list[object]] = {key: [] for key in keys}
     if not keys:
         return groups, []
     if limit is None:
-        select = Select(link.model, all_of((In(near, tuple(keys)), where)), order)
+        select = Select(links, all_of((In(near, tuple(keys)), where)), order)
     else:
-        select = Select(link.model, where, order, limit, groups=Groups(near, tuple(keys)))
+        select = Select(links, where, order, limit, groups=Groups(near, tuple(keys)))
     columns = [RelatedColumn((step,), Column(target.name, spec)) for spec in target.fields]
     found = await reader.values(select, (near, *columns))
     by_key = {target.key_of(row[1:]): row[1:] for row in found}
@@ -54,13 +55,13 @@ def _behind(step: Join, where: Predicate) -> Predicate:
     return where if isinstance(where, Everything) else Related(step, where)
 
 
-def _order_behind(link: LinkEnds, step: Join, order: tuple[Order, ...]) -> tuple[Order, ...]:
-    """Return *order*, of the rows that *step* leads to, as one of the links."""
+def _order_behind(far: Column, step: Join, order: tuple[Order, ...]) -> tuple[Order, ...]:
+    """Return *order*, of the rows that *step* leads to by *far*, as one of the links."""
     found: list[Order] = []
     for by in order:
         match by.operand:
             case Column(spec=spec) if spec is model_of(step.target).key:
-                operand: Column | RelatedColumn = Column(link.model.name, link.far)
+                operand: Column | RelatedColumn = far
             case Column() as column:
                 operand = RelatedColumn((step,), column)
             case RelatedColumn(joins, column):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidQueryError, NotFoundError
 from holdfast.records import validation
@@ -15,19 +15,20 @@ from holdfast.records.relation import Many
 from holdfast.records.result_types import LinkChanges
 from holdfast.records.row_key import has_key
 from holdfast.records.transaction import current
-from holdfast.records.whole_write import whole_write
 from holdfast.records.write_order import at_its_place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from holdfast.records.driver import RowLock
+    from holdfast.records.repository import Repository
     from holdfast.records.store import Store
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
-class Links:
+class Links(Generic[E]):
     """The links that a relation goes by: `store.links(Video.tags)`, or from there `Tag.videos`.
 
     Each call does all of its work or none, in the transaction around it or in one of its own, and
@@ -37,7 +38,7 @@ class Links:
     other fields have their defaults.
     """
 
-    def __init__(self, relation: Many[Any], store: Store) -> None:
+    def __init__(self, relation: Many[E], store: Store) -> None:
         link = relation.link if isinstance(relation, Many) else None
         if link is None:
             raise InvalidQueryError(
@@ -48,9 +49,10 @@ class Links:
         self._owner: Model[object] = model_of(relation.owner)
         self._target: Model[object] = model_of(relation.target)
         self._link = link
-        self._near = Column(link.model.name, link.near)
-        self._far = Column(link.model.name, link.far)
-        self._rows = store.repository(link.model.entity)
+        self._model: Model[object] = model_of(link.entity)
+        self._near = Column(self._model.name, link.near)
+        self._far = Column(self._model.name, link.far)
+        self._rows: Repository[object] = store.repository(link.entity)
         locks = StoreCapability.ROW_LOCKS in store.capabilities
         # Without row locks a transaction that writes is alone with the store.
         self._lock: RowLock | None = "update" if locks else None
@@ -113,11 +115,11 @@ class Links:
 
     def _check_made_of_keys(self) -> None:
         """Raise InvalidQueryError where a link needs more than the two keys to be made."""
-        for spec in self._link.model.fields:
+        for spec in self._model.fields:
             declared = spec.declaration
             given = spec.name in self._link.pair or not spec.in_constructor
             if not given and declared.default is MISSING and declared.default_factory is None:
-                name = self._link.model.name
+                name = self._model.name
                 raise InvalidQueryError(
                     f"{name}.{spec.name} has no default, so a link can't be made of two keys: add "
                     f"it by store.repository({name})"
@@ -147,7 +149,7 @@ class Links:
         new = wanted.keys() - set(there)
         if not new:
             return ()
-        make: Callable[..., object] = self._link.model.entity
+        make: Callable[..., object] = self._model.entity
         # In one order, so that callers who name the same two rows wait and don't block each other.
         ordered = sorted(new, key=lambda each: cast("str", each))
         links = [make(**{self._near.name: near, self._far.name: far}) for far in ordered]
@@ -171,6 +173,9 @@ class Links:
     async def _whole(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do *work* as a part of the transaction around it, or in one of its own."""
         if current(self.store.driver) is None:
-            return await whole_write(self.store, work)
+            store = self.store
+            return await in_own_transaction(
+                store.transaction, work, blocking=store.affinity.blocking
+            )
         async with self.store.transaction():
             return await work()

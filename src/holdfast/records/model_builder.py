@@ -9,7 +9,7 @@ import keyword
 import sys
 import typing
 from collections import Counter
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.errors import ConfigurationError
@@ -24,6 +24,7 @@ from holdfast.records.field_spec import (
     within,
 )
 from holdfast.records.identifiers import check_fields, check_table
+from holdfast.records.link_resolution import link_ends
 from holdfast.records.model import Model
 from holdfast.records.operands import Column
 from holdfast.records.query import Compare, IsNull, Operator, all_of
@@ -113,10 +114,11 @@ def build_model(
                 f"{cls.__name__}.{name!r}: a field's name is an identifier, its start a letter"
             )
         if isinstance(member, Relation):
-            bound = relations[name] = member.bind(cls, name, _target(scope, hint, of))
+            bound = member.bind(cls, name, _target(scope, hint, of))
             if isinstance(bound, Many) and bound.path is not None:
                 link = _target(scope, bound.path.through, of)
-                bound.path = replace(bound.path, resolve=link)
+                bound = bound.linked(partial(link_ends, bound, bound.path, link))
+            relations[name] = bound
         else:
             specs.append(
                 _field_spec(cls, len(specs), name, (member.declaration, hint, scope), indexed)

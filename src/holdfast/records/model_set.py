@@ -111,10 +111,10 @@ def _check_models(models: tuple[Model[object], ...]) -> None:
             link = relation.link if isinstance(relation, Many) else None
             if link is None:
                 reference(target if isinstance(relation, Many) else model, relation)
-            elif link.model not in models:
+            elif model_of(link.entity) not in models:
                 raise ConfigurationError(
-                    f"{relation!r} goes through {link.model.name}, which the store was not opened "
-                    "with; add it to the entities"
+                    f"{relation!r} goes through {link.entity.__name__}, "
+                    "which the store was not opened with; add it to the entities"
                 )
 
 

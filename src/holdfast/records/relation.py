@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypeVar, overload
 
 from holdfast.errors import (
     ConfigurationError,
@@ -13,7 +13,7 @@ from holdfast.errors import (
     NotLoadedError,
 )
 from holdfast.records.field import Field, M, N, aggregate_over
-from holdfast.records.link_entity import LinkPath, link_ends
+from holdfast.records.link_entity import LinkPath
 from holdfast.records.operands import Aggregate, Join, RelatedAggregate, RelatedColumn
 from holdfast.records.query import Not, Order, Predicate, Related, all_of, everything
 from holdfast.records.related_field import RelatedField
@@ -60,7 +60,7 @@ class Relation:
         self.rows = ALL_ROWS
         self._resolve = resolve
 
-    def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Relation:
+    def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Self:
         """Return this relation as *owner*'s, pointing at what *resolve* will find."""
         bound = copy(self)
         bound.owner, bound.name = owner, name
@@ -188,6 +188,13 @@ class Many(Relation, Generic[T]):
     ) -> None:
         super().__init__(via, resolve)
         self.path = path
+        self._ends: Callable[[], LinkEnds] | None = None
+
+    def linked(self, ends: Callable[[], LinkEnds]) -> Many[T]:
+        """Return this relation as going by the *ends* of its link entity."""
+        bound = copy(self)
+        bound._ends = ends  # noqa: SLF001 - of the same class
+        return bound
 
     @property
     def link(self) -> LinkEnds | None:
@@ -197,7 +204,9 @@ class Many(Relation, Generic[T]):
         """
         if self.path is None:
             return None
-        return link_ends(repr(self), self.path, self.owner, self.target)
+        if self._ends is None:
+            raise ConfigurationError(f"{self!r}: the relation belongs to no entity")
+        return self._ends()
 
     @property
     def joins(self) -> tuple[Join, ...]:
@@ -205,10 +214,9 @@ class Many(Relation, Generic[T]):
         link = self.link
         if link is None:
             return super().joins
-        between = link.model.entity
         return (
-            Join(self.owner, self.name, between, link.near.name, many=True),
-            Join(between, link.far.name, self.target, link.far.name, many=False),
+            Join(self.owner, self.name, link.entity, link.near.name, many=True),
+            Join(link.entity, link.far.name, self.target, link.far.name, many=False),
         )
 
     def where(self, *where: Predicate) -> Many[T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.capability import require
 from holdfast.clock import pause, utc_now
@@ -147,7 +147,7 @@ class Store:
         """
         return Repository(entity, self)
 
-    def links(self, relation: Many[Any]) -> Links:
+    def links(self, relation: Many[E]) -> Links[E]:
         """Return the links of *relation*, one that goes through a link entity: `Video.tags`.
 
         Raises InvalidQueryError for another relation, and ConfigurationError for one of an entity

@@ -123,7 +123,7 @@ class Store(BlockingTwin[AsyncStore]):
         return Repository(entity, self)
 
     @documented_by(AsyncStore.links)
-    def links(self, relation: Many[Any]) -> Links:
+    def links(self, relation: Many[E]) -> Links[E]:
         return Links(relation, self)
 
     @documented_by(AsyncStore.transaction)
@@ -506,12 +506,12 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     delete_where = blocking(AsyncRepository[E].delete_where)
 
 
-class Links(BlockingTwin[AsyncLinks]):
+class Links(BlockingTwin[AsyncLinks[E]], Generic[E]):
     """The links that a relation goes by, blocking: `store.links(Video.tags)`."""
 
-    def __init__(self, relation: Many[Any], store: Store) -> None:
+    def __init__(self, relation: Many[E], store: Store) -> None:
         self.asynchronous = AsyncLinks(relation, store.asynchronous)
 
-    connect = blocking(AsyncLinks.connect)
-    disconnect = blocking(AsyncLinks.disconnect)
-    replace = blocking(AsyncLinks.replace)
+    connect = blocking(AsyncLinks[E].connect)
+    disconnect = blocking(AsyncLinks[E].disconnect)
+    replace = blocking(AsyncLinks[E].replace)

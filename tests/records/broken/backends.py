@@ -22,6 +22,7 @@ from holdfast.records.query import (
     HasWords,
     In,
     Increment,
+    InRows,
     IsNull,
     Match,
     Not,
@@ -32,6 +33,7 @@ from holdfast.records.query import (
     Related,
     SetTo,
 )
+from holdfast.records.row_key import has_key, key_order
 from holdfast.records.value import Kind
 from records.simple_backend import Shelf, ShelfDriver
 
@@ -223,6 +225,18 @@ class WordsAreFoundWithinWords(BentQueries):
         return leaf
 
 
+class KeysGoByHalves(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case InRows(columns, rows) if rows:
+                halves = zip(*rows, strict=True)
+                return And(tuple(map(In, columns, halves)))
+        return leaf
+
+    async def delete(self, model, where):
+        return await self.inner.delete(model, rewritten(where, self.change))
+
+
 class NegatedRelationsSkipNulls(BentQueries):
     def change(self, leaf):
         match leaf:
@@ -260,7 +274,7 @@ class UpdatesSeeTheirOwnWrites(Shelf):
         return sum(self.updated(update, key) for key in keys)
 
     def updated(self, update, key):
-        of_key = Compare(Column(update.model.name, update.model.key), Operator.EQ, key)
+        of_key = has_key(update.model, key)
         return super().update(replace(update, where=of_key & update.where))
 
 
@@ -413,7 +427,7 @@ class UpsertReadsThenWrites(Bent):
             await asyncio.sleep(0)
             if not found:
                 (stored,) = await self.inner.insert(model, [row], atomic=True)
-                found = [await self.inner.get(model, stored[model.key.position])]
+                found = [await self.inner.get(model, model.key_of(stored))]
                 results.append((found[0], True))
             else:
                 results += await self.inner.upsert(model, [row], on)
@@ -424,8 +438,8 @@ class UpsertDeletesAndInserts(Bent):
     async def upsert(self, model, rows, on):
         results = []
         for row in rows:
-            key = Compare(Column(model.name, model.key), Operator.EQ, row[model.key.position])
-            gone = await self.inner.delete(model, key) if on == (model.key.name,) else 0
+            key = has_key(model, model.key_of(row))
+            gone = await self.inner.delete(model, key) if on == model.key_names else 0
             ((entity, created),) = await self.inner.upsert(model, [row], on)
             results.append((entity, created and not gone))
         return results
@@ -433,7 +447,7 @@ class UpsertDeletesAndInserts(Bent):
 
 class StaleVersionsAreIgnored(Bent):
     async def replace(self, model, row, expected):
-        stored = await self.inner.get(model, row[model.key.position])
+        stored = await self.inner.get(model, model.key_of(row))
         if stored is not None and model.version is not None:
             expected = vars(stored)[model.version.name]
         return await self.inner.replace(model, row, expected)
@@ -441,7 +455,7 @@ class StaleVersionsAreIgnored(Bent):
 
 class TheSameValuesAreNotFound(Bent):
     async def replace(self, model, row, expected):
-        stored = await self.inner.get(model, row[model.key.position])
+        stored = await self.inner.get(model, model.key_of(row))
         if stored is not None and all(
             vars(stored)[spec.name] == row[spec.position]
             for spec in model.fields
@@ -497,11 +511,9 @@ class DeleteIgnoresItsFilter(Bent):
 class UpdatesAreMadeRowByRow(Bent):
     async def update(self, update):
         model = update.model
-        found = await self.inner.find(
-            Select(model, update.where, (Order(Column(model.name, model.key)),))
-        )
+        found = await self.inner.find(Select(model, update.where, key_order(model)))
         for each in found:
-            key = Compare(Column(model.name, model.key), Operator.EQ, vars(each)[model.key.name])
+            key = has_key(model, model.key_of_entity(each))
             await self.inner.patch(Update(model, key, update.changes))
         return len(found)
 
@@ -626,7 +638,7 @@ class ReferencesAreUnchecked(Shelf):
     def put(self, model, row, index=None):
         with suppress(ConflictError):
             return super().put(model, row, index)
-        self.rows(model)[row[model.key.position]] = row
+        self.rows(model)[model.key_of(row)] = row
         return row
 
 
@@ -638,7 +650,7 @@ class NothingCascades(Shelf):
 
 class NumbersAreReused(Shelf):
     def add(self, model, row, index):
-        if model.key.role == "generated":
+        if model.keys[0].role == "generated":
             self.state.numbers[model.table] = max(self.rows(model), default=0)
         return super().add(model, row, index)
 
@@ -658,7 +670,7 @@ class UniqueValuesAreUnchecked(Shelf):
     def put(self, model, row, index=None):
         with suppress(DuplicateError):
             return super().put(model, row, index)
-        self.rows(model)[row[model.key.position]] = row
+        self.rows(model)[model.key_of(row)] = row
         return row
 
 

@@ -25,6 +25,7 @@ BREAKS = {
     "TextIsOrderedByUTF16": "TEXT-1",
     "LiveObjectsAreReturned": "COPY-1",
     "GetManyByQueryLosesRows": "GET-1",
+    "KeysGoByHalves": "COMPOSITE-1",
     "MomentsAreNaive": "VALUE-2",
     "MomentsAreLocal": "VALUE-2",
     "NotEqualSkipsNulls": "NULL-2",

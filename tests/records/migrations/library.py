@@ -63,7 +63,12 @@ def second():
         video_id: Field[UUID] = ref(Video)
         share: Field[Decimal] = field(digits=(4, 3))
 
-    return [Project, Video, Clip]
+    class Cover(Entity, table="covers"):
+        project_id: Field[int] = ref(Project, key=True, on_delete="cascade")
+        video_id: Field[UUID] = ref(Video, key=True)
+        place: Field[int] = field(default=0)
+
+    return [Project, Video, Clip, Cover]
 
 
 class Egg(Entity, table="eggs"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.sql import operators
 
 from holdfast.errors import ConfigurationError, InvalidQueryError, UntranslatableError
 from holdfast.records.link_entity import LinkPath
+from holdfast.records.link_resolution import link_ends
 from holdfast.records.model import Model, model_of
 from holdfast.records.relation import Many, One, Relation
 
@@ -80,8 +82,9 @@ def _relation(
         return entity_of(relationship.mapper.class_)
 
     if relationship.info.get("holdfast") == "through":
-        path = _link_path(relationship, entity_of)
-        return Many[object]("", path=path).bind(mapper.class_, name, resolve)
+        link, path = _link_path(relationship)
+        bound = Many[object]("", path=path).bind(mapper.class_, name, resolve)
+        return bound.linked(partial(link_ends, bound, path, lambda: entity_of(link)))
     reason = _unsupported(relationship)
     if reason:
         return UnsupportedRelationship(name, reason)
@@ -93,10 +96,8 @@ def _relation(
     return Many[object](via).bind(mapper.class_, name, resolve)
 
 
-def _link_path(
-    relationship: orm.RelationshipProperty[Any], entity_of: Callable[[type], type]
-) -> LinkPath:
-    """Return how *relationship* goes through the class that is mapped to its secondary table.
+def _link_path(relationship: orm.RelationshipProperty[Any]) -> tuple[type, LinkPath]:
+    """Return the class that is mapped to *relationship*'s secondary table, and the way through it.
 
     Raises ConfigurationError where there is none, or its joins are more than keys.
     """
@@ -114,12 +115,8 @@ def _link_path(
         )
     (link,) = mappers
     ((_, via),), ((_, to),) = here, there
-    return LinkPath(
-        link.class_,
-        link.get_property_by_column(via).key,
-        link.get_property_by_column(to).key,
-        resolve=lambda: entity_of(link.class_),
-    )
+    names = [link.get_property_by_column(each).key for each in (via, to)]
+    return link.class_, LinkPath(link.class_, *names)
 
 
 def reference_of(relationship: orm.RelationshipProperty[Any]) -> tuple[str, str] | None:
