@@ -46,6 +46,10 @@ class StoreCapability(StrEnum):
     """Another library at work on a transaction's own connection."""
     ROW_LOCKS = "row locks"
     """Reads that keep others from changing the rows they return, until the transaction ends."""
+    PERCENTILES = "percentiles"
+    """`Video.duration.percentile(0.95)`."""
+    TIME_ZONES = "parts of a time in a named zone"
+    """`Video.created_at.truncated("day", zone="Europe/Athens")`; in UTC every backend has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Operands: what a query reads of a row, each with the type of its value.
 
-Operand = Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue
+Operand = Column | Path | RelatedColumn | Truncated | Aggregate | RelatedAggregate | GroupValue
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from holdfast.records.aggregate_values import aggregate_spec
 from holdfast.records.field_spec import Declaration, FieldSpec
+from holdfast.records.truncated_times import truncated_spec
 from holdfast.records.value import Bounds, value_type
 
 if TYPE_CHECKING:
     from holdfast.records.aggregate_values import AggregateFunction
+    from holdfast.records.truncated_times import Unit
     from holdfast.records.value import ValueType
 
 _JSON = FieldSpec("JSON", -1, value_type(object, Bounds()), Declaration(), None)
@@ -147,6 +149,33 @@ class Aggregate:
         return f"{'' if self.operand is None else f'{self.operand!r}.'}{self.function}({given})"
 
 
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """When the *unit* began that the moment in *operand* lies in, by the clocks of *zone*."""
+
+    operand: Column
+    unit: Unit
+    zone: str
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return truncated_spec(self.unit)
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.spec.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it has no value in some rows."""
+        return self.operand.nullable
+
+    def __repr__(self) -> str:
+        return f"{self.operand!r}.truncated({self.unit!r}, zone={self.zone!r})"
+
+
 class RowFilter:
     """What tells of a row whether it fits: a `Predicate`, which is made of operands itself."""
 
@@ -188,7 +217,7 @@ class GroupValue:
     """The value at *position* of a result row of an aggregate query, which is *operand* there."""
 
     position: int
-    operand: Column | RelatedColumn | Aggregate | RelatedAggregate
+    operand: ValueColumn | Aggregate
 
     @property
     def spec(self) -> FieldSpec:
@@ -206,19 +235,21 @@ class GroupValue:
         return self.operand.nullable
 
 
-Operand: TypeAlias = Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue
+Operand: TypeAlias = (
+    Column | Path | RelatedColumn | Truncated | Aggregate | RelatedAggregate | GroupValue
+)
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn | RelatedAggregate
+ValueColumn: TypeAlias = Column | RelatedColumn | Truncated | RelatedAggregate
 """What a value can be read of: a field, one of what the row leads to, or an aggregate of those."""
 
 
-def start_of(operand: Operand) -> ValueColumn | Aggregate:
-    """Return what *operand* is read of: a JSON path's field, else itself."""
+def start_of(operand: Operand) -> Column | RelatedColumn | Aggregate | RelatedAggregate:
+    """Return what *operand* is read of: a field, or an aggregate of several rows."""
     match operand:
-        case Path(column):
-            return column
-        case GroupValue(_, of):
+        case Path(of) | Truncated(of):
             return of
+        case GroupValue(_, of):
+            return start_of(of)
         case Column() | RelatedColumn() | Aggregate() | RelatedAggregate():
             return operand
         case _:

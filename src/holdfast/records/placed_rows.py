@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Column, RelatedAggregate, RelatedColumn
+from holdfast.records.operands import Column, RelatedAggregate, RelatedColumn, Truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.driver import Reader, Select
+    from holdfast.records.operands import ValueColumn
     from holdfast.records.query import Order
 
 E = TypeVar("E")
-_BEYOND = (RelatedColumn, RelatedAggregate)
+_BEYOND = (RelatedColumn, RelatedAggregate, Truncated)
 """What is not among the row's own values."""
 
 Place: TypeAlias = "tuple[object, ...]"
@@ -54,5 +55,5 @@ def _place(entity: object, order: tuple[Order, ...]) -> Place:
     return tuple(found)
 
 
-def _operands(order: tuple[Order, ...]) -> list[Column | RelatedColumn | RelatedAggregate]:
+def _operands(order: tuple[Order, ...]) -> list[ValueColumn]:
     return [by.operand for by in order if isinstance(by.operand, (Column, *_BEYOND))]

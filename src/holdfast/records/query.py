@@ -24,7 +24,7 @@ from holdfast.records.operands import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.operands import Aggregate, Column, Join, Operand, ValueColumn
+    from holdfast.records.operands import Aggregate, Column, Join, Operand
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
@@ -185,7 +185,7 @@ def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
 
 def columns_of(
     predicate: Predicate,
-) -> Iterator[tuple[ValueColumn | Aggregate | Join, type | None]]:
+) -> Iterator[tuple[Column | RelatedColumn | Aggregate | RelatedAggregate | Join, type | None]]:
     """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 
     Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
