@@ -14,7 +14,7 @@ from holdfast.records.field import Field
 from holdfast.records.query import Change, Predicate
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import EntityOrder, Relation
-from holdfast.records.value_expression import GroupAggregate, RelationAggregate
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -78,6 +78,8 @@ RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
 ChangeArgument: TypeAlias = Change | Mapping[Any, object]
 FieldArgument: TypeAlias = Field[T] | MappedAttribute[T]
 AnyField: TypeAlias = Field[Any] | MappedAttribute[object] | MappedExpression[object]
-ValueArgument: TypeAlias = Field[T] | RelatedField[T] | RelationAggregate[T] | MappedAttribute[T]
-AnyValue: TypeAlias = AnyField | RelatedField[Any] | RelationAggregate[Any]
+ValueArgument: TypeAlias = (
+    Field[T] | RelatedField[T] | RelationAggregate[T] | TruncatedTime[T] | MappedAttribute[T]
+)
+AnyValue: TypeAlias = AnyField | RelatedField[Any] | RelationAggregate[Any] | TruncatedTime[Any]
 AnyGroupOrder: TypeAlias = Ordering | GroupAggregate[Any]

@@ -20,6 +20,7 @@ from holdfast.records.operands import (
     Column,
     RelatedAggregate,
     RelatedColumn,
+    Truncated,
     may_be_null,
 )
 from holdfast.records.query import (
@@ -99,7 +100,7 @@ def reverse(order: tuple[Order, ...]) -> tuple[Order, ...]:
 
 
 def _column(by: Order) -> ValueColumn:
-    assert isinstance(by.operand, (Column, RelatedColumn, RelatedAggregate))
+    assert isinstance(by.operand, (Column, RelatedColumn, RelatedAggregate, Truncated))
     return by.operand
 
 

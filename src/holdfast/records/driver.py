@@ -48,6 +48,10 @@ class StoreCapability(StrEnum):
     """Reads that keep others from changing the rows they return, until the transaction ends."""
     FULL_TEXT = "full-text search"
     """Entities with fields whose words are searched; it needs TRANSACTIONS too."""
+    PERCENTILES = "percentiles"
+    """`Video.duration.percentile(0.95)`."""
+    TIME_ZONES = "parts of a time in a named zone"
+    """`Video.created_at.truncated("day", zone="Europe/Athens")`; in UTC every backend has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from holdfast.records.operands import (
     RelatedAggregate,
     RelatedColumn,
     SearchRank,
+    Truncated,
 )
 from holdfast.records.query import (
     After,
@@ -42,10 +43,12 @@ from holdfast.records.query import (
     spelled_out,
 )
 from holdfast.records.text import fold_case
+from holdfast.records.truncated_times import truncated
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from holdfast.records.driver import Groups
     from holdfast.records.model import Row
@@ -248,6 +251,11 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
             return read_related
         case RelatedAggregate(join, where, aggregate):
             return _related_aggregate(join, fits(where, follow), aggregate, follow)
+        case Truncated(column, unit, zone):
+            at = column.spec.position
+            return lambda row: (
+                None if row[at] is None else truncated(cast("datetime", row[at]), unit, zone)
+            )
         case GroupValue(position):
             return operator.itemgetter(position)
         case Aggregate():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.json_values import copy_json
-from holdfast.records.operands import Aggregate, Column, Operand, Path
+from holdfast.records.operands import Aggregate, Column, Operand, Path, Truncated
 from holdfast.records.query import (
     Compare,
     In,
@@ -25,12 +25,16 @@ from holdfast.records.query import (
     SetTo,
 )
 from holdfast.records.text import ValueRejected, check_text
+from holdfast.records.truncated_times import check_unit
 from holdfast.records.value import Kind
-from holdfast.records.value_expression import GroupAggregate
+from holdfast.records.value_expression import GroupAggregate, TruncatedTime
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from holdfast.records.aggregate_values import AggregateFunction
     from holdfast.records.field_spec import Declaration, FieldSpec
+    from holdfast.records.truncated_times import Unit
 
 T = TypeVar("T")
 N = TypeVar("N", int, float, Decimal, timedelta)
@@ -189,6 +193,36 @@ class Field(Generic[T]):
         if self.spec.type.kind not in _NUMBERS:
             raise InvalidQueryError(f"{self.column!r} is not a number and can't be incremented")
         return Increment(self.column, self._value(amount))
+
+    @overload
+    def truncated(
+        self: Field[datetime], unit: Literal["hour"], *, zone: str = "UTC"
+    ) -> TruncatedTime[datetime]: ...
+    @overload
+    def truncated(
+        self: Field[datetime | None], unit: Literal["hour"], *, zone: str = "UTC"
+    ) -> TruncatedTime[datetime | None]: ...
+    @overload
+    def truncated(
+        self: Field[datetime], unit: Literal["day", "week", "month", "year"], *, zone: str = "UTC"
+    ) -> TruncatedTime[date]: ...
+    @overload
+    def truncated(
+        self: Field[datetime | None],
+        unit: Literal["day", "week", "month", "year"],
+        *,
+        zone: str = "UTC",
+    ) -> TruncatedTime[date | None]: ...
+    def truncated(self, unit: Unit, *, zone: str = "UTC") -> TruncatedTime[Any]:
+        """Return when the *unit* began that the moment lies in, by the clocks of *zone*.
+
+        A date for a day, a week (its Monday), a month and a year; the moment in UTC for an hour.
+        Where the backend knows no zones, any but UTC raises UnsupportedError.
+        """
+        check_unit(unit, zone)
+        if self.spec.type.kind is not Kind.DATETIME:
+            raise InvalidQueryError(f"{self.column!r} is no datetime, and lies in no {unit}")
+        return TruncatedTime(Truncated(self.column, unit, zone))
 
     def count(self) -> GroupAggregate[int]:
         """Return the aggregate: how many have a value."""

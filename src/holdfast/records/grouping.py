@@ -27,9 +27,7 @@ from holdfast.records.query import (
     all_of,
     node,
 )
-from holdfast.records.related_field import RelatedField
 from holdfast.records.value import Kind
-from holdfast.records.value_expression import GroupAggregate, RelationAggregate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from holdfast.records.operands import Operand, ValueColumn
     from holdfast.records.query import Predicate
 
-_WORDS = (Field, RelatedField, RelationAggregate, GroupAggregate)
+_WORDS = (Field, *validation.COMPUTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.field_spec import MISSING
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
+from holdfast.records.own_transaction import in_own_transaction
 from holdfast.records.query import Compare, In, Operator, Order, Predicate
 from holdfast.records.relation import Many
 from holdfast.records.result_types import LinkChanges

@@ -1,6 +1,7 @@
 """Operands: what a query reads of a row, each with the type of its value.
 
-Operand = Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue | SearchRank
+Operand = Column | Path | RelatedColumn | Truncated | Aggregate | RelatedAggregate | GroupValue
+          | SearchRank
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from holdfast.records.aggregate_values import aggregate_spec
 from holdfast.records.field_spec import Declaration, FieldSpec
+from holdfast.records.truncated_times import truncated_spec
 from holdfast.records.value import Bounds, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.aggregate_values import AggregateFunction
+    from holdfast.records.truncated_times import Unit
     from holdfast.records.value import ValueType
 
 _JSON = FieldSpec("JSON", -1, value_type(object, Bounds()), Declaration(), None)
@@ -150,6 +153,33 @@ class Aggregate:
         return f"{'' if self.operand is None else f'{self.operand!r}.'}{self.function}({given})"
 
 
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """When the *unit* began that the moment in *operand* lies in, by the clocks of *zone*."""
+
+    operand: Column
+    unit: Unit
+    zone: str
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return truncated_spec(self.unit)
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.spec.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it has no value in some rows."""
+        return self.operand.nullable
+
+    def __repr__(self) -> str:
+        return f"{self.operand!r}.truncated({self.unit!r}, zone={self.zone!r})"
+
+
 class RowFilter:
     """What tells of a row whether it fits: a `Predicate`, which is made of operands itself."""
 
@@ -256,20 +286,30 @@ class SearchRank:
 
 
 Operand: TypeAlias = (
-    Column | Path | RelatedColumn | Aggregate | RelatedAggregate | GroupValue | SearchRank
+    Column
+    | Path
+    | RelatedColumn
+    | Truncated
+    | Aggregate
+    | RelatedAggregate
+    | GroupValue
+    | SearchRank
 )
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn | RelatedAggregate | SearchRank
+ValueColumn: TypeAlias = Column | RelatedColumn | Truncated | RelatedAggregate | SearchRank
 """What a value of a row can be read of: a field, one of what it leads to, or what is computed."""
 
+Start: TypeAlias = Column | RelatedColumn | Aggregate | RelatedAggregate | SearchRank
+"""What an operand is read of in the end."""
 
-def start_of(operand: Operand) -> ValueColumn | Aggregate:
-    """Return what *operand* is read of: a JSON path's field, else itself."""
+
+def start_of(operand: Operand) -> Start:
+    """Return what *operand* is read of: a field, or an aggregate of several rows."""
     match operand:
-        case Path(column):
-            return column
-        case GroupValue(_, of):
+        case Path(of) | Truncated(of):
             return of
+        case GroupValue(_, of):
+            return start_of(of)
         case Column() | RelatedColumn() | Aggregate() | RelatedAggregate() | SearchRank():
             return operand
         case _:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Column, RelatedAggregate, RelatedColumn, SearchRank
+from holdfast.records.operands import (
+    Column,
+    RelatedAggregate,
+    RelatedColumn,
+    SearchRank,
+    Truncated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.records.query import Order
 
 E = TypeVar("E")
-_BEYOND = (RelatedColumn, RelatedAggregate, SearchRank)
+_BEYOND = (RelatedColumn, RelatedAggregate, SearchRank, Truncated)
 """What is not among the row's own values."""
 
 Place: TypeAlias = "tuple[object, ...]"

@@ -26,7 +26,7 @@ from holdfast.records.operands import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.operands import Aggregate, Column, Join, Operand, ValueColumn
+    from holdfast.records.operands import Column, Join, Operand, Start
     from holdfast.records.search_words import SearchTerms
 
 DEEPEST = 250  # levels of predicates within one another
@@ -221,7 +221,7 @@ def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
 
 def columns_of(
     predicate: Predicate,
-) -> Iterator[tuple[ValueColumn | Aggregate | Join, type | None]]:
+) -> Iterator[tuple[Start | Join, type | None]]:
     """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 
     Raises InvalidQueryError when it is nested deeper or says more than every backend can take.

@@ -17,7 +17,7 @@ from holdfast.records.link_entity import LinkPath
 from holdfast.records.operands import Aggregate, Join, RelatedAggregate, RelatedColumn
 from holdfast.records.query import Not, Order, Predicate, Related, all_of, everything
 from holdfast.records.related_field import RelatedField
-from holdfast.records.value_expression import RelationAggregate
+from holdfast.records.value_expression import RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 F = TypeVar("F")
 
-EntityOrder: TypeAlias = Order | Field[Any] | RelatedField[Any] | RelationAggregate[Any]
+EntityOrder: TypeAlias = (
+    Order | Field[Any] | RelatedField[Any] | RelationAggregate[Any] | TruncatedTime[Any]
+)
 """What rows of an `Entity` are ordered by; a field alone is its ascending order."""
 
 

@@ -16,6 +16,7 @@ from holdfast.records.operands import (
     RelatedAggregate,
     RelatedColumn,
     SearchRank,
+    Start,
     ValueColumn,
 )
 from holdfast.records.query import (
@@ -29,7 +30,7 @@ from holdfast.records.query import (
     columns_of,
 )
 from holdfast.records.related_field import RelatedField
-from holdfast.records.value_expression import GroupAggregate, RelationAggregate
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,8 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 _MOST_ROWS = 2**62
+COMPUTED = (RelatedField, RelationAggregate, GroupAggregate, TruncatedTime)
+"""Words of Holdfast's own that stand for their ascending order."""
 
 
 def condition(model: Model[E], where: Iterable[object]) -> Predicate:
@@ -64,9 +67,7 @@ def orders(model: Model[E], order_by: object) -> tuple[object, ...]:
     if model.adapter is None:
         return words
     return tuple(
-        word.asc()
-        if isinstance(word, (RelatedField, RelationAggregate, GroupAggregate))
-        else model.adapter.arguments.order(word)
+        word.asc() if isinstance(word, COMPUTED) else model.adapter.arguments.order(word)
         for word in words
     )
 
@@ -77,7 +78,7 @@ def check_operand(model: Model[E], operand: Operand) -> None:
         _check_owner(model if entity is None else model_of(entity), found)
 
 
-def _check_owner(model: Model[Any], found: ValueColumn | Aggregate | Join) -> None:
+def _check_owner(model: Model[Any], found: Start | Join) -> None:
     """Raise InvalidQueryError when what is read is not of *model*, or a path breaks on its way."""
     match found:
         case Column():
@@ -134,7 +135,9 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
     Of a composite key each field is added that is not in the order yet.
     """
     given = tuple(
-        word.asc() if isinstance(word, (Field, RelatedField, RelationAggregate)) else word
+        word.asc()
+        if isinstance(word, (Field, RelatedField, RelationAggregate, TruncatedTime))
+        else word
         for word in orders(model, order_by)
     )
     found: list[Order] = []
@@ -169,7 +172,7 @@ def value_columns(model: Model[E], fields: Iterable[object]) -> tuple[ValueColum
     """Return the columns of *fields*: of *model*, or of what its references lead to."""
     found: list[ValueColumn] = []
     for word in fields:
-        if isinstance(word, (RelatedField, RelationAggregate)):
+        if isinstance(word, (RelatedField, RelationAggregate, TruncatedTime)):
             check_operand(model, word.operand)
             found.append(word.operand)
         else:

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.operands import Aggregate, RelatedAggregate
+from holdfast.records.operands import Aggregate, RelatedAggregate, Truncated
 from holdfast.records.query import Compare, In, IsNull, Not, Operator, Or, Order, Predicate
 from holdfast.records.value import Kind
 
 T = TypeVar("T")
-Of = TypeVar("Of", bound=Aggregate | RelatedAggregate)
+Of = TypeVar("Of", bound=Aggregate | RelatedAggregate | Truncated)
 
 
 class ValueExpression(Generic[T, Of]):
-    """A value of type T that is computed of several rows: an aggregate."""
+    """A value of type T that is computed: an aggregate of several rows, or a part of a time."""
 
     def __init__(self, operand: Of) -> None:
         self.operand = operand
@@ -84,17 +84,16 @@ class ValueExpression(Generic[T, Of]):
 
     def _check_comparable(self) -> None:
         """Raise InvalidQueryError for a mean that databases can't round as Python does."""
-        aggregate = self._aggregate
-        if aggregate.function == "avg" and aggregate.type.kind in (Kind.DECIMAL, Kind.TIMEDELTA):
+        operand: Aggregate | RelatedAggregate | Truncated = self.operand
+        if isinstance(operand, RelatedAggregate):
+            operand = operand.aggregate
+        if isinstance(operand, Truncated) or operand.function != "avg":
+            return
+        if operand.type.kind in (Kind.DECIMAL, Kind.TIMEDELTA):
             raise InvalidQueryError(
-                f"{self!r}: a mean of {aggregate.type.kind.value}s is rounded, so it can be asked "
-                "for and not compared or ordered by; its sum and its count can"
+                f"{self!r}: a mean of {operand.type.kind.value}s is rounded, so it can be asked "
+                "for, and not compared or ordered by; its sum and its count can"
             )
-
-    @property
-    def _aggregate(self) -> Aggregate:
-        operand = self.operand
-        return operand if isinstance(operand, Aggregate) else operand.aggregate
 
     def __repr__(self) -> str:
         return repr(self.operand)
@@ -111,4 +110,11 @@ class RelationAggregate(ValueExpression[T, RelatedAggregate]):
     """An aggregate over the entities that a `Many` leads to: `Project.videos.count()`.
 
     For `select` and `by=`; compared and ordered by it is part of any question about projects.
+    """
+
+
+class TruncatedTime(ValueExpression[T, Truncated]):
+    """When the hour, day, week, month or year began: `Video.created_at.truncated("day")`.
+
+    For `by=` and `select`; compared and ordered by it is part of any question.
     """

@@ -28,7 +28,7 @@ def field_of(attribute: _ColumnExpressionArgument[T]) -> Field[T]:
 
 
 @overload
-def relation_of(relationship: InstrumentedAttribute[list[T]]) -> Many[T]: ...
+def relation_of(relationship: InstrumentedAttribute[list[T]]) -> Many[T]: ...  # type: ignore[overload-overlap]  # a list is no entity
 @overload
 def relation_of(relationship: InstrumentedAttribute[T]) -> One[T]: ...
 def relation_of(relationship: object) -> object:

@@ -26,6 +26,7 @@ from holdfast.records.operands import (
     RelatedAggregate,
     RelatedColumn,
     SearchRank,
+    Truncated,
     may_be_null,
 )
 from holdfast.records.query import (
@@ -279,6 +280,8 @@ class ConditionBuilder:
                 one = sa.select(self.aggregate(target, aggregate)).select_from(target.table)
                 one = one.where(source.meets(join, target), fitting)
                 return one.correlate_except(target.table).scalar_subquery()
+            case Truncated(column, unit, zone):
+                return self.dialect.truncated(column.spec, source.column(column), unit, zone)
             case GroupValue(position):
                 return source.results[position]
             case Path() | Aggregate():

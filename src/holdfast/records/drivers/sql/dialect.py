@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holdfast.records.operands import Aggregate
     from holdfast.records.query import Operator, Order, Part
     from holdfast.records.search_words import SearchTerms
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -131,6 +132,13 @@ class Dialect(Protocol):
 
     def mean_of_ints(self, column: Expression) -> Expression:
         """Return the sum over *column* as a float, divided by the number of values."""
+        ...
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:
+        """Return when the *unit* of the moments in *column*, of *spec*, began in *zone*.
+
+        Raises UnsupportedError for a zone where the database can't be sure to know any.
+        """
         ...
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
@@ -258,6 +266,8 @@ def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]
     if figure.operand is None or not figure.nullable:
         return None
     spec = figure.operand.spec
+    if figure.function == "percentile":
+        return None
     if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
         return decoder(spec)
     is_mean = figure.function == "avg"

@@ -185,6 +185,8 @@ def figure_decoder(figure: Aggregate) -> Callable[[object], object] | None:
         return None
     spec = figure.operand.spec
     decode = decoder(spec)
+    if figure.function == "percentile":
+        return None
     if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
         return decode
     is_mean = figure.function == "avg"

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from holdfast.records.operands import Aggregate
     from holdfast.records.query import Order
     from holdfast.records.search_words import SearchTerms
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -131,6 +132,9 @@ class PostgreSQLDialect:
         """See `Dialect`."""
         assert figure.operand is not None
         kind = figure.operand.spec.type.kind
+        if figure.function == "percentile":
+            place: Expression = sa.literal_column(repr(figure.fraction))
+            return sa.func.percentile_cont(place).within_group(sa.cast(column, sa.Double()))
         if figure.function in ("min", "max"):
             if kind in _UNAGGREGATED:
                 ordered = column.asc() if figure.function == "min" else column.desc()
@@ -164,6 +168,14 @@ class PostgreSQLDialect:
     def mean_of_ints(self, column: Expression) -> Expression:
         """See `Dialect`."""
         return divided(sa.cast(sa.func.sum(column), sa.Double()), sa.func.count(column))
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        local: Expression = sa.func.timezone(literal(zone), column)
+        start: Expression = sa.func.date_trunc(literal(unit), local)
+        if unit == "hour":
+            return column.op("-")(local.op("-")(start))
+        return sa.cast(start, sa.Date())
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
         """See `Dialect`."""

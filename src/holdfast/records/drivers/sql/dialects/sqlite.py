@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from holdfast.records.operands import Aggregate
     from holdfast.records.query import Order
     from holdfast.records.search_words import SearchTerms
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -44,6 +45,12 @@ _ZERO: Expression = sa.literal_column("0")
 _ONE: Expression = sa.literal_column("1")
 _BITS: Expression = sa.literal_column("32")
 _LOWER: Expression = sa.literal_column(str(2**32 - 1))
+_STARTS: dict[str, tuple[int, str]] = {
+    "hour": (13, ":00:00.000000"),
+    "day": (10, ""),
+    "month": (7, "-01"),
+    "year": (4, "-01-01"),
+}
 _UP: Expression = sa.literal_column(str(sqlite_codecs.UP))
 
 
@@ -75,6 +82,8 @@ class SQLiteDialect:
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
         assert figure.operand is not None
+        if figure.function == "percentile":
+            return sa.func.holdfast_percentile(column, sa.literal_column(repr(figure.fraction)))
         if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
             function = getattr(sa.func, figure.function)
             found: Expression = function(column)
@@ -115,6 +124,14 @@ class SQLiteDialect:
         whole: Expression = sa.literal_column("4294967296.0")
         total: Expression = sa.cast(upper, sa.REAL()) * whole + lower
         return divided(total, sa.cast(count, sa.REAL()))
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:  # noqa: ARG002
+        """See `Dialect`. In UTC but for weeks it is the start of the text."""
+        if zone != "UTC" or unit == "week":
+            return sa.func.holdfast_truncated(column, literal(unit), literal(zone))
+        length, rest = _STARTS[unit]
+        start: Expression = sa.func.substr(column, _ONE, sa.literal_column(str(length)))
+        return start.op("||")(literal(rest))
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
         """See `Dialect`."""

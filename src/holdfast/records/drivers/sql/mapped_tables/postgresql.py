@@ -15,6 +15,7 @@ from sqlalchemy.sql import operators
 from holdfast.errors import ConfigurationError, UnsupportedError
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
+from holdfast.records.drivers.sql.statement import literal
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate
     from holdfast.records.query import Order
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -171,6 +173,12 @@ class MappedPostgreSQL(PostgreSQLDialect):
     def total(self, spec: FieldSpec, column: Expression) -> Expression:
         """See `Dialect`."""
         return super().total(spec, _counted(spec, column))
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:
+        """See `Dialect`."""
+        if spec.native_column is not None and not cast("sa.DateTime", self.stored(spec)).timezone:
+            column = sa.func.timezone(literal("UTC"), column)
+        return super().truncated(spec, column, unit, zone)
 
     def total_encoder(self, spec: FieldSpec) -> Codec:
         """See `Dialect`."""
