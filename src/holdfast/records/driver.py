@@ -52,8 +52,8 @@ class StoreCapability(StrEnum):
 class Select(Generic[E]):
     """Rows that fit *where*, along *order*, which is total; at most *limit*, after *offset*.
 
-    With *lock* they are held for the transaction; *skip_locked* leaves out those that others hold,
-    instead of waiting for them.
+    With *lock* they are held for the transaction, a "share" of them beside others who only share;
+    *skip_locked* leaves out those that others hold, instead of waiting for them.
     """
 
     model: Model[E]
@@ -61,7 +61,7 @@ class Select(Generic[E]):
     order: tuple[Order, ...] = ()
     limit: int | None = None
     offset: int = 0
-    lock: RowLock | None = None
+    lock: RowLock | Literal["share"] | None = None
     skip_locked: bool = False
 
 
@@ -136,6 +136,8 @@ class Writer(Protocol):
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """Overwrite the row under the key of *row*, if its version is *expected* (None: any).
+
+        Not one that is marked as deleted.
 
         Key and time of creation stay. Returns the entity as stored, None when no such row is
         there.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Reader
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.query import Predicate
 
 
 async def load_relations(
@@ -85,7 +86,10 @@ async def _fetch(
         return []
     order = (Order(Column(target.name, target.key)),)
     # A set's order would make another statement text of the same query; the text is the same here.
-    return await reader.find(Select(target, In(Column(target.name, by), tuple(keys)), order))
+    these: Predicate = In(Column(target.name, by), tuple(keys))
+    if target.living is not None:
+        these &= target.living
+    return await reader.find(Select(target, these, order))
 
 
 def reference(model: Model[object], relation: Relation) -> FieldSpec:

@@ -18,7 +18,8 @@ from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.driver import ChangeRecorder, Select, StoreCapability, Update
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import And, Compare, In, Operator, Order, Predicate, all_of
+from holdfast.records.query import And, Compare, In, Operator, Order, Predicate
+from holdfast.records.row_rules import alike, unique_values
 from holdfast.records.scope import scope_of
 from holdfast.records.transaction import current, session_of
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
@@ -167,8 +168,8 @@ class HookedWrites:
 
         return await self._whole(work)
 
-    async def update(self, update: Update[E]) -> int:
-        """See `Writer`."""
+    async def update(self, update: Update[E], *, verb: WriteVerb = WriteVerb.UPDATE_WHERE) -> int:
+        """See `Writer`; the hooks are told that *verb* did it."""
         model = update.model
         if not self._hooked.watched(model):
             return await self._session.update(update)
@@ -183,9 +184,7 @@ class HookedWrites:
             count = await session.update(Update(model, these, update.changes))
             with self._must_be_told():
                 after = {row[at]: row for row in await _read(session, model, these)}
-                await self._tell(
-                    _change(model, WriteVerb.UPDATE_WHERE, row, after[row[at]]) for row in before
-                )
+                await self._tell(_change(model, verb, row, after[row[at]]) for row in before)
             return count
 
         return await self._whole(work)
@@ -389,21 +388,12 @@ def _key_column(model: Model[E]) -> Column:
 
 def _same(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> Iterator[Predicate]:
     """Yield what the rows fit that have the same *on* fields as one of *rows*."""
-    specs = [model.by_name[name] for name in on]
-    given = sorted(
-        {tuple(row[spec.position] for spec in specs) for row in rows} - {(None,) * len(specs)},
-        key=repr,
-    )
+    unique = model.unique_on(on)
+    given = sorted({values for row in rows if (values := unique_values(unique, row))}, key=repr)
     for start in range(0, len(given), _TOGETHER):
         found: Predicate = In(_key_column(model), ())
         for values in given[start : start + _TOGETHER]:
-            if None not in values:
-                found |= all_of(
-                    tuple(
-                        Compare(Column(model.name, spec), Operator.EQ, value)
-                        for spec, value in zip(specs, values, strict=True)
-                    )
-                )
+            found |= alike(unique, values)
         yield found
 
 

@@ -87,6 +87,12 @@ def _check_models(models: tuple[Model[object], ...]) -> None:
                     f"{model.name}.{spec.name} refers to {target.name}, "
                     "which the store was not opened with; add it to the entities"
                 )
+            cascades = spec.reference.on_delete == "cascade"
+            if cascades and target.deleted_at is not None and model.deleted_at is None:
+                raise ConfigurationError(
+                    f"{model.name}.{spec.name}: {target.name} is deleted by a mark, and what goes "
+                    f"with it must be too: give {model.name} a deleted_at() field"
+                )
             if target.key.type.kind is not spec.type.kind:
                 raise ConfigurationError(
                     f"{model.name}.{spec.name} is a {spec.type.kind.value}, "

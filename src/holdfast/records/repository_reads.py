@@ -62,6 +62,8 @@ class RepositoryReads(Generic[E]):
         self._recorder = store.recorder
         self._hooked = hooked_writes(store, self.model)
         self._key_column = Column(self.model.name, self.model.key)
+        self._living = self.model.living
+        """What limits each verb to rows that are not deleted; None where nothing has to."""
 
     async def get(
         self,
@@ -79,17 +81,18 @@ class RepositoryReads(Generic[E]):
         if lock is not None:
             check_row_lock(self._driver, lock)
             by_key = Compare(self._key_column, Operator.EQ, wanted)
-            rows = await self._session.find(Select(self.model, by_key, lock=lock))
+            rows = await self._session.find(Select(self.model, self._there(by_key), lock=lock))
             await self._load(rows, load)
             return next(iter(rows), None)
         if not load:
-            return await session_of(self._driver, self._affinity, self._recorder).get(
-                self.model, wanted
-            )
+            session = session_of(self._driver, self._affinity, self._recorder)
+            found: E | None = await session.get(self.model, wanted)
+            return found if self._living is None else self._seen(found)
         async with self._one_view():
-            if (found := await self._session.get(self.model, wanted)) is not None:
-                await self._load([found], load)
-            return found
+            found = await self._session.get(self.model, wanted)
+            if (seen := self._seen(found)) is not None:
+                await self._load([seen], load)
+            return seen
 
     async def get_one(
         self,
@@ -115,9 +118,8 @@ class RepositoryReads(Generic[E]):
         if not wanted:
             return []
         async with self._one_view() if load else nullcontext():
-            found = await self._session.find(
-                Select(self.model, In(self._key_column, tuple(dict.fromkeys(wanted))))
-            )
+            these = In(self._key_column, tuple(dict.fromkeys(wanted)))
+            found = await self._session.find(Select(self.model, self._there(these)))
             await self._load(found, load)
         name, spec = self.model.key.name, self.model.key
         by_key = {spec.to_row(self.model.name, entity.__dict__[name]): entity for entity in found}
@@ -151,7 +153,7 @@ class RepositoryReads(Generic[E]):
             check_row_lock(self._driver, lock, skip_locked=skip_locked)
         select = Select(
             self.model,
-            validation.condition(self.model, where),
+            self._condition(where),
             validation.total_order(self.model, order_by),
             validation.count("limit", limit),
             validation.count("offset", offset) or 0,
@@ -202,7 +204,7 @@ class RepositoryReads(Generic[E]):
         if not validation.count("size", size) or size > PAGE_LIMIT:
             raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")
         predicate, order = (
-            validation.condition(self.model, where),
+            self._condition(where),
             validation.total_order(self.model, order_by),
         )
         place = None if cursor is None else cursors.decode(cursor, predicate, order)
@@ -251,7 +253,7 @@ class RepositoryReads(Generic[E]):
         if not validation.count("batch", batch) or batch > PAGE_LIMIT:
             raise InvalidQueryError(f"batch={batch}: expected 1 to {PAGE_LIMIT}")
         predicate, order = (
-            validation.condition(self.model, where),
+            self._condition(where),
             validation.total_order(self.model, order_by),
         )
         wanted = predicate
@@ -327,7 +329,7 @@ class RepositoryReads(Generic[E]):
             raise InvalidQueryError("no fields: expected such as Video.id, Video.title")
         select = Select(
             self.model,
-            validation.condition(self.model, validation.one_or_several(where)),
+            self._condition(validation.one_or_several(where)),
             validation.total_order(self.model, order_by),
             validation.count("limit", limit),
             validation.count("offset", offset) or 0,
@@ -352,7 +354,7 @@ class RepositoryReads(Generic[E]):
         query = AggregateQuery(
             self.model,
             validation.aggregates(self.model, figures),
-            validation.condition(self.model, validation.one_or_several(where)),
+            self._condition(validation.one_or_several(where)),
             groups,
         )
         rows = await self._session.aggregate(query)
@@ -369,12 +371,26 @@ class RepositoryReads(Generic[E]):
 
     async def count(self, *where: Condition) -> int:
         """Return how many fit; all, when nothing is said."""
-        return await self._count(validation.condition(self.model, where))
+        return await self._count(self._condition(where))
 
     async def exists(self, *where: Condition) -> bool:
         """Tell whether any fits."""
-        select = Select(self.model, validation.condition(self.model, where), (), 1)
+        select = Select(self.model, self._condition(where), (), 1)
         return bool(await self._session.values(select, (self._key_column,)))
+
+    def _condition(self, where: Iterable[object]) -> Predicate:
+        """Return what all of *where* make together, of the rows that are there."""
+        return validation.condition(self.model, where, with_deleted=self._living is None)
+
+    def _there(self, where: Predicate) -> Predicate:
+        return where if self._living is None else where & self._living
+
+    def _seen(self, found: E | None) -> E | None:
+        """Return *found*, None where it is deleted."""
+        if found is None or self._living is None:
+            return found
+        assert self.model.deleted_at is not None
+        return found if found.__dict__[self.model.deleted_at.name] is None else None
 
     @property
     def _session(self) -> Session:

@@ -15,6 +15,7 @@ from holdfast.errors import TransactionError
 from holdfast.opening import BlockingOpening
 from holdfast.records.connect import open_blocking
 from holdfast.records.repository import Repository as AsyncRepository
+from holdfast.records.repository_reads import RepositoryReads as AsyncReads
 from holdfast.records.store import Store as AsyncStore
 from holdfast.records.transaction import Transaction as AsyncTransaction
 
@@ -174,21 +175,21 @@ class Transaction:
         return self._entered
 
 
-class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
-    """The entities of one kind in a store, blocking: `Repository(Video, store)`."""
+class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
+    """Everything that can be asked of the entities of one kind, blocking."""
 
-    def __init__(self, entity: type[E], store: Store) -> None:
-        self.asynchronous = AsyncRepository(entity, store.asynchronous)
+    def __init__(self, reads: AsyncReads[E]) -> None:
+        self.asynchronous = reads
 
-    get = blocking(AsyncRepository[E].get)
-    get_one = blocking(AsyncRepository[E].get_one)
-    get_many = blocking(AsyncRepository[E].get_many)
-    find = blocking(AsyncRepository[E].find)
-    first = blocking(AsyncRepository[E].first)
-    one = blocking(AsyncRepository[E].one)
-    page = blocking(AsyncRepository[E].page)
+    get = blocking(AsyncReads[E].get)
+    get_one = blocking(AsyncReads[E].get_one)
+    get_many = blocking(AsyncReads[E].get_many)
+    find = blocking(AsyncReads[E].find)
+    first = blocking(AsyncReads[E].first)
+    one = blocking(AsyncReads[E].one)
+    page = blocking(AsyncReads[E].page)
 
-    @documented_by(AsyncRepository.stream)
+    @documented_by(AsyncReads.stream)
     def stream(
         self,
         *where: Condition,
@@ -245,7 +246,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[object, ...]]: ...
-    @documented_by(AsyncRepository.select)
+    @documented_by(AsyncReads.select)
     def select(
         self,
         *fields: AnyValue,
@@ -260,9 +261,19 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
             )
         )
 
-    aggregate = blocking(AsyncRepository[E].aggregate)
-    count = blocking(AsyncRepository[E].count)
-    exists = blocking(AsyncRepository[E].exists)
+    aggregate = blocking(AsyncReads[E].aggregate)
+    count = blocking(AsyncReads[E].count)
+    exists = blocking(AsyncReads[E].exists)
+
+
+class Repository(RepositoryReads[E], Generic[E]):
+    """The entities of one kind in a store, blocking: `Repository(Video, store)`."""
+
+    asynchronous: AsyncRepository[E]
+
+    def __init__(self, entity: type[E], store: Store) -> None:
+        super().__init__(AsyncRepository(entity, store.asynchronous))
+
     add = blocking(AsyncRepository[E].add)
     add_many = blocking(AsyncRepository[E].add_many)
     update = blocking(AsyncRepository[E].update)
@@ -273,3 +284,9 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     delete = blocking(AsyncRepository[E].delete)
     delete_many = blocking(AsyncRepository[E].delete_many)
     delete_where = blocking(AsyncRepository[E].delete_where)
+    restore = blocking(AsyncRepository[E].restore)
+    purge = blocking(AsyncRepository[E].purge)
+
+    @documented_by(AsyncRepository.with_deleted)
+    def with_deleted(self) -> RepositoryReads[E]:
+        return RepositoryReads(self.asynchronous.with_deleted())

@@ -12,6 +12,7 @@ from holdfast.records.operands import Column, Join, RelatedColumn, ValueColumn, 
 from holdfast.records.query import (
     Aggregate,
     Change,
+    Everything,
     Increment,
     Order,
     Predicate,
@@ -33,14 +34,19 @@ T = TypeVar("T")
 _MOST_ROWS = 2**62
 
 
-def condition(model: Model[E], where: Iterable[object]) -> Predicate:
-    """Return what all of *where* make together. Raises InvalidQueryError for a foreign field."""
+def condition(model: Model[E], where: Iterable[object], *, with_deleted: bool = False) -> Predicate:
+    """Return what all of *where* make together, of the living unless *with_deleted*.
+
+    Raises InvalidQueryError for a foreign field.
+    """
     if model.adapter is not None:
         where = map(model.adapter.arguments.predicate, where)
     predicate = all_of(tuple(cast("Iterable[Predicate]", where)))
     for found, entity in columns_of(predicate):
         _check_owner(model if entity is None else model_of(entity), found)
-    return predicate
+    if model.living is None or with_deleted:
+        return predicate
+    return model.living if isinstance(predicate, Everything) else predicate & model.living
 
 
 def _check_owner(model: Model[Any], found: ValueColumn | Join) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from holdfast.records.joins import local_field, remote_field
+from holdfast.records.joins import deleted_field, local_field, remote_field
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column, RelatedColumn
 
@@ -81,4 +81,6 @@ class JoinedTable:
 
 
 def _meets(join: Join, here: sa.FromClause, there: sa.FromClause) -> Expression:
-    return there.c[remote_field(join).name] == here.c[local_field(join).name]
+    met = there.c[remote_field(join).name] == here.c[local_field(join).name]
+    marked = deleted_field(join)
+    return met if marked is None else sa.and_(met, there.c[marked.name].is_(None))

@@ -127,7 +127,8 @@ class StoreStatements:
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
             if select.lock is not None:
-                built = built.with_for_update(skip_locked=select.skip_locked)
+                shared = select.lock == "share"
+                built = built.with_for_update(read=shared, skip_locked=select.skip_locked)
             return built
 
         return self._statement(shape, select.model, build, values)
