@@ -104,6 +104,8 @@ class CachedRepository(Repository[E]):
     aggregate = _asked(Repository[E].aggregate)
     count = _asked(Repository[E].count)
     exists = _asked(Repository[E].exists)
+    purge = _asked(Repository[E].purge)
+    with_deleted = _asked(Repository[E].with_deleted)
 
     async def get(
         self,
@@ -176,7 +178,7 @@ class CachedRepository(Repository[E]):
 
     async def add(self, entity: E) -> E:
         """`Repository.add`."""
-        return await self._changing(
+        return await self._invalidating(
             [self._key_of(entity)],
             self.repository.add(entity),
             lambda added: [self._key_of(added)],
@@ -186,7 +188,7 @@ class CachedRepository(Repository[E]):
         """`Repository.add_many`."""
         added = list(entities)
         keys = [self._key_of(entity) for entity in added]
-        return await self._changing(
+        return await self._invalidating(
             keys,
             self.repository.add_many(added, atomic=atomic),
             lambda result: [self._key_of(entity) for entity in result.entities],
@@ -194,7 +196,7 @@ class CachedRepository(Repository[E]):
 
     async def update(self, entity: E) -> E:
         """`Repository.update`."""
-        return await self._changing([self._key_of(entity)], self.repository.update(entity))
+        return await self._invalidating([self._key_of(entity)], self.repository.update(entity))
 
     async def patch(
         self,
@@ -204,13 +206,13 @@ class CachedRepository(Repository[E]):
         version: int | None = None,
     ) -> E:
         """`Repository.patch`."""
-        return await self._changing(
+        return await self._invalidating(
             [key], self.repository.patch(key, *changes, when=when, version=version)
         )
 
     async def upsert(self, entity: E, *, on: AnyField | Sequence[AnyField] = ()) -> Upserted[E]:
         """`Repository.upsert`."""
-        return await self._changing(
+        return await self._invalidating(
             [self._key_of(entity)],
             self.repository.upsert(entity, on=on),
             lambda result: [self._key_of(result.entity)],
@@ -221,7 +223,7 @@ class CachedRepository(Repository[E]):
     ) -> list[Upserted[E]]:
         """`Repository.upsert_many`."""
         given = list(entities)
-        return await self._changing(
+        return await self._invalidating(
             [self._key_of(entity) for entity in given],
             self.repository.upsert_many(given, on=on),
             lambda results: [self._key_of(result.entity) for result in results],
@@ -229,22 +231,26 @@ class CachedRepository(Repository[E]):
 
     async def delete(self, key: object, *, version: int | None = None) -> bool:
         """`Repository.delete`."""
-        return await self._changing([key], self.repository.delete(key, version=version))
+        return await self._invalidating([key], self.repository.delete(key, version=version))
 
     async def delete_many(self, keys: Iterable[object]) -> int:
         """`Repository.delete_many`."""
         gone = list(keys)
-        return await self._changing(gone, self.repository.delete_many(gone))
+        return await self._invalidating(gone, self.repository.delete_many(gone))
 
     async def update_where(
         self, *where: Condition, changes: ChangeArgument | Sequence[ChangeArgument]
     ) -> int:
         """`Repository.update_where`; every cached entity of the kind is removed."""
-        return await self._changing(None, self.repository.update_where(*where, changes=changes))
+        return await self._invalidating(None, self.repository.update_where(*where, changes=changes))
 
     async def delete_where(self, *where: Condition) -> int:
         """`Repository.delete_where`; every cached entity of the kind is removed."""
-        return await self._changing(None, self.repository.delete_where(*where))
+        return await self._invalidating(None, self.repository.delete_where(*where))
+
+    async def restore(self, key: object) -> E:
+        """`Repository.restore`."""
+        return await self._invalidating([key], self.repository.restore(key))
 
     async def forget(self, keys: Iterable[object] | None = None) -> None:
         """Remove *keys* from the cache, or every entity of the kind, once what runs is committed.
@@ -257,7 +263,7 @@ class CachedRepository(Repository[E]):
     def _inside(self) -> bool:
         return current(self.repository.store.driver) is not None
 
-    async def _changing(
+    async def _invalidating(
         self,
         keys: list[object] | None,
         work: Awaitable[T],

@@ -1,8 +1,10 @@
 """Typed entities in repositories, with one meaning on every backend."""
 
 from holdfast.records.connect import open_store
+from holdfast.records.constraint import Check, Constraint, Unique, check, unique
 from holdfast.records.declaration import (
     created_at,
+    deleted_at,
     field,
     generated_key,
     key,
@@ -29,6 +31,8 @@ __all__ = [
     "Aggregate",
     "BatchResult",
     "Change",
+    "Check",
+    "Constraint",
     "Entity",
     "Field",
     "Isolation",
@@ -50,11 +54,14 @@ __all__ = [
     "StoreCapability",
     "StoreEvent",
     "Transaction",
+    "Unique",
     "Upserted",
     "WriteHook",
     "WriteVerb",
+    "check",
     "count",
     "created_at",
+    "deleted_at",
     "everything",
     "field",
     "generated_key",
@@ -64,6 +71,7 @@ __all__ = [
     "open_store",
     "ref",
     "text_matches",
+    "unique",
     "updated_at",
     "version",
 ]

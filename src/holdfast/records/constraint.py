@@ -175,7 +175,7 @@ def _operands(of: str, predicate: Predicate) -> Iterator[Column]:
         case Compare(operand) | In(operand) | IsNull(operand):
             yield _own_column(of, operand)
         case Everything():
-            pass
+            raise ConfigurationError(f"{of}: everything() asks nothing of a row")
         case InRows() | HasWords() | Related() | After():
             raise ConfigurationError(f"{of}: a constraint reads the row's own fields, no others'")
         case _:

@@ -167,3 +167,11 @@ def created_at(*, init: Literal[False] = False) -> Field[datetime]:  # noqa: ARG
 def updated_at(*, init: Literal[False] = False) -> Field[datetime]:  # noqa: ARG001 - for type checkers
     """When the row was last written, set by the store."""
     return Field(Declaration("updated_at"))
+
+
+def deleted_at(*, init: Literal[False] = False) -> Field[datetime | None]:  # noqa: ARG001 - for type checkers
+    """When the row was deleted, set by the store; null while it lives.
+
+    An entity that has it is deleted by a mark: its rows go out of sight, and can be restored.
+    """
+    return Field(Declaration("deleted_at"))

@@ -67,8 +67,9 @@ class Select(Generic[E]):
     """Rows that fit *where*, along *order*, which is total; at most *limit*, after *offset*.
 
     With *groups*, those of the groups alone, at most *limit* of each; such a select has neither an
-    offset nor a lock. With *lock* they are held for the transaction; *skip_locked* leaves out those
-    that others hold, instead of waiting for them.
+    offset nor a lock. With *lock* they are held for the transaction, a "share" of them beside
+    others who only share; *skip_locked* leaves out those that others hold, instead of waiting for
+    them.
     """
 
     model: Model[E]
@@ -76,7 +77,7 @@ class Select(Generic[E]):
     order: tuple[Order, ...] = ()
     limit: int | None = None
     offset: int = 0
-    lock: RowLock | None = None
+    lock: RowLock | Literal["share"] | None = None
     skip_locked: bool = False
     groups: Groups | None = None
 
@@ -159,8 +160,8 @@ class Writer(Protocol):
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """Overwrite the row under the key of *row*, if its version is *expected* (None: any).
 
-        What is `FieldSpec.kept` stays, as key and time of creation. Returns the entity as stored,
-        None when no such row is there.
+        Not one that is marked as deleted. What is `FieldSpec.kept` stays, as key and time of
+        creation. Returns the entity as stored, None when no such row is there.
         """
         ...
 

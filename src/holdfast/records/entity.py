@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 from holdfast.errors import ConfigurationError, NotLoadedError
 from holdfast.records.declaration import (
     created_at,
+    deleted_at,
     field,
     generated_key,
     key,
@@ -48,7 +49,18 @@ if TYPE_CHECKING:
 @dataclass_transform(
     kw_only_default=True,
     eq_default=True,
-    field_specifiers=(field, key, generated_key, ref, version, created_at, updated_at, one, many),
+    field_specifiers=(
+        field,
+        key,
+        generated_key,
+        ref,
+        version,
+        created_at,
+        updated_at,
+        deleted_at,
+        one,
+        many,
+    ),
 )
 class EntityType(type):
     """The metaclass of entities: collects the fields and answers for them on the class."""

@@ -6,7 +6,7 @@ import operator
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 
 from holdfast.records.aggregate_values import aggregated, plus
-from holdfast.records.joins import local_field
+from holdfast.records.joins import deleted_field, local_field
 from holdfast.records.json_values import json_equal
 from holdfast.records.operands import (
     Aggregate,
@@ -218,6 +218,7 @@ def _leaf(read: Callable[[Row], object], holds: Callable[[object], bool]) -> Cal
 def _has_related(join: Join, holds: Callable[[Row], bool], follow: Follow) -> Callable[[Row], bool]:
     local = local_field(join).position
     known: dict[object, bool] = {None: False}
+    follow = _to_the_living(join, follow)
 
     def check(row: Row) -> bool:
         value = row[local]
@@ -226,6 +227,19 @@ def _has_related(join: Join, holds: Callable[[Row], bool], follow: Follow) -> Ca
         return known[value]
 
     return check
+
+
+def _to_the_living(join: Join, follow: Follow) -> Follow:
+    """Return *follow*, which follows *join* to the rows that are not marked as deleted."""
+    marked = deleted_field(join)
+    if marked is None:
+        return follow
+    at = marked.position
+
+    def living(each: Join, value: object) -> Iterable[Row]:
+        return [row for row in follow(each, value) if each != join or row[at] is None]
+
+    return living
 
 
 def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
@@ -238,6 +252,7 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
             return lambda row: value_at(row[position], steps)
         case RelatedColumn(joins, column):
             join, *further = joins
+            follow = _to_the_living(join, follow)
             beyond: Operand = RelatedColumn(tuple(further), column) if further else column
             read, local = reader(beyond, follow), local_field(join).position
             known: dict[object, object] = {None: None}
@@ -271,6 +286,7 @@ def _related_aggregate(
     join: Join, holds: Callable[[Row], bool], aggregate: Aggregate, follow: Follow
 ) -> Callable[[Row], object]:
     local = local_field(join).position
+    follow = _to_the_living(join, follow)
     known: dict[object, object] = {}
 
     def read(row: Row) -> object:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OnDelete = Literal["restrict", "cascade", "set null"]
-Role = Literal["plain", "key", "generated", "version", "created_at", "updated_at"]
+Role = Literal["plain", "key", "generated", "version", "created_at", "updated_at", "deleted_at"]
 AuditPolicy = Literal["value", "hash", "redact", "skip"]
 """What an audit keeps of a field: its values, their hashes, that it changed, or nothing."""
 INDEXED_TEXT_LENGTH = 255

@@ -24,6 +24,7 @@ from holdfast.records.model import model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import In, InRows, Predicate
 from holdfast.records.row_key import has_key, has_key_among, key_asked_for, key_order
+from holdfast.records.row_rules import alike, unique_values
 from holdfast.records.scope import scope_of
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
 
@@ -169,8 +170,8 @@ class HookedWrites:
 
         return await self._whole(work)
 
-    async def update(self, update: Update[E]) -> int:
-        """See `Writer`."""
+    async def update(self, update: Update[E], *, verb: WriteVerb = WriteVerb.UPDATE_WHERE) -> int:
+        """See `Writer`; the hooks are told that *verb* did it."""
         model = update.model
         if not self._hooked.watched(model):
             return await self._beneath(model).update(update)
@@ -185,10 +186,7 @@ class HookedWrites:
             count = await session.update(Update(model, these, update.changes))
             with self._must_be_told():
                 after = {key_of(row): row for row in await _read(session, model, these)}
-                await self._tell(
-                    _change(model, WriteVerb.UPDATE_WHERE, row, after[key_of(row)])
-                    for row in before
-                )
+                await self._tell(_change(model, verb, row, after[key_of(row)]) for row in before)
             return count
 
         return await self._whole(work)
@@ -375,15 +373,17 @@ def _any(model: Model[E]) -> Model[object]:
 
 def _same(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> Iterator[Predicate]:
     """Yield what the rows fit that have the same *on* fields as one of *rows*."""
-    specs = [model.by_name[name] for name in on]
-    given = sorted(
-        {tuple(row[spec.position] for spec in specs) for row in rows} - {(None,) * len(specs)},
-        key=repr,
-    )
-    columns = tuple(Column(model.name, spec) for spec in specs)
+    unique = model.unique_on(on)
+    given = sorted({values for row in rows if (values := unique_values(unique, row))}, key=repr)
     for start in range(0, len(given), _TOGETHER):
         part = given[start : start + _TOGETHER]
-        yield InRows(columns, tuple(values for values in part if None not in values))
+        if unique.plain:
+            yield InRows(unique.columns, tuple(part))
+            continue
+        found: Predicate = In(unique.columns[0], ())
+        for values in part:
+            found |= alike(unique, values)
+        yield found
 
 
 async def _read(

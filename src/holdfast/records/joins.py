@@ -21,3 +21,9 @@ def remote_field(join: Join) -> FieldSpec:
     """Return the field that has the same value in the rows that *join* leads to."""
     target: Model[object] = model_of(join.target)
     return target.by_name[join.via] if join.many else target.key
+
+
+def deleted_field(join: Join) -> FieldSpec | None:
+    """Return the field that is null in the rows that *join* leads to; None: it leads to all."""
+    target: Model[object] = model_of(join.target)
+    return target.deleted_at

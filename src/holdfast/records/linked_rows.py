@@ -35,6 +35,8 @@ async def linked_rows(
     limit = count("limit", rows.limit)
     if link.far.type.nullable:
         where = all_of((Not(IsNull(far)), where))
+    if links.living is not None:
+        where = all_of((links.living, where))
     groups: dict[object, list[object]] = {key: [] for key in keys}
     if not keys:
         return groups, []

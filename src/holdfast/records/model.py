@@ -11,6 +11,7 @@ from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.constraint import Check, Unique
 from holdfast.records.field_spec import within
 from holdfast.records.operands import Column
+from holdfast.records.query import IsNull
 from holdfast.records.text import ValueRejected
 
 if TYPE_CHECKING:
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
     from holdfast.records.class_adapter import ClassAdapter
     from holdfast.records.constraint import Constraint
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.query import Predicate
     from holdfast.records.relation import Relation
     from holdfast.records.search_index import SearchIndex
 
 E = TypeVar("E")
 
-_STORE_SET = {"version": "version", "created_at": "now", "updated_at": "now"}
+_STORE_SET = {
+    "version": "version",
+    "created_at": "now",
+    "updated_at": "now",
+    "deleted_at": "None",
+}
 
 Row = tuple[object, ...]
 """An entity's row values in the order of its model's fields."""
@@ -134,6 +141,18 @@ class Model(Generic[E]):
         return self._of_role("updated_at")
 
     @cached_property
+    def deleted_at(self) -> FieldSpec | None:
+        """The field with the time of deletion, of an entity that is deleted by a mark."""
+        return self._of_role("deleted_at")
+
+    @cached_property
+    def living(self) -> Predicate | None:
+        """What the rows fit that are not marked as deleted; None where all rows are there."""
+        if self.deleted_at is None:
+            return None
+        return IsNull(Column(self.name, self.deleted_at))
+
+    @cached_property
     def references(self) -> tuple[FieldSpec, ...]:
         """The fields that hold keys of other entities."""
         return tuple(spec for spec in self.fields if spec.reference is not None)
@@ -217,7 +236,7 @@ class Model(Generic[E]):
 
     def _careful_row(self, values: Mapping[str, object], version: int, now: datetime) -> Row:
         """Make the row field by field, and say of the first that is not as it should be why."""
-        made = {"version": version, "created_at": now, "updated_at": now}
+        made = {"version": version, "created_at": now, "updated_at": now, "deleted_at": None}
         row: list[object] = []
         for spec in self.fields:
             if spec.role in made:

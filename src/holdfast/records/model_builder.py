@@ -42,7 +42,12 @@ _BOUNDED = (Kind.STR, Kind.BYTES)
 _ORDERED = (
     Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.DATETIME, Kind.DATE, Kind.TIME, Kind.TIMEDELTA
 )  # fmt: skip
-_ROLE_KINDS = {"version": Kind.INT, "created_at": Kind.DATETIME, "updated_at": Kind.DATETIME}
+_ROLE_KINDS = {
+    "version": Kind.INT,
+    "created_at": Kind.DATETIME,
+    "updated_at": Kind.DATETIME,
+    "deleted_at": Kind.DATETIME,
+}
 
 
 class Scope:
@@ -151,6 +156,10 @@ def _bounds_check(entity: str, spec: FieldSpec) -> Check:
 def constrained(model: Model[E], declared: typing.Iterable[object]) -> Model[E]:
     """Return *model* with the constraints that its class *declared*. Raises ConfigurationError."""
     uniques, others = list(model.uniques), list(model.constraints)
+    if model.living is not None:  # a deleted row keeps no value from the others
+        plain = model.all_uniques
+        others += [dataclasses.replace(each, where=model.living) for each in plain]
+        uniques.clear()
     for each in declared:
         if not isinstance(each, Unique | Check):
             raise ConfigurationError(
@@ -339,8 +348,10 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
         found = [spec for spec in model.fields if spec.role == role]
         if len(found) > 1:
             raise ConfigurationError(f"{model.name}: more than one {role}() field")
-        if found and (found[0].type.kind is not kind or found[0].type.nullable):
-            raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {kind.value}")
+        nullable = role == "deleted_at"
+        if found and (found[0].type.kind is not kind or found[0].type.nullable is not nullable):
+            what = f"{kind.value}{' | None' if nullable else ''}"
+            raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {what}")
     unversioned = [spec.name for spec in model.fields if spec.declaration.unversioned]
     if unversioned and not any(spec.role == "version" for spec in model.fields):
         raise ConfigurationError(

@@ -97,6 +97,12 @@ def _check_models(models: tuple[Model[object], ...]) -> None:
                     f"({', '.join(target.key_names)}): a reference is one field; give "
                     f"{target.name} a key of its own and a unique of these"
                 )
+            cascades = spec.reference.on_delete == "cascade"
+            if cascades and target.deleted_at and not (model.deleted_at or model.indexed_words):
+                raise ConfigurationError(
+                    f"{model.name}.{spec.name}: {target.name} is deleted by a mark, and what goes "
+                    f"with it must be too: give {model.name} a deleted_at() field"
+                )
             if target.key.type.kind is not spec.type.kind:
                 raise ConfigurationError(
                     f"{model.name}.{spec.name} is a {spec.type.kind.value}, "

@@ -15,7 +15,7 @@ from holdfast.errors import (
 from holdfast.records.field import Field, M, N, aggregate_over
 from holdfast.records.link_entity import LinkPath
 from holdfast.records.operands import Aggregate, Join, RelatedAggregate, RelatedColumn
-from holdfast.records.query import Not, Order, Predicate, Related, all_of, everything
+from holdfast.records.query import Not, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
 from holdfast.records.value_expression import RelationAggregate, TruncatedTime
 
@@ -292,7 +292,7 @@ class Many(Relation, Generic[T]):
                 raise InvalidQueryError(
                     f"{self!r} goes through a link entity: it has count() alone"
                 )
-            where = _reached(tuple(further), where) if self.rows.where else everything()
+            where = _reached(tuple(further), where)
         return RelationAggregate(RelatedAggregate(first, where, aggregate))
 
     def _check_whole(self, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -22,10 +23,17 @@ from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_rules import check_row
+from holdfast.records.soft_deletion import (
+    SoftDeletion,
+    check_changes,
+    check_targets,
+    soft_references,
+    whole,
+)
 from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from holdfast.records.argument_types import (
         AnyField,
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Row
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 
 class Repository(RepositoryReads[E]):
@@ -51,7 +60,11 @@ class Repository(RepositoryReads[E]):
         Raises DuplicateError, ForeignKeyError and InvalidValueError.
         """
         row = self._new_row(entity)
-        stored = await self._writing.insert(self.model, (row,), atomic=True)
+
+        async def work() -> list[Row | ConflictError]:
+            return await self._writing.insert(self.model, (row,), atomic=True)
+
+        stored = await self._pointing((row,), work)
         return self._hydrate(cast("list[Row]", stored))[0]
 
     async def add_many(self, entities: Iterable[E], *, atomic: bool = True) -> BatchResult[E]:
@@ -65,10 +78,13 @@ class Repository(RepositoryReads[E]):
         if not rows:
             return BatchResult([])
         order = insert_order(self.model, rows)
+        ordered = [rows[place] for place in order]
+
+        async def work() -> list[Row | ConflictError]:
+            return await self._writing.insert(self.model, ordered, atomic=atomic)
+
         try:
-            found = await self._writing.insert(
-                self.model, [rows[place] for place in order], atomic=atomic
-            )
+            found = await self._pointing(rows, work)
         except ConflictError as conflict:
             raise at_its_place(conflict, order) from conflict
         stored = in_turn(order, found)
@@ -105,7 +121,11 @@ class Repository(RepositoryReads[E]):
         key = self.model.key_of(row)
         if key is None:
             raise InvalidValueError(self.model.name, self.model.key.name, "the value is missing")
-        stored = await self._writing.replace(self.model, row, expected)
+
+        async def work() -> E | None:
+            return await self._writing.replace(self.model, row, expected)
+
+        stored = await self._pointing((row,), work)
         if stored is None:
             raise await self._why_not(key, expected)
         return stored
@@ -123,22 +143,22 @@ class Repository(RepositoryReads[E]):
         if the row fits it, else PreconditionFailedError. Raises NotFoundError.
         """
         wanted = self._key(key)
-        where: Predicate = has_key(self.model, wanted)
+        where: Predicate = self._there(has_key(self.model, wanted))
         if version is not None:
             where &= self._at_version(version)
         if when is not None:
-            where = all_of((where, validation.condition(self.model, (when,))))
+            where = all_of((where, self._condition((when,))))
         update = Update(
             self.model, where, validation.changes(self.model, changes, now=self.store.now())
         )
-        stored = await self._writing.patch(update)
+        stored = await self._changing(update, self._writing.patch)
         if stored is not None:
             return stored
         if version is not None:
             error = await self._why_not(wanted, version)
             if isinstance(error, StaleVersionError) and error.actual != version:
                 raise error
-        if when is not None and await self._session.get(self.model, wanted) is not None:
+        if when is not None and await self.get(key) is not None:
             raise PreconditionFailedError(self.model.name, key)
         raise NotFoundError(self.model.name, key)
 
@@ -149,9 +169,13 @@ class Repository(RepositoryReads[E]):
         is a field or fields declared unique. Any number may do this at once: there is one row, and
         no error. A clash in another unique field is a DuplicateError.
         """
-        ((stored, created),) = await self._writing.upsert(
-            self.model, (self._new_row(entity),), validation.conflict_fields(self.model, on)
-        )
+        fields = validation.conflict_fields(self.model, on)
+        row = self._new_row(entity)
+
+        async def work() -> list[tuple[E, bool]]:
+            return await self._writing.upsert(self.model, (row,), fields)
+
+        ((stored, created),) = await self._pointing((row,), work)
         return Upserted(stored, created)
 
     async def upsert_many(
@@ -168,10 +192,13 @@ class Repository(RepositoryReads[E]):
         if not rows:
             return []
         order = upsert_order(self.model, rows, fields)
+        ordered = [rows[place] for place in order]
+
+        async def work() -> list[tuple[E, bool]]:
+            return await self._writing.upsert(self.model, ordered, fields)
+
         try:
-            stored = await self._writing.upsert(
-                self.model, [rows[place] for place in order], fields
-            )
+            stored = await self._pointing(rows, work)
         except ConflictError as conflict:
             raise at_its_place(conflict, order) from conflict
         return [Upserted(entity, created) for entity, created in in_turn(order, stored)]
@@ -186,21 +213,22 @@ class Repository(RepositoryReads[E]):
         validation.require_predicate(where, "update_where")
         update = Update(
             self.model,
-            validation.condition(self.model, where),
+            self._condition(where),
             validation.set_changes(self.model, changes, now=self.store.now()),
         )
-        return await self._writing.update(update)
+        return await self._changing(update, self._writing.update)
 
     async def delete(self, key: object, *, version: int | None = None) -> bool:
         """Delete the row under *key* and tell whether there was one.
 
-        With *version*, only if that is the stored one, else StaleVersionError.
+        With *version*, only if that is the stored one, else StaleVersionError. An entity with a
+        `deleted_at()` field is marked, and what goes with it too: see `restore` and `purge`.
         """
         wanted = self._key(key)
         where: Predicate = has_key(self.model, wanted)
         if version is not None:
             where &= self._at_version(version)
-        if await self._writing.delete(self.model, where):
+        if await self._delete(where):
             return True
         if version is not None:
             error = await self._why_not(wanted, version)
@@ -215,12 +243,85 @@ class Repository(RepositoryReads[E]):
         )
         if not wanted:
             return 0
-        return await self._writing.delete(self.model, has_key_among(self.model, wanted))
+        return await self._delete(has_key_among(self.model, wanted))
 
     async def delete_where(self, *where: Condition) -> int:
         """Delete all rows that fit and return how many did; refused without a predicate."""
         validation.require_predicate(where, "delete_where")
-        return await self._writing.delete(self.model, validation.condition(self.model, where))
+        return await self._delete(self._condition(where))
+
+    async def restore(self, key: object) -> E:
+        """Let the deleted row under *key* live again, and return it, one version up.
+
+        With it comes back what went with it. Raises NotFoundError when no deleted row is there,
+        DuplicateError where a unique value was taken meanwhile, ForeignKeyError while what it
+        belongs to is deleted.
+        """
+        if not await self._soft_deletion.restore(self._key(key)):
+            raise NotFoundError(self.model.name, key, hint="nothing deleted is there")
+        return await self.get_one(key)
+
+    async def purge(self, *, older_than: timedelta) -> int:
+        """Delete for good what was deleted at least *older_than* ago; return how many rows.
+
+        What the database deletes with a row, or sets to null, is as in any deletion. Raises
+        ForeignKeyError while a row holds one of them, deleted or not: purge that one's kind first.
+        """
+        if not isinstance(older_than, timedelta) or older_than < timedelta(0):
+            raise InvalidQueryError(f"older_than={older_than!r}: expected a timedelta from 0 on")
+        return await self._soft_deletion.purge(self.store.now() - older_than)
+
+    def with_deleted(self) -> RepositoryReads[E]:
+        """Return the same of all rows, deleted or not, to be read.
+
+        What relations lead to is among the living all the same.
+        """
+        self._soft_deletion  # noqa: B018 - refuses an entity that has no such rows
+        reads: RepositoryReads[E] = RepositoryReads(self.model.entity, self.store)
+        reads._living = None  # noqa: SLF001 - of this very class
+        return reads
+
+    async def _delete(self, where: Predicate) -> int:
+        if self._living is not None:
+            return await self._soft_deletion.delete(where)
+        return await self._writing.delete(self.model, where)
+
+    @cached_property
+    def _soft_deletion(self) -> SoftDeletion[E]:
+        if self.model.deleted_at is None:
+            raise InvalidQueryError(
+                f"{self.model.name} has no deleted_at() field: what is deleted is gone"
+            )
+        return SoftDeletion(self.store, self.model)
+
+    @cached_property
+    def _points_at_soft(self) -> bool:
+        return any(True for _ in soft_references(self.model))
+
+    async def _pointing(self, rows: Sequence[Row], work: Callable[[], Awaitable[T]]) -> T:
+        """Do *work*, which writes *rows*, and hold what they point at among the living."""
+        if not self._points_at_soft:
+            return await work()
+
+        async def checked() -> T:
+            await check_targets(self.store, self.model, rows)
+            return await work()
+
+        return await whole(self.store, checked)
+
+    async def _changing(self, update: Update[E], work: Callable[[Update[E]], Awaitable[T]]) -> T:
+        """Do *work*, which makes *update*; see `_pointing`."""
+        names = {change.column.name for change in update.changes}
+        if not self._points_at_soft or not any(
+            spec.name in names for spec, _ in soft_references(self.model)
+        ):
+            return await work(update)
+
+        async def checked() -> T:
+            await check_changes(self.store, self.model, update.changes)
+            return await work(update)
+
+        return await whole(self.store, checked)
 
     @cached_property
     def _hydrate(self) -> Callable[[Iterable[Row]], list[E]]:
@@ -253,7 +354,8 @@ class Repository(RepositoryReads[E]):
 
     async def _why_not(self, key: object, expected: int | None) -> Exception:
         """Return why a conditional write found no row."""
-        stored = await self._session.get(self.model, key)
+        found: E | None = await self._session.get(self.model, key)
+        stored = self._seen(found)
         if stored is None or self.model.version is None or expected is None:
             return NotFoundError(self.model.name, key)
         actual = vars(stored)[self.model.version.name]

@@ -54,6 +54,8 @@ class RepositoryReads(ValueReads[E]):
         self._recorder = store.recorder
         self._beside = hooked_writes(store, self.model) or indexed_writes(store, self.model)
         self._key = self.model.check_key
+        self._living = self.model.living
+        """What limits each verb to rows that are not deleted; None where nothing has to."""
 
     async def get(
         self,
@@ -73,17 +75,18 @@ class RepositoryReads(ValueReads[E]):
         if lock is not None:
             check_row_lock(self._driver, lock)
             by_key = has_key(self.model, wanted)
-            rows = await self._session.find(Select(self.model, by_key, lock=lock))
+            rows = await self._session.find(Select(self.model, self._there(by_key), lock=lock))
             await self._load(rows, load)
             return next(iter(rows), None)
         if not load:
-            return await session_of(self._driver, self._affinity, self._recorder).get(
-                self.model, wanted
-            )
+            session = session_of(self._driver, self._affinity, self._recorder)
+            found: E | None = await session.get(self.model, wanted)
+            return found if self._living is None else self._seen(found)
         async with self._one_view():
-            if (found := await self._session.get(self.model, wanted)) is not None:
-                await self._load([found], load)
-            return found
+            found = await self._session.get(self.model, wanted)
+            if (seen := self._seen(found)) is not None:
+                await self._load([seen], load)
+            return seen
 
     async def get_one(
         self,
@@ -109,9 +112,8 @@ class RepositoryReads(ValueReads[E]):
         if not wanted:
             return []
         async with self._one_view() if load else nullcontext():
-            found = await self._session.find(
-                Select(self.model, has_key_among(self.model, dict.fromkeys(wanted)))
-            )
+            these = has_key_among(self.model, dict.fromkeys(wanted))
+            found = await self._session.find(Select(self.model, self._there(these)))
             await self._load(found, load)
         by_key = {self.model.key_of_entity(entity): entity for entity in found}
         results: list[E | None] = []
@@ -144,7 +146,7 @@ class RepositoryReads(ValueReads[E]):
             check_row_lock(self._driver, lock, skip_locked=skip_locked)
         select = Select(
             self.model,
-            validation.condition(self.model, where),
+            self._condition(where),
             validation.total_order(self.model, order_by),
             validation.count("limit", limit),
             validation.count("offset", offset) or 0,
@@ -193,7 +195,7 @@ class RepositoryReads(ValueReads[E]):
         are added or deleted between pages. Raises InvalidCursorError for another query's cursor.
         """
         predicate, order = (
-            validation.condition(self.model, where),
+            self._condition(where),
             validation.total_order(self.model, order_by),
         )
         found, _ = await self._page((predicate, order), size, cursor, total=total, load=load)
@@ -218,7 +220,7 @@ class RepositoryReads(ValueReads[E]):
         Raises InvalidQueryError for an entity without such fields and for more than 64 words.
         """
         index, terms = searched(self.model), search_terms(text)
-        predicate = validation.condition(self.model, (index.predicate(terms), *where))
+        predicate = self._condition((index.predicate(terms), *where))
         if not terms.wanted:
             return Page([], None, None, 0 if total else None)
         best = Order(index.rank(terms), descending=True)
@@ -287,7 +289,7 @@ class RepositoryReads(ValueReads[E]):
         if not validation.count("batch", batch) or batch > PAGE_LIMIT:
             raise InvalidQueryError(f"batch={batch}: expected 1 to {PAGE_LIMIT}")
         predicate, order = (
-            validation.condition(self.model, where),
+            self._condition(where),
             validation.total_order(self.model, order_by),
         )
         wanted = predicate
@@ -306,12 +308,26 @@ class RepositoryReads(ValueReads[E]):
 
     async def count(self, *where: Condition) -> int:
         """Return how many fit; all, when nothing is said."""
-        return await self._count(validation.condition(self.model, where))
+        return await self._count(self._condition(where))
 
     async def exists(self, *where: Condition) -> bool:
         """Tell whether any fits."""
-        select = Select(self.model, validation.condition(self.model, where), (), 1)
+        select = Select(self.model, self._condition(where), (), 1)
         return bool(await self._session.values(select, self.model.key_columns))
+
+    def _condition(self, where: Iterable[object]) -> Predicate:
+        """Return what all of *where* make together, of the rows that are there."""
+        return validation.condition(self.model, where, with_deleted=self._living is None)
+
+    def _there(self, where: Predicate) -> Predicate:
+        return where if self._living is None else where & self._living
+
+    def _seen(self, found: E | None) -> E | None:
+        """Return *found*, None where it is deleted."""
+        if found is None or self._living is None:
+            return found
+        assert self.model.deleted_at is not None
+        return found if found.__dict__[self.model.deleted_at.name] is None else None
 
     @property
     def _session(self) -> Session:

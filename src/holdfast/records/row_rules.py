@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import CheckError, DuplicateError, InvalidValueError
 from holdfast.records.evaluate import fits
+from holdfast.records.query import Compare, Match, Operator, Part, all_of
 from holdfast.records.text import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.records.constraint import Check, Unique
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import Join
+    from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 
@@ -77,6 +79,17 @@ def unique_values(unique: Unique, row: Row) -> tuple[object, ...] | None:
     if None in values or not takes_part(unique, row):
         return None
     return folded(values) if unique.ignore_case else values
+
+
+def alike(unique: Unique, values: Sequence[object]) -> Predicate:
+    """Return what the rows fit of which *unique* compares *values*, as `unique_values` has them."""
+    parts: list[Predicate] = [] if unique.where is None else [unique.where]
+    for column, value in zip(unique.columns, values, strict=True):
+        if unique.ignore_case and isinstance(value, str):
+            parts.append(Match(column, Part.WHOLE, value, ignore_case=True))
+        else:
+            parts.append(Compare(column, Operator.EQ, value))
+    return all_of(tuple(parts))
 
 
 def folded(values: Iterable[object]) -> tuple[object, ...]:

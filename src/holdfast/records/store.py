@@ -28,6 +28,7 @@ from holdfast.records.query import SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
 from holdfast.records.search_build import build_search
+from holdfast.records.soft_deletion import SoftDeletion
 from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
 from holdfast.records.write_hook import StoreEvent
 from holdfast.stats import OperationOptions, OperationRecorder, Stats
@@ -274,7 +275,10 @@ class Store:
                     everything(), changes=SetTo(Column(model.name, spec), None)
                 )
             for model in ordered:
-                await self.repository(model.entity).delete_where(everything())
+                if model.deleted_at is None:
+                    await self.repository(model.entity).delete_where(everything())
+                else:
+                    await SoftDeletion(self, model).erase(everything())
 
 
 def opening(store: Store, operations: OperationOptions = _UNMEASURED) -> Opening[Store]:

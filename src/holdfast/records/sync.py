@@ -16,6 +16,7 @@ from holdfast.opening import BlockingOpening
 from holdfast.records.connect import open_blocking
 from holdfast.records.links import Links as AsyncLinks
 from holdfast.records.repository import Repository as AsyncRepository
+from holdfast.records.repository_reads import RepositoryReads as AsyncReads
 from holdfast.records.store import Store as AsyncStore
 from holdfast.records.transaction import Transaction as AsyncTransaction
 
@@ -189,22 +190,22 @@ class Transaction:
         return self._entered
 
 
-class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
-    """The entities of one kind in a store, blocking: `Repository(Video, store)`."""
+class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
+    """Everything that can be asked of the entities of one kind, blocking."""
 
-    def __init__(self, entity: type[E], store: Store) -> None:
-        self.asynchronous = AsyncRepository(entity, store.asynchronous)
+    def __init__(self, reads: AsyncReads[E]) -> None:
+        self.asynchronous = reads
 
-    get = blocking(AsyncRepository[E].get)
-    get_one = blocking(AsyncRepository[E].get_one)
-    get_many = blocking(AsyncRepository[E].get_many)
-    find = blocking(AsyncRepository[E].find)
-    first = blocking(AsyncRepository[E].first)
-    one = blocking(AsyncRepository[E].one)
-    page = blocking(AsyncRepository[E].page)
-    search = blocking(AsyncRepository[E].search)
+    get = blocking(AsyncReads[E].get)
+    get_one = blocking(AsyncReads[E].get_one)
+    get_many = blocking(AsyncReads[E].get_many)
+    find = blocking(AsyncReads[E].find)
+    first = blocking(AsyncReads[E].first)
+    one = blocking(AsyncReads[E].one)
+    page = blocking(AsyncReads[E].page)
+    search = blocking(AsyncReads[E].search)
 
-    @documented_by(AsyncRepository.stream)
+    @documented_by(AsyncReads.stream)
     def stream(
         self,
         *where: Condition,
@@ -371,7 +372,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         distinct: bool = False,
         into: None = None,
     ) -> list[tuple[object, ...]]: ...
-    @documented_by(AsyncRepository.select)
+    @documented_by(AsyncReads.select)
     def select(
         self,
         *fields: AnyValue,
@@ -492,8 +493,18 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
             )
         )
 
-    count = blocking(AsyncRepository[E].count)
-    exists = blocking(AsyncRepository[E].exists)
+    count = blocking(AsyncReads[E].count)
+    exists = blocking(AsyncReads[E].exists)
+
+
+class Repository(RepositoryReads[E], Generic[E]):
+    """The entities of one kind in a store, blocking: `Repository(Video, store)`."""
+
+    asynchronous: AsyncRepository[E]
+
+    def __init__(self, entity: type[E], store: Store) -> None:
+        super().__init__(AsyncRepository(entity, store.asynchronous))
+
     add = blocking(AsyncRepository[E].add)
     add_many = blocking(AsyncRepository[E].add_many)
     update = blocking(AsyncRepository[E].update)
@@ -504,6 +515,12 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     delete = blocking(AsyncRepository[E].delete)
     delete_many = blocking(AsyncRepository[E].delete_many)
     delete_where = blocking(AsyncRepository[E].delete_where)
+    restore = blocking(AsyncRepository[E].restore)
+    purge = blocking(AsyncRepository[E].purge)
+
+    @documented_by(AsyncRepository.with_deleted)
+    def with_deleted(self) -> RepositoryReads[E]:
+        return RepositoryReads(self.asynchronous.with_deleted())
 
 
 class Links(BlockingTwin[AsyncLinks[E]], Generic[E]):

@@ -21,6 +21,7 @@ from holdfast.records.operands import (
 )
 from holdfast.records.query import (
     Change,
+    Everything,
     Increment,
     IsNull,
     Order,
@@ -46,12 +47,17 @@ COMPUTED = (RelatedField, RelationAggregate, GroupAggregate, TruncatedTime)
 """Words of Holdfast's own that stand for their ascending order."""
 
 
-def condition(model: Model[E], where: Iterable[object]) -> Predicate:
-    """Return what all of *where* make together. Raises InvalidQueryError for a foreign field."""
+def condition(model: Model[E], where: Iterable[object], *, with_deleted: bool = False) -> Predicate:
+    """Return what all of *where* make together, of the living unless *with_deleted*.
+
+    Raises InvalidQueryError for a foreign field.
+    """
     predicate = all_of(tuple(predicates(model, where)))
     for found, entity in columns_of(predicate):
         _check_owner(model if entity is None else model_of(entity), found)
-    return predicate
+    if model.living is None or with_deleted:
+        return predicate
+    return model.living if isinstance(predicate, Everything) else predicate & model.living
 
 
 def predicates(model: Model[E], words: Iterable[object]) -> Iterable[Predicate]:

@@ -38,7 +38,13 @@ class WriteVerb(StrEnum):
     UPDATE_WHERE = "update_where"
     DELETE = "delete"
     CASCADE = "cascade"
-    """The row that it points at was deleted: it went too, or its reference became null."""
+    """The row that it points at was deleted: it went too, or its reference became null.
+
+    Or that one was marked as deleted, or restored, and it with it.
+    """
+    SOFT_DELETE = "soft_delete"
+    """The row was marked as deleted, and is there still: a deletion where there is deleted_at()."""
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,8 @@ class MemoryExecutor:
             return None
         if model.version is not None and stored[model.version.position] != expected:
             return None
+        if model.deleted_at is not None and stored[model.deleted_at.position] is not None:
+            return None
         written = self._keeping(model, row, stored)
         self._put(model, written, stored)
         return from_rows(model)((written,))[0]

@@ -162,16 +162,16 @@ def literal_of(dialect: Dialect, value: object) -> Expression:
 def uniques(model: Model[E], table: sa.Table, dialect: Dialect) -> Iterator[sa.Index]:
     """Yield an index for each unique of some rows or without case, for the *table* of *model*."""
     for unique in model.further_uniques:
-        yield unique_index(table, unique, dialect)
+        yield unique_index(table, unique, dialect, name=database_name(model.table, unique))
 
 
-def unique_index(table: sa.Table, unique: Unique, dialect: Dialect) -> sa.Index:
-    """Return the index of *table* that keeps *unique*."""
+def unique_index(table: sa.Table, unique: Unique, dialect: Dialect, *, name: str) -> sa.Index:
+    """Return the index *name* of *table* that keeps *unique*."""
     words: dict[str, Any] = {}
     if unique.where is not None and dialect.partial_indexes:
         words[f"{dialect.name}_where"] = condition(dialect, table, unique.where)
     return sa.Index(
-        database_name(table.name, unique),
+        name,
         *unique_parts(dialect, table, unique),
         unique=True,
         info={SLOT: unique},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from holdfast.records.joins import local_field, remote_field
+from holdfast.records.joins import deleted_field, local_field, remote_field
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column, RelatedColumn, SearchRank
 
@@ -77,6 +77,11 @@ class JoinedTable:
         column: Expression = target.table.c[remote_field(join).name]
         return column
 
+    def living(self, join: Join) -> list[Expression]:
+        """Return what holds of the rows of this table, the target of *join*, that it leads to."""
+        marked = deleted_field(join)
+        return [] if marked is None else [self.table.c[marked.name].is_(None)]
+
     def meets(self, join: Join, target: JoinedTable) -> Expression:
         """Tell whether *join* leads to the row of *target*."""
         return _meets(join, self.table, target.table)
@@ -119,4 +124,6 @@ class JoinedTable:
 
 
 def _meets(join: Join, here: sa.FromClause, there: sa.FromClause) -> Expression:
-    return there.c[remote_field(join).name] == here.c[local_field(join).name]
+    met = there.c[remote_field(join).name] == here.c[local_field(join).name]
+    marked = deleted_field(join)
+    return met if marked is None else sa.and_(met, there.c[marked.name].is_(None))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from holdfast.records.constraint import Unique
 from holdfast.records.drivers.sql.constraint_ddl import constraint_of
-from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect, index_by_columns
+from holdfast.records.drivers.sql.dialects.mariadb import LOWERED, MariaDBDialect, index_by_columns
 from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.mysql_connection import MARIADB
@@ -53,9 +53,7 @@ class MariaDBServer(MySQLFamilyServer):
 
     async def lowered(self, connection: ServerConnection, text: str) -> object:
         """See `MySQLFamilyServer`."""
-        found = await connection.fetch(
-            "SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE uca1400_nopad_as_cs)", (text,)
-        )
+        found = await connection.fetch(LOWERED, (text,))
         return found[0][0]
 
     def creation(self, statements: StoreStatements) -> Sequence[str]:

@@ -118,6 +118,8 @@ class ModelStatements(Generic[E]):
         if model.version is not None:
             wanted = table.c[model.version.name] == parameter(len(model.fields))
             condition = sa.and_(condition, wanted)
+        if model.deleted_at is not None:
+            condition = sa.and_(condition, table.c[model.deleted_at.name].is_(None))
         return written, condition
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, cast
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.drivers.sql.case_folding import growing
-from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
+from holdfast.records.drivers.sql.dialects.mysql import LOWERED, MySQLDialect, without_growing
 from holdfast.records.drivers.sql.dialects.mysql_json import COLLATION
 from holdfast.records.drivers.sql.mysql_connection import MYSQL
 from holdfast.records.drivers.sql.mysql_executor import MySQLExecutor
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.options import MySQLOptions
 
-_UNASKED = "\ue000"  # stands for what is no letter
 _dialect = cache(MySQLDialect)
 
 
@@ -69,15 +67,8 @@ class MySQLServer(MySQLFamilyServer):
         return _dialect(await self.misfolded(connection))
 
     async def lowered(self, connection: ServerConnection, text: str) -> object:
-        """See `MySQLFamilyServer`.
-
-        LOWER cuts off what has more bytes than before. So the letters that grow are not asked
-        about, and count as misread.
-        """
-        asked = text.translate(dict.fromkeys(map(ord, growing()), _UNASKED))
-        found = await connection.fetch(
-            f"SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE {COLLATION})", (asked,)
-        )
+        """See `MySQLFamilyServer`."""
+        found = await connection.fetch(LOWERED, (without_growing(text),))
         return found[0][0]
 
     def creation(self, statements: StoreStatements) -> Sequence[str]:

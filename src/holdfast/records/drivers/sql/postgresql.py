@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from holdfast.errors import ConfigurationError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
-from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+from holdfast.records.drivers.sql.dialects.postgresql import FOLDS, LOWERED, PostgreSQLDialect
 from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
@@ -106,8 +106,7 @@ class PostgreSQLServer:
         """See `Server`."""
         found = await connection.fetch(
             "SELECT current_setting('server_version_num')::int, "
-            "current_setting('server_encoding'), EXISTS "
-            "(SELECT FROM pg_collation WHERE collname = 'C.utf8'), version()",
+            f"current_setting('server_encoding'), ({FOLDS}), version()",
             (),
         )
         version, encoding, folds, full = found[0]
@@ -119,7 +118,7 @@ class PostgreSQLServer:
             return _dialect(None)
 
         async def lower(text: str) -> object:
-            found = await connection.fetch('SELECT lower($1::text COLLATE "C.utf8")', (text,))
+            found = await connection.fetch(LOWERED.format("$1"), (text,))
             return found[0][0]
 
         return _dialect(await learned(f"{next(iter(self._hosts))} {full}", lower))

@@ -152,7 +152,8 @@ class StoreStatements:
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
             if select.lock is not None:
-                built = built.with_for_update(skip_locked=select.skip_locked)
+                shared = select.lock == "share"
+                built = built.with_for_update(read=shared, skip_locked=select.skip_locked)
             return built
 
         return self._statement(shape, select.model, build, values)
@@ -280,7 +281,8 @@ class StoreStatements:
                 self._conditions.aggregate(target, each).label(f"value {at}")
                 for at, each in enumerate(named.values())
             ]
-            found = sa.select(by.label("key"), *made).select_from(target.table).where(fitting)
+            found = sa.select(by.label("key"), *made).select_from(target.table)
+            found = found.where(fitting, *target.living(join))
             counts = {name: not each.nullable for name, each in named.items()}
             source.join_aggregates(
                 join, found.group_by(by).subquery(f"holdfast aggregates {number}"), counts

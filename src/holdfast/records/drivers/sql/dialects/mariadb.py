@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 
+_CASED = "uca1400_nopad_as_cs"
+LOWERED = f"SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE {_CASED})"
+"""Asks what the server's LOWER makes of a text."""
+
+
 def lower(text: Expression) -> Expression:
     """Return the text that the server's LOWER makes of *text*."""
-    return sa.func.lower(text.collate("uca1400_nopad_as_cs")).collate(mariadb_json.COLLATION)
+    return sa.func.lower(text.collate(_CASED)).collate(mariadb_json.COLLATION)
 
 
 class MariaDBDialect(MySQLFamilyDialect):

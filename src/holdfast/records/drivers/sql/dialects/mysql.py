@@ -10,7 +10,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler
 from sqlalchemy.dialects.mysql.base import MySQLDialect as MySQLCompiler
 
-from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
+from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding, growing
 from holdfast.records.drivers.sql.constraint_ddl import text_of
 from holdfast.records.drivers.sql.dialects import mysql_json
 from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect, overwriting
@@ -31,6 +31,20 @@ _FOUND: Expression = sa.literal_column(str(2**64 - 1))
 WAS_CREATED: Expression = sa.func.last_insert_id() != _FOUND
 NUMBERED: Expression = sa.func.last_insert_id()
 """The number that the store gave to the row that was added last."""
+
+
+LOWERED = f"SELECT LOWER(CONVERT(%s USING utf8mb4) COLLATE {mysql_json.COLLATION})"
+"""Asks what the server's LOWER makes of a text."""
+_UNASKED = "\ue000"  # stands for what is no letter
+
+
+def without_growing(text: str) -> str:
+    """Return *text* without the letters that have more bytes when they are folded.
+
+    LOWER cuts off what has more bytes than before. So they are not asked about, and count as
+    misread.
+    """
+    return text.translate(dict.fromkeys(map(ord, growing()), _UNASKED))
 
 
 def lower(text: Expression) -> Expression:

@@ -80,6 +80,12 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 }
 
 
+LOWERED = 'SELECT lower({}::text COLLATE "C.utf8")'
+"""Asks what the server's LOWER makes of a text, for which its parameter is put in."""
+FOLDS = "SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'C.utf8')"
+"""Asks whether it can."""
+
+
 def lower(text: Expression) -> Expression:
     """Return the text that the server's LOWER makes of *text*."""
     return sa.func.lower(text.collate("C.utf8")).collate("C")

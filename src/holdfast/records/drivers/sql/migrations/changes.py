@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import ops
 
 from holdfast.records.drivers.sql.migrations.column_types import ColumnType
+from holdfast.records.drivers.sql.migrations.constraint_changes import ConstraintOp
 from holdfast.records.schema_diff import Difference, DifferenceKind
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def differences_of(
                 )
             case ops.AlterColumnOp():
                 yield from _altered(change, dialect)
+            case ConstraintOp():
+                found = "missing" if change.adds else "of no entity"
+                name = change.constraint_name
+                yield Difference("constraint", change.table_name, name, found=found)
             case _:
                 yield _part(change)
 

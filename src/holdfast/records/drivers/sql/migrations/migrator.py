@@ -18,6 +18,12 @@ from sqlalchemy.exc import DBAPIError
 from holdfast.errors import ConfigurationError, HoldfastError, MigrationError, UnsupportedError
 from holdfast.records.drivers.sql.migrations.changes import differences_of
 from holdfast.records.drivers.sql.migrations.column_history import column_history, of_entities
+from holdfast.records.drivers.sql.migrations.constraint_changes import (
+    add_constraint_changes,
+    constraint_sources,
+    constraints_found,
+    is_ours,
+)
 from holdfast.records.drivers.sql.migrations.database import (
     DanglingError,
     database_at,
@@ -26,7 +32,7 @@ from holdfast.records.drivers.sql.migrations.database import (
 )
 from holdfast.records.drivers.sql.migrations.renderer import ScriptRenderer
 from holdfast.records.drivers.sql.migrations.script_folder import ScriptFolder
-from holdfast.records.drivers.sql.migrations.structure import adopt
+from holdfast.records.drivers.sql.migrations.structure import adopt, unseen_expressions
 from holdfast.records.drivers.sql.migrations.target import Target
 from holdfast.records.drivers.sql.schema_inspection import (
     VERSION_TABLE,
@@ -146,9 +152,9 @@ class Migrator:
         found = found_tables(connection.exec_driver_sql(query).all())
 
         def include(name: str | None, kind: str, _parents: object) -> bool:
-            if kind == "index":
-                return name is None or not name.startswith(f"{WORD_INDEX}_")
-            return kind != "table" or name in ours
+            if kind == "index" and name is not None and name.startswith(f"{WORD_INDEX}_"):
+                return False
+            return name in ours if kind == "table" else not is_ours(name)
 
         opts = {
             "target_metadata": target.metadata,
@@ -159,10 +165,14 @@ class Migrator:
             "render_as_batch": True,
         }
         comparing = MigrationContext.configure(connection=connection, opts=opts)
-        changes = produce_migrations(comparing, target.metadata).upgrade_ops
+        with unseen_expressions():
+            changes = produce_migrations(comparing, target.metadata).upgrade_ops
         assert changes is not None
         writing = ScriptRenderer(target, declared, comparing)
         writing.describe(changes)
+        tables = ours or set(target.tables)
+        there_already = constraints_found(connection, self._database.dialect.name, tables)
+        add_constraint_changes(changes, self._models, there_already, constraint_sources(script))
         return writing, changes
 
     # --- moving -----------------------------------------------------------------------------
@@ -241,7 +251,7 @@ class Migrator:
                 )
                 context = environment.get_context()
                 adopt(context)
-                with course.told(), environment.begin_transaction():
+                with course.told(), unseen_expressions(), environment.begin_transaction():
                     heads = tuple(context.get_current_heads())
                     self._check_known(script, heads)
                     course.plan(heads, plan(script, heads, connection))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any, Literal, assert_never, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import sqlalchemy as sa
 from alembic.autogenerate import render_python_code
@@ -15,10 +14,11 @@ from holdfast.records.drivers.sql.migrations.column_types import (
     VerbatimType,
     from_source,
 )
+from holdfast.records.drivers.sql.migrations.constraint_changes import ConstraintOp, is_ours
+from holdfast.records.drivers.sql.migrations.constraint_source import written
 from holdfast.records.drivers.sql.migrations.target import limit_name
 from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of, named
 from holdfast.records.field_spec import MISSING
-from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,6 +62,7 @@ class ScriptRenderer:
         if made is None:
             return
         table = operation.table_name
+        made.columns = [part for part in made.columns if not is_ours(getattr(part, "name", ""))]
         columns = [part for part in made.columns if isinstance(part, sa.Column)]
         for column in columns:
             self._describe_column(table, column)
@@ -101,6 +102,11 @@ class ScriptRenderer:
         lines: list[str] = []
         late: list[str] = []
         dropped = {each.table_name for each in operations if isinstance(each, ops.DropTableOp)}
+        uniques = [each for each in operations if isinstance(each, ConstraintOp)]
+        for each in uniques:
+            if not each.adds and each.table_name not in dropped:
+                words = f"{each.table_name!r}, {each.constraint_name!r}"
+                lines.append(f"operations.drop_unique({words})")
         for operation in operations:
             if isinstance(operation, ops.DropTableOp):
                 lines += self._circles(operation)
@@ -110,8 +116,16 @@ class ScriptRenderer:
                     lines += self._table(operation)
             elif isinstance(operation, ops.CreateTableOp):
                 lines += self._new_table(operation, late)
-            else:
+            elif not isinstance(operation, ConstraintOp):
                 lines += self._render(operation)
+        new = _new_columns(operations)
+        for each in uniques:
+            if each.adds:
+                if each.source is not None and (each.table_name, None) not in new:
+                    # What it is about may be there only by then.
+                    refusing = late if _reads_any(each, new) else lines
+                    refusing.append(f"operations.refuse_alike({each.table_name!r}, {each.source})")
+                late.append(_unique(each))
         # Before anything is changed, as MariaDB can't undo it.
         refusals = [line for line in lines if line.startswith("operations.refuse_")]
         rest = [line for line in lines if line not in refusals]
@@ -141,8 +155,9 @@ class ScriptRenderer:
     def _table(self, operation: ops.ModifyTableOps) -> list[str]:
         table = operation.table_name
         parts = [each for each in operation.ops if isinstance(each, ops.MigrateOperation)]
-        # MariaDB keeps an index for as long as a reference needs it.
-        parts.sort(key=lambda each: not isinstance(each, ops.DropConstraintOp))
+        # MariaDB keeps an index for as long as a reference needs it. A check comes last, and goes
+        # first, as it may be about a column that comes or goes.
+        parts.sort(key=_turn)
         if all(isinstance(each, (ops.CreateIndexOp, ops.DropIndexOp)) for each in parts):
             return [line for each in parts for line in self._render(each)]
         before: list[str] = []
@@ -152,7 +167,7 @@ class ScriptRenderer:
         if gone and come:
             before += _renaming(table, gone, [column.name for column in come])
         for part in parts:
-            rendered = self._in_batch(table, part)
+            rendered = [] if isinstance(part, ConstraintOp) else self._in_batch(table, part)
             match part:
                 case ops.AddColumnOp():
                     before += self._fill(table, part.column)
@@ -166,6 +181,9 @@ class ScriptRenderer:
                     if part.modify_type is not None:
                         body += _no_limit(table, part.column_name, part.existing_type)
                     body += [*rendered, *_limit(table, part.column_name, part.modify_type)]
+                case ConstraintOp():
+                    before += _refused_by_check(part, _new_columns([operation]))
+                    body += _check(part)
                 case _:
                     body += rendered
         options = self._target.tables[table].kwargs if table in self._target.tables else {}
@@ -243,25 +261,10 @@ def _initial(spec: FieldSpec) -> str | None:
         case _:
             value = declaration.default
     kind, bounds = spec.type.kind, spec.type.bounds
-    words = [repr(kind.value), repr(_written(kind, spec.to_row("", value)))]
+    words = [repr(kind.value), repr(written(kind, spec.to_row("", value)))]
     if bounds.precision is not None:
         words.append(f"digits={(bounds.precision, bounds.scale)!r}")
     return f"operations.initial_value({', '.join(words)})"
-
-
-def _written(kind: Kind, value: Any) -> object:
-    """Return the form of a row value that `operations.initial_value` takes."""
-    match kind:
-        case Kind.TIMEDELTA:
-            return cast("timedelta", value) // timedelta(microseconds=1)
-        case Kind.BYTES:
-            return cast("bytes", value).hex()
-        case Kind.DECIMAL | Kind.DATETIME | Kind.DATE | Kind.TIME | Kind.UUID:
-            return str(value)
-        case Kind.BOOL | Kind.INT | Kind.FLOAT | Kind.STR | Kind.JSON:
-            return value
-        case _:
-            assert_never(kind)
 
 
 def _change(table: str, part: ops.AlterColumnOp) -> list[str]:
@@ -295,6 +298,75 @@ def _no_limit(table: str, column: str, kind: object) -> list[str]:
     return [f"    operations.drop_limit(batch_op, {limit_name(table, column)!r})"]
 
 
+def _turn(part: ops.MigrateOperation) -> int:
+    match part:
+        case ConstraintOp(adds=False):
+            return 0
+        case ops.DropConstraintOp():
+            return 1
+        case ConstraintOp():
+            return 3
+        case _:
+            return 2
+
+
+def _new_columns(operations: Sequence[ops.MigrateOperation]) -> set[tuple[str, str | None]]:
+    """Return what columns are new, or of another kind; None for all of a new table."""
+    found: set[tuple[str, str | None]] = set()
+    for operation in operations:
+        match operation:
+            case ops.CreateTableOp():
+                found.add((operation.table_name, None))
+            case ops.ModifyTableOps():
+                for part in operation.ops:
+                    match part:
+                        case ops.AddColumnOp():
+                            found.add((operation.table_name, part.column.name))
+                        case ops.AlterColumnOp() if _changes_kind(part):
+                            found.add((operation.table_name, part.column_name))
+                        case _:
+                            pass
+            case _:
+                pass
+    return found
+
+
+def _changes_kind(part: ops.AlterColumnOp) -> bool:
+    was, becomes = part.existing_type, part.modify_type
+    if becomes is None:
+        return False
+    kept = isinstance(was, ColumnType) and isinstance(becomes, ColumnType)
+    return not kept or was.kind != becomes.kind  # type: ignore[union-attr]
+
+
+def _reads_any(part: ConstraintOp, new: set[tuple[str, str | None]]) -> bool:
+    return bool(new & {(part.table_name, name) for name in (None, *part.reads)})
+
+
+def _unmade(part: ConstraintOp) -> str:
+    return f"# {_name(part.constraint_name)} was made by no file, so none can make it again."
+
+
+def _unique(part: ConstraintOp) -> str:
+    if part.source is None:
+        return _unmade(part)
+    return f"operations.add_unique({part.table_name!r}, {part.constraint_name!r}, {part.source})"
+
+
+def _refused_by_check(part: ConstraintOp, new: set[tuple[str, str | None]]) -> list[str]:
+    if not part.adds or part.source is None or _reads_any(part, new):
+        return []
+    return [f"operations.refuse_broken({part.table_name!r}, {part.source})"]
+
+
+def _check(part: ConstraintOp) -> list[str]:
+    if not part.adds:
+        return [f"    operations.drop_check(batch_op, {part.constraint_name!r})"]
+    if part.source is None:
+        return [f"    {_unmade(part)}"]
+    return [f"    operations.add_check(batch_op, {part.constraint_name!r}, {part.source})"]
+
+
 def _renaming(table: str, gone: list[str], come: list[str]) -> list[str]:
     lost, new = (", ".join(map(_name, names)) for names in (gone, come))
     return [
@@ -324,6 +396,8 @@ def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Litera
             columns = [repr(str(column.name)) for column in item.columns]
             name = [f"name={str(item.name)!r}"] if item.name else []
             return f"operations.primary_key({', '.join([*columns, *name])})"
+        case sa.CheckConstraint() if kind == "check" and item.info.get("source"):
+            return f"operations.check({str(item.name)!r}, {item.info['source']})"
         case sa.CheckConstraint() if kind == "check" and item.info.get("limit"):
             return f"operations.limit({str(item.sqltext)!r}, name={str(item.name)!r})"
         case _:

@@ -56,7 +56,7 @@ def column_type(
 
 def primary_key(*columns: str, name: str | None = None) -> sa.PrimaryKeyConstraint:
     """Return the primary key; without its name on SQLite, which else would not number keys."""
-    return sa.PrimaryKeyConstraint(*columns, name=None if _dialect() == "sqlite" else name)
+    return sa.PrimaryKeyConstraint(*columns, name=None if current_dialect() == "sqlite" else name)
 
 
 def limit(condition: str, *, name: str) -> sa.CheckConstraint:
@@ -66,13 +66,13 @@ def limit(condition: str, *, name: str) -> sa.CheckConstraint:
 
 def add_limit(batch: BatchOperations, condition: str, *, name: str) -> None:
     """Add to the table of *batch* what `limit` is in a new one."""
-    if _dialect() == "sqlite":
+    if current_dialect() == "sqlite":
         batch.create_check_constraint(name, sa.text(condition))
 
 
 def drop_limit(batch: BatchOperations, name: str) -> None:
     """Drop what `limit` or `add_limit` made."""
-    if _dialect() == "sqlite":
+    if current_dialect() == "sqlite":
         batch.drop_constraint(name, type_="check")
 
 
@@ -86,10 +86,10 @@ def initial_value(
     hexadecimal, a timedelta in microseconds. The datetime "now" is the time of the migration.
     """
     spec = column_type(kind, digits=digits).spec()
-    dialect = DIALECTS[_dialect()]
+    dialect = DIALECTS[current_dialect()]
     encode = dialect.encoder(spec)
-    row_value = _row_value(spec.type.kind, value, digits)
-    stored = row_value if encode is None else encode(row_value)
+    made = row_value(spec.type.kind, value, digits)
+    stored = made if encode is None else encode(made)
     if dialect.name == "mysql" and spec.type.kind in _LARGE:
         return expression_default(stored)
     match stored:
@@ -116,7 +116,7 @@ def fill_nulls(table: str, column: str, value: str | sa.TextClause) -> None:
 
 def refuse_rows(table: str, column: str) -> None:
     """Raise ConflictError when *table* has rows, which *column* would need a value for."""
-    if _told(f"{table} must have no rows: {column} has no default"):
+    if told(f"{table} must have no rows: {column} has no default"):
         return
     found = sa.select(sa.exists(sa.select(sa.literal(1)).select_from(sa.table(table))))
     if op.get_bind().scalar(found):
@@ -128,7 +128,7 @@ def refuse_rows(table: str, column: str) -> None:
 
 def refuse_nulls(table: str, column: str) -> None:
     """Raise ConflictError when rows of *table* have no value in *column*, which is required."""
-    if _told(f"{table}.{column} must have no nulls: it becomes required and has no default"):
+    if told(f"{table}.{column} must have no nulls: it becomes required and has no default"):
         return
     place: sa.ColumnClause[Any] = sa.column(column)
     nulls = sa.select(sa.func.count()).select_from(sa.table(table, place)).where(place.is_(None))
@@ -145,10 +145,10 @@ def refuse_nulls(table: str, column: str) -> None:
 def refuse_changed(table: str, column: str, was: ColumnType, becomes: ColumnType) -> None:
     """Raise ConflictError when a value of *column* would not stay what it is as *becomes*."""
     change = f"{was.source} to {becomes.source}"
-    if _told(f"the values of {table}.{column} must survive the change from {change}"):
+    if told(f"the values of {table}.{column} must survive the change from {change}"):
         return
     place: sa.ColumnClause[Any] = sa.column(column)
-    kept_as_is = survives(_dialect(), place, was, becomes)
+    kept_as_is = survives(current_dialect(), place, was, becomes)
     lost = sa.select(place).select_from(sa.table(table)).where(place.is_not(None), ~kept_as_is)
     for (value,) in op.get_bind().execute(lost.limit(1)):
         raise ConflictError(
@@ -157,7 +157,7 @@ def refuse_changed(table: str, column: str, was: ColumnType, becomes: ColumnType
         )
 
 
-def _told(wanted: str) -> bool:
+def told(wanted: str) -> bool:
     """Say in the SQL text, where rows can't be looked at, what they must be."""
     context = op.get_context()
     if context.as_sql:
@@ -167,14 +167,16 @@ def _told(wanted: str) -> bool:
     return context.as_sql
 
 
-def _dialect() -> str:
+def current_dialect() -> str:
+    """Return the name of the dialect of the database at hand. Raises ConfigurationError."""
     name: str = op.get_context().dialect.name
     if name not in DIALECTS:
         raise ConfigurationError(f"migrations on {name}: known are {', '.join(DIALECTS)}")
     return name
 
 
-def _row_value(kind: Kind, value: object, digits: tuple[int, int] | None) -> object:
+def row_value(kind: Kind, value: object, digits: tuple[int, int] | None) -> object:
+    """Return the row value that *value* stands for in a file: see `initial_value`."""
     match kind:
         case Kind.DECIMAL:
             assert digits is not None

@@ -11,6 +11,8 @@ in the same step is left out of the copy without a word. So a column is renamed 
 from __future__ import annotations
 
 import re
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -18,8 +20,11 @@ from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 from alembic.ddl.sqlite import SQLiteImpl
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.drivers.sql.migrations.constraint_changes import is_ours
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alembic.runtime.migration import MigrationContext
 
 _FOUND = sa.text(
@@ -27,6 +32,11 @@ _FOUND = sa.text(
     "FROM information_schema.columns "
     "WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
 )
+_INDEXES = sa.text(
+    "SELECT name, sql FROM sqlite_master "
+    "WHERE type = 'index' AND tbl_name = :table AND sql IS NOT NULL"
+)
+_COPY = "_alembic_tmp_"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _UNESCAPED = r"\1"
 _OF_A_COLUMN = ("nullable", "type_", "autoincrement")
@@ -141,8 +151,49 @@ def _verbatim(text: str) -> sa.TextClause:
     return sa.text(text.replace(":", "\\:"))
 
 
+@contextmanager
+def unseen_expressions() -> Iterator[None]:
+    """Let SQLAlchemy not warn of indexes on expressions, which it can't read from a database.
+
+    They are those of uniques, which are looked for by their names.
+    """
+    with warnings.catch_warnings():
+        for said in (
+            "Skipped unsupported reflection of expression-based",
+            "Unknown schema content",
+        ):
+            warnings.filterwarnings("ignore", said)
+        yield
+
+
 class SQLiteStructure(SQLiteImpl):
-    """Alembic's way to SQLite; for the contexts that `adopt` it, and none else."""
+    """Alembic's way to SQLite; for the contexts that `adopt` it, and none else.
+
+    When it copies a table it would lose the indexes on expressions: those of uniques are made again
+    by their own words.
+    """
+
+    _kept: tuple[str, ...] = ()
+
+    def drop_table(self, table: sa.Table, **words: Any) -> None:
+        """Drop *table*, and remember what made its uniques."""
+        if self.connection is not None and not self.as_sql:
+            found = self.connection.execute(_INDEXES, {"table": table.name})
+            self._kept = tuple(sql for name, sql in found if is_ours(name))
+        super().drop_table(table, **words)
+
+    def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
+        """Rename the copy, and make the uniques of what it is a copy of again."""
+        super().rename_table(old_table_name, new_table_name, schema=schema)
+        if self.connection is not None and old_table_name.startswith(_COPY):
+            for sql in self._kept:
+                self.connection.exec_driver_sql(sql)
+        self._kept = ()
+
+    def create_index(self, index: sa.Index, **words: Any) -> None:
+        """Make *index*, unless it is a unique's, which `rename_table` has made."""
+        if not is_ours(index.name):
+            super().create_index(index, **words)
 
     def requires_recreate_in_batch(self, batch_op: Any) -> bool:
         """Rename the columns that are to be renamed; tell whether the rest needs a copy."""

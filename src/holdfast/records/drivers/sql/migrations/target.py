@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.constraint_ddl import constraint_of
 from holdfast.records.drivers.sql.migrations.column_types import (
     ColumnType,
     column_type_of,
@@ -32,6 +33,8 @@ class Target:
         self.dialect = dialect
         self.concrete = build_tables(models, dialect)
         self.tables = build_tables(models, dialect)
+        for made in self.tables.values():
+            _leave_out_constraints(made)
         self.specs: dict[tuple[str, str], FieldSpec] = {}
         for model in models:
             table = self.tables[model.table]
@@ -88,6 +91,16 @@ class Target:
             if table is None:
                 for constraint in constraints:
                     constraint.use_alter = True
+
+
+def _leave_out_constraints(table: sa.Table) -> None:
+    """Take out what Alembic can't compare: see `constraint_changes`."""
+    for index in list(table.indexes):
+        if constraint_of(index) is not None:
+            table.indexes.discard(index)
+    for constraint in list(table.constraints):
+        if constraint_of(constraint) is not None:
+            table.constraints.discard(constraint)
 
 
 def _same(kept: Any, concrete: Any, dialect: Dialect) -> bool:
