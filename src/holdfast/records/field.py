@@ -240,11 +240,11 @@ class Field(Generic[T]):
         return GroupAggregate(aggregate_over(self, "max"))
 
     @overload
-    def sum(self: Field[int] | Field[int | None]) -> GroupAggregate[int | None]: ...
+    def sum(self: Field[int] | Field[int | None]) -> GroupAggregate[int | None]: ...  # type: ignore[overload-overlap]
     @overload
-    def sum(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...
+    def sum(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
     @overload
-    def sum(self: Field[Decimal] | Field[Decimal | None]) -> GroupAggregate[Decimal | None]: ...
+    def sum(self: Field[Decimal] | Field[Decimal | None]) -> GroupAggregate[Decimal | None]: ...  # type: ignore[overload-overlap]
     @overload
     def sum(
         self: Field[timedelta] | Field[timedelta | None],
@@ -254,11 +254,11 @@ class Field(Generic[T]):
         return GroupAggregate(aggregate_over(self, "sum"))
 
     @overload
-    def avg(self: Field[int] | Field[int | None]) -> GroupAggregate[float | None]: ...
+    def avg(self: Field[int] | Field[int | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
     @overload
-    def avg(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...
+    def avg(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
     @overload
-    def avg(self: Field[Decimal] | Field[Decimal | None]) -> GroupAggregate[Decimal | None]: ...
+    def avg(self: Field[Decimal] | Field[Decimal | None]) -> GroupAggregate[Decimal | None]: ...  # type: ignore[overload-overlap]
     @overload
     def avg(
         self: Field[timedelta] | Field[timedelta | None],
