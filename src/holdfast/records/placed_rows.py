@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Column, Path, RelatedColumn
+from holdfast.records.operands import Column, RelatedAggregate, RelatedColumn, Truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.driver import Reader, Select
+    from holdfast.records.operands import ValueColumn
     from holdfast.records.query import Order
 
 E = TypeVar("E")
+_BEYOND = (RelatedColumn, RelatedAggregate, Truncated)
+"""What is not among the row's own values."""
 
 Place: TypeAlias = "tuple[object, ...]"
 """The row values that an order goes by at one row."""
@@ -22,11 +25,11 @@ Place: TypeAlias = "tuple[object, ...]"
 async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Callable[[int], Place]]:
     """Return what *select* finds, and the function from an index in it to the place there.
 
-    Related fields that the order goes by are read in the same statement, so they are those by
-    which the rows were ordered.
+    What the order goes by beyond the row is read in the same statement, so it is that by which
+    the rows were ordered.
     """
     model, order = select.model, select.order
-    related = tuple(by.operand for by in order if isinstance(by.operand, RelatedColumn))
+    related = tuple(by.operand for by in order if isinstance(by.operand, _BEYOND))
     if not related:
         items = await reader.find(select)
         return items, lambda at: _place(items[at], order)
@@ -36,7 +39,7 @@ async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Calla
     def place_at(at: int) -> Place:
         row, beyond = rows[at], iter(rows[at][len(own) :])
         return tuple(
-            next(beyond) if isinstance(operand, RelatedColumn) else row[operand.spec.position]
+            next(beyond) if isinstance(operand, _BEYOND) else row[operand.spec.position]
             for operand in _operands(order)
         )
 
@@ -52,5 +55,5 @@ def _place(entity: object, order: tuple[Order, ...]) -> Place:
     return tuple(found)
 
 
-def _operands(order: tuple[Order, ...]) -> list[Column | RelatedColumn]:
-    return [by.operand for by in order if not isinstance(by.operand, Path)]
+def _operands(order: tuple[Order, ...]) -> list[ValueColumn]:
+    return [by.operand for by in order if isinstance(by.operand, (Column, *_BEYOND))]

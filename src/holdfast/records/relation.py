@@ -12,11 +12,12 @@ from holdfast.errors import (
     InvalidValueError,
     NotLoadedError,
 )
-from holdfast.records.field import Field
+from holdfast.records.field import Field, M, N, aggregate_over
 from holdfast.records.link_entity import LinkPath
-from holdfast.records.operands import Join, RelatedColumn
+from holdfast.records.operands import Aggregate, Column, Join, RelatedAggregate, RelatedColumn
 from holdfast.records.query import Not, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
+from holdfast.records.value_expression import RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from holdfast.records.link_entity import LinkEnds
 
 T = TypeVar("T")
+F = TypeVar("F")
 
-EntityOrder: TypeAlias = Order | Field[Any] | RelatedField
+EntityOrder: TypeAlias = (
+    Order | Field[Any] | RelatedField[Any] | RelationAggregate[Any] | TruncatedTime[Any]
+)
 """What rows of an `Entity` are ordered by; a field alone is its ascending order."""
 
 
@@ -144,7 +148,7 @@ class One(Relation, Generic[T]):
         """
         return _reached(self.joins, all_of(where))
 
-    def __getitem__(self, field: Field[Any] | RelatedField) -> RelatedField:
+    def __getitem__(self, field: Field[F] | RelatedField[F]) -> RelatedField[F | None]:
         """Return a field of the entity it leads to: `Video.project[Project.name]`.
 
         From there it can lead on: `Clip.video[Video.project[Project.name]]`.
@@ -236,15 +240,64 @@ class Many(Relation, Generic[T]):
 
     def any(self, *where: Predicate) -> Predicate:
         """At least one of the entities fits *where*; there is one, when nothing is said."""
-        if self.rows.order or self.rows.limit is not None:
-            raise InvalidQueryError(
-                f"a condition on {self!r} is on all that fit: order_by() and limit() are for load="
-            )
+        self._check_whole("a condition")
         return _reached(self.joins, all_of((*self.rows.where, *where)))
 
     def none(self, *where: Predicate) -> Predicate:
         """Not one of the entities fits *where*, also where there are none."""
         return Not(self.any(*where))
+
+    def count(self) -> RelationAggregate[int]:
+        """Return how many of the entities there are."""
+        return self._aggregate(Aggregate("count"))
+
+    def min(self, field: Field[F]) -> RelationAggregate[F | None]:
+        """Return the least value that *field* of the entities has, None of none."""
+        return self._aggregate(aggregate_over(field, "min"))
+
+    def max(self, field: Field[F]) -> RelationAggregate[F | None]:
+        """Return the greatest value that *field* of the entities has, None of none."""
+        return self._aggregate(aggregate_over(field, "max"))
+
+    @overload
+    def sum(self, field: Field[N]) -> RelationAggregate[N | None]: ...
+    @overload
+    def sum(self, field: Field[N | None]) -> RelationAggregate[N | None]: ...
+    def sum(self, field: Field[Any]) -> RelationAggregate[Any]:
+        """Return the sum of *field* over the entities, None of none."""
+        return self._aggregate(aggregate_over(field, "sum"))
+
+    @overload
+    def avg(self, field: Field[int]) -> RelationAggregate[float | None]: ...
+    @overload
+    def avg(self, field: Field[int | None]) -> RelationAggregate[float | None]: ...  # type: ignore[overload-overlap]  # None alone is no type of a field
+    @overload
+    def avg(self, field: Field[M]) -> RelationAggregate[M | None]: ...
+    @overload
+    def avg(self, field: Field[M | None]) -> RelationAggregate[M | None]: ...
+    def avg(self, field: Field[Any]) -> RelationAggregate[Any]:
+        """Return the mean of *field* over the entities, None of none; a float for int fields."""
+        return self._aggregate(aggregate_over(field, "avg"))
+
+    def count_distinct(self, field: Field[Any]) -> RelationAggregate[int]:
+        """Return how many different values *field* of the entities has."""
+        return self._aggregate(aggregate_over(field, "count_distinct"))
+
+    def _aggregate(self, aggregate: Aggregate) -> RelationAggregate[Any]:
+        self._check_whole("an aggregate")
+        where, (join, *beyond) = all_of(self.rows.where), self.joins
+        if beyond:
+            where = Related(beyond[0], where)
+            if isinstance(aggregate.operand, Column):
+                operand = RelatedColumn(tuple(beyond), aggregate.operand)
+                aggregate = replace(aggregate, operand=operand)
+        return RelationAggregate(RelatedAggregate(join, where, aggregate))
+
+    def _check_whole(self, what: str) -> None:
+        if self.rows.order or self.rows.limit is not None:
+            raise InvalidQueryError(
+                f"{what} of {self!r} is of all that fit: order_by() and limit() are for load="
+            )
 
     def then(self, *relations: Relation) -> Relation:
         """Return this relation with *relations* of its target loaded too."""
