@@ -136,7 +136,7 @@ def aggregate_query(
     order = results.order(validation.orders(model, grouping.order_by))
     for aggregate in results.aggregates:
         if aggregate.operand is not None:
-            validation.owned(model, aggregate.operand)
+            validation.check_operand(model, aggregate.operand)
     query = AggregateQuery(
         model,
         tuple(results.aggregates),

@@ -130,7 +130,7 @@ class Aggregate:
     """
 
     function: AggregateFunction
-    operand: Column | None = None
+    operand: Column | RelatedColumn | None = None
     fraction: float = 0.0
 
     @property

@@ -14,7 +14,7 @@ from holdfast.errors import (
 )
 from holdfast.records.field import Field, M, N, aggregate_over
 from holdfast.records.link_entity import LinkPath
-from holdfast.records.operands import Aggregate, Join, RelatedAggregate, RelatedColumn
+from holdfast.records.operands import Aggregate, Column, Join, RelatedAggregate, RelatedColumn
 from holdfast.records.query import Not, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
 from holdfast.records.value_expression import RelationAggregate, TruncatedTime
@@ -285,15 +285,13 @@ class Many(Relation, Generic[T]):
 
     def _aggregate(self, aggregate: Aggregate) -> RelationAggregate[Any]:
         self._check_whole("an aggregate")
-        first, *further = self.joins
-        where = all_of(self.rows.where)
-        if further:
-            if aggregate.operand is not None:
-                raise InvalidQueryError(
-                    f"{self!r} goes through a link entity: it has count() alone"
-                )
-            where = _reached(tuple(further), where)
-        return RelationAggregate(RelatedAggregate(first, where, aggregate))
+        where, (join, *beyond) = all_of(self.rows.where), self.joins
+        if beyond:
+            where = Related(beyond[0], where)
+            if isinstance(aggregate.operand, Column):
+                operand = RelatedColumn(tuple(beyond), aggregate.operand)
+                aggregate = replace(aggregate, operand=operand)
+        return RelationAggregate(RelatedAggregate(join, where, aggregate))
 
     def _check_whole(self, what: str) -> None:
         if self.rows.order or self.rows.limit is not None:

@@ -100,7 +100,7 @@ def _check_owner(model: Model[Any], found: Start | Join) -> None:
         case RelatedAggregate(join, _, aggregate):
             _check_owner(model, join)
             if aggregate.operand is not None:
-                owned(model_of(join.target), aggregate.operand)
+                _check_owner(model_of(join.target), aggregate.operand)
         case SearchRank(columns):
             for document in columns:
                 _check_owner(model, document)
@@ -146,8 +146,8 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
         else word
         for word in orders(model, order_by)
     )
-    found: list[Order] = []
     ordered: set[FieldSpec] = set()
+    found: list[Order] = []
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
@@ -198,7 +198,7 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
                 f"expected a figure such as Video.duration.sum() or count(), got {figure!r}"
             )
         if figure.operand is not None:
-            owned(model, figure.operand)
+            _check_owner(model, figure.operand)
     if not found:
         raise InvalidQueryError("no figures: expected such as Video.duration.sum() or count()")
     return found

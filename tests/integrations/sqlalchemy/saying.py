@@ -262,9 +262,6 @@ def one_load(relation):
     twin = TWINS[relation.owner]
     if has_part(relation):
         return [part(relation)]
-    of_twin = model_of(twin).relations[relation.name]
-    if getattr(of_twin, "path", None) is not None and not relation.nested:
-        return [getattr(twin, relation.name)]
     if all(isinstance(each, Relation) for each in relation.nested):
         return [path(relation, None)]
     return [model_of(twin).relations[relation.name].deeper(relation.nested)]

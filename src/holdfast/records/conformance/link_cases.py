@@ -117,6 +117,25 @@ async def a_condition_can_be_on_what_is_linked(lab: Lab) -> None:
         await members.find(Member.follows.any(Book.title == "x"))
 
 
+@case("LINK-5")
+async def what_is_linked_is_counted_and_added_up(lab: Lab) -> None:
+    await _members(lab)
+    members = lab.repository(Member)
+    follows, named_a = Member.follows, Member.followers.where(Member.name == "a")
+    found = await members.select(
+        Member.id,
+        follows.count(),
+        follows.sum(Member.rank),
+        named_a.count(),
+        named_a.max(Member.id),
+    )
+    assert found == [(1, 2, 13, 2, 4), (2, 2, 13, 1, 4), (3, 0, None, 0, None), (4, 3, 20, 2, 4)]
+    assert await _who(lab, follows.count() >= 3) == [4]
+    assert await _who(lab, named_a.sum(Member.rank) > 10) == [1, 4]
+    ordered = await members.find(order_by=[follows.count().desc(), Member.id], limit=3)
+    assert [each.id for each in ordered] == [4, 1, 2]
+
+
 @case("LINK-3", "WRITE-1", needs=ATOMIC)
 async def links_are_made_and_removed_once(lab: Lab) -> None:
     await _members(lab)

@@ -16,6 +16,7 @@ from holdfast.records.query import (
     Compare,
     Everything,
     In,
+    InRows,
     IsNull,
     Match,
     Not,
@@ -110,5 +111,5 @@ def _in_all_rows(predicate: RowFilter) -> Iterator[Operand]:
             yield operand
         case After(order):
             yield from (by.operand for by in order)
-        case Related() | Everything():
+        case Related() | InRows() | Everything():
             return

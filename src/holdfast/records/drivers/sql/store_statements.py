@@ -200,8 +200,7 @@ class StoreStatements:
                 listed=parameters.next(),
                 limit=parameters.next(),
             )
-            found = [source.table.c[name] for name in names]
-            keys = self.dialect.keys_of_groups(limit, found)
+            keys = self.dialect.keys_of_groups(limit, [source.table.c[name] for name in names])
             return built.select_from(keys.rows.join(source.rows, keys.condition))
 
         return self._statement(shape, select.model, build, values)
@@ -232,7 +231,7 @@ class StoreStatements:
             source.join(query.by)
             self._join_aggregates(source, related, parameters)
             by = [self._conditions.value(source, each, parameters) for each in query.by]
-            made = [self._figure(table, figure) for figure in query.aggregates]
+            made = [self._figure(source, figure) for figure in query.aggregates]
             compared = [self._conditions.aggregate(source, each) for each in query.aggregates]
             source.results = [*by, *compared]
             condition = self._conditions.condition(source, query.where, parameters)
@@ -423,11 +422,11 @@ class StoreStatements:
             found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
         return found
 
-    def _figure(self, table: sa.Table, figure: Aggregate) -> Expression:
+    def _figure(self, source: JoinedTable, figure: Aggregate) -> Expression:
         of = figure.operand
         if of is None or figure.function in ("count", "count_distinct"):
-            return comparable(self.dialect, figure, None if of is None else table.c[of.name])
-        return self.dialect.figure(figure, table.c[of.name])
+            return comparable(self.dialect, figure, None if of is None else source.column(of))
+        return self.dialect.figure(figure, source.column(of))
 
     def _assignment(self, table: sa.Table, change: Change, parameters: Parameters) -> Expression:
         match change:
