@@ -22,6 +22,8 @@ async def use(
     predicate: Predicate = (Author.name == "a") & ~(Author.born > 5)
     found = await authors.find(predicate, order_by=Author.name.asc(), load=[Author.books])
     await authors.find(Author.books.any(Book.title == "x", ~Book.editor.has(Author.name == "a")))
+    part = Author.books.where(Book.title > "a").order_by(Book.editor[Author.name], Book.id.desc())
+    await authors.find(part.any(), load=[part.limit(3).then(Book.chapters.limit(1), Book.editor)])
     names: list[tuple[object, ...]] = await books.select(
         Book.title, Book.author[Author.name], order_by=[Book.editor[Author.born], Book.title]
     )

@@ -22,6 +22,8 @@ async def use(authors: Repository[Author]) -> None:
     await authors.find(Author.books.has(Book.title == "x"))  # refused
     await authors.find(Book.author.any())  # refused
     await authors.find(order_by=Book.author["name"])  # refused
+    await authors.find(load=[Author.books.limit("3")])  # refused
+    await authors.find(load=[Book.author.limit(3)])  # refused
     author: Tally = await authors.get_one(1)  # refused
     Author.name.increment(1)  # refused
     await authors.search(Author.name == "a")  # refused

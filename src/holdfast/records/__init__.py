@@ -13,7 +13,8 @@ from holdfast.records.declaration import (
 from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field, JsonPath, count
-from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
+from holdfast.records.operands import Aggregate
+from holdfast.records.query import Change, Order, Predicate, everything
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository

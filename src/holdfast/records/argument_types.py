@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from holdfast.records.field import Field
-from holdfast.records.query import Aggregate, Change, Order, Predicate
+from holdfast.records.query import Change, Predicate
 from holdfast.records.related_field import RelatedField
-from holdfast.records.relation import Relation
+from holdfast.records.relation import EntityOrder, Relation
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -70,10 +71,15 @@ class LoaderOption(Protocol):
 
 
 Condition: TypeAlias = Predicate | MappedExpression[bool]
-Ordering: TypeAlias = Order | Field[Any] | RelatedField | MappedExpression[object]
-AggregateArgument: TypeAlias = Aggregate | MappedExpression[object]
+Ordering: TypeAlias = EntityOrder | MappedExpression[object]
+AggregateArgument: TypeAlias = GroupAggregate[T] | MappedExpression[T]
+AnyAggregate: TypeAlias = GroupAggregate[Any] | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
 ChangeArgument: TypeAlias = Change | Mapping[Any, object]
 FieldArgument: TypeAlias = Field[T] | MappedAttribute[T]
 AnyField: TypeAlias = Field[Any] | MappedAttribute[object] | MappedExpression[object]
-AnyValue: TypeAlias = AnyField | RelatedField
+ValueArgument: TypeAlias = (
+    Field[T] | RelatedField[T] | RelationAggregate[T] | TruncatedTime[T] | MappedAttribute[T]
+)
+AnyValue: TypeAlias = AnyField | RelatedField[Any] | RelationAggregate[Any] | TruncatedTime[Any]
+AnyGroupOrder: TypeAlias = Ordering | GroupAggregate[Any]

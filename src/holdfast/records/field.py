@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.json_values import copy_json
-from holdfast.records.operands import Column, Operand, Path
+from holdfast.records.operands import Aggregate, Column, Operand, Path, Truncated
 from holdfast.records.query import (
-    Aggregate,
     Compare,
     In,
     Increment,
@@ -24,15 +25,21 @@ from holdfast.records.query import (
     SetTo,
 )
 from holdfast.records.text import ValueRejected, check_text
+from holdfast.records.truncated_times import check_unit
 from holdfast.records.value import Kind
+from holdfast.records.value_expression import GroupAggregate, TruncatedTime
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-    from decimal import Decimal
+    from datetime import date, datetime
 
+    from holdfast.records.aggregate_values import AggregateFunction
     from holdfast.records.field_spec import Declaration, FieldSpec
+    from holdfast.records.truncated_times import Unit
 
 T = TypeVar("T")
+N = TypeVar("N", int, float, Decimal, timedelta)
+M = TypeVar("M", float, Decimal, timedelta)
+P = TypeVar("P", int, float)
 
 
 class Field(Generic[T]):
@@ -187,39 +194,103 @@ class Field(Generic[T]):
             raise InvalidQueryError(f"{self.column!r} is not a number and can't be incremented")
         return Increment(self.column, self._value(amount))
 
-    def count(self) -> Aggregate:
+    @overload
+    def truncated(
+        self: Field[datetime], unit: Literal["hour"], *, zone: str = "UTC"
+    ) -> TruncatedTime[datetime]: ...
+    @overload
+    def truncated(
+        self: Field[datetime | None], unit: Literal["hour"], *, zone: str = "UTC"
+    ) -> TruncatedTime[datetime | None]: ...
+    @overload
+    def truncated(
+        self: Field[datetime], unit: Literal["day", "week", "month", "year"], *, zone: str = "UTC"
+    ) -> TruncatedTime[date]: ...
+    @overload
+    def truncated(
+        self: Field[datetime | None],
+        unit: Literal["day", "week", "month", "year"],
+        *,
+        zone: str = "UTC",
+    ) -> TruncatedTime[date | None]: ...
+    def truncated(self, unit: Unit, *, zone: str = "UTC") -> TruncatedTime[Any]:
+        """Return when the *unit* began that the moment lies in, by the clocks of *zone*.
+
+        A date for a day, a week (its Monday), a month and a year; the moment in UTC for an hour.
+        Where the backend knows no zones, any but UTC raises UnsupportedError.
+        """
+        check_unit(unit, zone)
+        if self.spec.type.kind is not Kind.DATETIME:
+            raise InvalidQueryError(f"{self.column!r} is no datetime, and lies in no {unit}")
+        return TruncatedTime(Truncated(self.column, unit, zone))
+
+    def count(self) -> GroupAggregate[int]:
         """Return the aggregate: how many have a value."""
-        return Aggregate("count", self.column)
+        return GroupAggregate(Aggregate("count", self.column))
 
-    def min(self) -> Aggregate:
+    def count_distinct(self) -> GroupAggregate[int]:
+        """Return the aggregate: how many different values there are."""
+        return GroupAggregate(aggregate_over(self, "count_distinct"))
+
+    def min(self) -> GroupAggregate[T | None]:
         """Return the aggregate: the least value, None of none."""
-        return self._aggregate("min", _ORDERED)
+        return GroupAggregate(aggregate_over(self, "min"))
 
-    def max(self) -> Aggregate:
+    def max(self) -> GroupAggregate[T | None]:
         """Return the aggregate: the greatest value, None of none."""
-        return self._aggregate("max", _ORDERED)
+        return GroupAggregate(aggregate_over(self, "max"))
 
-    def sum(self) -> Aggregate:
+    @overload
+    def sum(self: Field[N]) -> GroupAggregate[N | None]: ...
+    @overload
+    def sum(self: Field[N | None]) -> GroupAggregate[N | None]: ...
+    def sum(self) -> GroupAggregate[Any]:
         """Return the aggregate: the sum of the values, None of none."""
-        return self._aggregate("sum", _NUMBERS)
+        return GroupAggregate(aggregate_over(self, "sum"))
 
-    def avg(self) -> Aggregate:
+    @overload
+    def avg(self: Field[int]) -> GroupAggregate[float | None]: ...
+    @overload
+    def avg(self: Field[int | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]  # None alone is no type of a field
+    @overload
+    def avg(self: Field[M]) -> GroupAggregate[M | None]: ...
+    @overload
+    def avg(self: Field[M | None]) -> GroupAggregate[M | None]: ...
+    def avg(self) -> GroupAggregate[Any]:
         """Return the aggregate: the mean of the values, None of none; a float for int fields."""
-        return self._aggregate("avg", _NUMBERS)
+        return GroupAggregate(aggregate_over(self, "avg"))
 
-    def _aggregate(
-        self, function: Literal["sum", "avg", "min", "max"], kinds: tuple[Kind, ...]
-    ) -> Aggregate:
-        if self.spec.type.kind not in kinds:
-            raise InvalidQueryError(
-                f"{self.column!r} is a {self.spec.type.kind.value} field, which has no {function}()"
-            )
-        return Aggregate(function, self.column)
+    @overload
+    def percentile(self: Field[P], fraction: float) -> GroupAggregate[float | None]: ...
+    @overload
+    def percentile(self: Field[P | None], fraction: float) -> GroupAggregate[float | None]: ...
+    def percentile(self, fraction: float) -> GroupAggregate[float | None]:
+        """Return the aggregate: the value that *fraction* of the values don't reach, None of none.
+
+        Between two values it is interpolated: `percentile(0.5)` of 1 and 2 is 1.5. Raises
+        UnsupportedError where the backend has none.
+        """
+        return GroupAggregate(aggregate_over(self, "percentile", fraction))
 
 
-def count() -> Aggregate:
+def aggregate_over(field: object, function: AggregateFunction, fraction: float = 0.0) -> Aggregate:
+    """Return *function* over *field*. Raises InvalidQueryError for one that it doesn't have."""
+    if not isinstance(field, Field):
+        raise InvalidQueryError(f"expected a field such as Video.duration, got {field!r}")
+    column = field.column
+    if column.type.kind not in _AGGREGATED[function]:
+        raise InvalidQueryError(
+            f"{column!r} is a {column.type.kind.value} field, which has no {function}()"
+        )
+    is_number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool)
+    if not is_number or not 0 <= fraction <= 1:
+        raise InvalidQueryError(f"percentile({fraction!r}): expected a number from 0 to 1")
+    return Aggregate(function, column, float(fraction))
+
+
+def count() -> GroupAggregate[int]:
     """Return the aggregate: how many rows."""
-    return Aggregate("count")
+    return GroupAggregate(Aggregate("count"))
 
 
 _LONGEST_LIST = 2**31 - 1
@@ -342,3 +413,12 @@ def _match(
 
 _NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)
 _ORDERED = tuple(kind for kind in Kind if kind not in (Kind.JSON, Kind.BOOL))
+_AGGREGATED: dict[AggregateFunction, tuple[Kind, ...]] = {
+    "count": tuple(Kind),
+    "count_distinct": tuple(kind for kind in Kind if kind is not Kind.JSON),
+    "min": _ORDERED,
+    "max": _ORDERED,
+    "sum": _NUMBERS,
+    "avg": _NUMBERS,
+    "percentile": (Kind.INT, Kind.FLOAT),
+}

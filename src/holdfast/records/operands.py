@@ -1,6 +1,7 @@
 """Operands: what a query reads of a row, each with the type of its value.
 
-Operand = Column | Path | RelatedColumn | SearchRank
+Operand = Column | Path | RelatedColumn | Truncated | Aggregate | RelatedAggregate | GroupValue
+          | SearchRank
 """
 
 from __future__ import annotations
@@ -8,13 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from holdfast.records.aggregate_values import aggregate_spec
 from holdfast.records.field_spec import Declaration, FieldSpec
-from holdfast.records.value import Bounds, ValueType, value_type
+from holdfast.records.truncated_times import truncated_spec
+from holdfast.records.value import Bounds, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_JSON = value_type(object, Bounds())
+    from holdfast.records.aggregate_values import AggregateFunction
+    from holdfast.records.truncated_times import Unit
+    from holdfast.records.value import ValueType
+
+_JSON = FieldSpec("JSON", -1, value_type(object, Bounds()), Declaration(), None)
 _RANK = FieldSpec("rank", 0, value_type(int, Bounds()), Declaration(), None)
 
 
@@ -52,9 +59,14 @@ class Path:
     steps: tuple[str | int, ...]
 
     @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return _JSON
+
+    @property
     def type(self) -> ValueType:
         """The type of its value: any JSON."""
-        return _JSON
+        return _JSON.type
 
     @property
     def nullable(self) -> bool:
@@ -111,6 +123,123 @@ class RelatedColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One value over a group of rows. `count` of no operand counts rows; the others skip nulls.
+
+    *fraction* is that of a percentile.
+    """
+
+    function: AggregateFunction
+    operand: Column | None = None
+    fraction: float = 0.0
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return aggregate_spec(self.function, None if self.operand is None else self.operand.spec)
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.spec.type
+
+    @property
+    def nullable(self) -> bool:
+        """All but counts are null where there is no value."""
+        return self.function not in ("count", "count_distinct")
+
+    def __repr__(self) -> str:
+        given = f"{self.fraction!r}" if self.function == "percentile" else ""
+        return f"{'' if self.operand is None else f'{self.operand!r}.'}{self.function}({given})"
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """When the *unit* began that the moment in *operand* lies in, by the clocks of *zone*."""
+
+    operand: Column
+    unit: Unit
+    zone: str
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return truncated_spec(self.unit)
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.spec.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it has no value in some rows."""
+        return self.operand.nullable
+
+    def __repr__(self) -> str:
+        return f"{self.operand!r}.truncated({self.unit!r}, zone={self.zone!r})"
+
+
+class RowFilter:
+    """What tells of a row whether it fits: a `Predicate`, which is made of operands itself."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedAggregate:
+    """An aggregate over the rows that *join*, which leads to many, leads to and that fit *where*.
+
+    Its operand is a field of theirs.
+    """
+
+    join: Join
+    where: RowFilter
+    aggregate: Aggregate
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return self.aggregate.spec
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.aggregate.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it is null where no row fits, or none has a value."""
+        return self.aggregate.nullable
+
+    def __repr__(self) -> str:
+        return f"{self.join!r}.where({self.where!r}).{self.aggregate!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupValue:
+    """The value at *position* of a result row of an aggregate query, which is *operand* there."""
+
+    position: int
+    operand: ValueColumn | Aggregate
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return self.operand.spec
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.operand.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it is null in some result rows."""
+        return self.operand.nullable
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRank:
     """How well a row's documents in *columns* fit the *pieces* that a search wants; see `of`.
 
@@ -156,18 +285,31 @@ class SearchRank:
         return f"rank of {self.pieces!r} in {self.columns!r} by {self.weights!r}"
 
 
-Operand: TypeAlias = Column | Path | RelatedColumn | SearchRank
+Operand: TypeAlias = (
+    Column
+    | Path
+    | RelatedColumn
+    | Truncated
+    | Aggregate
+    | RelatedAggregate
+    | GroupValue
+    | SearchRank
+)
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn | SearchRank
-"""What a value can be read of: a field of the row's own, or of one that it leads to, or a rank."""
+ValueColumn: TypeAlias = Column | RelatedColumn | Truncated | RelatedAggregate | SearchRank
+"""What a value can be read of: a field, one of what the row leads to, or an aggregate of those."""
 
 
-def start_of(operand: Operand) -> ValueColumn:
-    """Return what *operand* is read of: a JSON path's field, else itself."""
+def start_of(
+    operand: Operand,
+) -> Column | RelatedColumn | Aggregate | RelatedAggregate | SearchRank:
+    """Return what *operand* is read of: a field, or an aggregate of several rows."""
     match operand:
-        case Path(column):
-            return column
-        case Column() | RelatedColumn() | SearchRank():
+        case Path(of) | Truncated(of):
+            return of
+        case GroupValue(_, of):
+            return start_of(of)
+        case Column() | RelatedColumn() | Aggregate() | RelatedAggregate() | SearchRank():
             return operand
         case _:
             assert_never(operand)

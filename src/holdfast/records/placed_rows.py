@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Column, Path, RelatedColumn, SearchRank
+from holdfast.records.operands import (
+    Column,
+    RelatedAggregate,
+    RelatedColumn,
+    SearchRank,
+    Truncated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,9 +21,8 @@ if TYPE_CHECKING:
     from holdfast.records.query import Order
 
 E = TypeVar("E")
-
-_BEYOND = (RelatedColumn, SearchRank)
-"""What is not in the row itself."""
+_BEYOND = (RelatedColumn, RelatedAggregate, Truncated, SearchRank)
+"""What is not among the row's own values."""
 
 Place: TypeAlias = "tuple[object, ...]"
 """The row values that an order goes by at one row."""
@@ -26,8 +31,8 @@ Place: TypeAlias = "tuple[object, ...]"
 async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Callable[[int], Place]]:
     """Return what *select* finds, and the function from an index in it to the place there.
 
-    Related fields and ranks that the order goes by are read in the same statement, so they are
-    those by which the rows were ordered.
+    What the order goes by beyond the row is read in the same statement, so it is that by which
+    the rows were ordered.
     """
     model, order = select.model, select.order
     related = tuple(by.operand for by in order if isinstance(by.operand, _BEYOND))
@@ -57,4 +62,4 @@ def _place(entity: object, order: tuple[Order, ...]) -> Place:
 
 
 def _operands(order: tuple[Order, ...]) -> list[ValueColumn]:
-    return [by.operand for by in order if not isinstance(by.operand, Path)]
+    return [by.operand for by in order if isinstance(by.operand, (Column, *_BEYOND))]

@@ -10,15 +10,22 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never, cast
+from typing import TYPE_CHECKING, TypeAlias, assert_never, cast
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.operands import RelatedColumn, SearchRank, may_be_null, start_of
+from holdfast.records.operands import (
+    RelatedAggregate,
+    RelatedColumn,
+    RowFilter,
+    SearchRank,
+    may_be_null,
+    start_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.operands import Column, Join, Operand, ValueColumn
+    from holdfast.records.operands import Aggregate, Column, Join, Operand
     from holdfast.records.search_words import SearchTerms
 
 DEEPEST = 250  # levels of predicates within one another
@@ -27,7 +34,7 @@ FARTHEST = 8  # relations that one predicate follows one after another
 MOST_RELATED = 100  # relations in one predicate
 
 
-class Predicate:
+class Predicate(RowFilter):
     """A condition on a row. Combine with & | ~; `and`, `or` and `not` can't be overloaded."""
 
     __slots__ = ()
@@ -166,7 +173,7 @@ Node: TypeAlias = (
 )
 
 
-def node(predicate: Predicate) -> Node:
+def node(predicate: RowFilter) -> Node:
     """Return *predicate* as the closed union that it is one of, for `match` and assert_never."""
     return cast("Node", predicate)
 
@@ -192,13 +199,28 @@ def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
     return predicate.parts if isinstance(predicate, And) else (predicate,)
 
 
-def columns_of(predicate: Predicate) -> Iterator[tuple[ValueColumn | Join, type | None]]:
+def columns_of(
+    predicate: Predicate,
+) -> Iterator[
+    tuple[Column | RelatedColumn | Aggregate | RelatedAggregate | SearchRank | Join, type | None]
+]:
     """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 
     Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
     """
-    waiting: list[tuple[Predicate, int, tuple[Join, ...]]] = [(predicate, 1, ())]
+    waiting: list[tuple[RowFilter, int, tuple[Join, ...]]] = [(predicate, 1, ())]
     compared = related = 0
+
+    def follow(join: Join, where: RowFilter) -> None:
+        nonlocal related
+        related += 1
+        if len(joins) == FARTHEST or related > MOST_RELATED:
+            raise InvalidQueryError(
+                f"a predicate goes at most {FARTHEST} relations far, and has at most "
+                f"{MOST_RELATED} in all"
+            )
+        waiting.append((where, depth + 1, (*joins, join)))
+
     while waiting:
         each, depth, joins = waiting.pop()
         if depth > DEEPEST:
@@ -212,27 +234,24 @@ def columns_of(predicate: Predicate) -> Iterator[tuple[ValueColumn | Join, type 
                 waiting.append((part, depth + 1, joins))
                 continue
             case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-                yield start_of(operand), entity
+                operands = [operand]
             case HasWords(columns, terms):
                 compared += len(columns) * (len(terms.wanted) + len(terms.unwanted))
-                for column in columns:
-                    yield column, entity
+                operands = list(columns)
             case Related(join, where):
-                related += 1
-                if len(joins) == FARTHEST or related > MOST_RELATED:
-                    raise InvalidQueryError(
-                        f"a predicate goes at most {FARTHEST} relations far, and has at most "
-                        f"{MOST_RELATED} in all"
-                    )
+                operands = []
                 yield join, entity
-                waiting.append((where, depth + 1, (*joins, join)))
+                follow(join, where)
             case After(order):
-                for by in order:
-                    yield start_of(by.operand), entity
+                operands = [by.operand for by in order]
             case Everything():
-                pass
+                operands = []
             case _:
                 assert_never(leaf)
+        for operand in operands:
+            yield start_of(operand), entity
+            if isinstance(operand, RelatedAggregate):
+                follow(operand.join, operand.where)
         compared += 1
         if compared > WIDEST:
             raise InvalidQueryError(f"more than {WIDEST} predicates in one: in_() takes a list")
@@ -248,9 +267,12 @@ def follows_relations(predicate: Predicate) -> bool:
         case Not(part):
             return follows_relations(part)
         case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-            return isinstance(operand, (RelatedColumn, SearchRank))
+            return isinstance(operand, (RelatedColumn, RelatedAggregate, SearchRank))
         case After(order):
-            return any(isinstance(by.operand, (RelatedColumn, SearchRank)) for by in order)
+            return any(
+                isinstance(by.operand, (RelatedColumn, RelatedAggregate, SearchRank))
+                for by in order
+            )
         case Everything() | HasWords():
             return False
         case _:
@@ -347,11 +369,3 @@ class Increment:
 
 
 Change: TypeAlias = SetTo | Increment
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """One value over a group of rows. `count` of no operand counts rows; the others skip nulls."""
-
-    function: Literal["count", "sum", "avg", "min", "max"]
-    operand: Column | None = None

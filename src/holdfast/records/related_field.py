@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.query import Order
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from holdfast.records.operands import RelatedColumn
 
 
-class RelatedField:
+T = TypeVar("T")
+
+
+class RelatedField(Generic[T]):
     """A field of the entity that a `One` leads to, such as `Video.project[Project.name]`.
 
     Its value is that of the field there, and null where the relation leads nowhere.

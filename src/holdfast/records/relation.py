@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from holdfast.errors import (
     ConfigurationError,
@@ -10,16 +12,38 @@ from holdfast.errors import (
     InvalidValueError,
     NotLoadedError,
 )
-from holdfast.records.field import Field
-from holdfast.records.operands import Join, RelatedColumn
-from holdfast.records.query import Not, Predicate, Related, all_of
+from holdfast.records.field import Field, M, N, aggregate_over
+from holdfast.records.operands import Aggregate, Join, RelatedAggregate, RelatedColumn
+from holdfast.records.query import Not, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
+from holdfast.records.value_expression import RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 T = TypeVar("T")
+F = TypeVar("F")
+
+EntityOrder: TypeAlias = (
+    Order | Field[Any] | RelatedField[Any] | RelationAggregate[Any] | TruncatedTime[Any]
+)
+"""What rows of an `Entity` are ordered by; a field alone is its ascending order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedRows:
+    """Which of the rows that a relation to many leads to are meant: those that fit *where*.
+
+    They come along *order*, then by key; at most *limit* of them for each entity.
+    """
+
+    where: tuple[Predicate, ...] = ()
+    order: tuple[EntityOrder, ...] = ()
+    limit: int | None = None
+
+
+ALL_ROWS = RelatedRows()
 
 
 class Relation:
@@ -33,6 +57,7 @@ class Relation:
         self.owner: type = object
         self.name = ""
         self.nested: tuple[Relation, ...] = ()
+        self.rows = ALL_ROWS
         self._resolve = resolve
 
     def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Relation:
@@ -52,7 +77,7 @@ class Relation:
         """Return this relation with *relations* of its target loaded too."""
         if self._resolve is None:
             raise ConfigurationError(f"{self.name}: the relation belongs to no entity")
-        bound = self.bind(self.owner, self.name, self._resolve)
+        bound = copy(self)
         bound.nested = (*self.nested, *relations)
         return bound
 
@@ -116,7 +141,7 @@ class One(Relation, Generic[T]):
         """
         return Related(self.join, all_of(where))
 
-    def __getitem__(self, field: Field[Any] | RelatedField) -> RelatedField:
+    def __getitem__(self, field: Field[F] | RelatedField[F]) -> RelatedField[F | None]:
         """Return a field of the entity it leads to: `Video.project[Project.name]`.
 
         From there it can lead on: `Clip.video[Video.project[Project.name]]`.
@@ -136,7 +161,10 @@ class One(Relation, Generic[T]):
 
 
 class Many(Relation, Generic[T]):
-    """The entities whose reference points at this one, in the order of their keys."""
+    """The entities whose reference points at this one, in the order of their keys.
+
+    `Project.videos.where(...).order_by(...).limit(3)` is a part of them, for `load=`.
+    """
 
     if TYPE_CHECKING:
 
@@ -146,13 +174,77 @@ class Many(Relation, Generic[T]):
         def __get__(self, instance: object, owner: type) -> list[T]: ...
         def __get__(self, instance: object, owner: type) -> Many[T] | list[T]: ...
 
+    def where(self, *where: Predicate) -> Many[T]:
+        """Return the relation to those of the entities alone that fit all of *where* too."""
+        return self._part(replace(self.rows, where=(*self.rows.where, *where)))
+
+    def order_by(self, *order: EntityOrder) -> Many[T]:
+        """Return the relation with its entities along *order*, then by key."""
+        return self._part(replace(self.rows, order=order))
+
+    def limit(self, count: int) -> Many[T]:
+        """Return the relation to the first *count* of the entities that each one has."""
+        return self._part(replace(self.rows, limit=count))
+
+    def _part(self, rows: RelatedRows) -> Many[T]:
+        part = copy(self)
+        part.rows = rows
+        return part
+
     def any(self, *where: Predicate) -> Predicate:
         """At least one of the entities fits *where*; there is one, when nothing is said."""
-        return Related(self.join, all_of(where))
+        self._check_whole("a condition")
+        return Related(self.join, all_of((*self.rows.where, *where)))
 
     def none(self, *where: Predicate) -> Predicate:
         """Not one of the entities fits *where*, also where there are none."""
         return Not(self.any(*where))
+
+    def count(self) -> RelationAggregate[int]:
+        """Return how many of the entities there are."""
+        return self._aggregate(Aggregate("count"))
+
+    def min(self, field: Field[F]) -> RelationAggregate[F | None]:
+        """Return the least value that *field* of the entities has, None of none."""
+        return self._aggregate(aggregate_over(field, "min"))
+
+    def max(self, field: Field[F]) -> RelationAggregate[F | None]:
+        """Return the greatest value that *field* of the entities has, None of none."""
+        return self._aggregate(aggregate_over(field, "max"))
+
+    @overload
+    def sum(self, field: Field[N]) -> RelationAggregate[N | None]: ...
+    @overload
+    def sum(self, field: Field[N | None]) -> RelationAggregate[N | None]: ...
+    def sum(self, field: Field[Any]) -> RelationAggregate[Any]:
+        """Return the sum of *field* over the entities, None of none."""
+        return self._aggregate(aggregate_over(field, "sum"))
+
+    @overload
+    def avg(self, field: Field[int]) -> RelationAggregate[float | None]: ...
+    @overload
+    def avg(self, field: Field[int | None]) -> RelationAggregate[float | None]: ...  # type: ignore[overload-overlap]  # None alone is no type of a field
+    @overload
+    def avg(self, field: Field[M]) -> RelationAggregate[M | None]: ...
+    @overload
+    def avg(self, field: Field[M | None]) -> RelationAggregate[M | None]: ...
+    def avg(self, field: Field[Any]) -> RelationAggregate[Any]:
+        """Return the mean of *field* over the entities, None of none; a float for int fields."""
+        return self._aggregate(aggregate_over(field, "avg"))
+
+    def count_distinct(self, field: Field[Any]) -> RelationAggregate[int]:
+        """Return how many different values *field* of the entities has."""
+        return self._aggregate(aggregate_over(field, "count_distinct"))
+
+    def _aggregate(self, aggregate: Aggregate) -> RelationAggregate[Any]:
+        self._check_whole("an aggregate")
+        return RelationAggregate(RelatedAggregate(self.join, all_of(self.rows.where), aggregate))
+
+    def _check_whole(self, what: str) -> None:
+        if self.rows.order or self.rows.limit is not None:
+            raise InvalidQueryError(
+                f"{what} of {self!r} is of all that fit: order_by() and limit() are for load="
+            )
 
     def then(self, *relations: Relation) -> Relation:
         """Return this relation with *relations* of its target loaded too."""

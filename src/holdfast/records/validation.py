@@ -9,17 +9,19 @@ from holdfast.errors import InvalidQueryError
 from holdfast.records.field import Field
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import (
+    Aggregate,
     Column,
     Join,
+    Operand,
+    RelatedAggregate,
     RelatedColumn,
     SearchRank,
     ValueColumn,
-    start_of,
 )
 from holdfast.records.query import (
-    Aggregate,
     Change,
     Increment,
+    IsNull,
     Order,
     Predicate,
     SetTo,
@@ -27,6 +29,7 @@ from holdfast.records.query import (
     columns_of,
 )
 from holdfast.records.related_field import RelatedField
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,19 +41,46 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 _MOST_ROWS = 2**62
+COMPUTED = (RelatedField, RelationAggregate, GroupAggregate, TruncatedTime)
+"""Words of Holdfast's own that stand for their ascending order."""
 
 
 def condition(model: Model[E], where: Iterable[object]) -> Predicate:
     """Return what all of *where* make together. Raises InvalidQueryError for a foreign field."""
-    if model.adapter is not None:
-        where = map(model.adapter.arguments.predicate, where)
-    predicate = all_of(tuple(cast("Iterable[Predicate]", where)))
+    predicate = all_of(tuple(predicates(model, where)))
     for found, entity in columns_of(predicate):
         _check_owner(model if entity is None else model_of(entity), found)
     return predicate
 
 
-def _check_owner(model: Model[Any], found: ValueColumn | Join) -> None:
+def predicates(model: Model[E], words: Iterable[object]) -> Iterable[Predicate]:
+    """Return the predicates that *words* are, in the library's own words or Holdfast's."""
+    if model.adapter is not None:
+        words = map(model.adapter.arguments.predicate, words)
+    return cast("Iterable[Predicate]", words)
+
+
+def orders(model: Model[E], order_by: object) -> tuple[object, ...]:
+    """Return the orders that *order_by* says, one or several, in Holdfast's own words."""
+    words = one_or_several(order_by)
+    if model.adapter is None:
+        return words
+    return tuple(
+        word.asc() if isinstance(word, COMPUTED) else model.adapter.arguments.order(word)
+        for word in words
+    )
+
+
+def check_operand(model: Model[E], operand: Operand) -> None:
+    """Raise InvalidQueryError when *operand*, or what it is computed of, is not of *model*."""
+    for found, entity in columns_of(IsNull(operand)):
+        _check_owner(model if entity is None else model_of(entity), found)
+
+
+def _check_owner(
+    model: Model[Any],
+    found: Column | RelatedColumn | Aggregate | RelatedAggregate | SearchRank | Join,
+) -> None:
     """Raise InvalidQueryError when what is read is not of *model*, or a path breaks on its way."""
     match found:
         case Column():
@@ -66,6 +96,14 @@ def _check_owner(model: Model[Any], found: ValueColumn | Join) -> None:
         case SearchRank(columns):
             for document in columns:
                 _check_owner(model, document)
+        case RelatedAggregate(join, _, aggregate):
+            _check_owner(model, join)
+            if aggregate.operand is not None:
+                owned(model_of(join.target), aggregate.operand)
+        case Aggregate():
+            raise InvalidQueryError(
+                f"{found!r} is of a group of rows: aggregate(having=, order_by=) take it"
+            )
         case _:
             assert_never(found)
 
@@ -97,21 +135,23 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    words = tuple(
-        word.asc() if isinstance(word, RelatedField) else word for word in one_or_several(order_by)
+    given = tuple(
+        word.asc()
+        if isinstance(word, (Field, RelatedField, RelationAggregate, TruncatedTime))
+        else word
+        for word in orders(model, order_by)
     )
-    if model.adapter is not None:
-        words = tuple(map(model.adapter.arguments.order, words))
-    given = tuple(word.asc() if isinstance(word, Field) else cast("Order", word) for word in words)
     has_key = False
+    found: list[Order] = []
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
-        _check_owner(model, start_of(by.operand))
+        check_operand(model, by.operand)
         has_key |= isinstance(by.operand, Column) and by.operand.spec is model.key
+        found.append(by)
     if has_key:
-        return given
-    return (*given, Order(Column(model.name, model.key), bool(given) and given[-1].descending))
+        return tuple(found)
+    return (*found, Order(Column(model.name, model.key), bool(found) and found[-1].descending))
 
 
 def columns(model: Model[E], fields: Iterable[object]) -> tuple[Column, ...]:
@@ -132,8 +172,8 @@ def value_columns(model: Model[E], fields: Iterable[object]) -> tuple[ValueColum
     """Return the columns of *fields*: of *model*, or of what its references lead to."""
     found: list[ValueColumn] = []
     for word in fields:
-        if isinstance(word, RelatedField):
-            _check_owner(model, word.operand)
+        if isinstance(word, (RelatedField, RelationAggregate, TruncatedTime)):
+            check_operand(model, word.operand)
             found.append(word.operand)
         else:
             found += columns(model, (word,))
@@ -142,6 +182,7 @@ def value_columns(model: Model[E], fields: Iterable[object]) -> tuple[ValueColum
 
 def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ...]:
     """Return *wanted*, which are figures of *model*'s fields, at least one."""
+    wanted = (each.operand if isinstance(each, GroupAggregate) else each for each in wanted)
     if model.adapter is not None:
         wanted = map(model.adapter.arguments.aggregate, wanted)
     found = tuple(cast("Iterable[Aggregate]", wanted))

@@ -80,6 +80,8 @@ def options(given):
         where = made["where"]
         several = isinstance(where, (list, tuple))
         made["where"] = conditions(where) if several else saying.understood(where)
+    if "having" in made:
+        made["having"] = saying.understood(made["having"])
     if "by" in made:
         made["by"] = saying.fields(made["by"])
     if "on" in made:

@@ -11,9 +11,24 @@ from typing import TYPE_CHECKING, assert_never
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.comparable_aggregates import (
+    aggregate_in,
+    comparable,
+    comparable_encoder,
+)
 from holdfast.records.drivers.sql.dialect import Place, joined
 from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
-from holdfast.records.operands import Column, Path, RelatedColumn, SearchRank, may_be_null
+from holdfast.records.operands import (
+    Aggregate,
+    Column,
+    GroupValue,
+    Path,
+    RelatedAggregate,
+    RelatedColumn,
+    SearchRank,
+    Truncated,
+    may_be_null,
+)
 from holdfast.records.query import (
     After,
     And,
@@ -41,11 +56,12 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Operand
+    from holdfast.records.operands import Operand, RowFilter
     from holdfast.records.query import Predicate
 
 
 _MANY = 20
+_NONE: frozenset[str] = frozenset()
 
 
 class ConditionBuilder:
@@ -65,30 +81,42 @@ class ConditionBuilder:
             encode = self._encoders[spec] = self.dialect.encoder(spec)
         return value if encode is None else encode(value)
 
-    def walk(self, predicate: Predicate, values: list[object]) -> Shape:
-        """Return the shape of *predicate*, and append its values in the order of the parts."""
+    def encode_for(self, operand: Operand, value: object) -> object:
+        """Return the database's value for *value*, with which *operand* is compared."""
+        aggregate = aggregate_in(operand)
+        if aggregate is None or value is None:
+            return self.encode(operand.spec, value)
+        encode = comparable_encoder(self.dialect, aggregate)
+        return value if encode is None else encode(value)
+
+    def walk(
+        self, predicate: RowFilter, values: list[object], joined: frozenset[str] = _NONE
+    ) -> Shape:
+        """Return the shape of *predicate*, and append its values in the order of the parts.
+
+        *joined* are the texts of the aggregates that the statement joins.
+        """
         match leaf := node(predicate):
             case Compare(operand, how, value):
-                where, steps = self._walk_place(operand, values)
+                where, steps = self._walk_place(operand, values, joined)
                 if _is_json(operand):
                     shape, given = self.dialect.json_values(steps, how, value)
                     values.extend(given)
                     return (Compare, how, where, shape)
-                assert not isinstance(operand, Path)
-                values.append(self.encode(operand.spec, value))
+                values.append(self.encode_for(operand, value))
                 return (Compare, how, where)
             case In(operand, wanted):
-                where, steps = self._walk_place(operand, values)
+                where, steps = self._walk_place(operand, values, joined)
                 return (In, where, self._walk_values(operand, steps, wanted, values))
             case IsNull(operand):
-                return (IsNull, self._walk_place(operand, values)[0])
+                return (IsNull, self._walk_place(operand, values, joined)[0])
             case Match(operand, part, text, ignore_case):
-                where, _ = self._walk_place(operand, values)
+                where, _ = self._walk_place(operand, values, joined)
                 values.append(fold_case(text) if ignore_case else text)
                 return (Match, where, part, ignore_case, not text)
             case After(order, place):
                 if not self._is_row_comparison(leaf):
-                    return self.walk(expanded(leaf), values)
+                    return self.walk(expanded(leaf), values, joined)
                 for by, value in zip(order, place, strict=True):
                     assert isinstance(by.operand, Column)
                     values.append(self.encode(by.operand.spec, value))
@@ -101,29 +129,45 @@ class ConditionBuilder:
             case Related(join, condition):
                 return (Related, join, self.walk(condition, values))
             case And(parts):
-                return (And, *(self.walk(part, values) for part in parts))
+                return (And, *(self.walk(part, values, joined) for part in parts))
             case Or(parts):
-                return (Or, *(self.walk(part, values) for part in _merged(parts)))
+                return (Or, *(self.walk(part, values, joined) for part in _merged(parts)))
             case Not(part):
-                return (Not, self.walk(part, values))
+                return (Not, self.walk(part, values, joined))
             case Everything():
                 return (Everything,)
             case _:
                 assert_never(leaf)
 
-    def _walk_place(self, operand: Operand, values: list[object]) -> tuple[Shape, Steps]:
+    def _walk_place(
+        self, operand: Operand, values: list[object], joined: frozenset[str]
+    ) -> tuple[Shape, Steps]:
         """Append what stands for the steps of a path; return the operand's shape, and its steps.
 
         The steps are text of others, so they are never part of the SQL.
         """
-        if isinstance(operand, SearchRank):
-            values += rank_values(operand)
-            return (*rank_shape(operand),), ()
         if not isinstance(operand, Path):
-            return (operand,), ()
+            return self.walk_value(operand, values, joined), ()
         shape, given = self.dialect.path_values(operand.steps)
         values.extend(given)
         return (operand.column, *shape), operand.steps
+
+    def walk_value(
+        self, operand: Operand, values: list[object], joined: frozenset[str] = _NONE
+    ) -> Shape:
+        """Return the shape of what `value` builds, and append its values."""
+        match operand:
+            case RelatedAggregate(join, where, aggregate):
+                if joined and repr(operand) in joined:
+                    return (RelatedAggregate, repr(operand))
+                return (RelatedAggregate, join, aggregate, self.walk(where, values))
+            case GroupValue(position):
+                return (GroupValue, position)
+            case SearchRank():
+                values += rank_values(operand)
+                return rank_shape(operand)
+            case _:
+                return (operand,)
 
     def _walk_values(
         self, operand: Operand, steps: Steps, wanted: tuple[object, ...], values: list[object]
@@ -135,7 +179,6 @@ class ConditionBuilder:
             shape, given = self.dialect.json_list_values(steps, wanted)
             values.extend(given)
             return shape
-        assert not isinstance(operand, Path)
         encoded = [self.encode(operand.spec, value) for value in wanted]
         values.append(self.dialect.list_value(operand.spec, encoded))
         return 1
@@ -143,7 +186,7 @@ class ConditionBuilder:
     def condition(
         self,
         source: JoinedTable,
-        predicate: Predicate,
+        predicate: RowFilter,
         parameters: Parameters,
         *,
         negate: bool = False,
@@ -199,18 +242,42 @@ class ConditionBuilder:
 
     def _place(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Place:
         """Return the column, and the parameters that `_walk_place` gave the values of."""
+        if not isinstance(operand, Path):
+            return Place(self.value(source, operand, parameters), _is_json(operand))
+        _, given = self.dialect.path_values(operand.steps)
+        path = tuple(parameters.next() for _ in given)
+        return Place(source.column(operand.column), True, operand.steps, path)
+
+    def value(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Expression:
+        """Return the value of *operand* in a row of *source*."""
         match operand:
             case Column() | RelatedColumn():
-                return Place(source.column(operand), _is_json(operand))
+                return source.column(operand)
+            case RelatedAggregate(join, where, aggregate):
+                found = source.aggregate(operand)
+                if found is not None:
+                    return found
+                target = source.target(join)
+                fitting = self.condition(target, where, parameters)
+                one = sa.select(self.aggregate(target, aggregate)).select_from(target.table)
+                one = one.where(source.meets(join, target), fitting)
+                return one.correlate_except(target.table).scalar_subquery()
+            case Truncated(column, unit, zone):
+                return self.dialect.truncated(column.spec, source.column(column), unit, zone)
+            case GroupValue(position):
+                return source.results[position]
             case SearchRank():
-                made = rank_expression(self.dialect.name, operand, source, parameters)
-                return Place(made)
-            case Path(column, steps):
-                _, given = self.dialect.path_values(steps)
-                path = tuple(parameters.next() for _ in given)
-                return Place(source.column(column), True, steps, path)
+                return rank_expression(self.dialect.name, operand, source, parameters)
+            case Path() | Aggregate():
+                raise AssertionError(f"{operand!r} is no value of a row")
             case _:
                 assert_never(operand)
+
+    def aggregate(self, source: JoinedTable, aggregate: Aggregate) -> Expression:
+        """Return *aggregate* over rows of *source*, in a form that compares."""
+        of = aggregate.operand
+        column = None if of is None else source.column(of)
+        return comparable(self.dialect, aggregate, column)
 
     def _leaf(self, place: Place, leaf: Compare | In | Match, parameters: Parameters) -> Expression:
         operand, dialect = leaf.operand, self.dialect
@@ -224,7 +291,6 @@ class ConditionBuilder:
                     return sa.false()
                 if place.is_json:
                     return dialect.in_json(place, wanted, parameters)
-                assert not isinstance(operand, Path)
                 return dialect.in_list(operand.spec, place.column, parameters.next())
             case Match(_, part, text, ignore_case):
                 wanted_text = (parameters.next(), ignore_case, not text)
@@ -264,7 +330,7 @@ def _merged(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:
     others: list[Predicate] = []
     for part in parts:
         match node(part):
-            case Compare(operand, Operator.EQ, value):
+            case Compare(operand, Operator.EQ, value) if aggregate_in(operand) is None:
                 lists.setdefault(operand, []).append(value)
             case In(operand, wanted):
                 lists.setdefault(operand, []).extend(wanted)

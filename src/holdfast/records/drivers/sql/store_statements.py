@@ -12,27 +12,36 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.comparable_aggregates import (
+    aggregate_in,
+    comparable,
+    comparable_decoder,
+)
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
-from holdfast.records.drivers.sql.dialect import column_decoder, joined
+from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, joined
+from holdfast.records.drivers.sql.joined_aggregates import (
+    JoinedAggregates,
+    joined_aggregates,
+    joined_in_groups,
+)
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
-from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
-from holdfast.records.operands import Column, Path, SearchRank, may_be_null
-from holdfast.records.query import Increment, Order, SetTo, follows_relations, parts_of
+from holdfast.records.operands import Column, may_be_null
+from holdfast.records.query import Everything, Increment, Order, SetTo, follows_relations, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Update
+    from holdfast.records.driver import AggregateQuery, Groups, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Operand, ValueColumn
-    from holdfast.records.query import Aggregate, Change, Predicate
+    from holdfast.records.operands import Aggregate, ValueColumn
+    from holdfast.records.query import Change, Predicate
 
 E = TypeVar("E")
 
@@ -100,15 +109,17 @@ class StoreStatements:
         self, select: Select[E], columns: tuple[ValueColumn, ...] | None = None
     ) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *select*: all fields, or *columns*."""
-        named = (*(columns or ()), *(by.operand for by in select.order))
-        ranks = list(dict.fromkeys(each for each in named if isinstance(each, SearchRank)))
-        values: list[object] = [value for rank in ranks for value in rank_values(rank)]
+        if select.groups is not None:
+            return self._of_groups(select, select.groups, columns)
+        values: list[object] = []
+        related = joined_aggregates(select, columns or (), least=self.dialect.least_joined)
         shape = (
             "select",
             select.model.table,
-            None if columns is None else tuple(map(_operand_shape, columns)),
-            self._conditions.walk(select.where, values),
-            tuple((_operand_shape(by.operand), by.descending, by.first) for by in select.order),
+            self._walk_joined(related, values),
+            None if columns is None else self._walk_values(columns, values, related),
+            self._conditions.walk(select.where, values, related.names),
+            self._walk_order(select.order, values, related),
             windowed := select.limit is not None or select.offset > 0,
             select.lock,
             select.skip_locked,
@@ -124,12 +135,13 @@ class StoreStatements:
             wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
             if select.lock is None:  # or what is joined would be locked too
                 source.join((*wanted, *(by.operand for by in select.order)))
-            for rank in ranks:
-                made = rank_expression(self.dialect.name, rank, source, parameters)
-                source.ranks[rank] = made
-            built = sa.select(*map(source.column, wanted)).select_from(source.rows)
-            built = built.where(self._conditions.condition(source, select.where, parameters))
-            built = built.order_by(*self._order(source, select.order))
+            self._join_aggregates(source, related, parameters)
+            built = sa.select(
+                *(self._conditions.value(source, each, parameters) for each in wanted)
+            )
+            condition = self._conditions.condition(source, select.where, parameters)
+            order = self._order(source, select.order, parameters)
+            built = built.select_from(source.rows).where(condition).order_by(*order)
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
             if select.lock is not None:
@@ -138,31 +150,142 @@ class StoreStatements:
 
         return self._statement(shape, select.model, build, values)
 
+    def _of_groups(
+        self, select: Select[E], groups: Groups, columns: tuple[ValueColumn, ...] | None
+    ) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for the rows whose keys the dialect finds, group by group."""
+        values: list[object] = []
+        spec, none = groups.column.spec, JoinedAggregates()
+        encoded = [self.encode(spec, value) for value in groups.values]
+        shape = (
+            "groups",
+            select.model.table,
+            groups.column,
+            self._conditions.walk(select.where, values),
+            self._walk_order(select.order, values, none),
+            None if columns is None else self._walk_values(columns, values, none),
+            self._walk_order(select.order, values, none),
+        )
+        values += (self.dialect.list_value(spec, encoded), select.limit)
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            source = JoinedTable(self.tables, table)
+            inside = source.again()
+            orders = [by.operand for by in select.order]
+            inside.join(orders)
+            condition = self._conditions.condition(inside, select.where, parameters)
+            order = self._order(inside, select.order, parameters)
+            wanted = columns or [Column(select.model.name, each) for each in select.model.fields]
+            source.join((*wanted, *orders))
+            built = sa.select(
+                *(self._conditions.value(source, each, parameters) for each in wanted)
+            )
+            built = built.order_by(*self._order(source, select.order, parameters))
+            key = select.model.key.name
+            limit = GroupLimit(
+                spec=spec,
+                rows=inside.rows,
+                key=inside.table.c[key],
+                value=inside.table.c[groups.column.name],
+                condition=condition,
+                order=order,
+                listed=parameters.next(),
+                limit=parameters.next(),
+            )
+            keys = self.dialect.keys_of_groups(limit, source.table.c[key])
+            return built.select_from(keys.rows.join(source.rows, keys.condition))
+
+        return self._statement(shape, select.model, build, values)
+
     def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *query*, a row for each group, in their order."""
         values: list[object] = []
+        related = joined_in_groups(query, least=self.dialect.least_joined)
         shape = (
             "aggregate",
             query.model.table,
             query.aggregates,
-            query.by,
-            self._conditions.walk(query.where, values),
+            self._walk_joined(related, values),
+            self._walk_values(query.by, values, related),
+            self._conditions.walk(query.where, values, related.names),
+            self._conditions.walk(query.having, values),
+            self._walk_order(query.order, values, related),
+            windowed := query.limit is not None or query.offset > 0,
         )
+        if windowed:
+            values += (
+                self.dialect.no_limit if query.limit is None else query.limit,
+                query.offset,
+            )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
             source.join(query.by)
-            by = list(map(source.column, query.by))
+            self._join_aggregates(source, related, parameters)
+            by = [self._conditions.value(source, each, parameters) for each in query.by]
             made = [self._figure(table, figure) for figure in query.aggregates]
+            compared = [self._conditions.aggregate(source, each) for each in query.aggregates]
+            source.results = [*by, *compared]
             condition = self._conditions.condition(source, query.where, parameters)
             built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
-            return built.order_by(*self._order(source, [Order(column) for column in query.by]))
+            if not isinstance(query.having, Everything):
+                built = built.having(self._conditions.condition(source, query.having, parameters))
+            built = built.order_by(*self._order(source, query.order, parameters))
+            if windowed:
+                built = built.limit(parameters.next()).offset(parameters.next())
+            return built
 
         return self._statement(shape, query.model, build, values)
 
+    def _walk_joined(self, related: JoinedAggregates, values: list[object]) -> Shape:
+        return tuple(
+            (join, tuple(named), self._conditions.walk(where, values))
+            for join, where, named in related.groups
+        )
+
+    def _walk_values(
+        self, operands: Sequence[ValueColumn], values: list[object], related: JoinedAggregates
+    ) -> Shape:
+        return tuple(self._conditions.walk_value(each, values, related.names) for each in operands)
+
+    def _walk_order(
+        self, order: Sequence[Order], values: list[object], related: JoinedAggregates
+    ) -> Shape:
+        return tuple(
+            (
+                self._conditions.walk_value(by.operand, values, related.names),
+                by.descending,
+                by.first,
+            )
+            for by in order
+        )
+
+    def _join_aggregates(
+        self, source: JoinedTable, related: JoinedAggregates, parameters: Parameters
+    ) -> None:
+        """Join a table of the aggregates of each relation's rows that fit one condition."""
+        for number, (join, where, named) in enumerate(related.groups, 1):
+            target = source.target(join)
+            by = source.grouped(join, target)
+            fitting = self._conditions.condition(target, where, parameters)
+            made = [
+                self._conditions.aggregate(target, each).label(f"value {at}")
+                for at, each in enumerate(named.values())
+            ]
+            found = sa.select(by.label("key"), *made).select_from(target.table).where(fitting)
+            counts = {name: not each.nullable for name, each in named.items()}
+            source.join_aggregates(
+                join, found.group_by(by).subquery(f"holdfast aggregates {number}"), counts
+            )
+
     def column_decoders(self, columns: Sequence[ValueColumn]) -> list[Codec]:
         """Return what decodes the values of `select` for *columns*."""
-        return [column_decoder(self.dialect, column.spec) for column in columns]
+        return [
+            column_decoder(self.dialect, column.spec)
+            if (aggregate := aggregate_in(column)) is None
+            else comparable_decoder(self.dialect, aggregate)
+            for column in columns
+        ]
 
     def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
         """Return what decodes the values of `aggregate` for *query*."""
@@ -280,21 +403,20 @@ class StoreStatements:
         found = sa.select(key).where(*built).distinct().subquery("holdfast found")
         return joined(sa.and_, [*own, key.in_(sa.select(found.c[key.name]))])
 
-    def _order(self, source: JoinedTable, order: Sequence[Order]) -> list[Expression]:
+    def _order(
+        self, source: JoinedTable, order: Sequence[Order], parameters: Parameters
+    ) -> list[Expression]:
         found: list[Expression] = []
         for by in order:
-            assert not isinstance(by.operand, Path)
-            column = source.column(by.operand)
+            column = self._conditions.value(source, by.operand, parameters)
             found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
         return found
 
     def _figure(self, table: sa.Table, figure: Aggregate) -> Expression:
-        if figure.operand is None:
-            return sa.func.count()
-        column = table.c[figure.operand.name]
-        if figure.function == "count":
-            return sa.func.count(column)
-        return self.dialect.figure(figure, column)
+        of = figure.operand
+        if of is None or figure.function in ("count", "count_distinct"):
+            return comparable(self.dialect, figure, None if of is None else table.c[of.name])
+        return self.dialect.figure(figure, table.c[of.name])
 
     def _assignment(self, table: sa.Table, change: Change, parameters: Parameters) -> Expression:
         match change:
@@ -305,7 +427,3 @@ class StoreStatements:
                 return self.dialect.increased(column.spec, stored, parameters.next())
             case _:
                 assert_never(change)
-
-
-def _operand_shape(operand: Operand) -> Shape | Operand:
-    return rank_shape(operand) if isinstance(operand, SearchRank) else operand
