@@ -20,6 +20,7 @@ from holdfast.records.operands import (
     Column,
     RelatedAggregate,
     RelatedColumn,
+    SearchRank,
     Truncated,
     may_be_null,
 )
@@ -100,7 +101,7 @@ def reverse(order: tuple[Order, ...]) -> tuple[Order, ...]:
 
 
 def _column(by: Order) -> ValueColumn:
-    assert isinstance(by.operand, (Column, RelatedColumn, RelatedAggregate, Truncated))
+    assert isinstance(by.operand, (Column, RelatedColumn, RelatedAggregate, Truncated, SearchRank))
     return by.operand
 
 

@@ -264,6 +264,9 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
                 return known[value]
 
             return read_related
+        case SearchRank():
+            readers = {column: reader(column, follow) for column in operand.columns}
+            return lambda row: operand.of(lambda column: cast("str", readers[column](row) or ""))
         case RelatedAggregate(join, where, aggregate):
             return _related_aggregate(join, fits(where, follow), aggregate, follow)
         case Truncated(column, unit, zone):
@@ -275,9 +278,6 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
             return operator.itemgetter(position)
         case Aggregate():
             raise AssertionError(f"{operand!r} is of a group, and no row has it")
-        case SearchRank():
-            readers = {column: reader(column, follow) for column in operand.columns}
-            return lambda row: operand.of(lambda column: cast("str", readers[column](row) or ""))
         case _:
             assert_never(operand)
 

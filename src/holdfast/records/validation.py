@@ -97,13 +97,13 @@ def _check_owner(model: Model[Any], found: Start | Join) -> None:
                 _check_owner(model, join)
                 model = model_of(join.target)
             owned(model, column)
+        case SearchRank(columns):
+            for document in columns:
+                _check_owner(model, document)
         case RelatedAggregate(join, _, aggregate):
             _check_owner(model, join)
             if aggregate.operand is not None:
                 _check_owner(model_of(join.target), aggregate.operand)
-        case SearchRank(columns):
-            for document in columns:
-                _check_owner(model, document)
         case Aggregate():
             raise InvalidQueryError(
                 f"{found!r} is of a group of rows: aggregate(having=, order_by=) take it"

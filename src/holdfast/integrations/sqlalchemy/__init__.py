@@ -9,4 +9,12 @@ from holdfast.integrations.sqlalchemy.entity_table import table_of
 from holdfast.integrations.sqlalchemy.mapped_class import adapt
 from holdfast.integrations.sqlalchemy.statements import execute, orm_session, run_sync
 
-__all__ = ["adapt", "execute", "field_of", "orm_session", "relation_of", "run_sync", "table_of"]
+__all__ = [
+    "adapt",
+    "execute",
+    "field_of",
+    "orm_session",
+    "relation_of",
+    "run_sync",
+    "table_of",
+]

@@ -174,9 +174,8 @@ class ConditionBuilder:
             case GroupValue(position):
                 return (GroupValue, position)
             case SearchRank():
-                if repr(operand) not in joined:
-                    values += rank_values(operand)
-                return (rank_shape(operand), repr(operand) in joined)
+                values += rank_values(operand)
+                return rank_shape(operand)
             case _:
                 return (operand,)
 
@@ -266,11 +265,6 @@ class ConditionBuilder:
         match operand:
             case Column() | RelatedColumn():
                 return source.column(operand)
-            case SearchRank():
-                made = source.ranks.get(operand)
-                if made is None:
-                    made = rank_expression(self.dialect.name, operand, source, parameters)
-                return made
             case RelatedAggregate(join, where, aggregate):
                 found = source.aggregate(operand)
                 if found is not None:
@@ -284,6 +278,8 @@ class ConditionBuilder:
                 return self.dialect.truncated(column.spec, source.column(column), unit, zone)
             case GroupValue(position):
                 return source.results[position]
+            case SearchRank():
+                return rank_expression(self.dialect.name, operand, source, parameters)
             case Path() | Aggregate():
                 raise AssertionError(f"{operand!r} is no value of a row")
             case _:

@@ -30,8 +30,6 @@ class JoinedTable:
         """The table and what is joined to it: what the statement selects from."""
         self._tables = tables
         self._distance = distance
-        self.ranks: dict[SearchRank, Expression] = {}
-        """The ranks that the statement goes by, which have parameters."""
         self._joined: dict[tuple[Join, ...], sa.FromClause] = {}
         self._aggregates: dict[str, Expression] = {}
         self.results: Sequence[Expression] = ()
@@ -90,8 +88,6 @@ class JoinedTable:
         """Return the column of *operand*; one that was not joined is looked up for each row."""
         if isinstance(operand, Column):
             return self.table.c[operand.spec.name]
-        if isinstance(operand, SearchRank):
-            return self.ranks[operand]
         joined = self._joined.get(operand.joins)
         if joined is not None:
             return joined.c[operand.column.spec.name]

@@ -6,7 +6,7 @@ One walk over a query yields its shape, which finds the compiled statement, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
 
@@ -26,11 +26,10 @@ from holdfast.records.drivers.sql.joined_aggregates import (
 )
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
-from holdfast.records.drivers.sql.search_rank import rank_expression, rank_values
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
-from holdfast.records.operands import Column, SearchRank, may_be_null
+from holdfast.records.operands import Column, may_be_null
 from holdfast.records.query import Everything, Increment, Order, SetTo, follows_relations, parts_of
 
 if TYPE_CHECKING:
@@ -112,11 +111,8 @@ class StoreStatements:
         """Return SQL and values for *select*: all fields, or *columns*."""
         if select.groups is not None:
             return self._of_groups(select, select.groups, columns)
-        named = (*(columns or ()), *(by.operand for by in select.order))
-        ranks = list(dict.fromkeys(each for each in named if isinstance(each, SearchRank)))
-        values: list[object] = [value for rank in ranks for value in rank_values(rank)]
+        values: list[object] = []
         related = joined_aggregates(select, columns or (), least=self.dialect.least_joined)
-        related = replace(related, names=related.names | set(map(repr, ranks)))
         shape = (
             "select",
             select.model.table,
@@ -139,9 +135,6 @@ class StoreStatements:
             wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
             if select.lock is None:  # or what is joined would be locked too
                 source.join((*wanted, *(by.operand for by in select.order)))
-            for rank in ranks:
-                made = rank_expression(self.dialect.name, rank, source, parameters)
-                source.ranks[rank] = made
             self._join_aggregates(source, related, parameters)
             built = sa.select(
                 *(self._conditions.value(source, each, parameters) for each in wanted)
