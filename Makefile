@@ -31,8 +31,9 @@ test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they com
 pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", TESTS=tests/records)
 	@$(BIN)/python -m tools.pythons $(VERSIONS) --workers $(or $(WORKERS),4) $(if $(TESTS),--tests $(TESTS))
 
-crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
-	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q
+crash: $(STAMP) ## the main job, registrations and the sequencer killed at twenty moments each
+	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest -q tests/cli/test_crashes.py \
+		tests/cli/test_on_servers.py tests/models/test_crash_safety.py tests/audit/test_killed_sequencer.py
 
 HUNTS := transactions audit queries s3_server redis_server films
 

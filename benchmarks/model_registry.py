@@ -1,10 +1,12 @@
 """The registry of models at size: search over 100,000 versions, and a model of 4 GiB.
 
     python benchmarks/model_registry.py search sqlite:////tmp/models.db
+    python benchmarks/model_registry.py search postgresql://... (or mariadb://..., on this machine)
     python benchmarks/model_registry.py large /tmp/models-bench
 
-Prints the median of 20 calls and the CPU time of one in this process, and the memory that the
-large model took.
+The first search fills the database. Prints for each search the median of 20 calls, and the CPU time
+of one, in this process and in the server's processes or threads that serve it: what it takes where
+nothing else runs. And the memory that the large model took.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import resource
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit
 
 from holdfast import open_bucket, open_store
 from holdfast.domain import RoleBucket
@@ -35,6 +39,7 @@ VERSIONS = 100_000
 MODELS = 20
 SIZE = 4 << 30
 MIB = 1 << 20
+CALLS = 20
 SEARCHES = {
     "one metric, best first": VersionSearch(
         where=("metrics.mAP >= 0.5",), order_by="-metrics.mAP", limit=20
@@ -111,26 +116,66 @@ async def search(url: str) -> None:
                 print(f"filled in {time.perf_counter() - began:.0f} s")
             registry = ModelRegistry(store, RoleBucket(bucket), Path(folder))
             print(f"{VERSIONS} versions of {MODELS} models in {store.backend}")
-            for name, asked in SEARCHES.items():
-                await timed(name, lambda asked=asked: registry.search(asked))
             within = VersionSearch(where=("metrics.ms < 5",), order_by="-metrics.mAP", limit=20)
-            await timed("within one model", lambda: registry.search(within, name="m3"))
-            await timed("resolve m3:^1.4000", lambda: registry.resolve("m3:^1.4000"))
+            works = {
+                **{name: partial(registry.search, asked) for name, asked in SEARCHES.items()},
+                "within one model": partial(registry.search, within, name="m3"),
+                "resolve m3:^1.4000": partial(registry.resolve, "m3:^1.4000"),
+            }
+            print("| search | wall | CPU here | CPU of the server | CPU in all |")
+            print("|---|---|---|---|---|")
+            for name, work in works.items():
+                await timed(name, work, url)
 
 
-async def timed(name, work) -> None:
+async def timed(name, work, url: str) -> None:
+    await work()
     taken = []
-    cpu = time.process_time()
-    for _ in range(20):
+    here, there = time.process_time(), server_cpu(url)
+    for _ in range(CALLS):
         began = time.perf_counter()
-        found = await work()
+        await work()
         taken.append(time.perf_counter() - began)
-    cpu = (time.process_time() - cpu) / 20
-    count = len(found) if isinstance(found, list) else 1
-    print(
-        f"{name:36} {1000 * statistics.median(taken):7.1f} ms, {1000 * cpu:5.1f} ms of CPU, "
-        f"{count} found"
-    )
+    here, there = ((after - before) / CALLS for before, after in (
+        (here, time.process_time()), (there, server_cpu(url))))  # fmt: skip
+    cells = (statistics.median(taken), here, there, here + there)
+    print(f"| {name} | " + " | ".join(f"{1000 * cell:.1f} ms" for cell in cells) + " |")
+
+
+def server_cpu(url: str) -> float:
+    """Seconds of CPU of the processes or threads that serve this database, past Holdfast."""
+    scheme, name = url.partition(":")[0], url.rpartition("/")[2]
+    if scheme == "postgresql":
+        import psycopg
+
+        with psycopg.connect(url) as connection:
+            asked = (
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+            )
+            return sum(cpu_of(pid) for (pid,) in connection.execute(asked, [name]))
+    if scheme == "mariadb":
+        import pymysql
+
+        parts = urlsplit(url)
+        connection = pymysql.connect(
+            host=parts.hostname, port=parts.port or 3306, user=parts.username,
+            password=unquote(parts.password or ""), ssl_disabled=True,
+        )  # fmt: skip
+        with connection, connection.cursor() as cursor:
+            asked = "SELECT tid FROM information_schema.processlist WHERE db = %s"
+            cursor.execute(asked, [name])
+            return sum(cpu_of(tid) for (tid,) in cursor.fetchall())
+    return 0.0
+
+
+def cpu_of(task: int) -> float:
+    """Seconds of CPU of a process or thread of this machine."""
+    try:
+        text = Path(f"/proc/{task}/task/{task}/stat").read_text()
+    except FileNotFoundError:
+        return 0.0
+    ticks = sum(map(int, text.rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def sparse(folder: Path) -> Path:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from audited_entities import Project
+from audited_entities import Project, audited_store
 from holdfast import everything, open_bucket
 from holdfast.audit import (
     AuditEntry,
@@ -30,7 +30,14 @@ from holdfast.audit.checkpoint_export import CheckpointExport
 from holdfast.audit.entry_leaf import erasing
 from holdfast.audit.inclusion import consistency_proof, verify_consistency
 from holdfast.domain import RoleBucket
-from holdfast.errors import ConfigurationError, IntegrityError, InvalidQueryError, NotFoundError
+from holdfast.errors import (
+    ConfigurationError,
+    IntegrityError,
+    InvalidQueryError,
+    NotFoundError,
+    ObjectLockedError,
+)
+from objects.s3_servers import new_name, options_of
 
 pytestmark = pytest.mark.anyio
 
@@ -312,10 +319,47 @@ async def test_many_writers_and_sequencers_at_once_make_one_log(store, signer):
         assert chain == [[number or None, number + 1] for number in range(len(chain))]
 
 
-async def test_the_checkpoints_are_locked_in_a_bucket_that_has_locks(store, written):
+async def test_copies_that_shall_be_locked_are_not_kept_without_locks(store, written):
     async with open_bucket("memory://") as bucket:
         with pytest.raises(Exception, match="lock"):
             await CheckpointExport(RoleBucket(bucket), retention=timedelta(days=1)).run(store)
+
+
+async def test_locked_copies_convict_who_writes_the_database_and_the_bucket(signer):
+    """On MinIO, in a bucket with object locks, which stays: a day is the shortest lock."""
+    options = options_of("minio", object_lock=True)
+    async with (
+        audited_store("memory://") as store,
+        open_bucket(new_name(), options=options) as logs,
+    ):
+        copies = CheckpointExport(RoleBucket(logs, "logs/"), retention=timedelta(days=1))
+        sequencer = Sequencer(store, signer, origin="test.example/audit")
+        for name in ("north", "south"):
+            await store.repository(Project).add(Project(name=name))
+            await sequencer.run()
+            await copies.run(store)
+        notes, leaves = await copies.notes(), await copies.leaves()
+        assert len(notes) == len(leaves) == 2
+        kept = [each async for each in logs.versions("logs/audit/")]
+        assert len(kept) == 4
+        for each in kept:
+            assert (await logs.admin.lock_of(each.key, version=each.version)).retention is not None
+            with pytest.raises(ObjectLockedError):
+                await logs.delete(each.key, version=each.version)
+
+        # Markers over some, other bytes over the rest; and the log anew, by the same key.
+        await logs.delete_many([each.key for each in kept[::2]])
+        for each in kept[1::2]:
+            await logs.put(each.key, b"forged")
+        assert (await copies.notes(), await copies.leaves()) == (notes, leaves)
+        for table in (AuditEntry, AuditTile, AuditHead, AuditCheckpoint):
+            await store.repository(table).delete_where(everything())
+        for name in ("other", "others"):
+            await store.repository(Project).add(Project(name=name))
+        await sequencer.run()
+        source = StoreLog(store, await copies.leaves())
+        found = await verified(source, key=signer.verifier, kept=await copies.notes())
+        assert FindingKind.CHANGED in {each.kind for each in found.findings}
 
 
 async def test_the_log_of_an_empty_store_verifies(store, signer):

@@ -28,7 +28,7 @@ class Doom:
         raise Death
 
 
-class _Dying:
+class Dying:
     def __init__(self, inner, doom, names):
         self._inner, self._doom, self._names = inner, doom, names
 
@@ -43,19 +43,19 @@ class _Dying:
         return call
 
 
-class _DyingDriver:
+class DyingDriver:
     def __init__(self, driver, doom):
         self._driver, self._doom = driver, doom
         self.begun = []
 
     def session(self):
-        return _Dying(self._driver.session(), self._doom, VERBS)
+        return Dying(self._driver.session(), self._doom, VERBS)
 
     async def begin(self, options):
         async def begin():
             begun = _Begun(await self._driver.begin(options))
             self.begun.append(begun)
-            return _Dying(begun, self._doom, (*VERBS, "commit", "rollback"))
+            return Dying(begun, self._doom, (*VERBS, "commit", "rollback"))
 
         return await self._doom.pass_on(begin)
 
@@ -85,8 +85,8 @@ class _Begun:
 async def dies(store, bucket, folder, doom, work):
     """Do *work* with a registry that dies by *doom*; tell whether it died."""
     alive = store.driver
-    store.driver = dying = _DyingDriver(alive, doom)
-    place = RoleBucket(_Dying(bucket, doom, CALLS), "models/")
+    store.driver = dying = DyingDriver(alive, doom)
+    place = RoleBucket(Dying(bucket, doom, CALLS), "models/")
     try:
         await work(ModelRegistry(store, place, folder / "cache"))
     except Death:

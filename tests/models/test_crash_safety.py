@@ -1,16 +1,25 @@
 """Registrations, promotions and collections that die at each step, or run beside one another."""
 
 import asyncio
+import os
+import signal
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count, pairwise
+from pathlib import Path
 
 import pytest
 
+import preloaded
+from holdfast import open_bucket, open_store
 from holdfast.errors import NotFoundError, PreconditionFailedError
-from holdfast.models import VersionDetails
+from holdfast.jobs import Job
+from holdfast.models import MODEL_ENTITIES, VersionDetails
 from holdfast.models.model_entities import BlobState, ModelBlob, VersionFile
 from models.conftest import PLACES, opened, registry_on
 from models.dying import Doom, dies
+from objects.s3_servers import new_name, options_of, remove
+from servers import empty_store
 
 pytestmark = pytest.mark.anyio
 NOW = timedelta(0)
@@ -177,3 +186,66 @@ async def test_of_twenty_promotions_that_expect_the_same_one_succeeds(place, fol
     assert [each.number for each in moves] == list(range(22, 0, -1))
     for later, earlier in pairwise(moves):
         assert later.from_number == earlier.to_number
+
+
+KILLS = int(os.environ.get("HOLDFAST_TEST_KILLS", "3"))
+PROGRAM = f"""import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from models.killed_process import main; main(*sys.argv[1:])"""
+
+
+@contextmanager
+def addresses(kind, folder):
+    """The URLs of an empty store and a bucket, and what a process needs to know beside them."""
+    with empty_store(kind, folder) as records:
+        if kind == "sqlite":
+            yield records, f"file://{folder}/bucket", {}
+            return
+        name, options = new_name(), options_of("minio")
+        credentials = options.credentials
+        known = {
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        }
+        try:
+            yield records, f"{name}?endpoint_url={options.endpoint_url}&create=true", known
+        finally:
+            remove(name, options)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_process_killed_before_any_step_leaves_versions_whole_or_not_at_all(
+    kind, folder, tmp_path, monkeypatch
+):
+    """The steps are spread over two registrations, two promotions, a deletion and a collection."""
+    with addresses(kind, tmp_path) as (records, objects, known):
+        for name, value in known.items():
+            monkeypatch.setenv(name, value)
+
+        def run(name, step):
+            done = preloaded.run(PROGRAM, records, objects, tmp_path, name, step, timeout=300)
+            assert done.returncode in {0, -signal.SIGKILL}, done.stderr
+            return done
+
+        async with (
+            open_store(records, [*MODEL_ENTITIES, Job]) as store,
+            open_bucket(objects) as bucket,
+        ):
+            await store.create_schema()
+            registry = registry_on(store, bucket, tmp_path)
+            await registry.register("first", folder)  # the shared file is there for all that follow
+            steps = int(run("whole", 0).stdout)
+            for number in range(min(KILLS, steps)):
+                name = f"m{number}"
+                step = 1 + number * (steps - 1) // max(min(KILLS, steps) - 1, 1)
+                assert run(name, step).returncode == -signal.SIGKILL
+                versions = await versions_of(registry, name)
+                for version in versions:
+                    assert len(await registry.files(version)) == version.files == 2, step
+                await check_exact((store, bucket, registry))
+                if versions and (moves := await registry.history(name, "prod")):
+                    (alias,) = await registry.aliases(name)
+                    assert len(moves) == alias.moves, step
+                    assert moves[0].to_number == (await registry.resolve(f"{name}@prod")).number
+                numbers = [each.number for each in versions]
+                again = await registry.register(name, folder)
+                assert again.version.number == max(numbers, default=0) + 1, step

@@ -66,8 +66,9 @@ async def test_what_commits_is_told_once_and_signed_and_what_is_undone_never(sto
     await outbox_keeps_what_commits(store, receiver)
 
 
-async def test_the_same_on_a_server(receiver):
-    with database_on("postgresql") as url:
+@pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
+async def test_the_same_on_a_server(receiver, server):
+    with database_on(server) as url:
         async with open_store(url, [], hooks=[WebhookHook()]) as store:
             await store.create_schema()
             await outbox_keeps_what_commits(store, receiver)

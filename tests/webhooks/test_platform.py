@@ -7,13 +7,14 @@ import pytest
 from cli.program import here
 from holdfast.access import ApiKeys, Role
 from holdfast.audit import AuditEntry
-from holdfast.jobs import Worker
+from holdfast.jobs import Job, Jobs, Worker
 from holdfast.models import ModelRegistry
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
+from holdfast.sync import open_store as open_blocking
 from holdfast.web.platform_application import create_application
 from holdfast.web.serve_options import ServeOptions
-from holdfast.webhooks import Webhooks
+from holdfast.webhooks import WebhookHook, Webhooks
 from http_serving import client_of
 
 pytestmark = pytest.mark.anyio
@@ -95,3 +96,22 @@ async def test_networks_that_are_none_are_refused_by_the_settings(tmp_path):
     with pytest.raises(ValueError, match="networks"):
         Settings(data=tmp_path, webhooks={"networks": "10.0.0.1/8"})
     assert Settings(data=tmp_path).webhooks.networks == ()
+
+
+def test_migrate_adds_the_tables_to_a_database_that_has_others(tmp_path):
+    url, folder = f"sqlite:///{tmp_path}/store.db", tmp_path / "migrations"
+    where = ("--url", url, "--folder", folder, "--entities", "holdfast.jobs:Job")
+    more = (*where, "--entities", "holdfast.webhooks:WEBHOOK_ENTITIES")
+    for message, entities in (("jobs", where), ("webhooks", more)):
+        for command in (("create", "-m", message), ("upgrade",)):
+            done = here("migrate", *command, *entities)
+            assert done.code == 0, done.err
+        if message == "jobs":
+            with open_blocking(url, [Job]) as store:
+                store.run(Jobs(store.asynchronous).enqueue("old"))
+    (file,) = folder.rglob("*_webhooks.py")
+    assert file.read_text().count("create_table(") == 2
+    with open_blocking(url, [], hooks=[WebhookHook()]) as store:
+        store.run(Webhooks(store.asynchronous).subscribe("https://example.com/", ["*"]))
+        store.record_event("model.promoted", entity="ModelAlias", key="a")
+        assert store.repository(Job).count() == 2

@@ -32,7 +32,8 @@ class CheckpointExport:
     """Keeps a store's checkpoints in a bucket, and reads them again.
 
     *retention* locks what is kept, where the bucket has object locks; it raises UnsupportedError
-    where it has not.
+    where it has not. A lock keeps a version and not the key, so then the first version of each key
+    is what is read: others may write over it, or hide it.
     """
 
     def __init__(self, place: RoleBucket, *, retention: timedelta | None = None) -> None:
@@ -68,25 +69,36 @@ class CheckpointExport:
 
     async def notes(self) -> list[str]:
         """Return the checkpoints that are kept, the smallest first."""
-        prefix = self._key("checkpoints/")
-        keys = [each.key async for each in self._bucket.list(prefix)]
-        return [(await self._bucket.get(key)).decode() for key in sorted(keys)]
+        kept = await self._kept(self._key("checkpoints/"))
+        return [
+            (await self._bucket.get(key, version=version)).decode()
+            for key, version in sorted(kept.items())
+        ]
 
     async def leaves(self) -> dict[int, bytes]:
         """Return the leaf hashes that are kept, by their places."""
         prefix = self._key("leaves/")
-        fullest: dict[str, str] = {}
-        keys = [each.key async for each in self._bucket.list(prefix)]
-        for key in sorted(keys):
-            fullest[key[len(prefix) :].partition("/")[0]] = key
+        fullest: dict[str, tuple[str, str | None]] = {}
+        for key, version in sorted((await self._kept(prefix)).items()):
+            fullest[key[len(prefix) :].partition("/")[0]] = key, version
         found: dict[int, bytes] = {}
-        for number, key in fullest.items():
-            hashes = leaves_in(await self._bucket.get(key))
+        for number, (key, version) in fullest.items():
+            hashes = leaves_in(await self._bucket.get(key, version=version))
             found.update(enumerate(hashes, int(number) * WIDTH))
         return found
 
     def _key(self, name: str) -> str:
         return self._place.key(_PREFIX + name)
+
+    async def _kept(self, prefix: str) -> dict[str, str | None]:
+        """Return the keys below *prefix*, each with its first version where there are locks."""
+        if self._retention is None:
+            return {each.key: None async for each in self._bucket.list(prefix)}
+        return {  # the versions of a key come from the newest to the oldest: the last one stays
+            each.key: each.version
+            async for each in self._bucket.versions(prefix)
+            if not each.marker
+        }
 
     async def _keep(self, name: str, content: bytes) -> None:
         key = self._key(name)

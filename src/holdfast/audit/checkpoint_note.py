@@ -85,6 +85,13 @@ class VerifierKey:
                 return found
         raise IntegrityError(f"the checkpoint of {found.size} leaves is not signed by {self.name}")
 
+    def is_in_force(self, note: str) -> bool:
+        """Return whether *note* names this key first: of two that sign, the new one does."""
+        line = note.partition("\n\n")[2].partition("\n")[0]
+        name, _, signature = line.removeprefix(_DASH).partition(" ")
+        wanted = _key_id(self.name, self.public)
+        return name == self.name and _decoded(signature)[:_ID_BYTES] == wanted
+
 
 class SignerKey:
     """What signs checkpoints: an Ed25519 key with a *name*, which has no blank and no plus."""
@@ -132,9 +139,14 @@ class SignerKey:
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """Return *checkpoint* as a signed note."""
-        signature = self._private.sign(checkpoint.body.encode())
+        return self.cosign(f"{checkpoint.body}\n")
+
+    def cosign(self, note: str) -> str:
+        """Return *note* with the signature of this key behind those that it has."""
+        body = note.partition("\n\n")[0] + "\n"
+        signature = self._private.sign(body.encode())
         encoded = base64.b64encode(_key_id(self.name, self.verifier.public) + signature).decode()
-        return f"{checkpoint.body}\n{_DASH}{self.name} {encoded}\n"
+        return f"{note}{_DASH}{self.name} {encoded}\n"
 
 
 def read_checkpoint(note: str) -> Checkpoint:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
+from holdfast.audit.audit_entry import AuditCheckpoint
 from holdfast.audit.audit_log import AuditLog
 from holdfast.audit.checkpoint_export import CheckpointExport
 from holdfast.audit.checkpoint_note import SignerKey
@@ -21,6 +22,7 @@ from holdfast.errors import ConfigurationError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from holdfast.audit.checkpoint_note import VerifierKey
     from holdfast.audit.verification import Verification
     from holdfast.domain import DomainParts
     from holdfast.records import Store
@@ -66,32 +68,29 @@ class LogKeeper:
 
         Raises ConfigurationError for a file that is no key, or open to others, and StorageError.
         """
-        path = self._keeping.key
+        return _key_at(self._keeping.key, self._keeping.origin)
+
+    async def rotate(self) -> VerifierKey:
+        """Put a new signing key in the place of the one in force, and return what verifies by it.
+
+        The old one signs that the new one follows, and its file is gone. Broken off, it is
+        finished by the next call; until then nothing is sequenced. Raises what `Sequencer.rotate`
+        raises, and StorageError.
+        """
+        path, origin = self._keeping.key, self._keeping.origin
+        coming = path.with_name(f"{path.name}.next")
+        old, new = self.signer(), _key_at(coming, origin)
+        last = await self.store.repository(AuditCheckpoint).first(
+            order_by=AuditCheckpoint.size.desc()
+        )
+        if last is None or not new.verifier.is_in_force(last.note):
+            await Sequencer(self.store, old, origin=origin).rotate(new)
         try:
-            return self._new_key(path)
-        except FileExistsError:
-            pass
+            coming.replace(path)
         except OSError as error:
             raise StorageError(f"the audit's key {str(path)!r}: {error.strerror}") from error
-        if path.stat().st_mode & 0o077:
-            raise ConfigurationError(
-                f"the audit's key {str(path)!r} is open to others: chmod 600 {path}"
-            )
-        return SignerKey.read(path.read_text("ascii"))
-
-    def _new_key(self, path: Path) -> SignerKey:
-        made = SignerKey.generate(self._keeping.origin)
-        spare = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(spare, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(f"{made.text()}\n")
-                file.flush()
-                os.fsync(descriptor)
-            os.link(spare, path)  # whole, or not at all; and never over another
-        finally:
-            spare.unlink()
-        return made
+        await self._copies.run(self.store)
+        return new.verifier
 
     async def sequence(self) -> int:
         """Sequence what is committed, copy what the bucket lacks, and return how many entries."""
@@ -105,3 +104,33 @@ class LogKeeper:
         source = StoreLog(self.store, await self._copies.leaves())
         notes = [*await self._copies.notes(), *kept]
         return await verified(source, key=self.signer().verifier, kept=notes)
+
+
+def _key_at(path: Path, origin: str) -> SignerKey:
+    """Return the key in the file *path*, made when it is not there yet."""
+    try:
+        return _new_key(path, origin)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StorageError(f"the audit's key {str(path)!r}: {error.strerror}") from error
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(
+            f"the audit's key {str(path)!r} is open to others: chmod 600 {path}"
+        )
+    return SignerKey.read(path.read_text("ascii"))
+
+
+def _new_key(path: Path, origin: str) -> SignerKey:
+    made = SignerKey.generate(origin)
+    spare = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(spare, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{made.text()}\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.link(spare, path)  # whole, or not at all; and never over another
+    finally:
+        spare.unlink()
+    return made

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.audit.audit_entry import AuditEntry
 from holdfast.audit.entry_leaf import erasing, parts_of
-from holdfast.audit.verification import PRUNE, REDACT
+from holdfast.audit.verification import OWN, PRUNE, REDACT
 from holdfast.errors import InvalidQueryError
 from holdfast.records import StoreCapability
 
@@ -51,7 +51,7 @@ async def _redact(
     entries = store.repository(AuditEntry)
     found = await entries.find(
         wanted.predicate(),
-        (AuditEntry.id > after) & ~AuditEntry.verb.in_([REDACT, PRUNE]),
+        (AuditEntry.id > after) & ~AuditEntry.verb.in_(OWN),
         order_by=AuditEntry.id.asc(),
         limit=_TOGETHER,
         lock=_lock(store),
@@ -94,9 +94,7 @@ async def prune(store: Store, before: datetime) -> int:
         end = first.position if first is not None else last and (last.position or 0) + 1
         if not end:
             return 0
-        count = await entries.delete_where(
-            AuditEntry.position < end, ~AuditEntry.verb.in_([REDACT, PRUNE])
-        )
+        count = await entries.delete_where(AuditEntry.position < end, ~AuditEntry.verb.in_(OWN))
         if count:
             await store.record_event(
                 PRUNE, entity="AuditEntry", key=f"..{end}", details={"before_position": end}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from holdfast.audit.audit_entry import AuditCheckpoint, AuditEntry, AuditHead, AuditTile
 from holdfast.audit.checkpoint_note import Checkpoint
 from holdfast.audit.entry_leaf import leaf_of
+from holdfast.audit.key_chain import ROTATE
 from holdfast.audit.merkle_tree import EMPTY_ROOT, appended, last_tiles, range_hash, tiles_of
 from holdfast.errors import ConfigurationError, IntegrityError
 from holdfast.records import StoreCapability
@@ -68,7 +69,36 @@ class Sequencer:
             lambda: self._append(batch), attempts=10, isolation="read committed"
         )
 
-    async def _append(self, batch: int) -> Sequenced | None:
+    async def rotate(self, new: SignerKey) -> Sequenced:
+        """Let *new* sign from now on, and return the checkpoint that both keys have signed.
+
+        Atomic: an entry that names both keys, `audit.rotate`, and a checkpoint over it. What is
+        sequenced by the old key afterwards is refused. Raises what `append` raises, and
+        ConfigurationError for the same key again, and for a store whose hooks record no events.
+        """
+        if new.verifier == self._signer.verifier:
+            raise ConfigurationError("the audit's key is to be another, and this is the same")
+        await self.run()
+        done = await self._store.retrying(
+            lambda: self._rotate(new), attempts=10, isolation="read committed"
+        )
+        self._signer = new
+        return done
+
+    async def _rotate(self, new: SignerKey) -> Sequenced:
+        details = {"from": str(self._signer.verifier), "to": str(new.verifier)}
+        name = details["to"].rpartition("+")[0]
+        await self._store.record_event(ROTATE, entity="AuditHead", key=name, details=details)
+        done = await self._append(None, new)
+        entries = self._store.repository(AuditEntry)
+        last = await entries.first(AuditEntry.verb == ROTATE, order_by=AuditEntry.id.desc())
+        if done is None or last is None or last.position is None or last.changes != details:
+            raise ConfigurationError(
+                "the audit's key can't be rotated: the store has no AuditHook that records it"
+            )
+        return done
+
+    async def _append(self, batch: int | None, new: SignerKey | None = None) -> Sequenced | None:
         entries, heads = self._store.repository(AuditEntry), self._store.repository(AuditHead)
         head = await heads.get_one(HEAD, lock=self._lock)
         waiting = await entries.find(
@@ -100,10 +130,12 @@ class Sequencer:
         await self._store.repository(AuditTile).upsert_many(
             [AuditTile(id=tile_id(tile), hashes=hashes) for tile, hashes in changed.items()]
         )
+        signer = self._signer
+        note = signer.sign(checkpoint) if new is None else signer.cosign(new.sign(checkpoint))
         head.size, head.root = size, root
         await heads.update(head)
         await self._store.repository(AuditCheckpoint).add(
-            AuditCheckpoint(size=size, note=self._signer.sign(checkpoint), at=self._store.now())
+            AuditCheckpoint(size=size, note=note, at=self._store.now())
         )
         return Sequenced(len(waiting), checkpoint)
 
@@ -111,13 +143,17 @@ class Sequencer:
         last = await self._store.repository(AuditCheckpoint).get(size)
         if last is None:  # there is none before the first entry, and none of a log that was cut
             return
+        key = self._signer.verifier
         try:
-            self._signer.verifier.checkpoint(last.note)
+            key.checkpoint(last.note)
+            why = "" if key.is_in_force(last.note) else "another one follows it"
         except IntegrityError as error:
+            why = str(error)
+        if why:
             raise ConfigurationError(
-                f"the audit's log is signed by another key than this one: {error}. All who sequence"
+                f"the audit's log is signed by another key than this one: {why}. All who sequence"
                 " it need one key, the file that the setting audit.key names"
-            ) from None
+            )
 
     async def _rest(self, tiles: Mapping[Tile, bytes], size: int) -> dict[Tile, bytes]:
         """Return *tiles* and the others that the root over *size* leaves is made of."""

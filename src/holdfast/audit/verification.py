@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from holdfast.audit.checkpoint_note import read_checkpoint
 from holdfast.audit.entry_leaf import leaf_of
+from holdfast.audit.key_chain import ROTATE, KeyChain, Rotation, SignedNote
 from holdfast.audit.merkle_tree import RunningRoot
 from holdfast.errors import IntegrityError
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 REDACT = "audit.redact"
 PRUNE = "audit.prune"
+OWN = (REDACT, PRUNE, ROTATE)
+"""Events by which a log is verified: neither erased nor pruned."""
 
 
 class FindingKind(StrEnum):
@@ -119,6 +122,7 @@ class _Seen:
     expected: dict[int, bytes] = field(default_factory=dict)
     erased: dict[int, AuditEntry] = field(default_factory=dict)
     told_erased: set[int] = field(default_factory=set)
+    rotations: list[Rotation] = field(default_factory=list)
     pruned_before: int = 0
     entries: int = 0
 
@@ -129,13 +133,14 @@ async def verified(
     """Return what is wrong with the log of *source*.
 
     *kept* are checkpoints that were kept elsewhere: with them alone a log is noticed that was cut
-    or written anew as a whole. With a *key* every checkpoint must be signed by it. Every leaf and
-    entry is read once; memory goes with what is wrong, and what was pruned.
+    or written anew as a whole. With a *key* every checkpoint must be signed by it, or by the one
+    in its place: from the key on, back and forth, each rotation is followed that both keys signed.
+    Every leaf and entry is read once; memory goes with what is wrong, and what was pruned.
     """
     findings: list[LogFinding] = []
     stored, elsewhere = await source.notes(), list(kept)
-    within, outside = _read(stored, key, findings), _read(elsewhere, key, findings)
-    checkpoints = within + outside
+    inside, outside = _read(stored, findings), _read(elsewhere, findings)
+    checkpoints = [each.checkpoint for each in (*inside, *outside)]
     wanted = {each.size for each in checkpoints}
     running, seen = RunningRoot(), _Seen()
     roots = {0: running.root}
@@ -153,8 +158,13 @@ async def verified(
         LogFinding(FindingKind.INSERTED, "it has a place that is no leaf's", each.position, each.id)
         for each in await source.strays(running.size)
     ]
-    fitting = [each for each in checkpoints if roots.get(each.size) == each.root]
-    for group in (within, outside):
+    if key is not None:
+        fit = [each for each in (*inside, *outside) if _fits(each.checkpoint, roots)]
+        chain = KeyChain(key, seen.rotations, fit)
+        inside, outside = (_signed(group, chain, findings) for group in (inside, outside))
+    signed = [[each.checkpoint for each in group] for group in (inside, outside)]
+    checkpoints = [each for group in signed for each in group]
+    for group in signed:
         findings += _about_checkpoints(group, running.size, roots)
     if await source.head() != (running.size, running.root):
         findings.append(
@@ -171,7 +181,7 @@ async def verified(
         seen.entries,
         pruned,
         waiting,
-        len(fitting),
+        sum(_fits(each, roots) for each in checkpoints),
         tuple(findings),
     )
 
@@ -197,8 +207,14 @@ def _look(seen: _Seen, place: int, leaf: bytes, entry: AuditEntry | None) -> Non
 
 
 def _note(seen: _Seen, place: int, entry: AuditEntry) -> None:
-    """Take note of what *entry*, if it is the audit's own, says of others before its *place*."""
-    if entry.verb == REDACT:
+    """Take note of what *entry*, if it is the audit's own, says of others before its *place*.
+
+    Of keys too, where it has a leaf.
+    """
+    if entry.verb == ROTATE and entry.position is not None:
+        if (rotation := Rotation.read(place, entry)) is not None:
+            seen.rotations.append(rotation)
+    elif entry.verb == REDACT:
         seen.told_erased.update(cast("Collection[int]", entry.changes.get("entries", ())))
     elif entry.verb == PRUNE:
         through = cast("int", entry.changes.get("before_position", 0))
@@ -265,13 +281,29 @@ def _about_checkpoints(
     return findings
 
 
-def _read(
-    notes: Iterable[str], key: VerifierKey | None, findings: list[LogFinding]
-) -> list[Checkpoint]:
-    found: list[Checkpoint] = []
+def _fits(checkpoint: Checkpoint, roots: Mapping[int, bytes]) -> bool:
+    return roots.get(checkpoint.size) == checkpoint.root
+
+
+def _signed(
+    notes: Iterable[SignedNote], chain: KeyChain, findings: list[LogFinding]
+) -> list[SignedNote]:
+    """Return those of *notes* that the chain's key for their size has signed."""
+    found: list[SignedNote] = []
     for note in notes:
         try:
-            found.append(read_checkpoint(note) if key is None else key.checkpoint(note))
+            chain.check(note)
+            found.append(note)
+        except IntegrityError as error:
+            findings.append(LogFinding(FindingKind.UNSIGNED, str(error)))
+    return found
+
+
+def _read(notes: Iterable[str], findings: list[LogFinding]) -> list[SignedNote]:
+    found: list[SignedNote] = []
+    for note in notes:
+        try:
+            found.append(SignedNote(read_checkpoint(note), note))
         except IntegrityError as error:
             findings.append(LogFinding(FindingKind.UNSIGNED, str(error)))
     return found

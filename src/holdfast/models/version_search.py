@@ -115,9 +115,10 @@ class VersionFinder:
                 found.reverse()
         else:
             found = []
+            others = [each for each in conditions if not _is_about(each, order)]
             async with self._store.transaction(read_only=True):
                 async for ids in self._walk(conditions, model, order, descending=descending):
-                    found += await self._fitting(ids, conditions)
+                    found += await self._fitting(ids, others)
                     if len(found) >= search.limit:
                         break
         versions = await self._versions.get_many(found[: search.limit])
@@ -150,8 +151,8 @@ class VersionFinder:
                 )
             if len(rows) <= _FEW:
                 return [identity for (identity,) in rows]
-        if order is None:
-            return None
+        if order is None or any(_is_about(each, order) for each in conditions):
+            return None  # more versions have the number than one that compares as asked
         rows = await self._figures.select(
             VersionFigure.version_id,
             where=_of(model, VersionFigure.name == order),
@@ -168,7 +169,10 @@ class VersionFinder:
         *,
         descending: bool,
     ) -> AsyncIterator[list[UUID]]:
-        """Yield the versions in the order that is asked for, some at a time, all of one moment."""
+        """Yield the versions in the order that is asked for, some at a time, all of one moment.
+
+        Conditions on the number by which is ordered hold for them.
+        """
         rows: list[tuple[UUID]] = []
         place = 0
         while place == 0 or len(rows) == _BATCH:
@@ -186,9 +190,9 @@ class VersionFinder:
                     where=(
                         _of(model, VersionFigure.name == order),
                         *(
-                            _figure(each, model)
+                            _compared(each)
                             for each in conditions
-                            if isinstance(each, FigureCondition) and each.name == order
+                            if isinstance(each, FigureCondition) and _is_about(each, order)
                         ),
                     ),
                     order_by=VersionFigure.value.desc()
@@ -245,6 +249,11 @@ class VersionFinder:
         return sorted(
             (each for each in newest if each in values), key=lambda each: values[each], reverse=True
         )
+
+
+def _is_about(condition: SearchCondition, order: str | None) -> bool:
+    """Whether *condition* is on the number by which is ordered: the walk along it sees to that."""
+    return isinstance(condition, FigureCondition) and condition.name == order
 
 
 def _figure(condition: FigureCondition, model: UUID | None) -> Predicate:

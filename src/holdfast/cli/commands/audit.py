@@ -149,6 +149,18 @@ def sequence(
     run(data, work)
 
 
+@audit.command("rotate")
+def rotate_key(data: Data = None, traceback: Traceback = False) -> None:
+    """Make a new signing key; the old one signs that it follows. Print the new verifier key."""
+
+    async def work(platform: Platform) -> str:
+        from holdfast.audit.log_keeper import LogKeeper
+
+        return str(await platform.service(LogKeeper).rotate())
+
+    typer.echo(run(data, work))
+
+
 @audit.command()
 def export(
     file: Annotated[Path, typer.Argument(help="The file to be made, with all that entries have.")],
