@@ -54,7 +54,7 @@ async def use(
     await authors.find(Author.books.any(Book.title == "x", ~Book.editor.has(Author.name == "a")))
     part = Author.books.where(Book.title > "a").order_by(Book.editor[Author.name], Book.id.desc())
     await authors.find(part.any(), load=[part.limit(3).then(Book.chapters.limit(1), Book.editor)])
-    names: list[tuple[object, ...]] = await books.select(
+    names: list[tuple[str, str | None]] = await books.select(
         Book.title, Book.author[Author.name], order_by=[Book.editor[Author.born], Book.title]
     )
     await chapters.page(order_by=Chapter.book[Book.author[Author.name]].desc().nulls_first())

@@ -240,7 +240,7 @@ class Field(Generic[T]):
         return GroupAggregate(aggregate_over(self, "max"))
 
     @overload
-    def sum(self: Field[int] | Field[int | None]) -> GroupAggregate[int | None]: ...  # type: ignore[overload-overlap]
+    def sum(self: Field[int] | Field[int | None]) -> GroupAggregate[int | None]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     @overload
     def sum(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
     @overload
@@ -254,7 +254,7 @@ class Field(Generic[T]):
         return GroupAggregate(aggregate_over(self, "sum"))
 
     @overload
-    def avg(self: Field[int] | Field[int | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
+    def avg(self: Field[int] | Field[int | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     @overload
     def avg(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
     @overload

@@ -229,7 +229,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         into: type[Model],
     ) -> list[Model]: ...
     @overload
-    def select(
+    def select(  # pyright: ignore[reportOverlappingOverload]
         self,
         first: ValueArgument[A],
         /,
@@ -391,7 +391,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         )
 
     @overload
-    def aggregate(
+    def aggregate(  # pyright: ignore[reportOverlappingOverload]
         self,
         first: AggregateArgument[A],
         /,
