@@ -169,6 +169,10 @@ class CachedRepository(Generic[E]):
         gone = list(keys)
         return await self._writing(gone, self.repository.delete_many(gone))
 
+    async def restore(self, key: object) -> E:
+        """`Repository.restore`."""
+        return await self._writing([key], self.repository.restore(key))
+
     async def update_where(self, *where: Predicate, changes: Sequence[Change]) -> int:
         """`Repository.update_where`; every cached entity of the kind is removed."""
         return await self._writing(None, self.repository.update_where(*where, changes=changes))

@@ -305,6 +305,7 @@ class CachedRepository(BlockingTwin[AsyncCachedRepository[E]], Generic[E]):
     upsert = blocking(AsyncCachedRepository[E].upsert)
     delete = blocking(AsyncCachedRepository[E].delete)
     delete_many = blocking(AsyncCachedRepository[E].delete_many)
+    restore = blocking(AsyncCachedRepository[E].restore)
     update_where = blocking(AsyncCachedRepository[E].update_where)
     delete_where = blocking(AsyncCachedRepository[E].delete_where)
     forget = blocking(AsyncCachedRepository[E].forget)

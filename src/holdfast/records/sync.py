@@ -265,6 +265,10 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     count = blocking(AsyncReads[E].count)
     exists = blocking(AsyncReads[E].exists)
 
+    @documented_by(AsyncReads.with_deleted)
+    def with_deleted(self) -> RepositoryReads[E]:
+        return RepositoryReads(self.asynchronous.with_deleted())
+
 
 class Repository(RepositoryReads[E], Generic[E]):
     """The entities of one kind in a store, blocking: `Repository(Video, store)`."""
@@ -286,7 +290,3 @@ class Repository(RepositoryReads[E], Generic[E]):
     delete_where = blocking(AsyncRepository[E].delete_where)
     restore = blocking(AsyncRepository[E].restore)
     purge = blocking(AsyncRepository[E].purge)
-
-    @documented_by(AsyncRepository.with_deleted)
-    def with_deleted(self) -> RepositoryReads[E]:
-        return RepositoryReads(self.asynchronous.with_deleted())

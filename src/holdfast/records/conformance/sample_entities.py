@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from holdfast.records.conformance.constraint_entities import CONSTRAINED
 from holdfast.records.declaration import (
     created_at,
     field,
@@ -184,5 +185,5 @@ class Member(Entity, table="conformance_members"):
 
 
 ENTITIES: tuple[type[Entity], ...] = (
-    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member
+    Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member, *CONSTRAINED
 )  # fmt: skip
