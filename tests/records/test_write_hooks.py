@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from holdfast import (
     Entity,
     Field,
     Repository,
+    deleted_at,
     everything,
     field,
     generated_key,
@@ -56,6 +58,19 @@ class Book(Entity, table="books", uniques=[("title", "shelf_id")]):
     version: Field[int] = version()
 
 
+class Box(Entity, table="boxes"):
+    id: Field[int] = generated_key()
+    name: Field[str] = field(max_length=50, unique=True)
+    version: Field[int] = version()
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
+class Sheet(Entity, table="sheets"):
+    id: Field[int] = generated_key()
+    box_id: Field[int] = ref(Box, on_delete="cascade")
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
 class Hook:
     """Keeps what it is told; raises *fault* if there is one."""
 
@@ -89,8 +104,8 @@ def url(request, tmp_path_factory):
 
 
 @asynccontextmanager
-async def opened(url, hook):
-    async with open_store(url, [Shelf, Book], hooks=[hook]) as store:
+async def opened(url, hook, entities=(Shelf, Book)):
+    async with open_store(url, entities, hooks=[hook]) as store:
         await store.create_schema()
         await store.clear()
         hook.take()
@@ -190,7 +205,7 @@ VERBS = {
 def test_no_verb_that_writes_is_left_out():
     """Derived from the contract and from the repository: a new verb has to be told too."""
     verbs = {name for name in vars(Repository) if not name.startswith("_")}
-    assert verbs == VERBS.keys()
+    assert verbs == VERBS.keys() | {"restore", "purge"}
     contract = {name for name, each in vars(Writer).items() if inspect.iscoroutinefunction(each)}
     told_by = {
         name for name, each in vars(HookedWrites).items() if inspect.iscoroutinefunction(each)
@@ -199,7 +214,7 @@ def test_no_verb_that_writes_is_left_out():
     for name in contract:
         ours, theirs = (inspect.signature(getattr(each, name)) for each in (HookedWrites, Writer))
         assert ours == theirs
-    covered = {each.value for each in WriteVerb} - {"cascade"}
+    covered = {each.value for each in WriteVerb} - {"cascade", "soft_delete", "restore"}
     assert covered == {verb for verb in VERBS if not verb.endswith("_many")} - {"delete_where"}
 
 
@@ -229,6 +244,35 @@ async def test_cascades_are_told_through_entities_that_nobody_watches(url):
         assert (gone.verb, gone.key, gone.after) == (WriteVerb.CASCADE, inside.id, None)
         assert (nulled.verb, nulled.key) == (WriteVerb.CASCADE, outside.id)
         assert nulled.changed == ("next_id",)
+
+
+async def test_a_deletion_by_a_mark_and_its_undoing_are_told_as_what_they_are(url):
+    hook = Hook(Box, Sheet)
+    async with opened(url, hook, [Box, Sheet]) as store:
+        boxes, sheets = store.repository(Box), store.repository(Sheet)
+        box = await boxes.add(Box(name="b"))
+        sheet = await sheets.add(Sheet(box_id=box.id))
+        hook.take()
+        await boxes.delete(box.id)
+        marked, with_it = hook.take()
+        assert (marked.verb, marked.key, marked.changed) == (
+            WriteVerb.SOFT_DELETE, box.id, ("version", "deleted_at")
+        )  # fmt: skip
+        assert (with_it.verb, with_it.key, with_it.changed) == (
+            WriteVerb.CASCADE, sheet.id, ("deleted_at",)
+        )  # fmt: skip
+        await boxes.restore(box.id)
+        back, with_it = hook.take()
+        assert (back.verb, back.before, back.changed) == (
+            WriteVerb.RESTORE, marked.after, ("version", "deleted_at")
+        )  # fmt: skip
+        assert (with_it.verb, with_it.entity) == (WriteVerb.CASCADE, Sheet)
+        await boxes.delete(box.id)
+        hook.take()
+        assert await boxes.purge(older_than=timedelta(0)) == 1
+        gone, with_it = hook.take()
+        assert (gone.verb, gone.after) == (WriteVerb.DELETE, None)
+        assert (with_it.verb, with_it.after) == (WriteVerb.CASCADE, None)
 
 
 async def test_what_is_undone_was_told_in_the_same_transaction_and_a_failed_hook_undoes(url):

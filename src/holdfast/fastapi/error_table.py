@@ -44,6 +44,14 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         ("entity", "field", "reason"),
         told=True,
     ),
+    ErrorRow(
+        errors.CheckError,
+        422,
+        "check",
+        "A check refuses the values",
+        ("entity", "constraint", "fields"),
+        told=True,
+    ),
     ErrorRow(errors.StoredValueError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.InvalidQueryError, 400, "invalid-query", "Invalid query"),
     ErrorRow(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
-from annotated_types import Ge, Lt, MaxLen
+from annotated_types import Ge, Le, Lt, MaxLen
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from holdfast.records.field_spec import within
 from holdfast.records.json_values import INT_MAX, INT_MIN
 from holdfast.records.text import ValueRejected
 from holdfast.records.value import Kind
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
+    from holdfast.records.value import Bounds
 
 E = TypeVar("E")
 
@@ -78,9 +80,10 @@ def _input(spec: FieldSpec, *, in_json: bool) -> Any:
         case Kind.INT if hint is int:
             # As bounds that a float can hold, which is what many readers of schemas have.
             parts += [Ge(INT_MIN), Lt(INT_MAX + 1)]
-            parts += [BeforeValidator(_json_number)] if in_json else []
+            parts += [*_ends(bounds), BeforeValidator(_json_number)] if in_json else []
         case Kind.FLOAT:
-            parts += [Field(allow_inf_nan=False), *([Strict()] if in_json else [])]
+            parts += [Field(allow_inf_nan=False)]
+            parts += [*_ends(bounds), Strict()] if in_json else []
         case Kind.DECIMAL:
             assert bounds.precision is not None
             assert bounds.scale is not None
@@ -94,16 +97,26 @@ def _input(spec: FieldSpec, *, in_json: bool) -> Any:
             parts.append(BeforeValidator(_text_like(_CLOCKED, "a time such as 12:30")))
         case _:
             pass
-    return Annotated[(hint, *parts, AfterValidator(_checked(spec)))]
+    return Annotated[(hint, *parts, AfterValidator(_checked(spec, stored=in_json)))]
 
 
-def _checked(spec: FieldSpec) -> Callable[[object], object]:
+def _ends(bounds: Bounds) -> list[object]:
+    """Return the bounds of a number that is to be stored; one to compare with has none."""
+    least, most = cast("float | None", bounds.least), cast("float | None", bounds.most)
+    return [*([] if least is None else [Ge(least)]), *([] if most is None else [Le(most)])]
+
+
+def _checked(spec: FieldSpec, *, stored: bool) -> Callable[[object], object]:
     def check(value: object) -> object:
         try:
-            spec.type.check(value)
+            found = spec.type.check(value)
         except ValueRejected as unfit:
             reason = str(unfit).replace("{", "(").replace("}", ")")
             raise PydanticCustomError("value_rejected", "{reason}", {"reason": reason}) from None
+        if stored and not within(found, spec.type.bounds):
+            raise PydanticCustomError(
+                "value_rejected", "{reason}", {"reason": spec.outside or "is out of its bounds"}
+            )
         return value
 
     return check

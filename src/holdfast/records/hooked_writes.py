@@ -170,8 +170,11 @@ class HookedWrites:
 
         return await self._whole(work)
 
-    async def update(self, update: Update[E], *, verb: WriteVerb = WriteVerb.UPDATE_WHERE) -> int:
-        """See `Writer`; the hooks are told that *verb* did it."""
+    async def update(self, update: Update[E]) -> int:
+        """See `Writer`."""
+        return await self._update(update, WriteVerb.UPDATE_WHERE)
+
+    async def _update(self, update: Update[E], verb: WriteVerb) -> int:
         model = update.model
         if not self._hooked.watched(model):
             return await self._beneath(model).update(update)
@@ -357,6 +360,11 @@ class HookedWrites:
 def hooked_writes(store: Store, model: Model[E]) -> HookedWrites | None:
     """Return how rows of *model* are written where hooks are told of it; None where none is."""
     return HookedWrites(store, store.hooked) if store.hooked.touches(model) else None
+
+
+async def update_as(writes: HookedWrites, update: Update[E], verb: WriteVerb) -> int:
+    """Do `Writer.update`; the hooks are told that *verb* did it."""
+    return await writes._update(update, verb)  # noqa: SLF001 - for `SoftDeletion` alone
 
 
 class _UnseenRowError(Exception):

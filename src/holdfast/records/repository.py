@@ -271,16 +271,6 @@ class Repository(RepositoryReads[E]):
             raise InvalidQueryError(f"older_than={older_than!r}: expected a timedelta from 0 on")
         return await self._soft_deletion.purge(self.store.now() - older_than)
 
-    def with_deleted(self) -> RepositoryReads[E]:
-        """Return the same of all rows, deleted or not, to be read.
-
-        What relations lead to is among the living all the same.
-        """
-        self._soft_deletion  # noqa: B018 - refuses an entity that has no such rows
-        reads: RepositoryReads[E] = RepositoryReads(self.model.entity, self.store)
-        reads._living = None  # noqa: SLF001 - of this very class
-        return reads
-
     async def _delete(self, where: Predicate) -> int:
         if self._living is not None:
             return await self._soft_deletion.delete(where)
@@ -288,10 +278,7 @@ class Repository(RepositoryReads[E]):
 
     @cached_property
     def _soft_deletion(self) -> SoftDeletion[E]:
-        if self.model.deleted_at is None:
-            raise InvalidQueryError(
-                f"{self.model.name} has no deleted_at() field: what is deleted is gone"
-            )
+        validation.check_deletable(self.model)
         return SoftDeletion(self.store, self.model)
 
     @cached_property

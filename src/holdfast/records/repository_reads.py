@@ -315,6 +315,17 @@ class RepositoryReads(ValueReads[E]):
         select = Select(self.model, self._condition(where), (), 1)
         return bool(await self._session.values(select, self.model.key_columns))
 
+    def with_deleted(self) -> RepositoryReads[E]:
+        """Return what reads all rows, those that are marked as deleted too.
+
+        What relations lead to is among the living all the same. Raises InvalidQueryError for an
+        entity without a `deleted_at()` field.
+        """
+        validation.check_deletable(self.model)
+        reads: RepositoryReads[E] = RepositoryReads(self.model.entity, self.store)
+        reads._living = None
+        return reads
+
     def _condition(self, where: Iterable[object]) -> Predicate:
         """Return what all of *where* make together, of the rows that are there."""
         return validation.condition(self.model, where, with_deleted=self._living is None)

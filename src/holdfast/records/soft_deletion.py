@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from holdfast.errors import ForeignKeyError
 from holdfast.records.driver import Select, StoreCapability, Update
-from holdfast.records.hooked_writes import hooked_writes
+from holdfast.records.hooked_writes import hooked_writes, update_as
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import (
@@ -188,7 +188,7 @@ class SoftDeletion(Generic[E]):
         if hooked is None:
             await self._session.update(update)
         else:
-            await hooked.update(update, verb=verb)
+            await update_as(hooked, update, verb)
 
     @property
     def _session(self) -> Session:

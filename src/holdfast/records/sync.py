@@ -496,6 +496,10 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     count = blocking(AsyncReads[E].count)
     exists = blocking(AsyncReads[E].exists)
 
+    @documented_by(AsyncReads.with_deleted)
+    def with_deleted(self) -> RepositoryReads[E]:
+        return RepositoryReads(self.asynchronous.with_deleted())
+
 
 class Repository(RepositoryReads[E], Generic[E]):
     """The entities of one kind in a store, blocking: `Repository(Video, store)`."""

@@ -277,6 +277,12 @@ def conflict_fields(model: Model[E], on: object) -> tuple[str, ...]:
     raise InvalidQueryError(f"{said}: not declared unique, so on= can't name it")
 
 
+def check_deletable(model: Model[E]) -> None:
+    """Raise InvalidQueryError for an entity whose rows are not deleted by a mark."""
+    if model.deleted_at is None:
+        raise InvalidQueryError(f"{model.name} has no deleted_at() field: what is deleted is gone")
+
+
 def require_predicate(where: Sequence[object], verb: str) -> None:
     """Raise InvalidQueryError when nothing was said about which rows."""
     if not where:

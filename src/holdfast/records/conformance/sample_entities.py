@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from holdfast.records.conformance.constraint_entities import CONSTRAINED
 from holdfast.records.declaration import (
     created_at,
     field,
@@ -219,7 +220,7 @@ class Article(Entity, table="conformance_articles"):
 
 ENTITIES: tuple[type[Entity], ...] = (
     Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member, Following, Credit,
-    Article,
+    Article, *CONSTRAINED,
 )  # fmt: skip
 
 

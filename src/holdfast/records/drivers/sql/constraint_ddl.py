@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import Grouping
 
 from holdfast.records.constraint import Check, Unique, specs_of
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
@@ -208,7 +209,7 @@ def _part(dialect: Dialect, table: sa.FromClause, unique: Unique, name: str) -> 
 
 def _apart(expression: Expression) -> Expression:
     """Return *expression* in the parentheses that an index wants around it."""
-    grouped: Expression = sa.sql.elements.Grouping(expression)
+    grouped: Expression = Grouping(expression)
     return grouped
 
 
