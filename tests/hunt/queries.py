@@ -105,7 +105,7 @@ class Round:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         choice = self.random.choice
-        self.key_kind = choice(["generated", *KEYS])
+        self.key_kind = choice(["generated", "pair", *KEYS])
         names = self.random.sample(sorted(KINDS), self.random.randrange(2, 7))
         self.kinds = {f"{name}_{n}": name for n, name in enumerate(names)}
         self.nullable = {name for name in self.kinds if self.random.random() < 0.5}
@@ -113,14 +113,21 @@ class Round:
         self.unique = set(self.random.sample(plain, min(len(plain), self.random.randrange(2))))
         if self.key_kind == "generated":
             self.unique = set()  # a refused row may use a number up, or not
-        self.refers = self.key_kind != "generated" and self.random.random() < 0.4
-        self.entity = self._entity()
+        self.refers = self.key_kind in KEYS and self.random.random() < 0.4
+        self.entities = [self._entity()]
+        self.entity = self.entities[0]
+        if self.refers:
+            self.entities.append(self._tie())
 
     def _entity(self) -> type[Entity]:
         keys = {"generated": int, "text": str, "int": int, "uuid": UUID}
-        of_key = keys[self.key_kind]
         body: dict[str, object] = {"id": generated_key() if self.key_kind == "generated" else key()}
+        if self.key_kind == "pair":
+            body = {"left": key(), "right": key()}
+        of_key = keys.get(self.key_kind, str)
         hints: dict[str, object] = {"id": Field[of_key]}
+        if self.key_kind == "pair":
+            hints = {"left": Field[str], "right": Field[int]}
         for name, kind in self.kinds.items():
             hint, words, _ = KINDS[kind]
             optional = {"default": None} if name in self.nullable else {}
@@ -131,12 +138,26 @@ class Round:
             hints["up"] = Field[of_key | None]
             body["above"], hints["above"] = one(via="up"), One["Made"]
             body["below"], hints["below"] = many(via="up"), Many["Made"]
+            body["tied"], hints["tied"] = many(through="Tie", via="one"), Many["Made"]
+            body["tying"], hints["tying"] = many(through="Tie", via="other"), Many["Made"]
+            body["__module__"] = __name__  # where Tie is looked for, which is made after this
         if self.random.random() < 0.5:
             body["version"], hints["version"] = version(), Field[int]
         indexed = [name for name, kind in self.kinds.items() if kind != "json"]
         indexes = [tuple(self.random.sample(indexed, min(2, len(indexed))))] if indexed else []
         body["__annotations__"] = hints
         return type(Entity)("Made", (Entity,), body, table="hunted rows", indexes=indexes)
+
+    def _tie(self) -> type[Entity]:
+        of_key = {"text": str, "int": int, "uuid": UUID}[self.key_kind]
+        references = {
+            name: ref(self.entity, key=True, on_delete="cascade") for name in ("one", "other")
+        }
+        hints = dict.fromkeys(references, Field[of_key])
+        body = {**references, "__annotations__": hints}
+        made = type(Entity)("Tie", (Entity,), body, table="hunted ties")
+        sys.modules[__name__].Tie = made
+        return made
 
     # --- values -----------------------------------------------------------------------------
 
@@ -160,11 +181,15 @@ class Round:
         return self.value(self.kinds[name])
 
     def key(self) -> object:
+        if self.key_kind == "pair":
+            return self.random.choice(WORDS[1:6]), self.random.choice(INTS[:4])
         return self.random.choice(KEYS.get(self.key_kind, range(1, 12)))
 
     def row(self) -> Entity:
         words = {name: self.maybe(name) for name in self.kinds}
-        if self.key_kind != "generated":
+        if self.key_kind == "pair":
+            words["left"], words["right"] = self.key()
+        elif self.key_kind != "generated":
             words["id"] = self.key()
         if self.refers and self.random.random() < 0.5:
             words["up"] = self.key()
@@ -182,7 +207,9 @@ class Round:
             return ~self.predicate(depth + 1)
         if self.refers and depth < 2 and pick < 0.8:
             beyond, made = self.predicate(depth + 1), self.entity
-            return self.random.choice((made.above.has, made.below.any, made.below.none))(beyond)
+            verbs = (made.above.has, made.below.any, made.below.none, made.tied.any,
+                     made.tied.none, made.tying.any)  # fmt: skip
+            return self.random.choice(verbs)(beyond)
         name = self.random.choice(list(self.kinds))
         kind = self.kinds[name]
         place = getattr(self.entity, name)
@@ -286,6 +313,8 @@ class Round:
         """Return something to do with a repository, the same with each."""
         if self.refers and self.random.random() < 0.4:
             return self.question_of_relations()
+        if self.refers and self.random.random() < 0.2:
+            return self.tie()
         match self.random.randrange(11):
             case 0:
                 rows = [self.row() for _ in range(self.random.randrange(1, 6))]
@@ -341,6 +370,21 @@ class Round:
                     for each in rep.find(where, order_by=order, limit=limit, offset=offset)
                 ]
 
+    def tie(self):
+        """Return something to do with links of rows."""
+        verb = self.random.choice(("connect", "connect", "disconnect", "replace", "load"))
+        wanted, others = self.key(), [self.key() for _ in range(self.random.randrange(4))]
+        relation = self.random.choice((self.entity.tied, self.entity.tying))
+        if verb != "load":
+            return lambda rep: repr(getattr(rep.links(relation), verb)(wanted, others))
+        part = relation.where(self.predicate(2)) if self.random.random() < 0.5 else relation
+        part = part.limit(2) if self.random.random() < 0.3 else part
+        order = [each for each in self.order() if not self.random.random() < 0.3]
+        part = part.order_by(*order)
+        return lambda rep: [
+            [told(each) for each in vars(made)[relation.name]] for made in rep.find(load=[part])
+        ]
+
 
 def told(outcome: object) -> object:
     """Return what can be compared of an entity or of an error."""
@@ -383,11 +427,12 @@ def hunt(seed: int, urls: dict[str, str]) -> str:
     with ExitStack() as opened:
         repositories = {}
         for name, url in urls.items():
-            store = opened.enter_context(open_store(url, [made.entity]))
+            store = opened.enter_context(open_store(url, made.entities))
             store.drop_schema()
             store.create_schema()
             opened.callback(store.drop_schema)
             repositories[name] = store.repository(made.entity)
+            repositories[name].links = store.links
         steps = [lambda rep: [told(each) for each in rep.add_many(first, atomic=False).results]]
         steps += [made.step() for _ in range(STEPS)]
         for number, step in enumerate(steps):
