@@ -18,6 +18,7 @@ from holdfast.records.drivers.sql.comparable_aggregates import (
 )
 from holdfast.records.drivers.sql.dialect import Place, joined
 from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
+from holdfast.records.joins import remote_field
 from holdfast.records.operands import (
     Aggregate,
     Column,
@@ -221,10 +222,16 @@ class ConditionBuilder:
                 holds = self.condition(source, spelled_out(leaf), parameters)
                 holds = holds if given is None else sa.and_(given, holds)
                 return sa.not_(holds) if negate else holds
+            case Related(join, where) if (beside := source.joined(join)) is not None:
+                there = beside.column(Column(join.target.__name__, remote_field(join)))
+                found = sa.and_(there.is_not(None), self.condition(beside, where, parameters))
+                return sa.not_(found) if negate else found
             case Related(join, where):
                 target = source.target(join)
                 fitting = self.condition(target, where, parameters)
-                found = source.exists(join, target, fitting)
+                listed = not (self.dialect.flattens_exists or source.by_key or join.many)
+                how = source.among if listed else source.exists
+                found = how(join, target, fitting)
                 return sa.not_(found) if negate else found
             case After():
                 if not self._is_row_comparison(leaf):

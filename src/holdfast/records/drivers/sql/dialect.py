@@ -86,6 +86,8 @@ class Dialect(Protocol):
     """UPDATE and DELETE look into tables as they were before they changed a row of their own."""
     least_joined: int
     """How many aggregates of the same rows are worth a table of them all, not a look for each."""
+    flattens_exists: bool
+    """EXISTS (...) is planned as a join, from whichever side is smaller."""
     repeats_lists: bool
     """A list of values is as many parameters as it has values: see `ValueList`."""
     partial_indexes: bool

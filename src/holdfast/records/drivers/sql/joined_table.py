@@ -23,9 +23,16 @@ class JoinedTable:
     """The rows of *table*, which is *distance* relations away from the statement's own."""
 
     def __init__(
-        self, tables: Mapping[str, sa.Table], table: sa.FromClause, distance: int = 0
+        self,
+        tables: Mapping[str, sa.Table],
+        table: sa.FromClause,
+        distance: int = 0,
+        *,
+        by_key: bool = False,
     ) -> None:
         self.table = table
+        self.by_key = by_key
+        """The statement names keys: it looks at few rows, each of which can be looked up for."""
         self.rows: sa.FromClause = table
         """The table and what is joined to it: what the statement selects from."""
         self._tables = tables
@@ -46,6 +53,16 @@ class JoinedTable:
             elif isinstance(operand, RelatedColumn):
                 for end in range(1, len(operand.joins) + 1):
                     self._join(operand.joins[:end])
+
+    def joined(self, join: Join) -> JoinedTable | None:
+        """Return the rows that *join* leads to, if they were joined: all null where there is none.
+
+        So they may be for references alone, and for the documents of a search.
+        """
+        table = self._joined.get((join,))
+        if table is None:
+            return None
+        return JoinedTable(self._tables, table, self._distance, by_key=self.by_key)
 
     def _join(self, joins: tuple[Join, ...]) -> None:
         if joins in self._joined:
@@ -109,7 +126,16 @@ class JoinedTable:
         """Return the rows that *join* leads to, for a subquery."""
         distance = self._distance + 1
         table = self._tables[model_of(join.target).table].alias(f"{_ALIAS} of {distance}")
-        return JoinedTable(self._tables, table, distance)
+        return JoinedTable(self._tables, table, distance, by_key=self.by_key)
+
+    def among(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
+        """Tell the same as `exists` of a reference, by a list of keys that is made once."""
+        local, remote = local_field(join), target.table.c[remote_field(join).name]
+        column = self.table.c[local.name]
+        found: Expression = column.in_(
+            sa.select(remote).select_from(target.table).where(condition).correlate(None)
+        )
+        return sa.and_(column.is_not(None), found) if local.type.nullable else found
 
     def exists(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
         """Tell whether *join* leads to a row of *target* for which *condition* holds."""

@@ -30,7 +30,17 @@ from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
 from holdfast.records.operands import Column, may_be_null
-from holdfast.records.query import Everything, Increment, Order, SetTo, follows_relations, parts_of
+from holdfast.records.query import (
+    Compare,
+    Everything,
+    In,
+    Increment,
+    Operator,
+    Order,
+    SetTo,
+    follows_relations,
+    parts_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -131,7 +141,7 @@ class StoreStatements:
             )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            source = JoinedTable(self.tables, table)
+            source = JoinedTable(self.tables, table, by_key=_by_key(select.model, select.where))
             wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
             if select.lock is None:  # or what is joined would be locked too
                 source.join((*wanted, *(by.operand for by in select.order)))
@@ -395,7 +405,8 @@ class StoreStatements:
         What is asked of the row itself is asked at the row too: it may have changed since it was
         found, and a version that was expected must be the one that is overwritten.
         """
-        source, parts = JoinedTable(self.tables, table), parts_of(where)
+        parts = parts_of(where)
+        source = JoinedTable(self.tables, table, by_key=_by_key(model, where))
         built = [self._conditions.condition(source, part, parameters) for part in parts]
         if self.dialect.writes_see_one_state or not follows_relations(where):
             return joined(sa.and_, built)
@@ -430,3 +441,14 @@ class StoreStatements:
                 return self.dialect.increased(column.spec, stored, parameters.next())
             case _:
                 assert_never(change)
+
+
+def _by_key(model: Model[E], where: Predicate) -> bool:
+    """Tell whether *where* names the keys of the rows that it asks for."""
+    return any(
+        isinstance(part, (Compare, In))
+        and isinstance(part.operand, Column)
+        and part.operand.spec is model.key
+        and getattr(part, "operator", Operator.EQ) is Operator.EQ
+        for part in parts_of(where)
+    )

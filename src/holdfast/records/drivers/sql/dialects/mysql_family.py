@@ -115,6 +115,7 @@ class MySQLFamilyDialect:
     compares_rows = False
     writes_see_one_state = False
     least_joined = 1
+    flattens_exists = True
     repeats_lists = True
     partial_indexes = False
 

@@ -100,6 +100,7 @@ class PostgreSQLDialect:
     compares_rows = True
     writes_see_one_state = True
     least_joined = 1
+    flattens_exists = True
     repeats_lists = False
     partial_indexes = True
 

@@ -64,6 +64,7 @@ class SQLiteDialect:
     compares_rows = True
     writes_see_one_state = False
     least_joined = 2
+    flattens_exists = False
     repeats_lists = False
     partial_indexes = True
 
