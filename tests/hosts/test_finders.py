@@ -11,9 +11,9 @@ from holdfast import open_store
 from holdfast.errors import DuplicateError, InvalidQueryError
 from holdfast.hosts.host_entities import (
     HOST_ENTITIES,
+    HostRequest,
     Machine,
     MachineStatus,
-    Request,
     RequestKind,
     RequestStatus,
     Stage,
@@ -88,7 +88,7 @@ async def test_requests_are_found_by_status_stage_and_deadline(store, clock, poo
         clock.forward(seconds=1)
         made.append(
             await seen.add(
-                Request(
+                HostRequest(
                     pool=pool_name, kind=RequestKind.RETURN if number == 3 else RequestKind.ACQUIRE,
                     status=status, stage=Stage.ENDED if status is R.COMPLETE else Stage.LIVE,
                     requested=1, deadline=clock.time + timedelta(hours=10 - number),

@@ -132,10 +132,24 @@ async def test_a_template_that_fails_makes_room_for_another_and_too_many_failure
     assert (request.status, request.live) == (R.FAILED, 0)
     assert "there is no such image" in request.diagnosis
     assert (await pool.template("broken")).live == 0
-    nowhere = HostPool(pool.store, [], pool=pool.pool)
-    refused = await nowhere.work((await nowhere.request(1)).id)
-    assert refused.status is R.FAILED
-    assert "no template (any) of a provider type that is served here (none)" in refused.diagnosis
+
+
+async def test_a_request_waits_for_who_serves_its_template_and_fails_without_one(
+    pool, provider, pool_name
+):
+    elsewhere = HostPool(pool.store, [], pool=pool_name)
+    hopeless = await elsewhere.work((await elsewhere.request(1)).id)
+    assert (hopeless.status, hopeless.diagnosis) == (R.FAILED, "there is no template (any)")
+    await pool.add_template(template("a"))
+    request = await elsewhere.work((await elsewhere.request(1)).id)
+    assert request.status is R.IN_PROGRESS
+    assert request.diagnosis == "its templates are of no type that is served here ()"
+    assert (await pool.work(request.id)).status is R.COMPLETE
+    (machine,) = await pool.machines_of(request)
+    back = await elsewhere.work((await elsewhere.give_back([machine.id])).id)
+    assert (back.status, provider.living()) == (R.PARTIAL_PENDING, {str(machine.id)})
+    assert (await pool.work(back.id)).status is R.COMPLETE
+    assert provider.living() == set()
 
 
 async def test_a_cancelled_request_keeps_nothing(pool, provider, clock):

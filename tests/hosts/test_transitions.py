@@ -11,9 +11,9 @@ import pytest
 import holdfast.hosts
 from holdfast.errors import IllegalTransitionError, NotFoundError, StaleVersionError
 from holdfast.hosts.host_entities import (
+    HostRequest,
     Machine,
     MachineStatus,
-    Request,
     RequestKind,
     RequestStatus,
     Stage,
@@ -40,7 +40,7 @@ def a_machine(store, pool, status):
 
 def a_request(store, pool, status):
     deadline = store.now() + timedelta(hours=1)
-    return Request(pool=pool, kind=RequestKind.ACQUIRE, requested=1, deadline=deadline,
+    return HostRequest(pool=pool, kind=RequestKind.ACQUIRE, requested=1, deadline=deadline,
                    status=status, stage=stage_of(status))  # fmt: skip
 
 
@@ -87,7 +87,7 @@ async def test_an_update_of_a_status_starts_from_the_stored_one(store, clock, po
     request = await seen.add(a_request(store, pool_name, RequestStatus.PENDING))
     clock.forward(seconds=5)
     ended = await seen.update_status(
-        request.id, RequestStatus.FAILED, Request.diagnosis.to("no room")
+        request.id, RequestStatus.FAILED, HostRequest.diagnosis.to("no room")
     )
     assert (ended.diagnosis, ended.ended_at) == ("no room", clock.time)
     with pytest.raises(IllegalTransitionError, match="from failed to in_progress"):

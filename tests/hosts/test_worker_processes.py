@@ -10,7 +10,7 @@ import pytest
 
 import preloaded
 from cli.program import wait_until
-from holdfast.errors import ServiceError
+from holdfast.errors import ServiceError, UnavailableError
 from holdfast.hosts.host_entities import Template
 from holdfast.hosts.provider import InstanceState
 from holdfast.hosts.worker_processes import WorkerProcesses
@@ -27,7 +27,7 @@ KIND = Template(name="worker", provider_type="process", max_number=9)
 
 @pytest.fixture
 async def workers(tmp_path):
-    workers = WorkerProcesses(tmp_path / "hosts", ["/bin/sh", "-c", WORKER, str(tmp_path)])
+    workers = WorkerProcesses(tmp_path / "hosts", ["/bin/sh", "-c", WORKER, str(tmp_path)], most=3)
     yield workers
     for each in await workers.instances():
         await workers.end(each.token, at_once=True)
@@ -42,13 +42,14 @@ async def state_of(workers, token):
 
 
 async def until(workers, token, state):
-    while await state_of(workers, token) is not state:  # noqa: ASYNC110 - of other processes
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(120):
+        while await state_of(workers, token) is not state:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_a_token_has_one_worker_however_many_ask_for_it(workers, tmp_path):
     token, other = uuid4(), uuid4()
-    asked = [WorkerProcesses(tmp_path / "hosts", workers._command) for _ in range(6)]
+    asked = [WorkerProcesses(tmp_path / "hosts", workers._command, most=2) for _ in range(6)]
     found = await asyncio.gather(*(each.launch(token, KIND) for each in asked))
     await workers.launch(other, KIND)
     assert len({each.instance_id for each in found}) == 1
@@ -58,6 +59,17 @@ async def test_a_token_has_one_worker_however_many_ask_for_it(workers, tmp_path)
     wait_until(lambda: begun.exists() and len(begun.read_text().split()) == 2, "both began")
     pids = {pid_of(each) for each in await workers.instances()}
     assert {int(each) for each in begun.read_text().split()} == pids
+
+
+async def test_a_host_has_as_many_as_it_may_however_many_are_asked_for_at_once(workers):
+    asked = [workers.launch(uuid4(), KIND) for _ in range(7)]
+    came = await asyncio.gather(*asked, return_exceptions=True)
+    full = [each for each in came if isinstance(each, UnavailableError)]
+    assert (len(full), len(await workers.instances())) == (4, 3)
+    first = (await workers.instances())[0].token
+    await workers.end(first, at_once=True)
+    await until(workers, first, InstanceState.ENDED)
+    await workers.launch(uuid4(), KIND)
 
 
 async def test_it_finishes_when_asked_once_and_its_token_starts_nothing_more(workers, tmp_path):
@@ -93,9 +105,12 @@ async def test_one_that_is_paused_or_dies_is_seen_and_not_started_again(workers)
 
 
 async def test_one_that_does_not_listen_is_killed(workers, tmp_path):
-    deaf = WorkerProcesses(tmp_path / "deaf", ["/bin/sh", "-c", "trap '' TERM; sleep 1000"])
+    begun = tmp_path / "deaf begun"
+    code = "trap '' TERM; : > \"$0\"; exec sleep 1000"
+    deaf = WorkerProcesses(tmp_path / "deaf", ["/bin/sh", "-c", code, str(begun)], most=1)
     token = uuid4()
     await deaf.launch(token, KIND)
+    wait_until(begun.exists, "it began")
     await deaf.end(token)
     assert await state_of(deaf, token) is InstanceState.ENDING
     await deaf.end(token, at_once=True)
@@ -116,7 +131,7 @@ def cut(*args, **kwargs):
         subprocess.Popen(*args, **kwargs)
     os.kill(os.getpid(), signal.SIGKILL)
 subprocess.run = cut
-workers = WorkerProcesses(Path(sys.argv[1]), sys.argv[4:])
+workers = WorkerProcesses(Path(sys.argv[1]), sys.argv[4:], most=1)
 asyncio.run(workers.launch(UUID(sys.argv[2]), None))
 """
 

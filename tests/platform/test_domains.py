@@ -106,7 +106,7 @@ def test_an_entry_point_that_brings_no_domain_is_refused(installed, value, says)
     ("names", "given", "says"),
     [
         (["media"], [], "the domain media requires jobs, which is not switched on"),
-        (["jobz"], [], "names 'jobz', which is none; known are: access, audit, jobs, media"),
+        (["jobz"], [], "names 'jobz', which is none; known are: access, audit, hosts, jobs, media"),
         (["jobs"], [Domain(name="jobs")], "the domain 'jobs' is there twice"),
         ([], [Domain(name="a"), Domain(name="a")], "the domain 'a' is there twice"),
         ([], ["a"], "expected Domain values, got 'a'"),

@@ -10,6 +10,7 @@ from holdfast.access import ApiKeys, Role
 from holdfast.access.gate import RequestRate
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
+from holdfast.settings.hosts_section import HostsSection
 from holdfast.web.platform_application import create_application
 from holdfast.web.serve_options import ServeOptions
 from http_serving import served
@@ -25,7 +26,8 @@ UNBOUNDED = RequestRate(1e6, 1e6)
 
 
 def test_nothing_is_found(tmp_path):
-    settings = Settings(data=tmp_path / "data")
+    no_workers = HostsSection(max_workers=0)  # that would outlive the test
+    settings = Settings(data=tmp_path / "data", hosts=no_workers)
 
     async def issue():
         async with open_platform(settings) as platform:

@@ -3,9 +3,9 @@
 from holdfast.errors import IllegalTransitionError
 from holdfast.hosts.autoscaling import Autoscaler, Scaled, ScalingPolicy
 from holdfast.hosts.host_entities import (
+    HostRequest,
     Machine,
     MachineStatus,
-    Request,
     RequestKind,
     RequestStatus,
     Stage,
@@ -28,6 +28,7 @@ __all__ = [
     "HostFactory",
     "HostPool",
     "HostPoolOptions",
+    "HostRequest",
     "IllegalTransitionError",
     "Instance",
     "InstanceState",
@@ -36,7 +37,6 @@ __all__ = [
     "MachineStatus",
     "Provider",
     "Reconciled",
-    "Request",
     "RequestKind",
     "RequestRepository",
     "RequestStatus",

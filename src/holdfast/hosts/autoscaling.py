@@ -14,7 +14,7 @@ from holdfast.jobs import Job, JobStatus
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from holdfast.hosts.host_entities import Machine, Request
+    from holdfast.hosts.host_entities import HostRequest, Machine
     from holdfast.hosts.host_pool import HostPool
     from holdfast.records import Store
 
@@ -62,7 +62,7 @@ class Scaled:
     jobs: int
     workers: int
     wanted: int
-    request: Request | None = None
+    request: HostRequest | None = None
 
 
 class Autoscaler:

@@ -92,7 +92,7 @@ class Template(
     version: Field[int] = version()
 
 
-class Request(
+class HostRequest(
     Entity,
     table="host_requests",
     indexes=[
@@ -170,4 +170,4 @@ class Machine(
     version: Field[int] = version()
 
 
-HOST_ENTITIES = (Template, Request, Machine)
+HOST_ENTITIES = (Template, HostRequest, Machine)

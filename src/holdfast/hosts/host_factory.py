@@ -13,9 +13,9 @@ from uuid import UUID
 
 from holdfast.errors import InvalidValueError, NotFoundError
 from holdfast.hosts.host_entities import (
+    HostRequest,
     Machine,
     MachineStatus,
-    Request,
     RequestKind,
     RequestStatus,
     Stage,
@@ -53,14 +53,6 @@ class HostFactory:
 
     async def get_available_templates(self, _given: Mapping[str, object]) -> dict[str, object]:
         """Return the templates, each with its attributes as `[type, value]`."""
-        found: list[Template] = []
-        cursor: str | None = None
-        while True:
-            page = await self._pool.templates.get_all(cursor=cursor)
-            found += page.items
-            cursor = page.next
-            if cursor is None:
-                break
         return {
             "message": "Get available templates success.",
             "templates": [
@@ -69,7 +61,7 @@ class HostFactory:
                     "maxNumber": each.max_number,
                     "attributes": _attributes(each),
                 }
-                for each in found
+                for each in await self._pool.templates.get_every()
             ],
         }
 
@@ -151,7 +143,7 @@ def _attributes(template: Template) -> dict[str, list[str]]:
     return told
 
 
-def _status(request: Request) -> str:
+def _status(request: HostRequest) -> str:
     if request.stage is Stage.LIVE:
         return "running"
     return "complete" if request.status is RequestStatus.COMPLETE else "complete_with_error"

@@ -20,8 +20,8 @@ from holdfast.errors import (
 )
 from holdfast.hosts.host_entities import (
     DEFAULT_POOL,
+    HostRequest,
     Machine,
-    Request,
     RequestKind,
     RequestStatus,
     Stage,
@@ -53,7 +53,7 @@ class Tended:
     """What one round of `HostPool.tend` did: the reconciliation, and the requests it worked on."""
 
     reconciled: Reconciled
-    requests: list[Request] = field(default_factory=list)
+    requests: list[HostRequest] = field(default_factory=list)
 
 
 class HostPool:
@@ -118,20 +118,20 @@ class HostPool:
 
     async def request(
         self, number: int, *, templates: Sequence[str] = (), within: timedelta = WITHIN
-    ) -> Request:
+    ) -> HostRequest:
         """Ask for *number* machines and return the request, on which nobody has worked yet.
 
         Of *templates*, by name; of any where none is named. What has not come *within* that time
         will not come. In a transaction the request is there if and when that commits. Raises
         NotFoundError for a template that is not there, InvalidValueError.
         """
-        _check_number("Request", "requested", number, least=1, most=MOST_MACHINES)
+        _check_number("HostRequest", "requested", number, least=1, most=MOST_MACHINES)
         for name in templates:
             await self.template(name)
         if not templates and self._standard is not None:
             await self._add_standard(self._standard)
         return await self.requests.add(
-            Request(
+            HostRequest(
                 pool=self.pool,
                 kind=RequestKind.ACQUIRE,
                 requested=number,
@@ -140,19 +140,21 @@ class HostPool:
             )
         )
 
-    async def give_back(self, machines: Sequence[UUID], *, within: timedelta = WITHIN) -> Request:
+    async def give_back(
+        self, machines: Sequence[UUID], *, within: timedelta = WITHIN
+    ) -> HostRequest:
         """Ask for *machines* to be taken back and return the request; see `request`.
 
         Those that are gone already count as taken back. Raises NotFoundError for one that is not
         there, and InvalidValueError for none or more than a thousand.
         """
         wanted = list(dict.fromkeys(machines))
-        _check_number("Request", "requested", len(wanted), least=1, most=MOST_RETURNED)
+        _check_number("HostRequest", "requested", len(wanted), least=1, most=MOST_RETURNED)
         for key, found in zip(wanted, await self.machines.get_many(wanted), strict=True):
             if found is None or found.pool != self.pool:
                 raise NotFoundError("Machine", key)
         return await self.requests.add(
-            Request(
+            HostRequest(
                 pool=self.pool,
                 kind=RequestKind.RETURN,
                 requested=len(wanted),
@@ -161,7 +163,7 @@ class HostPool:
             )
         )
 
-    async def cancel(self, request_id: UUID) -> Request:
+    async def cancel(self, request_id: UUID) -> HostRequest:
         """End a request that is active; what it has acquired is shut down.
 
         Machines that a return has shut down stay so. Raises NotFoundError, and
@@ -179,7 +181,7 @@ class HostPool:
                     )
         return request
 
-    async def wait(self, request_id: UUID) -> Request:
+    async def wait(self, request_id: UUID) -> HostRequest:
         """Work on a request until it has ended, by its deadline at the latest, and return it."""
         while True:
             request = await self.work(request_id)
@@ -187,7 +189,7 @@ class HostPool:
                 return request
             await asyncio.sleep(_PAUSE)
 
-    async def machines_of(self, request: Request) -> list[Machine]:
+    async def machines_of(self, request: HostRequest) -> list[Machine]:
         """Return the machines that *request* acquired, or those that it takes back."""
         if request.kind is RequestKind.RETURN:
             return await self.machines.get_by_return_request_id(request.id)
@@ -195,17 +197,20 @@ class HostPool:
 
     # --- for those who keep the pool -----------------------------------------------------------
 
-    async def work(self, request_id: UUID) -> Request:
+    async def work(self, request_id: UUID) -> HostRequest:
         """Do for a request what can be done now, and return it as it stands then.
 
         Raises NotFoundError, and StaleVersionError where others change it all the time.
         """
-        for _ in range(_ROUNDS - 1):
+        left = _ROUNDS
+        while True:
+            request = await self._request(request_id)
             try:
-                return await self._fulfilment.work(await self._request(request_id))
+                return await self._fulfilment.work(request)
             except (StaleVersionError, PreconditionFailedError):
-                continue  # somebody else works on it too; or a template has filled up
-        return await self._fulfilment.work(await self._request(request_id))
+                left -= 1  # somebody else works on it too; or a template has filled up
+                if not left:
+                    raise
 
     async def tend(self) -> Tended:
         """Reconcile records and providers, and work on each active request, once.
@@ -215,7 +220,8 @@ class HostPool:
         """
         told = Tended(await self._reconciler.reconcile())
         for request in await self.requests.get_active_requests():
-            told.requests.append(await self.work(request.id))
+            with suppress(StaleVersionError):  # somebody else is at it
+                told.requests.append(await self.work(request.id))
         return told
 
     async def purge(self, older_than: timedelta) -> int:
@@ -230,10 +236,10 @@ class HostPool:
             Machine.pool == self.pool, Machine.stage == Stage.ENDED, Machine.changed_at < before
         )
         return machines + await self.requests.delete_where(
-            Request.pool == self.pool,
-            Request.stage == Stage.ENDED,
-            Request.deadline < before,
-            Request.live == 0,
+            HostRequest.pool == self.pool,
+            HostRequest.stage == Stage.ENDED,
+            HostRequest.deadline < before,
+            HostRequest.live == 0,
         )
 
     async def _add_standard(self, template: Template) -> None:
@@ -242,15 +248,17 @@ class HostPool:
             with suppress(DuplicateError):  # somebody else has just done so
                 await self.add_template(deepcopy(template))
 
-    async def _request(self, request_id: UUID) -> Request:
+    async def _request(self, request_id: UUID) -> HostRequest:
         request = await self.requests.get_one(request_id)
         if request.pool != self.pool:
-            raise NotFoundError("Request", request_id)
+            raise NotFoundError("HostRequest", request_id)
         return request
 
     def _deadline(self, within: timedelta) -> datetime:
         if within <= timedelta(0):
-            raise InvalidValueError("Request", "deadline", f"within {within}: expected some time")
+            raise InvalidValueError(
+                "HostRequest", "deadline", f"within {within}: expected some time"
+            )
         return self.store.now() + within
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from holdfast.errors import IllegalTransitionError, InvalidQueryError, StaleVersionError
 from holdfast.hosts.host_entities import (
     DEFAULT_POOL,
+    HostRequest,
     Machine,
     MachineStatus,
-    Request,
     RequestKind,
     RequestStatus,
     Stage,
@@ -35,7 +35,7 @@ _BATCH = 500  # instance ids asked for at once
 _SIZE = 100
 _STEPS_TRIED = 10  # races lost one after another until a status is given up; each was a step
 
-E = TypeVar("E", Template, Request, Machine)
+E = TypeVar("E", Template, HostRequest, Machine)
 
 
 class TemplateRepository(Repository[Template]):
@@ -59,6 +59,10 @@ class TemplateRepository(Repository[Template]):
         """
         where = (Template.pool == self.pool, *_conditions(Template, filters))
         return await self.page(*where, order_by=Template.name.asc(), size=size, cursor=cursor)
+
+    async def get_every(self) -> list[Template]:
+        """Return all templates of the pool, by name."""
+        return await self.find(Template.pool == self.pool, order_by=Template.name.asc())
 
     async def get_by_name(self, name: str) -> Template | None:
         """Return the template called *name*."""
@@ -85,11 +89,11 @@ class TemplateRepository(Repository[Template]):
         return await self.find(Template.pool == self.pool, *where, order_by=Template.name.asc())
 
 
-class RequestRepository(Repository[Request]):
+class RequestRepository(Repository[HostRequest]):
     """The requests of one pool. Their status is written by `update_status` alone."""
 
     def __init__(self, store: Store, *, pool: str = DEFAULT_POOL) -> None:
-        super().__init__(Request, store)
+        super().__init__(HostRequest, store)
         self.pool = pool
 
     async def get_all(
@@ -98,38 +102,40 @@ class RequestRepository(Repository[Request]):
         *,
         size: int = _SIZE,
         cursor: str | None = None,
-    ) -> Page[Request]:
+    ) -> Page[HostRequest]:
         """Return a page of the requests that fit *filters*, newest first; see templates."""
-        where = (Request.pool == self.pool, *_conditions(Request, filters))
-        return await self.page(*where, order_by=Request.created_at.desc(), size=size, cursor=cursor)
+        where = (HostRequest.pool == self.pool, *_conditions(HostRequest, filters))
+        return await self.page(
+            *where, order_by=HostRequest.created_at.desc(), size=size, cursor=cursor
+        )
 
     async def get_by_status(
         self, status: RequestStatus, *, limit: int | None = None
-    ) -> list[Request]:
+    ) -> list[HostRequest]:
         """Return the requests with *status*, oldest first."""
         return await self.find(
-            Request.pool == self.pool,
-            Request.status == status,
-            order_by=Request.created_at.asc(),
+            HostRequest.pool == self.pool,
+            HostRequest.status == status,
+            order_by=HostRequest.created_at.asc(),
             limit=limit,
         )
 
-    async def get_active_requests(self, kind: RequestKind | None = None) -> list[Request]:
+    async def get_active_requests(self, kind: RequestKind | None = None) -> list[HostRequest]:
         """Return the requests that have not ended, the one with the nearest deadline first."""
-        return await self.find(*self._active(kind), order_by=Request.deadline.asc())
+        return await self.find(*self._active(kind), order_by=HostRequest.deadline.asc())
 
-    async def get_overdue(self, now: datetime | None = None) -> list[Request]:
+    async def get_overdue(self, now: datetime | None = None) -> list[HostRequest]:
         """Return the active requests whose deadline has passed, the longest overdue first."""
         moment = self.store.now() if now is None else now
         return await self.find(
-            *self._active(None), Request.deadline <= moment, order_by=Request.deadline.asc()
+            *self._active(None), HostRequest.deadline <= moment, order_by=HostRequest.deadline.asc()
         )
 
     async def count_by_status(self, status: RequestStatus) -> int:
         """Return how many requests have *status*."""
-        return await self.count(Request.pool == self.pool, Request.status == status)
+        return await self.count(HostRequest.pool == self.pool, HostRequest.status == status)
 
-    async def update_status(self, key: UUID, to: RequestStatus, *changes: Change) -> Request:
+    async def update_status(self, key: UUID, to: RequestStatus, *changes: Change) -> HostRequest:
         """Take the request to the status *to* from whatever status it has; see `step_request`.
 
         Raises NotFoundError, and IllegalTransitionError when no step leads there, also because
@@ -141,11 +147,11 @@ class RequestRepository(Repository[Request]):
                 return await step_request(self, request, to, *changes)
             except StaleVersionError:
                 continue
-        raise IllegalTransitionError("Request", key, current=request.status, wanted=to)
+        raise IllegalTransitionError("HostRequest", key, current=request.status, wanted=to)
 
     def _active(self, kind: RequestKind | None) -> tuple[Predicate, ...]:
-        active = (Request.pool == self.pool, Request.stage == Stage.LIVE)
-        return active if kind is None else (*active, Request.kind == kind)
+        active = (HostRequest.pool == self.pool, HostRequest.stage == Stage.LIVE)
+        return active if kind is None else (*active, HostRequest.kind == kind)
 
 
 class MachineRepository(Repository[Machine]):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from holdfast.access import Role
 from holdfast.access.gate import allow
 from holdfast.fastapi import ListQuery, OutModel, Writing, problem_responses
-from holdfast.hosts.host_entities import NAME_LENGTH, Machine, MachineStatus, Request, Template
+from holdfast.hosts.host_entities import NAME_LENGTH, HostRequest, Machine, MachineStatus, Template
 from holdfast.hosts.host_pool import MOST_MACHINES, MOST_RETURNED, HostPool
 from holdfast.records import Page
 
@@ -29,7 +29,7 @@ class MachineOut(OutModel[Machine], hide=[Machine.pool, Machine.try_at]):
     """A machine as clients see it."""
 
 
-class HostRequestOut(OutModel[Request], hide=[Request.pool]):
+class HostRequestOut(OutModel[HostRequest], hide=[HostRequest.pool]):
     """A request as clients see it."""
 
 
@@ -42,9 +42,14 @@ class TemplateQuery(
 
 
 class HostRequestQuery(
-    ListQuery[Request],
-    filters=[Request.status, Request.kind, Request.stage, Request.created_at.between],
-    sorts=[Request.created_at.desc(), Request.deadline],
+    ListQuery[HostRequest],
+    filters=[
+        HostRequest.status,
+        HostRequest.kind,
+        HostRequest.stage,
+        HostRequest.created_at.between,
+    ],
+    sorts=[HostRequest.created_at.desc(), HostRequest.deadline],
 ):
     """What a list of requests is asked for."""
 
@@ -72,8 +77,8 @@ class TemplateAsked(BaseModel):
 
     name: str = Field(min_length=1, max_length=NAME_LENGTH)
     provider_type: str = Field(min_length=1, max_length=NAME_LENGTH)
-    max_number: int = Field(ge=0, le=MOST_MACHINES)
-    weight: int = Field(default=1, ge=1, le=1_000_000)
+    max_number: int = Field(ge=0, le=MOST_MACHINES, strict=True)
+    weight: int = Field(default=1, ge=1, le=1_000_000, strict=True)
     attributes: dict[str, object] = Field(default_factory=dict)
 
 
@@ -82,7 +87,7 @@ class MachinesAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1, le=MOST_MACHINES)
+    number: int = Field(ge=1, le=MOST_MACHINES, strict=True)
     templates: list[str] = Field(default_factory=list, max_length=100)
     within: _Within = _WITHIN
 
@@ -125,7 +130,9 @@ def host_routes(pool: HostPool) -> APIRouter:
     @router.get("/requests", dependencies=_READS)
     async def list_requests(asked: Annotated[HostRequestQuery, Query()]) -> Page[HostRequestOut]:
         """List requests, newest first."""
-        return await asked.page(pool.requests, HostRequestOut, where=[Request.pool == pool.pool])
+        return await asked.page(
+            pool.requests, HostRequestOut, where=[HostRequest.pool == pool.pool]
+        )
 
     @router.post(
         "/requests", status_code=202, dependencies=_WRITES, responses=problem_responses(404)

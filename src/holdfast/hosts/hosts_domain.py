@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from holdfast.domain import DomainParts
 
 _FORGOTTEN = timedelta(days=1)  # what is kept of a worker that ended: its log
+# What a pool without templates is given: as many as there are hosts that have room for them.
+_WORKER = Template(name="worker", provider_type=PROCESS, max_number=1_000)
 
 
 def _service(parts: DomainParts) -> AbstractAsyncContextManager[object]:
     section = parts.section("hosts")
     pool = str(section.get("pool", "default"))
-    most = cast("int", section.get("max_workers", 4))
-    standard = Template(name="worker", provider_type=PROCESS, max_number=most)
     workers = _workers(parts, pool)
-    return nullcontext(HostPool(parts.store, [workers], pool=pool, standard=standard))
+    return nullcontext(HostPool(parts.store, [workers], pool=pool, standard=_WORKER))
 
 
 def _workers(parts: DomainParts, pool: str) -> WorkerProcesses:
-    return WorkerProcesses.of_data(parts.folder.parent, pool)
+    most = cast("int", parts.section("hosts").get("max_workers", 4))
+    return WorkerProcesses.of_data(parts.folder.parent, pool, most=most)
 
 
 def _routes(parts: DomainParts) -> APIRouter:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError, UnavailableError
 from holdfast.hosts.host_entities import (
     DIAGNOSIS_LENGTH,
+    HostRequest,
     Machine,
     MachineStatus,
-    Request,
     Template,
 )
 from holdfast.hosts.host_repositories import (
@@ -59,7 +59,7 @@ class MachineLifecycle:
         self.machines = MachineRepository(store, pool=pool)
         self._options = options
 
-    async def allot(self, request: Request, template: Template, number: int) -> list[Machine]:
+    async def allot(self, request: HostRequest, template: Template, number: int) -> list[Machine]:
         """Record *number* machines of *template* for *request*, in one transaction; launch none.
 
         Raises StaleVersionError when the request has changed, PreconditionFailedError when the
@@ -84,7 +84,7 @@ class MachineLifecycle:
 
         async def record() -> list[Machine]:
             await self.requests.patch(
-                request.id, Request.live.increment(number), version=request.version
+                request.id, HostRequest.live.increment(number), version=request.version
             )
             await self.templates.patch(template.id, Template.live.increment(number), when=room)
             return (await self.machines.add_many(fresh)).entities
@@ -160,9 +160,9 @@ class MachineLifecycle:
         One that was given back goes on to RETURNED. Raises StaleVersionError when its status has
         changed, and frees nothing then.
         """
-        counts: list[Change] = [Request.live.increment(-1)]
+        counts: list[Change] = [HostRequest.live.increment(-1)]
         if machine.launched_at is None:
-            counts.append(Request.failed.increment(1))
+            counts.append(HostRequest.failed.increment(1))
         known = machine.diagnosis is not None and machine.status is _M.SHUTTING_DOWN
         why = () if known else (Machine.diagnosis.to(diagnosis[:DIAGNOSIS_LENGTH]),)
 

@@ -11,9 +11,9 @@ from uuid import UUID
 from holdfast.errors import StaleVersionError, UnavailableError
 from holdfast.hosts.host_entities import (
     DIAGNOSIS_LENGTH,
+    HostRequest,
     Machine,
     MachineStatus,
-    Request,
     RequestKind,
     RequestStatus,
     Stage,
@@ -42,7 +42,7 @@ class RequestFulfilment:
         self._life = lifecycle
         self._options = options
 
-    async def work(self, request: Request) -> Request:
+    async def work(self, request: HostRequest) -> HostRequest:
         """Do for *request* what can be done now, and return it as it stands then.
 
         Raises StaleVersionError when others changed it meanwhile: read it again and repeat.
@@ -55,15 +55,22 @@ class RequestFulfilment:
             return await self._take_back(request)
         return await self._acquire(request)
 
-    async def observe(self, machines: Iterable[Machine]) -> None:
-        """Give the *machines* that have not ended the status that their providers tell of."""
+    async def _observe(self, machines: Iterable[Machine]) -> bool:
+        """Give the *machines* that have not ended the status that their providers tell of.
+
+        Tell whether that changed any, or somebody else did meanwhile.
+        """
+        changed = False
         waiting = {each.id: each for each in machines if not has_ended(each)}
         for name in sorted({each.provider for each in waiting.values()}):
             for instance in await self._instances(name):
                 machine = waiting.get(instance.token)
                 if machine is not None:
-                    with suppress(StaleVersionError):  # somebody else has seen more
-                        await self._life.observe(machine, instance)
+                    try:
+                        changed |= await self._life.observe(machine, instance) is not machine
+                    except StaleVersionError:  # somebody else has seen more
+                        changed = True
+        return changed
 
     async def _instances(self, name: str) -> Sequence[Instance]:
         provider = self._life.providers.get(name)
@@ -74,59 +81,53 @@ class RequestFulfilment:
 
     # --- acquire ----------------------------------------------------------------------------
 
-    async def _acquire(self, request: Request) -> Request:
-        life = self._life
-        machines = await life.machines.get_by_request_id(request.id)
-        await self.observe(each for each in machines if each.status is not _M.PENDING)
+    async def _acquire(self, request: HostRequest) -> HostRequest:
+        machines = await self._life.machines.get_by_request_id(request.id)
+        if await self._observe(each for each in machines if each.status is not _M.PENDING):
+            request, machines = await self._read(request.id)
         diagnosis: str | None = None
         if self._overdue(request):
             diagnosis = "its deadline has passed"
-            await self._give_up_unlaunched(request, diagnosis)
+            changed = await self._give_up_unlaunched(machines, diagnosis)
         else:
-            templates = await self._templates(request)
-            request, diagnosis = await self._allot(request, templates)
-            if request.stage is Stage.ENDED:
-                return request
-            await self._launch(request, templates)
-        return await self._settle_acquired(request.id, diagnosis)
+            fitting = await self._fitting(request)
+            if not fitting and not machines:
+                names = ", ".join(request.templates) or "any"
+                why = HostRequest.diagnosis.to(f"there is no template ({names})"[:DIAGNOSIS_LENGTH])
+                return await step_request(self._life.requests, request, _R.FAILED, why)
+            allotted, diagnosis = await self._allot(request, machines, fitting)
+            if allotted:
+                machines = await self._life.machines.get_by_request_id(request.id)
+            changed = await self._launch(machines, fitting) or allotted
+        if changed:
+            request, machines = await self._read(request.id)
+        return await self._settle_acquired(request, machines, diagnosis)
 
-    async def _templates(self, request: Request) -> list[Template]:
-        """Return the templates that will do and are served here, by name."""
-        served = set(self._life.types)
-        found: list[Template] = []
-        cursor: str | None = None
-        while True:
-            page = await self._life.templates.get_all(cursor=cursor)
-            found += page.items
-            cursor = page.next
-            if cursor is None:
-                break
+    async def _read(self, request_id: UUID) -> tuple[HostRequest, list[Machine]]:
+        request = await self._life.requests.get_one(request_id)
+        return request, await self._life.machines.get_by_request_id(request_id)
+
+    async def _fitting(self, request: HostRequest) -> list[Template]:
+        """Return the templates that will do, by name, whoever serves them."""
         names = set(request.templates)
         return [
             each
-            for each in found
-            if each.provider_type in served and (not names or each.name in names)
+            for each in await self._life.templates.get_every()
+            if not names or each.name in names
         ]
 
     async def _allot(
-        self, request: Request, templates: Sequence[Template]
-    ) -> tuple[Request, str | None]:
-        """Record the machines that are missing; return the request, and why any still are."""
-        life = self._life
-        request = await life.requests.get_one(request.id)
-        if self._given_up(request):
-            return request, None
-        machines = await life.machines.get_by_request_id(request.id)
-        kept_or_returned = request.live + sum(
-            has_ended(each) and _served(each) for each in machines
-        )
-        missing = request.requested - kept_or_returned
-        if missing > 0 and not templates:
-            names = ", ".join(request.templates) or "any"
-            types = ", ".join(life.types) or "none"
-            diagnosis = f"no template ({names}) of a provider type that is served here ({types})"
-            why = Request.diagnosis.to(diagnosis)
-            return await step_request(life.requests, request, _R.FAILED, why), diagnosis
+        self, request: HostRequest, machines: Sequence[Machine], fitting: Sequence[Template]
+    ) -> tuple[bool, str | None]:
+        """Record the machines that are missing; tell whether any were, and why any still are."""
+        had = sum(has_ended(each) and _served(each) for each in machines)  # and were given back
+        missing = request.requested - request.live - had
+        if missing <= 0 or self._given_up(request):
+            return False, None
+        types = self._life.types
+        served = {each.name: each for each in fitting if each.provider_type in types}
+        if not served:
+            return False, f"its templates are of no type that is served here ({', '.join(types)})"
         standing = Counter(each.template_id for each in machines if not has_ended(each))
         failed = Counter(
             each.template_id for each in machines if has_ended(each) and each.launched_at is None
@@ -139,25 +140,24 @@ class RequestFulfilment:
                 standing[each.id],
                 failed[each.id],
             )
-            for each in templates
+            for each in served.values()
         ]
-        given = spread(max(missing, 0), rooms)
-        by_name = {each.name: each for each in templates}
+        given = spread(missing, rooms)
         for name, number in given.items():
             for start in range(0, number, _AT_ONCE):
-                some = min(_AT_ONCE, number - start)
-                await life.allot(request, by_name[name], some)
-                request = await life.requests.get_one(request.id)
+                await self._life.allot(request, served[name], min(_AT_ONCE, number - start))
+                request = await self._life.requests.get_one(request.id)
         full = sum(given.values()) < missing
-        return request, "its templates have as many machines as they may" if full else None
+        why = "its templates have as many machines as they may" if full else None
+        return bool(given), why
 
-    async def _launch(self, request: Request, templates: Sequence[Template]) -> None:
-        """Launch what is recorded and not launched, where a launch is due."""
+    async def _launch(self, machines: Sequence[Machine], templates: Sequence[Template]) -> bool:
+        """Launch what is recorded and not launched, where a launch is due; tell whether any was."""
         now = self._life.store.now()
         by_id = {each.id: each for each in templates}
         due = [
             machine
-            for machine in await self._life.machines.get_by_request_id(request.id)
+            for machine in machines
             if machine.status in (_M.PENDING, _M.LAUNCHING)
             and machine.instance_id is None
             and (machine.try_at is None or machine.try_at <= now)
@@ -171,23 +171,21 @@ class RequestFulfilment:
             await self._life.launch(machine, template)
 
         await self._side_by_side(launch, due)
+        return bool(due)
 
-    async def _give_up_unlaunched(self, request: Request, diagnosis: str) -> None:
-        """Shut down what does not run yet."""
-        unlaunched = [
-            machine
-            for machine in await self._life.machines.get_by_request_id(request.id)
-            if machine.status in (_M.PENDING, _M.LAUNCHING)
-        ]
+    async def _give_up_unlaunched(self, machines: Sequence[Machine], diagnosis: str) -> bool:
+        """Shut down what does not run yet; tell whether anything was."""
+        unlaunched = [each for each in machines if each.status in (_M.PENDING, _M.LAUNCHING)]
 
         async def give_up(machine: Machine) -> None:
             await self._life.shut_down(machine, diagnosis)
 
         await self._side_by_side(give_up, unlaunched)
+        return bool(unlaunched)
 
-    async def _settle_acquired(self, request_id: UUID, diagnosis: str | None) -> Request:
-        request = await self._life.requests.get_one(request_id)
-        machines = await self._life.machines.get_by_request_id(request_id)
+    async def _settle_acquired(
+        self, request: HostRequest, machines: Sequence[Machine], diagnosis: str | None
+    ) -> HostRequest:
         running = sum(map(_served, machines))
         coming = sum(each.status in (_M.PENDING, _M.LAUNCHING) for each in machines)
         why = diagnosis or next(
@@ -206,16 +204,20 @@ class RequestFulfilment:
 
     # --- return -----------------------------------------------------------------------------
 
-    async def _take_back(self, request: Request) -> Request:
+    async def _take_back(self, request: HostRequest) -> HostRequest:
         life = self._life
 
         async def shut_down(machine: Machine) -> None:
             await life.shut_down(machine, "given back", return_request_id=request.id)
 
         machines = await self._named(request)
-        await self._side_by_side(shut_down, [each for each in machines if not has_ended(each)])
-        await self.observe(await self._named(request))
-        gone = request.requested - sum(not has_ended(each) for each in await self._named(request))
+        living = [each for each in machines if not has_ended(each)]
+        if living:
+            await self._side_by_side(shut_down, living)
+            machines = await self._named(request)
+        if await self._observe(machines):
+            machines = await self._named(request)
+        gone = request.requested - sum(not has_ended(each) for each in machines)
         if gone == request.requested:
             return await self._settled(request, _R.COMPLETE, gone, None)
         why = f"{request.requested - gone} of its machines have not ended"
@@ -223,29 +225,29 @@ class RequestFulfilment:
             return await self._settled(request, _R.PARTIAL if gone else _R.TIMEOUT, gone, why)
         return await self._settled(request, _R.PARTIAL_PENDING, gone, None)
 
-    async def _named(self, request: Request) -> list[Machine]:
+    async def _named(self, request: HostRequest) -> list[Machine]:
         found = await self._life.machines.get_many([UUID(each) for each in request.machines])
         return [each for each in found if each is not None]
 
     # --- parts ------------------------------------------------------------------------------
 
     async def _settled(
-        self, request: Request, to: RequestStatus, fulfilled: int, diagnosis: str | None
-    ) -> Request:
+        self, request: HostRequest, to: RequestStatus, fulfilled: int, diagnosis: str | None
+    ) -> HostRequest:
         """Write down how *request* stands, if that is news."""
         requests = self._life.requests
         text = None if diagnosis is None else diagnosis[:DIAGNOSIS_LENGTH]
-        changes = (Request.fulfilled.to(fulfilled), Request.diagnosis.to(text))
+        changes = (HostRequest.fulfilled.to(fulfilled), HostRequest.diagnosis.to(text))
         if request.status is not to and to in REQUEST_STEPS[request.status]:
             return await step_request(requests, request, to, *changes)
         if (request.fulfilled, request.diagnosis) == (fulfilled, text):
             return request
         return await requests.patch(request.id, *changes, version=request.version)
 
-    def _overdue(self, request: Request) -> bool:
+    def _overdue(self, request: HostRequest) -> bool:
         return request.deadline <= self._life.store.now()
 
-    def _given_up(self, request: Request) -> bool:
+    def _given_up(self, request: HostRequest) -> bool:
         return request.failed > self._options.failures * request.requested
 
     async def _side_by_side(

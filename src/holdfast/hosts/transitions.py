@@ -14,7 +14,7 @@ from holdfast.errors import (
     PreconditionFailedError,
     StaleVersionError,
 )
-from holdfast.hosts.host_entities import Machine, MachineStatus, Request, RequestStatus, Stage
+from holdfast.hosts.host_entities import HostRequest, Machine, MachineStatus, RequestStatus, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,19 +76,19 @@ def drawn(steps: Steps[S]) -> str:
 
 
 async def step_request(
-    requests: Repository[Request], request: Request, to: RequestStatus, *changes: Change
-) -> Request:
+    requests: Repository[HostRequest], request: HostRequest, to: RequestStatus, *changes: Change
+) -> HostRequest:
     """Take *request*, as it was read, to the status *to* and make *changes* with it.
 
     One write, which happens only if its status is still the same. Raises IllegalTransitionError
     when no step leads there, StaleVersionError when somebody else took a step first.
     """
-    _check("Request", request.id, REQUEST_STEPS, request.status, to)
+    _check("HostRequest", request.id, REQUEST_STEPS, request.status, to)
     stage = stage_of(to)
-    ended = () if stage is Stage.LIVE else (Request.ended_at.to(requests.store.now()),)
-    written = (Request.status.to(to), Request.stage.to(stage), *ended, *changes)
+    ended = () if stage is Stage.LIVE else (HostRequest.ended_at.to(requests.store.now()),)
+    written = (HostRequest.status.to(to), HostRequest.stage.to(stage), *ended, *changes)
     try:
-        return await requests.patch(request.id, *written, when=Request.status == request.status)
+        return await requests.patch(request.id, *written, when=HostRequest.status == request.status)
     except PreconditionFailedError:
         raise await _moved_on(requests, request.id, request.version) from None
 
@@ -119,7 +119,7 @@ def _check(entity: str, key: UUID, steps: Steps[S], current: S, wanted: S) -> No
 
 
 async def _moved_on(
-    repository: Repository[Request] | Repository[Machine], key: UUID, version: int
+    repository: Repository[HostRequest] | Repository[Machine], key: UUID, version: int
 ) -> Exception:
     """Return what says that the row under *key* has another status by now, or is gone."""
     stored = await repository.get(key)

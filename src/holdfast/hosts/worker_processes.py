@@ -59,25 +59,28 @@ _WAIT = 2.0  # seconds for somebody else's launch of the same token
 class WorkerProcesses:
     """Starts and ends worker processes, whose state is below *folder*, by *command*.
 
-    They go on when the process that started them ends. The name is of the host and the folder, so
-    that each host has its own. *command* is an absolute path and its arguments.
+    They go on when the process that started them ends; at most *most* live at a time, whatever
+    templates say. The name is of the host and the folder, so that each host has its own. *command*
+    is an absolute path and its arguments, of a program that hands none of its open files on to
+    others that outlive it: as long as one has the lock, the worker lives.
     """
 
     type = PROCESS
 
-    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+    def __init__(self, folder: Path, command: Sequence[str], *, most: int) -> None:
         self._folder = folder.absolute()
         self._command = list(command)
+        self._most = most
         digest = hashlib.sha256(str(self._folder).encode()).hexdigest()[:12]
         self.name = f"{PROCESS} {socket.gethostname()[:100]} {digest}"
 
     @classmethod
-    def of_data(cls, data: Path, pool: str) -> WorkerProcesses:
+    def of_data(cls, data: Path, pool: str, *, most: int) -> WorkerProcesses:
         """Return the provider of the workers of *pool* on the data folder *data*."""
         program = "from holdfast.cli import main; main()"
         command = [sys.executable, "-c", program, "worker", "--data", str(data.absolute())]
         folder = hashlib.sha256(pool.encode()).hexdigest()[:12]  # a pool's name may be no path
-        return cls(data / "hosts" / folder, command)
+        return cls(data / "hosts" / folder, command, most=most)
 
     async def launch(self, token: UUID, template: Template) -> Instance:  # noqa: ARG002
         """Start a worker for *token*, in the environment and the folder of this process."""
@@ -108,14 +111,23 @@ class WorkerProcesses:
             if (place / "ended").exists():
                 raise ServiceError("launch", 409, "Ended", f"the worker {token} is to end")
             if _pid(lock) is None:
-                arguments = [str(lock), str(place), *self._command]
-                starter = [sys.executable, "-I", "-S", "-c", _STARTER, *arguments]
-                subprocess.run(  # noqa: S603 - our own program
-                    starter, pass_fds=[lock], stdin=subprocess.DEVNULL, check=True
-                )
+                self._start(place, lock)
             # What was started has the lock too. Had it been started earlier, it is gone.
         with _opened(place / "lock") as lock:
             return self._instance(place, lock)
+
+    def _start(self, place: Path, lock: int) -> None:
+        """Start a worker that has *lock* from now on, if there is room for it."""
+        with _opened(self._folder / "starting") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)  # one after the other counts and starts
+            others = [each for each in self._places() if each != place]
+            if sum(map(_lives, others)) >= self._most:
+                raise UnavailableError(f"this host has {self._most} workers, as many as it may")
+            arguments = [str(lock), str(place), *self._command]
+            starter = [sys.executable, "-I", "-S", "-c", _STARTER, *arguments]
+            subprocess.run(  # noqa: S603 - our own program
+                starter, pass_fds=[lock], stdin=subprocess.DEVNULL, check=True
+            )
 
     def _end(self, token: UUID, at_once: bool) -> None:
         place = self._place(token)
@@ -171,7 +183,9 @@ class WorkerProcesses:
         return place
 
     def _places(self) -> list[Path]:
-        return sorted(self._folder.iterdir()) if self._folder.exists() else []
+        if not self._folder.exists():
+            return []
+        return sorted(each for each in self._folder.iterdir() if each.is_dir())
 
 
 @contextmanager
@@ -179,6 +193,12 @@ def _opened(path: Path) -> Iterator[int]:
     """Open a file, that is made if need be; its lock goes with it, unless somebody else has it."""
     with closing(path.open("a+b")) as file:
         yield file.fileno()
+
+
+def _lives(place: Path) -> bool:
+    """Tell whether a process was started for the token of *place*, and has not ended."""
+    with _opened(place / "lock") as lock:
+        return _pid(lock) is not None and not _locked(lock)
 
 
 def _locked(lock: int) -> bool:

@@ -27,8 +27,7 @@ class HostsSection(Section):
         NUMBER,
         Field(ge=0, le=10_000),
         About(
-            what="worker processes that the template `worker` may have, which a pool without "
-            "templates is given",
+            what="worker processes that a pool may have on one host, whatever templates say",
             expected="a whole number from 0 to 10000",
         ),
     ] = 4

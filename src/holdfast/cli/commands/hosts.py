@@ -21,7 +21,7 @@ from holdfast.errors import InvalidValueError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.hosts import HostPool, Machine, Request, Scaled, Template
+    from holdfast.hosts import HostPool, HostRequest, Machine, Scaled, Template
     from holdfast.platform import Platform
 
 hosts = typer.Typer(
@@ -47,7 +47,7 @@ def request(
 ) -> None:
     """Ask for machines, and wait for them. Without templates these are workers on this host."""
 
-    async def work(platform: Platform) -> tuple[Request, Sequence[Machine]]:
+    async def work(platform: Platform) -> tuple[HostRequest, Sequence[Machine]]:
         pool = _pool(platform)
         made = await pool.request(
             number, templates=template or (), within=timedelta(minutes=within)
@@ -73,7 +73,7 @@ def give_back(
     if bool(machine) is everything:
         raise typer.BadParameter("name machines, or say --all")
 
-    async def work(platform: Platform) -> tuple[Request, Sequence[Machine]] | None:
+    async def work(platform: Platform) -> tuple[HostRequest, Sequence[Machine]] | None:
         pool = _pool(platform)
         wanted = machine or [each.id for each in await pool.machines.get_live()]
         if not wanted:
@@ -331,7 +331,7 @@ def _pool(platform: Platform) -> HostPool:
     return platform.service(HostPool)
 
 
-def _say_request(request: Request, machines: Sequence[Machine], *, as_json: bool) -> None:
+def _say_request(request: HostRequest, machines: Sequence[Machine], *, as_json: bool) -> None:
     """Tell how a request ended; the exit code says whether it got all that it asked for."""
     from holdfast.hosts import RequestStatus
 
