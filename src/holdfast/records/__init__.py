@@ -1,5 +1,6 @@
 """Typed entities in repositories, with one meaning on every backend."""
 
+from holdfast.records.argument_types import ChangeArgument, Condition
 from holdfast.records.connect import open_store
 from holdfast.records.declaration import (
     created_at,
@@ -12,8 +13,10 @@ from holdfast.records.declaration import (
 )
 from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
-from holdfast.records.field import Field, JsonPath, count
-from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
+from holdfast.records.expression import Expression, coalesce, length, lower
+from holdfast.records.field import Field, count, subquery
+from holdfast.records.json_path import JsonPath
+from holdfast.records.query import Aggregate, Change, Order, Predicate, Subquery, everything
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
@@ -26,7 +29,10 @@ __all__ = [
     "Aggregate",
     "BatchResult",
     "Change",
+    "ChangeArgument",
+    "Condition",
     "Entity",
+    "Expression",
     "Field",
     "Isolation",
     "JsonPath",
@@ -43,20 +49,25 @@ __all__ = [
     "Store",
     "StoreCapability",
     "StoreEvent",
+    "Subquery",
     "Transaction",
     "Upserted",
     "WriteHook",
     "WriteVerb",
+    "coalesce",
     "count",
     "created_at",
     "everything",
     "field",
     "generated_key",
     "key",
+    "length",
+    "lower",
     "many",
     "one",
     "open_store",
     "ref",
+    "subquery",
     "updated_at",
     "version",
 ]

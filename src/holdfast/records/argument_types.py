@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from holdfast.records.expression import Expression
 from holdfast.records.field import Field
-from holdfast.records.query import Aggregate, Change, Order, Predicate
-from holdfast.records.related_field import RelatedField
+from holdfast.records.query import Aggregate, Change, Of, Order, Predicate
 from holdfast.records.relation import Relation
 
 T = TypeVar("T")
@@ -69,11 +69,11 @@ class LoaderOption(Protocol):
         ...
 
 
-Condition: TypeAlias = Predicate | MappedExpression[bool]
-Ordering: TypeAlias = Order | Field[Any] | RelatedField | MappedExpression[object]
+Condition: TypeAlias = Predicate[Of] | MappedExpression[bool]
+Ordering: TypeAlias = Order[Of] | Expression[Any, Of] | MappedExpression[object]
 AggregateArgument: TypeAlias = Aggregate | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
-ChangeArgument: TypeAlias = Change | Mapping[Any, object]
-FieldArgument: TypeAlias = Field[T] | MappedAttribute[T]
-AnyField: TypeAlias = Field[Any] | MappedAttribute[object] | MappedExpression[object]
-AnyValue: TypeAlias = AnyField | RelatedField
+ChangeArgument: TypeAlias = Change[Of] | Mapping[Any, object]
+FieldArgument: TypeAlias = Expression[T, Of] | MappedAttribute[T]
+AnyField: TypeAlias = Field[Any, Of] | MappedAttribute[object] | MappedExpression[object]
+AnyValue: TypeAlias = Expression[Any, Of] | MappedAttribute[object] | MappedExpression[object]

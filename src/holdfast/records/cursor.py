@@ -21,8 +21,11 @@ from holdfast.records.query import (
     After,
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     In,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -122,6 +125,13 @@ def _canonical(predicate: Predicate) -> str:
             return f"Related({join!r}, {_canonical(where)})"
         case Compare(operand, how, value):
             return f"Compare({operand!r}, {how.value}, {_text(value)})"
+        case CompareOperands(left, how, right):
+            return f"Compare({left!r}, {how.value}, {right!r})"
+        case InSubquery(operand, query):
+            chosen = f"{query.column!r}, {_canonical(query.where)}"
+            return f"InSubquery({operand!r}, {chosen})"
+        case HasItem(operand, value):
+            return f"HasItem({operand!r}, {_text(value)})"
         case IsNull() | Match() | After() | Everything():
             return repr(leaf)
         case _:

@@ -1,32 +1,34 @@
-"""Operands: what a query reads of a row, each with the type of its value.
+"""Operands: what a query reads of a row, and what it computes of that, each with a type.
 
-Operand = Column | Path | RelatedColumn
+Operand = Column | Path | RelatedColumn | Computed
+Computed = Constant | Calculation | Converted | Coalesced | Folded | Length
+
+A null makes what is computed of it null, `Coalesced` apart. `arithmetic` says which types go
+together, and what comes out.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from holdfast.records.value import Bounds, ValueType, value_type
+from holdfast.records.field_spec import Declaration, FieldSpec
+from holdfast.records.value import Bounds, value_type
 
 if TYPE_CHECKING:
-    from holdfast.records.field_spec import FieldSpec
+    from collections.abc import Iterator
 
-_JSON = value_type(object, Bounds())
+    from holdfast.records.value import ValueType
+
+_JSON = FieldSpec("JSON", -1, value_type(object, Bounds()), Declaration(), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A field of an entity: the operand that a row's own value is read from."""
+class Typed:
+    """What an operand tells of its values: *spec* is the field that they could be those of."""
 
-    entity: str
+    __slots__ = ()
     spec: FieldSpec
-
-    @property
-    def name(self) -> str:
-        """The field's name."""
-        return self.spec.name
 
     @property
     def type(self) -> ValueType:
@@ -37,6 +39,19 @@ class Column:
     def nullable(self) -> bool:
         """Whether it has no value in some rows."""
         return self.spec.type.nullable
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Typed):
+    """A field of an entity: the operand that a row's own value is read from."""
+
+    entity: str
+    spec: FieldSpec
+
+    @property
+    def name(self) -> str:
+        """The field's name."""
+        return self.spec.name
 
     def __repr__(self) -> str:
         return f"{self.entity}.{self.spec.name}"
@@ -50,9 +65,14 @@ class Path:
     steps: tuple[str | int, ...]
 
     @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return _JSON
+
+    @property
     def type(self) -> ValueType:
         """The type of its value: any JSON."""
-        return _JSON
+        return _JSON.type
 
     @property
     def nullable(self) -> bool:
@@ -108,23 +128,120 @@ class RelatedColumn:
         return f"{path}{self.column!r}{']' * len(self.joins)}"
 
 
-Operand: TypeAlias = Column | Path | RelatedColumn
+class Operation(enum.Enum):
+    """What is done with two numbers, or with a moment and a span of time."""
+
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Typed):
+    """The same row value in each row."""
+
+    value: object
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation(Typed):
+    """Two operands of one kind, or those that `arithmetic` lets go together."""
+
+    left: Operand
+    operation: Operation
+    right: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"({self.left!r} {self.operation.value} {self.right!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted(Typed):
+    """The same number in a wider type: an int as a float or Decimal, a Decimal of more digits."""
+
+    operand: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        scale = self.spec.type.bounds.scale
+        return (
+            f"{self.spec.type.kind.value}({self.operand!r}{'' if scale is None else f', {scale}'})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Coalesced(Typed):
+    """The first of *operands* that is not null."""
+
+    operands: tuple[Operand, ...]
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"coalesce({', '.join(map(repr, self.operands))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(Typed):
+    """The text in lower case, as `fold_case` makes it."""
+
+    operand: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"lower({self.operand!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Length(Typed):
+    """The number of the text's code points."""
+
+    operand: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"length({self.operand!r})"
+
+
+Computed: TypeAlias = Constant | Calculation | Converted | Coalesced | Folded | Length
+Operand: TypeAlias = Column | Path | RelatedColumn | Computed
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn
-"""What a value can be read of: a field of the row's own, or of one that it leads to."""
-
-
-def start_of(operand: Operand) -> Column | RelatedColumn:
-    """Return what *operand* is read of: a JSON path's field, else itself."""
-    match operand:
-        case Path(column):
-            return column
-        case Column() | RelatedColumn():
-            return operand
-        case _:
-            assert_never(operand)
+ValueColumn: TypeAlias = Column | RelatedColumn | Computed
+"""What a value of a known type can be read of: all but a place in JSON."""
 
 
 def may_be_null(operand: Operand) -> bool:
     """Tell whether *operand* has no value in some rows."""
     return operand.nullable
+
+
+def parts_of_computed(operand: Computed) -> tuple[Operand, ...]:
+    """Return what *operand* is computed of."""
+    match operand:
+        case Constant():
+            return ()
+        case Calculation(left, _, right):
+            return (left, right)
+        case Coalesced(operands):
+            return operands
+        case Converted(part) | Folded(part) | Length(part):
+            return (part,)
+        case _:
+            assert_never(operand)
+
+
+def columns_in(operand: Operand) -> Iterator[Column | RelatedColumn]:
+    """Yield the fields that *operand* is read of."""
+    match operand:
+        case Path(column):
+            yield column
+        case Column() | RelatedColumn():
+            yield operand
+        case _:
+            for part in parts_of_computed(operand):
+                yield from columns_in(part)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Column, Path, RelatedColumn
+from holdfast.records.operands import Column, Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.driver import Reader, Select
+    from holdfast.records.operands import ValueColumn
     from holdfast.records.query import Order
 
 E = TypeVar("E")
@@ -22,21 +23,21 @@ Place: TypeAlias = "tuple[object, ...]"
 async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Callable[[int], Place]]:
     """Return what *select* finds, and the function from an index in it to the place there.
 
-    Related fields that the order goes by are read in the same statement, so they are those by
-    which the rows were ordered.
+    Related fields and expressions that the order goes by are read in the same statement, so they
+    are those by which the rows were ordered.
     """
     model, order = select.model, select.order
-    related = tuple(by.operand for by in order if isinstance(by.operand, RelatedColumn))
-    if not related:
+    further = tuple(each for each in _operands(order) if not isinstance(each, Column))
+    if not further:
         items = await reader.find(select)
         return items, lambda at: _place(items[at], order)
     own = tuple(Column(model.name, spec) for spec in model.fields)
-    rows = await reader.values(select, (*own, *related))
+    rows = await reader.values(select, (*own, *further))
 
     def place_at(at: int) -> Place:
         row, beyond = rows[at], iter(rows[at][len(own) :])
         return tuple(
-            next(beyond) if isinstance(operand, RelatedColumn) else row[operand.spec.position]
+            row[operand.spec.position] if isinstance(operand, Column) else next(beyond)
             for operand in _operands(order)
         )
 
@@ -52,5 +53,5 @@ def _place(entity: object, order: tuple[Order, ...]) -> Place:
     return tuple(found)
 
 
-def _operands(order: tuple[Order, ...]) -> list[Column | RelatedColumn]:
+def _operands(order: tuple[Order, ...]) -> list[ValueColumn]:
     return [by.operand for by in order if not isinstance(by.operand, Path)]

@@ -1,6 +1,7 @@
 """Queries as data: what is asked for, and what is changed, with nothing about how.
 
-Predicate = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
+Predicate = Compare | CompareOperands | In | InSubquery | IsNull | HasItem | Match
+          | Related | After | And | Or | Not | Everything
 
 Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
 is two-valued: a comparison with a null is false, and its negation is true.
@@ -10,15 +11,25 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.operands import RelatedColumn, may_be_null, start_of
+from holdfast.records.operands import RelatedColumn, columns_in, may_be_null
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.records.operands import Column, Join, Operand, ValueColumn
+    from typing_extensions import TypeVar
+
+    from holdfast.records.operands import Column, Join, Operand, Path, ValueColumn
+
+    Of = TypeVar("Of", default=Any, contravariant=True)  # noqa: PLC0105 - it is read as a word
+else:
+    from typing import TypeVar
+
+    Of = TypeVar("Of", contravariant=True)  # noqa: PLC0105
+
+T_co = TypeVar("T_co", covariant=True)
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
@@ -26,18 +37,21 @@ FARTHEST = 8  # relations that one predicate follows one after another
 MOST_RELATED = 100  # relations in one predicate
 
 
-class Predicate:
-    """A condition on a row. Combine with & | ~; `and`, `or` and `not` can't be overloaded."""
+class Predicate(Generic[Of]):
+    """A condition on a row of the entity Of.
+
+    Combine with & | ~; `and`, `or` and `not` can't be overloaded.
+    """
 
     __slots__ = ()
 
-    def __and__(self, other: Predicate) -> Predicate:
+    def __and__(self, other: Predicate[Of]) -> Predicate[Of]:
         return And((*_parts(self, And), *_parts(_predicate(other), And)))
 
-    def __or__(self, other: Predicate) -> Predicate:
+    def __or__(self, other: Predicate[Of]) -> Predicate[Of]:
         return Or((*_parts(self, Or), *_parts(_predicate(other), Or)))
 
-    def __invert__(self) -> Predicate:
+    def __invert__(self) -> Predicate[Of]:
         return self.part if isinstance(self, Not) else Not(self)
 
     def __bool__(self) -> bool:
@@ -67,6 +81,15 @@ class Compare(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class CompareOperands(Predicate):
+    """Both have a value, and *left* stands so to *right*; they are of one type."""
+
+    left: Operand
+    operator: Operator
+    right: Operand
+
+
+@dataclass(frozen=True, slots=True)
 class In(Predicate):
     """The operand's value is one of *values*. No values: nothing fits."""
 
@@ -75,10 +98,35 @@ class In(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class Subquery(Generic[T_co]):
+    """The values that *column* has in the rows of *target* that fit *where*, nulls apart."""
+
+    target: type
+    column: Column
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class InSubquery(Predicate):
+    """The operand has a value, and it is one of those of *query*, which are of its type."""
+
+    operand: Operand
+    query: Subquery[object]
+
+
+@dataclass(frozen=True, slots=True)
 class IsNull(Predicate):
     """The operand has no value; for a JSON path: it leads nowhere, or to a JSON null."""
 
     operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class HasItem(Predicate):
+    """The operand is a JSON list, and one of its items is the JSON *value*."""
+
+    operand: Column | Path
+    value: object
 
 
 class Part(enum.Enum):
@@ -148,7 +196,21 @@ class Everything(Predicate):
     """Every row; what has to be said before all rows are changed or deleted."""
 
 
-Node: TypeAlias = Compare | In | IsNull | Match | Related | After | And | Or | Not | Everything
+Node: TypeAlias = (
+    Compare
+    | CompareOperands
+    | In
+    | InSubquery
+    | IsNull
+    | HasItem
+    | Match
+    | Related
+    | After
+    | And
+    | Or
+    | Not
+    | Everything
+)
 
 
 def node(predicate: Predicate) -> Node:
@@ -156,7 +218,7 @@ def node(predicate: Predicate) -> Node:
     return cast("Node", predicate)
 
 
-def everything() -> Predicate:
+def everything() -> Predicate[Any]:
     """Return the predicate that every row fits."""
     return Everything()
 
@@ -177,65 +239,82 @@ def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
     return predicate.parts if isinstance(predicate, And) else (predicate,)
 
 
-def columns_of(predicate: Predicate) -> Iterator[tuple[ValueColumn | Join, type | None]]:
+def columns_of(predicate: Predicate) -> Iterator[tuple[Column | RelatedColumn | Join, type | None]]:
     """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 
     Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
     """
-    waiting: list[tuple[Predicate, int, tuple[Join, ...]]] = [(predicate, 1, ())]
+    waiting: list[tuple[Predicate, int, tuple[type, ...]]] = [(predicate, 1, ())]
     compared = related = 0
     while waiting:
-        each, depth, joins = waiting.pop()
+        each, depth, beyond = waiting.pop()
         if depth > DEEPEST:
             raise InvalidQueryError(f"the predicates are nested more than {DEEPEST} deep")
-        entity = joins[-1].target if joins else None
+        entity = beyond[-1] if beyond else None
         match leaf := node(each):
             case And(parts) | Or(parts):
-                waiting += [(part, depth + 1, joins) for part in reversed(parts)]
+                waiting += [(part, depth + 1, beyond) for part in reversed(parts)]
                 continue
             case Not(part):
-                waiting.append((part, depth + 1, joins))
+                waiting.append((part, depth + 1, beyond))
                 continue
-            case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-                yield start_of(operand), entity
-            case Related(join, where):
+            case Related() | InSubquery():
                 related += 1
-                if len(joins) == FARTHEST or related > MOST_RELATED:
+                if len(beyond) == FARTHEST or related > MOST_RELATED:
                     raise InvalidQueryError(
                         f"a predicate goes at most {FARTHEST} relations far, and has at most "
                         f"{MOST_RELATED} in all"
                     )
-                yield join, entity
-                waiting.append((where, depth + 1, (*joins, join)))
+                if isinstance(leaf, Related):
+                    yield leaf.join, entity
+                    target, where = leaf.join.target, leaf.where
+                else:
+                    for column in columns_in(leaf.operand):
+                        yield column, entity
+                    target, where = leaf.query.target, leaf.query.where
+                    yield leaf.query.column, target
+                waiting.append((where, depth + 1, (*beyond, target)))
             case After(order):
                 for by in order:
-                    yield start_of(by.operand), entity
+                    for column in columns_in(by.operand):
+                        yield column, entity
             case Everything():
                 pass
             case _:
-                assert_never(leaf)
+                for operand in operands_of(leaf):
+                    for column in columns_in(operand):
+                        yield column, entity
         compared += 1
         if compared > WIDEST:
             raise InvalidQueryError(f"more than {WIDEST} predicates in one: in_() takes a list")
 
 
+def operands_of(
+    leaf: Compare | CompareOperands | In | IsNull | HasItem | Match,
+) -> tuple[Operand, ...]:
+    """Return what *leaf* reads of a row."""
+    return (leaf.left, leaf.right) if isinstance(leaf, CompareOperands) else (leaf.operand,)
+
+
 def follows_relations(predicate: Predicate) -> bool:
     """Tell whether *predicate* reads other rows than the one that it is asked of."""
     match leaf := node(predicate):
-        case Related():
+        case Related() | InSubquery():
             return True
         case And(parts) | Or(parts):
             return any(map(follows_relations, parts))
         case Not(part):
             return follows_relations(part)
-        case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-            return isinstance(operand, RelatedColumn)
         case After(order):
-            return any(isinstance(by.operand, RelatedColumn) for by in order)
+            return any(map(_leads_on, (by.operand for by in order)))
         case Everything():
             return False
         case _:
-            assert_never(leaf)
+            return any(map(_leads_on, operands_of(leaf)))
+
+
+def _leads_on(operand: Operand) -> bool:
+    return any(isinstance(column, RelatedColumn) for column in columns_in(operand))
 
 
 def expanded(after: After) -> Predicate:
@@ -285,24 +364,24 @@ def _predicate(value: object) -> Predicate:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Order(Generic[Of]):
     """A direction along an operand. Nulls come last unless *first* says otherwise."""
 
     operand: Operand
     descending: bool = False
     first: bool = False
 
-    def nulls_first(self) -> Order:
+    def nulls_first(self) -> Order[Of]:
         """Return the same order with nulls at its beginning."""
         return Order(self.operand, self.descending, first=True)
 
-    def nulls_last(self) -> Order:
+    def nulls_last(self) -> Order[Of]:
         """Return the same order with nulls at its end, where they stand by default."""
         return Order(self.operand, self.descending, first=False)
 
 
 @dataclass(frozen=True, slots=True)
-class SetTo:
+class SetTo(Generic[Of]):
     """Give the field this row value, or null."""
 
     column: Column
@@ -310,14 +389,23 @@ class SetTo:
 
 
 @dataclass(frozen=True, slots=True)
-class Increment:
+class SetFrom(Generic[Of]):
+    """Give the field the value, or null, that *operand* has in the row as it is stored."""
+
+    column: Column
+    operand: ValueColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Increment(Generic[Of]):
     """Add *amount* to the field's stored number; a null stays null."""
 
     column: Column
     amount: object
 
 
-Change: TypeAlias = SetTo | Increment
+Change: TypeAlias = SetTo[Of] | SetFrom[Of] | Increment[Of]
+"""What is done to a field of a row of the entity Of. All changes see the row as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,4 +413,4 @@ class Aggregate:
     """One value over a group of rows. `count` of no operand counts rows; the others skip nulls."""
 
     function: Literal["count", "sum", "avg", "min", "max"]
-    operand: Column | None = None
+    operand: ValueColumn | None = None

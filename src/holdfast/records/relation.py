@@ -10,9 +10,10 @@ from holdfast.errors import (
     InvalidValueError,
     NotLoadedError,
 )
+from holdfast.records.expression import TypedByValue, Valued
 from holdfast.records.field import Field
 from holdfast.records.operands import Join, RelatedColumn
-from holdfast.records.query import Not, Predicate, Related, all_of
+from holdfast.records.query import Not, Of, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+V = TypeVar("V")
+W = TypeVar("W")
 
 
 class Relation:
@@ -98,25 +101,27 @@ class RelationSlot:
         )
 
 
-class One(Relation, Generic[T]):
+class One(TypedByValue, Relation, Generic[T, Of]):
     """The entity that a reference of this one points at; None where the reference is null."""
 
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, instance: None, owner: type) -> One[T]: ...
+        def __get__(self, instance: None, owner: type[W]) -> One[T, W]: ...
         @overload
         def __get__(self, instance: object, owner: type) -> T: ...
-        def __get__(self, instance: object, owner: type) -> One[T] | T: ...
+        def __get__(self, instance: object, owner: type) -> One[T, Any] | T: ...
 
-    def has(self, *where: Predicate) -> Predicate:
+    def has(self: One[V, Of] | One[V | None, Of], *where: Predicate[V]) -> Predicate[Of]:
         """It leads to an entity that fits *where*; to any, when nothing is said.
 
         A null fits nothing, so `~Video.project.has(...)` includes the videos without a project.
         """
         return Related(self.join, all_of(where))
 
-    def __getitem__(self, field: Field[Any] | RelatedField) -> RelatedField:
+    def __getitem__(
+        self: One[V, Of] | One[V | None, Of], field: Valued[W, V]
+    ) -> RelatedField[W | None, Of]:
         """Return a field of the entity it leads to: `Video.project[Project.name]`.
 
         From there it can lead on: `Clip.video[Video.project[Project.name]]`.
@@ -135,22 +140,22 @@ class One(Relation, Generic[T]):
         return self.deeper(relations)
 
 
-class Many(Relation, Generic[T]):
+class Many(TypedByValue, Relation, Generic[T, Of]):
     """The entities whose reference points at this one, in the order of their keys."""
 
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, instance: None, owner: type) -> Many[T]: ...
+        def __get__(self, instance: None, owner: type[W]) -> Many[T, W]: ...
         @overload
         def __get__(self, instance: object, owner: type) -> list[T]: ...
-        def __get__(self, instance: object, owner: type) -> Many[T] | list[T]: ...
+        def __get__(self, instance: object, owner: type) -> Many[T, Any] | list[T]: ...
 
-    def any(self, *where: Predicate) -> Predicate:
+    def any(self, *where: Predicate[T]) -> Predicate[Of]:
         """At least one of the entities fits *where*; there is one, when nothing is said."""
         return Related(self.join, all_of(where))
 
-    def none(self, *where: Predicate) -> Predicate:
+    def none(self, *where: Predicate[T]) -> Predicate[Of]:
         """Not one of the entities fits *where*, also where there are none."""
         return Not(self.any(*where))
 

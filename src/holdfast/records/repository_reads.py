@@ -130,8 +130,8 @@ class RepositoryReads(Generic[E]):
 
     async def find(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         load: RelationArgument | Sequence[RelationArgument] = (),
@@ -167,15 +167,15 @@ class RepositoryReads(Generic[E]):
 
     async def first(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> E | None:
         """Return the first that fits, None when none does."""
         return next(iter(await self.find(*where, order_by=order_by, limit=1, load=load)), None)
 
     async def one(
-        self, *where: Condition, load: RelationArgument | Sequence[RelationArgument] = ()
+        self, *where: Condition[E], load: RelationArgument | Sequence[RelationArgument] = ()
     ) -> E:
         """Return the only one that fits. Raises NotFoundError and MultipleFoundError."""
         found = await self.find(*where, limit=2, load=load)
@@ -187,8 +187,8 @@ class RepositoryReads(Generic[E]):
 
     async def page(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         size: int = 50,
         cursor: str | None = None,
         total: bool = False,
@@ -238,8 +238,8 @@ class RepositoryReads(Generic[E]):
 
     async def stream(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         batch: int = 500,
         load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> AsyncIterator[E]:
@@ -271,53 +271,53 @@ class RepositoryReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: FieldArgument[A],
+        first: FieldArgument[A, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A]]: ...
     @overload
     async def select(
         self,
-        first: FieldArgument[A],
-        second: FieldArgument[B],
+        first: FieldArgument[A, E],
+        second: FieldArgument[B, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B]]: ...
     @overload
     async def select(
         self,
-        first: FieldArgument[A],
-        second: FieldArgument[B],
-        third: FieldArgument[C],
+        first: FieldArgument[A, E],
+        second: FieldArgument[B, E],
+        third: FieldArgument[C, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B, C]]: ...
     @overload
     async def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[object, ...]]: ...
     async def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> Any:
@@ -338,8 +338,8 @@ class RepositoryReads(Generic[E]):
     async def aggregate(
         self,
         *figures: AggregateArgument,
-        where: Condition | Sequence[Condition] = (),
-        by: AnyValue | Sequence[AnyValue] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
     ) -> list[tuple[object, ...]]:
         """Return figures over what fits, as `Video.duration.sum()` and `count()` say them.
 
@@ -367,11 +367,11 @@ class RepositoryReads(Generic[E]):
         ]
         return loaded(self.model, rows, kinds)
 
-    async def count(self, *where: Condition) -> int:
+    async def count(self, *where: Condition[E]) -> int:
         """Return how many fit; all, when nothing is said."""
         return await self._count(validation.condition(self.model, where))
 
-    async def exists(self, *where: Condition) -> bool:
+    async def exists(self, *where: Condition[E]) -> bool:
         """Tell whether any fits."""
         select = Select(self.model, validation.condition(self.model, where), (), 1)
         return bool(await self._session.values(select, (self._key_column,)))

@@ -191,8 +191,8 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     @documented_by(AsyncRepository.stream)
     def stream(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         batch: int = 500,
         load: Sequence[RelationArgument] = (),
     ) -> Iterator[E]:
@@ -203,54 +203,54 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     @overload
     def select(  # pyright: ignore[reportOverlappingOverload]
         self,
-        first: FieldArgument[A],
+        first: FieldArgument[A, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A]]: ...
     @overload
     def select(
         self,
-        first: FieldArgument[A],
-        second: FieldArgument[B],
+        first: FieldArgument[A, E],
+        second: FieldArgument[B, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B]]: ...
     @overload
     def select(
         self,
-        first: FieldArgument[A],
-        second: FieldArgument[B],
-        third: FieldArgument[C],
+        first: FieldArgument[A, E],
+        second: FieldArgument[B, E],
+        third: FieldArgument[C, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[A, B, C]]: ...
     @overload
     def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[tuple[object, ...]]: ...
     @documented_by(AsyncRepository.select)
     def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> Any:

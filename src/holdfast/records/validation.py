@@ -6,20 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 from holdfast.errors import InvalidQueryError
+from holdfast.records.expression import Expression, Valued
 from holdfast.records.field import Field
 from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column, Join, RelatedColumn, ValueColumn, start_of
+from holdfast.records.operands import Column, Join, RelatedColumn, ValueColumn, columns_in
 from holdfast.records.query import (
     Aggregate,
     Change,
     Increment,
     Order,
     Predicate,
+    SetFrom,
     SetTo,
     all_of,
     columns_of,
 )
-from holdfast.records.related_field import RelatedField
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def condition(model: Model[E], where: Iterable[object]) -> Predicate:
     return predicate
 
 
-def _check_owner(model: Model[Any], found: ValueColumn | Join) -> None:
+def _check_owner(model: Model[Any], found: Column | RelatedColumn | Join) -> None:
     """Raise InvalidQueryError when what is read is not of *model*, or a path breaks on its way."""
     match found:
         case Column():
@@ -87,17 +88,18 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    words = tuple(
-        word.asc() if isinstance(word, RelatedField) else word for word in one_or_several(order_by)
-    )
+    words = one_or_several(order_by)
     if model.adapter is not None:
         words = tuple(map(model.adapter.arguments.order, words))
-    given = tuple(word.asc() if isinstance(word, Field) else cast("Order", word) for word in words)
+    given = tuple(
+        word.asc() if isinstance(word, Expression) else cast("Order", word) for word in words
+    )
     has_key = False
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
-        _check_owner(model, start_of(by.operand))
+        for column in columns_in(by.operand):
+            _check_owner(model, column)
         has_key |= isinstance(by.operand, Column) and by.operand.spec is model.key
     if has_key:
         return given
@@ -118,15 +120,16 @@ def columns(model: Model[E], fields: Iterable[object]) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def value_columns(model: Model[E], fields: Iterable[object]) -> tuple[ValueColumn, ...]:
-    """Return the columns of *fields*: of *model*, or of what its references lead to."""
+def value_columns(model: Model[E], values: Iterable[object]) -> tuple[ValueColumn, ...]:
+    """Return what *values* read: fields of *model*, of what it leads to, or computed of them."""
     found: list[ValueColumn] = []
-    for word in fields:
-        if isinstance(word, RelatedField):
-            _check_owner(model, word.operand)
-            found.append(word.operand)
-        else:
+    for word in values:
+        if model.adapter is not None or not isinstance(word, Valued):
             found += columns(model, (word,))
+            continue
+        for column in columns_in(word.operand):
+            _check_owner(model, column)
+        found.append(word.operand)
     return tuple(found)
 
 
@@ -140,8 +143,8 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
             raise InvalidQueryError(
                 f"expected a figure such as Video.duration.sum() or count(), got {figure!r}"
             )
-        if figure.operand is not None:
-            owned(model, figure.operand)
+        for column in () if figure.operand is None else columns_in(figure.operand):
+            _check_owner(model, column)
     if not found:
         raise InvalidQueryError("no figures: expected such as Video.duration.sum() or count()")
     return found
@@ -151,7 +154,7 @@ def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, 
     """Return *wanted*, one change or several, with what every write changes too."""
     nothing = isinstance(wanted, (list, tuple, Mapping)) and not wanted
     if model.adapter is not None and not nothing:
-        if isinstance(wanted, (SetTo, Increment)):
+        if isinstance(wanted, (SetTo, SetFrom, Increment)):
             wanted = (wanted,)
         wanted = model.adapter.arguments.changes(wanted, now=now)
     found = () if nothing else one_or_several(wanted)
@@ -165,7 +168,7 @@ def _with_store_set(
         raise InvalidQueryError("no changes: expected such as Video.title.to('x')")
     seen: set[str] = set()
     for change in wanted:
-        if not isinstance(change, (SetTo, Increment)):
+        if not isinstance(change, (SetTo, SetFrom, Increment)):
             raise InvalidQueryError(
                 f"expected a change such as Video.title.to('x'), got {change!r}"
             )
@@ -175,12 +178,26 @@ def _with_store_set(
         if spec.name in seen:
             raise InvalidQueryError(f"{change.column!r} is changed twice")
         seen.add(spec.name)
+        if isinstance(change, SetFrom):
+            _check_source(model, change)
     extra: list[Change] = []
     if model.version is not None:
         extra.append(Increment(Column(model.name, model.version), 1))
     if model.updated_at is not None:
         extra.append(SetTo(Column(model.name, model.updated_at), now))
     return (*wanted, *extra)
+
+
+def _check_source(model: Model[E], change: SetFrom) -> None:
+    """Raise InvalidQueryError for a change to what other rows have a say in, or by another row."""
+    for column in columns_in(change.operand):
+        _check_owner(model, column)
+    held = {name for names in model.uniques for name in names}
+    if change.column.spec.reference is not None or change.column.name in held:
+        raise InvalidQueryError(
+            f"{change.column!r} is unique or a reference: it is set to a value, which can be told "
+            "from that of other rows"
+        )
 
 
 def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:

@@ -10,7 +10,8 @@ from sqlalchemy.sql import elements, functions, operators
 
 from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.integrations.sqlalchemy.like_patterns import literal_of
-from holdfast.records.field import Field, JsonPath, count
+from holdfast.records.field import Field, count
+from holdfast.records.json_path import JsonPath
 from holdfast.records.model import model_of
 from holdfast.records.query import (
     Aggregate,
@@ -21,6 +22,7 @@ from holdfast.records.query import (
     Order,
     Predicate,
     Related,
+    SetFrom,
     SetTo,
     all_of,
 )
@@ -169,7 +171,7 @@ class ExpressionTranslator:
 
     def changes(self, expression: object) -> list[Change]:
         """Return the changes that *expression* is: one, or a mapping from attributes to values."""
-        if isinstance(expression, (SetTo, Increment)):
+        if isinstance(expression, (SetTo, SetFrom, Increment)):
             return [expression]
         if not isinstance(expression, Mapping):
             raise InvalidQueryError(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Row
     from holdfast.records.operands import Join, ValueColumn
-    from holdfast.records.query import Aggregate
+    from holdfast.records.query import Aggregate, Subquery
 
 E = TypeVar("E")
 
@@ -72,9 +72,14 @@ class MemoryExecutor:
             group = tuple(read(row) for read in readers)
             groups.setdefault(group, []).append(row)
         return [
-            (*group, *(_figure(figure, groups[group]) for figure in query.aggregates))
+            (*group, *(self._figure(figure, groups[group]) for figure in query.aggregates))
             for group in sorted(groups, key=_nulls_last)
         ]
+
+    def _figure(self, figure: Aggregate, rows: list[Row]) -> object:
+        if figure.operand is None:
+            return len(rows)
+        return _figure(figure, map(reader(figure.operand, self._related), rows))
 
     def _select(self, select: Select[E]) -> list[Row]:
         model = cast("Model[object]", select.model)
@@ -99,13 +104,15 @@ class MemoryExecutor:
         holds = fits(where, self._related)
         return [row for row in self._candidates(model, where) if holds(row)]
 
-    def _related(self, join: Join, value: object) -> Sequence[Row]:
+    def _related(self, join: Join | Subquery[object], value: object) -> Sequence[Row]:
         """Return the rows that *join* leads to from a row whose local field has *value*."""
         target: Model[object] = model_of(join.target)
         table, remote = self._table(target), remote_field(join)
         if remote is target.key:
             row = self.view.get(table, value)
             return () if row is None else (row,)
+        if (remote.position,) not in indexed_positions(target):
+            return [row for row in self.view.rows(table) if row[remote.position] == value]
         return self.view.lookup(table, (remote.position,), (value,))
 
     def _candidates(self, model: Model[E], where: Predicate) -> Iterable[Row]:
@@ -309,11 +316,8 @@ def _copy(value: object, spec: FieldSpec) -> object:
     return copy_json(value) if spec.type.kind is Kind.JSON else value
 
 
-def _figure(figure: Aggregate, rows: list[Row]) -> object:
-    if figure.operand is None:
-        return len(rows)
-    at = figure.operand.spec.position
-    values = [row[at] for row in rows if row[at] is not None]
+def _figure(figure: Aggregate, found: Iterable[object]) -> object:
+    values = [value for value in found if value is not None]
     match figure.function:
         case "count":
             return len(values)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.memory.layers import Positions, indexed_positions, sortable
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry
-from holdfast.records.operands import Column, RelatedColumn
+from holdfast.records.operands import Column
 from holdfast.records.query import After, And, Compare, Operator, Order, Predicate
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Walk:
 
 def index_walk(model: Model[object], where: Predicate, order: tuple[Order, ...]) -> Walk | None:
     """Return a walk that meets the rows of *where* along *order*, None when no index does."""
-    if any(isinstance(by.operand, RelatedColumn) for by in order):
+    if not all(isinstance(by.operand, Column) for by in order):
         return None
     conditions = where.parts if isinstance(where, And) else (where,)
     fixed = _fixed(conditions)

@@ -12,13 +12,24 @@ from typing import TYPE_CHECKING, assert_never
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.dialect import Place, joined
-from holdfast.records.operands import Column, Path, RelatedColumn, may_be_null
+from holdfast.records.operands import (
+    Calculation,
+    Column,
+    Constant,
+    Path,
+    RelatedColumn,
+    may_be_null,
+    parts_of_computed,
+)
 from holdfast.records.query import (
     After,
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     In,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -71,14 +82,28 @@ class ConditionBuilder:
                     shape, given = self.dialect.json_values(steps, how, value)
                     values.extend(given)
                     return (Compare, how, where, shape)
-                assert not isinstance(operand, Path)
                 values.append(self.encode(operand.spec, value))
                 return (Compare, how, where)
+            case CompareOperands(left, how, right):
+                return (
+                    CompareOperands,
+                    how,
+                    self.walk_value(left, values),
+                    self.walk_value(right, values),
+                )
             case In(operand, wanted):
                 where, steps = self._walk_place(operand, values)
                 return (In, where, self._walk_values(operand, steps, wanted, values))
+            case InSubquery(operand, query):
+                where, _ = self._walk_place(operand, values)
+                return (InSubquery, where, query.column, self.walk(query.where, values))
             case IsNull(operand):
                 return (IsNull, self._walk_place(operand, values)[0])
+            case HasItem(operand, value):
+                where, steps = self._walk_place(operand, values)
+                shape, given = self.dialect.item_values(steps, value)
+                values.extend(given)
+                return (HasItem, where, shape)
             case Match(operand, part, text, ignore_case):
                 where, _ = self._walk_place(operand, values)
                 values.append(fold_case(text) if ignore_case else text)
@@ -109,10 +134,38 @@ class ConditionBuilder:
         The steps are text of others, so they are never part of the SQL.
         """
         if not isinstance(operand, Path):
-            return (operand,), ()
+            return (self.walk_value(operand, values),), ()
         shape, given = self.dialect.path_values(operand.steps)
         values.extend(given)
         return (operand.column, *shape), operand.steps
+
+    def walk_value(self, operand: Operand, values: list[object]) -> object:
+        """Append the constants of *operand*, which is no path; return its shape."""
+        match operand:
+            case Column() | RelatedColumn() | Path():
+                return operand
+            case Constant(value, spec):
+                values.append(self.encode(spec, value))
+                return (Constant, spec)
+            case _:
+                word = operand.operation if isinstance(operand, Calculation) else type(operand)
+                parts = parts_of_computed(operand)
+                return (word, operand.spec, *(self.walk_value(part, values) for part in parts))
+
+    def value(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Expression:
+        """Return *operand*, which is no path, with the parameters that `walk_value` walked."""
+        match operand:
+            case Column() | RelatedColumn():
+                return source.column(operand)
+            case Path():
+                raise TypeError(f"{operand!r} has no value of a known type")
+            case Constant():
+                return self.dialect.computed(operand, (parameters.next(),))
+            case _:
+                parts = [
+                    self.value(source, part, parameters) for part in parts_of_computed(operand)
+                ]
+                return self.dialect.computed(operand, parts)
 
     def _walk_values(
         self, operand: Operand, steps: Steps, wanted: tuple[object, ...], values: list[object]
@@ -124,7 +177,6 @@ class ConditionBuilder:
             shape, given = self.dialect.json_list_values(steps, wanted)
             values.extend(given)
             return shape
-        assert not isinstance(operand, Path)
         encoded = [self.encode(operand.spec, value) for value in wanted]
         values.append(self.dialect.list_value(operand.spec, encoded))
         return 1
@@ -154,6 +206,24 @@ class ConditionBuilder:
                 fitting = self.condition(target, where, parameters)
                 found = source.exists(join, target, fitting)
                 return sa.not_(found) if negate else found
+            case InSubquery(operand, query):
+                place = self._place(source, operand, parameters)
+                target = source.rows_of(query.target)
+                fitting = self.condition(target, query.where, parameters)
+                holds: Expression = place.column.in_(target.values_of(query.column, fitting))
+                return self._negated(holds, operand, place) if negate else holds
+            case CompareOperands(left, how, right):
+                sides = [self.value(source, side, parameters) for side in (left, right)]
+                holds = _COMPARISONS[how](*sides)
+                if not negate:
+                    return holds
+                pairs = zip((left, right), sides, strict=True)
+                missing = [side.is_(None) for each, side in pairs if may_be_null(each)]
+                return sa.or_(*missing, sa.not_(holds))
+            case HasItem(operand, value):
+                place = self._place(source, operand, parameters)
+                holds = self.dialect.has_item(place, value, parameters)
+                return sa.not_(holds) if negate else holds
             case After():
                 if not self._is_row_comparison(leaf):
                     return self.condition(source, expanded(leaf), parameters, negate=negate)
@@ -168,27 +238,25 @@ class ConditionBuilder:
             case Compare(operand) | In(operand) | Match(operand):
                 place = self._place(source, operand, parameters)
                 holds = self._leaf(place, leaf, parameters)
-                if not negate:
-                    return holds
-                if isinstance(operand, Path):
-                    return sa.or_(self.dialect.path_is_null(place), sa.not_(holds))
-                if may_be_null(operand):
-                    return sa.or_(place.column.is_(None), sa.not_(holds))
-                return sa.not_(holds)
+                return self._negated(holds, operand, place) if negate else holds
             case _:
                 assert_never(leaf)
 
+    def _negated(self, holds: Expression, operand: Operand, place: Place) -> Expression:
+        """Return the negation of *holds*, which is NULL where *operand* is."""
+        if isinstance(operand, Path):
+            return sa.or_(self.dialect.path_is_null(place), sa.not_(holds))
+        if may_be_null(operand):
+            return sa.or_(place.column.is_(None), sa.not_(holds))
+        return sa.not_(holds)
+
     def _place(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Place:
         """Return the column, and the parameters that `_walk_place` gave the values of."""
-        match operand:
-            case Column() | RelatedColumn():
-                return Place(source.column(operand), _is_json(operand))
-            case Path(column, steps):
-                _, given = self.dialect.path_values(steps)
-                path = tuple(parameters.next() for _ in given)
-                return Place(source.column(column), True, steps, path)
-            case _:
-                assert_never(operand)
+        if not isinstance(operand, Path):
+            return Place(self.value(source, operand, parameters), _is_json(operand))
+        _, given = self.dialect.path_values(operand.steps)
+        path = tuple(parameters.next() for _ in given)
+        return Place(source.column(operand.column), True, operand.steps, path)
 
     def _leaf(self, place: Place, leaf: Compare | In | Match, parameters: Parameters) -> Expression:
         operand, dialect = leaf.operand, self.dialect
@@ -202,7 +270,6 @@ class ConditionBuilder:
                     return sa.false()
                 if place.is_json:
                     return dialect.in_json(place, wanted, parameters)
-                assert not isinstance(operand, Path)
                 return dialect.in_list(operand.spec, place.column, parameters.next())
             case Match(_, part, text, ignore_case):
                 wanted_text = (parameters.next(), ignore_case, not text)

@@ -12,7 +12,7 @@ from holdfast.errors import DuplicateError, ForeignKeyError, InvalidValueError
 from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.model import model_of
-from holdfast.records.query import Compare, Everything, Increment, Operator, SetTo
+from holdfast.records.query import Compare, Everything, Operator, SetTo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,11 +39,11 @@ def conflict(
 
 
 def overflow(update: Update[E]) -> InvalidValueError:
-    """Return the error for an increment whose sum its field can't hold."""
-    sums = [each.column for each in update.changes if isinstance(each, Increment)]
+    """Return the error for an increment, or another expression, that its field can't hold."""
+    sums = [each.column for each in update.changes if not isinstance(each, SetTo)]
     names = [column.name for column in sums if column.spec.role == "plain"]
     return InvalidValueError(
-        update.model.name, ", ".join(names), "the sum is too large for the field"
+        update.model.name, ", ".join(names), "the result is too large for the field"
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
+    from holdfast.records.operands import Computed
     from holdfast.records.query import Aggregate, Operator, Order, Part
 
 E = TypeVar("E")
@@ -55,6 +56,8 @@ class Dialect(Protocol):
     """An index serves (a, b) > (x, y)."""
     writes_see_one_state: bool
     """UPDATE and DELETE look into tables as they were before they changed a row of their own."""
+    assigns_in_turn: bool
+    """In UPDATE, an assignment reads what those before it have written."""
     repeats_lists: bool
     """A list of values is as many parameters as it has values: see `ValueList`."""
 
@@ -132,6 +135,24 @@ class Dialect(Protocol):
         """Return how rows are ordered by *column*, its nulls where *by* wants them."""
         ...
 
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """Return *operand*, of its *parts*; of a `Constant` its parameter. See `arithmetic`.
+
+        A result that its type can't hold makes the statement fail.
+        """
+        ...
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
+        """Tell whether the JSON in *place* is a list with *value*; never NULL.
+
+        Its parameters are those of `item_values`.
+        """
+        ...
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:
+        """Return the shape of the SQL of `has_item` at *steps*, and its parameters' values."""
+        ...
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum of what *column* holds and *amount*; too large a sum fails."""
         ...
@@ -150,6 +171,16 @@ def joined(how: Callable[..., Expression], parts: list[Expression]) -> Expressio
         groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
         parts = [how(*group).is_(sa.true()) for group in groups]
     return how(*parts)
+
+
+def bracketed(left: Expression, operator: str, right: Expression) -> Expression:
+    """Return `(left operator right)`, whose order nothing around it changes."""
+    return sa.Grouping(left.op(operator)(right))
+
+
+def number(value: int | str) -> Expression:
+    """Return a number of ours as it stands in the SQL itself."""
+    return sa.literal_column(str(value))
 
 
 def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expression]:

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from holdfast.errors import ConfigurationError
 from holdfast.records.joins import local_field, remote_field
-from holdfast.records.model import model_of
-from holdfast.records.operands import Column, RelatedColumn
+from holdfast.records.model import Model, model_of
+from holdfast.records.operands import Column, RelatedColumn, columns_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.operands import Join, Operand, ValueColumn
+    from holdfast.records.operands import Join, Operand
 
 _ALIAS = "holdfast related"  # a name that no table of an application is likely to have
 
@@ -38,9 +39,10 @@ class JoinedTable:
         A row stays one row, since a reference leads to one at the most.
         """
         for operand in operands:
-            if isinstance(operand, RelatedColumn):
-                for end in range(1, len(operand.joins) + 1):
-                    self._join(operand.joins[:end])
+            for column in columns_in(operand):
+                if isinstance(column, RelatedColumn):
+                    for end in range(1, len(column.joins) + 1):
+                        self._join(column.joins[:end])
 
     def _join(self, joins: tuple[Join, ...]) -> None:
         if joins in self._joined:
@@ -51,7 +53,7 @@ class JoinedTable:
         joined = self._joined[joins] = self._tables[model_of(last.target).table].alias(name)
         self.rows = self.rows.outerjoin(joined, _meets(last, before, joined))
 
-    def column(self, operand: ValueColumn) -> Expression:
+    def column(self, operand: Column | RelatedColumn) -> Expression:
         """Return the column of *operand*; one that was not joined is looked up for each row."""
         if isinstance(operand, Column):
             return self.table.c[operand.spec.name]
@@ -68,9 +70,27 @@ class JoinedTable:
 
     def target(self, join: Join) -> JoinedTable:
         """Return the rows that *join* leads to, for a subquery."""
+        return self.rows_of(join.target)
+
+    def rows_of(self, entity: type) -> JoinedTable:
+        """Return the rows of *entity*, for a subquery.
+
+        Raises ConfigurationError when it is not one of the store's.
+        """
+        model: Model[object] = model_of(entity)
         distance = self._distance + 1
-        table = self._tables[model_of(join.target).table].alias(f"{_ALIAS} of {distance}")
-        return JoinedTable(self._tables, table, distance)
+        table = self._tables.get(model.table)
+        if table is None:
+            raise ConfigurationError(f"{model.name} is not one of the store's entities")
+        return JoinedTable(self._tables, table.alias(f"{_ALIAS} of {distance}"), distance)
+
+    def values_of(self, column: Column, condition: Expression) -> sa.Select[Any]:
+        """Return the values of *column*, nulls apart, in the rows for which *condition* holds."""
+        value = self.column(column)
+        found = sa.select(value).select_from(self.table).where(condition)
+        if column.nullable:
+            found = found.where(value.is_not(None))
+        return found.correlate_except(self.table)
 
     def exists(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
         """Tell whether *join* leads to a row of *target* for which *condition* holds."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.assignment_order import in_turn
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
 from holdfast.records.drivers.sql.dialect import column_decoder, joined
 from holdfast.records.drivers.sql.joined_table import JoinedTable
@@ -19,18 +20,18 @@ from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
-from holdfast.records.operands import Column, Path, may_be_null
-from holdfast.records.query import Increment, Order, SetTo, follows_relations, parts_of
+from holdfast.records.operands import Column, may_be_null
+from holdfast.records.query import Increment, Order, SetFrom, SetTo, follows_relations, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from holdfast.records.driver import AggregateQuery, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import ValueColumn
+    from holdfast.records.operands import Operand, ValueColumn
     from holdfast.records.query import Aggregate, Change, Predicate
 
 E = TypeVar("E")
@@ -103,9 +104,9 @@ class StoreStatements:
         shape = (
             "select",
             select.model.table,
-            columns,
+            None if columns is None else self._walk_values(columns, values),
             self._conditions.walk(select.where, values),
-            tuple((by.operand, by.descending, by.first) for by in select.order),
+            self._walk_order(select.order, values),
             windowed := select.limit is not None or select.offset > 0,
             select.lock,
             select.skip_locked,
@@ -121,9 +122,10 @@ class StoreStatements:
             wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
             if select.lock is None:  # or what is joined would be locked too
                 source.join((*wanted, *(by.operand for by in select.order)))
-            built = sa.select(*map(source.column, wanted)).select_from(source.rows)
+            made = [self._conditions.value(source, each, parameters) for each in wanted]
+            built = sa.select(*made).select_from(source.rows)
             built = built.where(self._conditions.condition(source, select.where, parameters))
-            built = built.order_by(*self._order(source, select.order))
+            built = built.order_by(*self._order(source, select.order, parameters))
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
             if select.lock is not None:
@@ -135,22 +137,33 @@ class StoreStatements:
     def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *query*, a row for each group, in their order."""
         values: list[object] = []
+        conditions = self._conditions
         shape = (
             "aggregate",
             query.model.table,
-            query.aggregates,
-            query.by,
-            self._conditions.walk(query.where, values),
+            self._walk_values(query.by, values),
+            tuple(
+                (figure.function, figure.operand and conditions.walk_value(figure.operand, values))
+                for figure in query.aggregates
+            ),
+            conditions.walk(query.where, values),
         )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
             source.join(query.by)
-            by = list(map(source.column, query.by))
-            made = [self._figure(table, figure) for figure in query.aggregates]
-            condition = self._conditions.condition(source, query.where, parameters)
-            built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
-            return built.order_by(*self._order(source, [Order(column) for column in query.by]))
+            source.join(figure.operand for figure in query.aggregates if figure.operand)
+            by = [conditions.value(source, each, parameters) for each in query.by]
+            made = [self._figure(source, figure, parameters) for figure in query.aggregates]
+            condition = conditions.condition(source, query.where, parameters)
+            built = sa.select(*by, *made).select_from(source.rows).where(condition)
+            return built.group_by(*by).order_by(
+                *(
+                    part
+                    for each, group in zip(query.by, by, strict=True)
+                    for part in self.dialect.order(Order(each), group, nullable=each.nullable)
+                )
+            )
 
         return self._statement(shape, query.model, build, values)
 
@@ -188,23 +201,16 @@ class StoreStatements:
         With a *record*, the update of one row that inserts it too.
         """
         values: list[object] = []
-        changes: list[object] = []
-        for change in update.changes:
-            spec = change.column.spec
-            match change:
-                case SetTo(_, value):
-                    changes.append((spec, "set"))
-                    values.append(self._conditions.encode(spec, value))
-                case Increment(_, amount):
-                    changes.append((spec, "add"))
-                    values.append(self._conditions.encode(spec, amount))
-                case _:
-                    assert_never(change)
+        ordered: Sequence[Change] | None = update.changes
+        if self.dialect.assigns_in_turn:
+            ordered = in_turn(update.changes)
+        changes = ordered or update.changes
+        assigned = tuple(self._walk_change(change, values) for change in changes)
         shape = (
             "update",
             update.model.table,
             returning,
-            tuple(changes),
+            assigned,
             self._conditions.walk(update.where, values),
             None if record is None else record.shape,
         )
@@ -213,17 +219,36 @@ class StoreStatements:
             values += record.values
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            source = JoinedTable(self.tables, table)
             assignments = {
-                change.column.name: self._assignment(table, change, parameters)
-                for change in update.changes
+                change.column.name: self._assignment(source, change, parameters)
+                for change in changes
             }
             condition = self._fitting(table, update.model, update.where, parameters)
             if record is not None:
                 return record.build(assignments, condition, first)
-            built = sa.update(table).values(assignments).where(condition)
+            if ordered is None:
+                return _update_from_copy(table, update.model, assignments, condition)
+            built = sa.update(table).ordered_values(*_by_column(table, assignments))
+            built = built.where(condition)
             return built.returning(*table.c) if returning else built
 
         return self._statement(shape, update.model, build, values)
+
+    def _walk_change(self, change: Change, values: list[object]) -> Shape:
+        """Append the values of *change*, and return its shape."""
+        spec = change.column.spec
+        match change:
+            case SetTo(_, value):
+                values.append(self._conditions.encode(spec, value))
+                return (spec, "set")
+            case SetFrom(_, operand):
+                return (spec, self._conditions.walk_value(operand, values))
+            case Increment(_, amount):
+                values.append(self._conditions.encode(spec, amount))
+                return (spec, "add")
+            case _:
+                assert_never(change)
 
     def delete(self, model: Model[E], where: Predicate) -> tuple[str, Sequence[object]]:
         """Return SQL and values that delete the rows of *model* that fit *where*."""
@@ -274,28 +299,62 @@ class StoreStatements:
         found = sa.select(key).where(*built).distinct().subquery("holdfast found")
         return joined(sa.and_, [*own, key.in_(sa.select(found.c[key.name]))])
 
-    def _order(self, source: JoinedTable, order: Sequence[Order]) -> list[Expression]:
+    def _walk_values(self, operands: Iterable[Operand], values: list[object]) -> Shape:
+        return tuple(self._conditions.walk_value(operand, values) for operand in operands)
+
+    def _walk_order(self, order: Iterable[Order], values: list[object]) -> Shape:
+        walk = self._conditions.walk_value
+        return tuple((walk(by.operand, values), by.descending, by.first) for by in order)
+
+    def _order(
+        self, source: JoinedTable, order: Sequence[Order], parameters: Parameters
+    ) -> list[Expression]:
         found: list[Expression] = []
         for by in order:
-            assert not isinstance(by.operand, Path)
-            column = source.column(by.operand)
+            column = self._conditions.value(source, by.operand, parameters)
             found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
         return found
 
-    def _figure(self, table: sa.Table, figure: Aggregate) -> Expression:
+    def _figure(self, source: JoinedTable, figure: Aggregate, parameters: Parameters) -> Expression:
         if figure.operand is None:
             return sa.func.count()
-        column = table.c[figure.operand.name]
+        column = self._conditions.value(source, figure.operand, parameters)
         if figure.function == "count":
             return sa.func.count(column)
         return self.dialect.figure(figure, column)
 
-    def _assignment(self, table: sa.Table, change: Change, parameters: Parameters) -> Expression:
+    def _assignment(
+        self, source: JoinedTable, change: Change, parameters: Parameters
+    ) -> Expression:
         match change:
             case SetTo():
                 return parameters.next()
+            case SetFrom(_, operand):
+                return self._conditions.value(source, operand, parameters)
             case Increment(column, _):
-                stored = table.c[column.name]
+                stored = source.column(column)
                 return self.dialect.increased(column.spec, stored, parameters.next())
             case _:
                 assert_never(change)
+
+
+def _by_column(
+    table: sa.Table, assignments: Mapping[str, Expression]
+) -> list[tuple[sa.Column[Any], Expression]]:
+    return [(table.c[name], value) for name, value in assignments.items()]
+
+
+def _update_from_copy(
+    table: sa.Table,
+    model: Model[E],
+    assignments: Mapping[str, Expression],
+    condition: Expression,
+) -> sa.ClauseElement:
+    """Return the update whose values are computed of a copy of the rows, made and locked first."""
+    key = table.c[model.key.name]
+    named = [value.label(f"new {name}") for name, value in assignments.items()]
+    # DISTINCT keeps the copy apart, which the server would merge into the statement.
+    copied = sa.select(key, *named).where(condition).distinct().with_for_update()
+    copy = copied.subquery("holdfast copy")
+    new = {name: copy.c[f"new {name}"] for name in assignments}
+    return sa.update(table).values(new).where(key == copy.c[key.name])

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.drivers.sql.dialects import mysql_family_expressions
 from holdfast.records.drivers.sql.statement import ValueList, literal
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
+    from holdfast.records.operands import Computed
     from holdfast.records.query import Aggregate, Order
 
 E = TypeVar("E")
@@ -79,6 +81,14 @@ class JSONSearch(Protocol):
         """See `Dialect.in_json`; never NULL."""
         ...
 
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        ...
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
+        """See `Dialect`."""
+        ...
+
     def type_of(self, place: Place) -> Expression:
         """Return what the database calls the type of the JSON in *place*, NULL for nowhere."""
         ...
@@ -101,6 +111,7 @@ class MySQLFamilyDialect:
     returns_changed = False
     compares_rows = False
     writes_see_one_state = False
+    assigns_in_turn = True
     repeats_lists = True
 
     def __init__(self, compiler: Compiler, folding: Folding) -> None:
@@ -256,6 +267,18 @@ class MySQLFamilyDialect:
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """See `Dialect`."""
         raise NotImplementedError
+
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """See `Dialect`."""
+        return mysql_family_expressions.computed(operand, parts, self._folding.fold)
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return self.json.item_values(steps, value)
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
+        """See `Dialect`."""
+        return self.json.has_item(place, value, given)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""

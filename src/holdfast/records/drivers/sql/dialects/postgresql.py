@@ -11,8 +11,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
-from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed
-from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed, number
+from holdfast.records.drivers.sql.dialects import postgresql_expressions
+from holdfast.records.drivers.sql.statement import literal, parameter, typed
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
+    from holdfast.records.operands import Computed
     from holdfast.records.query import Aggregate, Order
 
 E = TypeVar("E")
@@ -76,6 +78,7 @@ class PostgreSQLDialect:
     returns_changed = True
     compares_rows = True
     writes_see_one_state = True
+    assigns_in_turn = False
     repeats_lists = False
 
     def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:
@@ -217,6 +220,22 @@ class PostgreSQLDialect:
         """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
 
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """See `Dialect`."""
+        return postgresql_expressions.computed(operand, parts, self.type_name, self._folding.fold)
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
+        return (), [_encode_json(value)]
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        found = _follow(place)
+        listed = sa.case((_typed(found, "array"), found), else_=sa.null())
+        items = sa.func.jsonb_array_elements(listed).table_valued("value", name="holdfast items")
+        wanted = items.c.value == typed(given.next(), "jsonb")
+        return sa.select(number(1)).where(wanted).correlate_except(items).exists()
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         return column + amount
@@ -263,21 +282,6 @@ _ORDERED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
 
 def _encode_json(value: object) -> str:
     return orjson.dumps(value).decode()
-
-
-def typed(given: Expression, name: str) -> Expression:
-    """Return *given* cast to the named type, which nothing else tells the server."""
-    return sa.cast(given, _Named(name))
-
-
-class _Named(sa.types.UserDefinedType[object]):
-    cache_ok = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def get_col_spec(self, **_kw: object) -> str:
-        return self.name
 
 
 def _follow(place: Place) -> Expression:

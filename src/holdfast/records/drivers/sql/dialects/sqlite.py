@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import sqlite_codecs
 from holdfast.records.drivers.sql.dialect import nulls_placed
+from holdfast.records.drivers.sql.dialects import sqlite_expressions
 from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
+    from holdfast.records.operands import Computed
     from holdfast.records.query import Aggregate, Order
 
 E = TypeVar("E")
@@ -42,6 +44,7 @@ class SQLiteDialect:
     returns_changed = True
     compares_rows = True
     writes_see_one_state = False
+    assigns_in_turn = False
     repeats_lists = False
 
     def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
@@ -160,6 +163,18 @@ class SQLiteDialect:
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
+
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """See `Dialect`."""
+        return sqlite_expressions.computed(operand, parts)
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
+        return (), [sqlite_codecs.encode_json(value)]
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.holdfast_has_item(_follow(place), given.next()) == _ONE
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
