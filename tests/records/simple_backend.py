@@ -84,7 +84,10 @@ class Shelf:
         keys = sorted(
             groups, key=lambda key: [(1, 0) if each is None else (0, each) for each in key]
         )
-        return [(*key, *(figure(each, groups[key]) for each in query.aggregates)) for key in keys]
+        return [
+            (*key, *(figure(each, groups[key], self.related) for each in query.aggregates))
+            for key in keys
+        ]
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -301,10 +304,11 @@ def copied(value, spec):
     return copy_json(value) if spec.type.kind is Kind.JSON else value
 
 
-def figure(wanted, rows):
+def figure(wanted, rows, related):
     if wanted.operand is None:
         return len(rows)
-    values = [v for row in rows if (v := row[wanted.operand.spec.position]) is not None]
+    read = reader(wanted.operand, related)
+    values = [value for row in rows if (value := read(row)) is not None]
     if wanted.function == "count" or not values:
         return len(values) if wanted.function == "count" else None
     if wanted.function in ("min", "max"):

@@ -2,9 +2,30 @@
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast import Repository
+from holdfast import Repository, subquery
 from holdfast.integrations.sqlalchemy import field_of
 from holdfast.records.conformance.sample_entities import Author, Book, Tally
+
+
+async def use_expressions(books: Repository[Book], tallies: Repository[Tally]) -> None:
+    await books.find(Author.name == "a")  # refused
+    await books.find((Book.title == "a") & (Author.name == "a"))  # refused
+    await books.find(Book.author.has(Book.title == "a"))  # refused
+    await books.find(order_by=Author.name)  # refused
+    await books.find(order_by=Author.name.asc())  # refused
+    await books.select(Author.name)  # refused
+    await books.patch(1, Author.name.to("x"))  # refused
+    await books.find(Book.title == Tally.id)  # refused
+    await tallies.find(Tally.total < Tally.id)  # refused
+    await tallies.find(Tally.total == Tally.id)  # refused
+    await tallies.find(Tally.total + Tally.spent == 1)  # refused
+    await tallies.find(Tally.amount * 0.5 == 1)  # refused
+    await tallies.patch("t", Tally.total.to(Tally.maybe))  # refused
+    await tallies.patch("t", Tally.total.to(Tally.ratio * 2))  # refused
+    Tally.id + "x"  # refused
+    Tally.total.in_(subquery(Tally.id))  # refused
+    rows: list[tuple[str]] = await tallies.select(Tally.total + 1)  # refused
+    await books.find(Book.id == rows)  # refused
 
 
 async def use(authors: Repository[Author]) -> None:
