@@ -172,7 +172,7 @@ INTERNAL = {
         *SCOPE,
     },
     "Savepoint": SCOPE,
-    "Field": {"column"},
+    "Field": {"entity", "operand", "column"},
     "JsonPath": set(),
     "Order": {"operand", "descending", "first"},
     "Bucket": set(),

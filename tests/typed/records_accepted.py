@@ -35,7 +35,7 @@ async def use(
     predicate: Predicate = (Author.name == "a") & ~(Author.born > 5)
     found = await authors.find(predicate, order_by=Author.name.asc(), load=[Author.books])
     await authors.find(Author.books.any(Book.title == "x", ~Book.editor.has(Author.name == "a")))
-    names: list[tuple[object, ...]] = await books.select(
+    names: list[tuple[str, str | None]] = await books.select(
         Book.title, Book.author[Author.name], order_by=[Book.editor[Author.born], Book.title]
     )
     await chapters.page(order_by=Chapter.book[Book.author[Author.name]].desc().nulls_first())

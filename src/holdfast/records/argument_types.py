@@ -51,6 +51,10 @@ class MappedAttribute(Protocol[T_co]):
 
     def __get__(self, instance: object, owner: Any, /) -> T_co: ...
 
+    def label(self, name: str | None, /) -> object:
+        """Return the attribute under another name, as no field of an `Entity` can; never asked."""
+        ...
+
 
 class MappedRelationship(Protocol):
     """An attribute of a mapped class that may lead to other entities."""

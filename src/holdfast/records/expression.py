@@ -11,10 +11,21 @@ expressions are refused by a repository's types.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records import arithmetic
@@ -78,6 +89,12 @@ class Valued(TypedByValue, Generic[T_co, Of]):
 
 
 if TYPE_CHECKING:
+
+    class EntityInstance(Protocol):
+        """An entity, of which descriptors read a value; None would be an `object` too."""
+
+        __vocabulary__: ClassVar[Mapping[str, object]]
+
     Given: TypeAlias = V | Valued[V, Of]
     """A plain value, or what has one in each row."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
-    from holdfast.records.expression import Given
+    from holdfast.records.expression import EntityInstance
     from holdfast.records.field_spec import Declaration, FieldSpec
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Field(Expression[T, Of]):
         @overload
         def __get__(self, instance: None, owner: type[W]) -> Field[T, W]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> T: ...
+        def __get__(self, instance: EntityInstance, owner: type) -> T: ...
         def __get__(self, instance: object, owner: type) -> Field[T, Any] | T: ...
         def __set__(self, instance: object, value: T) -> None: ...
 
@@ -79,7 +79,11 @@ class Field(Expression[T, Of]):
 
     __iter__ = None  # or Python would try to iterate through __getitem__
 
-    def to(self, value: Given[T, Of]) -> SetTo[Of] | SetFrom[Of]:
+    @overload
+    def to(self, value: T) -> SetTo[Of]: ...
+    @overload
+    def to(self, value: Valued[T, Of]) -> SetFrom[Of]: ...
+    def to(self, value: object) -> SetTo[Of] | SetFrom[Of]:
         """Return the change that gives the field *value*.
 
         An expression is evaluated on the row as it is stored, before any change of the same write.

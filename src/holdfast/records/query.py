@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from holdfast.records.operands import Column, Join, Operand, Path, ValueColumn
 
-    Of = TypeVar("Of", default=Any, contravariant=True)  # noqa: PLC0105 - it is read as a word
+    Of = TypeVar("Of", default=Any)
 else:
     from typing import TypeVar
 
-    Of = TypeVar("Of", contravariant=True)  # noqa: PLC0105
+    Of = TypeVar("Of")
 
 T_co = TypeVar("T_co", covariant=True)
 

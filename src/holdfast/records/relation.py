@@ -19,8 +19,11 @@ from holdfast.records.related_field import RelatedField
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.records.expression import EntityInstance
+
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
 W = TypeVar("W")
 
@@ -101,27 +104,25 @@ class RelationSlot:
         )
 
 
-class One(TypedByValue, Relation, Generic[T, Of]):
+class One(TypedByValue, Relation, Generic[T_co, Of]):
     """The entity that a reference of this one points at; None where the reference is null."""
 
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, instance: None, owner: type[W]) -> One[T, W]: ...
+        def __get__(self, instance: None, owner: type[W]) -> One[T_co, W]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> T: ...
-        def __get__(self, instance: object, owner: type) -> One[T, Any] | T: ...
+        def __get__(self, instance: EntityInstance, owner: type) -> T_co: ...
+        def __get__(self, instance: object, owner: type) -> One[T_co, Any] | T_co: ...
 
-    def has(self: One[V, Of] | One[V | None, Of], *where: Predicate[V]) -> Predicate[Of]:
+    def has(self: One[V | None, Of], *where: Predicate[V]) -> Predicate[Of]:
         """It leads to an entity that fits *where*; to any, when nothing is said.
 
         A null fits nothing, so `~Video.project.has(...)` includes the videos without a project.
         """
         return Related(self.join, all_of(where))
 
-    def __getitem__(
-        self: One[V, Of] | One[V | None, Of], field: Valued[W, V]
-    ) -> RelatedField[W | None, Of]:
+    def __getitem__(self: One[V | None, Of], field: Valued[W, V]) -> RelatedField[W | None, Of]:
         """Return a field of the entity it leads to: `Video.project[Project.name]`.
 
         From there it can lead on: `Clip.video[Video.project[Project.name]]`.
@@ -148,7 +149,7 @@ class Many(TypedByValue, Relation, Generic[T, Of]):
         @overload
         def __get__(self, instance: None, owner: type[W]) -> Many[T, W]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> list[T]: ...
+        def __get__(self, instance: EntityInstance, owner: type) -> list[T]: ...
         def __get__(self, instance: object, owner: type) -> Many[T, Any] | list[T]: ...
 
     def any(self, *where: Predicate[T]) -> Predicate[Of]:

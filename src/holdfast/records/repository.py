@@ -116,6 +116,7 @@ class Repository(RepositoryReads[E]):
     ) -> E:
         """Make *changes* to the row under *key* and return it as stored, one version up.
 
+        What they compute is of the row as it was before, all alike.
         With *version*, only if that is the stored one, else StaleVersionError; with *when*, only
         if the row fits it, else PreconditionFailedError. Raises NotFoundError.
         """
@@ -180,7 +181,8 @@ class Repository(RepositoryReads[E]):
     ) -> int:
         """Make *changes* to all rows that fit and return how many did.
 
-        Without a predicate it is refused: say `everything()`.
+        What they compute is of each row as it was before. Without a predicate it is refused: say
+        `everything()`.
         """
         validation.require_predicate(where, "update_where")
         update = Update(

@@ -321,7 +321,11 @@ class RepositoryReads(Generic[E]):
         limit: int | None = None,
         offset: int = 0,
     ) -> Any:
-        """Return a tuple of the values of *fields* for each that fits, fetching nothing else."""
+        """Return a tuple of the values of *fields* for each that fits, fetching nothing else.
+
+        Expressions of fields count as fields. Raises InvalidValueError for one whose result its
+        type can't hold.
+        """
         wanted = validation.value_columns(self.model, fields)
         if not wanted:
             raise InvalidQueryError("no fields: expected such as Video.id, Video.title")
@@ -342,6 +346,8 @@ class RepositoryReads(Generic[E]):
         by: AnyValue[E] | Sequence[AnyValue[E]] = (),
     ) -> list[tuple[object, ...]]:
         """Return figures over what fits, as `Video.duration.sum()` and `count()` say them.
+
+        Figures, and *by*, are of fields or of expressions, `(Video.used * 2).max()`.
 
         A row for each value of *by* that is there, in the order of these values, nulls last: first
         the values, then the figures. Without *by* one row. Nulls don't count; a figure of no
