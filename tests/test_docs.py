@@ -173,7 +173,7 @@ INTERNAL = {
         *SCOPE,
     },
     "Savepoint": SCOPE,
-    "Field": {"column"},
+    "Field": {"entity", "operand", "column"},
     "JsonPath": set(),
     "Order": {"operand", "descending", "first"},
     "Bucket": set(),

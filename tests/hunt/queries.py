@@ -10,7 +10,9 @@ The seed of a round is printed where they differ: `--seed N` does that round aga
 from __future__ import annotations
 
 import argparse
+import contextlib
 import enum
+import operator
 import random
 import sys
 import tempfile
@@ -31,16 +33,20 @@ from holdfast import (  # noqa: E402
     Field,
     Many,
     One,
+    coalesce,
     count,
     field,
     generated_key,
     key,
+    length,
+    lower,
     many,
     one,
     ref,
+    subquery,
     version,
 )
-from holdfast.errors import HoldfastError  # noqa: E402
+from holdfast.errors import HoldfastError, InvalidQueryError  # noqa: E402
 from holdfast.records.query import everything  # noqa: E402
 from holdfast.sync import open_store  # noqa: E402
 from servers import database_on  # noqa: E402
@@ -95,6 +101,7 @@ KINDS = {
     "hue": (Hue, {}, tuple(Hue)),
     "json": (dict[str, object], {}, ()),
 }
+AMOUNTS = {"int": 3, "float": 0.5, "decimal": Decimal("1.25"), "span": timedelta(seconds=1)}
 NUMBERS = ("int", "float", "decimal", "span")
 KEYS = {"text": WORDS[1:], "int": INTS, "uuid": KINDS["uuid"][2]}
 
@@ -210,6 +217,8 @@ class Round:
             verbs = (made.above.has, made.below.any, made.below.none, made.tied.any,
                      made.tied.none, made.tying.any)  # fmt: skip
             return self.random.choice(verbs)(beyond)
+        if pick > 0.85 and (compared := self.compared()) is not None:
+            return compared
         name = self.random.choice(list(self.kinds))
         kind = self.kinds[name]
         place = getattr(self.entity, name)
@@ -219,6 +228,50 @@ class Round:
                 place = place[self.random.choice((*WORDS, 0, 1))]
             values = [self.json() for _ in values]
         return self._leaf(place, kind, values)
+
+    def expression(self, kind: str, depth: int = 0):
+        """Return an expression of *kind* whose results fit, None where there is none."""
+        names = [name for name, each in self.kinds.items() if each == kind]
+        if not names:
+            return None
+        found = getattr(self.entity, self.random.choice(names))
+        if self.refers and self.random.random() < 0.2:
+            found = self.entity.above[found]
+        pick = self.random.random()
+        if kind in ("int", "float", "decimal", "span") and depth < 2 and pick < 0.6:
+            # Not too large, or which row is looked at would make a difference.
+            small = coalesce(found - found, AMOUNTS[kind])
+            other = self.expression(kind, depth + 1) if pick < 0.1 else None
+            how = self.random.choice((operator.add, operator.sub))
+            return how(small, AMOUNTS[kind]) if other is None else how(small, other - other)
+        if kind == "moment" and "span" in self.kinds.values() and pick < 0.5:
+            span = self.expression("span")
+            return found + (span - span)
+        if kind == "text" and pick < 0.5:
+            return self.random.choice((lower(found), coalesce(found, "none")))
+        if kind not in ("json", "level", "hue") and pick < 0.8:
+            return coalesce(found, self.value(kind))
+        return found
+
+    def compared(self):
+        """Return a comparison of expressions, or of one with the values of a subquery."""
+        kind = self.random.choice([each for each in self.kinds.values() if each != "json"] or ["-"])
+        left, right = self.expression(kind), self.expression(kind)
+        if left is None:
+            if not (lists := [name for name, each in self.kinds.items() if each == "json"]):
+                return None
+            place = getattr(self.entity, lists[0])[self.random.choice(WORDS)]
+            return place.has_item(self.json())
+        if self.random.random() < 0.2:
+            name = next(name for name, each in self.kinds.items() if each == kind)
+            where = self.predicate(2) if self.random.random() < 0.5 else everything()
+            return getattr(self.entity, name).in_(subquery(getattr(self.entity, name), where))
+        if kind == "text" and self.random.random() < 0.3:
+            return length(left) <= length(right)
+        if self.random.random() < 0.3 and kind not in ("bool", "level", "hue"):
+            return left.in_([self.value(kind), self.value(kind)])
+        how = self.random.choice((operator.eq, operator.ne, operator.lt, operator.ge))
+        return how(left, right)
 
     def _leaf(self, place, kind, values):
         pick = self.random.randrange(5)
@@ -245,6 +298,8 @@ class Round:
             column = getattr(self.entity, name)
             if self.refers and self.random.random() < 0.3:
                 column = self.entity.above[column]
+            elif self.random.random() < 0.3:
+                column = self.expression(self.kinds[name])
             order = column.asc() if self.random.random() < 0.5 else column.desc()
             found.append(order.nulls_first() if self.random.random() < 0.3 else order)
         return found
@@ -303,6 +358,11 @@ class Round:
         found = []
         for name in names:
             column, kind = getattr(self.entity, name), self.kinds[name]
+            if self.random.random() < 0.3 and kind in (*NUMBERS, "moment", "day", "uuid"):
+                made = self.expression(kind)
+                with contextlib.suppress(InvalidQueryError):  # it may be null, or of another row
+                    found.append(column.to(made))
+                    continue
             if kind in NUMBERS and self.random.random() < 0.5:
                 found.append(column.increment(self.random.choice(KINDS[kind][2][:4])))
             else:

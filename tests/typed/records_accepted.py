@@ -1,7 +1,7 @@
 """What the type checkers must take."""
 
-from datetime import date  # noqa: TC003 - as a program has it
-from decimal import Decimal  # noqa: TC003
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,11 +11,18 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship,
 
 from holdfast import (
     CachedRepository,
+    ChangeArgument,
+    Condition,
+    Expression,
     Predicate,
     Repository,
     Store,
     Transaction,
+    coalesce,
     count,
+    length,
+    lower,
+    subquery,
     sync,
     text_matches,
 )
@@ -27,6 +34,7 @@ from holdfast.records.conformance.sample_entities import (
     Chapter,
     Following,
     Member,
+    Specimen,
     Tally,
 )
 
@@ -80,7 +88,25 @@ async def use(
     await authors.select(Author.born, distinct=True, order_by=Author.born.desc())
     print(grouped, counted, figures, days, shelves, labels)
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
-    titles = [book.title for each in found for book in each.books]
+    condition: Condition[Tally] = Tally.total + Tally.maybe <= coalesce(Tally.maybe, 0) * 2
+    change: ChangeArgument[Tally] = Tally.total.to(Tally.total + coalesce(Tally.maybe, 0))
+    await tallies.patch("t", change, Tally.ratio.to(Tally.total * 0.5), when=condition)
+    sums: list[tuple[int, int | None, float | None]] = await tallies.select(
+        Tally.total * 2 - 1, -Tally.maybe + 1, Tally.ratio / Tally.total, order_by=Tally.total * 2
+    )
+    exact: Expression[Decimal, Tally] = Tally.amount * 2 + Decimal("0.5")
+    spent: Expression[timedelta, Tally] = Tally.spent * 3 - timedelta(seconds=1)
+    later: Expression[datetime | None, Specimen] = Specimen.moment + Specimen.maybe_span
+    since: Expression[timedelta, Specimen] = Specimen.moment - datetime.now(UTC)
+    long: Predicate[Book] = length(Book.editor[Author.name]) > length(Book.title)
+    same = lower(Book.title) == Book.author[Author.name]
+    old = subquery(Author.id, Author.born < 1950)
+    await books.find(long, same, Book.editor_id.in_(old), Book.author_id.not_in(old))
+    await tallies.aggregate(exact.sum(), spent.max(), by=coalesce(Tally.maybe, 0))
+    made = [each for each in (later, since, sums) if each is not None]
+    anything: Predicate = Tally.total == Tally.maybe  # of whatever entity
+    await tallies.find(anything)
+    titles = [str(made)] + [book.title for each in found for book in each.books]
     return author.name + (await authors.get_one(key)).name + "".join(titles) + str(names)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast import Many, Repository, Store, many
+from holdfast import Many, Repository, Store, many, subquery
 from holdfast.integrations.sqlalchemy import field_of
 from holdfast.records.conformance.sample_entities import Author, Book, Following, Member, Tally
 
@@ -12,6 +12,27 @@ from holdfast.records.conformance.sample_entities import Author, Book, Following
 class Shelf(NamedTuple):
     name: str
     books: str
+
+
+async def use_expressions(books: Repository[Book], tallies: Repository[Tally]) -> None:
+    await books.find(Author.name == "a")  # refused
+    await books.find((Book.title == "a") & (Author.name == "a"))  # refused
+    await books.find(Book.author.has(Book.title == "a"))  # refused
+    await books.find(order_by=Author.name)  # refused
+    await books.find(order_by=Author.name.asc())  # refused
+    await books.select(Author.name)  # refused
+    await books.patch(1, Author.name.to("x"))  # refused
+    await books.find(Book.title == Tally.id)  # refused
+    await tallies.find(Tally.total < Tally.id)  # refused
+    await tallies.find(Tally.total == Tally.id)  # refused
+    await tallies.find(Tally.total + Tally.spent == 1)  # refused
+    await tallies.find(Tally.amount * 0.5 == 1)  # refused
+    await tallies.patch("t", Tally.total.to(Tally.maybe))  # refused
+    await tallies.patch("t", Tally.total.to(Tally.ratio * 2))  # refused
+    Tally.id + "x"  # refused
+    Tally.total.in_(subquery(Tally.id))  # refused
+    rows: list[tuple[str]] = await tallies.select(Tally.total + 1)  # refused
+    await books.find(Book.id == rows)  # refused
 
 
 async def use(authors: Repository[Author]) -> None:

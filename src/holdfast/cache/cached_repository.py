@@ -201,8 +201,8 @@ class CachedRepository(Repository[E]):
     async def patch(
         self,
         key: object,
-        *changes: ChangeArgument,
-        when: Condition | None = None,
+        *changes: ChangeArgument[E],
+        when: Condition[E] | None = None,
         version: int | None = None,
     ) -> E:
         """`Repository.patch`."""
@@ -210,7 +210,9 @@ class CachedRepository(Repository[E]):
             [key], self.repository.patch(key, *changes, when=when, version=version)
         )
 
-    async def upsert(self, entity: E, *, on: AnyField | Sequence[AnyField] = ()) -> Upserted[E]:
+    async def upsert(
+        self, entity: E, *, on: AnyField[E] | Sequence[AnyField[E]] = ()
+    ) -> Upserted[E]:
         """`Repository.upsert`."""
         return await self._invalidating(
             [self._key_of(entity)],
@@ -219,7 +221,7 @@ class CachedRepository(Repository[E]):
         )
 
     async def upsert_many(
-        self, entities: Iterable[E], *, on: AnyField | Sequence[AnyField] = ()
+        self, entities: Iterable[E], *, on: AnyField[E] | Sequence[AnyField[E]] = ()
     ) -> list[Upserted[E]]:
         """`Repository.upsert_many`."""
         given = list(entities)
@@ -239,12 +241,12 @@ class CachedRepository(Repository[E]):
         return await self._invalidating(gone, self.repository.delete_many(gone))
 
     async def update_where(
-        self, *where: Condition, changes: ChangeArgument | Sequence[ChangeArgument]
+        self, *where: Condition[E], changes: ChangeArgument[E] | Sequence[ChangeArgument[E]]
     ) -> int:
         """`Repository.update_where`; every cached entity of the kind is removed."""
         return await self._invalidating(None, self.repository.update_where(*where, changes=changes))
 
-    async def delete_where(self, *where: Condition) -> int:
+    async def delete_where(self, *where: Condition[E]) -> int:
         """`Repository.delete_where`; every cached entity of the kind is removed."""
         return await self._invalidating(None, self.repository.delete_where(*where))
 

@@ -1,5 +1,6 @@
 """Typed entities in repositories, with one meaning on every backend."""
 
+from holdfast.records.argument_types import ChangeArgument, Condition
 from holdfast.records.connect import open_store
 from holdfast.records.constraint import Check, Constraint, Unique, check, unique
 from holdfast.records.declaration import (
@@ -14,10 +15,12 @@ from holdfast.records.declaration import (
 )
 from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
-from holdfast.records.field import Field, JsonPath, count
+from holdfast.records.expression import Expression, coalesce, length, lower
+from holdfast.records.field import Field, count, subquery
+from holdfast.records.json_path import JsonPath
 from holdfast.records.links import Links
 from holdfast.records.operands import Aggregate
-from holdfast.records.query import Change, Order, Predicate, everything
+from holdfast.records.query import Change, Order, Predicate, Subquery, everything
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
@@ -31,9 +34,12 @@ __all__ = [
     "Aggregate",
     "BatchResult",
     "Change",
+    "ChangeArgument",
     "Check",
+    "Condition",
     "Constraint",
     "Entity",
+    "Expression",
     "Field",
     "Isolation",
     "JsonPath",
@@ -53,12 +59,14 @@ __all__ = [
     "Store",
     "StoreCapability",
     "StoreEvent",
+    "Subquery",
     "Transaction",
     "Unique",
     "Upserted",
     "WriteHook",
     "WriteVerb",
     "check",
+    "coalesce",
     "count",
     "created_at",
     "deleted_at",
@@ -66,10 +74,13 @@ __all__ = [
     "field",
     "generated_key",
     "key",
+    "length",
+    "lower",
     "many",
     "one",
     "open_store",
     "ref",
+    "subquery",
     "text_matches",
     "unique",
     "updated_at",

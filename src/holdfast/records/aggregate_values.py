@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 from decimal import Context, Decimal
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never, cast
 
 from holdfast.records.field_spec import Declaration, FieldSpec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 AggregateFunction: TypeAlias = Literal[
     "count", "count_distinct", "sum", "avg", "min", "max", "percentile"
 ]
+COUNTS = ("count", "count_distinct")
 EXACT_SUMS = (Kind.INT, Kind.DECIMAL, Kind.TIMEDELTA)
 """The kinds whose sums are exact, at any size."""
 _LARGEST = 10**28  # more than the sum of all rows that any table can have
@@ -25,7 +26,7 @@ _MEANS = Context(prec=28)
 _PLAIN: dict[Kind, type] = {Kind.INT: int, Kind.FLOAT: float}
 
 
-@cache
+@lru_cache(1024)  # expressions have fields of their own
 def aggregate_spec(function: AggregateFunction, of: FieldSpec | None) -> FieldSpec:
     """Return the field that results of *function* over values of *of* could be those of."""
     if of is None:

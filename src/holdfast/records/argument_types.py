@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from holdfast.records.expression import Expression
 from holdfast.records.field import Field
-from holdfast.records.query import Change, Predicate
-from holdfast.records.related_field import RelatedField
+from holdfast.records.group_aggregate import GroupAggregate
+from holdfast.records.query import Change, Of, Predicate
 from holdfast.records.relation import EntityOrder, Relation
-from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -52,6 +52,10 @@ class MappedAttribute(Protocol[T_co]):
 
     def __get__(self, instance: object, owner: Any, /) -> T_co: ...
 
+    def label(self, name: str | None, /) -> object:
+        """Return the attribute under another name, as no field of an `Entity` can; never asked."""
+        ...
+
 
 class MappedRelationship(Protocol):
     """An attribute of a mapped class that may lead to other entities."""
@@ -70,16 +74,13 @@ class LoaderOption(Protocol):
         ...
 
 
-Condition: TypeAlias = Predicate | MappedExpression[bool]
-Ordering: TypeAlias = EntityOrder | MappedExpression[object]
+Condition: TypeAlias = Predicate[Of] | MappedExpression[bool]
+Ordering: TypeAlias = EntityOrder[Of] | MappedExpression[object]
 AggregateArgument: TypeAlias = GroupAggregate[T] | MappedExpression[T]
 AnyAggregate: TypeAlias = GroupAggregate[Any] | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
-ChangeArgument: TypeAlias = Change | Mapping[Any, object]
-FieldArgument: TypeAlias = Field[T] | MappedAttribute[T]
-AnyField: TypeAlias = Field[Any] | MappedAttribute[object] | MappedExpression[object]
-ValueArgument: TypeAlias = (
-    Field[T] | RelatedField[T] | RelationAggregate[T] | TruncatedTime[T] | MappedAttribute[T]
-)
-AnyValue: TypeAlias = AnyField | RelatedField[Any] | RelationAggregate[Any] | TruncatedTime[Any]
-AnyGroupOrder: TypeAlias = Ordering | GroupAggregate[Any]
+ChangeArgument: TypeAlias = Change[Of] | Mapping[Any, object]
+AnyField: TypeAlias = Field[Any, Of] | MappedAttribute[object] | MappedExpression[object]
+ValueArgument: TypeAlias = Expression[T, Of] | MappedAttribute[T]
+AnyValue: TypeAlias = Expression[Any, Of] | MappedAttribute[object] | MappedExpression[object]
+AnyGroupOrder: TypeAlias = Ordering[Of] | GroupAggregate[Any]

@@ -16,10 +16,13 @@ from holdfast.records.query import (
     After,
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     HasWords,
     In,
     InRows,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -176,7 +179,12 @@ def _operands(of: str, predicate: Predicate) -> Iterator[Column]:
             yield _own_column(of, operand)
         case Everything():
             raise ConfigurationError(f"{of}: everything() asks nothing of a row")
-        case InRows() | HasWords() | Related() | After():
+        case CompareOperands(left, _, right):
+            yield _own_column(of, left)
+            yield _own_column(of, right)
+        case HasItem():
+            raise ConfigurationError(f"{of}: a constraint can't look into JSON")
+        case InRows() | InSubquery() | HasWords() | Related() | After():
             raise ConfigurationError(f"{of}: a constraint reads the row's own fields, no others'")
         case _:
             assert_never(leaf)

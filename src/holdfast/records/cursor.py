@@ -28,10 +28,13 @@ from holdfast.records.query import (
     After,
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     HasWords,
     In,
     InRows,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -136,6 +139,13 @@ def _canonical(predicate: RowFilter) -> str:
             return f"Related({join!r}, {_canonical(where)})"
         case Compare(operand, how, value):
             return f"Compare({_named(operand)}, {how.value}, {_text(value)})"
+        case CompareOperands(left, how, right):
+            return f"Compare({_named(left)}, {how.value}, {_named(right)})"
+        case InSubquery(operand, query):
+            chosen = f"{query.column!r}, {_canonical(query.where)}"
+            return f"InSubquery({_named(operand)}, {chosen})"
+        case HasItem(operand, value):
+            return f"HasItem({operand!r}, {_text(value)})"
         case IsNull() | Match() | HasWords() | After() | Everything():
             return repr(leaf)
         case _:

@@ -103,7 +103,7 @@ class AggregateQuery(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Update(Generic[E]):
-    """*changes* to every row that fits *where*."""
+    """*changes* to every row that fits *where*, all computed of the row as it was before."""
 
     model: Model[E]
     where: Predicate

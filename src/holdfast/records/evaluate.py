@@ -6,12 +6,19 @@ import operator
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 
 from holdfast.records.aggregate_values import aggregated, plus
+from holdfast.records.arithmetic import calculated, convert
 from holdfast.records.joins import deleted_field, local_field
 from holdfast.records.json_values import json_equal
 from holdfast.records.operands import (
     Aggregate,
+    Calculation,
+    Coalesced,
     Column,
+    Constant,
+    Converted,
+    Folded,
     GroupValue,
+    Length,
     Operand,
     Path,
     RelatedAggregate,
@@ -24,11 +31,14 @@ from holdfast.records.query import (
     And,
     Change,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     HasWords,
     In,
     Increment,
     InRows,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -37,7 +47,9 @@ from holdfast.records.query import (
     Order,
     Part,
     Related,
+    SetFrom,
     SetTo,
+    Subquery,
     expanded,
     node,
     spelled_out,
@@ -54,8 +66,8 @@ if TYPE_CHECKING:
     from holdfast.records.model import Row
     from holdfast.records.operands import Join, RowFilter
 
-Follow: TypeAlias = "Callable[[Join, object], Iterable[Row]]"
-"""Returns the rows of a join's target whose remote field has a value, which is not None."""
+Follow: TypeAlias = "Callable[[Join | Subquery[object], object], Iterable[Row]]"
+"""Returns the rows of a target whose remote field (see `joins`) has a value, which is not None."""
 
 _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQ: operator.eq,
@@ -91,7 +103,22 @@ def fits(predicate: RowFilter, follow: Follow) -> Callable[[Row], bool]:
             read = reader(operand, follow)
             return lambda row: read(row) is None
         case Related(join, where):
-            return _has_related(join, fits(where, follow), follow)
+            read = operator.itemgetter(local_field(join).position)
+            return _has_related(read, join, fits(where, follow), follow)
+        case InSubquery(operand, query):
+            read = reader(operand, follow)
+            return _has_related(read, query, fits(query.where, follow), follow)
+        case CompareOperands(left, how, right):
+            read, beside = reader(left, follow), reader(right, follow)
+            compared = _COMPARISONS[how]
+            return lambda row: (
+                (found := read(row)) is not None
+                and (other := beside(row)) is not None
+                and compared(found, other)
+            )
+        case HasItem(operand, value):
+            read = reader(operand, follow)
+            return lambda row: has_item(read(row), value)
         case Compare(operand, how, value):
             read = reader(operand, follow)
             return _leaf(read, lambda found: compares(operand, how, found, value))
@@ -134,6 +161,13 @@ def in_json_order(how: Operator, left: object, right: object) -> bool:
     return alike and _COMPARISONS[how](left, right)
 
 
+def has_item(found: object, value: object) -> bool:
+    """Tell whether *found* is a list and *value* is one of its items."""
+    return isinstance(found, list) and any(
+        json_equal(item, value) for item in cast("list[object]", found)
+    )
+
+
 def matches(found: object, part: Part, wanted: str, *, ignore_case: bool) -> bool:
     """Tell whether *found* is text with *wanted*, already folded if need be, in its *part*."""
     if not isinstance(found, str):
@@ -174,6 +208,10 @@ def changed(row: Row, changes: Iterable[Change]) -> Row:
         match change:
             case SetTo(_, value):
                 values[spec.position] = value
+            case SetFrom(_, operand):
+                found = reader(operand, _nowhere)(row)
+                made = None if found is None else spec.to_row(change.column.entity, found)
+                values[spec.position] = made
             case Increment(_, amount):
                 stored = row[spec.position]
                 if stored is not None:
@@ -215,28 +253,37 @@ def _leaf(read: Callable[[Row], object], holds: Callable[[object], bool]) -> Cal
     return check
 
 
-def _has_related(join: Join, holds: Callable[[Row], bool], follow: Follow) -> Callable[[Row], bool]:
-    local = local_field(join).position
+def _nowhere(_join: object, _value: object) -> tuple[Row, ...]:
+    """Return no rows: what a change is made of is read of its own row."""
+    return ()
+
+
+def _has_related(
+    read: Callable[[Row], object],
+    beyond: Join | Subquery[object],
+    holds: Callable[[Row], bool],
+    follow: Follow,
+) -> Callable[[Row], bool]:
     known: dict[object, bool] = {None: False}
-    follow = _to_the_living(join, follow)
+    follow = _to_the_living(beyond, follow)
 
     def check(row: Row) -> bool:
-        value = row[local]
+        value = read(row)
         if value not in known:
-            known[value] = any(holds(found) for found in follow(join, value))
+            known[value] = any(holds(found) for found in follow(beyond, value))
         return known[value]
 
     return check
 
 
-def _to_the_living(join: Join, follow: Follow) -> Follow:
+def _to_the_living(join: Join | Subquery[object], follow: Follow) -> Follow:
     """Return *follow*, which follows *join* to the rows that are not marked as deleted."""
     marked = deleted_field(join)
     if marked is None:
         return follow
     at = marked.position
 
-    def living(each: Join, value: object) -> Iterable[Row]:
+    def living(each: Join | Subquery[object], value: object) -> Iterable[Row]:
         return [row for row in follow(each, value) if each != join or row[at] is None]
 
     return living
@@ -265,8 +312,8 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
 
             return read_related
         case SearchRank():
-            readers = {column: reader(column, follow) for column in operand.columns}
-            return lambda row: operand.of(lambda column: cast("str", readers[column](row) or ""))
+            documents = {column: reader(column, follow) for column in operand.columns}
+            return lambda row: operand.of(lambda column: cast("str", documents[column](row) or ""))
         case RelatedAggregate(join, where, aggregate):
             return _related_aggregate(join, fits(where, follow), aggregate, follow)
         case Truncated(column, unit, zone):
@@ -278,6 +325,21 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
             return operator.itemgetter(position)
         case Aggregate():
             raise AssertionError(f"{operand!r} is of a group, and no row has it")
+        case Constant(value):
+            return lambda _row: value
+        case Calculation(left, _, right):
+            return _of_two(operand, reader(left, follow), reader(right, follow))
+        case Converted(part):
+            return _of_one(reader(part, follow), lambda value: convert(operand, value))
+        case Folded(part):
+            return _of_one(reader(part, follow), lambda text: fold_case(cast("str", text)))
+        case Length(part):
+            return _of_one(reader(part, follow), lambda text: len(cast("str", text)))
+        case Coalesced(operands):
+            readers = [reader(part, follow) for part in operands]
+            return lambda row: next(
+                (found for each in readers if (found := each(row)) is not None), None
+            )
         case _:
             assert_never(operand)
 
@@ -295,6 +357,22 @@ def _related_aggregate(
             found = [each for each in follow(join, value) if holds(each)]
             known[value] = aggregate_of(aggregate, found, follow)
         return known[value]
+
+    return read
+
+
+def _of_one(
+    read: Callable[[Row], object], function: Callable[[object], object]
+) -> Callable[[Row], object]:
+    return lambda row: None if (found := read(row)) is None else function(found)
+
+
+def _of_two(
+    made: Calculation, left: Callable[[Row], object], right: Callable[[Row], object]
+) -> Callable[[Row], object]:
+    def read(row: Row) -> object:
+        one, other = left(row), right(row)
+        return None if one is None or other is None else calculated(made, one, other)
 
     return read
 

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, TypeVar, assert_never
 from holdfast.errors import InvalidQueryError
 from holdfast.records import validation
 from holdfast.records.driver import AggregateQuery
-from holdfast.records.field import Field
+from holdfast.records.expression import Expression
+from holdfast.records.group_aggregate import GroupAggregate
 from holdfast.records.operands import Aggregate, GroupValue
 from holdfast.records.query import (
     After,
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     HasWords,
     In,
     InRows,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from holdfast.records.query import Predicate
 
 E = TypeVar("E")
-_WORDS = (Field, *validation.COMPUTED)
+_WORDS = (Expression, GroupAggregate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,9 @@ class Results:
                 return replace(leaf, operand=self.value(leaf.operand))
             case Everything():
                 return leaf
-            case InRows() | HasWords() | Related() | After():
+            case CompareOperands(left, how, right):
+                return CompareOperands(self.value(left), how, self.value(right))
+            case InRows() | InSubquery() | HasItem() | HasWords() | Related() | After():
                 raise InvalidQueryError(f"having= is about groups, and {leaf!r} about rows: where=")
             case _:
                 assert_never(leaf)

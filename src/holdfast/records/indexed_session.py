@@ -94,10 +94,16 @@ class IndexedSession:
         if not keys:
             return 0
         # By key: a row that fits only now would be changed without its documents.
-        count = await self._session.update(Update(model, In(key, keys), update.changes))
+        these = In(key, keys)
+        count = await self._session.update(Update(model, these, update.changes))
+        wanted = _words_set(update)
+        if not all(isinstance(change, SetTo) for change in wanted):
+            await self._written(model, await self._session.find(Select(model, these)))
+            return count
         changes: tuple[Change, ...] = tuple(
-            SetTo(index.column(spec), document_of(cast("str | None", value)))
-            for spec, value in _words_set(update)
+            SetTo(index.column(change.column.spec), document_of(cast("str | None", change.value)))
+            for change in wanted
+            if isinstance(change, SetTo)
         )
         await self._session.update(Update(index.documents, In(index.of, keys), changes))
         return count
@@ -196,12 +202,8 @@ def changes_words(update: Update[E]) -> bool:
     return update.model.search is not None and bool(_words_set(update))
 
 
-def _words_set(update: Update[Any]) -> list[tuple[Any, object]]:
-    return [
-        (change.column.spec, change.value)
-        for change in update.changes
-        if isinstance(change, SetTo) and change.column.spec.declaration.search
-    ]
+def _words_set(update: Update[Any]) -> list[Change]:
+    return [change for change in update.changes if change.column.spec.declaration.search]
 
 
 def document_rows(model: Model[Any], index: SearchIndex, rows: Iterable[Row]) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.records.model import Model, model_of
+from holdfast.records.query import Subquery
 
 if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
@@ -17,13 +18,15 @@ def local_field(join: Join) -> FieldSpec:
     return source.key if join.many else source.by_name[join.via]
 
 
-def remote_field(join: Join) -> FieldSpec:
+def remote_field(join: Join | Subquery[object]) -> FieldSpec:
     """Return the field that has the same value in the rows that *join* leads to."""
+    if isinstance(join, Subquery):
+        return join.column.spec
     target: Model[object] = model_of(join.target)
     return target.by_name[join.via] if join.many else target.key
 
 
-def deleted_field(join: Join) -> FieldSpec | None:
+def deleted_field(join: Join | Subquery[object]) -> FieldSpec | None:
     """Return the field that is null in the rows that *join* leads to; None: it leads to all."""
     target: Model[object] = model_of(join.target)
     return target.deleted_at

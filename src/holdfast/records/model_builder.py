@@ -202,7 +202,7 @@ def vocabulary(model: Model[Any]) -> dict[str, object]:
     words: dict[str, object] = dict(model.relations)
     for spec in model.fields:
         expression: Field[object] = Field(spec.declaration)
-        expression.owner, expression.spec = model.name, spec
+        expression.owner, expression.entity, expression.spec = model.name, model.entity, spec
         words[spec.name] = expression
     return words
 

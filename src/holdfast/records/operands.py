@@ -1,11 +1,17 @@
-"""Operands: what a query reads of a row, each with the type of its value.
+"""Operands: what a query reads of a row, and what it computes of that, each with a type.
 
-Operand = Column | Path | RelatedColumn | Truncated | Aggregate | RelatedAggregate | GroupValue
-          | SearchRank
+Operand = Column | Path | RelatedColumn | Computed | RelatedAggregate | SearchRank
+          | Aggregate | GroupValue
+Computed = Constant | Calculation | Converted | Coalesced | Folded | Length | Truncated
+
+A null makes what is computed of it null, `Coalesced` apart. `arithmetic` says which types go
+together, and what comes out. The last two are of groups of rows, and only what is asked of groups
+has them.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -15,7 +21,7 @@ from holdfast.records.truncated_times import truncated_spec
 from holdfast.records.value import Bounds, value_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from holdfast.records.aggregate_values import AggregateFunction
     from holdfast.records.truncated_times import Unit
@@ -25,17 +31,11 @@ _JSON = FieldSpec("JSON", -1, value_type(object, Bounds()), Declaration(), None)
 _RANK = FieldSpec("rank", -1, value_type(int, Bounds()), Declaration(), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A field of an entity: the operand that a row's own value is read from."""
+class Typed:
+    """What an operand tells of its values: *spec* is the field that they could be those of."""
 
-    entity: str
+    __slots__ = ()
     spec: FieldSpec
-
-    @property
-    def name(self) -> str:
-        """The field's name."""
-        return self.spec.name
 
     @property
     def type(self) -> ValueType:
@@ -46,6 +46,19 @@ class Column:
     def nullable(self) -> bool:
         """Whether it has no value in some rows."""
         return self.spec.type.nullable
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Typed):
+    """A field of an entity: the operand that a row's own value is read from."""
+
+    entity: str
+    spec: FieldSpec
+
+    @property
+    def name(self) -> str:
+        """The field's name."""
+        return self.spec.name
 
     def __repr__(self) -> str:
         return f"{self.entity}.{self.spec.name}"
@@ -122,35 +135,84 @@ class RelatedColumn:
         return f"{path}{self.column!r}{']' * len(self.joins)}"
 
 
+class Operation(enum.Enum):
+    """What is done with two numbers, or with a moment and a span of time."""
+
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
+
+
 @dataclass(frozen=True, slots=True)
-class Aggregate:
-    """One value over a group of rows. `count` of no operand counts rows; the others skip nulls.
+class Constant(Typed):
+    """The same row value in each row."""
 
-    *fraction* is that of a percentile.
-    """
-
-    function: AggregateFunction
-    operand: Column | RelatedColumn | None = None
-    fraction: float = 0.0
-
-    @property
-    def spec(self) -> FieldSpec:
-        """A field that could hold its value."""
-        return aggregate_spec(self.function, None if self.operand is None else self.operand.spec)
-
-    @property
-    def type(self) -> ValueType:
-        """The type of its value."""
-        return self.spec.type
-
-    @property
-    def nullable(self) -> bool:
-        """All but counts are null where there is no value."""
-        return self.function not in ("count", "count_distinct")
+    value: object
+    spec: FieldSpec
 
     def __repr__(self) -> str:
-        given = f"{self.fraction!r}" if self.function == "percentile" else ""
-        return f"{'' if self.operand is None else f'{self.operand!r}.'}{self.function}({given})"
+        return repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation(Typed):
+    """Two operands of one kind, or those that `arithmetic` lets go together."""
+
+    left: Operand
+    operation: Operation
+    right: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"({self.left!r} {self.operation.value} {self.right!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted(Typed):
+    """The same number in a wider type: an int as a float or Decimal, a Decimal of more digits."""
+
+    operand: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        scale = self.spec.type.bounds.scale
+        return (
+            f"{self.spec.type.kind.value}({self.operand!r}{'' if scale is None else f', {scale}'})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Coalesced(Typed):
+    """The first of *operands* that is not null."""
+
+    operands: tuple[Operand, ...]
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"coalesce({', '.join(map(repr, self.operands))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(Typed):
+    """The text in lower case, as `fold_case` makes it."""
+
+    operand: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"lower({self.operand!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Length(Typed):
+    """The number of the text's code points."""
+
+    operand: Operand
+    spec: FieldSpec
+
+    def __repr__(self) -> str:
+        return f"length({self.operand!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +240,37 @@ class Truncated:
 
     def __repr__(self) -> str:
         return f"{self.operand!r}.truncated({self.unit!r}, zone={self.zone!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One value over a group of rows. `count` of no operand counts rows; the others skip nulls.
+
+    *fraction* is that of a percentile.
+    """
+
+    function: AggregateFunction
+    operand: ValueColumn | None = None
+    fraction: float = 0.0
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return aggregate_spec(self.function, None if self.operand is None else self.operand.spec)
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.spec.type
+
+    @property
+    def nullable(self) -> bool:
+        """All but counts are null where there is no value."""
+        return self.function not in ("count", "count_distinct")
+
+    def __repr__(self) -> str:
+        given = f"{self.fraction!r}" if self.function == "percentile" else ""
+        return f"{'' if self.operand is None else f'{self.operand!r}.'}{self.function}({given})"
 
 
 class RowFilter:
@@ -285,37 +378,68 @@ class SearchRank:
         return f"rank of {self.pieces!r} in {self.columns!r} by {self.weights!r}"
 
 
+Computed: TypeAlias = Constant | Calculation | Converted | Coalesced | Folded | Length | Truncated
 Operand: TypeAlias = (
     Column
     | Path
     | RelatedColumn
-    | Truncated
-    | Aggregate
+    | Computed
     | RelatedAggregate
-    | GroupValue
     | SearchRank
+    | Aggregate
+    | GroupValue
 )
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn | Truncated | RelatedAggregate | SearchRank
-"""What a value of a row can be read of: a field, one of what it leads to, or what is computed."""
+ValueColumn: TypeAlias = Column | RelatedColumn | Computed | RelatedAggregate | SearchRank
+"""What a value of a known type can be read of in each row: all but a place in JSON."""
 
-Start: TypeAlias = Column | RelatedColumn | Aggregate | RelatedAggregate | SearchRank
+Start: TypeAlias = Column | RelatedColumn | RelatedAggregate | SearchRank | Aggregate
 """What an operand is read of in the end."""
-
-
-def start_of(operand: Operand) -> Start:
-    """Return what *operand* is read of: a field, or an aggregate of several rows."""
-    match operand:
-        case Path(of) | Truncated(of):
-            return of
-        case GroupValue(_, of):
-            return start_of(of)
-        case Column() | RelatedColumn() | Aggregate() | RelatedAggregate() | SearchRank():
-            return operand
-        case _:
-            assert_never(operand)
 
 
 def may_be_null(operand: Operand) -> bool:
     """Tell whether *operand* has no value in some rows."""
     return operand.nullable
+
+
+def parts_of_computed(operand: Computed) -> tuple[Operand, ...]:
+    """Return what *operand* is computed of."""
+    match operand:
+        case Constant():
+            return ()
+        case Calculation(left, _, right):
+            return (left, right)
+        case Coalesced(operands):
+            return operands
+        case Converted(part) | Folded(part) | Length(part) | Truncated(part):
+            return (part,)
+        case _:
+            assert_never(operand)
+
+
+def starts_in(operand: Operand) -> Iterator[Start]:
+    """Yield what *operand* is read of: fields, aggregates, ranks."""
+    match operand:
+        case Path(column):
+            yield column
+        case GroupValue(_, of):
+            yield from starts_in(of)
+        case Column() | RelatedColumn() | RelatedAggregate() | SearchRank() | Aggregate():
+            yield operand
+        case _:
+            for part in parts_of_computed(operand):
+                yield from starts_in(part)
+
+
+def columns_in(operand: Operand) -> Iterator[Column | RelatedColumn]:
+    """Yield the fields that *operand* is read of, in the row and in those that it refers to."""
+    for start in starts_in(operand):
+        match start:
+            case Column() | RelatedColumn():
+                yield start
+            case SearchRank(columns):
+                yield from columns
+            case RelatedAggregate() | Aggregate():
+                pass
+            case _:
+                assert_never(start)

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import (
-    Column,
-    RelatedAggregate,
-    RelatedColumn,
-    SearchRank,
-    Truncated,
-)
+from holdfast.records.operands import Aggregate, Column, GroupValue, Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +15,8 @@ if TYPE_CHECKING:
     from holdfast.records.query import Order
 
 E = TypeVar("E")
-_BEYOND = (RelatedColumn, RelatedAggregate, SearchRank, Truncated)
-"""What is not among the row's own values."""
+_OF_NO_ROW = (Path, Aggregate, GroupValue)
+"""What no row has as a value of a known type."""
 
 Place: TypeAlias = "tuple[object, ...]"
 """The row values that an order goes by at one row."""
@@ -35,17 +29,17 @@ async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Calla
     the rows were ordered.
     """
     model, order = select.model, select.order
-    related = tuple(by.operand for by in order if isinstance(by.operand, _BEYOND))
-    if not related:
+    further = tuple(each for each in _operands(order) if not isinstance(each, Column))
+    if not further:
         items = await reader.find(select)
         return items, lambda at: _place(items[at], order)
     own = tuple(Column(model.name, spec) for spec in model.fields)
-    rows = await reader.values(select, (*own, *related))
+    rows = await reader.values(select, (*own, *further))
 
     def place_at(at: int) -> Place:
         row, beyond = rows[at], iter(rows[at][len(own) :])
         return tuple(
-            next(beyond) if isinstance(operand, _BEYOND) else row[operand.spec.position]
+            row[operand.spec.position] if isinstance(operand, Column) else next(beyond)
             for operand in _operands(order)
         )
 
@@ -62,4 +56,4 @@ def _place(entity: object, order: tuple[Order, ...]) -> Place:
 
 
 def _operands(order: tuple[Order, ...]) -> list[ValueColumn]:
-    return [by.operand for by in order if isinstance(by.operand, (Column, *_BEYOND))]
+    return [by.operand for by in order if not isinstance(by.operand, _OF_NO_ROW)]

@@ -1,7 +1,7 @@
 """Queries as data: what is asked for, and what is changed, with nothing about how.
 
-Predicate = Compare | In | InRows | IsNull | Match | HasWords | Related | After
-          | And | Or | Not | Everything
+Predicate = Compare | CompareOperands | In | InRows | InSubquery | IsNull | HasItem | Match
+          | HasWords | Related | After | And | Or | Not | Everything
 
 Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
 is two-valued: a comparison with a null is false, and its negation is true.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, assert_never, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.operands import (
@@ -20,14 +20,24 @@ from holdfast.records.operands import (
     RowFilter,
     SearchRank,
     may_be_null,
-    start_of,
+    starts_in,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from holdfast.records.operands import Column, Join, Operand, Start
+    from typing_extensions import TypeVar
+
+    from holdfast.records.operands import Column, Join, Operand, Path, Start, ValueColumn
     from holdfast.records.search_words import SearchTerms
+
+    Of = TypeVar("Of", default=Any)
+else:
+    from typing import TypeVar
+
+    Of = TypeVar("Of")
+
+T_co = TypeVar("T_co", covariant=True)
 
 DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
@@ -35,18 +45,21 @@ FARTHEST = 8  # relations that one predicate follows one after another
 MOST_RELATED = 100  # relations in one predicate
 
 
-class Predicate(RowFilter):
-    """A condition on a row. Combine with & | ~; `and`, `or` and `not` can't be overloaded."""
+class Predicate(RowFilter, Generic[Of]):
+    """A condition on a row of the entity Of.
+
+    Combine with & | ~; `and`, `or` and `not` can't be overloaded.
+    """
 
     __slots__ = ()
 
-    def __and__(self, other: Predicate) -> Predicate:
+    def __and__(self, other: Predicate[Of]) -> Predicate[Of]:
         return And((*_parts(self, And), *_parts(_predicate(other), And)))
 
-    def __or__(self, other: Predicate) -> Predicate:
+    def __or__(self, other: Predicate[Of]) -> Predicate[Of]:
         return Or((*_parts(self, Or), *_parts(_predicate(other), Or)))
 
-    def __invert__(self) -> Predicate:
+    def __invert__(self) -> Predicate[Of]:
         return self.part if isinstance(self, Not) else Not(self)
 
     def __bool__(self) -> bool:
@@ -76,6 +89,15 @@ class Compare(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class CompareOperands(Predicate):
+    """Both have a value, and *left* stands so to *right*; they are of one type."""
+
+    left: Operand
+    operator: Operator
+    right: Operand
+
+
+@dataclass(frozen=True, slots=True)
 class In(Predicate):
     """The operand's value is one of *values*. No values: nothing fits."""
 
@@ -92,10 +114,35 @@ class InRows(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
+class Subquery(Generic[T_co]):
+    """The values that *column* has in the rows of *target* that fit *where*, nulls apart."""
+
+    target: type
+    column: Column
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class InSubquery(Predicate):
+    """The operand has a value, and it is one of those of *query*, which are of its type."""
+
+    operand: Operand
+    query: Subquery[object]
+
+
+@dataclass(frozen=True, slots=True)
 class IsNull(Predicate):
     """The operand has no value; for a JSON path: it leads nowhere, or to a JSON null."""
 
     operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class HasItem(Predicate):
+    """The operand is a JSON list, and one of its items is the JSON *value*."""
+
+    operand: Column | Path
+    value: object
 
 
 class Part(enum.Enum):
@@ -179,9 +226,12 @@ class Everything(Predicate):
 
 Node: TypeAlias = (
     Compare
+    | CompareOperands
     | In
     | InRows
+    | InSubquery
     | IsNull
+    | HasItem
     | Match
     | HasWords
     | Related
@@ -198,7 +248,7 @@ def node(predicate: RowFilter) -> Node:
     return cast("Node", predicate)
 
 
-def everything() -> Predicate:
+def everything() -> Predicate[Any]:
     """Return the predicate that every row fits."""
     return Everything()
 
@@ -219,82 +269,96 @@ def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
     return predicate.parts if isinstance(predicate, And) else (predicate,)
 
 
-def columns_of(
-    predicate: Predicate,
-) -> Iterator[tuple[Start | Join, type | None]]:
+def columns_of(predicate: Predicate) -> Iterator[tuple[Start | Join, type | None]]:
     """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 
     Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
     """
-    waiting: list[tuple[RowFilter, int, tuple[Join, ...]]] = [(predicate, 1, ())]
+    waiting: list[tuple[RowFilter, int, tuple[type, ...]]] = [(predicate, 1, ())]
     compared = related = 0
 
-    def follow(join: Join, where: RowFilter) -> None:
+    def follow(target: type, where: RowFilter) -> None:
         nonlocal related
         related += 1
-        if len(joins) == FARTHEST or related > MOST_RELATED:
+        if len(beyond) == FARTHEST or related > MOST_RELATED:
             raise InvalidQueryError(
                 f"a predicate goes at most {FARTHEST} relations far, and has at most "
                 f"{MOST_RELATED} in all"
             )
-        waiting.append((where, depth + 1, (*joins, join)))
+        waiting.append((where, depth + 1, (*beyond, target)))
 
     while waiting:
-        each, depth, joins = waiting.pop()
+        each, depth, beyond = waiting.pop()
         if depth > DEEPEST:
             raise InvalidQueryError(f"the predicates are nested more than {DEEPEST} deep")
-        entity = joins[-1].target if joins else None
+        entity = beyond[-1] if beyond else None
         match leaf := node(each):
             case And(parts) | Or(parts):
-                waiting += [(part, depth + 1, joins) for part in reversed(parts)]
+                waiting += [(part, depth + 1, beyond) for part in reversed(parts)]
                 continue
             case Not(part):
-                waiting.append((part, depth + 1, joins))
+                waiting.append((part, depth + 1, beyond))
                 continue
-            case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
+            case Related(join, where):
+                operands: Sequence[Operand] = ()
+                yield join, entity
+                follow(join.target, where)
+            case InSubquery(operand, query):
                 operands = [operand]
-            case InRows(columns):
-                operands = list(columns)
+                yield query.column, query.target
+                follow(query.target, query.where)
             case HasWords(columns, terms):
                 compared += len(columns) * (len(terms.wanted) + len(terms.unwanted))
                 operands = list(columns)
-            case Related(join, where):
-                operands = []
-                yield join, entity
-                follow(join, where)
             case After(order):
                 operands = [by.operand for by in order]
             case Everything():
-                operands = []
+                operands = ()
             case _:
-                assert_never(leaf)
+                operands = operands_of(leaf)
         for operand in operands:
-            yield start_of(operand), entity
-            if isinstance(operand, RelatedAggregate):
-                follow(operand.join, operand.where)
+            for start in starts_in(operand):
+                yield start, entity
+                if isinstance(start, RelatedAggregate):
+                    follow(start.join.target, start.where)
         compared += 1
         if compared > WIDEST:
             raise InvalidQueryError(f"more than {WIDEST} predicates in one: in_() takes a list")
 
 
+def operands_of(
+    leaf: Compare | CompareOperands | In | InRows | IsNull | HasItem | Match,
+) -> tuple[Operand, ...]:
+    """Return what *leaf* reads of a row."""
+    match leaf:
+        case CompareOperands(left, _, right):
+            return (left, right)
+        case InRows(columns):
+            return columns
+        case _:
+            return (leaf.operand,)
+
+
 def follows_relations(predicate: Predicate) -> bool:
     """Tell whether *predicate* reads other rows than the one that it is asked of."""
     match leaf := node(predicate):
-        case Related():
+        case Related() | InSubquery():
             return True
         case And(parts) | Or(parts):
             return any(map(follows_relations, parts))
         case Not(part):
             return follows_relations(part)
-        case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-            return isinstance(operand, (RelatedColumn, RelatedAggregate, SearchRank))
         case After(order):
-            beyond = (RelatedColumn, RelatedAggregate, SearchRank)
-            return any(isinstance(by.operand, beyond) for by in order)
+            return any(map(_leads_on, (by.operand for by in order)))
         case InRows() | HasWords() | Everything():
             return False
         case _:
-            assert_never(leaf)
+            return any(map(_leads_on, operands_of(leaf)))
+
+
+def _leads_on(operand: Operand) -> bool:
+    further = (RelatedColumn, RelatedAggregate, SearchRank)
+    return any(isinstance(start, further) for start in starts_in(operand))
 
 
 def spelled_out(words: HasWords) -> Predicate:
@@ -354,24 +418,24 @@ def _predicate(value: object) -> Predicate:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Order(Generic[Of]):
     """A direction along an operand. Nulls come last unless *first* says otherwise."""
 
     operand: Operand
     descending: bool = False
     first: bool = False
 
-    def nulls_first(self) -> Order:
+    def nulls_first(self) -> Order[Of]:
         """Return the same order with nulls at its beginning."""
         return Order(self.operand, self.descending, first=True)
 
-    def nulls_last(self) -> Order:
+    def nulls_last(self) -> Order[Of]:
         """Return the same order with nulls at its end, where they stand by default."""
         return Order(self.operand, self.descending, first=False)
 
 
 @dataclass(frozen=True, slots=True)
-class SetTo:
+class SetTo(Generic[Of]):
     """Give the field this row value, or null."""
 
     column: Column
@@ -379,11 +443,20 @@ class SetTo:
 
 
 @dataclass(frozen=True, slots=True)
-class Increment:
+class SetFrom(Generic[Of]):
+    """Give the field the value, or null, that *operand* has in the row as it is stored."""
+
+    column: Column
+    operand: ValueColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Increment(Generic[Of]):
     """Add *amount* to the field's stored number; a null stays null."""
 
     column: Column
     amount: object
 
 
-Change: TypeAlias = SetTo | Increment
+Change: TypeAlias = SetTo[Of] | SetFrom[Of] | Increment[Of]
+"""What is done to a field of a row of the entity Of. All changes see the row as it was."""

@@ -1,41 +1,28 @@
-"""Fields of related entities, as orders and selections name them."""
+"""Fields of related entities, as conditions, orders and selections name them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.errors import InvalidQueryError
-from holdfast.records.query import Order
-from holdfast.records.value import Kind
+from holdfast.records.expression import Expression
+from holdfast.records.query import Of
 
 if TYPE_CHECKING:
     from holdfast.records.operands import RelatedColumn
 
-
 T = TypeVar("T")
 
 
-class RelatedField(Generic[T]):
+class RelatedField(Expression[T, Of]):
     """A field of the entity that a `One` leads to, such as `Video.project[Project.name]`.
 
     Its value is that of the field there, and null where the relation leads nowhere.
     """
 
     def __init__(self, operand: RelatedColumn) -> None:
-        self.operand = operand
+        self._related = operand
 
-    def asc(self) -> Order:
-        """Return the ascending order by this field; nulls come last."""
-        return self._order(descending=False)
-
-    def desc(self) -> Order:
-        """Return the descending order by this field; nulls come last."""
-        return self._order(descending=True)
-
-    def _order(self, *, descending: bool) -> Order:
-        if self.operand.type.kind is Kind.JSON:
-            raise InvalidQueryError(f"{self.operand!r} is JSON, which has no order")
-        return Order(self.operand, descending)
-
-    def __repr__(self) -> str:
-        return repr(self.operand)
+    @property
+    def operand(self) -> RelatedColumn:
+        """What a query reads: the field at the end of the relations."""
+        return self._related

@@ -1,5 +1,9 @@
 """Relations: what `load=` fetches beside an entity, in one query per relation."""
 
+# Overloads of one verb have nullable types in common, which are null and nothing else.
+# mypy: disable-error-code="overload-overlap"
+# pyright: reportOverlappingOverload=false
+
 from __future__ import annotations
 
 from copy import copy
@@ -12,25 +16,32 @@ from holdfast.errors import (
     InvalidValueError,
     NotLoadedError,
 )
-from holdfast.records.field import Field, M, N, aggregate_over
+from holdfast.records.expression import Expression, TypedByValue, Valued
+from holdfast.records.field import Field
+from holdfast.records.group_aggregate import aggregate_over
 from holdfast.records.link_entity import LinkPath
 from holdfast.records.operands import Aggregate, Column, Join, RelatedAggregate, RelatedColumn
-from holdfast.records.query import Not, Order, Predicate, Related, all_of
+from holdfast.records.query import Not, Of, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
-from holdfast.records.value_expression import RelationAggregate, TruncatedTime
+from holdfast.records.relation_aggregate import RelationAggregate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
+    from decimal import Decimal
 
+    from holdfast.records.aggregate_values import AggregateFunction
+    from holdfast.records.expression import EntityInstance
     from holdfast.records.link_entity import LinkEnds
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+V = TypeVar("V")
+W = TypeVar("W")
 F = TypeVar("F")
 
-EntityOrder: TypeAlias = (
-    Order | Field[Any] | RelatedField[Any] | RelationAggregate[Any] | TruncatedTime[Any]
-)
-"""What rows of an `Entity` are ordered by; a field alone is its ascending order."""
+EntityOrder: TypeAlias = Order[Of] | Expression[Any, Of]
+"""What rows of an `Entity` are ordered by; an expression alone is its ascending order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +141,25 @@ class RelationSlot:
         )
 
 
-class One(Relation, Generic[T]):
+class One(TypedByValue, Relation, Generic[T_co, Of]):
     """The entity that a reference of this one points at; None where the reference is null."""
 
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, instance: None, owner: type) -> One[T]: ...
+        def __get__(self, instance: None, owner: type[W]) -> One[T_co, W]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> T: ...
-        def __get__(self, instance: object, owner: type) -> One[T] | T: ...
+        def __get__(self, instance: EntityInstance, owner: type) -> T_co: ...
+        def __get__(self, instance: object, owner: type) -> One[T_co, Any] | T_co: ...
 
-    def has(self, *where: Predicate) -> Predicate:
+    def has(self: One[V | None, Of], *where: Predicate[V]) -> Predicate[Of]:
         """It leads to an entity that fits *where*; to any, when nothing is said.
 
         A null fits nothing, so `~Video.project.has(...)` includes the videos without a project.
         """
         return _reached(self.joins, all_of(where))
 
-    def __getitem__(self, field: Field[F] | RelatedField[F]) -> RelatedField[F | None]:
+    def __getitem__(self: One[V | None, Of], field: Valued[W, V]) -> RelatedField[W | None, Of]:
         """Return a field of the entity it leads to: `Video.project[Project.name]`.
 
         From there it can lead on: `Clip.video[Video.project[Project.name]]`.
@@ -167,7 +178,7 @@ class One(Relation, Generic[T]):
         return self.deeper(relations)
 
 
-class Many(Relation, Generic[T]):
+class Many(TypedByValue, Relation, Generic[T, Of]):
     """The entities whose reference points at this one, in the order of their keys.
 
     With a *path*, those that a link entity links with this one.
@@ -177,10 +188,10 @@ class Many(Relation, Generic[T]):
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, instance: None, owner: type) -> Many[T]: ...
+        def __get__(self, instance: None, owner: type[W]) -> Many[T, W]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> list[T]: ...
-        def __get__(self, instance: object, owner: type) -> Many[T] | list[T]: ...
+        def __get__(self, instance: EntityInstance, owner: type) -> list[T]: ...
+        def __get__(self, instance: object, owner: type) -> Many[T, Any] | list[T]: ...
 
     def __init__(
         self,
@@ -192,7 +203,7 @@ class Many(Relation, Generic[T]):
         self.path = path
         self._ends: Callable[[], LinkEnds] | None = None
 
-    def linked(self, ends: Callable[[], LinkEnds]) -> Many[T]:
+    def linked(self, ends: Callable[[], LinkEnds]) -> Many[T, Of]:
         """Return this relation as going by the *ends* of its link entity."""
         bound = copy(self)
         bound._ends = ends  # noqa: SLF001 - of the same class
@@ -221,69 +232,84 @@ class Many(Relation, Generic[T]):
             Join(link.entity, link.far.name, self.target, link.far.name, many=False),
         )
 
-    def where(self, *where: Predicate) -> Many[T]:
+    def where(self, *where: Predicate[T]) -> Many[T, Of]:
         """Return the relation to those of the entities alone that fit all of *where* too."""
         return self._part(replace(self.rows, where=(*self.rows.where, *where)))
 
-    def order_by(self, *order: EntityOrder) -> Many[T]:
+    def order_by(self, *order: EntityOrder[T]) -> Many[T, Of]:
         """Return the relation with its entities along *order*, then by key."""
         return self._part(replace(self.rows, order=order))
 
-    def limit(self, count: int) -> Many[T]:
+    def limit(self, count: int) -> Many[T, Of]:
         """Return the relation to the first *count* of the entities that each one has."""
         return self._part(replace(self.rows, limit=count))
 
-    def _part(self, rows: RelatedRows) -> Many[T]:
+    def _part(self, rows: RelatedRows) -> Many[T, Of]:
         part = copy(self)
         part.rows = rows
         return part
 
-    def any(self, *where: Predicate) -> Predicate:
+    def any(self, *where: Predicate[T]) -> Predicate[Of]:
         """At least one of the entities fits *where*; there is one, when nothing is said."""
         self._check_whole("a condition")
         return _reached(self.joins, all_of((*self.rows.where, *where)))
 
-    def none(self, *where: Predicate) -> Predicate:
+    def none(self, *where: Predicate[T]) -> Predicate[Of]:
         """Not one of the entities fits *where*, also where there are none."""
         return Not(self.any(*where))
 
-    def count(self) -> RelationAggregate[int]:
+    def count(self) -> RelationAggregate[int, Of]:
         """Return how many of the entities there are."""
         return self._aggregate(Aggregate("count"))
 
-    def min(self, field: Field[F]) -> RelationAggregate[F | None]:
+    def min(self, field: Valued[F, T]) -> RelationAggregate[F | None, Of]:
         """Return the least value that *field* of the entities has, None of none."""
-        return self._aggregate(aggregate_over(field, "min"))
+        return self._over(field, "min")
 
-    def max(self, field: Field[F]) -> RelationAggregate[F | None]:
+    def max(self, field: Valued[F, T]) -> RelationAggregate[F | None, Of]:
         """Return the greatest value that *field* of the entities has, None of none."""
-        return self._aggregate(aggregate_over(field, "max"))
+        return self._over(field, "max")
 
     @overload
-    def sum(self, field: Field[N]) -> RelationAggregate[N | None]: ...
+    def sum(self, field: Valued[int | None, T]) -> RelationAggregate[int | None, Of]: ...
     @overload
-    def sum(self, field: Field[N | None]) -> RelationAggregate[N | None]: ...
-    def sum(self, field: Field[Any]) -> RelationAggregate[Any]:
+    def sum(self, field: Valued[float | None, T]) -> RelationAggregate[float | None, Of]: ...
+    @overload
+    def sum(self, field: Valued[Decimal | None, T]) -> RelationAggregate[Decimal | None, Of]: ...
+    @overload
+    def sum(
+        self, field: Valued[timedelta | None, T]
+    ) -> RelationAggregate[timedelta | None, Of]: ...
+    def sum(self, field: Valued[Any, T]) -> RelationAggregate[Any, Of]:
         """Return the sum of *field* over the entities, None of none."""
-        return self._aggregate(aggregate_over(field, "sum"))
+        return self._over(field, "sum")
 
     @overload
-    def avg(self, field: Field[int]) -> RelationAggregate[float | None]: ...
+    def avg(self, field: Valued[int | None, T]) -> RelationAggregate[float | None, Of]: ...
     @overload
-    def avg(self, field: Field[int | None]) -> RelationAggregate[float | None]: ...  # type: ignore[overload-overlap]  # None alone is no type of a field
+    def avg(self, field: Valued[float | None, T]) -> RelationAggregate[float | None, Of]: ...
     @overload
-    def avg(self, field: Field[M]) -> RelationAggregate[M | None]: ...
+    def avg(self, field: Valued[Decimal | None, T]) -> RelationAggregate[Decimal | None, Of]: ...
     @overload
-    def avg(self, field: Field[M | None]) -> RelationAggregate[M | None]: ...
-    def avg(self, field: Field[Any]) -> RelationAggregate[Any]:
+    def avg(
+        self, field: Valued[timedelta | None, T]
+    ) -> RelationAggregate[timedelta | None, Of]: ...
+    def avg(self, field: Valued[Any, T]) -> RelationAggregate[Any, Of]:
         """Return the mean of *field* over the entities, None of none; a float for int fields."""
-        return self._aggregate(aggregate_over(field, "avg"))
+        return self._over(field, "avg")
 
-    def count_distinct(self, field: Field[F]) -> RelationAggregate[int]:
+    def count_distinct(self, field: Valued[Any, T]) -> RelationAggregate[int, Of]:
         """Return how many different values *field* of the entities has."""
-        return self._aggregate(aggregate_over(field, "count_distinct"))
+        return self._over(field, "count_distinct")
 
-    def _aggregate(self, aggregate: Aggregate) -> RelationAggregate[Any]:
+    def _over(
+        self, field: Valued[Any, T], function: AggregateFunction
+    ) -> RelationAggregate[Any, Of]:
+        if not isinstance(field, Field):
+            raise InvalidQueryError(f"expected a field such as Video.duration, got {field!r}")
+        return self._aggregate(aggregate_over(field.operand, function))
+
+    def _aggregate(self, aggregate: Aggregate) -> RelationAggregate[Any, Of]:
         self._check_whole("an aggregate")
         where, (join, *beyond) = all_of(self.rows.where), self.joins
         if beyond:

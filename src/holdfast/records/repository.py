@@ -133,12 +133,13 @@ class Repository(RepositoryReads[E]):
     async def patch(
         self,
         key: object,
-        *changes: ChangeArgument,
-        when: Condition | None = None,
+        *changes: ChangeArgument[E],
+        when: Condition[E] | None = None,
         version: int | None = None,
     ) -> E:
         """Make *changes* to the row under *key* and return it as stored, one version up.
 
+        What they compute is of the row as it was before, all alike.
         With *version*, only if that is the stored one, else StaleVersionError; with *when*, only
         if the row fits it, else PreconditionFailedError. Raises NotFoundError.
         """
@@ -162,7 +163,9 @@ class Repository(RepositoryReads[E]):
             raise PreconditionFailedError(self.model.name, key)
         raise NotFoundError(self.model.name, key)
 
-    async def upsert(self, entity: E, *, on: AnyField | Sequence[AnyField] = ()) -> Upserted[E]:
+    async def upsert(
+        self, entity: E, *, on: AnyField[E] | Sequence[AnyField[E]] = ()
+    ) -> Upserted[E]:
         """Add *entity*, or overwrite the row with the same *on* fields (the key, by default).
 
         The overwritten row keeps its key and its time of creation, and goes one version up. *on*
@@ -179,7 +182,7 @@ class Repository(RepositoryReads[E]):
         return Upserted(stored, created)
 
     async def upsert_many(
-        self, entities: Iterable[E], *, on: AnyField | Sequence[AnyField] = ()
+        self, entities: Iterable[E], *, on: AnyField[E] | Sequence[AnyField[E]] = ()
     ) -> list[Upserted[E]]:
         """Upsert all of *entities*, or none; see `upsert`. Results stand at their positions.
 
@@ -204,11 +207,12 @@ class Repository(RepositoryReads[E]):
         return [Upserted(entity, created) for entity, created in in_turn(order, stored)]
 
     async def update_where(
-        self, *where: Condition, changes: ChangeArgument | Sequence[ChangeArgument]
+        self, *where: Condition[E], changes: ChangeArgument[E] | Sequence[ChangeArgument[E]]
     ) -> int:
         """Make *changes* to all rows that fit and return how many did.
 
-        Without a predicate it is refused: say `everything()`.
+        What they compute is of each row as it was before. Without a predicate it is refused: say
+        `everything()`.
         """
         validation.require_predicate(where, "update_where")
         update = Update(
@@ -245,7 +249,7 @@ class Repository(RepositoryReads[E]):
             return 0
         return await self._delete(has_key_among(self.model, wanted))
 
-    async def delete_where(self, *where: Condition) -> int:
+    async def delete_where(self, *where: Condition[E]) -> int:
         """Delete all rows that fit and return how many did; refused without a predicate."""
         validation.require_predicate(where, "delete_where")
         return await self._delete(self._condition(where))

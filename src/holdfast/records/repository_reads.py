@@ -125,8 +125,8 @@ class RepositoryReads(ValueReads[E]):
 
     async def find(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         load: RelationArgument | Sequence[RelationArgument] = (),
@@ -162,15 +162,15 @@ class RepositoryReads(ValueReads[E]):
 
     async def first(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> E | None:
         """Return the first that fits, None when none does."""
         return next(iter(await self.find(*where, order_by=order_by, limit=1, load=load)), None)
 
     async def one(
-        self, *where: Condition, load: RelationArgument | Sequence[RelationArgument] = ()
+        self, *where: Condition[E], load: RelationArgument | Sequence[RelationArgument] = ()
     ) -> E:
         """Return the only one that fits. Raises NotFoundError and MultipleFoundError."""
         found = await self.find(*where, limit=2, load=load)
@@ -182,8 +182,8 @@ class RepositoryReads(ValueReads[E]):
 
     async def page(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         size: int = 50,
         cursor: str | None = None,
         total: bool = False,
@@ -204,7 +204,7 @@ class RepositoryReads(ValueReads[E]):
     async def search(
         self,
         text: str,
-        *where: Condition,
+        *where: Condition[E],
         size: int = 50,
         cursor: str | None = None,
         total: bool = False,
@@ -276,8 +276,8 @@ class RepositoryReads(ValueReads[E]):
 
     async def stream(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         batch: int = 500,
         load: RelationArgument | Sequence[RelationArgument] = (),
     ) -> AsyncIterator[E]:
@@ -306,11 +306,11 @@ class RepositoryReads(ValueReads[E]):
                 return
             wanted = all_of((predicate, After(order, place)))
 
-    async def count(self, *where: Condition) -> int:
+    async def count(self, *where: Condition[E]) -> int:
         """Return how many fit; all, when nothing is said."""
         return await self._count(self._condition(where))
 
-    async def exists(self, *where: Condition) -> bool:
+    async def exists(self, *where: Condition[E]) -> bool:
         """Tell whether any fits."""
         select = Select(self.model, self._condition(where), (), 1)
         return bool(await self._session.values(select, self.model.key_columns))

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from holdfast.records.constraint import Check, Unique
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import Join
-    from holdfast.records.query import Predicate
+    from holdfast.records.query import Predicate, Subquery
 
 E = TypeVar("E")
 
 
-def _nowhere(join: Join, _value: object) -> Iterable[Row]:
+def _nowhere(join: Join | Subquery[object], _value: object) -> Iterable[Row]:
     raise AssertionError(f"a constraint follows no relation: {join!r}")
 
 

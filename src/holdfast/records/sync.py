@@ -208,8 +208,8 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @documented_by(AsyncReads.stream)
     def stream(
         self,
-        *where: Condition,
-        order_by: Ordering | Sequence[Ordering] = (),
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         batch: int = 500,
         load: Sequence[RelationArgument] = (),
     ) -> Iterator[E]:
@@ -220,9 +220,9 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -231,11 +231,11 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(  # pyright: ignore[reportOverlappingOverload]
         self,
-        first: ValueArgument[A],
+        first: ValueArgument[A, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -244,11 +244,11 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: ValueArgument[A],
+        first: ValueArgument[A, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -257,12 +257,12 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -271,12 +271,12 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -285,13 +285,13 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -300,13 +300,13 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -315,14 +315,14 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
-        fourth: ValueArgument[D],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        fourth: ValueArgument[D, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -331,14 +331,14 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
-        fourth: ValueArgument[D],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        fourth: ValueArgument[D, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -347,15 +347,15 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        first: AnyValue,
-        second: AnyValue,
-        third: AnyValue,
-        fourth: AnyValue,
-        fifth: AnyValue,
+        first: AnyValue[E],
+        second: AnyValue[E],
+        third: AnyValue[E],
+        fourth: AnyValue[E],
+        fifth: AnyValue[E],
         /,
-        *more: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *more: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -364,9 +364,9 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -375,9 +375,9 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @documented_by(AsyncReads.select)
     def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -396,7 +396,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         first: AggregateArgument[A],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A]]: ...
     @overload
     def aggregate(
@@ -405,7 +405,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         second: AggregateArgument[B],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A, B]]: ...
     @overload
     def aggregate(
@@ -415,7 +415,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         third: AggregateArgument[C],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A, B, C]]: ...
     @overload
     def aggregate(
@@ -426,7 +426,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         fourth: AggregateArgument[D],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A, B, C, D]]: ...
     @overload
     def aggregate(
@@ -434,10 +434,10 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         first: AggregateArgument[A],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        by: ValueArgument[K],
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[K, A]]: ...
     @overload
@@ -447,10 +447,10 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         second: AggregateArgument[B],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        by: ValueArgument[K],
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[K, A, B]]: ...
     @overload
@@ -461,30 +461,30 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
         third: AggregateArgument[C],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        by: ValueArgument[K],
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[K, A, B, C]]: ...
     @overload
     def aggregate(
         self,
         *figures: AnyAggregate,
-        where: Condition | Sequence[Condition] = (),
-        by: AnyValue | Sequence[AnyValue] = (),
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[object, ...]]: ...
     @documented_by(AsyncRepository.aggregate)
     def aggregate(
         self,
         *figures: AnyAggregate,
-        where: Condition | Sequence[Condition] = (),
-        by: AnyValue | Sequence[AnyValue] = (),
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> Any:
         return self.step(

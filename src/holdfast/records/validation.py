@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, assert_never, cast
 
 from holdfast.errors import InvalidQueryError
+from holdfast.records.expression import Expression
 from holdfast.records.field import Field
+from holdfast.records.group_aggregate import GroupAggregate
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import (
     Aggregate,
@@ -26,12 +28,11 @@ from holdfast.records.query import (
     IsNull,
     Order,
     Predicate,
+    SetFrom,
     SetTo,
     all_of,
     columns_of,
 )
-from holdfast.records.related_field import RelatedField
-from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +44,6 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 _MOST_ROWS = 2**62
-COMPUTED = (RelatedField, RelationAggregate, GroupAggregate, TruncatedTime)
-"""Words of Holdfast's own that stand for their ascending order."""
 
 
 def condition(model: Model[E], where: Iterable[object], *, with_deleted: bool = False) -> Predicate:
@@ -73,9 +72,13 @@ def orders(model: Model[E], order_by: object) -> tuple[object, ...]:
     if model.adapter is None:
         return words
     return tuple(
-        word.asc() if isinstance(word, COMPUTED) else model.adapter.arguments.order(word)
-        for word in words
+        word.asc() if is_computed(word) else model.adapter.arguments.order(word) for word in words
     )
+
+
+def is_computed(word: object) -> TypeGuard[Expression[Any] | GroupAggregate[Any]]:
+    """Tell whether *word* is one of Holdfast's own for what is computed of fields."""
+    return isinstance(word, (Expression, GroupAggregate)) and not isinstance(word, Field)
 
 
 def check_operand(model: Model[E], operand: Operand) -> None:
@@ -103,7 +106,7 @@ def _check_owner(model: Model[Any], found: Start | Join) -> None:
         case RelatedAggregate(join, _, aggregate):
             _check_owner(model, join)
             if aggregate.operand is not None:
-                _check_owner(model_of(join.target), aggregate.operand)
+                check_operand(model_of(join.target), aggregate.operand)
         case Aggregate():
             raise InvalidQueryError(
                 f"{found!r} is of a group of rows: aggregate(having=, order_by=) take it"
@@ -141,10 +144,7 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
     Of a composite key each field is added that is not in the order yet.
     """
     given = tuple(
-        word.asc()
-        if isinstance(word, (Field, RelatedField, RelationAggregate, TruncatedTime))
-        else word
-        for word in orders(model, order_by)
+        word.asc() if isinstance(word, Expression) else word for word in orders(model, order_by)
     )
     ordered: set[FieldSpec] = set()
     found: list[Order] = []
@@ -174,15 +174,15 @@ def columns(model: Model[E], fields: Iterable[object]) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def value_columns(model: Model[E], fields: Iterable[object]) -> tuple[ValueColumn, ...]:
-    """Return the columns of *fields*: of *model*, or of what its references lead to."""
+def value_columns(model: Model[E], values: Iterable[object]) -> tuple[ValueColumn, ...]:
+    """Return what *values* read: fields of *model*, of what it leads to, or computed of them."""
     found: list[ValueColumn] = []
-    for word in fields:
-        if isinstance(word, (RelatedField, RelationAggregate, TruncatedTime)):
-            check_operand(model, word.operand)
-            found.append(word.operand)
-        else:
+    for word in values:
+        if isinstance(word, Field) or not isinstance(word, Expression):
             found += columns(model, (word,))
+            continue
+        check_operand(model, word.operand)
+        found.append(word.operand)
     return tuple(found)
 
 
@@ -198,7 +198,7 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
                 f"expected a figure such as Video.duration.sum() or count(), got {figure!r}"
             )
         if figure.operand is not None:
-            _check_owner(model, figure.operand)
+            check_operand(model, figure.operand)
     if not found:
         raise InvalidQueryError("no figures: expected such as Video.duration.sum() or count()")
     return found
@@ -211,7 +211,7 @@ def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, 
     """
     nothing = isinstance(wanted, (list, tuple, Mapping)) and not wanted
     if model.adapter is not None and not nothing:
-        if isinstance(wanted, (SetTo, Increment)):
+        if isinstance(wanted, (SetTo, SetFrom, Increment)):
             wanted = (wanted,)
         wanted = model.adapter.arguments.changes(wanted, now=now)
     found = () if nothing else one_or_several(wanted)
@@ -225,7 +225,7 @@ def _with_store_set(
         raise InvalidQueryError("no changes: expected such as Video.title.to('x')")
     seen: set[str] = set()
     for change in wanted:
-        if not isinstance(change, (SetTo, Increment)):
+        if not isinstance(change, (SetTo, SetFrom, Increment)):
             raise InvalidQueryError(
                 f"expected a change such as Video.title.to('x'), got {change!r}"
             )
@@ -235,6 +235,8 @@ def _with_store_set(
         if spec.name in seen:
             raise InvalidQueryError(f"{change.column!r} is changed twice")
         seen.add(spec.name)
+        if isinstance(change, SetFrom):
+            _check_source(model, change)
     if all(change.column.spec.declaration.unversioned for change in wanted):
         return wanted
     extra: list[Change] = []
@@ -243,6 +245,17 @@ def _with_store_set(
     if model.updated_at is not None:
         extra.append(SetTo(Column(model.name, model.updated_at), now))
     return (*wanted, *extra)
+
+
+def _check_source(model: Model[E], change: SetFrom) -> None:
+    """Raise InvalidQueryError for a change to what other rows have a say in, or by another row."""
+    check_operand(model, change.operand)
+    held = {name for each in model.all_uniques for name in each.reads}
+    if change.column.spec.reference is not None or change.column.name in held:
+        raise InvalidQueryError(
+            f"{change.column!r} is unique or a reference: it is set to a value, which can be told "
+            "from that of other rows"
+        )
 
 
 def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:

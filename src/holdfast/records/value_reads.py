@@ -47,9 +47,9 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -58,11 +58,11 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
+        first: ValueArgument[A, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -71,11 +71,11 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
+        first: ValueArgument[A, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -84,12 +84,12 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -98,12 +98,12 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -112,13 +112,13 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -127,13 +127,13 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -142,14 +142,14 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
-        fourth: ValueArgument[D],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        fourth: ValueArgument[D, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -158,14 +158,14 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: ValueArgument[A],
-        second: ValueArgument[B],
-        third: ValueArgument[C],
-        fourth: ValueArgument[D],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        fourth: ValueArgument[D, E],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -174,15 +174,15 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        first: AnyValue,
-        second: AnyValue,
-        third: AnyValue,
-        fourth: AnyValue,
-        fifth: AnyValue,
+        first: AnyValue[E],
+        second: AnyValue[E],
+        third: AnyValue[E],
+        fourth: AnyValue[E],
+        fifth: AnyValue[E],
         /,
-        *more: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *more: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -191,9 +191,9 @@ class ValueReads(Generic[E]):
     @overload
     async def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -201,9 +201,9 @@ class ValueReads(Generic[E]):
     ) -> list[tuple[object, ...]]: ...
     async def select(
         self,
-        *fields: AnyValue,
-        where: Condition | Sequence[Condition] = (),
-        order_by: Ordering | Sequence[Ordering] = (),
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
         distinct: bool = False,
@@ -248,7 +248,7 @@ class ValueReads(Generic[E]):
         first: AggregateArgument[A],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A]]: ...
     @overload
     async def aggregate(
@@ -257,7 +257,7 @@ class ValueReads(Generic[E]):
         second: AggregateArgument[B],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A, B]]: ...
     @overload
     async def aggregate(
@@ -267,7 +267,7 @@ class ValueReads(Generic[E]):
         third: AggregateArgument[C],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A, B, C]]: ...
     @overload
     async def aggregate(
@@ -278,7 +278,7 @@ class ValueReads(Generic[E]):
         fourth: AggregateArgument[D],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
     ) -> list[tuple[A, B, C, D]]: ...
     @overload
     async def aggregate(
@@ -286,10 +286,10 @@ class ValueReads(Generic[E]):
         first: AggregateArgument[A],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        by: ValueArgument[K],
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[K, A]]: ...
     @overload
@@ -299,10 +299,10 @@ class ValueReads(Generic[E]):
         second: AggregateArgument[B],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        by: ValueArgument[K],
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[K, A, B]]: ...
     @overload
@@ -313,29 +313,29 @@ class ValueReads(Generic[E]):
         third: AggregateArgument[C],
         /,
         *,
-        where: Condition | Sequence[Condition] = (),
-        by: ValueArgument[K],
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[K, A, B, C]]: ...
     @overload
     async def aggregate(
         self,
         *figures: AnyAggregate,
-        where: Condition | Sequence[Condition] = (),
-        by: AnyValue | Sequence[AnyValue] = (),
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> list[tuple[object, ...]]: ...
     async def aggregate(
         self,
         *figures: AnyAggregate,
-        where: Condition | Sequence[Condition] = (),
-        by: AnyValue | Sequence[AnyValue] = (),
-        having: Condition | Sequence[Condition] = (),
-        order_by: AnyGroupOrder | Sequence[AnyGroupOrder] = (),
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
         limit: int | None = None,
     ) -> Any:
         """Return aggregates over what fits, as `Video.duration.sum()` and `count()` say them.

@@ -9,7 +9,9 @@ from sqlalchemy.orm import RelationshipProperty, selectinload
 from sqlalchemy.sql import operators
 
 from holdfast.integrations.sqlalchemy import field_of, relation_of
+from holdfast.records.expression import Expression
 from holdfast.records.field import Field
+from holdfast.records.group_aggregate import GroupAggregate
 from holdfast.records.model import model_of
 from holdfast.records.operands import (
     Aggregate,
@@ -38,7 +40,6 @@ from holdfast.records.query import (
 )
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import ALL_ROWS, Relation
-from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 from integrations.sqlalchemy.twins import THROUGH, TWINS
 
 BY_NAME = {twin.__name__: twin for twin in TWINS.values()}
@@ -50,7 +51,7 @@ OPERATORS = {
     Operator.GE: lambda left, right: left >= right,
 }
 COMPUTED = (Aggregate, RelatedAggregate, Truncated)
-WORDS = (GroupAggregate, RelationAggregate, TruncatedTime)
+WORDS = (Expression, GroupAggregate)
 VERBS = {Part.ANYWHERE: "contains", Part.START: "startswith", Part.END: "endswith"}
 
 

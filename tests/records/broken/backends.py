@@ -14,15 +14,25 @@ from decimal import Decimal
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
 from holdfast.records.joins import local_field
-from holdfast.records.operands import Column, Path, RelatedAggregate, RelatedColumn, Truncated
+from holdfast.records.operands import (
+    Calculation,
+    Column,
+    Path,
+    RelatedAggregate,
+    RelatedColumn,
+    Truncated,
+)
 from holdfast.records.query import (
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     HasWords,
     In,
     Increment,
     InRows,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -355,6 +365,50 @@ class UpdatesSeeTheirOwnWrites(Shelf):
     def updated(self, update, key):
         of_key = has_key(update.model, key)
         return super().update(replace(update, where=of_key & update.where))
+
+
+class UnequalFieldsSkipNulls(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case Not(CompareOperands(left, _, right)):
+                return And((leaf, Not(IsNull(left)), Not(IsNull(right))))
+        return leaf
+
+
+class SubqueriesGiveNullsToo(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case InSubquery(operand):
+                return Or((leaf, IsNull(operand)))
+        return leaf
+
+
+class TrueIsAnItemOne(BentQueries):
+    def change(self, leaf):
+        match leaf:
+            case HasItem(operand, bool(value)):
+                return Or((leaf, HasItem(operand, int(value))))
+        return leaf
+
+
+class ChangesSeeOneAnother(Shelf):
+    def patch(self, update):
+        found = None
+        for change in update.changes:
+            found = super().patch(replace(update, changes=(change,)))
+        return found
+
+
+class ExpressionsAreFloats(Shelf):
+    def values(self, select, columns):
+        whole = [isinstance(each, Calculation) for each in columns]
+        return [
+            tuple(
+                float(value) if made and type(value) is int else value
+                for value, made in zip(row, whole, strict=True)
+            )
+            for row in super().values(select, columns)
+        ]
 
 
 class AnEmptyListIsEverything(BentQueries):

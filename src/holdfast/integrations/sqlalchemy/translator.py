@@ -10,7 +10,9 @@ from sqlalchemy.sql import elements, functions, operators
 
 from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.integrations.sqlalchemy.like_patterns import literal_of
-from holdfast.records.field import Field, JsonPath, aggregate_over, count
+from holdfast.records.field import Field, count
+from holdfast.records.group_aggregate import aggregate_over
+from holdfast.records.json_path import JsonPath
 from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
 from holdfast.records.query import (
@@ -21,6 +23,7 @@ from holdfast.records.query import (
     Order,
     Predicate,
     Related,
+    SetFrom,
     SetTo,
     all_of,
 )
@@ -165,11 +168,11 @@ class ExpressionTranslator:
         field = self._operand(given[0])
         if not isinstance(field, Field):
             self._reject("an aggregate over a place in JSON", "give that value a column of its own")
-        return aggregate_over(field, cast("AggregateFunction", name))
+        return aggregate_over(field.operand, cast("AggregateFunction", name))
 
     def changes(self, expression: object) -> list[Change]:
         """Return the changes that *expression* is: one, or a mapping from attributes to values."""
-        if isinstance(expression, (SetTo, Increment)):
+        if isinstance(expression, (SetTo, SetFrom, Increment)):
             return [expression]
         if not isinstance(expression, Mapping):
             raise InvalidQueryError(

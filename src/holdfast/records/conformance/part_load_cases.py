@@ -111,8 +111,8 @@ async def a_part_of_a_relation_must_be_of_its_entity(lab: Lab) -> None:
     reports = Member.reports
     async with lab.unchanged():
         for wrong in (
-            reports.where(Author.name == "a"),
-            reports.order_by(Author.name),
+            reports.where(Author.name == "a"),  # type: ignore[arg-type]
+            reports.order_by(Author.name),  # type: ignore[arg-type]
             reports.limit(-1),
             reports.limit(True),
             reports.where(True),  # type: ignore[arg-type]

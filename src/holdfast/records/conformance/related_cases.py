@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidCursorError, InvalidQueryError, PreconditionFailedError
 from holdfast.records.conformance.case import case
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.conformance.lab import Lab
+    from holdfast.records.field import Field
     from holdfast.records.query import Order, Predicate
+    from holdfast.records.related_field import RelatedField
+    from holdfast.records.repository import Repository
 
 NUMBERED = (StoreCapability.GENERATED_KEYS,)
 LOCKS = (*NUMBERED, StoreCapability.TRANSACTIONS, StoreCapability.ROW_LOCKS)
@@ -195,20 +198,24 @@ async def one_of_many_changes_one_version_whatever_its_relations(lab: Lab) -> No
 @case("REL-3", "QUERY-2", "QUERY-3", needs=NUMBERED)
 async def a_condition_on_others_must_be_about_them(lab: Lab) -> None:
     await _library(lab)
-    books = lab.repository(Book)
+    books: Repository[Any] = lab.repository(Book)
+    foreign: Predicate = Chapter.heading == "a"  # of any entity, for type checkers
+    owned: Predicate = Book.title == "u"
+    title: Field[str] = Book.title
+    name: RelatedField[str | None] = Book.author[Author.name]
     async with lab.unchanged():
         for wrong in (
-            Book.author.has(Book.title == "u"),
-            Book.author.has(Author.books.any(Chapter.heading == "a")),
+            Book.author.has(owned),
+            Book.author.has(Author.books.any(foreign)),
             Chapter.book.has(Book.title == "u"),
-            ~Author.books.any() | (Book.title == "u"),
+            ~Author.books.any() | owned,
         ):
             async with lab.refused(InvalidQueryError):
                 await books.find(wrong)
         for field in (
             Chapter.book[Book.title],
-            Book.author[Book.title],
-            Book.author[Book.author[Author.name]],
+            Book.author[title],
+            Book.author[name],
         ):
             async with lab.refused(InvalidQueryError):
                 await books.find(order_by=field.asc())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Row
     from holdfast.records.operands import Join, ValueColumn
+    from holdfast.records.query import Subquery
 
 E = TypeVar("E")
 
@@ -98,13 +99,15 @@ class MemoryExecutor:
         holds = fits(where, self._related)
         return [row for row in self._candidates(model, where) if holds(row)]
 
-    def _related(self, join: Join, value: object) -> Sequence[Row]:
+    def _related(self, join: Join | Subquery[object], value: object) -> Sequence[Row]:
         """Return the rows that *join* leads to from a row whose local field has *value*."""
         target: Model[object] = model_of(join.target)
         table, remote = self._table(target), remote_field(join)
         if target.keys == (remote,):
             row = self.view.get(table, value)
             return () if row is None else (row,)
+        if (remote.position,) not in indexed_positions(target):
+            return [row for row in self.view.rows(table) if row[remote.position] == value]
         return self.view.lookup(table, (remote.position,), (value,))
 
     def _candidates(self, model: Model[E], where: Predicate) -> Iterable[Row]:

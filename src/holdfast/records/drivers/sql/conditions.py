@@ -21,7 +21,9 @@ from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape
 from holdfast.records.joins import remote_field
 from holdfast.records.operands import (
     Aggregate,
+    Calculation,
     Column,
+    Constant,
     GroupValue,
     Path,
     RelatedAggregate,
@@ -29,15 +31,19 @@ from holdfast.records.operands import (
     SearchRank,
     Truncated,
     may_be_null,
+    parts_of_computed,
 )
 from holdfast.records.query import (
     After,
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     HasWords,
     In,
     InRows,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -107,6 +113,13 @@ class ConditionBuilder:
                     return (Compare, how, where, shape)
                 values.append(self.encode_for(operand, value))
                 return (Compare, how, where)
+            case CompareOperands(left, how, right):
+                return (
+                    CompareOperands,
+                    how,
+                    self.walk_value(left, values, joined),
+                    self.walk_value(right, values, joined),
+                )
             case In(operand, wanted):
                 where, steps = self._walk_place(operand, values, joined)
                 return (In, where, self._walk_values(operand, steps, wanted, values))
@@ -119,8 +132,16 @@ class ConditionBuilder:
                     ]
                     values.extend(self.dialect.rows_values(specs, by_field))
                 return (InRows, columns, bool(rows))
+            case InSubquery(operand, query):
+                where, _ = self._walk_place(operand, values, joined)
+                return (InSubquery, where, query.column, self.walk(query.where, values))
             case IsNull(operand):
                 return (IsNull, self._walk_place(operand, values, joined)[0])
+            case HasItem(operand, value):
+                where, steps = self._walk_place(operand, values, joined)
+                shape, given = self.dialect.item_values(steps, value)
+                values.extend(given)
+                return (HasItem, where, shape)
             case Match(operand, part, text, ignore_case):
                 where, _ = self._walk_place(operand, values, joined)
                 values.append(fold_case(text) if ignore_case else text)
@@ -133,10 +154,10 @@ class ConditionBuilder:
                     values.append(self.encode(by.operand.spec, value))
                 return (After, order)
             case HasWords(columns):
-                query = self.dialect.word_query(leaf.terms)
-                if query is not None:
-                    values.append(query)
-                return (HasWords, columns, query is None, self.walk(spelled_out(leaf), values))
+                words = self.dialect.word_query(leaf.terms)
+                if words is not None:
+                    values.append(words)
+                return (HasWords, columns, words is None, self.walk(spelled_out(leaf), values))
             case Related(join, condition):
                 return (Related, join, self.walk(condition, values))
             case And(parts):
@@ -158,16 +179,21 @@ class ConditionBuilder:
         The steps are text of others, so they are never part of the SQL.
         """
         if not isinstance(operand, Path):
-            return self.walk_value(operand, values, joined), ()
+            return (self.walk_value(operand, values, joined),), ()
         shape, given = self.dialect.path_values(operand.steps)
         values.extend(given)
         return (operand.column, *shape), operand.steps
 
     def walk_value(
         self, operand: Operand, values: list[object], joined: frozenset[str] = _NONE
-    ) -> Shape:
-        """Return the shape of what `value` builds, and append its values."""
+    ) -> object:
+        """Return the shape of what `value` builds of *operand*, no path, and append its values."""
         match operand:
+            case Column() | RelatedColumn() | Path() | Truncated() | Aggregate():
+                return operand
+            case Constant(value, spec):
+                values.append(self.encode(spec, value))
+                return (Constant, spec)
             case RelatedAggregate(join, where, aggregate):
                 if joined and repr(operand) in joined:
                     return (RelatedAggregate, repr(operand))
@@ -178,7 +204,10 @@ class ConditionBuilder:
                 values += rank_values(operand)
                 return rank_shape(operand)
             case _:
-                return (operand,)
+                word = operand.operation if isinstance(operand, Calculation) else type(operand)
+                parts = parts_of_computed(operand)
+                shapes = (self.walk_value(part, values, joined) for part in parts)
+                return (word, operand.spec, *shapes)
 
     def _walk_values(
         self, operand: Operand, steps: Steps, wanted: tuple[object, ...], values: list[object]
@@ -233,6 +262,25 @@ class ConditionBuilder:
                 how = source.among if listed else source.exists
                 found = how(join, target, fitting)
                 return sa.not_(found) if negate else found
+            case InSubquery(operand, query):
+                place = self._place(source, operand, parameters)
+                target = source.rows_of(query.target)
+                fitting = self.condition(target, query.where, parameters)
+                fitting = joined(sa.and_, [fitting, *target.living(query)])
+                holds = place.column.in_(target.values_of(query.column, fitting))
+                return self._negated(holds, operand, place) if negate else holds
+            case CompareOperands(left, how, right):
+                sides = [self.value(source, side, parameters) for side in (left, right)]
+                holds = _COMPARISONS[how](*sides)
+                if not negate:
+                    return holds
+                pairs = zip((left, right), sides, strict=True)
+                missing = [side.is_(None) for each, side in pairs if may_be_null(each)]
+                return sa.or_(*missing, sa.not_(holds))
+            case HasItem(operand, value):
+                place = self._place(source, operand, parameters)
+                holds = self.dialect.has_item(place, value, parameters)
+                return sa.not_(holds) if negate else holds
             case After():
                 if not self._is_row_comparison(leaf):
                     return self.condition(source, expanded(leaf), parameters, negate=negate)
@@ -249,15 +297,17 @@ class ConditionBuilder:
             case Compare(operand) | In(operand) | Match(operand):
                 place = self._place(source, operand, parameters)
                 holds = self._leaf(place, leaf, parameters)
-                if not negate:
-                    return holds
-                if isinstance(operand, Path):
-                    return sa.or_(self.dialect.path_is_null(place), sa.not_(holds))
-                if may_be_null(operand):
-                    return sa.or_(place.column.is_(None), sa.not_(holds))
-                return sa.not_(holds)
+                return self._negated(holds, operand, place) if negate else holds
             case _:
                 assert_never(leaf)
+
+    def _negated(self, holds: Expression, operand: Operand, place: Place) -> Expression:
+        """Return the negation of *holds*, which is NULL where *operand* is."""
+        if isinstance(operand, Path):
+            return sa.or_(self.dialect.path_is_null(place), sa.not_(holds))
+        if may_be_null(operand):
+            return sa.or_(place.column.is_(None), sa.not_(holds))
+        return sa.not_(holds)
 
     def _place(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Place:
         """Return the column, and the parameters that `_walk_place` gave the values of."""
@@ -268,7 +318,7 @@ class ConditionBuilder:
         return Place(source.column(operand.column), True, operand.steps, path)
 
     def value(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Expression:
-        """Return the value of *operand* in a row of *source*."""
+        """Return the value of *operand*, which is no path, in a row of *source*."""
         match operand:
             case Column() | RelatedColumn():
                 return source.column(operand)
@@ -281,20 +331,26 @@ class ConditionBuilder:
                 one = sa.select(self.aggregate(target, aggregate)).select_from(target.table)
                 one = one.where(source.meets(join, target), fitting)
                 return one.correlate_except(target.table).scalar_subquery()
-            case Truncated(column, unit, zone):
-                return self.dialect.truncated(column.spec, source.column(column), unit, zone)
             case GroupValue(position):
                 return source.results[position]
             case SearchRank():
                 return rank_expression(self.dialect.name, operand, source, parameters)
             case Path() | Aggregate():
                 raise AssertionError(f"{operand!r} is no value of a row")
+            case Constant():
+                return self.dialect.computed(operand, (parameters.next(),))
+            case Truncated(column, unit, zone):
+                return self.dialect.truncated(column.spec, source.column(column), unit, zone)
             case _:
-                assert_never(operand)
+                parts = [
+                    self.value(source, part, parameters) for part in parts_of_computed(operand)
+                ]
+                return self.dialect.computed(operand, parts)
 
     def aggregate(self, source: JoinedTable, aggregate: Aggregate) -> Expression:
-        """Return *aggregate* over rows of *source*, in a form that compares."""
+        """Return *aggregate*, of a field, over rows of *source*, in a form that compares."""
         of = aggregate.operand
+        assert of is None or isinstance(of, (Column, RelatedColumn))
         column = None if of is None else source.column(of)
         return comparable(self.dialect, aggregate, column)
 

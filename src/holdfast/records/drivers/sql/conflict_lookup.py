@@ -13,7 +13,7 @@ from holdfast.records.driver import Select
 from holdfast.records.evaluate import changed
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import Increment, SetTo
+from holdfast.records.query import SetTo
 from holdfast.records.row_rules import broken_check, check_error, takes_part, unique_values
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ Question = tuple[str, "Sequence[object]"]
 
 
 def overflow(update: Update[E]) -> InvalidValueError:
-    """Return the error for an increment whose sum its field can't hold."""
-    sums = [each.column for each in update.changes if isinstance(each, Increment)]
+    """Return the error for an increment, or another expression, that its field can't hold."""
+    sums = [each.column for each in update.changes if not isinstance(each, SetTo)]
     names = [column.name for column in sums if column.spec.role == "plain"]
     return InvalidValueError(
-        update.model.name, ", ".join(names), "the sum is too large for the field"
+        update.model.name, ", ".join(names), "the result is too large for the field"
     )
 
 

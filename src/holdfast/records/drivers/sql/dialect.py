@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate
+    from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Operator, Order, Part
     from holdfast.records.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
@@ -88,6 +88,8 @@ class Dialect(Protocol):
     """How many aggregates of the same rows are worth a table of them all, not a look for each."""
     flattens_exists: bool
     """EXISTS (...) is planned as a join, from whichever side is smaller."""
+    assigns_in_turn: bool
+    """In UPDATE, an assignment reads what those before it have written."""
     repeats_lists: bool
     """A list of values is as many parameters as it has values: see `ValueList`."""
     partial_indexes: bool
@@ -227,6 +229,24 @@ class Dialect(Protocol):
         """Return how rows are ordered by *column*, its nulls where *by* wants them."""
         ...
 
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """Return *operand*, of its *parts*; of a `Constant` its parameter. See `arithmetic`.
+
+        A result that its type can't hold makes the statement fail.
+        """
+        ...
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
+        """Tell whether the JSON in *place* is a list with *value*; never NULL.
+
+        Its parameters are those of `item_values`.
+        """
+        ...
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:
+        """Return the shape of the SQL of `has_item` at *steps*, and its parameters' values."""
+        ...
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum of what *column* holds and *amount*; too large a sum fails."""
         ...
@@ -250,6 +270,16 @@ def joined(how: Callable[..., Expression], parts: list[Expression]) -> Expressio
 def divided(left: Expression, right: Expression) -> Expression:
     """Return the quotient as the database's own `/` makes it."""
     return left.op("/", precedence=8)(right)
+
+
+def bracketed(left: Expression, operator: str, right: Expression) -> Expression:
+    """Return `(left operator right)`, whose order nothing around it changes."""
+    return sa.Grouping(left.op(operator)(right))
+
+
+def number(value: int | str) -> Expression:
+    """Return a number of ours as it stands in the SQL itself."""
+    return sa.literal_column(str(value))
 
 
 def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expression]:

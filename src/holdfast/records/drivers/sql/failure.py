@@ -199,10 +199,10 @@ def sqlite_failure(error: sqlite3.Error) -> Failure | None:
     return Failure(kind)
 
 
-def sqlite_error(error: sqlite3.Error) -> Exception:
+def sqlite_error(error: sqlite3.Error, model: Model[E] | None = None) -> Exception:
     """Return Holdfast's error for SQLite's; *error* itself where there is none."""
     failure = sqlite_failure(error)
-    return error if failure is None else error_of(failure, "sqlite") or error
+    return error if failure is None else error_of(failure, "sqlite", model) or error
 
 
 # --- PostgreSQL: SQLSTATE ----------------------------------------------------------------------
@@ -215,6 +215,7 @@ _SQLSTATES: Mapping[str, FailureKind] = {
     "23001": FailureKind.FOREIGN_KEY,  # of a reference that says RESTRICT
     "23514": FailureKind.CHECK,
     "22003": FailureKind.OVERFLOW,
+    "22008": FailureKind.OVERFLOW,  # of a moment
     "42P01": FailureKind.NO_TABLE,
     "42703": FailureKind.NO_COLUMN,
     "40001": FailureKind.SERIALIZATION,
@@ -259,6 +260,8 @@ _ERRNOS: Mapping[int, FailureKind] = {
     1061: FailureKind.INDEX_EXISTS,
     1062: FailureKind.DUPLICATE,
     1586: FailureKind.DUPLICATE,
+    1292: FailureKind.OVERFLOW,  # MySQL, in a write: a Decimal as an integer
+    1916: FailureKind.OVERFLOW,  # MariaDB: the same
     1451: FailureKind.FOREIGN_KEY,
     1452: FailureKind.FOREIGN_KEY,
     3819: FailureKind.CHECK,  # MySQL's

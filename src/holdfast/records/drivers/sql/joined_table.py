@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from holdfast.errors import ConfigurationError
 from holdfast.records.joins import deleted_field, local_field, remote_field
-from holdfast.records.model import model_of
-from holdfast.records.operands import Column, RelatedColumn, SearchRank
+from holdfast.records.model import Model, model_of
+from holdfast.records.operands import Column, RelatedColumn, columns_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.operands import Join, Operand, RelatedAggregate
+    from holdfast.records.query import Subquery
 
 _ALIAS = "holdfast related"  # a name that no table of an application is likely to have
 
@@ -48,11 +50,10 @@ class JoinedTable:
         A row stays one row, since a reference leads to one at the most.
         """
         for operand in operands:
-            if isinstance(operand, SearchRank):
-                self.join(operand.columns)
-            elif isinstance(operand, RelatedColumn):
-                for end in range(1, len(operand.joins) + 1):
-                    self._join(operand.joins[:end])
+            for column in columns_in(operand):
+                if isinstance(column, RelatedColumn):
+                    for end in range(1, len(column.joins) + 1):
+                        self._join(column.joins[:end])
 
     def joined(self, join: Join) -> JoinedTable | None:
         """Return the rows that *join* leads to, if they were joined: all null where there is none.
@@ -92,7 +93,7 @@ class JoinedTable:
         column: Expression = target.table.c[remote_field(join).name]
         return column
 
-    def living(self, join: Join) -> list[Expression]:
+    def living(self, join: Join | Subquery[object]) -> list[Expression]:
         """Return what holds of the rows of this table, the target of *join*, that it leads to."""
         marked = deleted_field(join)
         return [] if marked is None else [self.table.c[marked.name].is_(None)]
@@ -124,18 +125,38 @@ class JoinedTable:
 
     def target(self, join: Join) -> JoinedTable:
         """Return the rows that *join* leads to, for a subquery."""
+        return self.rows_of(join.target)
+
+    def rows_of(self, entity: type) -> JoinedTable:
+        """Return the rows of *entity*, for a subquery.
+
+        Raises ConfigurationError when it is not one of the store's.
+        """
+        model: Model[object] = model_of(entity)
         distance = self._distance + 1
-        table = self._tables[model_of(join.target).table].alias(f"{_ALIAS} of {distance}")
-        return JoinedTable(self._tables, table, distance, by_key=self.by_key)
+        table = self._tables.get(model.table)
+        if table is None:
+            raise ConfigurationError(f"{model.name} is not one of the store's entities")
+        aliased = table.alias(f"{_ALIAS} of {distance}")
+        return JoinedTable(self._tables, aliased, distance, by_key=self.by_key)
 
     def among(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
         """Tell the same as `exists` of a reference, by a list of keys that is made once."""
         local, remote = local_field(join), target.table.c[remote_field(join).name]
         column = self.table.c[local.name]
+        condition = sa.and_(condition, *target.living(join))
         found: Expression = column.in_(
             sa.select(remote).select_from(target.table).where(condition).correlate(None)
         )
         return sa.and_(column.is_not(None), found) if local.type.nullable else found
+
+    def values_of(self, column: Column, condition: Expression) -> sa.Select[Any]:
+        """Return the values of *column*, nulls apart, in the rows for which *condition* holds."""
+        value = self.column(column)
+        found = sa.select(value).select_from(self.table).where(condition)
+        if column.nullable:
+            found = found.where(value.is_not(None))
+        return found.correlate_except(self.table)
 
     def exists(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
         """Tell whether *join* leads to a row of *target* for which *condition* holds."""

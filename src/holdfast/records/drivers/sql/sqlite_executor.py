@@ -267,7 +267,7 @@ class SQLiteExecutor:
             raise StoredValueError(model.name, said["column"], shown, "it is no text") from error
         if _kind(error) is FailureKind.STATEMENT and (lacking := self._lacking(model)):
             raise SchemaMismatchError("the sqlite database", tuple(map(str, lacking))) from error
-        raise sqlite_error(error) from error
+        raise sqlite_error(error, model) from error
 
     def _lacking(self, model: Model[E]) -> list[Difference]:
         """Return what the statements about *model* name and the database lacks."""

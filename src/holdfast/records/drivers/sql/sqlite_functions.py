@@ -15,7 +15,7 @@ import orjson
 
 from holdfast.records.aggregate_values import percentile
 from holdfast.records.drivers.sql.sqlite_codecs import decode_datetime, encode_datetime
-from holdfast.records.evaluate import in_json_order, matches, value_at
+from holdfast.records.evaluate import has_item, in_json_order, matches, value_at
 from holdfast.records.json_values import json_equal
 from holdfast.records.query import Operator, Part
 from holdfast.records.text import fold_case
@@ -99,6 +99,39 @@ def _match(text: str | None, part: str, wanted: str, ignore_case: int) -> bool:
     )
 
 
+def _has_item(text: str | None, wanted: str) -> bool:
+    return text is not None and has_item(orjson.loads(text), orjson.loads(wanted))
+
+
+def _whole(value: float | None) -> int | None:
+    """Return *value*. Raises OverflowError for a float, which SQLite makes of too large an int."""
+    if isinstance(value, float):
+        raise OverflowError("more than 64 bits")
+    return value
+
+
+def _finite(value: float | None) -> float | None:
+    """Return *value*, minus zero as zero. Raises OverflowError for an infinity."""
+    if value is None:
+        return None
+    if not math.isfinite(value):
+        raise OverflowError("more than a float holds")
+    return value + 0.0
+
+
+def _shifted(text: str | None, span: int | None, sign: int) -> str | None:
+    if text is None or span is None:
+        return None
+    moment = decode_datetime(text) + timedelta(microseconds=span) * sign
+    return encode_datetime(moment)
+
+
+def _elapsed(text: str | None, since: str | None) -> int | None:
+    if text is None or since is None:
+        return None
+    return (decode_datetime(text) - decode_datetime(since)) // _MICROSECOND
+
+
 def _fold(text: str | None) -> str | None:
     return None if text is None else fold_case(text)
 
@@ -156,6 +189,11 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., str | bytes | float | None]], ..
     ("holdfast_compare", 3, _compare),
     ("holdfast_among", 2, _among),
     ("holdfast_match", 4, _match),
+    ("holdfast_has_item", 2, _has_item),
+    ("holdfast_whole", 1, _whole),
+    ("holdfast_finite", 1, _finite),
+    ("holdfast_shifted", 3, _shifted),
+    ("holdfast_elapsed", 2, _elapsed),
     ("holdfast_real", 1, float),
     ("holdfast_bytes", 1, bytes.fromhex),
     ("holdfast_fold", 1, _fold),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -99,6 +99,21 @@ def parameter(position: int) -> sa.BindParameter[object]:
     return sa.bindparam(f"p{position}", type_=sa.types.NullType())
 
 
-def literal(text: str) -> sa.ColumnElement[object]:
+def literal(text: str) -> sa.ColumnElement[Any]:
     """Return *text* as it stands in the SQL itself."""
     return sa.literal_column("'" + text.replace("'", "''") + "'")
+
+
+def typed(given: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
+    """Return *given* cast to the named type, which nothing else tells the server."""
+    return sa.cast(given, _Named(name))
+
+
+class _Named(sa.types.UserDefinedType[object]):
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_kw: object) -> str:
+        return self.name

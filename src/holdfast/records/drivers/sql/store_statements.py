@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.assignment_order import in_turn
 from holdfast.records.drivers.sql.comparable_aggregates import (
     aggregate_in,
     comparable,
@@ -37,13 +38,14 @@ from holdfast.records.query import (
     Increment,
     Operator,
     Order,
+    SetFrom,
     SetTo,
     follows_relations,
     parts_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from holdfast.records.driver import AggregateQuery, Groups, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
@@ -212,14 +214,22 @@ class StoreStatements:
         """Return SQL and values for *query*, a row for each group, in their order."""
         values: list[object] = []
         related = joined_in_groups(query, least=self.dialect.least_joined)
+        conditions = self._conditions
         shape = (
             "aggregate",
             query.model.table,
-            query.aggregates,
             self._walk_joined(related, values),
             self._walk_values(query.by, values, related),
-            self._conditions.walk(query.where, values, related.names),
-            self._conditions.walk(query.having, values),
+            tuple(
+                (
+                    figure.function,
+                    figure.fraction,
+                    figure.operand and conditions.walk_value(figure.operand, values),
+                )
+                for figure in query.aggregates
+            ),
+            conditions.walk(query.where, values, related.names),
+            conditions.walk(query.having, values),
             self._walk_order(query.order, values, related),
             windowed := query.limit is not None or query.offset > 0,
         )
@@ -232,15 +242,23 @@ class StoreStatements:
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
             source.join(query.by)
+            source.join(figure.operand for figure in query.aggregates if figure.operand)
             self._join_aggregates(source, related, parameters)
-            by = [self._conditions.value(source, each, parameters) for each in query.by]
-            made = [self._figure(source, figure) for figure in query.aggregates]
-            compared = [self._conditions.aggregate(source, each) for each in query.aggregates]
+            by = [conditions.value(source, each, parameters) for each in query.by]
+            read = [
+                None
+                if figure.operand is None
+                else conditions.value(source, figure.operand, parameters)
+                for figure in query.aggregates
+            ]
+            figures = list(zip(query.aggregates, read, strict=True))
+            made = [self._figure(figure, column) for figure, column in figures]
+            compared = [comparable(self.dialect, figure, column) for figure, column in figures]
             source.results = [*by, *compared]
-            condition = self._conditions.condition(source, query.where, parameters)
+            condition = conditions.condition(source, query.where, parameters)
             built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
             if not isinstance(query.having, Everything):
-                built = built.having(self._conditions.condition(source, query.having, parameters))
+                built = built.having(conditions.condition(source, query.having, parameters))
             built = built.order_by(*self._order(source, query.order, parameters))
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
@@ -329,23 +347,16 @@ class StoreStatements:
         With a *record*, the update of one row that inserts it too.
         """
         values: list[object] = []
-        changes: list[object] = []
-        for change in update.changes:
-            spec = change.column.spec
-            match change:
-                case SetTo(_, value):
-                    changes.append((spec, "set"))
-                    values.append(self._conditions.encode(spec, value))
-                case Increment(_, amount):
-                    changes.append((spec, "add"))
-                    values.append(self._conditions.encode(spec, amount))
-                case _:
-                    assert_never(change)
+        ordered: Sequence[Change] | None = update.changes
+        if self.dialect.assigns_in_turn:
+            ordered = in_turn(update.changes)
+        changes = ordered or update.changes
+        assigned = tuple(self._walk_change(change, values) for change in changes)
         shape = (
             "update",
             update.model.table,
             returning,
-            tuple(changes),
+            assigned,
             self._conditions.walk(update.where, values),
             None if record is None else record.shape,
         )
@@ -354,17 +365,36 @@ class StoreStatements:
             values += record.values
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            source = JoinedTable(self.tables, table)
             assignments = {
-                change.column.name: self._assignment(table, change, parameters)
-                for change in update.changes
+                change.column.name: self._assignment(source, change, parameters)
+                for change in changes
             }
             condition = self._fitting(table, update.model, update.where, parameters)
             if record is not None:
                 return record.build(assignments, condition, first)
-            built = sa.update(table).values(assignments).where(condition)
+            if ordered is None:
+                return _update_from_copy(table, update.model, assignments, condition)
+            built = sa.update(table).ordered_values(*_by_column(table, assignments))
+            built = built.where(condition)
             return built.returning(*table.c) if returning else built
 
         return self._statement(shape, update.model, build, values)
+
+    def _walk_change(self, change: Change, values: list[object]) -> Shape:
+        """Append the values of *change*, and return its shape."""
+        spec = change.column.spec
+        match change:
+            case SetTo(_, value):
+                values.append(self._conditions.encode(spec, value))
+                return (spec, "set")
+            case SetFrom(_, operand):
+                return (spec, self._conditions.walk_value(operand, values))
+            case Increment(_, amount):
+                values.append(self._conditions.encode(spec, amount))
+                return (spec, "add")
+            case _:
+                assert_never(change)
 
     def delete(self, model: Model[E], where: Predicate) -> tuple[str, Sequence[object]]:
         """Return SQL and values that delete the rows of *model* that fit *where*."""
@@ -426,18 +456,21 @@ class StoreStatements:
             found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
         return found
 
-    def _figure(self, source: JoinedTable, figure: Aggregate) -> Expression:
-        of = figure.operand
-        if of is None or figure.function in ("count", "count_distinct"):
-            return comparable(self.dialect, figure, None if of is None else source.column(of))
-        return self.dialect.figure(figure, source.column(of))
+    def _figure(self, figure: Aggregate, column: Expression | None) -> Expression:
+        if column is None or figure.function in ("count", "count_distinct"):
+            return comparable(self.dialect, figure, column)
+        return self.dialect.figure(figure, column)
 
-    def _assignment(self, table: sa.Table, change: Change, parameters: Parameters) -> Expression:
+    def _assignment(
+        self, source: JoinedTable, change: Change, parameters: Parameters
+    ) -> Expression:
         match change:
             case SetTo():
                 return parameters.next()
+            case SetFrom(_, operand):
+                return self._conditions.value(source, operand, parameters)
             case Increment(column, _):
-                stored = table.c[column.name]
+                stored = source.column(column)
                 return self.dialect.increased(column.spec, stored, parameters.next())
             case _:
                 assert_never(change)
@@ -452,3 +485,25 @@ def _by_key(model: Model[E], where: Predicate) -> bool:
         and getattr(part, "operator", Operator.EQ) is Operator.EQ
         for part in parts_of(where)
     )
+
+
+def _by_column(
+    table: sa.Table, assignments: Mapping[str, Expression]
+) -> list[tuple[sa.Column[Any], Expression]]:
+    return [(table.c[name], value) for name, value in assignments.items()]
+
+
+def _update_from_copy(
+    table: sa.Table,
+    model: Model[E],
+    assignments: Mapping[str, Expression],
+    condition: Expression,
+) -> sa.ClauseElement:
+    """Return the update whose values are computed of a copy of the rows, made and locked first."""
+    keys = [table.c[name] for name in model.key_names]
+    named = [value.label(f"new {name}") for name, value in assignments.items()]
+    # DISTINCT keeps the copy apart, which the server would merge into the statement.
+    copied = sa.select(*keys, *named).where(condition).distinct().with_for_update()
+    copy = copied.subquery("holdfast copy")
+    new = {name: copy.c[f"new {name}"] for name in assignments}
+    return sa.update(table).values(new).where(*(key == copy.c[key.name] for key in keys))

@@ -8,11 +8,13 @@ float by the bound that the other lies at.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import Place, joined
@@ -22,6 +24,8 @@ from holdfast.records.query import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from sqlalchemy.sql.compiler import SQLCompiler
 
     from holdfast.records.drivers.sql.dialect import Expression, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
@@ -133,6 +137,36 @@ def in_list(place: Place, wanted: Sequence[object], given: Parameters) -> Expres
         )
     found += [compare(place, Operator.EQ, value, given) for value in others]
     return joined(sa.or_, found)
+
+
+def item_values(steps: Steps, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG001
+    """Return the shape of the SQL of `has_item`, and its parameters' values."""
+    return compared_values((), Operator.EQ, value)
+
+
+def has_item(place: Place, value: object, given: Parameters) -> Expression:
+    """Return a condition, never NULL: whether the JSON in *place* is a list with *value*."""
+    found = _extracted(place)
+    listed = sa.case((type_of(place) == literal("ARRAY"), found), else_=literal("[]"))
+    numbers = _Places(listed).table_valued("at", name="holdfast items")
+    path = sa.func.concat(literal("$["), numbers.c.at.op("-")(sa.literal_column("1")), literal("]"))
+    item = Place(sa.func.json_extract(listed, path), is_json=True)
+    wanted = compare(item, Operator.EQ, value, given)
+    return sa.select(sa.literal_column("1")).where(wanted).correlate_except(numbers).exists()
+
+
+class _Places(FunctionElement[Any]):
+    """The places of a JSON list's items as rows, counted from 1."""
+
+    inherit_cache = False
+    type = sa.types.NullType()
+
+
+@compiles(_Places)
+def _as_table(element: _Places, compiler: SQLCompiler, **options: Any) -> str:
+    (listed,) = element.clauses
+    text = compiler.process(listed, **options)
+    return f"JSON_TABLE({text}, '$[*]' COLUMNS (`at` FOR ORDINALITY))"
 
 
 def _bounds(how: Operator, value: float) -> tuple[int, float | str]:

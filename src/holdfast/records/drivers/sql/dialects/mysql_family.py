@@ -12,6 +12,7 @@ from sqlalchemy.dialects import mysql
 from holdfast.errors import UnsupportedError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.dialect import divided, figure_text_decoder, total_decoder
+from holdfast.records.drivers.sql.dialects import mysql_family_expressions
 from holdfast.records.drivers.sql.group_limit import keys_by_number
 from holdfast.records.drivers.sql.statement import RowList, ValueList, literal
 from holdfast.records.drivers.sql.upsert import alike, upserted_values
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate
+    from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
     from holdfast.records.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
@@ -92,6 +93,14 @@ class JSONSearch(Protocol):
         """See `Dialect.in_json`; never NULL."""
         ...
 
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        ...
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
+        """See `Dialect`."""
+        ...
+
     def type_of(self, place: Place) -> Expression:
         """Return what the database calls the type of the JSON in *place*, NULL for nowhere."""
         ...
@@ -116,6 +125,7 @@ class MySQLFamilyDialect:
     writes_see_one_state = False
     least_joined = 1
     flattens_exists = True
+    assigns_in_turn = True
     repeats_lists = True
     partial_indexes = False
 
@@ -350,6 +360,18 @@ class MySQLFamilyDialect:
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """See `Dialect`."""
         raise NotImplementedError
+
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """See `Dialect`."""
+        return mysql_family_expressions.computed(operand, parts, self._folding.fold)
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return self.json.item_values(steps, value)
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
+        """See `Dialect`."""
+        return self.json.has_item(place, value, given)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""

@@ -79,6 +79,21 @@ def in_list(place: Place, wanted: Sequence[object], given: Parameters) -> Expres
     return joined(sa.or_, found)
 
 
+def item_values(
+    steps: Steps,  # noqa: ARG001 - the path is no part of the value
+    value: object,
+) -> tuple[Shape, list[object]]:
+    """Return the shape of the SQL of `has_item`, and its parameter's value."""
+    return (), [orjson.dumps(value).decode()]
+
+
+def has_item(place: Place, value: object, given: Parameters) -> Expression:  # noqa: ARG001
+    """Return a condition, never NULL: whether the JSON in *place* is a list with the document."""
+    found = _found(place)
+    member = _document(given.next()).op("MEMBER OF", is_comparison=True)(sa.tuple_(found))
+    return _known(sa.and_(_kind(found) == literal("ARRAY"), member))
+
+
 def type_of(place: Place) -> Expression:
     """Return the type that MySQL calls the JSON in *place* by, NULL for nowhere."""
     return _kind(_found(place))

@@ -15,10 +15,12 @@ from holdfast.records.drivers.sql.dialect import (
     divided,
     figure_text_decoder,
     nulls_placed,
+    number,
     total_decoder,
 )
+from holdfast.records.drivers.sql.dialects import postgresql_expressions
 from holdfast.records.drivers.sql.group_limit import keys_by_lateral
-from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.statement import literal, parameter, typed
 from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate
+    from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
     from holdfast.records.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
@@ -101,6 +103,7 @@ class PostgreSQLDialect:
     writes_see_one_state = True
     least_joined = 1
     flattens_exists = True
+    assigns_in_turn = False
     repeats_lists = False
     partial_indexes = True
 
@@ -319,6 +322,22 @@ class PostgreSQLDialect:
         """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
 
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """See `Dialect`."""
+        return postgresql_expressions.computed(operand, parts, self.type_name, self._folding.fold)
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
+        return (), [_encode_json(value)]
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        found = _follow(place)
+        listed = sa.case((_typed(found, "array"), found), else_=sa.null())
+        items = sa.func.jsonb_array_elements(listed).table_valued("value", name="holdfast items")
+        wanted = items.c.value == typed(given.next(), "jsonb")
+        return sa.select(number(1)).where(wanted).correlate_except(items).exists()
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         return column + amount
@@ -365,21 +384,6 @@ _ORDERED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
 
 def _encode_json(value: object) -> str:
     return orjson.dumps(value).decode()
-
-
-def typed(given: Expression, name: str) -> Expression:
-    """Return *given* cast to the named type, which nothing else tells the server."""
-    return sa.cast(given, _Named(name))
-
-
-class _Named(sa.types.UserDefinedType[object]):
-    cache_ok = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def get_col_spec(self, **_kw: object) -> str:
-        return self.name
 
 
 def _follow(place: Place) -> Expression:

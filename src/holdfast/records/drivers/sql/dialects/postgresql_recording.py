@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from holdfast.records.drivers.sql.dialects.postgresql import typed
-from holdfast.records.drivers.sql.statement import parameter
+from holdfast.records.drivers.sql.statement import parameter, typed
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import sqlite_codecs
 from holdfast.records.drivers.sql.dialect import divided, nulls_placed
+from holdfast.records.drivers.sql.dialects import sqlite_expressions
 from holdfast.records.drivers.sql.group_limit import keys_by_subquery
 from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate
+    from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
     from holdfast.records.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
@@ -65,6 +66,7 @@ class SQLiteDialect:
     writes_see_one_state = False
     least_joined = 2
     flattens_exists = False
+    assigns_in_turn = False
     repeats_lists = False
     partial_indexes = True
 
@@ -237,6 +239,18 @@ class SQLiteDialect:
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
         """See `Dialect`."""
         return nulls_placed(by, column, nullable=nullable)
+
+    def computed(self, operand: Computed, parts: Sequence[Expression]) -> Expression:
+        """See `Dialect`."""
+        return sqlite_expressions.computed(operand, parts)
+
+    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
+        return (), [sqlite_codecs.encode_json(value)]
+
+    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.holdfast_has_item(_follow(place), given.next()) == _ONE
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""

@@ -10,10 +10,13 @@ from holdfast.records.query import (
     After,
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     HasWords,
     In,
     InRows,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -62,7 +65,9 @@ def predicate_source(predicate: Predicate) -> str:
             return f"({' | '.join(map(predicate_source, parts))})"
         case Not(part):
             return f"~{predicate_source(part)}"
-        case InRows() | HasWords() | Related() | After() | Everything():
+        case CompareOperands(left, how, right):
+            return f"({_field(_column(left))} {how.value} {_field(_column(right))})"
+        case InRows() | InSubquery() | HasItem() | HasWords() | Related() | After() | Everything():
             raise AssertionError(f"no constraint's: {leaf!r}")
         case _:
             assert_never(leaf)

@@ -1,4 +1,4 @@
-"""Values that a question computes, as callers write them: compared, and ordered by."""
+"""Aggregates over the rows of a group, as callers write them: `Video.duration.sum()`, `count()`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,60 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.operands import Aggregate, RelatedAggregate, Truncated
+from holdfast.records.operands import Aggregate, RelatedAggregate
 from holdfast.records.query import Compare, In, IsNull, Not, Operator, Or, Order, Predicate
 from holdfast.records.value import Kind
 
+if TYPE_CHECKING:
+    from holdfast.records.aggregate_values import AggregateFunction
+    from holdfast.records.operands import ValueColumn
+
 T = TypeVar("T")
-Of = TypeVar("Of", bound=Aggregate | RelatedAggregate | Truncated)
+
+_NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)
+_ORDERED = tuple(kind for kind in Kind if kind not in (Kind.JSON, Kind.BOOL))
+_AGGREGATED: dict[AggregateFunction, tuple[Kind, ...]] = {
+    "count": tuple(Kind),
+    "count_distinct": tuple(kind for kind in Kind if kind is not Kind.JSON),
+    "min": _ORDERED,
+    "max": _ORDERED,
+    "sum": _NUMBERS,
+    "avg": _NUMBERS,
+    "percentile": (Kind.INT, Kind.FLOAT),
+}
 
 
-class ValueExpression(Generic[T, Of]):
-    """A value of type T that is computed: an aggregate of several rows, or a part of a time."""
+def aggregate_over(
+    operand: ValueColumn, function: AggregateFunction, fraction: float = 0.0
+) -> Aggregate:
+    """Return *function* over *operand*. Raises InvalidQueryError for one that it doesn't have."""
+    if operand.type.kind not in _AGGREGATED[function]:
+        raise InvalidQueryError(
+            f"{operand!r} is a {operand.type.kind.value} field, which has no {function}()"
+        )
+    is_number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool)
+    if not is_number or not 0 <= fraction <= 1:
+        raise InvalidQueryError(f"percentile({fraction!r}): expected a number from 0 to 1")
+    return Aggregate(function, operand, float(fraction))
 
-    def __init__(self, operand: Of) -> None:
+
+def check_comparable(operand: Aggregate | RelatedAggregate) -> None:
+    """Raise InvalidQueryError for a mean that databases can't round as Python does."""
+    aggregate = operand.aggregate if isinstance(operand, RelatedAggregate) else operand
+    if aggregate.function == "avg" and operand.type.kind in (Kind.DECIMAL, Kind.TIMEDELTA):
+        raise InvalidQueryError(
+            f"{operand!r}: a mean of {operand.type.kind.value}s is rounded, so it can be asked "
+            "for, and not compared or ordered by; its sum and its count can"
+        )
+
+
+class GroupAggregate(Generic[T]):
+    """A value of type T that is computed of the rows of a group.
+
+    For `aggregate`, where `having=` and `order_by=` take what is compared and ordered by it.
+    """
+
+    def __init__(self, operand: Aggregate) -> None:
         self.operand = operand
 
     if TYPE_CHECKING:
@@ -68,53 +110,19 @@ class ValueExpression(Generic[T, Of]):
 
     def asc(self) -> Order:
         """Return the ascending order by this value; nulls come last."""
-        self._check_comparable()
+        check_comparable(self.operand)
         return Order(self.operand)
 
     def desc(self) -> Order:
         """Return the descending order by this value; nulls come last."""
-        self._check_comparable()
+        check_comparable(self.operand)
         return Order(self.operand, descending=True)
 
     def _compare(self, operator: Operator, other: object) -> Predicate:
         if other is None:
             raise InvalidQueryError(f"{self!r} {operator.value} None has no meaning; use is_null()")
-        self._check_comparable()
+        check_comparable(self.operand)
         return Compare(self.operand, operator, self.operand.spec.to_row(repr(self), other))
-
-    def _check_comparable(self) -> None:
-        """Raise InvalidQueryError for a mean that databases can't round as Python does."""
-        operand: Aggregate | RelatedAggregate | Truncated = self.operand
-        if isinstance(operand, RelatedAggregate):
-            operand = operand.aggregate
-        if isinstance(operand, Truncated) or operand.function != "avg":
-            return
-        if operand.type.kind in (Kind.DECIMAL, Kind.TIMEDELTA):
-            raise InvalidQueryError(
-                f"{self!r}: a mean of {operand.type.kind.value}s is rounded, so it can be asked "
-                "for, and not compared or ordered by; its sum and its count can"
-            )
 
     def __repr__(self) -> str:
         return repr(self.operand)
-
-
-class GroupAggregate(ValueExpression[T, Aggregate]):
-    """An aggregate over the rows of a group: `Video.duration.sum()`, `count()`.
-
-    For `aggregate`, where `having=` and `order_by=` take what is compared and ordered by it.
-    """
-
-
-class RelationAggregate(ValueExpression[T, RelatedAggregate]):
-    """An aggregate over the entities that a `Many` leads to: `Project.videos.count()`.
-
-    For `select` and `by=`; compared and ordered by it is part of any question about projects.
-    """
-
-
-class TruncatedTime(ValueExpression[T, Truncated]):
-    """When the hour, day, week, month or year began: `Video.created_at.truncated("day")`.
-
-    For `by=` and `select`; compared and ordered by it is part of any question.
-    """
