@@ -17,12 +17,12 @@ from uuid import UUID
 
 from holdfast.errors import InvalidCursorError
 from holdfast.records.operands import (
-    Column,
+    Aggregate,
+    GroupValue,
+    Path,
     RelatedAggregate,
-    RelatedColumn,
-    SearchRank,
-    Truncated,
     may_be_null,
+    starts_in,
 )
 from holdfast.records.query import (
     After,
@@ -104,7 +104,7 @@ def reverse(order: tuple[Order, ...]) -> tuple[Order, ...]:
 
 
 def _column(by: Order) -> ValueColumn:
-    assert isinstance(by.operand, (Column, RelatedColumn, RelatedAggregate, Truncated, SearchRank))
+    assert not isinstance(by.operand, (Path, Aggregate, GroupValue))
     return by.operand
 
 
@@ -153,9 +153,12 @@ def _canonical(predicate: RowFilter) -> str:
 
 
 def _named(operand: Operand) -> str:
-    if isinstance(operand, RelatedAggregate):
-        return f"{operand.join!r}({_canonical(operand.where)}).{operand.aggregate!r}"
-    return repr(operand)
+    text = repr(operand)
+    for start in starts_in(operand):
+        if isinstance(start, RelatedAggregate):
+            named = f"{start.join!r}({_canonical(start.where)}).{start.aggregate!r}"
+            text = text.replace(repr(start), named)
+    return text
 
 
 def _text(value: object) -> str:

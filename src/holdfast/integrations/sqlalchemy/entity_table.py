@@ -86,7 +86,7 @@ def _made(model: Model[object]) -> sa.Table:
         sa.Column(
             spec.name,
             FieldType(model, spec),
-            primary_key=spec is model.key,
+            primary_key=spec in model.keys,
             nullable=spec.type.nullable,
         )
         for spec in model.fields

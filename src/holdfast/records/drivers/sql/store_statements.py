@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
@@ -36,11 +37,13 @@ from holdfast.records.query import (
     Everything,
     In,
     Increment,
+    InRows,
     Operator,
     Order,
     SetFrom,
     SetTo,
     follows_relations,
+    node,
     parts_of,
 )
 
@@ -478,13 +481,17 @@ class StoreStatements:
 
 def _by_key(model: Model[E], where: Predicate) -> bool:
     """Tell whether *where* names the keys of the rows that it asks for."""
-    return any(
-        isinstance(part, (Compare, In))
-        and isinstance(part.operand, Column)
-        and part.operand.spec is model.key
-        and getattr(part, "operator", Operator.EQ) is Operator.EQ
-        for part in parts_of(where)
-    )
+    return any(map(partial(_names_key, model), parts_of(where)))
+
+
+def _names_key(model: Model[E], part: Predicate) -> bool:
+    match node(part):
+        case Compare(Column(_, spec), Operator.EQ) | In(Column(_, spec)):
+            return spec in model.keys
+        case InRows(columns):
+            return columns == model.key_columns
+        case _:
+            return False
 
 
 def _by_column(
