@@ -42,7 +42,6 @@ from holdfast.records.query import (
     Related,
     expanded,
     node,
-    parts_of,
 )
 from holdfast.records.text import fold_case
 from holdfast.records.value import Kind
@@ -181,27 +180,6 @@ class ConditionBuilder:
         encoded = [self.encode(operand.spec, value) for value in wanted]
         values.append(self.dialect.list_value(operand.spec, encoded))
         return 1
-
-    def filter(self, source: JoinedTable, where: Predicate, parameters: Parameters) -> Expression:
-        """Return `condition` for what a statement reads; false where it is NULL.
-
-        A database that makes no join of EXISTS asks it of every row. Where nothing else says which
-        rows are wanted, the rows that are led to are found first, and these by them; of many only
-        where their own condition says which.
-        """
-        parts = parts_of(where)
-        if self.dialect.joins_exists or any(map(_names_values, parts)):
-            return self.condition(source, where, parameters)
-        built: list[Expression] = []
-        for part in parts:
-            match leaf := node(part):
-                case Related(join, beyond) if not join.many or _narrows(beyond):
-                    target = source.target(join)
-                    fitting = self.filter(target, beyond, parameters)
-                    built.append(source.among(join, target, fitting))
-                case _:
-                    built.append(self.condition(source, leaf, parameters))
-        return joined(sa.and_, built)
 
     def condition(
         self,
@@ -345,23 +323,6 @@ _COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
     Operator.GT: lambda column, value: column > value,
     Operator.GE: lambda column, value: column >= value,
 }
-
-
-def _names_values(part: Predicate) -> bool:
-    """Tell whether *part* names the values that a field has in all rows that fit."""
-    match node(part):
-        case Compare(Column(), Operator.EQ) | In(Column()) | InRows():
-            return True
-        case _:
-            return False
-
-
-def _narrows(where: Predicate) -> bool:
-    """Tell whether *where* names values, of its rows or of what they lead to."""
-    return any(
-        _names_values(part) or (isinstance(part, Related) and _narrows(part.where))
-        for part in parts_of(where)
-    )
 
 
 def _merged(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:

@@ -83,8 +83,6 @@ class Dialect(Protocol):
     """An index serves (a, b) > (x, y)."""
     writes_see_one_state: bool
     """UPDATE and DELETE look into tables as they were before they changed a row of their own."""
-    joins_exists: bool
-    """EXISTS is planned as a join, and not asked of every row."""
     least_joined: int
     """How many aggregates of the same rows are worth a table of them all, not a look for each."""
     repeats_lists: bool

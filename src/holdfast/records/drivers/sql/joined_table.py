@@ -104,13 +104,6 @@ class JoinedTable:
         table = self._tables[model_of(join.target).table].alias(f"{_ALIAS} of {distance}")
         return JoinedTable(self._tables, table, distance)
 
-    def among(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
-        """Do as `exists`, by the values of all rows of *target* for which *condition* holds."""
-        there: Expression = target.table.c[remote_field(join).name]
-        found = sa.select(there).select_from(target.table).where(condition)
-        here: Expression = self.table.c[local_field(join).name]
-        return here.in_(found.correlate_except(target.table))
-
     def exists(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
         """Tell whether *join* leads to a row of *target* for which *condition* holds."""
         one: Expression = sa.literal_column("1")

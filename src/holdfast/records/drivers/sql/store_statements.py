@@ -139,9 +139,7 @@ class StoreStatements:
             built = sa.select(
                 *(self._conditions.value(source, each, parameters) for each in wanted)
             )
-            # A limit is reached sooner row by row, where many rows fit.
-            said = self._conditions.condition if windowed else self._conditions.filter
-            condition = said(source, select.where, parameters)
+            condition = self._conditions.condition(source, select.where, parameters)
             order = self._order(source, select.order, parameters)
             built = built.select_from(source.rows).where(condition).order_by(*order)
             if windowed:
@@ -228,7 +226,7 @@ class StoreStatements:
             made = [self._figure(source, figure) for figure in query.aggregates]
             compared = [self._conditions.aggregate(source, each) for each in query.aggregates]
             source.results = [*by, *compared]
-            condition = self._conditions.filter(source, query.where, parameters)
+            condition = self._conditions.condition(source, query.where, parameters)
             built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
             if not isinstance(query.having, Everything):
                 built = built.having(self._conditions.condition(source, query.having, parameters))

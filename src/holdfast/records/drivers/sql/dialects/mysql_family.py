@@ -113,7 +113,6 @@ class MySQLFamilyDialect:
     returns_changed = False
     compares_rows = False
     writes_see_one_state = False
-    joins_exists = True
     least_joined = 1
     repeats_lists = True
 

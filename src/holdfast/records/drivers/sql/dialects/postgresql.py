@@ -92,7 +92,6 @@ class PostgreSQLDialect:
     returns_changed = True
     compares_rows = True
     writes_see_one_state = True
-    joins_exists = True
     least_joined = 1
     repeats_lists = False
 

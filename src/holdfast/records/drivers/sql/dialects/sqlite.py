@@ -62,7 +62,6 @@ class SQLiteDialect:
     returns_changed = True
     compares_rows = True
     writes_see_one_state = False
-    joins_exists = False
     least_joined = 2
     repeats_lists = False
 
