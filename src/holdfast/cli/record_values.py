@@ -78,10 +78,10 @@ def parsed_key(model: Model[E], given: Sequence[str]) -> object:
     if len(given) != len(model.keys):
         names = ", ".join(model.key_names)
         raise InvalidValueError(model.name, names, f"expected a value for each, got {len(given)}")
-    parts = tuple(
+    first, *further = (
         parsed_value(model.entity, spec, text) for spec, text in zip(model.keys, given, strict=True)
     )
-    return parts if len(parts) > 1 else parts[0]
+    return (first, *further) if further else first
 
 
 def parsed_entity(entity: type[Entity], cells: Mapping[str, object], *, text: bool) -> Entity:

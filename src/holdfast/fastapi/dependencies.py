@@ -53,8 +53,8 @@ class KeyAt:
 
     async def __call__(self, **path: object) -> object:
         """Return it: a value, or the tuple of a composite key."""
-        parts = tuple(path[name] for name in self.parameters)
-        return parts if len(parts) > 1 else parts[0]
+        first, *further = (path[name] for name in self.parameters)
+        return (first, *further) if further else first
 
 
 @dataclass(frozen=True)

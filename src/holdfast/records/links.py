@@ -12,7 +12,7 @@ from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.own_transaction import in_own_transaction
 from holdfast.records.query import Compare, In, Operator, Order, Predicate
-from holdfast.records.relation import Many
+from holdfast.records.relation import ALL_ROWS, Many
 from holdfast.records.result_types import LinkChanges
 from holdfast.records.row_key import has_key
 from holdfast.records.transaction import current
@@ -46,6 +46,8 @@ class Links(Generic[E]):
                 f"links() takes a relation through a link entity, such as many(through=VideoTag): "
                 f"got {relation!r}"
             )
+        if relation.rows != ALL_ROWS or relation.nested:
+            raise InvalidQueryError(f"links() takes the whole of {relation!r}: a part is for load=")
         self.store = store
         self._owner: Model[object] = model_of(relation.owner)
         self._target: Model[object] = model_of(relation.target)
@@ -116,6 +118,8 @@ class Links(Generic[E]):
 
     def _check_made_of_keys(self) -> None:
         """Raise InvalidQueryError where a link needs more than the two keys to be made."""
+        if self._model.adapter is not None:
+            return  # which has defaults of its own, and says what is missing
         for spec in self._model.fields:
             declared = spec.declaration
             given = spec.name in self._link.pair or not spec.in_constructor

@@ -75,12 +75,13 @@ class Model(Generic[E]):
     @cached_property
     def key(self) -> FieldSpec:
         """The field that alone is the key. Raises ConfigurationError for a composite key."""
-        if len(self.keys) > 1:
+        first, *further = self.keys
+        if further:
             raise ConfigurationError(
                 f"{self.name} has a composite key ({', '.join(self.key_names)}), "
                 "where a key of one field is expected"
             )
-        return self.keys[0]
+        return first
 
     @cached_property
     def key_names(self) -> tuple[str, ...]:

@@ -46,5 +46,5 @@ def key_asked_for(model: Model[E], where: Predicate) -> object:
                 continue
     if any(spec not in found for spec in model.keys):
         return None
-    values = tuple(found[spec] for spec in model.keys)
-    return values if len(values) > 1 else values[0]
+    first, *further = (found[spec] for spec in model.keys)
+    return (first, *further) if further else first

@@ -151,8 +151,8 @@ class Store:
     def links(self, relation: Many[E]) -> Links[E]:
         """Return the links of *relation*, one that goes through a link entity: `Video.tags`.
 
-        Raises InvalidQueryError for another relation, and ConfigurationError for one of an entity
-        that the store was not opened with.
+        Raises InvalidQueryError for another relation, or a part of one, and ConfigurationError for
+        one of an entity that the store was not opened with.
         """
         return Links(relation, self)
 

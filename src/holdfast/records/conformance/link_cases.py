@@ -160,8 +160,9 @@ async def links_are_made_and_removed_once(lab: Lab) -> None:
             await follows.disconnect(1, ["3"])
         async with lab.refused(InvalidQueryError):
             await follows.connect(1, "34")
-        async with lab.refused(InvalidQueryError):
-            lab.store.links(Member.reports)
+        for wrong in (Member.reports, Member.follows.limit(2)):
+            async with lab.refused(InvalidQueryError):
+                lab.store.links(wrong)
 
 
 @case("LINK-4", "WRITE-1", needs=ATOMIC)

@@ -7,8 +7,7 @@ One walk over a query yields its shape, which finds the compiled statement, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
