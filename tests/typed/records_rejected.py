@@ -1,10 +1,17 @@
 """What the type checkers must refuse, at each line that says so."""
 
+from typing import NamedTuple
+
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from holdfast import Repository
 from holdfast.integrations.sqlalchemy import field_of
 from holdfast.records.conformance.sample_entities import Author, Book, Tally
+
+
+class Shelf(NamedTuple):
+    name: str
+    books: str
 
 
 async def use(authors: Repository[Author]) -> None:
@@ -24,11 +31,20 @@ async def use(authors: Repository[Author]) -> None:
     await authors.find(order_by=Book.author["name"])  # refused
     await authors.find(load=[Author.books.limit("3")])  # refused
     await authors.find(load=[Book.author.limit(3)])  # refused
+    await authors.find(Author.books.count() > "3")  # refused
+    Author.books.sum(Book.title)  # refused
+    Author.name.sum()  # refused
+    Author.name.truncated("day")  # refused
+    Author.created_at.truncated("minute")  # refused
+    number: int = (await authors.aggregate(Author.born.avg()))[0][0]  # refused
+    await authors.select(Author.name, Author.books.count(), into=Shelf)  # refused
+    await authors.aggregate(Author.books.count())  # refused
     author: Tally = await authors.get_one(1)  # refused
     Author.name.increment(1)  # refused
     await authors.search(Author.name == "a")  # refused
     print((await authors.search("a")).items[0].name)  # refused
     author.total = "5"  # refused
+    author.total = number
 
 
 class Base(DeclarativeBase):

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 N = TypeVar("N", int, float, Decimal, timedelta)
 M = TypeVar("M", float, Decimal, timedelta)
-P = TypeVar("P", int, float)
 
 
 class Field(Generic[T]):
@@ -241,29 +240,41 @@ class Field(Generic[T]):
         return GroupAggregate(aggregate_over(self, "max"))
 
     @overload
-    def sum(self: Field[N]) -> GroupAggregate[N | None]: ...
+    def sum(self: Field[int] | Field[int | None]) -> GroupAggregate[int | None]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     @overload
-    def sum(self: Field[N | None]) -> GroupAggregate[N | None]: ...
+    def sum(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
+    @overload
+    def sum(self: Field[Decimal] | Field[Decimal | None]) -> GroupAggregate[Decimal | None]: ...  # type: ignore[overload-overlap]
+    @overload
+    def sum(
+        self: Field[timedelta] | Field[timedelta | None],
+    ) -> GroupAggregate[timedelta | None]: ...
     def sum(self) -> GroupAggregate[Any]:
         """Return the aggregate: the sum of the values, None of none."""
         return GroupAggregate(aggregate_over(self, "sum"))
 
     @overload
-    def avg(self: Field[int]) -> GroupAggregate[float | None]: ...
+    def avg(self: Field[int] | Field[int | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     @overload
-    def avg(self: Field[int | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]  # None alone is no type of a field
+    def avg(self: Field[float] | Field[float | None]) -> GroupAggregate[float | None]: ...  # type: ignore[overload-overlap]
     @overload
-    def avg(self: Field[M]) -> GroupAggregate[M | None]: ...
+    def avg(self: Field[Decimal] | Field[Decimal | None]) -> GroupAggregate[Decimal | None]: ...  # type: ignore[overload-overlap]
     @overload
-    def avg(self: Field[M | None]) -> GroupAggregate[M | None]: ...
+    def avg(
+        self: Field[timedelta] | Field[timedelta | None],
+    ) -> GroupAggregate[timedelta | None]: ...
     def avg(self) -> GroupAggregate[Any]:
         """Return the aggregate: the mean of the values, None of none; a float for int fields."""
         return GroupAggregate(aggregate_over(self, "avg"))
 
     @overload
-    def percentile(self: Field[P], fraction: float) -> GroupAggregate[float | None]: ...
+    def percentile(
+        self: Field[int] | Field[int | None], fraction: float
+    ) -> GroupAggregate[float | None]: ...
     @overload
-    def percentile(self: Field[P | None], fraction: float) -> GroupAggregate[float | None]: ...
+    def percentile(
+        self: Field[float] | Field[float | None], fraction: float
+    ) -> GroupAggregate[float | None]: ...
     def percentile(self, fraction: float) -> GroupAggregate[float | None]:
         """Return the aggregate: the value that *fraction* of the values don't reach, None of none.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records import validation
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from holdfast.records.operands import Operand, ValueColumn
     from holdfast.records.query import Predicate
 
+E = TypeVar("E")
 _WORDS = (Field, *validation.COMPUTED)
 
 
@@ -112,8 +113,8 @@ class Results:
 
 
 def aggregate_query(
-    model: Model[Any], figures: Sequence[object], where: object, grouping: Grouping
-) -> tuple[AggregateQuery[Any], int]:
+    model: Model[E], figures: Sequence[object], where: object, grouping: Grouping
+) -> tuple[AggregateQuery[E], int]:
     """Return the query, and how many values of its result rows were asked for.
 
     Raises InvalidQueryError for what is no aggregate, group or order of *model*, and for what says
@@ -148,14 +149,14 @@ def aggregate_query(
 
 
 def distinct_query(
-    model: Model[Any],
+    model: Model[E],
     fields: Sequence[ValueColumn],
     *,
     where: object,
     order_by: object,
     limit: int | None,
     offset: int,
-) -> AggregateQuery[Any]:
+) -> AggregateQuery[E]:
     """Return the query for the different values of *fields*, along *order_by*, then by them all.
 
     Raises InvalidQueryError for an order by what is not among them.

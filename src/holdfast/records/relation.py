@@ -232,7 +232,7 @@ class Many(Relation, Generic[T]):
         """Return the mean of *field* over the entities, None of none; a float for int fields."""
         return self._aggregate(aggregate_over(field, "avg"))
 
-    def count_distinct(self, field: Field[Any]) -> RelationAggregate[int]:
+    def count_distinct(self, field: Field[F]) -> RelationAggregate[int]:
         """Return how many different values *field* of the entities has."""
         return self._aggregate(aggregate_over(field, "count_distinct"))
 

@@ -222,7 +222,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         into: type[Model],
     ) -> list[Model]: ...
     @overload
-    def select(
+    def select(  # pyright: ignore[reportOverlappingOverload]
         self,
         first: ValueArgument[A],
         /,
@@ -384,7 +384,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         )
 
     @overload
-    def aggregate(
+    def aggregate(  # pyright: ignore[reportOverlappingOverload]
         self,
         first: AggregateArgument[A],
         /,

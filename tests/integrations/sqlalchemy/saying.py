@@ -11,7 +11,14 @@ from sqlalchemy.sql import operators
 from holdfast.integrations.sqlalchemy import field_of, relation_of
 from holdfast.records.field import Field
 from holdfast.records.model import model_of
-from holdfast.records.operands import Aggregate, Column, Path, RelatedAggregate, RelatedColumn
+from holdfast.records.operands import (
+    Aggregate,
+    Column,
+    Path,
+    RelatedAggregate,
+    RelatedColumn,
+    Truncated,
+)
 from holdfast.records.query import (
     And,
     Compare,
@@ -31,7 +38,7 @@ from holdfast.records.query import (
 )
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import ALL_ROWS, Relation
-from holdfast.records.value_expression import GroupAggregate, RelationAggregate
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 from integrations.sqlalchemy.twins import TWINS
 
 BY_NAME = {twin.__name__: twin for twin in TWINS.values()}
@@ -42,7 +49,8 @@ OPERATORS = {
     Operator.GT: lambda left, right: left > right,
     Operator.GE: lambda left, right: left >= right,
 }
-COMPUTED = (Aggregate, RelatedAggregate)
+COMPUTED = (Aggregate, RelatedAggregate, Truncated)
+WORDS = (GroupAggregate, RelationAggregate, TruncatedTime)
 VERBS = {Part.ANYWHERE: "contains", Part.START: "startswith", Part.END: "endswith"}
 
 
@@ -131,7 +139,7 @@ def twin_operand(operand):
             return related(operand)
         case Aggregate(operand=None):
             return operand
-        case Aggregate(operand=of):
+        case Aggregate(operand=of) | Truncated(operand=of):
             return replace(operand, operand=twin_operand(of))
         case RelatedAggregate(join, where, aggregate):
             return RelatedAggregate(twin_join(join), by_fields(where), twin_operand(aggregate))
@@ -193,7 +201,7 @@ def ordered(order_by):
 
 
 def one_order(by):
-    if isinstance(by, (Field, RelatedField, GroupAggregate, RelationAggregate)):
+    if isinstance(by, (Field, RelatedField, *WORDS)):
         return fields(by)
     if not isinstance(by, Order):
         return by
@@ -209,7 +217,7 @@ def fields(words):
         return attribute(words.column)
     if isinstance(words, RelatedField):
         return RelatedField(related(words.operand))
-    if isinstance(words, (GroupAggregate, RelationAggregate)):
+    if isinstance(words, WORDS):
         return type(words)(twin_operand(words.operand))
     several = (list, tuple)
     return [fields(word) for word in words] if isinstance(words, several) else words

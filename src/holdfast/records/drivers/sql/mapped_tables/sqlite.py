@@ -142,7 +142,8 @@ class MappedSQLite(SQLiteDialect):
         """See `Dialect`."""
         operand = figure.operand
         if operand is not None and operand.spec.native_column is not None and not _is_sum(figure):
-            return None if not figure.nullable else self.decoder(operand.spec)
+            has_own = figure.nullable and figure.function != "percentile"
+            return None if not has_own else self.decoder(operand.spec)
         return super().figure_decoder(figure)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
