@@ -146,6 +146,8 @@ def twin_operand(operand):
 
 
 def twin_join(join):
+    if join.source not in TWINS:  # an entity that lives beside them
+        return join
     return model_of(TWINS[join.source]).relations[join.name].join
 
 
