@@ -60,6 +60,11 @@ def servers(asked) -> str:
     return printed("records_servers.py", *rounds, *(["--quick"] if asked.quick else []))
 
 
+def relations(asked) -> str:
+    rounds = ["--rounds", str(asked.rounds)] if asked.rounds else []
+    return printed("records_relations.py", *rounds, *(["--quick"] if asked.quick else []))
+
+
 def audit(asked) -> str:
     return printed("audit.py", *(["--quick"] if asked.quick else []))
 
@@ -80,6 +85,7 @@ def api(asked) -> str:
 PROGRAMS = {
     "records": records,
     "servers": servers,
+    "relations": relations,
     "audit": audit,
     "objects": objects,
     "cache": cache,

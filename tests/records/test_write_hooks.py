@@ -363,7 +363,7 @@ async def test_entities_that_nobody_watches_are_written_as_before():
     hook = Hook(Shelf)
     async with opened("memory://", hook) as store:
         assert store.repository(Book)._beside is None
-        assert store.repository(Shelf)._hooked is not None
+        assert store.repository(Shelf)._beside is not None
         await store.repository(Book).add(Book(title="a"))
         assert hook.take() == []
 

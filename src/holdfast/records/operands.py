@@ -361,17 +361,16 @@ class SearchRank:
     def of(self, read: Callable[[RelatedColumn], str]) -> int:
         """Return the rank of the row whose documents *read* gives.
 
-        The sum, over pieces and columns, of weight * 1000 * n // (n + 1 + words // 64), where the
-        piece stands n times in the document, which has so many words: more often is better, less
+        The sum, over pieces and columns, of weight * (1000 - 1000 * k // (n + k)), where the piece
+        stands n times in the document and k is 1 + its length // 512: more often is better, less
         and less so, and a short document better than a long one.
         """
         total = 0
         for column, weight in zip(self.columns, self.weights, strict=True):
             document = read(column)
-            words = document.count(" ") // 2
+            length = 1 + len(document) // 512
             for piece in self.pieces:
-                times = document.count(piece)
-                total += weight * 1000 * times // (times + 1 + words // 64)
+                total += weight * (1000 - 1000 * length // (document.count(piece) + length))
         return total
 
     def __repr__(self) -> str:

@@ -43,7 +43,8 @@ class SearchHit(Generic[E]):
     """An entity that a search found, and how well it fits: its *rank*, a whole number.
 
     It is the sum, over the words and phrases that were looked for and the searched fields, of
-    weight * 1000 * n // (n + 1 + words // 64), where it stands n times in a field of so many words.
+    weight * (1000 - 1000 * k // (n + k)), where it stands n times in the field; k is 1 + the length
+    of the field's words, with two blanks for each, // 512.
     """
 
     entity: E

@@ -149,6 +149,8 @@ def twin_operand(operand):
 
 
 def twin_join(join):
+    if join.source not in TWINS:  # an entity that lives beside them
+        return join
     return replace(join, source=TWINS[join.source], target=TWINS[join.target])
 
 

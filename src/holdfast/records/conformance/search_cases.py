@@ -83,13 +83,13 @@ async def results_come_by_rank_and_their_pages_are_stable(lab: Lab) -> None:
         Article(id=1, title="", body="car"),  # 500
         Article(id=2, title="car", body=""),  # 3 * 500
         Article(id=3, title="", body="car car car"),  # 750
-        Article(id=4, title="", body=f"car {far}"),  # 1000 // (1 + 1 + 10)
+        Article(id=4, title="", body=f"car {far}"),  # 1000 - 1000 * 8 // 9
         Article(id=5, title="", body="CAR"),
         Article(id=6, title="other", body=None),
     ]
     await repository.add_many(articles)
     whole = await repository.search("car")
-    expected = [(2, 1500), (3, 750), (1, 500), (5, 500), (4, 83)]
+    expected = [(2, 1500), (3, 750), (1, 500), (5, 500), (4, 112)]
     assert [(hit.entity.id, hit.rank) for hit in whole] == expected
     first = await repository.search("car", size=2)
     assert first.next is not None
@@ -229,7 +229,8 @@ def _naive(article: Article, forms: list[tuple[list[str], str]]) -> int:
         if not any(count for _, _, count in counts):
             return 0
         for weight, held, count in counts:
-            rank += weight * 1000 * count // (count + 1 + len(held) // 64)
+            k = 1 + sum(len(word) + 2 for word in held) // 512
+            rank += weight * (1000 - 1000 * k // (count + k))
     return rank
 
 

@@ -251,16 +251,8 @@ class ConditionBuilder:
                 holds = self.condition(source, spelled_out(leaf), parameters)
                 holds = holds if given is None else sa.and_(given, holds)
                 return sa.not_(holds) if negate else holds
-            case Related(join, where) if (beside := source.joined(join)) is not None:
-                there = beside.column(Column(join.target.__name__, remote_field(join)))
-                found = sa.and_(there.is_not(None), self.condition(beside, where, parameters))
-                return sa.not_(found) if negate else found
-            case Related(join, where):
-                target = source.target(join)
-                fitting = self.condition(target, where, parameters)
-                listed = not (self.dialect.flattens_exists or source.by_key or join.many)
-                how = source.among if listed else source.exists
-                found = how(join, target, fitting)
+            case Related():
+                found = self._related(source, leaf, parameters)
                 return sa.not_(found) if negate else found
             case InSubquery(operand, query):
                 place = self._place(source, operand, parameters)
@@ -316,6 +308,26 @@ class ConditionBuilder:
         _, given = self.dialect.path_values(operand.steps)
         path = tuple(parameters.next() for _ in given)
         return Place(source.column(operand.column), True, operand.steps, path)
+
+    def _related(self, source: JoinedTable, related: Related, parameters: Parameters) -> Expression:
+        """Tell whether the relation leads to a row that fits: true or false, never NULL.
+
+        A database that looks for the row of an EXISTS once for each row is given a list of keys
+        where it can't be long to make, which is made once.
+        """
+        join, where = related.join, related.where
+        if not self.dialect.flattens_exists:
+            target = source.target(join)
+            fitting = self.condition(target, where, parameters)
+            alike = not join.many or isinstance(where, HasWords)
+            how = source.among if alike and not source.by_key else source.exists
+            return how(join, target, fitting)
+        beside = source.joined(join)
+        if beside is not None:
+            there = beside.column(Column(join.target.__name__, remote_field(join)))
+            return sa.and_(there.is_not(None), self.condition(beside, where, parameters))
+        target = source.target(join)
+        return source.exists(join, target, self.condition(target, where, parameters))
 
     def value(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Expression:
         """Return the value of *operand*, which is no path, in a row of *source*."""

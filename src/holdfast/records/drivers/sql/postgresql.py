@@ -152,7 +152,7 @@ class PostgreSQLServer:
             name = named(WORD_INDEX, model.table, model.indexed_words)
             made.append(
                 f"CREATE INDEX IF NOT EXISTS {quote(name)} ON {quote(model.table)} "
-                f"USING gin (({statements.compile(vector).sql}))"
+                f"USING gin (({statements.compile(vector).sql})) WITH (fastupdate = off)"
             )
         return made and [f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})", *made]
 

@@ -36,23 +36,17 @@ def rank_expression(
     """Return the rank of the rows of *source*; there is a piece at the least."""
     length = getattr(sa.func, _LENGTH.get(dialect, "char_length"))
     quotient = _WHOLE_QUOTIENT.get(dialect, "/")
-
-    def times(document: Expression, piece: Expression, size: Expression) -> Expression:
-        shorter = length(sa.func.replace(document, piece, _NOTHING))
-        return _grouped(length(document) - shorter).op(quotient)(size)
-
     total: list[Expression] = []
     pieces = [(parameters.next(), parameters.next()) for _ in rank.pieces]
     for column, weight in zip(rank.columns, rank.weights, strict=True):
         document = sa.func.coalesce(source.column(column), _NOTHING)
-        words = times(document, literal(" "), _number(2))
-        fewer = _grouped(words).op(quotient)(_number(64))
+        long = _grouped(_number(1) + _grouped(length(document).op(quotient)(_number(512))))
         for piece, size in pieces:
-            found = times(document, piece, size)
-            above = _grouped(found) * _number(weight * 1000)
-            below = _grouped(_grouped(found) + _number(1) + _grouped(fewer))
-            total.append(_grouped(_grouped(above).op(quotient)(below)))
-    summed: Expression = total[0]
+            shorter = length(sa.func.replace(document, piece, _NOTHING))
+            times = _grouped(_grouped(length(document) - shorter).op(quotient)(size))
+            less = _grouped(_grouped(_number(1000) * long).op(quotient)(_grouped(times + long)))
+            total.append(_number(weight) * _grouped(_number(1000) - less))
+    summed = total[0]
     for each in total[1:]:
         summed += each
     return _grouped(summed)

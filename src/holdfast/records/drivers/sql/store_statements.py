@@ -30,7 +30,7 @@ from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
-from holdfast.records.operands import Column, may_be_null
+from holdfast.records.operands import Column, SearchRank, may_be_null
 from holdfast.records.query import (
     Compare,
     Everything,
@@ -133,7 +133,7 @@ class StoreStatements:
             self._walk_joined(related, values),
             None if columns is None else self._walk_values(columns, values, related),
             self._conditions.walk(select.where, values, related.names),
-            self._walk_order(select.order, values, related),
+            self._walk_order(select.order, values, related, columns or ()),
             windowed := select.limit is not None or select.offset > 0,
             select.lock,
             select.skip_locked,
@@ -154,7 +154,7 @@ class StoreStatements:
                 *(self._conditions.value(source, each, parameters) for each in wanted)
             )
             condition = self._conditions.condition(source, select.where, parameters)
-            order = self._order(source, select.order, parameters)
+            order = self._order(source, select.order, parameters, columns or ())
             built = built.select_from(source.rows).where(condition).order_by(*order)
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
@@ -280,11 +280,17 @@ class StoreStatements:
         return tuple(self._conditions.walk_value(each, values, related.names) for each in operands)
 
     def _walk_order(
-        self, order: Sequence[Order], values: list[object], related: JoinedAggregates
+        self,
+        order: Sequence[Order],
+        values: list[object],
+        related: JoinedAggregates,
+        chosen: Sequence[ValueColumn] = (),
     ) -> Shape:
         return tuple(
             (
-                self._conditions.walk_value(by.operand, values, related.names),
+                None
+                if _is_chosen(by, chosen)
+                else self._conditions.walk_value(by.operand, values, related.names),
                 by.descending,
                 by.first,
             )
@@ -450,10 +456,20 @@ class StoreStatements:
         return joined(sa.and_, [*own, key.in_(sa.select(*found.c))])
 
     def _order(
-        self, source: JoinedTable, order: Sequence[Order], parameters: Parameters
+        self,
+        source: JoinedTable,
+        order: Sequence[Order],
+        parameters: Parameters,
+        chosen: Sequence[ValueColumn] = (),
     ) -> list[Expression]:
+        """Return the order; a rank that is among the *chosen* columns is named by its place."""
         found: list[Expression] = []
         for by in order:
+            if _is_chosen(by, chosen):
+                at = [each == by.operand for each in chosen].index(True)
+                place: Expression = sa.literal_column(str(at + 1))
+                found.append(place.desc() if by.descending else place.asc())
+                continue
             column = self._conditions.value(source, by.operand, parameters)
             found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
         return found
@@ -513,3 +529,8 @@ def _update_from_copy(
     copy = copied.subquery("holdfast copy")
     new = {name: copy.c[f"new {name}"] for name in assignments}
     return sa.update(table).values(new).where(*(key == copy.c[key.name] for key in keys))
+
+
+def _is_chosen(by: Order, chosen: Sequence[ValueColumn]) -> bool:
+    """Tell whether *by* goes by a rank among *chosen*, which would else be reckoned twice."""
+    return isinstance(by.operand, SearchRank) and by.operand in chosen
