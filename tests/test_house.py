@@ -37,6 +37,7 @@ TWINS = {
     "ObjectReader",
     "Outbox",
     "Repository",
+    "RepositoryReads",
     "Store",
     "Transaction",
 }
@@ -191,12 +192,14 @@ ALLOWED_ANY: dict[str, list[str]] = {
     ],
     # The shape of expressions of a library that the core does not name.
     "records/argument_types.py": ["MappedType.result_processor", "MappedRelationship.of_type"],
+    # A field of any type, which is invariant.
+    "records/constraint.py": ["unique"],
     # Entities of any class at once; the callers' signatures are typed.
     "records/eager_loading.py": ["load_relations"],
     "records/model_builder.py": ["build_model", "vocabulary", "constructor"],
     # What stands behind typed overloads.
     "records/repository_reads.py": ["RepositoryReads.select"],
-    "records/sync.py": ["Repository.select"],
+    "records/sync.py": ["RepositoryReads.select"],
 }
 
 
@@ -225,6 +228,7 @@ ALLOWED_IMPORTS = {
     ("records/repository_reads.py", "holdfast.records.store"),
     ("records/hooked_writes.py", "holdfast.records.store"),
     ("records/write_hook.py", "holdfast.records.store"),
+    ("records/soft_deletion.py", "holdfast.records.store"),
 }
 
 

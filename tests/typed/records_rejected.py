@@ -1,8 +1,21 @@
 """What the type checkers must refuse, at each line that says so."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast import Repository
+from holdfast import (
+    Constraint,
+    Entity,
+    Field,
+    Repository,
+    check,
+    deleted_at,
+    field,
+    key,
+    unique,
+)
 from holdfast.integrations.sqlalchemy import field_of
 from holdfast.records.conformance.sample_entities import Author, Book, Tally
 
@@ -25,6 +38,27 @@ async def use(authors: Repository[Author]) -> None:
     author: Tally = await authors.get_one(1)  # refused
     Author.name.increment(1)  # refused
     author.total = "5"  # refused
+
+
+class Offer(Entity, table="offers"):
+    id: Field[int] = key()
+    rating: Field[int] = field(ge="0")  # refused
+    deleted_at: Field[datetime | None] = deleted_at()
+
+    @classmethod
+    def __constraints__(cls) -> Sequence[Constraint]:
+        return [
+            unique(cls.rateing),  # refused
+            unique(cls.rating, where=cls.rating == "x"),  # refused
+            check("rated", cls.rating > "x"),  # refused
+            check(cls.rating > 1),  # refused
+        ]
+
+
+async def delete_offers(offers: Repository[Offer]) -> None:
+    Offer(id=1, rating=1, deleted_at=None)  # refused
+    await offers.with_deleted().add(Offer(id=1, rating=1))  # refused
+    await offers.purge(older_than=30)  # refused
 
 
 class Base(DeclarativeBase):

@@ -411,6 +411,8 @@ class RepositoryReads(Generic[E]):
     def _writing(self) -> Writer:
         if not self._affinity.strict:
             self._affinity.check()
+        if self.model.view:
+            raise InvalidQueryError(f"{self.model.name} is a view: it is read, and never written")
         if self._hooked is not None:
             return self._hooked
         return session_of(self._driver, self._affinity, self._recorder)

@@ -206,7 +206,7 @@ async def whole(store: Store, work: Callable[[], Awaitable[T]]) -> T:
     return await store.retrying(work, attempts=_ATTEMPTS)
 
 
-def soft_references(model: Model[Any]) -> Iterator[tuple[FieldSpec, Model[object]]]:
+def soft_references(model: Model[E]) -> Iterator[tuple[FieldSpec, Model[object]]]:
     """Yield the references by which a row must not point at what is deleted, and their targets."""
     for spec in model.references:
         assert spec.reference is not None
@@ -277,7 +277,11 @@ def _pointers(
         for spec in model.references:
             reference = spec.reference
             assert reference is not None
-            if reference.on_delete in wanted and model_of(reference.target()) is target:
+            if (
+                not model.view
+                and reference.on_delete in wanted
+                and model_of(reference.target()) is target
+            ):
                 yield model, spec
 
 

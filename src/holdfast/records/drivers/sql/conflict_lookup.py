@@ -162,7 +162,7 @@ def pointers(
     table = statements.tables[model.table]
     key = quote(table.c[model.key.name].name)
     for child in statements.models:
-        for spec in child.references:
+        for spec in () if child.view else child.references:
             reference = spec.reference
             assert reference is not None
             if reference.on_delete == "restrict" and model_of(reference.target()) is model:
