@@ -240,7 +240,7 @@ def test_the_reference_names_every_word_of_a_field(heading, kind):
         "deleted_at",
         "one",
         "many",
-    ],  # fmt: skip
+    ],
 )
 def test_the_reference_names_every_option_of_a_field(specifier):
     row = re.search(
