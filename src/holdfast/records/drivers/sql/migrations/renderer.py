@@ -156,7 +156,7 @@ class ScriptRenderer:
         table = operation.table_name
         parts = [each for each in operation.ops if isinstance(each, ops.MigrateOperation)]
         new = {each.column.name for each in parts if isinstance(each, ops.AddColumnOp)}
-        gone_indexes = {each.index_name for each in parts if isinstance(each, ops.DropIndexOp)}
+        gone_indexes = {str(each.index_name) for each in parts if isinstance(each, ops.DropIndexOp)}
         parts.sort(key=lambda each: _turn(each, new, gone_indexes))
         if all(isinstance(each, (ops.CreateIndexOp, ops.DropIndexOp)) for each in parts):
             return [line for each in parts for line in self._render(each)]
@@ -298,7 +298,7 @@ def _no_limit(table: str, column: str, kind: object) -> list[str]:
     return [f"    operations.drop_limit(batch_op, {limit_name(table, column)!r})"]
 
 
-def _turn(part: ops.MigrateOperation, new: set[str], gone: set[str | None]) -> int:
+def _turn(part: ops.MigrateOperation, new: set[str], gone: set[str]) -> int:
     """Return when *part* is done; *new* are columns, *gone* indexes of its table.
 
     MariaDB and MySQL keep an index for as long as a reference needs it, a unique's too: one that
