@@ -231,7 +231,18 @@ def test_the_reference_names_every_word_of_a_field(heading, kind):
 
 @pytest.mark.parametrize(
     "specifier",
-    ["field", "key", "generated_key", "ref", "version", "created_at", "updated_at", "one", "many"],
+    [
+        "field",
+        "key",
+        "generated_key",
+        "ref",
+        "version",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+        "one",
+        "many",
+    ],
 )
 def test_the_reference_names_every_option_of_a_field(specifier):
     row = re.search(

@@ -1,12 +1,21 @@
 """What the audit keeps, on every backend, and what it answers."""
 
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 
 from audited_entities import Colour, Project, Task
-from holdfast import Entity, Field, field, key, open_store, version
+from holdfast import (
+    Entity,
+    Field,
+    deleted_at,
+    field,
+    generated_key,
+    key,
+    open_store,
+    version,
+)
 from holdfast.audit import UNKNOWN, AuditEntry, AuditFilter, AuditHook, AuditLog, acting_as
 from holdfast.errors import (
     ConfigurationError,
@@ -122,6 +131,33 @@ async def test_a_restored_row_is_a_new_write_that_is_audited(store, log, clock):
     assert (await log.restore(Task, task.id, good)).title == "cut"
     with pytest.raises(NotFoundError):
         await log.restore(Task, task.id, good - timedelta(days=1))
+
+
+class Folder(Entity, table="folders", audited=True):
+    id: Field[int] = generated_key()
+    name: Field[str] = field(max_length=50)
+    version: Field[int] = version()
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
+async def test_a_deletion_by_a_mark_is_recorded_as_one_and_undone_by_a_restore(clock):
+    async with open_store("memory://", [Folder], hooks=[AuditHook()], clock=clock) as store:
+        await store.create_schema()
+        folders, log = store.repository(Folder), AuditLog(store)
+        made = await folders.add(Folder(name="a"))
+        good = clock.time
+        clock.forward(seconds=1)
+        await folders.patch(made.id, Folder.name.to("b"))
+        await folders.delete(made.id)
+        (newest, *_) = (await log.history(Folder, made.id)).items
+        assert (newest.verb, set(newest.changes)) == ("soft_delete", {"deleted_at", "version"})
+        with pytest.raises(NotFoundError):
+            await log.restore(Folder, made.id, clock.time)
+        restored = await log.restore(Folder, made.id, good)
+        assert (restored.name, restored.deleted_at, restored.version) == ("a", None, 5)
+        assert [each.verb for each in (await log.history(Folder, made.id)).items[:2]] == [
+            "patch", "restore"
+        ]  # fmt: skip
 
 
 async def test_entries_are_found_by_actor_field_request_time_and_verb_in_pages(store, log, clock):

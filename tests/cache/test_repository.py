@@ -14,6 +14,7 @@ from holdfast import (
     Field,
     Repository,
     created_at,
+    deleted_at,
     field,
     generated_key,
     key,
@@ -53,6 +54,11 @@ class Pair(Entity, table="pairs"):
     left: Field[str] = key()
     right: Field[str] = key()
     value: Field[int] = field(default=0)
+
+
+class Marked(Entity, table="marked"):
+    id: Field[int] = generated_key()
+    deleted_at: Field[datetime | None] = deleted_at()
 
 
 @pytest.fixture(params=["memory://", "sqlite"])
@@ -140,6 +146,17 @@ async def test_that_there_is_none_is_cached_until_there_is_one(things, cache):
     assert (await things.get(thing.id)).name == "late"
     await things.delete_where(Thing.name == "late")
     assert await things.get(thing.id) is None
+
+
+async def test_what_is_deleted_by_a_mark_and_restored_is_seen_so(cache):
+    async with open_store("memory://", [Marked]) as store:
+        await store.create_schema()
+        marked = CachedRepository(store.repository(Marked), cache)
+        one = await marked.add(Marked())
+        assert await marked.get(one.id) == one
+        assert await marked.delete(one.id)
+        assert await marked.get(one.id) is None
+        assert await marked.restore(one.id) == await marked.get(one.id) == one
 
 
 async def test_many_come_by_position_and_stay_cached(things, cache):

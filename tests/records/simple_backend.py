@@ -9,7 +9,6 @@ from typing import NamedTuple
 from holdfast.errors import (
     ConfigurationError,
     ConflictError,
-    DuplicateError,
     ForeignKeyError,
     TransactionError,
 )
@@ -20,6 +19,7 @@ from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
 from holdfast.records.model import model_of
+from holdfast.records.row_rules import check_row, duplicate, unique_values
 from holdfast.records.session import VerbSession
 from holdfast.records.value import Kind
 from holdfast.stats import Stats
@@ -102,17 +102,16 @@ class Shelf:
             self.state.numbers[model.table] = max(last, key)
             row = with_value(row, model.key, key)
         if key in self.rows(model):
-            raise DuplicateError(model.name, model.key_names, index)
+            raise duplicate(model, model.key_unique, index)
         return self.put(model, row, index)
 
     def put(self, model, row, index=None):
         key = model.key_of(row)
-        for unique in model.uniques:
-            at = [model.by_name[name].position for name in unique]
-            wanted = [row[each] for each in at]
-            for other in () if None in wanted else self.rows(model).values():
-                if [other[each] for each in at] == wanted and model.key_of(other) != key:
-                    raise DuplicateError(model.name, unique, index)
+        check_row(model, row)
+        for unique in model.all_uniques:
+            for other in self.alike(model, unique, row):
+                if model.key_of(other) != key:
+                    raise duplicate(model, unique, index)
         for spec in model.references:
             value, target = row[spec.position], model_of(spec.reference.target())
             itself = target is model and value == key
@@ -121,9 +120,16 @@ class Shelf:
         self.rows(model)[key] = row
         return row
 
+    def alike(self, model, unique, row):
+        wanted = unique_values(unique, row)
+        rows = () if wanted is None else self.rows(model).values()
+        return [each for each in rows if unique_values(unique, each) == wanted]
+
     def replace(self, model, row, expected):
         stored = self.rows(model).get(model.key_of(row))
         if stored is None or (model.version and stored[model.version.position] != expected):
+            return None
+        if model.deleted_at and stored[model.deleted_at.position] is not None:
             return None
         return from_rows(model)((self.put(model, keeping(model, row, stored)),))[0]
 
@@ -143,10 +149,7 @@ class Shelf:
     def upsert(self, model, rows, on):
         results = []
         for index, row in enumerate(rows):
-            at = [model.by_name[name].position for name in on]
-            wanted = [row[each] for each in at]
-            same = (each for each in self.rows(model).values() if [each[i] for i in at] == wanted)
-            stored = None if None in wanted else next(same, None)
+            stored = next(iter(self.alike(model, model.unique_on(on), row)), None)
             place = index if len(rows) > 1 else None
             if stored is None:
                 written = self.add(model, row, place)
@@ -195,6 +198,7 @@ class ShelfDriver(VerbSession):
     capabilities = frozenset(StoreCapability) - {
         StoreCapability.SQL_STATEMENTS,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.VIEWS,
     }
     executor = Shelf
 

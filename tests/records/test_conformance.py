@@ -10,6 +10,7 @@ class MemoryHarness(StoreHarness):
     capabilities = frozenset(StoreCapability) - {
         StoreCapability.SQL_STATEMENTS,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.VIEWS,
     }
 
 

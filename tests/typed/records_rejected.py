@@ -1,10 +1,26 @@
 """What the type checkers must refuse, at each line that says so."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from holdfast import Many, Repository, Store, many, subquery
+from holdfast import (
+    Constraint,
+    Entity,
+    Field,
+    Many,
+    Repository,
+    Store,
+    check,
+    deleted_at,
+    field,
+    key,
+    many,
+    subquery,
+    unique,
+)
 from holdfast.integrations.sqlalchemy import field_of
 from holdfast.records.conformance.sample_entities import Author, Book, Following, Member, Tally
 
@@ -76,6 +92,27 @@ async def link(store: Store) -> None:
     other: Many[Author] = many()  # refused
     await store.repository(Member).find(Member.follows.any(Member.name == 5))  # refused
     await store.repository(Author).find(load=[tags, other])
+
+
+class Offer(Entity, table="offers"):
+    id: Field[int] = key()
+    rating: Field[int] = field(ge="0")  # refused
+    deleted_at: Field[datetime | None] = deleted_at()
+
+    @classmethod
+    def __constraints__(cls) -> Sequence[Constraint]:
+        return [
+            unique(cls.rateing),  # refused
+            unique(cls.rating, where=cls.rating == "x"),  # refused
+            check("rated", cls.rating > "x"),  # refused
+            check(cls.rating > 1),  # refused
+        ]
+
+
+async def delete_offers(offers: Repository[Offer]) -> None:
+    Offer(id=1, rating=1, deleted_at=None)  # refused
+    await offers.with_deleted().add(Offer(id=1, rating=1))  # refused
+    await offers.purge(older_than=30)  # refused
 
 
 class Base(DeclarativeBase):

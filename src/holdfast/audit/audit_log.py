@@ -11,13 +11,12 @@ from holdfast.audit.captured_value import UNKNOWN, key_of, key_text
 from holdfast.audit.row_snapshot import RowSnapshot, row_now, row_snapshot, undone
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
 from holdfast.records import everything
-from holdfast.records.hydration import from_own_rows
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import SetTo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from holdfast.records import Page, Predicate, Store
@@ -142,15 +141,16 @@ class AuditLog:
     async def restore(self, entity: type[E], key: object, at: datetime) -> E:
         """Write the row as it was at the time *at*, and return it as stored: a write as any other.
 
-        A row that is gone is added again; one that is there is patched where it differs. Fields
-        that the audit does not hold stay as they are. Raises NotFoundError when there was no row
-        then, and InvalidValueError when a row that is gone had fields that the audit does not hold.
+        A row that is gone is added again, one that is marked as deleted restored; one that is there
+        is patched where it differs. Fields that the audit does not hold stay as they are. Raises
+        NotFoundError when there was no living row then, and InvalidValueError when a row that is
+        gone had fields that the audit does not hold.
         """
         model = self._model(entity)
         repository = self.store.repository(entity)
         async with self.store.transaction():
             wanted = await self._as_of(model, key, at)
-            if wanted is None:
+            if wanted is None or _is_marked(model, wanted.row):
                 raise NotFoundError(model.name, key)
             row_key = key_of(model, key)
             now = await row_now(self.store, model, row_key)
@@ -162,6 +162,8 @@ class AuditLog:
                         "is not held by the audit, and the row is gone",
                     )
                 return await repository.add(wanted.entity())
+            if _is_marked(model, now):
+                await repository.restore(row_key)
             changes = [
                 SetTo(Column(model.name, spec), wanted.row[spec.position])
                 for spec in model.fields
@@ -170,7 +172,7 @@ class AuditLog:
                 and wanted.row[spec.position] != now[spec.position]
             ]
             if not changes:
-                return from_own_rows(model)([now])[0]
+                return await repository.get_one(row_key)
             return await repository.patch(row_key, *changes)
 
     async def _as_of(self, model: Model[E], key: object, at: datetime) -> RowSnapshot[E] | None:
@@ -202,3 +204,9 @@ class AuditLog:
         else:
             model = self._model(cast("type[object]", entity))
         return model.name, key_text(model, key_of(model, key))
+
+
+def _is_marked(model: Model[E], row: Sequence[object]) -> bool:
+    """Tell whether *row* is marked as deleted."""
+    marked = model.deleted_at
+    return marked is not None and row[marked.position] is not None

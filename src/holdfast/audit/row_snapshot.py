@@ -49,8 +49,15 @@ class RowSnapshot(Generic[E]):
 
 
 async def row_now(store: Store, model: Model[E], key: object) -> Row | None:
-    """Return the row values under the row value *key*, None when there is no row."""
-    found = await store.repository(model.entity).get(key)
+    """Return the row values under the row value *key*, None when there is no row.
+
+    One that is marked as deleted is there.
+    """
+    repository = store.repository(model.entity)
+    if model.living is None:
+        found = await repository.get(key)
+    else:
+        found = await repository.with_deleted().get(key)
     if found is None:
         return None
     if model.adapter is None:

@@ -2,14 +2,16 @@
 
 from holdfast.records.argument_types import ChangeArgument, Condition
 from holdfast.records.connect import open_store
-from holdfast.records.constraint import Check, Constraint, Unique, check, unique
+from holdfast.records.constraint import Check, Constraint, Unique
 from holdfast.records.declaration import (
+    check,
     created_at,
     deleted_at,
     field,
     generated_key,
     key,
     ref,
+    unique,
     updated_at,
     version,
 )

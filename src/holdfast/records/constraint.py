@@ -7,10 +7,9 @@ in its error by the same name as every other one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.field import Field
 from holdfast.records.operands import Column
 from holdfast.records.query import (
     After,
@@ -90,50 +89,6 @@ class Check:
 Constraint: TypeAlias = Unique | Check
 
 
-def unique(
-    *fields: Field[Any],
-    where: Predicate | None = None,
-    ignore_case: bool = False,
-    name: str = "",
-) -> Unique:
-    """No two rows that fit *where* have the same values in *fields*; without it no two rows.
-
-    A row with a null in one of them is like no other. With *ignore_case* text is compared as
-    `iequals` does. *name* is how errors call it; by default the names of the fields.
-    Raises ConfigurationError.
-    """
-    for each in fields:
-        if not isinstance(each, Field):
-            raise ConfigurationError(f"unique() takes fields such as cls.title, got {each!r}")
-    if not fields:
-        raise ConfigurationError("unique() takes at least one field")
-    columns = tuple(each.column for each in fields)
-    if where is not None:
-        _check_predicate("unique(where=)", where)
-    made = Unique(columns, name or "_".join(each.name for each in columns), where, ignore_case)
-    texts = [column for column in columns if column.type.kind is Kind.STR]
-    if ignore_case and not texts:
-        raise ConfigurationError(f"unique({made.name!r}): ignore_case is for text")
-    if made.plain and name:
-        raise ConfigurationError(
-            f"unique(name={name!r}): of all rows and with case it is called by its fields"
-        )
-    return made
-
-
-def check(name: str, predicate: Predicate) -> Check:
-    """Every row fits *predicate*: what does not is refused with CheckError, which has the *name*.
-
-    A comparison with a null is false, as in every predicate. Raises ConfigurationError for one
-    that looks at more than the row's own fields, or into JSON.
-    """
-    _check_predicate(f"check({name!r})", predicate)
-    made = Check(name, predicate)
-    if not made.fields:
-        raise ConfigurationError(f"check({name!r}) reads no field")
-    return made
-
-
 def specs_of(predicate: Predicate) -> Iterator[FieldSpec]:
     """Yield the fields that *predicate*, of a constraint, reads."""
     for operand in _operands("", predicate):
@@ -150,7 +105,8 @@ def columns_read(constraint: Constraint) -> Iterator[Column]:
         yield from _operands("", constraint.where)
 
 
-def _check_predicate(of: str, predicate: object) -> None:
+def check_predicate(of: str, predicate: object) -> None:
+    """Raise ConfigurationError unless *predicate* is one that a constraint, *of*, may have."""
     if not isinstance(predicate, Predicate):
         raise ConfigurationError(f"{of}: expected a predicate, got {predicate!r}")
     for _ in _operands(of, predicate):

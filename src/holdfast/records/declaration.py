@@ -1,18 +1,21 @@
-"""The specifiers of an entity's fields: what stands to the right of `name: Field[T] =`."""
+"""The specifiers of an entity: of its fields, right of `name: Field[T] =`, and of constraints."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from holdfast.errors import ConfigurationError
+from holdfast.records.constraint import Check, Unique, check_predicate
 from holdfast.records.field import Field
 from holdfast.records.field_spec import MISSING, Declaration
-from holdfast.records.value import Bounds
+from holdfast.records.value import Bounds, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from holdfast.records.field_spec import AuditPolicy, OnDelete
+    from holdfast.records.query import Predicate
 
 T = TypeVar("T")
 
@@ -175,3 +178,47 @@ def deleted_at(*, init: Literal[False] = False) -> Field[datetime | None]:  # no
     An entity that has it is deleted by a mark: its rows go out of sight, and can be restored.
     """
     return Field(Declaration("deleted_at"))
+
+
+def unique(
+    *fields: Field[Any],
+    where: Predicate | None = None,
+    ignore_case: bool = False,
+    name: str = "",
+) -> Unique:
+    """No two rows that fit *where* have the same values in *fields*; without it no two rows.
+
+    A row with a null in one of them is like no other. With *ignore_case* text is compared as
+    `iequals` does. *name* is how errors call it; by default the names of the fields.
+    Raises ConfigurationError.
+    """
+    for each in fields:
+        if not isinstance(each, Field):
+            raise ConfigurationError(f"unique() takes fields such as cls.title, got {each!r}")
+    if not fields:
+        raise ConfigurationError("unique() takes at least one field")
+    columns = tuple(each.column for each in fields)
+    if where is not None:
+        check_predicate("unique(where=)", where)
+    made = Unique(columns, name or "_".join(each.name for each in columns), where, ignore_case)
+    texts = [column for column in columns if column.type.kind is Kind.STR]
+    if ignore_case and not texts:
+        raise ConfigurationError(f"unique({made.name!r}): ignore_case is for text")
+    if made.plain and name:
+        raise ConfigurationError(
+            f"unique(name={name!r}): of all rows and with case it is called by its fields"
+        )
+    return made
+
+
+def check(name: str, predicate: Predicate) -> Check:
+    """Every row fits *predicate*: what does not is refused with CheckError, which has the *name*.
+
+    A comparison with a null is false, as in every predicate. Raises ConfigurationError for one
+    that looks at more than the row's own fields, or into JSON.
+    """
+    check_predicate(f"check({name!r})", predicate)
+    made = Check(name, predicate)
+    if not made.fields:
+        raise ConfigurationError(f"check({name!r}) reads no field")
+    return made

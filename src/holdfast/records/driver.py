@@ -44,6 +44,8 @@ class StoreCapability(StrEnum):
     """Entities that are no `Entity`, but classes that another library maps to tables."""
     SQL_STATEMENTS = "SQL statements of the caller's own"
     """Another library at work on a transaction's own connection."""
+    VIEWS = "views"
+    """Entities that are views of the database's."""
     ROW_LOCKS = "row locks"
     """Reads that keep others from changing the rows they return, until the transaction ends."""
     FULL_TEXT = "full-text search"

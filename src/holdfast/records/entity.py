@@ -32,6 +32,7 @@ from holdfast.records.model_builder import (
     constructor,
     dataclass_of,
     spells_field,
+    viewed,
     vocabulary,
 )
 from holdfast.records.relation import Relation, RelationSlot, many, one
@@ -75,6 +76,7 @@ class EntityType(type):
         indexes: Sequence[tuple[str, ...]] = (),
         uniques: Sequence[tuple[str, ...]] = (),
         audited: bool = False,
+        view: bool = False,
     ) -> EntityType:
         declared = {
             attribute: namespace.pop(attribute)
@@ -108,6 +110,8 @@ class EntityType(type):
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             declared_by: Any = cls
             model = constrained(model, declared_by.__constraints__())
+            if view:
+                model = viewed(model)
             type.__setattr__(cls, "__holdfast__", model)
             type.__setattr__(cls, "__init__", constructor(model))
             known = dataclass_of(model)
@@ -115,8 +119,8 @@ class EntityType(type):
                 type.__setattr__(cls, attribute, getattr(known, attribute))
             for relation in model.relations.values():
                 type.__setattr__(cls, relation.name, RelationSlot(relation))
-        elif indexes or uniques or audited:
-            raise ConfigurationError(f"{name}: indexes, uniques and audited need a table")
+        elif indexes or uniques or audited or view:
+            raise ConfigurationError(f"{name}: indexes, uniques, audited and view need a table")
         return cls
 
     if not TYPE_CHECKING:
@@ -136,7 +140,8 @@ class Entity(metaclass=EntityType):
 
     Declare it with `class Video(Entity, table="videos")`, and with `indexes` and `uniques` of
     several fields each where they are needed, and with `audited=True` where its changes are to be
-    recorded; without a table it is a mix-in whose fields its subclasses take over. Values are
+    recorded; with `view=True` the table is a view of the database's, which is read and never
+    written; without a table it is a mix-in whose fields its subclasses take over. Values are
     checked when they are written, not when they are set. Two entities are equal when they are of
     one class and all their fields are equal; loaded relations don't count.
     """

@@ -138,8 +138,8 @@ class FieldSpec:
         return checked
 
 
-def within(value: Any, bounds: Bounds) -> bool:
+def within(value: object, bounds: Bounds) -> bool:
     """Tell whether *value*, which is not None, is neither below nor above *bounds*."""
-    least: Any = bounds.least
-    most: Any = bounds.most
-    return (least is None or value >= least) and (most is None or value <= most)
+    found: Any = value
+    least, most = bounds.least, bounds.most
+    return (least is None or found >= least) and (most is None or found <= most)

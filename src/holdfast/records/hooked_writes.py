@@ -57,7 +57,7 @@ class HookedModels:
             list
         )
         for model in models:
-            for spec in model.references:
+            for spec in () if model.view else model.references:
                 assert spec.reference is not None
                 if spec.reference.on_delete != "restrict":
                     self.pointers[model_of(spec.reference.target())].append((model, spec))

@@ -56,6 +56,8 @@ class Model(Generic[E]):
     relations: dict[str, Relation]
     adapter: ClassAdapter | None = None
     audited: bool = False
+    view: bool = False
+    """The table is a view: it is read, and made by somebody else."""
     constraints: tuple[Constraint, ...] = ()
     search: SearchIndex | None = None
     """What its words are searched by; None where no field is searched."""

@@ -180,6 +180,18 @@ def constrained(model: Model[E], declared: typing.Iterable[object]) -> Model[E]:
     return made
 
 
+def viewed(model: Model[E]) -> Model[E]:
+    """Return *model* as one of a view. Raises ConfigurationError for what only a table can keep."""
+    kept = [spec.name for spec in model.fields if spec.role not in ("plain", "key")]
+    if kept or model.uniques or model.indexes or model.constraints or model.audited:
+        what = f"{kept[0]!r}" if kept else "uniques, indexes, checks, bounds and audited"
+        raise ConfigurationError(
+            f"{model.name} is a view, which keeps nothing: {what} can't be declared; its fields "
+            "are field(), key() and ref()"
+        )
+    return dataclasses.replace(model, view=True)
+
+
 def _check_constraint(model: Model[Any], constraint: Constraint) -> None:
     for column in columns_read(constraint):
         if model.by_name.get(column.name) is not column.spec:

@@ -348,6 +348,8 @@ class RepositoryReads(ValueReads[E]):
     def _writing(self) -> Writer:
         if not self._affinity.strict:
             self._affinity.check()
+        if self.model.view:
+            raise InvalidQueryError(f"{self.model.name} is a view: it is read, and never written")
         if self._beside is not None:
             return self._beside
         return session_of(self._driver, self._affinity, self._recorder)

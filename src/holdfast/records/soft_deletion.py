@@ -206,7 +206,7 @@ async def whole(store: Store, work: Callable[[], Awaitable[T]]) -> T:
     return await store.retrying(work, attempts=_ATTEMPTS)
 
 
-def soft_references(model: Model[Any]) -> Iterator[tuple[FieldSpec, Model[object]]]:
+def soft_references(model: Model[E]) -> Iterator[tuple[FieldSpec, Model[object]]]:
     """Yield the references by which a row must not point at what is deleted, and their targets."""
     for spec in model.references:
         assert spec.reference is not None
@@ -279,7 +279,8 @@ def _pointers(
             assert reference is not None
             if reference.on_delete not in wanted or model_of(reference.target()) is not target:
                 continue
-            if not model.indexed_words:  # the words of what is deleted stay, for its restoration
+            # The words of what is deleted stay, for its restoration.
+            if not model.view and not model.indexed_words:
                 yield model, spec
 
 

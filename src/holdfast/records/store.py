@@ -85,6 +85,8 @@ class Store:
         self._known = {id(model) for model in self.models}
         if any(model.adapter is not None for model in self.models):
             self._require(StoreCapability.MAPPED_CLASSES)
+        if any(model.view for model in self.models):
+            self._require(StoreCapability.VIEWS)
         self.recorder: OperationRecorder | None = None
         """What operations are told to, where anybody wants it: see `OperationOptions`."""
         self.searched = tuple(model for model in self.models if model.search is not None)
@@ -275,6 +277,8 @@ class Store:
                     everything(), changes=SetTo(Column(model.name, spec), None)
                 )
             for model in ordered:
+                if model.view:
+                    continue
                 if model.deleted_at is None:
                     await self.repository(model.entity).delete_where(everything())
                 else:

@@ -11,6 +11,7 @@ class MemoryTwinHarness(TwinHarness):
     capabilities = frozenset(StoreCapability) - {
         StoreCapability.SQL_STATEMENTS,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.VIEWS,
     }
 
 

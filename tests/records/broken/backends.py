@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
+from holdfast.records.hydration import from_rows
 from holdfast.records.joins import local_field
 from holdfast.records.operands import (
     Calculation,
@@ -797,6 +798,33 @@ class UniqueValuesAreNeverFree(Shelf):
                 raise DuplicateError(model.name, unique, index)
             taken[values] = row[0]
         return super().put(model, row, index)
+
+
+class UniquesAreOfAllRows(Shelf):
+    def alike(self, model, unique, row):
+        return super().alike(model, replace(unique, where=None), row)
+
+
+class UniquesMindCase(Shelf):
+    def alike(self, model, unique, row):
+        return super().alike(model, replace(unique, ignore_case=False), row)
+
+
+class ChecksAreSkipped(Shelf):
+    def put(self, model, row, index=None):
+        return super().put(model, row, index) if model.checks == () else self.unchecked(model, row)
+
+    def unchecked(self, model, row):
+        self.rows(model)[row[model.key.position]] = row
+        return row
+
+
+class WhatIsDeletedIsOverwritten(Shelf):
+    def replace(self, model, row, expected):
+        stored = self.rows(model).get(row[model.key.position])
+        if stored is not None and model.deleted_at and not model.version:
+            return from_rows(model)((self.put(model, row),))[0]
+        return super().replace(model, row, expected)
 
 
 class UniqueValuesAreUnchecked(Shelf):

@@ -1,10 +1,21 @@
 """Uniques of some rows or without case, checks and bounds: added, changed and taken away."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast import Entity, Field, Migrations, check, field, generated_key, open_store, unique
+from holdfast import (
+    Entity,
+    Field,
+    Migrations,
+    check,
+    deleted_at,
+    field,
+    generated_key,
+    open_store,
+    ref,
+    unique,
+)
 from holdfast.errors import CheckError, DuplicateError, InvalidValueError, MigrationError
 
 _LONG_AGO = datetime(2020, 1, 1, 12, 30, tzinfo=UTC)
@@ -121,6 +132,51 @@ async def test_rows_that_break_a_new_constraint_are_named_before_anything_is_cha
         await tags.patch(alike[0].id, none.note.to("x"))
     await migrations.upgrade()
     assert await migrations.check() == ()
+
+
+class Marked(Entity):
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
+def kept(kind):
+    """Two tables of a *kind* of entity: deleted for good, or by a mark."""
+
+    class Shelf(kind, table="shelves"):
+        id: Field[int] = generated_key()
+        name: Field[str] = field(max_length=50, unique=True)
+
+    class Book(kind, table="books", uniques=[("shelf_id", "title")]):
+        id: Field[int] = generated_key()
+        shelf_id: Field[int] = ref(Shelf, on_delete="cascade")
+        title: Field[str] = field(max_length=50)
+
+    return [Shelf, Book]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+async def test_entities_come_to_be_deleted_by_a_mark_and_back(make_database, tmp_path, kind):
+    database, (plain, marked) = make_database(kind), (kept(Entity), kept(Marked))
+    for entities in (plain, marked):
+        migrations = Migrations(database.url, entities, folder=tmp_path)
+        await migrations.create("step")
+        await migrations.upgrade()
+        assert await migrations.check() == ()
+        shelf, book = entities
+        async with open_store(database.url, entities) as store:
+            shelves, books = store.repository(shelf), store.repository(book)
+            if entities is plain:
+                made = await shelves.add(shelf(name="a"))
+                await books.add(book(shelf_id=made.id, title="t"))
+                continue
+            assert await shelves.delete((await shelves.one()).id)
+            assert await books.count() == 0
+            again = await shelves.add(shelf(name="a"))
+            with pytest.raises(DuplicateError):
+                await shelves.restore(again.id - 1)
+            await shelves.purge(older_than=timedelta(0))
+    await migrations.downgrade("-1")
+    found = await Migrations(database.url, plain, folder=tmp_path).check()
+    assert [each.kind for each in found] == ["revision"]
 
 
 async def test_a_table_that_sqlite_copies_keeps_its_uniques(make_database, tmp_path):

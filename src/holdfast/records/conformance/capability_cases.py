@@ -16,8 +16,10 @@ from holdfast.records.conformance.sample_entities import (
     Specimen,
     Tally,
 )
+from holdfast.records.declaration import key as declared_key
 from holdfast.records.driver import StoreCapability
-from holdfast.records.field import count
+from holdfast.records.entity import Entity
+from holdfast.records.field import Field, count
 from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.model import Model
 from holdfast.records.store import Store
@@ -82,6 +84,16 @@ async def another_librarys_statements_are_refused(lab: Lab) -> None:
     assert caught.error.capability
 
 
+@case("CAP-1", "VIEW-1")
+async def views_are_refused(lab: Lab) -> None:
+    class Seen(Entity, table="conformance_seen", view=True):
+        id: Field[int] = declared_key()
+
+    async with lab.refused(UnsupportedError) as caught:
+        Store(lab.store.driver, [Seen])
+    assert caught.error.capability
+
+
 @case("CAP-1", "LOCK-1")
 async def row_locks_are_refused(lab: Lab) -> None:
     await lab.repository(Setting).add(Setting(name="a"))
@@ -132,6 +144,7 @@ REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.GENERATED_KEYS: generated_keys_are_refused,
     StoreCapability.MAPPED_CLASSES: mapped_classes_are_refused,
     StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
+    StoreCapability.VIEWS: views_are_refused,
     StoreCapability.ROW_LOCKS: row_locks_are_refused,
     StoreCapability.FULL_TEXT: full_text_search_is_refused,
     StoreCapability.PERCENTILES: percentiles_are_refused,

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003 - as elsewhere for the types of fields
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from holdfast.records.constraint import Constraint, check, unique
 from holdfast.records.declaration import (
+    check,
     created_at,
     deleted_at,
     field,
     generated_key,
     key,
     ref,
+    unique,
     updated_at,
     version,
 )
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field
 from holdfast.records.relation import Many, One, many, one
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.records.constraint import Constraint
 
 
 class Ticket(Entity, table="conformance_tickets"):

@@ -41,8 +41,10 @@ async def _folders(lab: Lab) -> tuple[Folder, Folder]:
 
 @case("SOFT-1")
 async def what_is_deleted_is_out_of_every_verb(lab: Lab) -> None:
-    folders = lab.repository(Folder)
+    folders, files = lab.repository(Folder), lab.repository(File)
     first, second = await _folders(lab)
+    loose = await files.get_one("c")
+    assert await files.delete("c")
     assert await folders.delete(first.id)
     assert await folders.delete(first.id) is False
     assert await folders.delete_many([first.id]) == 0
@@ -58,6 +60,7 @@ async def what_is_deleted_is_out_of_every_verb(lab: Lab) -> None:
         writes: list[Write] = [
             lambda: folders.patch(first.id, Folder.name.to("x")),
             lambda: folders.update(first),
+            lambda: files.update(loose),
         ]
         for write in writes:
             async with lab.refused(NotFoundError):

@@ -35,8 +35,9 @@ class Migrations:
     """The migrations of *entities*, files in *folder*, for the database at *url*.
 
     The files are Alembic's, in `versions`; they run on SQLite, PostgreSQL and MariaDB alike,
-    whichever they were written for. Upgrades of several processes wait for one another, up to
-    *wait* seconds. A caller that is cancelled stops waiting; the migration goes on to its end.
+    whichever they were written for. Views are left to files that are written by hand. Upgrades of
+    several processes wait for one another, up to *wait* seconds. A caller that is cancelled stops
+    waiting; the migration goes on to its end.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class Migrations:
                     f"{model.name} is a mapped class, and its table is its own: migrate it with "
                     "the tools of the library that maps it, and leave it out here"
                 )
-        self._migrator = _migrator()(url, models, Path(folder), wait=wait)
+        own = [model for model in models if not model.view]
+        self._migrator = _migrator()(url, own, Path(folder), wait=wait)
         self._searched = any(model.search is not None for model in models)
         self._url, self._entities = url, [model.entity for model in models]
 

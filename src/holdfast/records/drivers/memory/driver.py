@@ -36,6 +36,7 @@ class MemoryDriver:
     capabilities = frozenset(StoreCapability) - {
         StoreCapability.SQL_STATEMENTS,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.VIEWS,
     }
     reads_anywhere = True
     """Reads wait for nothing, so they need not be of the store's event loop."""

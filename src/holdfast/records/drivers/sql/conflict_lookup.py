@@ -161,7 +161,7 @@ def pointers(
     condition = sql.partition(" WHERE ")[2] or "1"
     table = statements.tables[model.table]
     for child in statements.models:
-        for spec in child.references:
+        for spec in () if child.view else child.references:
             reference = spec.reference
             assert reference is not None
             if reference.on_delete == "restrict" and model_of(reference.target()) is model:

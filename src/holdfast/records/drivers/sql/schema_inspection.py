@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.dialect import Dialect
 
+VIEW = "holdfast view"
+"""What the `info` of a view's table has."""
 VERSION_TABLE = "holdfast_version"
 """Where migrations keep the revision that the database stands at."""
 
@@ -44,14 +46,14 @@ _QUERIES = {
         'SELECT m.name, x.name, x.type, NOT x."notnull", '
         "x.dflt_value IS NOT NULL OR x.hidden > 0, '' "
         "FROM sqlite_master m JOIN pragma_table_xinfo(m.name) x "
-        "WHERE m.type = 'table' AND m.name IN ({names})"
+        "WHERE m.type IN ('table', 'view') AND m.name IN ({names})"
     ),
     "postgresql": (
         "SELECT t.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), "
         "NOT a.attnotnull, a.atthasdef OR a.attidentity <> '', coalesce(c.collname::text, '') "
         "FROM pg_catalog.pg_class t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid "
         "LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation "
-        "WHERE t.relname IN ({names}) AND t.relkind IN ('r', 'p') "
+        "WHERE t.relname IN ({names}) AND t.relkind IN ('r', 'p', 'v', 'm') "
         "AND pg_catalog.pg_table_is_visible(t.oid) AND a.attnum > 0 AND NOT a.attisdropped"
     ),
     "mariadb": _OF_MYSQL_FAMILY,
@@ -98,7 +100,8 @@ def _of_table(
     table: sa.Table, found: dict[str, FoundColumn], dialect: Dialect
 ) -> Iterable[Difference]:
     name = table.name
-    theirs = MAPPED in table.info  # of a class that SQLAlchemy mapped: its types are its own
+    # Of a class that SQLAlchemy mapped, or a view of somebody's: its types are its own.
+    theirs = MAPPED in table.info or VIEW in table.info
     for column in table.columns:
         expected = "" if theirs else expected_type(column, dialect)
         there = found.get(column.name)
@@ -112,6 +115,8 @@ def _of_table(
         if not column.primary_key and there.nullable != bool(column.nullable):
             wanted, has = _NULLS[bool(column.nullable)], _NULLS[there.nullable]
             yield Difference("nullability", name, column.name, wanted, has)
+    if VIEW in table.info:
+        return
     names = {column.name for column in table.columns}
     for extra, there in found.items():
         if extra not in names and not there.nullable and not there.filled:

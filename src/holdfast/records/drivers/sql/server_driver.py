@@ -173,7 +173,9 @@ class ServerDriver:
         models = statements.models
         own = StoreStatements((), statements.dialect)
         own.tables = {
-            model.table: statements.tables[model.table] for model in models if model.adapter is None
+            model.table: statements.tables[model.table]
+            for model in models
+            if model.adapter is None and not model.view
         }
         return declared_tables(models), own
 

@@ -238,7 +238,7 @@ class SQLiteDriver:
 
     def _own_tables(self) -> list[sa.Table]:
         tables, models = self._statements.tables, self._statements.models
-        return [tables[model.table] for model in models if model.adapter is None]
+        return [tables[model.table] for model in models if model.adapter is None and not model.view]
 
     async def _define(self, wanted: Sequence[sa.schema.ExecutableDDLElement]) -> None:
         texts = [self._statements.compile(ddl).sql for ddl in wanted]

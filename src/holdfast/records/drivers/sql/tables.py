@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from holdfast.records.drivers.sql.constraint_ddl import checks, uniques
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import mapped_copy
+from holdfast.records.drivers.sql.schema_inspection import VIEW
 from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
@@ -81,6 +82,8 @@ def _table(model: Model[object], metadata: sa.MetaData, dialect: Dialect) -> sa.
         for spec in model.fields
         if dialect.name == "sqlite" and (limit := limit_of(spec)) is not None
     ]
+    if model.view:
+        return sa.Table(model.table, metadata, *columns, info={VIEW: True})
     table = sa.Table(
         model.table,
         metadata,

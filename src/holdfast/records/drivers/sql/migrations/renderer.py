@@ -155,9 +155,9 @@ class ScriptRenderer:
     def _table(self, operation: ops.ModifyTableOps) -> list[str]:
         table = operation.table_name
         parts = [each for each in operation.ops if isinstance(each, ops.MigrateOperation)]
-        # MariaDB keeps an index for as long as a reference needs it. A check comes last, and goes
-        # first, as it may be about a column that comes or goes.
-        parts.sort(key=_turn)
+        new = {each.column.name for each in parts if isinstance(each, ops.AddColumnOp)}
+        gone_indexes = {str(each.index_name) for each in parts if isinstance(each, ops.DropIndexOp)}
+        parts.sort(key=lambda each: _turn(each, new, gone_indexes))
         if all(isinstance(each, (ops.CreateIndexOp, ops.DropIndexOp)) for each in parts):
             return [line for each in parts for line in self._render(each)]
         before: list[str] = []
@@ -298,16 +298,30 @@ def _no_limit(table: str, column: str, kind: object) -> list[str]:
     return [f"    operations.drop_limit(batch_op, {limit_name(table, column)!r})"]
 
 
-def _turn(part: ops.MigrateOperation) -> int:
+def _turn(part: ops.MigrateOperation, new: set[str], gone: set[str]) -> int:
+    """Return when *part* is done; *new* are columns, *gone* indexes of its table.
+
+    MariaDB and MySQL keep an index for as long as a reference needs it, a unique's too: one that
+    takes its place comes before it goes. A check comes last, and goes first, as it may be about a
+    column that comes or goes.
+    """
     match part:
-        case ConstraintOp(adds=False):
-            return 0
-        case ops.DropConstraintOp():
-            return 1
         case ConstraintOp():
-            return 3
+            return 8 if part.adds else 0
+        case ops.DropConstraintOp():
+            return 3 if part.constraint_type == "unique" else 1
+        case ops.CreateIndexOp():
+            if part.index_name in gone:
+                return 6
+            return 4 if new.intersection(map(str, part.columns)) else 2
+        case ops.CreateUniqueConstraintOp():
+            return 5
+        case ops.DropIndexOp():
+            return 6
+        case ops.DropColumnOp():
+            return 7
         case _:
-            return 2
+            return 4
 
 
 def _new_columns(operations: Sequence[ops.MigrateOperation]) -> set[tuple[str, str | None]]:
