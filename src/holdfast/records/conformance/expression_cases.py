@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from holdfast.records.query import Predicate
     from holdfast.records.repository import Repository
 
+MANY = 10
 NUMBERED = (StoreCapability.GENERATED_KEYS,)
 MOST = 2**63 - 1
 SECOND = timedelta(seconds=1)
@@ -259,6 +260,16 @@ async def changes_see_the_row_as_it_was(lab: Lab) -> None:
             await tallies.update_where(
                 Tally.id == "a", changes=[Tally.amount.to(Tally.amount + Tally.total * 10_000)]
             )
+
+
+@case("EXPR-7", "CONC-1")
+async def computed_changes_of_many_at_once_lose_nothing(lab: Lab) -> None:
+    tallies = lab.repository(Tally)
+    await tallies.add(Tally(id="t", maybe=0))
+    # Each is computed of the other, so that what is stored depends on every write before.
+    changes = (Tally.total.to(coalesce(Tally.maybe, 0)), Tally.maybe.to(Tally.total + 1))
+    await lab.together([lambda: tallies.patch("t", *changes) for _ in range(MANY)])
+    assert await tallies.select(Tally.total + Tally.maybe, Tally.version) == [(MANY, MANY + 1)]
 
 
 @case("EXPR-8", "PAGE-1", "PAGE-2", "PAGE-4", "ORDER-2", "AGG-1", "AGG-2", "SELECT-1")
