@@ -195,8 +195,10 @@ ALLOWED_ANY: dict[str, list[str]] = {
     "records/eager_loading.py": ["load_relations"],
     "records/model_builder.py": ["build_model", "vocabulary", "constructor"],
     # What stands behind typed overloads.
-    "records/repository_reads.py": ["RepositoryReads.select"],
-    "records/sync.py": ["Repository.select"],
+    "records/field.py": ["Field.truncated", "Field.sum", "Field.avg"],
+    "records/relation.py": ["Many.sum", "Many.avg"],
+    "records/sync.py": ["Repository.select", "Repository.aggregate"],
+    "records/value_reads.py": ["ValueReads.select", "ValueReads.aggregate"],
 }
 
 

@@ -34,6 +34,7 @@ from holdfast import (  # noqa: E402
     Many,
     One,
     coalesce,
+    count,
     field,
     generated_key,
     key,
@@ -276,6 +277,55 @@ class Round:
             found.append(order.nulls_first() if self.random.random() < 0.3 else order)
         return found
 
+    def aggregate_of_relation(self):
+        """Return an aggregate over the rows that point at one, and a value to compare it with."""
+        made, below = self.entity, self.entity.below
+        if self.random.random() < 0.5:
+            below = below.where(self.predicate(depth=1))
+        name = self.random.choice(list(self.kinds))
+        column, kind = getattr(made, name), self.kinds[name]
+        if kind in ("json", "bool") or self.random.random() < 0.3:
+            return below.count(), self.random.randrange(3)
+        choices = [below.min, below.max]
+        if kind in ("int", "decimal", "span"):
+            choices += [below.sum] * 3
+        return self.random.choice(choices)(column), self.value(kind)
+
+    def question_of_relations(self):
+        """Return a question about what rows point at one: values, a condition, a part, groups."""
+        made, where, order = self.entity, self.predicate(), self.order()
+        compared = [self.aggregate_of_relation() for _ in range(self.random.randrange(1, 4))]
+        values, (first, value) = [each for each, _ in compared], compared[0]
+        direction = self.random.choice((first.asc, first.desc))()
+        direction = direction.nulls_first() if self.random.random() < 0.3 else direction
+        limit = self.random.choice((None, 2, 5))
+        match self.random.randrange(5):
+            case 0:
+                where = where if self.random.random() < 0.5 else everything()
+                return lambda rep: typed(
+                    rep.select(made.id, *values, where=where, order_by=direction, limit=limit)
+                )
+            case 1:
+                verb = self.random.choice(("__eq__", "__lt__", "__ge__", "__ne__"))
+                fits = (
+                    first.is_null() if self.random.random() < 0.2 else getattr(first, verb)(value)
+                )
+                joined = fits & where if self.random.random() < 0.5 else fits | where
+                return lambda rep: [told(each) for each in rep.find(joined)]
+            case 2:
+                return lambda rep: pages(rep, everything(), [direction, *order], 4)
+            case 3:
+                part = made.below.where(where).order_by(*order).limit(self.random.randrange(4))
+                return lambda rep: [
+                    [told(below) for below in each.below] for each in rep.find(load=[part])
+                ]
+            case _:
+                return lambda rep: typed(
+                    rep.aggregate(
+                        count(), by=first, having=count() > 1, order_by=count().desc(), limit=limit
+                    )
+                )
+
     def changes(self) -> list[object]:
         names = self.random.sample(list(self.kinds), self.random.randrange(1, 3))
         found = []
@@ -294,6 +344,8 @@ class Round:
 
     def step(self):
         """Return something to do with a repository, the same with each."""
+        if self.refers and self.random.random() < 0.4:
+            return self.question_of_relations()
         match self.random.randrange(11):
             case 0:
                 rows = [self.row() for _ in range(self.random.randrange(1, 6))]
@@ -356,6 +408,11 @@ def told(outcome: object) -> object:
         return type(outcome).__name__, getattr(outcome, "index", None)
     values = sorted(vars(outcome).items())
     return [(name, type(value).__name__, repr(in_order(value))) for name, value in values]
+
+
+def typed(rows):
+    """Return rows of values with their types."""
+    return [[(type(value).__name__, value) for value in row] for row in rows]
 
 
 def pages(repository, where, order, size):

@@ -4,8 +4,6 @@ The state is a value that nobody changes: a write makes a new one and puts it in
 one. So a failed write leaves nothing, a savepoint is the state of then, and a snapshot is free.
 """
 
-from datetime import timedelta
-from decimal import Decimal
 from typing import NamedTuple
 
 from holdfast.errors import (
@@ -16,7 +14,8 @@ from holdfast.errors import (
     TransactionError,
 )
 from holdfast.records.driver import StoreCapability
-from holdfast.records.evaluate import changed, fits, reader, sort
+from holdfast.records.evaluate import changed, first_of_groups, fits, reader, sort
+from holdfast.records.grouped_rows import grouped
 from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
@@ -64,6 +63,8 @@ class Shelf:
 
     def selected(self, select):
         rows = sort(self.fitting(select.model, select.where), select.order, self.related)
+        if select.groups is not None:
+            return first_of_groups(rows, select.groups, select.limit)
         return rows[select.offset : None if select.limit is None else select.offset + select.limit]
 
     def find(self, select):
@@ -77,17 +78,7 @@ class Shelf:
         ]
 
     def aggregate(self, query):
-        groups = {} if query.by else {(): []}
-        readers = [reader(column, self.related) for column in query.by]
-        for row in self.fitting(query.model, query.where):
-            groups.setdefault(tuple(read(row) for read in readers), []).append(row)
-        keys = sorted(
-            groups, key=lambda key: [(1, 0) if each is None else (0, each) for each in key]
-        )
-        return [
-            (*key, *(figure(each, groups[key], self.related) for each in query.aggregates))
-            for key in keys
-        ]
+        return grouped(query, self.fitting(query.model, query.where), self.related)
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -302,20 +293,3 @@ def keeping(model, row, stored):
 
 def copied(value, spec):
     return copy_json(value) if spec.type.kind is Kind.JSON else value
-
-
-def figure(wanted, rows, related):
-    if wanted.operand is None:
-        return len(rows)
-    read = reader(wanted.operand, related)
-    values = [value for row in rows if (value := read(row)) is not None]
-    if wanted.function == "count" or not values:
-        return len(values) if wanted.function == "count" else None
-    if wanted.function in ("min", "max"):
-        return min(values) if wanted.function == "min" else max(values)
-    total = sum(values[1:], start=values[0])
-    if wanted.function == "sum":
-        return total
-    if not isinstance(total, (Decimal, timedelta)):
-        total = float(total)
-    return total / len(values)

@@ -1,11 +1,12 @@
 """What the type checkers must take."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
 from holdfast import (
@@ -16,12 +17,23 @@ from holdfast import (
     Repository,
     Transaction,
     coalesce,
+    count,
     length,
     lower,
     subquery,
 )
-from holdfast.integrations.sqlalchemy import execute, field_of, orm_session
+from holdfast.integrations.sqlalchemy import execute, field_of, orm_session, relation_of
 from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Specimen, Tally
+
+
+class Shelf(NamedTuple):
+    name: str
+    books: int
+
+
+class Label(BaseModel):
+    name: str
+    books: int
 
 
 async def use(
@@ -35,11 +47,33 @@ async def use(
     predicate: Predicate = (Author.name == "a") & ~(Author.born > 5)
     found = await authors.find(predicate, order_by=Author.name.asc(), load=[Author.books])
     await authors.find(Author.books.any(Book.title == "x", ~Book.editor.has(Author.name == "a")))
+    part = Author.books.where(Book.title > "a").order_by(Book.editor[Author.name], Book.id.desc())
+    await authors.find(part.any(), load=[part.limit(3).then(Book.chapters.limit(1), Book.editor)])
     names: list[tuple[str, str | None]] = await books.select(
         Book.title, Book.author[Author.name], order_by=[Book.editor[Author.born], Book.title]
     )
     await chapters.page(order_by=Chapter.book[Book.author[Author.name]].desc().nulls_first())
-    await books.aggregate(Book.id.count(), by=Book.author[Author.name])
+    grouped: list[tuple[str | None, int]] = await books.aggregate(
+        Book.id.count(), by=Book.author[Author.name], having=count() > 1, order_by=count().desc()
+    )
+    counted: list[tuple[str, int, int | None, float | None]] = await authors.select(
+        Author.name,
+        Author.books.count(),
+        Author.books.where(Book.title > "a").max(Book.id),
+        Author.books.avg(Book.id),
+        where=Author.books.count() > 3,
+        order_by=[Author.books.count().desc(), Author.name],
+    )
+    figures: list[tuple[int | None, float | None, Decimal | None, int]] = await tallies.aggregate(
+        Tally.total.sum(), Tally.maybe.avg(), Tally.amount.sum(), Tally.total.count_distinct()
+    )
+    days: list[tuple[date, float | None]] = await authors.aggregate(
+        Author.born.percentile(0.5), by=Author.created_at.truncated("day", zone="Europe/Athens")
+    )
+    shelves: list[Shelf] = await authors.select(Author.name, Author.books.count(), into=Shelf)
+    labels: list[Label] = await authors.select(Author.name, Author.books.count(), into=Label)
+    await authors.select(Author.born, distinct=True, order_by=Author.born.desc())
+    print(grouped, counted, figures, days, shelves, labels)
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
     condition: Condition[Tally] = Tally.total + Tally.maybe <= coalesce(Tally.maybe, 0) * 2
     change: ChangeArgument[Tally] = Tally.total.to(Tally.total + coalesce(Tally.maybe, 0))
@@ -70,6 +104,7 @@ class Base(DeclarativeBase):
 class Team(Base):
     __tablename__ = "teams"
     id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
     users: Mapped[list["User"]] = relationship()
 
 
@@ -83,7 +118,7 @@ class User(Base):
     team: Mapped[Team] = relationship()
 
 
-async def use_mapped(users: Repository[User], tx: Transaction) -> str:
+async def use_mapped(users: Repository[User], teams: Repository[Team], tx: Transaction) -> str:
     found = await users.find(
         User.age > 60,
         sa.or_(User.name == "a", User.name.in_(["b"]), ~User.active),
@@ -95,7 +130,11 @@ async def use_mapped(users: Repository[User], tx: Transaction) -> str:
     figures = await users.aggregate(sa.func.sum(User.age), by=User.active)
     await users.patch(1, {User.name: "x"}, field_of(User.age).to(5), when=User.age < 5)
     await users.upsert(User(name="a"), on=[User.name])
+    members = relation_of(Team.users).where(field_of(User.age) > 5)
+    numbers: list[tuple[str, int]] = await teams.select(Team.name, members.count())
+    await teams.find(members.count() > 1, load=members.order_by(field_of(User.name)).limit(3))
+    await users.aggregate(sa.func.count(), by=User.age, having=field_of(User.age).avg() > 5)
     result: sa.Result[Any] = await execute(tx, sa.select(User))
     async with orm_session(tx) as session:
         session.add(User(name="b"))
-    return found[0].name + rows[0][0] + str(figures) + str(result)
+    return found[0].name + rows[0][0] + str(figures) + str(numbers) + str(result)

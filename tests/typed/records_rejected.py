@@ -1,5 +1,7 @@
 """What the type checkers must refuse, at each line that says so."""
 
+from typing import NamedTuple
+
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from holdfast import Repository, subquery
@@ -28,6 +30,11 @@ async def use_expressions(books: Repository[Book], tallies: Repository[Tally]) -
     await books.find(Book.id == rows)  # refused
 
 
+class Shelf(NamedTuple):
+    name: str
+    books: str
+
+
 async def use(authors: Repository[Author]) -> None:
     await authors.find(Author.name == 5)  # refused
     await authors.find(Author.name < 5)  # refused
@@ -43,9 +50,20 @@ async def use(authors: Repository[Author]) -> None:
     await authors.find(Author.books.has(Book.title == "x"))  # refused
     await authors.find(Book.author.any())  # refused
     await authors.find(order_by=Book.author["name"])  # refused
+    await authors.find(load=[Author.books.limit("3")])  # refused
+    await authors.find(load=[Book.author.limit(3)])  # refused
+    await authors.find(Author.books.count() > "3")  # refused
+    Author.books.sum(Book.title)  # refused
+    Author.name.sum()  # refused
+    Author.name.truncated("day")  # refused
+    Author.created_at.truncated("minute")  # refused
+    number: int = (await authors.aggregate(Author.born.avg()))[0][0]  # refused
+    await authors.select(Author.name, Author.books.count(), into=Shelf)  # refused
+    await authors.aggregate(Author.books.count())  # refused
     author: Tally = await authors.get_one(1)  # refused
     Author.name.increment(1)  # refused
     author.total = "5"  # refused
+    author.total = number
 
 
 class Base(DeclarativeBase):

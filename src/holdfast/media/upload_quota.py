@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from holdfast.fastapi.problem import ProblemError
 from holdfast.fastapi.request_body import UploadLimits
@@ -41,7 +41,7 @@ class UploadQuota:
         ((used,),) = await self._videos.aggregate(
             Video.size.sum(), where=Video.project_id == project_id
         )
-        taken = cast("int | None", used) or 0
+        taken = used or 0
         left = self._project - taken
         if left < max(declared, 1):
             raise ProblemError(

@@ -16,7 +16,8 @@ from holdfast.records.entity import Entity
 from holdfast.records.expression import Expression, coalesce, length, lower
 from holdfast.records.field import Field, count, subquery
 from holdfast.records.json_path import JsonPath
-from holdfast.records.query import Aggregate, Change, Order, Predicate, Subquery, everything
+from holdfast.records.operands import Aggregate
+from holdfast.records.query import Change, Order, Predicate, Subquery, everything
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository

@@ -12,8 +12,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from holdfast.records.expression import Expression
 from holdfast.records.field import Field
-from holdfast.records.query import Aggregate, Change, Of, Order, Predicate
-from holdfast.records.relation import Relation
+from holdfast.records.query import Change, Of, Predicate
+from holdfast.records.relation import EntityOrder, Relation
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -74,10 +75,20 @@ class LoaderOption(Protocol):
 
 
 Condition: TypeAlias = Predicate[Of] | MappedExpression[bool]
-Ordering: TypeAlias = Order[Of] | Expression[Any, Of] | MappedExpression[object]
-AggregateArgument: TypeAlias = Aggregate | MappedExpression[object]
+Ordering: TypeAlias = EntityOrder[Of] | MappedExpression[object]
+AggregateArgument: TypeAlias = GroupAggregate[T] | MappedExpression[T]
+AnyAggregate: TypeAlias = GroupAggregate[Any] | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
 ChangeArgument: TypeAlias = Change[Of] | Mapping[Any, object]
-FieldArgument: TypeAlias = Expression[T, Of] | MappedAttribute[T]
 AnyField: TypeAlias = Field[Any, Of] | MappedAttribute[object] | MappedExpression[object]
-AnyValue: TypeAlias = Expression[Any, Of] | MappedAttribute[object] | MappedExpression[object]
+ValueArgument: TypeAlias = (
+    Expression[T, Of] | RelationAggregate[T] | TruncatedTime[T] | MappedAttribute[T]
+)
+AnyValue: TypeAlias = (
+    Expression[Any, Of]
+    | RelationAggregate[Any]
+    | TruncatedTime[Any]
+    | MappedAttribute[object]
+    | MappedExpression[object]
+)
+AnyGroupOrder: TypeAlias = Ordering[Of] | GroupAggregate[Any]

@@ -349,15 +349,21 @@ def check_depth(operand: Operand) -> None:
 
 
 def _levels(operand: Operand) -> int:
-    if isinstance(operand, (Column, Path, RelatedColumn)):
-        return 0
-    return 1 + max(map(_levels, parts_of_computed(operand)), default=0)
+    match operand:
+        case Constant() | Calculation() | Converted() | Coalesced() | Folded() | Length():
+            return 1 + max(map(_levels, parts_of_computed(operand)), default=0)
+        case _:
+            return 0
 
 
 def entity_of(operand: Operand) -> str:
     """Return the name of the entity whose rows *operand* is read of."""
     for column in columns_in(operand):
-        return column.entity if isinstance(column, Column) else column.column.entity
+        match column:
+            case Column(entity) | RelatedColumn(_, Column(entity)):
+                return entity
+            case _:
+                break
     return "an expression"
 
 

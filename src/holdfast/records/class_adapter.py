@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from holdfast.records.operands import Column
-    from holdfast.records.query import Aggregate, Change, Order, Predicate
+    from holdfast.records.operands import Aggregate, Column
+    from holdfast.records.query import Change, Order, Predicate
     from holdfast.records.relation import Relation
 
 

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Literal, assert_never, cast
 from uuid import UUID
 
 from holdfast.errors import InvalidCursorError
-from holdfast.records.operands import Path, ValueColumn, may_be_null
+from holdfast.records.operands import (
+    RelatedAggregate,
+    may_be_null,
+)
 from holdfast.records.query import (
     After,
     And,
@@ -41,6 +44,8 @@ from holdfast.records.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.records.operands import Operand, RowFilter
+
 Direction = Literal["after", "before"]
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -58,7 +63,7 @@ def encode(cursor: Cursor, where: Predicate, order: tuple[Order, ...]) -> str:
     import orjson  # noqa: PLC0415 - for pages alone
 
     values = [
-        None if value is None else _TO_JSON.get(_kind(by), _same)(value)
+        None if value is None else _to_json(by, value)
         for by, value in zip(order, cursor.values, strict=True)
     ]
     body = orjson.dumps([_fingerprint(where, order), cursor.direction, values])
@@ -92,11 +97,6 @@ def reverse(order: tuple[Order, ...]) -> tuple[Order, ...]:
     return tuple(Order(by.operand, not by.descending, not by.first) for by in order)
 
 
-def _column(by: Order) -> ValueColumn:
-    assert not isinstance(by.operand, Path)
-    return by.operand
-
-
 def _kind(by: Order) -> Kind:
     return by.operand.type.kind
 
@@ -104,11 +104,12 @@ def _kind(by: Order) -> Kind:
 def _fingerprint(where: Predicate, order: tuple[Order, ...]) -> str:
     import hashlib  # noqa: PLC0415 - for pages alone, and OpenSSL with it
 
-    text = f"{_canonical(where)} {order!r}"
+    orders = [(_named(by.operand), by.descending, by.first) for by in order]
+    text = f"{_canonical(where)} {orders}"
     return hashlib.blake2b(text.encode(), digest_size=9).hexdigest()
 
 
-def _canonical(predicate: Predicate) -> str:
+def _canonical(predicate: RowFilter) -> str:
     """Return a text of *predicate* that is the same in every process.
 
     What a query is made of may come from a set, whose order differs by process: values of a list,
@@ -116,7 +117,7 @@ def _canonical(predicate: Predicate) -> str:
     """
     match leaf := node(predicate):
         case In(operand, values):
-            return f"In({operand!r}, {sorted({_text(value) for value in values})})"
+            return f"In({_named(operand)}, {sorted({_text(value) for value in values})})"
         case And(parts) | Or(parts):
             return f"{type(leaf).__name__}({sorted(map(_canonical, parts))})"
         case Not(part):
@@ -124,7 +125,7 @@ def _canonical(predicate: Predicate) -> str:
         case Related(join, where):
             return f"Related({join!r}, {_canonical(where)})"
         case Compare(operand, how, value):
-            return f"Compare({operand!r}, {how.value}, {_text(value)})"
+            return f"Compare({_named(operand)}, {how.value}, {_text(value)})"
         case CompareOperands(left, how, right):
             return f"Compare({left!r}, {how.value}, {right!r})"
         case InSubquery(operand, query):
@@ -138,6 +139,12 @@ def _canonical(predicate: Predicate) -> str:
             assert_never(leaf)
 
 
+def _named(operand: Operand) -> str:
+    if isinstance(operand, RelatedAggregate):
+        return f"{operand.join!r}({_canonical(operand.where)}).{operand.aggregate!r}"
+    return repr(operand)
+
+
 def _text(value: object) -> str:
     """Return a text of a row value; in JSON the order of names means nothing either."""
     if isinstance(value, dict):
@@ -148,13 +155,30 @@ def _text(value: object) -> str:
     return repr(value)
 
 
+def _to_json(by: Order, value: object) -> object:
+    found = _TO_JSON.get(_kind(by), _same)(value)
+    return str(found) if _is_sum(by) else found
+
+
+def _is_sum(by: Order) -> bool:
+    """Tell whether the place is a sum, for which JSON's numbers may be too small."""
+    operand = by.operand
+    return (
+        isinstance(operand, RelatedAggregate)
+        and operand.spec.type.kind in _IN_JSON
+        and (operand.aggregate.function == "sum" and operand.spec.type.kind is not Kind.FLOAT)
+    )
+
+
 def _from_json(by: Order, value: object) -> object:
-    column = _column(by)
+    column = by.operand
     if value is None:
         if may_be_null(column):
             return None
         raise InvalidCursorError(f"the cursor is damaged: no value for {column!r}")
     kind = column.type.kind
+    if _is_sum(by) and isinstance(value, str):
+        value = _whole(value)
     # Anybody can make a cursor: what JSON holds elsewhere is not the place of a row.
     if type(value) not in _IN_JSON.get(kind, (str,)):
         raise InvalidCursorError(f"the cursor is damaged: a bad value for {column!r}")
@@ -165,6 +189,13 @@ def _from_json(by: Order, value: object) -> object:
         return column.spec.type.check(decoded)
     except (ValueError, TypeError, ArithmeticError, InvalidOperation, ValueRejected):
         raise InvalidCursorError(f"the cursor is damaged: a bad value for {column!r}") from None
+
+
+def _whole(text: str) -> object:
+    try:
+        return int(text)
+    except ValueError:
+        return text  # refused as what it is
 
 
 def _same(value: object) -> object:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from holdfast.records.query import Aggregate, Change, Everything, Order, Predicate
+from holdfast.records.query import Change, Everything, Order, Predicate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.errors import ConflictError
     from holdfast.records.model import Model, Row
-    from holdfast.records.operands import ValueColumn
+    from holdfast.records.operands import Aggregate, Column, ValueColumn
     from holdfast.stats import Stats
 
 E = TypeVar("E")
@@ -46,14 +46,27 @@ class StoreCapability(StrEnum):
     """Another library at work on a transaction's own connection."""
     ROW_LOCKS = "row locks"
     """Reads that keep others from changing the rows they return, until the transaction ends."""
+    PERCENTILES = "percentiles"
+    """`Video.duration.percentile(0.95)`."""
+    TIME_ZONES = "parts of a time in a named zone"
+    """`Video.created_at.truncated("day", zone="Europe/Athens")`; in UTC every backend has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The rows that have one of *values* in *column*, those with the same value as a group."""
+
+    column: Column
+    values: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Select(Generic[E]):
     """Rows that fit *where*, along *order*, which is total; at most *limit*, after *offset*.
 
-    With *lock* they are held for the transaction; *skip_locked* leaves out those that others hold,
-    instead of waiting for them.
+    With *groups*, those of the groups alone, at most *limit* of each; such a select has neither an
+    offset nor a lock. With *lock* they are held for the transaction; *skip_locked* leaves out those
+    that others hold, instead of waiting for them.
     """
 
     model: Model[E]
@@ -63,6 +76,7 @@ class Select(Generic[E]):
     offset: int = 0
     lock: RowLock | None = None
     skip_locked: bool = False
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +84,18 @@ class AggregateQuery(Generic[E]):
     """Aggregates over the rows of *model* that fit *where*, a result row for each value of *by*.
 
     A result row holds the values of *by*, then the aggregates. Without *by* there is one row.
+    Those that fit *having* come along *order*, which is total, at most *limit* after *offset*; both
+    are about `GroupValue`s.
     """
 
     model: Model[E]
     aggregates: tuple[Aggregate, ...]
     where: Predicate = Everything()  # noqa: RUF009 - it is frozen
     by: tuple[ValueColumn, ...] = ()
+    having: Predicate = Everything()  # noqa: RUF009 - it is frozen
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

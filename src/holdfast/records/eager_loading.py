@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.driver import Select
+from holdfast.records.driver import Groups, Select
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import In, Order
-from holdfast.records.relation import Many, Relation
+from holdfast.records.query import In, all_of
+from holdfast.records.relation import ALL_ROWS, Many, RelatedRows, Relation
+from holdfast.records.validation import condition, count, total_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +24,16 @@ async def load_relations(
 ) -> None:
     """Set *relations*, and what is nested in them, on *entities*."""
     wanted = relations if model.adapter is None else model.adapter.arguments.relations(relations)
+    seen: dict[str, RelatedRows] = {}
     for relation in wanted:
         if not isinstance(relation, Relation):
             raise InvalidQueryError(f"load= takes relations such as Project.videos: {relation!r}")
         if relation.owner is not model.entity:
             raise InvalidQueryError(f"{relation!r} is not a relation of {model.name}")
+        if seen.setdefault(relation.name, relation.rows) != relation.rows:
+            raise InvalidQueryError(
+                f"load= asks for two parts of {relation!r}, which has room for one: join them by |"
+            )
         target: Model[object] = model_of(relation.target)
         if isinstance(relation, Many):
             found = await _load_many(reader, model, target, entities, relation)
@@ -46,7 +52,7 @@ async def _load_one(
 ) -> list[object]:
     via = reference(model, relation)
     keys = {entity.__dict__[via.name] for entity in entities} - {None}
-    found = await _fetch(reader, target, target.key, keys)
+    found = await _fetch(reader, target, Column(target.name, target.key), keys, ALL_ROWS)
     by_key = {entity.__dict__[target.key.name]: entity for entity in found}
     for entity in entities:
         _attach(model, entity, relation, by_key.get(entity.__dict__[via.name]))
@@ -62,7 +68,7 @@ async def _load_many(
 ) -> list[object]:
     via = reference(target, relation)
     keys = {entity.__dict__[model.key.name] for entity in entities}
-    found = await _fetch(reader, target, via, keys)
+    found = await _fetch(reader, target, Column(target.name, via), keys, relation.rows)
     groups: dict[object, list[object]] = {key: [] for key in keys}
     for entity in found:
         groups[entity.__dict__[via.name]].append(entity)
@@ -79,13 +85,18 @@ def _attach(model: Model[object], entity: object, relation: Relation, found: obj
 
 
 async def _fetch(
-    reader: Reader, target: Model[object], by: FieldSpec, keys: set[object]
+    reader: Reader, target: Model[object], by: Column, keys: set[object], rows: RelatedRows
 ) -> list[object]:
+    """Return those of *rows* that have one of *keys* in *by*, along the order of *rows*."""
+    where, order = condition(target, rows.where), total_order(target, rows.order)
+    limit = count("limit", rows.limit)
     if not keys:
         return []
-    order = (Order(Column(target.name, target.key)),)
     # A set's order would make another statement text of the same query; the text is the same here.
-    return await reader.find(Select(target, In(Column(target.name, by), tuple(keys)), order))
+    values = tuple(keys)
+    if limit is None:
+        return await reader.find(Select(target, all_of((In(by, values), where)), order))
+    return await reader.find(Select(target, where, order, limit, groups=Groups(by, values)))
 
 
 def reference(model: Model[object], relation: Relation) -> FieldSpec:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import operator
-from datetime import timedelta
-from decimal import Context, Decimal
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 
+from holdfast.records.aggregate_values import aggregated, plus
 from holdfast.records.arithmetic import calculated, convert
 from holdfast.records.joins import local_field
 from holdfast.records.json_values import json_equal
 from holdfast.records.operands import (
+    Aggregate,
     Calculation,
     Coalesced,
     Column,
     Constant,
     Converted,
     Folded,
+    GroupValue,
     Length,
     Operand,
     Path,
+    RelatedAggregate,
     RelatedColumn,
+    Truncated,
 )
 from holdfast.records.query import (
     After,
@@ -41,7 +43,6 @@ from holdfast.records.query import (
     Or,
     Order,
     Part,
-    Predicate,
     Related,
     SetFrom,
     SetTo,
@@ -50,18 +51,19 @@ from holdfast.records.query import (
     node,
 )
 from holdfast.records.text import fold_case
-from holdfast.records.value import EXACT, Kind
+from holdfast.records.truncated_times import truncated
+from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
+    from holdfast.records.driver import Groups
     from holdfast.records.model import Row
-    from holdfast.records.operands import Join
+    from holdfast.records.operands import Join, RowFilter
 
 Follow: TypeAlias = "Callable[[Join | Subquery[object], object], Iterable[Row]]"
 """Returns the rows of a target whose remote field (see `joins`) has a value, which is not None."""
-
-_MEANS = Context(prec=28)
 
 _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQ: operator.eq,
@@ -72,7 +74,7 @@ _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
-def fits(predicate: Predicate, follow: Follow) -> Callable[[Row], bool]:
+def fits(predicate: RowFilter, follow: Follow) -> Callable[[Row], bool]:
     """Return the function that tells whether a row fits *predicate*.
 
     It remembers what it found behind a reference, so it is for one call on rows that stay.
@@ -220,6 +222,17 @@ def sort(rows: Iterable[Row], order: tuple[Order, ...], follow: Follow) -> list[
     return ordered
 
 
+def first_of_groups(rows: Iterable[Row], groups: Groups, limit: int | None) -> list[Row]:
+    """Return the first *limit* of *rows* in each of *groups*; rows of no group are left out."""
+    at, met = groups.column.spec.position, dict.fromkeys(groups.values, 0)
+    found: list[Row] = []
+    for row in rows:
+        if row[at] in met and (limit is None or met[row[at]] < limit):
+            met[row[at]] += 1
+            found.append(row)
+    return found
+
+
 def _leaf(read: Callable[[Row], object], holds: Callable[[object], bool]) -> Callable[[Row], bool]:
     def check(row: Row) -> bool:
         found = read(row)
@@ -286,6 +299,17 @@ def reader(operand: Operand, follow: Follow) -> Callable[[Row], object]:
             return lambda row: next(
                 (found for each in readers if (found := each(row)) is not None), None
             )
+        case RelatedAggregate(join, where, aggregate):
+            return _related_aggregate(join, fits(where, follow), aggregate, follow)
+        case Truncated(column, unit, zone):
+            at = column.spec.position
+            return lambda row: (
+                None if row[at] is None else truncated(cast("datetime", row[at]), unit, zone)
+            )
+        case GroupValue(position):
+            return operator.itemgetter(position)
+        case Aggregate():
+            raise AssertionError(f"{operand!r} is of a group, and no row has it")
         case _:
             assert_never(operand)
 
@@ -306,19 +330,25 @@ def _of_two(
     return read
 
 
-def plus(left: object, right: object) -> object:
-    """Return the exact sum of two numbers of one kind."""
-    if isinstance(left, Decimal):
-        return EXACT.add(left, cast("Decimal", right))
-    return cast("int", left) + cast("int", right)
+def _related_aggregate(
+    join: Join, holds: Callable[[Row], bool], aggregate: Aggregate, follow: Follow
+) -> Callable[[Row], object]:
+    local = local_field(join).position
+    known: dict[object, object] = {}
+
+    def read(row: Row) -> object:
+        value = row[local]
+        if value not in known:
+            found = [each for each in follow(join, value) if holds(each)]
+            known[value] = aggregate_of(aggregate, found, follow)
+        return known[value]
+
+    return read
 
 
-def mean(total: object, count: int) -> object:
-    """Return the mean of *count* values that add up to *total*: exact, rounded once."""
-    if isinstance(total, Decimal):
-        return _MEANS.divide(total, count)
-    if isinstance(total, timedelta):
-        return total / count
-    if isinstance(total, int):
-        return float(Fraction(total, count))
-    return cast("float", total) / count
+def aggregate_of(aggregate: Aggregate, rows: Sequence[Row], follow: Follow) -> object:
+    """Return *aggregate* over *rows*."""
+    if aggregate.operand is None:
+        return len(rows)
+    values = [value for value in map(reader(aggregate.operand, follow), rows) if value is not None]
+    return aggregated(aggregate.function, values, aggregate.fraction)

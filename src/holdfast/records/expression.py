@@ -19,7 +19,6 @@ from typing import (
     Any,
     ClassVar,
     Generic,
-    Literal,
     Protocol,
     TypeAlias,
     TypeVar,
@@ -30,16 +29,15 @@ from typing import (
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records import arithmetic
 from holdfast.records.operands import (
+    Aggregate,
     Column,
     Operand,
     Operation,
     Path,
     RelatedColumn,
     ValueColumn,
-    columns_in,
 )
 from holdfast.records.query import (
-    Aggregate,
     Compare,
     CompareOperands,
     In,
@@ -57,6 +55,10 @@ from holdfast.records.query import (
 )
 from holdfast.records.text import ValueRejected, check_text
 from holdfast.records.value import Kind
+from holdfast.records.value_expression import GroupAggregate
+
+if TYPE_CHECKING:
+    from holdfast.records.aggregate_values import AggregateFunction
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -67,6 +69,15 @@ N = TypeVar(
 
 _NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)
 _ORDERED = tuple(kind for kind in Kind if kind not in (Kind.JSON, Kind.BOOL))
+_AGGREGATED: dict[AggregateFunction, tuple[Kind, ...]] = {
+    "count": tuple(Kind),
+    "count_distinct": tuple(kind for kind in Kind if kind is not Kind.JSON),
+    "min": _ORDERED,
+    "max": _ORDERED,
+    "sum": _NUMBERS,
+    "avg": _NUMBERS,
+    "percentile": (Kind.INT, Kind.FLOAT),
+}
 
 
 class TypedByValue:
@@ -229,35 +240,65 @@ class Expression(Valued[T, Of]):
 
     # --- aggregates -------------------------------------------------------------------------
 
-    def count(self) -> Aggregate:
+    def count(self) -> GroupAggregate[int]:
         """Return the aggregate: how many have a value."""
-        return Aggregate("count", self.operand)
+        return GroupAggregate(Aggregate("count", self.operand))
 
-    def min(self) -> Aggregate:
+    def count_distinct(self) -> GroupAggregate[int]:
+        """Return the aggregate: how many different values there are."""
+        return GroupAggregate(aggregate_over(self, "count_distinct"))
+
+    def min(self) -> GroupAggregate[T | None]:
         """Return the aggregate: the least value, None of none."""
-        return self._aggregate("min", _ORDERED)
+        return GroupAggregate(aggregate_over(self, "min"))
 
-    def max(self) -> Aggregate:
+    def max(self) -> GroupAggregate[T | None]:
         """Return the aggregate: the greatest value, None of none."""
-        return self._aggregate("max", _ORDERED)
+        return GroupAggregate(aggregate_over(self, "max"))
 
-    def sum(self) -> Aggregate:
+    @overload
+    def sum(self: Valued[int | None, Of]) -> GroupAggregate[int | None]: ...
+    @overload
+    def sum(self: Valued[float | None, Of]) -> GroupAggregate[float | None]: ...
+    @overload
+    def sum(self: Valued[Decimal | None, Of]) -> GroupAggregate[Decimal | None]: ...
+    @overload
+    def sum(
+        self: Valued[timedelta | None, Of],
+    ) -> GroupAggregate[timedelta | None]: ...
+    def sum(self) -> GroupAggregate[Any]:
         """Return the aggregate: the sum of the values, None of none."""
-        return self._aggregate("sum", _NUMBERS)
+        return GroupAggregate(aggregate_over(self, "sum"))
 
-    def avg(self) -> Aggregate:
-        """Return the aggregate: the mean of the values, None of none; a float for ints."""
-        return self._aggregate("avg", _NUMBERS)
+    @overload
+    def avg(self: Valued[int | None, Of]) -> GroupAggregate[float | None]: ...
+    @overload
+    def avg(self: Valued[float | None, Of]) -> GroupAggregate[float | None]: ...
+    @overload
+    def avg(self: Valued[Decimal | None, Of]) -> GroupAggregate[Decimal | None]: ...
+    @overload
+    def avg(
+        self: Valued[timedelta | None, Of],
+    ) -> GroupAggregate[timedelta | None]: ...
+    def avg(self) -> GroupAggregate[Any]:
+        """Return the aggregate: the mean of the values, None of none; a float for int fields."""
+        return GroupAggregate(aggregate_over(self, "avg"))
 
-    def _aggregate(
-        self, function: Literal["sum", "avg", "min", "max"], kinds: tuple[Kind, ...]
-    ) -> Aggregate:
-        kind = self.operand.type.kind
-        if kind not in kinds:
-            raise InvalidQueryError(
-                f"{self.operand!r} is a {kind.value} field, which has no {function}()"
-            )
-        return Aggregate(function, self.operand)
+    @overload
+    def percentile(
+        self: Valued[int | None, Of], fraction: float
+    ) -> GroupAggregate[float | None]: ...
+    @overload
+    def percentile(
+        self: Valued[float | None, Of], fraction: float
+    ) -> GroupAggregate[float | None]: ...
+    def percentile(self, fraction: float) -> GroupAggregate[float | None]:
+        """Return the aggregate: the value that *fraction* of the values don't reach, None of none.
+
+        Between two values it is interpolated: `percentile(0.5)` of 1 and 2 is 1.5. Raises
+        UnsupportedError where the backend has none.
+        """
+        return GroupAggregate(aggregate_over(self, "percentile", fraction))
 
     # --- arithmetic: see `arithmetic` for what comes out ---------------------------------------
 
@@ -490,6 +531,21 @@ def length(text: Valued[str | None, Of]) -> Expression[Any, Of]:
     return Expression(arithmetic.length(text.operand))
 
 
+def aggregate_over(field: object, function: AggregateFunction, fraction: float = 0.0) -> Aggregate:
+    """Return *function* over *field*. Raises InvalidQueryError for one that it doesn't have."""
+    if not isinstance(field, Valued):
+        raise InvalidQueryError(f"expected a field such as Video.duration, got {field!r}")
+    column = field.operand
+    if column.type.kind not in _AGGREGATED[function]:
+        raise InvalidQueryError(
+            f"{column!r} is a {column.type.kind.value} field, which has no {function}()"
+        )
+    is_number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool)
+    if not is_number or not 0 <= fraction <= 1:
+        raise InvalidQueryError(f"percentile({fraction!r}): expected a number from 0 to 1")
+    return Aggregate(function, column, float(fraction))
+
+
 def _calculated(left: object, operation: Operation, right: object) -> Expression[Any, Any]:
     if isinstance(left, Valued):
         start = left.operand
@@ -527,7 +583,7 @@ def match_text(
     try:
         check_text(text)
     except ValueRejected as unfit:
-        column = next(columns_in(operand))
-        start = column.column if isinstance(column, RelatedColumn) else column
-        raise InvalidValueError(start.entity, start.name, str(unfit)) from None
+        column = operand.column if isinstance(operand, Path) else operand
+        name = column.name if isinstance(column, Column) else repr(operand)
+        raise InvalidValueError(arithmetic.entity_of(operand), name, str(unfit)) from None
     return Match(operand, part, text, ignore_case)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records import arithmetic
 from holdfast.records.expression import Expression, Valued
 from holdfast.records.json_path import JsonPath, has_item
-from holdfast.records.operands import Column
+from holdfast.records.operands import Aggregate, Column, Truncated
 from holdfast.records.query import (
-    Aggregate,
     Increment,
     Of,
     Predicate,
@@ -19,14 +18,17 @@ from holdfast.records.query import (
     Subquery,
     all_of,
 )
+from holdfast.records.truncated_times import check_unit
 from holdfast.records.value import Kind
+from holdfast.records.value_expression import GroupAggregate, TruncatedTime
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import date, datetime, timedelta
     from decimal import Decimal
 
     from holdfast.records.expression import EntityInstance
     from holdfast.records.field_spec import Declaration, FieldSpec
+    from holdfast.records.truncated_times import Unit
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -107,10 +109,43 @@ class Field(Expression[T, Of]):
             raise InvalidQueryError(f"{self.column!r} is not a number and can't be incremented")
         return Increment(self.column, self._value(amount))
 
+    @overload
+    def truncated(
+        self: Field[datetime, Of], unit: Literal["hour"], *, zone: str = "UTC"
+    ) -> TruncatedTime[datetime]: ...
+    @overload
+    def truncated(
+        self: Field[datetime | None, Of], unit: Literal["hour"], *, zone: str = "UTC"
+    ) -> TruncatedTime[datetime | None]: ...
+    @overload
+    def truncated(
+        self: Field[datetime, Of],
+        unit: Literal["day", "week", "month", "year"],
+        *,
+        zone: str = "UTC",
+    ) -> TruncatedTime[date]: ...
+    @overload
+    def truncated(
+        self: Field[datetime | None, Of],
+        unit: Literal["day", "week", "month", "year"],
+        *,
+        zone: str = "UTC",
+    ) -> TruncatedTime[date | None]: ...
+    def truncated(self, unit: Unit, *, zone: str = "UTC") -> TruncatedTime[Any]:
+        """Return when the *unit* began that the moment lies in, by the clocks of *zone*.
 
-def count() -> Aggregate:
+        A date for a day, a week (its Monday), a month and a year; the moment in UTC for an hour.
+        Where the backend knows no zones, any but UTC raises UnsupportedError.
+        """
+        check_unit(unit, zone)
+        if self.spec.type.kind is not Kind.DATETIME:
+            raise InvalidQueryError(f"{self.column!r} is no datetime, and lies in no {unit}")
+        return TruncatedTime(Truncated(self.column, unit, zone))
+
+
+def count() -> GroupAggregate[int]:
     """Return the aggregate: how many rows."""
-    return Aggregate("count")
+    return GroupAggregate(Aggregate("count"))
 
 
 def subquery(field: Valued[T, W], *where: Predicate[W]) -> Subquery[T]:

@@ -1,6 +1,7 @@
 """Operands: what a query reads of a row, and what it computes of that, each with a type.
 
-Operand = Column | Path | RelatedColumn | Computed
+Operand = Column | Path | RelatedColumn | Computed | Truncated | Aggregate | RelatedAggregate
+          | GroupValue
 Computed = Constant | Calculation | Converted | Coalesced | Folded | Length
 
 A null makes what is computed of it null, `Coalesced` apart. `arithmetic` says which types go
@@ -13,12 +14,16 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from holdfast.records.aggregate_values import aggregate_spec
 from holdfast.records.field_spec import Declaration, FieldSpec
+from holdfast.records.truncated_times import truncated_spec
 from holdfast.records.value import Bounds, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from holdfast.records.aggregate_values import AggregateFunction
+    from holdfast.records.truncated_times import Unit
     from holdfast.records.value import ValueType
 
 _JSON = FieldSpec("JSON", -1, value_type(object, Bounds()), Declaration(), None)
@@ -208,11 +213,130 @@ class Length(Typed):
         return f"length({self.operand!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One value over a group of rows. `count` of no operand counts rows; the others skip nulls.
+
+    *fraction* is that of a percentile.
+    """
+
+    function: AggregateFunction
+    operand: ValueColumn | None = None
+    fraction: float = 0.0
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return aggregate_spec(self.function, None if self.operand is None else self.operand.spec)
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.spec.type
+
+    @property
+    def nullable(self) -> bool:
+        """All but counts are null where there is no value."""
+        return self.function not in ("count", "count_distinct")
+
+    def __repr__(self) -> str:
+        given = f"{self.fraction!r}" if self.function == "percentile" else ""
+        return f"{'' if self.operand is None else f'{self.operand!r}.'}{self.function}({given})"
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """When the *unit* began that the moment in *operand* lies in, by the clocks of *zone*."""
+
+    operand: Column
+    unit: Unit
+    zone: str
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return truncated_spec(self.unit)
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.spec.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it has no value in some rows."""
+        return self.operand.nullable
+
+    def __repr__(self) -> str:
+        return f"{self.operand!r}.truncated({self.unit!r}, zone={self.zone!r})"
+
+
+class RowFilter:
+    """What tells of a row whether it fits: a `Predicate`, which is made of operands itself."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedAggregate:
+    """An aggregate over the rows that *join*, which leads to many, leads to and that fit *where*.
+
+    Its operand is a field of theirs.
+    """
+
+    join: Join
+    where: RowFilter
+    aggregate: Aggregate
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return self.aggregate.spec
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.aggregate.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it is null where no row fits, or none has a value."""
+        return self.aggregate.nullable
+
+    def __repr__(self) -> str:
+        return f"{self.join!r}.where({self.where!r}).{self.aggregate!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupValue:
+    """The value at *position* of a result row of an aggregate query, which is *operand* there."""
+
+    position: int
+    operand: ValueColumn | Aggregate
+
+    @property
+    def spec(self) -> FieldSpec:
+        """A field that could hold its value."""
+        return self.operand.spec
+
+    @property
+    def type(self) -> ValueType:
+        """The type of its value."""
+        return self.operand.type
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it is null in some result rows."""
+        return self.operand.nullable
+
+
 Computed: TypeAlias = Constant | Calculation | Converted | Coalesced | Folded | Length
-Operand: TypeAlias = Column | Path | RelatedColumn | Computed
+Operand: TypeAlias = (
+    Column | Path | RelatedColumn | Computed | Truncated | Aggregate | RelatedAggregate | GroupValue
+)
 """Each has the `type` of its value, and tells whether it is `nullable`: null in some rows."""
-ValueColumn: TypeAlias = Column | RelatedColumn | Computed
-"""What a value of a known type can be read of: all but a place in JSON."""
+ValueColumn: TypeAlias = Column | RelatedColumn | Computed | Truncated | RelatedAggregate
+"""What a value can be read of: a field, one of what the row leads to, or what is made of those."""
 
 
 def may_be_null(operand: Operand) -> bool:
@@ -235,12 +359,16 @@ def parts_of_computed(operand: Computed) -> tuple[Operand, ...]:
             assert_never(operand)
 
 
-def columns_in(operand: Operand) -> Iterator[Column | RelatedColumn]:
-    """Yield the fields that *operand* is read of."""
+def columns_in(
+    operand: Operand,
+) -> Iterator[Column | RelatedColumn | Aggregate | RelatedAggregate]:
+    """Yield what *operand* is read of: fields, or aggregates of several rows."""
     match operand:
-        case Path(column):
-            yield column
-        case Column() | RelatedColumn():
+        case Path(of) | Truncated(of):
+            yield of
+        case GroupValue(_, of):
+            yield from columns_in(of)
+        case Column() | RelatedColumn() | Aggregate() | RelatedAggregate():
             yield operand
         case _:
             for part in parts_of_computed(operand):

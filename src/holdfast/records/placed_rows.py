@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from holdfast.records.hydration import from_own_rows
 from holdfast.records.operands import Column, Path
@@ -23,8 +23,8 @@ Place: TypeAlias = "tuple[object, ...]"
 async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Callable[[int], Place]]:
     """Return what *select* finds, and the function from an index in it to the place there.
 
-    Related fields and expressions that the order goes by are read in the same statement, so they
-    are those by which the rows were ordered.
+    What the order goes by beyond the row is read in the same statement, so it is that by which
+    the rows were ordered.
     """
     model, order = select.model, select.order
     further = tuple(each for each in _operands(order) if not isinstance(each, Column))
@@ -54,4 +54,4 @@ def _place(entity: object, order: tuple[Order, ...]) -> Place:
 
 
 def _operands(order: tuple[Order, ...]) -> list[ValueColumn]:
-    return [by.operand for by in order if not isinstance(by.operand, Path)]
+    return [cast("ValueColumn", by.operand) for by in order if not isinstance(by.operand, Path)]

@@ -11,17 +11,23 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.operands import RelatedColumn, columns_in, may_be_null
+from holdfast.records.operands import (
+    RelatedAggregate,
+    RelatedColumn,
+    RowFilter,
+    columns_in,
+    may_be_null,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from typing_extensions import TypeVar
 
-    from holdfast.records.operands import Column, Join, Operand, Path, ValueColumn
+    from holdfast.records.operands import Aggregate, Column, Join, Operand, Path, ValueColumn
 
     Of = TypeVar("Of", default=Any)
 else:
@@ -37,7 +43,7 @@ FARTHEST = 8  # relations that one predicate follows one after another
 MOST_RELATED = 100  # relations in one predicate
 
 
-class Predicate(Generic[Of]):
+class Predicate(RowFilter, Generic[Of]):
     """A condition on a row of the entity Of.
 
     Combine with & | ~; `and`, `or` and `not` can't be overloaded.
@@ -213,7 +219,7 @@ Node: TypeAlias = (
 )
 
 
-def node(predicate: Predicate) -> Node:
+def node(predicate: RowFilter) -> Node:
     """Return *predicate* as the closed union that it is one of, for `match` and assert_never."""
     return cast("Node", predicate)
 
@@ -239,13 +245,26 @@ def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
     return predicate.parts if isinstance(predicate, And) else (predicate,)
 
 
-def columns_of(predicate: Predicate) -> Iterator[tuple[Column | RelatedColumn | Join, type | None]]:
+def columns_of(
+    predicate: Predicate,
+) -> Iterator[tuple[Column | RelatedColumn | Aggregate | RelatedAggregate | Join, type | None]]:
     """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
 
     Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
     """
-    waiting: list[tuple[Predicate, int, tuple[type, ...]]] = [(predicate, 1, ())]
+    waiting: list[tuple[RowFilter, int, tuple[type, ...]]] = [(predicate, 1, ())]
     compared = related = 0
+
+    def follow(target: type, where: RowFilter) -> None:
+        nonlocal related
+        related += 1
+        if len(beyond) == FARTHEST or related > MOST_RELATED:
+            raise InvalidQueryError(
+                f"a predicate goes at most {FARTHEST} relations far, and has at most "
+                f"{MOST_RELATED} in all"
+            )
+        waiting.append((where, depth + 1, (*beyond, target)))
+
     while waiting:
         each, depth, beyond = waiting.pop()
         if depth > DEEPEST:
@@ -258,32 +277,25 @@ def columns_of(predicate: Predicate) -> Iterator[tuple[Column | RelatedColumn | 
             case Not(part):
                 waiting.append((part, depth + 1, beyond))
                 continue
-            case Related() | InSubquery():
-                related += 1
-                if len(beyond) == FARTHEST or related > MOST_RELATED:
-                    raise InvalidQueryError(
-                        f"a predicate goes at most {FARTHEST} relations far, and has at most "
-                        f"{MOST_RELATED} in all"
-                    )
-                if isinstance(leaf, Related):
-                    yield leaf.join, entity
-                    target, where = leaf.join.target, leaf.where
-                else:
-                    for column in columns_in(leaf.operand):
-                        yield column, entity
-                    target, where = leaf.query.target, leaf.query.where
-                    yield leaf.query.column, target
-                waiting.append((where, depth + 1, (*beyond, target)))
+            case Related(join, where):
+                operands: tuple[Operand, ...] = ()
+                yield join, entity
+                follow(join.target, where)
+            case InSubquery(operand, query):
+                operands = (operand,)
+                yield query.column, query.target
+                follow(query.target, query.where)
             case After(order):
-                for by in order:
-                    for column in columns_in(by.operand):
-                        yield column, entity
+                operands = tuple(by.operand for by in order)
             case Everything():
-                pass
+                operands = ()
             case _:
-                for operand in operands_of(leaf):
-                    for column in columns_in(operand):
-                        yield column, entity
+                operands = operands_of(leaf)
+        for operand in operands:
+            for found in columns_in(operand):
+                yield found, entity
+                if isinstance(found, RelatedAggregate):
+                    follow(found.join.target, found.where)
         compared += 1
         if compared > WIDEST:
             raise InvalidQueryError(f"more than {WIDEST} predicates in one: in_() takes a list")
@@ -314,7 +326,8 @@ def follows_relations(predicate: Predicate) -> bool:
 
 
 def _leads_on(operand: Operand) -> bool:
-    return any(isinstance(column, RelatedColumn) for column in columns_in(operand))
+    beyond = (RelatedColumn, RelatedAggregate)
+    return any(isinstance(column, beyond) for column in columns_in(operand))
 
 
 def expanded(after: After) -> Predicate:
@@ -406,11 +419,3 @@ class Increment(Generic[Of]):
 
 Change: TypeAlias = SetTo[Of] | SetFrom[Of] | Increment[Of]
 """What is done to a field of a row of the entity Of. All changes see the row as it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """One value over a group of rows. `count` of no operand counts rows; the others skip nulls."""
-
-    function: Literal["count", "sum", "avg", "min", "max"]
-    operand: ValueColumn | None = None

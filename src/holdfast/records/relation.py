@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from holdfast.errors import (
     ConfigurationError,
@@ -10,11 +14,12 @@ from holdfast.errors import (
     InvalidValueError,
     NotLoadedError,
 )
-from holdfast.records.expression import TypedByValue, Valued
+from holdfast.records.expression import Expression, TypedByValue, Valued, aggregate_over
 from holdfast.records.field import Field
-from holdfast.records.operands import Join, RelatedColumn
-from holdfast.records.query import Not, Of, Predicate, Related, all_of
+from holdfast.records.operands import Aggregate, Column, Join, RelatedAggregate, RelatedColumn
+from holdfast.records.query import Not, Of, Order, Predicate, Related, all_of
 from holdfast.records.related_field import RelatedField
+from holdfast.records.value_expression import RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +31,29 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
 W = TypeVar("W")
+N = TypeVar("N", int, float, Decimal, timedelta)
+M = TypeVar("M", float, Decimal, timedelta)
+F = TypeVar("F")
+
+EntityOrder: TypeAlias = (
+    Order[Of] | Expression[Any, Of] | RelationAggregate[Any] | TruncatedTime[Any]
+)
+"""What rows of an `Entity` are ordered by; a field alone is its ascending order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedRows:
+    """Which of the rows that a relation to many leads to are meant: those that fit *where*.
+
+    They come along *order*, then by key; at most *limit* of them for each entity.
+    """
+
+    where: tuple[Predicate, ...] = ()
+    order: tuple[EntityOrder, ...] = ()
+    limit: int | None = None
+
+
+ALL_ROWS = RelatedRows()
 
 
 class Relation:
@@ -39,6 +67,7 @@ class Relation:
         self.owner: type = object
         self.name = ""
         self.nested: tuple[Relation, ...] = ()
+        self.rows = ALL_ROWS
         self._resolve = resolve
 
     def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Relation:
@@ -58,7 +87,7 @@ class Relation:
         """Return this relation with *relations* of its target loaded too."""
         if self._resolve is None:
             raise ConfigurationError(f"{self.name}: the relation belongs to no entity")
-        bound = self.bind(self.owner, self.name, self._resolve)
+        bound = copy(self)
         bound.nested = (*self.nested, *relations)
         return bound
 
@@ -142,7 +171,10 @@ class One(TypedByValue, Relation, Generic[T_co, Of]):
 
 
 class Many(TypedByValue, Relation, Generic[T, Of]):
-    """The entities whose reference points at this one, in the order of their keys."""
+    """The entities whose reference points at this one, in the order of their keys.
+
+    `Project.videos.where(...).order_by(...).limit(3)` is a part of them, for `load=`.
+    """
 
     if TYPE_CHECKING:
 
@@ -152,13 +184,81 @@ class Many(TypedByValue, Relation, Generic[T, Of]):
         def __get__(self, instance: EntityInstance, owner: type) -> list[T]: ...
         def __get__(self, instance: object, owner: type) -> Many[T, Any] | list[T]: ...
 
+    def where(self, *where: Predicate[T]) -> Many[T, Of]:
+        """Return the relation to those of the entities alone that fit all of *where* too."""
+        return self._part(replace(self.rows, where=(*self.rows.where, *where)))
+
+    def order_by(self, *order: EntityOrder[T]) -> Many[T, Of]:
+        """Return the relation with its entities along *order*, then by key."""
+        return self._part(replace(self.rows, order=order))
+
+    def limit(self, count: int) -> Many[T, Of]:
+        """Return the relation to the first *count* of the entities that each one has."""
+        return self._part(replace(self.rows, limit=count))
+
+    def _part(self, rows: RelatedRows) -> Many[T, Of]:
+        part = copy(self)
+        part.rows = rows
+        return part
+
     def any(self, *where: Predicate[T]) -> Predicate[Of]:
         """At least one of the entities fits *where*; there is one, when nothing is said."""
-        return Related(self.join, all_of(where))
+        self._check_whole("a condition")
+        return Related(self.join, all_of((*self.rows.where, *where)))
 
     def none(self, *where: Predicate[T]) -> Predicate[Of]:
         """Not one of the entities fits *where*, also where there are none."""
         return Not(self.any(*where))
+
+    def count(self) -> RelationAggregate[int]:
+        """Return how many of the entities there are."""
+        return self._aggregate(Aggregate("count"))
+
+    def min(self, field: Field[F, T]) -> RelationAggregate[F | None]:
+        """Return the least value that *field* of the entities has, None of none."""
+        return self._aggregate(aggregate_over(field, "min"))
+
+    def max(self, field: Field[F, T]) -> RelationAggregate[F | None]:
+        """Return the greatest value that *field* of the entities has, None of none."""
+        return self._aggregate(aggregate_over(field, "max"))
+
+    @overload
+    def sum(self, field: Field[N, T]) -> RelationAggregate[N | None]: ...
+    @overload
+    def sum(self, field: Field[N | None, T]) -> RelationAggregate[N | None]: ...
+    def sum(self, field: Field[Any, Any]) -> RelationAggregate[Any]:
+        """Return the sum of *field* over the entities, None of none."""
+        return self._aggregate(aggregate_over(field, "sum"))
+
+    @overload
+    def avg(self, field: Field[int, T]) -> RelationAggregate[float | None]: ...
+    @overload
+    def avg(self, field: Field[int | None, T]) -> RelationAggregate[float | None]: ...  # type: ignore[overload-overlap]  # None alone is no type of a field
+    @overload
+    def avg(self, field: Field[M, T]) -> RelationAggregate[M | None]: ...
+    @overload
+    def avg(self, field: Field[M | None, T]) -> RelationAggregate[M | None]: ...
+    def avg(self, field: Field[Any, Any]) -> RelationAggregate[Any]:
+        """Return the mean of *field* over the entities, None of none; a float for int fields."""
+        return self._aggregate(aggregate_over(field, "avg"))
+
+    def count_distinct(self, field: Field[F, T]) -> RelationAggregate[int]:
+        """Return how many different values *field* of the entities has."""
+        return self._aggregate(aggregate_over(field, "count_distinct"))
+
+    def _aggregate(self, aggregate: Aggregate) -> RelationAggregate[Any]:
+        self._check_whole("an aggregate")
+        if not (aggregate.operand is None or isinstance(aggregate.operand, Column)):
+            raise InvalidQueryError(
+                f"{aggregate.operand!r}: an aggregate of {self!r} is over a field of its entities"
+            )
+        return RelationAggregate(RelatedAggregate(self.join, all_of(self.rows.where), aggregate))
+
+    def _check_whole(self, what: str) -> None:
+        if self.rows.order or self.rows.limit is not None:
+            raise InvalidQueryError(
+                f"{what} of {self!r} is of all that fit: order_by() and limit() are for load="
+            )
 
     def then(self, *relations: Relation) -> Relation:
         """Return this relation with *relations* of its target loaded too."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import deepcopy
-from itertools import chain
-from math import isfinite
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import (
     InvalidQueryError,
-    InvalidValueError,
     MultipleFoundError,
     NotFoundError,
 )
@@ -19,38 +16,28 @@ from holdfast.records import validation
 from holdfast.records.driver import AggregateQuery, Select
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
-from holdfast.records.hydration import loaded
 from holdfast.records.model import model_of
-from holdfast.records.operands import Column
+from holdfast.records.operands import Aggregate, Column
 from holdfast.records.placed_rows import find_placed
-from holdfast.records.query import After, Aggregate, Compare, In, Operator, Predicate, all_of
+from holdfast.records.query import After, Compare, In, Operator, Predicate, all_of
 from holdfast.records.result_types import Page
 from holdfast.records.row_lock import check_row_lock
 from holdfast.records.transaction import current, session_of
+from holdfast.records.value_reads import ValueReads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from holdfast.records.argument_types import (
-        AggregateArgument,
-        AnyValue,
-        Condition,
-        FieldArgument,
-        Ordering,
-        RelationArgument,
-    )
+    from holdfast.records.argument_types import Condition, Ordering, RelationArgument
     from holdfast.records.driver import RowLock, Session, Writer
     from holdfast.records.store import Store
 
 E = TypeVar("E")
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
 
 PAGE_LIMIT = 10_000
 
 
-class RepositoryReads(Generic[E]):
+class RepositoryReads(ValueReads[E]):
     """Everything that can be asked of the entities of one kind."""
 
     def __init__(self, entity: type[E], store: Store) -> None:
@@ -267,111 +254,6 @@ class RepositoryReads(Generic[E]):
             if place is None:
                 return
             wanted = all_of((predicate, After(order, place)))
-
-    @overload
-    async def select(
-        self,
-        first: FieldArgument[A, E],
-        /,
-        *,
-        where: Condition[E] | Sequence[Condition[E]] = (),
-        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[tuple[A]]: ...
-    @overload
-    async def select(
-        self,
-        first: FieldArgument[A, E],
-        second: FieldArgument[B, E],
-        /,
-        *,
-        where: Condition[E] | Sequence[Condition[E]] = (),
-        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[tuple[A, B]]: ...
-    @overload
-    async def select(
-        self,
-        first: FieldArgument[A, E],
-        second: FieldArgument[B, E],
-        third: FieldArgument[C, E],
-        /,
-        *,
-        where: Condition[E] | Sequence[Condition[E]] = (),
-        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[tuple[A, B, C]]: ...
-    @overload
-    async def select(
-        self,
-        *fields: AnyValue[E],
-        where: Condition[E] | Sequence[Condition[E]] = (),
-        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[tuple[object, ...]]: ...
-    async def select(
-        self,
-        *fields: AnyValue[E],
-        where: Condition[E] | Sequence[Condition[E]] = (),
-        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> Any:
-        """Return a tuple of the values of *fields* for each that fits, fetching nothing else.
-
-        Expressions of fields count as fields. Raises InvalidValueError for one whose result its
-        type can't hold.
-        """
-        wanted = validation.value_columns(self.model, fields)
-        if not wanted:
-            raise InvalidQueryError("no fields: expected such as Video.id, Video.title")
-        select = Select(
-            self.model,
-            validation.condition(self.model, validation.one_or_several(where)),
-            validation.total_order(self.model, order_by),
-            validation.count("limit", limit),
-            validation.count("offset", offset) or 0,
-        )
-        rows = await self._session.values(select, wanted)
-        return loaded(self.model, rows, [column.spec for column in wanted])
-
-    async def aggregate(
-        self,
-        *figures: AggregateArgument,
-        where: Condition[E] | Sequence[Condition[E]] = (),
-        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
-    ) -> list[tuple[object, ...]]:
-        """Return figures over what fits, as `Video.duration.sum()` and `count()` say them.
-
-        Figures, and *by*, are of fields or of expressions, `(Video.used * 2).max()`.
-
-        A row for each value of *by* that is there, in the order of these values, nulls last: first
-        the values, then the figures. Without *by* one row. Nulls don't count; a figure of no
-        values is None, a count 0. Sums and means of integers, decimals and durations are exact; a
-        sum of floats that no float can hold raises InvalidValueError; MariaDB and MySQL can't tell.
-        """
-        groups = validation.value_columns(self.model, validation.one_or_several(by))
-        query = AggregateQuery(
-            self.model,
-            validation.aggregates(self.model, figures),
-            validation.condition(self.model, validation.one_or_several(where)),
-            groups,
-        )
-        rows = await self._session.aggregate(query)
-        for figure in chain.from_iterable(rows):
-            if isinstance(figure, float) and not isfinite(figure):
-                raise InvalidValueError(self.model.name, "sum", "it is too large for a float")
-        kinds = [column.spec for column in groups] + [
-            figure.operand.spec
-            if figure.operand is not None and figure.function in ("min", "max")
-            else None
-            for figure in query.aggregates
-        ]
-        return loaded(self.model, rows, kinds)
 
     async def count(self, *where: Condition[E]) -> int:
         """Return how many fit; all, when nothing is said."""

@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 
     from holdfast.opening import Opening
     from holdfast.records.argument_types import (
+        AggregateArgument,
+        AnyAggregate,
+        AnyGroupOrder,
         AnyValue,
         Condition,
-        FieldArgument,
         Ordering,
         RelationArgument,
+        ValueArgument,
     )
     from holdfast.records.driver import Isolation, StoreCapability
     from holdfast.records.options import StoreOptions
+    from holdfast.records.result_rows import PydanticModel
     from holdfast.records.schema_diff import Verify
     from holdfast.records.transaction import Savepoint as AsyncSavepoint
     from holdfast.records.write_hook import WriteHook
@@ -42,6 +46,10 @@ E = TypeVar("E")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+D = TypeVar("D")
+K = TypeVar("K")
+R = TypeVar("R")
+Model = TypeVar("Model", bound="PydanticModel")
 T = TypeVar("T")
 
 
@@ -201,41 +209,149 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         )
 
     @overload
+    def select(
+        self,
+        *fields: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        distinct: bool = False,
+        into: type[Model],
+    ) -> list[Model]: ...
+    @overload
     def select(  # pyright: ignore[reportOverlappingOverload]
         self,
-        first: FieldArgument[A, E],
+        first: ValueArgument[A, E],
         /,
         *,
         where: Condition[E] | Sequence[Condition[E]] = (),
         order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
+        distinct: bool = False,
+        into: None = None,
     ) -> list[tuple[A]]: ...
     @overload
     def select(
         self,
-        first: FieldArgument[A, E],
-        second: FieldArgument[B, E],
+        first: ValueArgument[A, E],
         /,
         *,
         where: Condition[E] | Sequence[Condition[E]] = (),
         order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
+        distinct: bool = False,
+        into: Callable[[A], R],
+    ) -> list[R]: ...
+    @overload
+    def select(
+        self,
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        distinct: bool = False,
+        into: None = None,
     ) -> list[tuple[A, B]]: ...
     @overload
     def select(
         self,
-        first: FieldArgument[A, E],
-        second: FieldArgument[B, E],
-        third: FieldArgument[C, E],
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
         /,
         *,
         where: Condition[E] | Sequence[Condition[E]] = (),
         order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
+        distinct: bool = False,
+        into: Callable[[A, B], R],
+    ) -> list[R]: ...
+    @overload
+    def select(
+        self,
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        distinct: bool = False,
+        into: None = None,
     ) -> list[tuple[A, B, C]]: ...
+    @overload
+    def select(
+        self,
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        distinct: bool = False,
+        into: Callable[[A, B, C], R],
+    ) -> list[R]: ...
+    @overload
+    def select(
+        self,
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        fourth: ValueArgument[D, E],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        distinct: bool = False,
+        into: None = None,
+    ) -> list[tuple[A, B, C, D]]: ...
+    @overload
+    def select(
+        self,
+        first: ValueArgument[A, E],
+        second: ValueArgument[B, E],
+        third: ValueArgument[C, E],
+        fourth: ValueArgument[D, E],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        distinct: bool = False,
+        into: Callable[[A, B, C, D], R],
+    ) -> list[R]: ...
+    @overload
+    def select(
+        self,
+        first: AnyValue[E],
+        second: AnyValue[E],
+        third: AnyValue[E],
+        fourth: AnyValue[E],
+        fifth: AnyValue[E],
+        /,
+        *more: AnyValue[E],
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        distinct: bool = False,
+        into: Callable[..., R],
+    ) -> list[R]: ...
     @overload
     def select(
         self,
@@ -244,6 +360,8 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
+        distinct: bool = False,
+        into: None = None,
     ) -> list[tuple[object, ...]]: ...
     @documented_by(AsyncRepository.select)
     def select(
@@ -253,14 +371,119 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
         order_by: Ordering[E] | Sequence[Ordering[E]] = (),
         limit: int | None = None,
         offset: int = 0,
+        distinct: bool = False,
+        into: Callable[..., object] | None = None,
     ) -> Any:
+        words: dict[str, Any] = {"where": where, "order_by": order_by, "into": into}
         return self.step(
             self.asynchronous.select(
-                *fields, where=where, order_by=order_by, limit=limit, offset=offset
+                *fields, limit=limit, offset=offset, distinct=distinct, **words
             )
         )
 
-    aggregate = blocking(AsyncRepository[E].aggregate)
+    @overload
+    def aggregate(  # pyright: ignore[reportOverlappingOverload]
+        self,
+        first: AggregateArgument[A],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+    ) -> list[tuple[A]]: ...
+    @overload
+    def aggregate(
+        self,
+        first: AggregateArgument[A],
+        second: AggregateArgument[B],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+    ) -> list[tuple[A, B]]: ...
+    @overload
+    def aggregate(
+        self,
+        first: AggregateArgument[A],
+        second: AggregateArgument[B],
+        third: AggregateArgument[C],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+    ) -> list[tuple[A, B, C]]: ...
+    @overload
+    def aggregate(
+        self,
+        first: AggregateArgument[A],
+        second: AggregateArgument[B],
+        third: AggregateArgument[C],
+        fourth: AggregateArgument[D],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+    ) -> list[tuple[A, B, C, D]]: ...
+    @overload
+    def aggregate(
+        self,
+        first: AggregateArgument[A],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
+        limit: int | None = None,
+    ) -> list[tuple[K, A]]: ...
+    @overload
+    def aggregate(
+        self,
+        first: AggregateArgument[A],
+        second: AggregateArgument[B],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
+        limit: int | None = None,
+    ) -> list[tuple[K, A, B]]: ...
+    @overload
+    def aggregate(
+        self,
+        first: AggregateArgument[A],
+        second: AggregateArgument[B],
+        third: AggregateArgument[C],
+        /,
+        *,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: ValueArgument[K, E],
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
+        limit: int | None = None,
+    ) -> list[tuple[K, A, B, C]]: ...
+    @overload
+    def aggregate(
+        self,
+        *figures: AnyAggregate,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
+        limit: int | None = None,
+    ) -> list[tuple[object, ...]]: ...
+    @documented_by(AsyncRepository.aggregate)
+    def aggregate(
+        self,
+        *figures: AnyAggregate,
+        where: Condition[E] | Sequence[Condition[E]] = (),
+        by: AnyValue[E] | Sequence[AnyValue[E]] = (),
+        having: Condition[E] | Sequence[Condition[E]] = (),
+        order_by: AnyGroupOrder[E] | Sequence[AnyGroupOrder[E]] = (),
+        limit: int | None = None,
+    ) -> Any:
+        return self.step(
+            self.asynchronous.aggregate(
+                *figures, where=where, by=by, having=having, order_by=order_by, limit=limit
+            )
+        )
+
     count = blocking(AsyncRepository[E].count)
     exists = blocking(AsyncRepository[E].exists)
     add = blocking(AsyncRepository[E].add)

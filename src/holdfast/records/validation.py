@@ -9,11 +9,20 @@ from holdfast.errors import InvalidQueryError
 from holdfast.records.expression import Expression, Valued
 from holdfast.records.field import Field
 from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column, Join, RelatedColumn, ValueColumn, columns_in
-from holdfast.records.query import (
+from holdfast.records.operands import (
     Aggregate,
+    Column,
+    Join,
+    Operand,
+    RelatedAggregate,
+    RelatedColumn,
+    ValueColumn,
+    columns_in,
+)
+from holdfast.records.query import (
     Change,
     Increment,
+    IsNull,
     Order,
     Predicate,
     SetFrom,
@@ -21,6 +30,8 @@ from holdfast.records.query import (
     all_of,
     columns_of,
 )
+from holdfast.records.related_field import RelatedField
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,19 +43,45 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 _MOST_ROWS = 2**62
+COMPUTED = (RelatedField, RelationAggregate, GroupAggregate, TruncatedTime)
+"""Words of Holdfast's own that stand for their ascending order."""
 
 
 def condition(model: Model[E], where: Iterable[object]) -> Predicate:
     """Return what all of *where* make together. Raises InvalidQueryError for a foreign field."""
-    if model.adapter is not None:
-        where = map(model.adapter.arguments.predicate, where)
-    predicate = all_of(tuple(cast("Iterable[Predicate]", where)))
+    predicate = all_of(tuple(predicates(model, where)))
     for found, entity in columns_of(predicate):
         _check_owner(model if entity is None else model_of(entity), found)
     return predicate
 
 
-def _check_owner(model: Model[Any], found: Column | RelatedColumn | Join) -> None:
+def predicates(model: Model[E], words: Iterable[object]) -> Iterable[Predicate]:
+    """Return the predicates that *words* are, in the library's own words or Holdfast's."""
+    if model.adapter is not None:
+        words = map(model.adapter.arguments.predicate, words)
+    return cast("Iterable[Predicate]", words)
+
+
+def orders(model: Model[E], order_by: object) -> tuple[object, ...]:
+    """Return the orders that *order_by* says, one or several, in Holdfast's own words."""
+    words = one_or_several(order_by)
+    if model.adapter is None:
+        return words
+    return tuple(
+        word.asc() if isinstance(word, COMPUTED) else model.adapter.arguments.order(word)
+        for word in words
+    )
+
+
+def check_operand(model: Model[E], operand: Operand) -> None:
+    """Raise InvalidQueryError when *operand*, or what it is computed of, is not of *model*."""
+    for found, entity in columns_of(IsNull(operand)):
+        _check_owner(model if entity is None else model_of(entity), found)
+
+
+def _check_owner(
+    model: Model[Any], found: Column | RelatedColumn | Aggregate | RelatedAggregate | Join
+) -> None:
     """Raise InvalidQueryError when what is read is not of *model*, or a path breaks on its way."""
     match found:
         case Column():
@@ -57,6 +94,15 @@ def _check_owner(model: Model[Any], found: Column | RelatedColumn | Join) -> Non
                 _check_owner(model, join)
                 model = model_of(join.target)
             owned(model, column)
+        case RelatedAggregate(join, _, aggregate):
+            _check_owner(model, join)
+            if aggregate.operand is not None:
+                for each in columns_in(aggregate.operand):
+                    _check_owner(model_of(join.target), each)
+        case Aggregate():
+            raise InvalidQueryError(
+                f"{found!r} is of a group of rows: aggregate(having=, order_by=) take it"
+            )
         case _:
             assert_never(found)
 
@@ -88,22 +134,21 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
 
     The key runs the way that the last order does, so that an index serves both directions.
     """
-    words = one_or_several(order_by)
-    if model.adapter is not None:
-        words = tuple(map(model.adapter.arguments.order, words))
     given = tuple(
-        word.asc() if isinstance(word, Expression) else cast("Order", word) for word in words
+        word.asc() if isinstance(word, (Expression, RelationAggregate, TruncatedTime)) else word
+        for word in orders(model, order_by)
     )
     has_key = False
+    found: list[Order] = []
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
-        for column in columns_in(by.operand):
-            _check_owner(model, column)
+        check_operand(model, by.operand)
         has_key |= isinstance(by.operand, Column) and by.operand.spec is model.key
+        found.append(by)
     if has_key:
-        return given
-    return (*given, Order(Column(model.name, model.key), bool(given) and given[-1].descending))
+        return tuple(found)
+    return (*found, Order(Column(model.name, model.key), bool(found) and found[-1].descending))
 
 
 def columns(model: Model[E], fields: Iterable[object]) -> tuple[Column, ...]:
@@ -124,17 +169,19 @@ def value_columns(model: Model[E], values: Iterable[object]) -> tuple[ValueColum
     """Return what *values* read: fields of *model*, of what it leads to, or computed of them."""
     found: list[ValueColumn] = []
     for word in values:
-        if model.adapter is not None or not isinstance(word, Valued):
+        if isinstance(word, (RelatedField, RelationAggregate, TruncatedTime)) or (
+            model.adapter is None and isinstance(word, Valued)
+        ):
+            check_operand(model, word.operand)
+            found.append(word.operand)
+        else:
             found += columns(model, (word,))
-            continue
-        for column in columns_in(word.operand):
-            _check_owner(model, column)
-        found.append(word.operand)
     return tuple(found)
 
 
 def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ...]:
     """Return *wanted*, which are figures of *model*'s fields, at least one."""
+    wanted = (each.operand if isinstance(each, GroupAggregate) else each for each in wanted)
     if model.adapter is not None:
         wanted = map(model.adapter.arguments.aggregate, wanted)
     found = tuple(cast("Iterable[Aggregate]", wanted))
@@ -143,8 +190,8 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
             raise InvalidQueryError(
                 f"expected a figure such as Video.duration.sum() or count(), got {figure!r}"
             )
-        for column in () if figure.operand is None else columns_in(figure.operand):
-            _check_owner(model, column)
+        if figure.operand is not None:
+            check_operand(model, figure.operand)
     if not found:
         raise InvalidQueryError("no figures: expected such as Video.duration.sum() or count()")
     return found

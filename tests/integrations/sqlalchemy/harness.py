@@ -80,6 +80,10 @@ def options(given):
         where = made["where"]
         several = isinstance(where, (list, tuple))
         made["where"] = conditions(where) if several else saying.understood(where)
+    if "having" in made:
+        having = made["having"]
+        several = isinstance(having, (list, tuple))
+        made["having"] = conditions(having) if several else saying.understood(having)
     if "by" in made:
         made["by"] = saying.fields(made["by"])
     if "on" in made:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 from sqlalchemy.sql import operators
 
-from holdfast.integrations.sqlalchemy import field_of
+from holdfast.integrations.sqlalchemy import field_of, relation_of
 from holdfast.records.field import Field
 from holdfast.records.model import model_of
-from holdfast.records.operands import Column, Path, RelatedColumn
-from holdfast.records.query import (
+from holdfast.records.operands import (
     Aggregate,
+    Column,
+    Path,
+    RelatedAggregate,
+    RelatedColumn,
+    Truncated,
+)
+from holdfast.records.query import (
     And,
     Compare,
     Everything,
@@ -29,7 +37,8 @@ from holdfast.records.query import (
     SetTo,
 )
 from holdfast.records.related_field import RelatedField
-from holdfast.records.relation import Relation
+from holdfast.records.relation import ALL_ROWS, Relation
+from holdfast.records.value_expression import GroupAggregate, RelationAggregate, TruncatedTime
 from integrations.sqlalchemy.twins import TWINS
 
 BY_NAME = {twin.__name__: twin for twin in TWINS.values()}
@@ -40,6 +49,8 @@ OPERATORS = {
     Operator.GT: lambda left, right: left > right,
     Operator.GE: lambda left, right: left >= right,
 }
+COMPUTED = (Aggregate, RelatedAggregate, Truncated)
+WORDS = (GroupAggregate, RelationAggregate, TruncatedTime)
 VERBS = {Part.ANYWHERE: "contains", Part.START: "startswith", Part.END: "endswith"}
 
 
@@ -88,6 +99,8 @@ def said(predicate):
         case Not(part):
             made = said(part)
             return None if made is None or flips(made) else sa.not_(made)
+        case Compare(operand) | In(operand) | IsNull(operand) if isinstance(operand, COMPUTED):
+            return None
         case Compare(_, how, bool()) if how is not Operator.EQ:
             return None
         case Compare(operand, how, value):
@@ -114,6 +127,20 @@ def said(predicate):
         case Everything():
             return sa.true()
     return predicate
+
+
+def twin_operand(operand):
+    match operand:
+        case Column():
+            return field_of(attribute(operand)).column
+        case RelatedColumn():
+            return related(operand)
+        case Aggregate(operand=None):
+            return operand
+        case Aggregate(operand=of) | Truncated(operand=of):
+            return replace(operand, operand=twin_operand(of))
+        case RelatedAggregate(join, where, aggregate):
+            return RelatedAggregate(twin_join(join), by_fields(where), twin_operand(aggregate))
 
 
 def twin_join(join):
@@ -149,6 +176,8 @@ def by_fields(predicate):
             return ~by_fields(part)
         case Related(join, where):
             return Related(twin_join(join), by_fields(where))
+        case Compare(operand) | In(operand) | IsNull(operand) if isinstance(operand, COMPUTED):
+            return replace(predicate, operand=twin_operand(operand))
         case Compare(operand, how, value):
             return OPERATORS[how](field_place(operand), value_of(operand, value))
         case In(operand, values):
@@ -170,12 +199,12 @@ def ordered(order_by):
 
 
 def one_order(by):
-    if isinstance(by, (Field, RelatedField)):
+    if isinstance(by, (Field, RelatedField, *WORDS)):
         return fields(by)
     if not isinstance(by, Order):
         return by
-    if isinstance(by.operand, RelatedColumn):
-        return Order(related(by.operand), by.descending, by.first)
+    if isinstance(by.operand, (RelatedColumn, *COMPUTED)):
+        return replace(by, operand=twin_operand(by.operand))
     made = attribute(by.operand)
     made = made.desc() if by.descending else made.asc()
     return made.nulls_first() if by.first else made.nulls_last()
@@ -186,15 +215,21 @@ def fields(words):
         return attribute(words.column)
     if isinstance(words, RelatedField):
         return RelatedField(related(words.operand))
+    if isinstance(words, WORDS):
+        return type(words)(twin_operand(words.operand))
     several = (list, tuple)
     return [fields(word) for word in words] if isinstance(words, several) else words
 
 
 def figures(wanted):
-    return [one_figure(each) if isinstance(each, Aggregate) else each for each in wanted]
+    return [
+        one_figure(each.operand) if isinstance(each, GroupAggregate) else each for each in wanted
+    ]
 
 
 def one_figure(figure):
+    if figure.function in ("count_distinct", "percentile"):  # which field_of() says
+        return GroupAggregate(twin_operand(figure))
     if figure.operand is None:
         return sa.func.count()
     return getattr(sa.func, figure.function)(attribute(figure.operand))
@@ -221,9 +256,26 @@ def one_load(relation):
     if not isinstance(relation, Relation):
         return [attribute(relation.column) if isinstance(relation, Field) else relation]
     twin = TWINS[relation.owner]
+    if has_part(relation):
+        return [part(relation)]
     if all(isinstance(each, Relation) for each in relation.nested):
         return [path(relation, None)]
     return [model_of(twin).relations[relation.name].deeper(relation.nested)]
+
+
+def has_part(relation):
+    nested = [each for each in relation.nested if isinstance(each, Relation)]
+    return relation.rows != ALL_ROWS or any(map(has_part, nested))
+
+
+def part(relation):
+    """Return a part of a relation, which no loader option says."""
+    made = relation_of(getattr(TWINS[relation.owner], relation.name))
+    if relation.rows != ALL_ROWS:
+        rows = relation.rows
+        made = made.where(*map(understood, rows.where)).order_by(*ordered(rows.order))
+        made = made if rows.limit is None else made.limit(rows.limit)
+    return made.then(*map(part, relation.nested))
 
 
 def path(relation, before):

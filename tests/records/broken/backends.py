@@ -14,7 +14,14 @@ from decimal import Decimal
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
 from holdfast.records.joins import local_field
-from holdfast.records.operands import Calculation, Column, Path, RelatedColumn
+from holdfast.records.operands import (
+    Calculation,
+    Column,
+    Path,
+    RelatedAggregate,
+    RelatedColumn,
+    Truncated,
+)
 from holdfast.records.query import (
     And,
     Compare,
@@ -127,6 +134,91 @@ class OffsetIsIgnored(Bent):
 class CountHonoursALimit(Bent):
     async def aggregate(self, query):
         return [(min(row[0], 5), *row[1:]) for row in await self.inner.aggregate(query)]
+
+
+class LimitsOfGroupsCountAllRows(Bent):
+    async def find(self, select):
+        found = await self.inner.find(select)
+        return found if select.groups is None else found[: select.limit]
+
+
+def without_conditions(operand):
+    if isinstance(operand, RelatedAggregate):
+        return replace(operand, where=Everything())
+    return operand
+
+
+class AggregatesOfRelationsCountAllRows(Bent):
+    async def values(self, select, columns):
+        return await self.inner.values(select, tuple(map(without_conditions, columns)))
+
+
+class NoRowsAreANullCount(Bent):
+    async def values(self, select, columns):
+        rows = await self.inner.values(select, columns)
+        counts = [isinstance(each, RelatedAggregate) for each in columns]
+        return [
+            tuple(None if c and v == 0 else v for c, v in zip(counts, row, strict=True))
+            for row in rows
+        ]
+
+
+class OrdersByAggregatesLeaveNullsOut(Bent):
+    async def find(self, select):
+        for by in select.order:
+            if isinstance(by.operand, RelatedAggregate):
+                known = And((select.where, Not(IsNull(by.operand))))
+                select = replace(select, where=known)
+        return await self.inner.find(select)
+
+    async def values(self, select, columns):
+        for by in select.order:
+            if isinstance(by.operand, RelatedAggregate):
+                select = replace(select, where=And((select.where, Not(IsNull(by.operand)))))
+        return await self.inner.values(select, columns)
+
+
+class ConditionsOnAggregatesAreIgnored(BentQueries):
+    def change(self, leaf):
+        if isinstance(getattr(leaf, "operand", None), RelatedAggregate):
+            return Everything()
+        return leaf
+
+
+class HavingIsIgnored(Bent):
+    async def aggregate(self, query):
+        return await self.inner.aggregate(replace(query, having=Everything()))
+
+
+class GroupsComeAlongTheirValuesAlone(Bent):
+    async def aggregate(self, query):
+        order = tuple(by for by in query.order if by.operand.position < len(query.by))
+        return await self.inner.aggregate(replace(query, order=order))
+
+
+class DistinctCountsCountAll(Bent):
+    async def aggregate(self, query):
+        bent = tuple(
+            replace(each, function="count") if each.function == "count_distinct" else each
+            for each in query.aggregates
+        )
+        return await self.inner.aggregate(replace(query, aggregates=bent))
+
+
+class DaysAreThoseOfUTC(Bent):
+    async def aggregate(self, query):
+        by = tuple(
+            replace(each, zone="UTC") if isinstance(each, Truncated) else each for each in query.by
+        )
+        return await self.inner.aggregate(replace(query, by=by))
+
+
+class DistinctValuesAreCutFirst(Bent):
+    async def aggregate(self, query):
+        if query.aggregates or query.limit is None:
+            return await self.inner.aggregate(query)
+        rows = await self.inner.aggregate(replace(query, limit=None, offset=0))
+        return rows[: query.limit]
 
 
 class NullsComeFirst(Bent):

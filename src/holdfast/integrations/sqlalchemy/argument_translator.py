@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from holdfast.integrations.sqlalchemy.column_defaults import Defaults
     from holdfast.records.field import Field
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.query import Aggregate, Order, Predicate
+    from holdfast.records.operands import Aggregate
+    from holdfast.records.query import Order, Predicate
     from holdfast.records.relation import Relation
 
 

@@ -10,11 +10,12 @@ from sqlalchemy.sql import elements, functions, operators
 
 from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.integrations.sqlalchemy.like_patterns import literal_of
+from holdfast.records.expression import aggregate_over
 from holdfast.records.field import Field, count
 from holdfast.records.json_path import JsonPath
 from holdfast.records.model import model_of
+from holdfast.records.operands import Aggregate
 from holdfast.records.query import (
-    Aggregate,
     Change,
     Everything,
     Increment,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from holdfast.integrations.sqlalchemy.relationships import ByColumns
+    from holdfast.records.aggregate_values import AggregateFunction
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.operands import Column
     from holdfast.records.relation import Relation
@@ -160,14 +162,13 @@ class ExpressionTranslator:
             self._refuse(element)
         given = list(element.clauses)
         if name == "count" and (not given or _is_star(given[0])):
-            return count()
+            return count().operand
         if len(given) != 1:
             self._refuse(element)
         field = self._operand(given[0])
         if not isinstance(field, Field):
             self._reject("an aggregate over a place in JSON", "give that value a column of its own")
-        made: Aggregate = getattr(field, name)()
-        return made
+        return aggregate_over(field, cast("AggregateFunction", name))
 
     def changes(self, expression: object) -> list[Change]:
         """Return the changes that *expression* is: one, or a mapping from attributes to values."""

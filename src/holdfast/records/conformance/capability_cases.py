@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, cast
 from holdfast.errors import UnsupportedError
 from holdfast.records.class_adapter import ArgumentTranslator, ClassAdapter, InstanceAdapter
 from holdfast.records.conformance.case import Case, case
-from holdfast.records.conformance.sample_entities import Author, Book, Setting
+from holdfast.records.conformance.sample_entities import (
+    MOMENT,
+    Author,
+    Book,
+    Setting,
+    Specimen,
+    Tally,
+)
 from holdfast.records.driver import StoreCapability
+from holdfast.records.field import count
 from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.model import Model
 from holdfast.records.store import Store
@@ -87,6 +95,29 @@ async def row_locks_are_refused(lab: Lab) -> None:
         assert caught.error.capability
 
 
+@case("CAP-1", "GROUP-3")
+async def percentiles_are_refused(lab: Lab) -> None:
+    await lab.repository(Tally).add(Tally(id="a", ratio=1.0))
+    async with lab.refused(UnsupportedError) as caught:
+        await lab.repository(Tally).aggregate(Tally.ratio.percentile(0.5))
+    assert caught.error.capability
+
+
+@case("CAP-1", "GROUP-4")
+async def zones_are_refused(lab: Lab) -> None:
+    specimens = lab.repository(Specimen)
+    await specimens.add(Specimen())
+    day = Specimen.moment.truncated("day", zone="Europe/Athens")
+    for read in (
+        lambda: specimens.aggregate(count(), by=day),
+        lambda: specimens.find(day == MOMENT.date()),
+        lambda: specimens.select(day),
+    ):
+        async with lab.refused(UnsupportedError) as caught:
+            await read()
+        assert caught.error.capability
+
+
 REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.TRANSACTIONS: transactions_are_refused,
     StoreCapability.SAVEPOINTS: savepoints_are_refused,
@@ -94,4 +125,6 @@ REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.MAPPED_CLASSES: mapped_classes_are_refused,
     StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
     StoreCapability.ROW_LOCKS: row_locks_are_refused,
+    StoreCapability.PERCENTILES: percentiles_are_refused,
+    StoreCapability.TIME_ZONES: zones_are_refused,
 }

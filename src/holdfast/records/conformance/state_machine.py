@@ -356,6 +356,22 @@ class RandomWork(RuleBasedStateMachine):
             if cursor is None:
                 break
         assert seen == expected
+        fit = Member.reports.where(predicate)
+        below = {
+            each.id: naive_relations.ordered(
+                [one for one in fitting if one.chief_id == each.id], direction, everybody
+            )
+            for each in everybody
+        }
+        counts = self.do(members.select(Member.id, fit.count()))
+        assert counts == [(key, len(found)) for key, found in below.items()]
+        assert self.do(members.count(fit.count() >= size)) == sum(
+            len(found) >= size for found in below.values()
+        )
+        loaded = self.do(members.find(load=[fit.order_by(order).limit(size)]))
+        assert {each.id: each.reports for each in loaded} == {
+            key: found[:size] for key, found in below.items()
+        }
 
     @invariant()
     def holds_the_same(self) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from holdfast.records.driver import Driver, DriverTransaction, Session, TransactionOptions
     from holdfast.records.store import Store
 
-_READS = frozenset({"get", "find", "values", "figures"})
+_READS = frozenset({"get", "find", "values", "aggregate"})
 _WRITES = frozenset({"insert", "replace", "patch", "update", "upsert", "delete"})
 
 

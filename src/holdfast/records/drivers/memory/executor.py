@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
-from holdfast.records.evaluate import changed, fits, mean, plus, reader, sort
+from holdfast.records.evaluate import changed, first_of_groups, fits, reader, sort
+from holdfast.records.grouped_rows import grouped
 from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import And, Compare, In, Operator, Predicate
+from holdfast.records.query import And, Compare, In, Operator, Predicate, all_of
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Row
     from holdfast.records.operands import Join, ValueColumn
-    from holdfast.records.query import Aggregate, Subquery
+    from holdfast.records.query import Subquery
 
 E = TypeVar("E")
 
@@ -66,23 +67,14 @@ class MemoryExecutor:
 
     def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
-        groups: dict[Values, list[Row]] = {} if query.by else {(): []}
-        readers = [reader(column, self._related) for column in query.by]
-        for row in self._fitting(query.model, query.where):
-            group = tuple(read(row) for read in readers)
-            groups.setdefault(group, []).append(row)
-        return [
-            (*group, *(self._figure(figure, groups[group]) for figure in query.aggregates))
-            for group in sorted(groups, key=_nulls_last)
-        ]
-
-    def _figure(self, figure: Aggregate, rows: list[Row]) -> object:
-        if figure.operand is None:
-            return len(rows)
-        return _figure(figure, map(reader(figure.operand, self._related), rows))
+        return grouped(query, self._fitting(query.model, query.where), self._related)
 
     def _select(self, select: Select[E]) -> list[Row]:
         model = cast("Model[object]", select.model)
+        if select.groups is not None:
+            among = all_of((In(select.groups.column, select.groups.values), select.where))
+            rows = sort(self._fitting(model, among), select.order, self._related)
+            return first_of_groups(rows, select.groups, select.limit)
         walk = index_walk(model, select.where, select.order) if select.order else None
         end = None if select.limit is None else select.offset + select.limit
         if walk is None:
@@ -314,31 +306,3 @@ def _target(spec: FieldSpec) -> Model[object]:
 
 def _copy(value: object, spec: FieldSpec) -> object:
     return copy_json(value) if spec.type.kind is Kind.JSON else value
-
-
-def _figure(figure: Aggregate, found: Iterable[object]) -> object:
-    values = [value for value in found if value is not None]
-    match figure.function:
-        case "count":
-            return len(values)
-        case "min":
-            return min(cast("list[int]", values), default=None)
-        case "max":
-            return max(cast("list[int]", values), default=None)
-        case "sum":
-            return _total(values) if values else None
-        case "avg":
-            return mean(_total(values), len(values)) if values else None
-        case _:
-            assert_never(figure.function)
-
-
-def _total(values: list[object]) -> object:
-    total = values[0]
-    for value in values[1:]:
-        total = plus(total, value)
-    return total
-
-
-def _nulls_last(group: Values) -> tuple[tuple[bool, object], ...]:
-    return tuple((value is None, 0 if value is None else value) for value in group)

@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING, assert_never
 
 import sqlalchemy as sa
 
+from holdfast.records.drivers.sql.comparable_aggregates import (
+    aggregate_in,
+    comparable,
+    comparable_encoder,
+)
 from holdfast.records.drivers.sql.dialect import Place, joined
 from holdfast.records.operands import (
+    Aggregate,
     Calculation,
     Column,
     Constant,
+    GroupValue,
     Path,
+    RelatedAggregate,
     RelatedColumn,
+    Truncated,
     may_be_null,
     parts_of_computed,
 )
@@ -49,11 +58,12 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Operand
+    from holdfast.records.operands import Operand, RowFilter
     from holdfast.records.query import Predicate
 
 
 _MANY = 20
+_NONE: frozenset[str] = frozenset()
 
 
 class ConditionBuilder:
@@ -73,16 +83,29 @@ class ConditionBuilder:
             encode = self._encoders[spec] = self.dialect.encoder(spec)
         return value if encode is None else encode(value)
 
-    def walk(self, predicate: Predicate, values: list[object]) -> Shape:
-        """Return the shape of *predicate*, and append its values in the order of the parts."""
+    def encode_for(self, operand: Operand, value: object) -> object:
+        """Return the database's value for *value*, with which *operand* is compared."""
+        aggregate = aggregate_in(operand)
+        if aggregate is None or value is None:
+            return self.encode(operand.spec, value)
+        encode = comparable_encoder(self.dialect, aggregate)
+        return value if encode is None else encode(value)
+
+    def walk(
+        self, predicate: RowFilter, values: list[object], joined: frozenset[str] = _NONE
+    ) -> Shape:
+        """Return the shape of *predicate*, and append its values in the order of the parts.
+
+        *joined* are the texts of the aggregates that the statement joins.
+        """
         match leaf := node(predicate):
             case Compare(operand, how, value):
-                where, steps = self._walk_place(operand, values)
+                where, steps = self._walk_place(operand, values, joined)
                 if _is_json(operand):
                     shape, given = self.dialect.json_values(steps, how, value)
                     values.extend(given)
                     return (Compare, how, where, shape)
-                values.append(self.encode(operand.spec, value))
+                values.append(self.encode_for(operand, value))
                 return (Compare, how, where)
             case CompareOperands(left, how, right):
                 return (
@@ -92,25 +115,25 @@ class ConditionBuilder:
                     self.walk_value(right, values),
                 )
             case In(operand, wanted):
-                where, steps = self._walk_place(operand, values)
+                where, steps = self._walk_place(operand, values, joined)
                 return (In, where, self._walk_values(operand, steps, wanted, values))
             case InSubquery(operand, query):
-                where, _ = self._walk_place(operand, values)
+                where, _ = self._walk_place(operand, values, joined)
                 return (InSubquery, where, query.column, self.walk(query.where, values))
             case IsNull(operand):
-                return (IsNull, self._walk_place(operand, values)[0])
+                return (IsNull, self._walk_place(operand, values, joined)[0])
             case HasItem(operand, value):
-                where, steps = self._walk_place(operand, values)
+                where, steps = self._walk_place(operand, values, joined)
                 shape, given = self.dialect.item_values(steps, value)
                 values.extend(given)
                 return (HasItem, where, shape)
             case Match(operand, part, text, ignore_case):
-                where, _ = self._walk_place(operand, values)
+                where, _ = self._walk_place(operand, values, joined)
                 values.append(fold_case(text) if ignore_case else text)
                 return (Match, where, part, ignore_case, not text)
             case After(order, place):
                 if not self._is_row_comparison(leaf):
-                    return self.walk(expanded(leaf), values)
+                    return self.walk(expanded(leaf), values, joined)
                 for by, value in zip(order, place, strict=True):
                     assert isinstance(by.operand, Column)
                     values.append(self.encode(by.operand.spec, value))
@@ -118,54 +141,50 @@ class ConditionBuilder:
             case Related(join, condition):
                 return (Related, join, self.walk(condition, values))
             case And(parts):
-                return (And, *(self.walk(part, values) for part in parts))
+                return (And, *(self.walk(part, values, joined) for part in parts))
             case Or(parts):
-                return (Or, *(self.walk(part, values) for part in _merged(parts)))
+                return (Or, *(self.walk(part, values, joined) for part in _merged(parts)))
             case Not(part):
-                return (Not, self.walk(part, values))
+                return (Not, self.walk(part, values, joined))
             case Everything():
                 return (Everything,)
             case _:
                 assert_never(leaf)
 
-    def _walk_place(self, operand: Operand, values: list[object]) -> tuple[Shape, Steps]:
+    def _walk_place(
+        self, operand: Operand, values: list[object], joined: frozenset[str]
+    ) -> tuple[Shape, Steps]:
         """Append what stands for the steps of a path; return the operand's shape, and its steps.
 
         The steps are text of others, so they are never part of the SQL.
         """
         if not isinstance(operand, Path):
-            return (self.walk_value(operand, values),), ()
+            return self.walk_value(operand, values, joined), ()
         shape, given = self.dialect.path_values(operand.steps)
         values.extend(given)
         return (operand.column, *shape), operand.steps
 
-    def walk_value(self, operand: Operand, values: list[object]) -> object:
-        """Append the constants of *operand*, which is no path; return its shape."""
+    def walk_value(
+        self, operand: Operand, values: list[object], joined: frozenset[str] = _NONE
+    ) -> Shape:
+        """Return the shape of what `value` builds, and append its values."""
         match operand:
-            case Column() | RelatedColumn() | Path():
-                return operand
+            case RelatedAggregate(join, where, aggregate):
+                if joined and repr(operand) in joined:
+                    return (RelatedAggregate, repr(operand))
+                return (RelatedAggregate, join, aggregate, self.walk(where, values))
+            case GroupValue(position):
+                return (GroupValue, position)
+            case Column() | RelatedColumn() | Path() | Truncated() | Aggregate():
+                return (operand,)
             case Constant(value, spec):
                 values.append(self.encode(spec, value))
                 return (Constant, spec)
             case _:
                 word = operand.operation if isinstance(operand, Calculation) else type(operand)
                 parts = parts_of_computed(operand)
-                return (word, operand.spec, *(self.walk_value(part, values) for part in parts))
-
-    def value(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Expression:
-        """Return *operand*, which is no path, with the parameters that `walk_value` walked."""
-        match operand:
-            case Column() | RelatedColumn():
-                return source.column(operand)
-            case Path():
-                raise TypeError(f"{operand!r} has no value of a known type")
-            case Constant():
-                return self.dialect.computed(operand, (parameters.next(),))
-            case _:
-                parts = [
-                    self.value(source, part, parameters) for part in parts_of_computed(operand)
-                ]
-                return self.dialect.computed(operand, parts)
+                walked = (self.walk_value(part, values, joined) for part in parts)
+                return (word, operand.spec, *walked)
 
     def _walk_values(
         self, operand: Operand, steps: Steps, wanted: tuple[object, ...], values: list[object]
@@ -184,7 +203,7 @@ class ConditionBuilder:
     def condition(
         self,
         source: JoinedTable,
-        predicate: Predicate,
+        predicate: RowFilter,
         parameters: Parameters,
         *,
         negate: bool = False,
@@ -258,6 +277,40 @@ class ConditionBuilder:
         path = tuple(parameters.next() for _ in given)
         return Place(source.column(operand.column), True, operand.steps, path)
 
+    def value(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Expression:
+        """Return the value of *operand* in a row of *source*."""
+        match operand:
+            case Column() | RelatedColumn():
+                return source.column(operand)
+            case RelatedAggregate(join, where, aggregate):
+                found = source.aggregate(operand)
+                if found is not None:
+                    return found
+                target = source.target(join)
+                fitting = self.condition(target, where, parameters)
+                one = sa.select(self.aggregate(target, aggregate)).select_from(target.table)
+                one = one.where(source.meets(join, target), fitting)
+                return one.correlate_except(target.table).scalar_subquery()
+            case Truncated(column, unit, zone):
+                return self.dialect.truncated(column.spec, source.column(column), unit, zone)
+            case GroupValue(position):
+                return source.results[position]
+            case Path() | Aggregate():
+                raise AssertionError(f"{operand!r} is no value of a row")
+            case Constant():
+                return self.dialect.computed(operand, (parameters.next(),))
+            case _:
+                parts = parts_of_computed(operand)
+                made = [self.value(source, part, parameters) for part in parts]
+                return self.dialect.computed(operand, made)
+
+    def aggregate(self, source: JoinedTable, aggregate: Aggregate) -> Expression:
+        """Return *aggregate* over rows of *source*, in a form that compares."""
+        of = aggregate.operand
+        assert of is None or isinstance(of, Column), "what a relation is asked for is a field"
+        column = None if of is None else source.column(of)
+        return comparable(self.dialect, aggregate, column)
+
     def _leaf(self, place: Place, leaf: Compare | In | Match, parameters: Parameters) -> Expression:
         operand, dialect = leaf.operand, self.dialect
         match leaf:
@@ -309,7 +362,7 @@ def _merged(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:
     others: list[Predicate] = []
     for part in parts:
         match node(part):
-            case Compare(operand, Operator.EQ, value):
+            case Compare(operand, Operator.EQ, value) if aggregate_in(operand) is None:
                 lists.setdefault(operand, []).append(value)
             case In(operand, wanted):
                 lists.setdefault(operand, []).extend(wanted)

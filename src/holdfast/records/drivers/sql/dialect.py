@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
 
-from holdfast.records.evaluate import mean
+from holdfast.records.aggregate_values import mean
 from holdfast.records.hydration import value_check
 from holdfast.records.value import Kind
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Computed
-    from holdfast.records.query import Aggregate, Operator, Order, Part
+    from holdfast.records.operands import Aggregate, Computed
+    from holdfast.records.query import Operator, Order, Part
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -44,6 +45,32 @@ class Place:
     path: tuple[Expression, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLimit:
+    """The rows of *rows* that have one value of *value* are a group; *limit* of each are wanted.
+
+    A group's rows fit *condition* and stand along *order*. *listed* is the parameter for the values
+    of the field *spec*, as `Dialect.list_value` makes it.
+    """
+
+    spec: FieldSpec
+    rows: sa.FromClause
+    key: Expression
+    value: Expression
+    condition: Expression
+    order: Sequence[Expression]
+    listed: Expression
+    limit: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKeys:
+    """The keys that were found: what to join to the table, and by which condition."""
+
+    rows: sa.FromClause
+    condition: Expression
+
+
 class Dialect(Protocol):
     """One database's SQL. Conditions may be NULL where their column is, and only there."""
 
@@ -58,6 +85,8 @@ class Dialect(Protocol):
     """UPDATE and DELETE look into tables as they were before they changed a row of their own."""
     assigns_in_turn: bool
     """In UPDATE, an assignment reads what those before it have written."""
+    least_joined: int
+    """How many aggregates of the same rows are worth a table of them all, not a look for each."""
     repeats_lists: bool
     """A list of values is as many parameters as it has values: see `ValueList`."""
 
@@ -88,12 +117,39 @@ class Dialect(Protocol):
         """Return what decodes the values of `figure`; None where they are row values already."""
         ...
 
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:
+        """Return the exact sum over *column*, which is of *spec*, in a form that has its order."""
+        ...
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """Return what turns a sum of values of *spec* into the form of `total`."""
+        ...
+
+    def total_decoder(self, spec: FieldSpec) -> Codec:
+        """Return what turns `total` into a sum; None where they are the same."""
+        ...
+
+    def mean_of_ints(self, column: Expression) -> Expression:
+        """Return the sum over *column* as a float, divided by the number of values."""
+        ...
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:
+        """Return when the *unit* of the moments in *column*, of *spec*, began in *zone*.
+
+        Raises UnsupportedError for a zone where the database can't be sure to know any.
+        """
+        ...
+
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
         """Return the one value that `in_list` takes for all of *encoded*, which is not empty."""
         ...
 
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """Tell whether *column* has one of the values that *listed* stands for."""
+        ...
+
+    def keys_of_groups(self, groups: GroupLimit, key: Expression) -> GroupKeys:
+        """Return the keys of the rows that *groups* wants, to be joined to the table with *key*."""
         ...
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
@@ -183,6 +239,11 @@ def number(value: int | str) -> Expression:
     return sa.literal_column(str(value))
 
 
+def divided(left: Expression, right: Expression) -> Expression:
+    """Return the quotient as the database's own `/` makes it."""
+    return left.op("/", precedence=8)(right)
+
+
 def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expression]:
     """Return the order of *column* where SQL has NULLS FIRST and NULLS LAST."""
     ordered = column.desc() if by.descending else column.asc()
@@ -196,9 +257,11 @@ def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]
 
     Sums and means of exact numbers come as text: the sum, a blank, and the count.
     """
-    if figure.operand is None or figure.function == "count":
+    if figure.operand is None or not figure.nullable:
         return None
     spec = figure.operand.spec
+    if figure.function == "percentile":
+        return None
     if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
         return decoder(spec)
     is_mean = figure.function == "avg"
@@ -216,6 +279,17 @@ def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]
         return mean(total, int(count)) if is_mean else total
 
     return read
+
+
+def total_decoder(spec: FieldSpec) -> Codec:
+    """Return what makes a sum of values of *spec* of a server's Decimal."""
+    match spec.type.kind:
+        case Kind.DECIMAL:
+            return None
+        case Kind.TIMEDELTA:
+            return lambda value: int(cast("Decimal", value)) * timedelta(microseconds=1)
+        case _:
+            return lambda value: int(cast("Decimal", value))
 
 
 def column_decoder(dialect: Dialect, spec: FieldSpec) -> Codec:

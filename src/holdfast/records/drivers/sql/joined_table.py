@@ -12,10 +12,10 @@ from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column, RelatedColumn, columns_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.operands import Join, Operand
+    from holdfast.records.operands import Join, Operand, RelatedAggregate
 
 _ALIAS = "holdfast related"  # a name that no table of an application is likely to have
 
@@ -32,6 +32,9 @@ class JoinedTable:
         self._tables = tables
         self._distance = distance
         self._joined: dict[tuple[Join, ...], sa.FromClause] = {}
+        self._aggregates: dict[str, Expression] = {}
+        self.results: Sequence[Expression] = ()
+        """The values of a result row, of an aggregate query."""
 
     def join(self, operands: Iterable[Operand]) -> None:
         """Join what the related columns among *operands* are read of, each once.
@@ -53,6 +56,29 @@ class JoinedTable:
         joined = self._joined[joins] = self._tables[model_of(last.target).table].alias(name)
         self.rows = self.rows.outerjoin(joined, _meets(last, before, joined))
 
+    def join_aggregates(self, join: Join, found: sa.Subquery, named: Mapping[str, bool]) -> None:
+        """Join *found*, whose column `key` has what *join* meets, and the others aggregates.
+
+        *named* are these, by their texts, and whether each is a count: 0 where nothing is found.
+        """
+        self.rows = self.rows.outerjoin(found, found.c.key == self.table.c[local_field(join).name])
+        for column, (name, is_count) in zip(list(found.c)[1:], named.items(), strict=True):
+            zero: Expression = sa.literal_column("0")
+            self._aggregates[name] = sa.func.coalesce(column, zero) if is_count else column
+
+    def aggregate(self, operand: RelatedAggregate) -> Expression | None:
+        """Return the column of *operand* if it was joined."""
+        return self._aggregates.get(repr(operand)) if self._aggregates else None
+
+    def grouped(self, join: Join, target: JoinedTable) -> Expression:
+        """Return the column of *target* by which the rows that *join* leads to are grouped."""
+        column: Expression = target.table.c[remote_field(join).name]
+        return column
+
+    def meets(self, join: Join, target: JoinedTable) -> Expression:
+        """Tell whether *join* leads to the row of *target*."""
+        return _meets(join, self.table, target.table)
+
     def column(self, operand: Column | RelatedColumn) -> Expression:
         """Return the column of *operand*; one that was not joined is looked up for each row."""
         if isinstance(operand, Column):
@@ -67,6 +93,12 @@ class JoinedTable:
             _meets(first, self.table, target.table)
         )
         return found.correlate_except(target.table).scalar_subquery()
+
+    def again(self) -> JoinedTable:
+        """Return the same table once more, for a subquery about its rows."""
+        distance = self._distance + 1
+        table = self.table.alias(f"{_ALIAS} of {distance}")
+        return JoinedTable(self._tables, table, distance)
 
     def target(self, join: Join) -> JoinedTable:
         """Return the rows that *join* leads to, for a subquery."""

@@ -34,7 +34,11 @@ class MySQLFamilyServer:
 
     name: str
     product: Product
-    capabilities = frozenset(StoreCapability) - {StoreCapability.MAPPED_CLASSES}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.MAPPED_CLASSES,
+        StoreCapability.PERCENTILES,
+        StoreCapability.TIME_ZONES,
+    }
     executor: type[ServerExecutor]
     sql_mode = _MODE
 

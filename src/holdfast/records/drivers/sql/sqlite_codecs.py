@@ -14,7 +14,7 @@ from uuid import UUID, SafeUUID
 import orjson
 import sqlalchemy as sa
 
-from holdfast.records.evaluate import mean
+from holdfast.records.aggregate_values import mean
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.query import Aggregate
+    from holdfast.records.operands import Aggregate
 
 _MICROSECOND = timedelta(microseconds=1)
 _UUID_LENGTH = 36
@@ -148,16 +148,45 @@ def decoder(spec: FieldSpec) -> Callable[[object], object] | None:
             return None
 
 
+UP = 2**62
+"""What is added to the upper bits of a sum, so that none of them is negative."""
+TOTAL = "%019d%010d"
+"""A sum as text that sorts as the sum does: its upper bits and `UP`, its lower 32 bits."""
+
+
+def total_encoder(encode: Callable[[object], object] | None) -> Callable[[object], object]:
+    """Return what turns a sum of values that *encode* makes ints into its text."""
+
+    def written(total: object) -> str:
+        whole = cast("int", total if encode is None else encode(total))
+        return TOTAL % ((whole >> 32) + UP, whole & 2**32 - 1)
+
+    return written
+
+
+def total_decoder(decode: Callable[[object], object] | None) -> Callable[[object], object]:
+    """Return what turns the text of a sum into what *decode* makes of an int."""
+
+    def read(text: object) -> object:
+        upper, lower = cast("str", text)[:19], cast("str", text)[19:]
+        whole = (int(upper) - UP << 32) + int(lower)
+        return whole if decode is None else decode(whole)
+
+    return read
+
+
 def figure_decoder(figure: Aggregate) -> Callable[[object], object] | None:
     """Return what turns SQLite's figure into a row value or sum; None where they are the same.
 
     Sums and means of whole numbers come as text: the sum of the values' upper 32 bits, that of
     their lower 32 bits, and the count.
     """
-    if figure.operand is None or figure.function == "count":
+    if figure.operand is None or not figure.nullable:
         return None
     spec = figure.operand.spec
     decode = decoder(spec)
+    if figure.function == "percentile":
+        return None
     if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
         return decode
     is_mean = figure.function == "avg"

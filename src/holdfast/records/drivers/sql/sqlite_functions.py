@@ -9,20 +9,24 @@ import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from holdfast.records.aggregate_values import percentile
 from holdfast.records.drivers.sql.sqlite_codecs import decode_datetime, encode_datetime
 from holdfast.records.evaluate import has_item, in_json_order, matches, value_at
 from holdfast.records.json_values import json_equal
 from holdfast.records.query import Operator, Part
 from holdfast.records.text import fold_case
+from holdfast.records.truncated_times import truncated
 from holdfast.records.value import EXACT
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
+
+    from holdfast.records.truncated_times import Unit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,6 +36,31 @@ def add_functions(connection: sqlite3.Connection) -> None:
     """Let the statements of *connection* call them."""
     for name, arity, function in _FUNCTIONS:
         connection.create_function(name, arity, function, deterministic=True)
+    percentiles: Any = _Percentile  # whose stubs know aggregates of one int alone
+    connection.create_aggregate("holdfast_percentile", 2, percentiles)
+
+
+class _Percentile:
+    """What SQLite feeds the values of a group, and asks for their percentile."""
+
+    def __init__(self) -> None:
+        self._values: list[float] = []
+        self._fraction = 0.0
+
+    def step(self, *given: Any) -> None:
+        value, self._fraction = given
+        if value is not None:
+            self._values.append(value)
+
+    def finalize(self) -> float | None:
+        return percentile(self._values, self._fraction) if self._values else None
+
+
+def _truncated(text: str | None, unit: Unit, zone: str) -> str | None:
+    if text is None:
+        return None
+    found = truncated(decode_datetime(text), unit, zone)
+    return encode_datetime(found) if isinstance(found, datetime) else found.isoformat()
 
 
 def _follow(text: str | None, steps: str) -> str | None:
@@ -170,4 +199,5 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., str | bytes | float | None]], ..
     ("holdfast_fold", 1, _fold),
     ("holdfast_add", 5, _add),
     ("holdfast_span", 1, _span),
+    ("holdfast_truncated", 3, _truncated),
 )

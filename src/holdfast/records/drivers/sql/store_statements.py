@@ -13,26 +13,44 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.assignment_order import in_turn
+from holdfast.records.drivers.sql.comparable_aggregates import (
+    aggregate_in,
+    comparable,
+    comparable_decoder,
+)
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
-from holdfast.records.drivers.sql.dialect import column_decoder, joined
+from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, joined
+from holdfast.records.drivers.sql.joined_aggregates import (
+    JoinedAggregates,
+    joined_aggregates,
+    joined_in_groups,
+)
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
 from holdfast.records.operands import Column, may_be_null
-from holdfast.records.query import Increment, Order, SetFrom, SetTo, follows_relations, parts_of
+from holdfast.records.query import (
+    Everything,
+    Increment,
+    Order,
+    SetFrom,
+    SetTo,
+    follows_relations,
+    parts_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Update
+    from holdfast.records.driver import AggregateQuery, Groups, Select, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Operand, ValueColumn
-    from holdfast.records.query import Aggregate, Change, Predicate
+    from holdfast.records.operands import Aggregate, ValueColumn
+    from holdfast.records.query import Change, Predicate
 
 E = TypeVar("E")
 
@@ -100,13 +118,17 @@ class StoreStatements:
         self, select: Select[E], columns: tuple[ValueColumn, ...] | None = None
     ) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *select*: all fields, or *columns*."""
+        if select.groups is not None:
+            return self._of_groups(select, select.groups, columns)
         values: list[object] = []
+        related = joined_aggregates(select, columns or (), least=self.dialect.least_joined)
         shape = (
             "select",
             select.model.table,
-            None if columns is None else self._walk_values(columns, values),
-            self._conditions.walk(select.where, values),
-            self._walk_order(select.order, values),
+            self._walk_joined(related, values),
+            None if columns is None else self._walk_values(columns, values, related),
+            self._conditions.walk(select.where, values, related.names),
+            self._walk_order(select.order, values, related),
             windowed := select.limit is not None or select.offset > 0,
             select.lock,
             select.skip_locked,
@@ -122,10 +144,13 @@ class StoreStatements:
             wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
             if select.lock is None:  # or what is joined would be locked too
                 source.join((*wanted, *(by.operand for by in select.order)))
-            made = [self._conditions.value(source, each, parameters) for each in wanted]
-            built = sa.select(*made).select_from(source.rows)
-            built = built.where(self._conditions.condition(source, select.where, parameters))
-            built = built.order_by(*self._order(source, select.order, parameters))
+            self._join_aggregates(source, related, parameters)
+            built = sa.select(
+                *(self._conditions.value(source, each, parameters) for each in wanted)
+            )
+            condition = self._conditions.condition(source, select.where, parameters)
+            order = self._order(source, select.order, parameters)
+            built = built.select_from(source.rows).where(condition).order_by(*order)
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
             if select.lock is not None:
@@ -134,42 +159,150 @@ class StoreStatements:
 
         return self._statement(shape, select.model, build, values)
 
+    def _of_groups(
+        self, select: Select[E], groups: Groups, columns: tuple[ValueColumn, ...] | None
+    ) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for the rows whose keys the dialect finds, group by group."""
+        values: list[object] = []
+        spec, none = groups.column.spec, JoinedAggregates()
+        encoded = [self.encode(spec, value) for value in groups.values]
+        shape = (
+            "groups",
+            select.model.table,
+            groups.column,
+            self._conditions.walk(select.where, values),
+            self._walk_order(select.order, values, none),
+            None if columns is None else self._walk_values(columns, values, none),
+            self._walk_order(select.order, values, none),
+        )
+        values += (self.dialect.list_value(spec, encoded), select.limit)
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            source = JoinedTable(self.tables, table)
+            inside = source.again()
+            orders = [by.operand for by in select.order]
+            inside.join(orders)
+            condition = self._conditions.condition(inside, select.where, parameters)
+            order = self._order(inside, select.order, parameters)
+            wanted = columns or [Column(select.model.name, each) for each in select.model.fields]
+            source.join((*wanted, *orders))
+            built = sa.select(
+                *(self._conditions.value(source, each, parameters) for each in wanted)
+            )
+            built = built.order_by(*self._order(source, select.order, parameters))
+            key = select.model.key.name
+            limit = GroupLimit(
+                spec=spec,
+                rows=inside.rows,
+                key=inside.table.c[key],
+                value=inside.table.c[groups.column.name],
+                condition=condition,
+                order=order,
+                listed=parameters.next(),
+                limit=parameters.next(),
+            )
+            keys = self.dialect.keys_of_groups(limit, source.table.c[key])
+            return built.select_from(keys.rows.join(source.rows, keys.condition))
+
+        return self._statement(shape, select.model, build, values)
+
     def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *query*, a row for each group, in their order."""
         values: list[object] = []
-        conditions = self._conditions
+        related = joined_in_groups(query, least=self.dialect.least_joined)
         shape = (
             "aggregate",
             query.model.table,
-            self._walk_values(query.by, values),
-            tuple(
-                (figure.function, figure.operand and conditions.walk_value(figure.operand, values))
-                for figure in query.aggregates
-            ),
-            conditions.walk(query.where, values),
+            self._walk_joined(related, values),
+            self._walk_values(query.by, values, related),
+            self._walk_figures(query.aggregates, values),
+            self._conditions.walk(query.where, values, related.names),
+            self._conditions.walk(query.having, values),
+            self._walk_order(query.order, values, related),
+            windowed := query.limit is not None or query.offset > 0,
         )
+        if windowed:
+            values += (
+                self.dialect.no_limit if query.limit is None else query.limit,
+                query.offset,
+            )
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
             source.join(query.by)
-            source.join(figure.operand for figure in query.aggregates if figure.operand)
-            by = [conditions.value(source, each, parameters) for each in query.by]
-            made = [self._figure(source, figure, parameters) for figure in query.aggregates]
-            condition = conditions.condition(source, query.where, parameters)
-            built = sa.select(*by, *made).select_from(source.rows).where(condition)
-            return built.group_by(*by).order_by(
-                *(
-                    part
-                    for each, group in zip(query.by, by, strict=True)
-                    for part in self.dialect.order(Order(each), group, nullable=each.nullable)
-                )
-            )
+            source.join(each.operand for each in query.aggregates if each.operand is not None)
+            self._join_aggregates(source, related, parameters)
+            by = [self._conditions.value(source, each, parameters) for each in query.by]
+            of = [
+                None
+                if each.operand is None
+                else self._conditions.value(source, each.operand, parameters)
+                for each in query.aggregates
+            ]
+            figures = list(zip(query.aggregates, of, strict=True))
+            made = [self._figure(figure, column) for figure, column in figures]
+            compared = [comparable(self.dialect, figure, column) for figure, column in figures]
+            source.results = [*by, *compared]
+            condition = self._conditions.condition(source, query.where, parameters)
+            built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
+            if not isinstance(query.having, Everything):
+                built = built.having(self._conditions.condition(source, query.having, parameters))
+            built = built.order_by(*self._order(source, query.order, parameters))
+            if windowed:
+                built = built.limit(parameters.next()).offset(parameters.next())
+            return built
 
         return self._statement(shape, query.model, build, values)
 
+    def _walk_joined(self, related: JoinedAggregates, values: list[object]) -> Shape:
+        return tuple(
+            (join, tuple(named), self._conditions.walk(where, values))
+            for join, where, named in related.groups
+        )
+
+    def _walk_values(
+        self, operands: Sequence[ValueColumn], values: list[object], related: JoinedAggregates
+    ) -> Shape:
+        return tuple(self._conditions.walk_value(each, values, related.names) for each in operands)
+
+    def _walk_order(
+        self, order: Sequence[Order], values: list[object], related: JoinedAggregates
+    ) -> Shape:
+        return tuple(
+            (
+                self._conditions.walk_value(by.operand, values, related.names),
+                by.descending,
+                by.first,
+            )
+            for by in order
+        )
+
+    def _join_aggregates(
+        self, source: JoinedTable, related: JoinedAggregates, parameters: Parameters
+    ) -> None:
+        """Join a table of the aggregates of each relation's rows that fit one condition."""
+        for number, (join, where, named) in enumerate(related.groups, 1):
+            target = source.target(join)
+            by = source.grouped(join, target)
+            fitting = self._conditions.condition(target, where, parameters)
+            made = [
+                self._conditions.aggregate(target, each).label(f"value {at}")
+                for at, each in enumerate(named.values())
+            ]
+            found = sa.select(by.label("key"), *made).select_from(target.table).where(fitting)
+            counts = {name: not each.nullable for name, each in named.items()}
+            source.join_aggregates(
+                join, found.group_by(by).subquery(f"holdfast aggregates {number}"), counts
+            )
+
     def column_decoders(self, columns: Sequence[ValueColumn]) -> list[Codec]:
         """Return what decodes the values of `select` for *columns*."""
-        return [column_decoder(self.dialect, column.spec) for column in columns]
+        return [
+            column_decoder(self.dialect, column.spec)
+            if (aggregate := aggregate_in(column)) is None
+            else comparable_decoder(self.dialect, aggregate)
+            for column in columns
+        ]
 
     def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
         """Return what decodes the values of `aggregate` for *query*."""
@@ -299,12 +432,12 @@ class StoreStatements:
         found = sa.select(key).where(*built).distinct().subquery("holdfast found")
         return joined(sa.and_, [*own, key.in_(sa.select(found.c[key.name]))])
 
-    def _walk_values(self, operands: Iterable[Operand], values: list[object]) -> Shape:
-        return tuple(self._conditions.walk_value(operand, values) for operand in operands)
-
-    def _walk_order(self, order: Iterable[Order], values: list[object]) -> Shape:
+    def _walk_figures(self, aggregates: Iterable[Aggregate], values: list[object]) -> Shape:
         walk = self._conditions.walk_value
-        return tuple((walk(by.operand, values), by.descending, by.first) for by in order)
+        return tuple(
+            (each.function, each.fraction, each.operand and walk(each.operand, values))
+            for each in aggregates
+        )
 
     def _order(
         self, source: JoinedTable, order: Sequence[Order], parameters: Parameters
@@ -315,12 +448,9 @@ class StoreStatements:
             found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
         return found
 
-    def _figure(self, source: JoinedTable, figure: Aggregate, parameters: Parameters) -> Expression:
-        if figure.operand is None:
-            return sa.func.count()
-        column = self._conditions.value(source, figure.operand, parameters)
-        if figure.function == "count":
-            return sa.func.count(column)
+    def _figure(self, figure: Aggregate, column: Expression | None) -> Expression:
+        if column is None or figure.function in ("count", "count_distinct"):
+            return comparable(self.dialect, figure, column)
         return self.dialect.figure(figure, column)
 
     def _assignment(

@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.dialect import figure_text_decoder
+from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.sql.dialect import divided, figure_text_decoder, total_decoder
 from holdfast.records.drivers.sql.dialects import mysql_family_expressions
+from holdfast.records.drivers.sql.group_limit import keys_by_number
 from holdfast.records.drivers.sql.statement import ValueList, literal
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -27,12 +29,21 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.case_folding import Folding
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import (
+        Codec,
+        Expression,
+        GroupKeys,
+        GroupLimit,
+        Place,
+        Shape,
+        Steps,
+    )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Computed
-    from holdfast.records.query import Aggregate, Order
+    from holdfast.records.operands import Aggregate, Computed
+    from holdfast.records.query import Order
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -112,6 +123,7 @@ class MySQLFamilyDialect:
     compares_rows = False
     writes_see_one_state = False
     assigns_in_turn = True
+    least_joined = 1
     repeats_lists = True
 
     def __init__(self, compiler: Compiler, folding: Folding) -> None:
@@ -179,6 +191,8 @@ class MySQLFamilyDialect:
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
         assert figure.operand is not None
+        if figure.function == "percentile":
+            raise UnsupportedError(StoreCapability.PERCENTILES.value, self.name)
         function = getattr(sa.func, figure.function)
         if figure.function in ("min", "max") or figure.operand.spec.type.kind is Kind.FLOAT:
             found: Expression = function(column)
@@ -188,6 +202,48 @@ class MySQLFamilyDialect:
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """See `Dialect`."""
         return figure_text_decoder(figure, self.decoder)
+
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.sum(column)
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return self.encoder(spec)
+
+    def total_decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return total_decoder(spec)
+
+    def mean_of_ints(self, column: Expression) -> Expression:
+        """See `Dialect`."""
+        return divided(sa.func.sum(column) + sa.literal_column("0e0"), sa.func.count(column))
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:  # noqa: ARG002
+        """See `Dialect`.
+
+        CONVERT_TZ is null where the server's zones were not loaded, and passes moments that its
+        timestamps can't hold on as they are.
+        """
+        if zone != "UTC":
+            raise UnsupportedError(StoreCapability.TIME_ZONES.value, self.name)
+        day = sa.func.date(column)
+        one: Expression = sa.literal_column("1")
+        zero: Expression = sa.literal_column("0")
+        match unit:
+            case "hour":
+                since = sa.func.maketime(sa.func.hour(column), zero, zero)
+                return sa.func.timestamp(day, since)
+            case "day":
+                return day
+            case "week":
+                return sa.func.subdate(day, sa.func.weekday(column))
+            case "month":
+                return sa.func.subdate(day, sa.func.dayofmonth(column) - one)
+            case "year":
+                return sa.func.subdate(day, sa.func.dayofyear(column) - one)
+            case _:
+                assert_never(unit)
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
         """See `Dialect`."""
@@ -201,6 +257,11 @@ class MySQLFamilyDialect:
     ) -> Expression:
         """See `Dialect`."""
         return column.in_([listed])
+
+    def keys_of_groups(self, groups: GroupLimit, key: Expression) -> GroupKeys:
+        """See `Dialect`."""
+        among = self.in_list(groups.spec, groups.value, groups.listed)
+        return keys_by_number(groups, among, key)
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""

@@ -11,8 +11,15 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
-from holdfast.records.drivers.sql.dialect import figure_text_decoder, nulls_placed, number
+from holdfast.records.drivers.sql.dialect import (
+    divided,
+    figure_text_decoder,
+    nulls_placed,
+    number,
+    total_decoder,
+)
 from holdfast.records.drivers.sql.dialects import postgresql_expressions
+from holdfast.records.drivers.sql.group_limit import keys_by_lateral
 from holdfast.records.drivers.sql.statement import literal, parameter, typed
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -25,12 +32,21 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.case_folding import Misfolded
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import (
+        Codec,
+        Expression,
+        GroupKeys,
+        GroupLimit,
+        Place,
+        Shape,
+        Steps,
+    )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Computed
-    from holdfast.records.query import Aggregate, Order
+    from holdfast.records.operands import Aggregate, Computed
+    from holdfast.records.query import Order
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -79,6 +95,7 @@ class PostgreSQLDialect:
     compares_rows = True
     writes_see_one_state = True
     assigns_in_turn = False
+    least_joined = 1
     repeats_lists = False
 
     def __init__(self, wrong: Misfolded | None = NOTHING_WRONG) -> None:
@@ -116,6 +133,9 @@ class PostgreSQLDialect:
         """See `Dialect`."""
         assert figure.operand is not None
         kind = figure.operand.spec.type.kind
+        if figure.function == "percentile":
+            place: Expression = sa.literal_column(repr(figure.fraction))
+            return sa.func.percentile_cont(place).within_group(sa.cast(column, sa.Double()))
         if figure.function in ("min", "max"):
             if kind in _UNAGGREGATED:
                 ordered = column.asc() if figure.function == "min" else column.desc()
@@ -134,6 +154,30 @@ class PostgreSQLDialect:
         """Sums and means of exact numbers come as text: the sum, a blank, and the count."""
         return figure_text_decoder(figure, self.decoder)
 
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.sum(column)
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return self.encoder(spec)
+
+    def total_decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return total_decoder(spec)
+
+    def mean_of_ints(self, column: Expression) -> Expression:
+        """See `Dialect`."""
+        return divided(sa.cast(sa.func.sum(column), sa.Double()), sa.func.count(column))
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        local: Expression = sa.func.timezone(literal(zone), column)
+        start: Expression = sa.func.date_trunc(literal(unit), local)
+        if unit == "hour":
+            return column.op("-")(local.op("-")(start))
+        return sa.cast(start, sa.Date())
+
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
         """See `Dialect`."""
         return encoded
@@ -141,6 +185,12 @@ class PostgreSQLDialect:
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """See `Dialect`."""
         return column == sa.func.any(typed(listed, f"{self.type_name(spec)}[]"))
+
+    def keys_of_groups(self, groups: GroupLimit, key: Expression) -> GroupKeys:
+        """See `Dialect`."""
+        values = sa.func.unnest(typed(groups.listed, f"{self.type_name(groups.spec)}[]"))
+        given = values.table_valued("value").render_derived(name="given")
+        return keys_by_lateral(groups, given, key)
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""

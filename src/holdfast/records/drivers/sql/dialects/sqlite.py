@@ -9,8 +9,9 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import sqlite_codecs
-from holdfast.records.drivers.sql.dialect import nulls_placed
+from holdfast.records.drivers.sql.dialect import divided, nulls_placed
 from holdfast.records.drivers.sql.dialects import sqlite_expressions
+from holdfast.records.drivers.sql.group_limit import keys_by_subquery
 from holdfast.records.drivers.sql.statement import literal, parameter
 from holdfast.records.drivers.sql.upsert import upserted_values
 from holdfast.records.query import Operator, Part
@@ -22,17 +23,35 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.dialect import (
+        Codec,
+        Expression,
+        GroupKeys,
+        GroupLimit,
+        Place,
+        Shape,
+        Steps,
+    )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.operands import Computed
-    from holdfast.records.query import Aggregate, Order
+    from holdfast.records.operands import Aggregate, Computed
+    from holdfast.records.query import Order
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
 _ZERO: Expression = sa.literal_column("0")
 _ONE: Expression = sa.literal_column("1")
+_BITS: Expression = sa.literal_column("32")
+_LOWER: Expression = sa.literal_column(str(2**32 - 1))
+_STARTS: dict[str, tuple[int, str]] = {
+    "hour": (13, ":00:00.000000"),
+    "day": (10, ""),
+    "month": (7, "-01"),
+    "year": (4, "-01-01"),
+}
+_UP: Expression = sa.literal_column(str(sqlite_codecs.UP))
 
 
 class SQLiteDialect:
@@ -45,6 +64,7 @@ class SQLiteDialect:
     compares_rows = True
     writes_see_one_state = False
     assigns_in_turn = False
+    least_joined = 2
     repeats_lists = False
 
     def type_of(self, model: Model[E], spec: FieldSpec) -> TypeEngine[Any]:  # noqa: ARG002
@@ -62,6 +82,8 @@ class SQLiteDialect:
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
         assert figure.operand is not None
+        if figure.function == "percentile":
+            return sa.func.holdfast_percentile(column, sa.literal_column(repr(figure.fraction)))
         if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
             function = getattr(sa.func, figure.function)
             found: Expression = function(column)
@@ -81,6 +103,35 @@ class SQLiteDialect:
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """See `Dialect`."""
         return sqlite_codecs.figure_decoder(figure)
+
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:  # noqa: ARG002
+        """See `Dialect`. The form is text: the sum's upper bits, moved up from 0, and the lower."""
+        upper, lower, count = _halves(column)
+        digits = sa.func.printf(literal(sqlite_codecs.TOTAL), upper + _UP, lower)
+        return sa.case((count > _ZERO, digits), else_=sa.null())
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return sqlite_codecs.total_encoder(self.encoder(spec))
+
+    def total_decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return sqlite_codecs.total_decoder(self.decoder(spec))
+
+    def mean_of_ints(self, column: Expression) -> Expression:
+        """See `Dialect`."""
+        upper, lower, count = _halves(column)
+        whole: Expression = sa.literal_column("4294967296.0")
+        total: Expression = sa.cast(upper, sa.REAL()) * whole + lower
+        return divided(total, sa.cast(count, sa.REAL()))
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:  # noqa: ARG002
+        """See `Dialect`. In UTC but for weeks it is the start of the text."""
+        if zone != "UTC" or unit == "week":
+            return sa.func.holdfast_truncated(column, literal(unit), literal(zone))
+        length, rest = _STARTS[unit]
+        start: Expression = sa.func.substr(column, _ONE, sa.literal_column(str(length)))
+        return start.op("||")(literal(rest))
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
         """See `Dialect`."""
@@ -103,6 +154,11 @@ class SQLiteDialect:
             case _:
                 pass
         return column.in_(sa.select(value))
+
+    def keys_of_groups(self, groups: GroupLimit, key: Expression) -> GroupKeys:
+        """See `Dialect`."""
+        given = sa.func.json_each(groups.listed).table_valued("value")
+        return keys_by_subquery(groups, given, key)
 
     def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
         """See `Dialect`."""
@@ -187,6 +243,15 @@ class SQLiteDialect:
             index_elements=[table.c[name] for name in on],
             set_=upserted_values(model, table, on, built.excluded),
         ).returning(*table.c)
+
+
+def _halves(column: Expression) -> tuple[Expression, Expression, Expression]:
+    """Return the upper and the lower 32 bits of the sum over *column*, and how many values it has.
+
+    SQLite's own sum of integers fails beyond 64 bits; the sums of the halves can't.
+    """
+    upper, lower = sa.func.sum(column.op(">>")(_BITS)), sa.func.sum(column.op("&")(_LOWER))
+    return upper + lower.op(">>")(_BITS), lower.op("&")(_LOWER), sa.func.count(column)
 
 
 def _follow(place: Place) -> Expression:

@@ -15,6 +15,7 @@ from sqlalchemy.sql import operators
 from holdfast.errors import ConfigurationError, UnsupportedError
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
+from holdfast.records.drivers.sql.statement import literal
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate, Order
+    from holdfast.records.operands import Aggregate
+    from holdfast.records.query import Order
+    from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
 
@@ -163,11 +166,31 @@ class MappedPostgreSQL(PostgreSQLDialect):
         """See `Dialect`."""
         if figure.function in ("min", "max"):
             return super().figure(figure, _ordered(column))
-        spans = figure.operand is not None and figure.operand.spec.type.kind is Kind.TIMEDELTA
-        if spans and figure.operand is not None and figure.operand.spec.native_column is not None:
-            whole = sa.extract("epoch", column) * sa.literal_column(str(_MICROSECONDS))
-            column = sa.cast(whole, sa.BigInteger())
+        if figure.operand is not None:
+            column = _counted(figure.operand.spec, column)
         return super().figure(figure, column)
+
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:
+        """See `Dialect`."""
+        return super().total(spec, _counted(spec, column))
+
+    def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:
+        """See `Dialect`."""
+        if spec.native_column is not None and not cast("sa.DateTime", self.stored(spec)).timezone:
+            column = sa.func.timezone(literal("UTC"), column)
+        return super().truncated(spec, column, unit, zone)
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return PostgreSQLDialect.encoder(self, spec)
+
+
+def _counted(spec: FieldSpec, column: Expression) -> Expression:
+    """Return spans of time as microseconds, as whose number they are added up."""
+    if spec.type.kind is not Kind.TIMEDELTA or spec.native_column is None:
+        return column
+    whole = sa.extract("epoch", column) * sa.literal_column(str(_MICROSECONDS))
+    return sa.cast(whole, sa.BigInteger())
 
 
 class _Text(sa.types.UserDefinedType[str]):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Codec, Expression
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
-    from holdfast.records.query import Aggregate
+    from holdfast.records.operands import Aggregate
 
 E = TypeVar("E")
 
@@ -122,13 +122,28 @@ class MappedSQLite(SQLiteDialect):
 
     def figure(self, figure: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
-        return super().figure(figure, _units(figure, column) if _is_sum(figure) else column)
+        if figure.operand is not None and _is_sum(figure):
+            column = _units(figure.operand.spec, column)
+        return super().figure(figure, column)
+
+    def total(self, spec: FieldSpec, column: Expression) -> Expression:
+        """See `Dialect`."""
+        return super().total(spec, column if spec.native_column is None else _units(spec, column))
+
+    def total_encoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return sqlite_codecs.total_encoder(sqlite_codecs.encoder(spec))
+
+    def total_decoder(self, spec: FieldSpec) -> Codec:
+        """See `Dialect`."""
+        return sqlite_codecs.total_decoder(sqlite_codecs.decoder(spec))
 
     def figure_decoder(self, figure: Aggregate) -> Codec:
         """See `Dialect`."""
         operand = figure.operand
         if operand is not None and operand.spec.native_column is not None and not _is_sum(figure):
-            return None if figure.function == "count" else self.decoder(operand.spec)
+            has_own = figure.nullable and figure.function != "percentile"
+            return None if not has_own else self.decoder(operand.spec)
         return super().figure_decoder(figure)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
@@ -175,10 +190,8 @@ def _is_sum(figure: Aggregate) -> bool:
     )
 
 
-def _units(figure: Aggregate, column: Expression) -> Expression:
+def _units(spec: FieldSpec, column: Expression) -> Expression:
     """Return the number of the last declared digit's units, or microseconds, in *column*."""
-    assert figure.operand is not None
-    spec = figure.operand.spec
     if spec.type.kind is Kind.DECIMAL:
         scaled = column.op("*")(sa.literal_column(f"1e{spec.type.bounds.scale}"))
         return sa.cast(sa.func.round(scaled), sa.INTEGER())
