@@ -17,7 +17,8 @@ from holdfast.records.declaration import (
 )
 from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
-from holdfast.records.expression import Expression, coalesce, length, lower
+from holdfast.records.expression import Expression
+from holdfast.records.expression_functions import coalesce, length, lower
 from holdfast.records.field import Field, count, subquery
 from holdfast.records.json_path import JsonPath
 from holdfast.records.links import Links

@@ -11,7 +11,6 @@ expressions are refused by a repository's types.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import (
@@ -26,35 +25,29 @@ from typing import (
     overload,
 )
 
-from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.errors import InvalidQueryError
 from holdfast.records import arithmetic
 from holdfast.records.group_aggregate import GroupAggregate, aggregate_over
+from holdfast.records.operand_conditions import match_text, one_of, several_values
 from holdfast.records.operands import (
     Column,
-    Operand,
     Operation,
-    Path,
     RelatedColumn,
     ValueColumn,
-    columns_in,
 )
 from holdfast.records.query import (
     Compare,
     CompareOperands,
-    In,
     InSubquery,
     IsNull,
-    Match,
     Not,
     Of,
     Operator,
-    Or,
     Order,
     Part,
     Predicate,
     Subquery,
 )
-from holdfast.records.text import ValueRejected, check_text
 from holdfast.records.value import Kind
 
 T = TypeVar("T")
@@ -85,6 +78,8 @@ class Valued(TypedByValue, Generic[T_co, Of]):
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from holdfast.records.aggregate_values import AggregateFunction
 
     class EntityInstance(Protocol):
@@ -477,37 +472,6 @@ class Expression(Valued[T, Of]):
             return _calculated(other, Operation.DIVIDE, self)
 
 
-def coalesce(first: Valued[T | None, Of], *others: Given[T, Of]) -> Expression[T, Of]:
-    """Return the first that is not null: a field or expression, then others or a plain value.
-
-    All are of one type. Raises InvalidQueryError where they are not.
-    """
-    start = first.operand
-    operands = [start]
-    for other in others:
-        if isinstance(other, Valued):
-            operands.append(other.operand)
-        elif start.type.kind is Kind.DECIMAL:
-            operands.append(arithmetic.number(other, start))
-        else:
-            operands.append(arithmetic.constant(other, start.type, start))
-    return Expression(arithmetic.coalesced(tuple(operands)))
-
-
-def lower(text: Valued[V, Of]) -> Expression[V, Of]:
-    """Return the text in lower case, code point by code point: see `fold_case`."""
-    return Expression(arithmetic.folded(text.operand))
-
-
-@overload
-def length(text: Valued[str, Of]) -> Expression[int, Of]: ...
-@overload
-def length(text: Valued[str | None, Of]) -> Expression[int | None, Of]: ...
-def length(text: Valued[str | None, Of]) -> Expression[Any, Of]:
-    """Return the number of the text's code points."""
-    return Expression(arithmetic.length(text.operand))
-
-
 def _calculated(left: object, operation: Operation, right: object) -> Expression[Any, Any]:
     if isinstance(left, Valued):
         start = left.operand
@@ -516,36 +480,3 @@ def _calculated(left: object, operation: Operation, right: object) -> Expression
         end = cast("Valued[object]", right).operand
         start = arithmetic.number(left, end)
     return Expression(arithmetic.calculation(start, operation, end))
-
-
-def several_values(operand: Operand, values: Iterable[object]) -> Iterable[object]:
-    """Return *values*. Raises InvalidQueryError for one: a text would be its characters."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidQueryError(f"{operand!r}.in_ takes several values: got {values!r:.100}")
-    return values
-
-
-def one_of(operand: Operand, values: list[object]) -> Predicate[Any]:
-    """Return the condition that *operand* is one of *values*; None among them stands for null."""
-    known = In(operand, tuple(value for value in values if value is not None))
-    return Or((known, IsNull(operand))) if None in values else known
-
-
-def match_text(
-    operand: Operand, part: Part, text: str, *, ignore_case: bool = False
-) -> Predicate[Any]:
-    """Return the condition that *text* is that *part* of *operand*, which is text or JSON.
-
-    Raises InvalidQueryError and InvalidValueError.
-    """
-    if not isinstance(text, str):
-        raise InvalidQueryError(f"{operand!r}: expected text to look for, got {text!r}")
-    if not isinstance(operand, Path) and operand.type.kind is not Kind.STR:
-        raise InvalidQueryError(f"{operand!r} is not a text field")
-    try:
-        check_text(text)
-    except ValueRejected as unfit:
-        column = next(columns_in(operand))
-        start = column.column if isinstance(column, RelatedColumn) else column
-        raise InvalidValueError(start.entity, start.name, str(unfit)) from None
-    return Match(operand, part, text, ignore_case)

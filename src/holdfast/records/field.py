@@ -103,7 +103,7 @@ class Field(Expression[T, Of]):
     def increment(self: Field[Decimal, Of], amount: Decimal) -> Increment[Of]: ...
     @overload
     def increment(self: Field[timedelta, Of], amount: timedelta) -> Increment[Of]: ...
-    def increment(self, amount: object = 1) -> Increment[Any]:
+    def increment(self, amount: object = 1) -> Increment[Of]:
         """Return the change that adds *amount* to what is stored; concurrent increments add up."""
         if self.spec.type.kind not in _NUMBERS:
             raise InvalidQueryError(f"{self.column!r} is not a number and can't be incremented")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Generic
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
-from holdfast.records.expression import match_text, one_of, several_values
 from holdfast.records.json_values import copy_json
+from holdfast.records.operand_conditions import match_text, one_of, several_values
 from holdfast.records.operands import Column, Path
 from holdfast.records.query import (
     Compare,
@@ -118,7 +118,7 @@ class JsonPath(Generic[Of]):
         return match_text(self.operand, Part.ANYWHERE, text, ignore_case=True)
 
 
-def has_item(operand: Column | Path, item: object) -> Predicate[Any]:
+def has_item(operand: Column | Path, item: object) -> Predicate:
     """Return the condition that *operand* is a list with *item*. Raises InvalidQueryError."""
     if operand.type.kind is not Kind.JSON:
         raise InvalidQueryError(f"{operand!r} is not a JSON field: it has no items")

@@ -248,7 +248,7 @@ def node(predicate: RowFilter) -> Node:
     return cast("Node", predicate)
 
 
-def everything() -> Predicate[Any]:
+def everything() -> Predicate:
     """Return the predicate that every row fits."""
     return Everything()
 

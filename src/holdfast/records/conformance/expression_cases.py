@@ -23,7 +23,7 @@ from holdfast.records.conformance.sample_entities import (
     Tally,
 )
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expression import coalesce, length, lower
+from holdfast.records.expression_functions import coalesce, length, lower
 from holdfast.records.field import count, subquery
 
 if TYPE_CHECKING:

@@ -1,0 +1,47 @@
+"""Functions of fields and expressions: what stands for a null, and what is made of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, overload
+
+from holdfast.records import arithmetic
+from holdfast.records.expression import Expression, Valued
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from holdfast.records.expression import Given
+    from holdfast.records.query import Of
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+def coalesce(first: Valued[T | None, Of], *others: Given[T, Of]) -> Expression[T, Of]:
+    """Return the first that is not null: a field or expression, then others or a plain value.
+
+    All are of one type. Raises InvalidQueryError where they are not.
+    """
+    start = first.operand
+    operands = [start]
+    for other in others:
+        if isinstance(other, Valued):
+            operands.append(other.operand)
+        elif start.type.kind is Kind.DECIMAL:
+            operands.append(arithmetic.number(other, start))
+        else:
+            operands.append(arithmetic.constant(other, start.type, start))
+    return Expression(arithmetic.coalesced(tuple(operands)))
+
+
+def lower(text: Valued[V, Of]) -> Expression[V, Of]:
+    """Return the text in lower case, code point by code point: see `fold_case`."""
+    return Expression(arithmetic.folded(text.operand))
+
+
+@overload
+def length(text: Valued[str, Of]) -> Expression[int, Of]: ...
+@overload
+def length(text: Valued[str | None, Of]) -> Expression[int | None, Of]: ...
+def length(text: Valued[str | None, Of]) -> object:
+    """Return the number of the text's code points."""
+    return Expression(arithmetic.length(text.operand))
