@@ -7,12 +7,14 @@ import pytest
 
 from audited_entities import Colour, Project, Task
 from holdfast import open_store
-from holdfast.audit import UNKNOWN, AuditEntry, AuditFilter, AuditLog, acting_as
+from holdfast.audit import UNKNOWN, AuditEntry, AuditFilter, AuditHook, AuditLog, acting_as
+from holdfast.audit.sync import AuditLog as BlockingLog
 from holdfast.errors import (
     ConfigurationError,
     InvalidValueError,
     NotFoundError,
 )
+from holdfast.sync import open_store as open_blocking
 
 pytestmark = pytest.mark.anyio
 
@@ -168,3 +170,22 @@ async def test_a_store_without_the_hook_has_no_audit_to_ask():
     async with open_store("memory://", []) as store:
         with pytest.raises(ConfigurationError, match="keeps no audit"):
             AuditLog(store)
+
+
+def test_the_blocking_twin_asks_and_restores_on_a_blocking_store(clock):
+    with open_blocking("memory://", [Project], hooks=[AuditHook()], clock=clock) as store:
+        store.create_schema()
+        log, projects = BlockingLog(store), store.repository(Project)
+        made = projects.add(Project(name="north"))
+        first = clock.time
+        clock.forward(seconds=1)
+        projects.patch(made.id, Project.name.to("South"))
+        latest, added = log.history(Project, made.id).items
+        assert latest.changes["name"] == ["north", "South"]
+        assert log.get(added.id) == added
+        assert log.as_of(Project, made.id, first).values["name"] == "north"
+        assert log.diff(Project, made.id, first, clock.time)["name"] == ("north", "South")
+        assert log.restore(Project, made.id, first).name == "north"
+        log.record("site.closed", entity="Project", key=str(made.id))
+        (event,) = log.search(AuditFilter(verb="site.closed")).items
+        assert event.is_event
