@@ -29,6 +29,7 @@ ROLES = {
 # Classes that are one thing seen twice: the blocking twin has the name of the awaited one.
 TWINS = {
     "Administration",
+    "AuditLog",
     "Bucket",
     "Cache",
     "CachedRepository",

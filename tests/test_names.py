@@ -9,6 +9,8 @@ import pytest
 
 import holdfast
 import holdfast.sync
+from holdfast.audit import AuditLog
+from holdfast.audit import sync as audit_sync
 from holdfast.cache import Cache, CachedRepository
 from holdfast.cache import sync as cache_sync
 from holdfast.records import sync as blocking
@@ -51,6 +53,7 @@ def test_the_public_names_are_sorted_and_there(package):
         (holdfast.Migrations, holdfast.sync.Migrations),
         (Cache, cache_sync.Cache),
         (CachedRepository, cache_sync.CachedRepository),
+        (AuditLog, audit_sync.AuditLog),
     ],
 )
 def test_the_blocking_twin_has_the_same_methods_and_parameters(awaited, stepped):

@@ -17,11 +17,13 @@ from holdfast import (
     version,
 )
 from holdfast.audit import UNKNOWN, AuditEntry, AuditFilter, AuditHook, AuditLog, acting_as
+from holdfast.audit.sync import AuditLog as BlockingLog
 from holdfast.errors import (
     ConfigurationError,
     InvalidValueError,
     NotFoundError,
 )
+from holdfast.sync import open_store as open_blocking
 from servers import empty_store
 
 pytestmark = pytest.mark.anyio
@@ -244,3 +246,22 @@ async def test_a_row_with_a_composite_key_is_followed_by_the_tuple_and_by_its_te
             assert (restored.project, restored.person, restored.role) == ('a","b', 7, "")
             with pytest.raises(InvalidValueError):
                 await log.history(Membership, "7")
+
+
+def test_the_blocking_twin_asks_and_restores_on_a_blocking_store(clock):
+    with open_blocking("memory://", [Project], hooks=[AuditHook()], clock=clock) as store:
+        store.create_schema()
+        log, projects = BlockingLog(store), store.repository(Project)
+        made = projects.add(Project(name="north"))
+        first = clock.time
+        clock.forward(seconds=1)
+        projects.patch(made.id, Project.name.to("South"))
+        latest, added = log.history(Project, made.id).items
+        assert latest.changes["name"] == ["north", "South"]
+        assert log.get(added.id) == added
+        assert log.as_of(Project, made.id, first).values["name"] == "north"
+        assert log.diff(Project, made.id, first, clock.time)["name"] == ("north", "South")
+        assert log.restore(Project, made.id, first).name == "north"
+        log.record("site.closed", entity="Project", key=str(made.id))
+        (event,) = log.search(AuditFilter(verb="site.closed")).items
+        assert event.is_event

@@ -104,12 +104,16 @@ class VersionFigure(
     Entity,
     table="model_version_figures",
     indexes=[
-        ("name", "value"),
-        ("model_id", "name", "value"),
+        ("name", "value", "id", "version_id"),
+        ("model_id", "name", "value", "id", "version_id"),
         ("version_id", "name", "value"),
     ],
 ):
-    """A number of a version that is searched by: `metrics.mAP`, `config.optimizer.lr`."""
+    """A number of a version that is searched by: `metrics.mAP`, `config.optimizer.lr`.
+
+    Each search is answered by an index alone, in its order, where ties break by *id*: no row is
+    read and none is sorted.
+    """
 
     id: Field[UUID] = key(default_factory=uuid7)
     version_id: Field[UUID] = ref(ModelVersion, on_delete="cascade")
@@ -121,7 +125,11 @@ class VersionFigure(
 class VersionTerm(
     Entity,
     table="model_version_terms",
-    indexes=[("term",), ("model_id", "term"), ("version_id", "term")],
+    indexes=[
+        ("term", "id", "version_id"),
+        ("model_id", "term", "id", "version_id"),
+        ("version_id", "term"),
+    ],
 ):
     """A text by which a version is found: `tag:team=vision`, `word:night`."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import orjson
 
@@ -13,7 +14,7 @@ from holdfast.models.model_entities import ModelVersion, VersionFigure, VersionT
 from holdfast.models.version_details import config_term, tag_term, word_term, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Sequence
     from uuid import UUID
 
     from holdfast.records import Predicate, Store
@@ -91,6 +92,12 @@ def parse_condition(text: str) -> SearchCondition:
     return TermCondition(config_term(name, {"true": True, "false": False}.get(value, _text(value))))
 
 
+class _Reading(Protocol):
+    """Reads ids of versions, some of them."""
+
+    def __call__(self, *, limit: int, offset: int = 0) -> Awaitable[list[tuple[UUID]]]: ...
+
+
 class VersionFinder:
     """Finds versions in a store, whose figures and terms have rows of their own."""
 
@@ -128,38 +135,34 @@ class VersionFinder:
         self, conditions: Sequence[SearchCondition], model: UUID | None, order: str | None
     ) -> list[UUID] | None:
         """Return the versions of the first condition that few fit; None when each fits many."""
-        rows: list[tuple[UUID]]
         if model is not None:
-            rows = await self._versions.select(
-                ModelVersion.id, where=ModelVersion.model_id == model, limit=_FEW + 1
+            of_model = partial(
+                self._versions.select, ModelVersion.id, where=ModelVersion.model_id == model
             )
-            if len(rows) <= _FEW:
-                return [identity for (identity,) in rows]
+            if (few := await _all_of_few(of_model)) is not None:
+                return few
         for condition in conditions:
-            if isinstance(condition, TermCondition):
-                rows = await self._terms.select(
-                    VersionTerm.version_id,
-                    where=_term(condition, model),
-                    limit=_FEW + 1,
-                )
-            else:
-                rows = await self._figures.select(
-                    VersionFigure.version_id,
-                    where=_figure(condition, model),
-                    order_by=VersionFigure.value.asc(),  # as the index lies: nothing is sorted
-                    limit=_FEW + 1,
-                )
-            if len(rows) <= _FEW:
-                return [identity for (identity,) in rows]
+            if (few := await _all_of_few(self._having(condition, model))) is not None:
+                return few
         if order is None or any(_is_about(each, order) for each in conditions):
             return None  # more versions have the number than one that compares as asked
-        rows = await self._figures.select(
+        return await _all_of_few(self._along(_of(model, VersionFigure.name == order)))
+
+    def _having(self, condition: SearchCondition, model: UUID | None) -> _Reading:
+        """Return what reads the versions that fit *condition*."""
+        if isinstance(condition, TermCondition):
+            where = _term(condition, model)
+            return partial(self._terms.select, VersionTerm.version_id, where=where)
+        return self._along(_figure(condition, model))
+
+    def _along(self, where: Predicate) -> _Reading:
+        """Return what reads versions by a figure, as its index lies: nothing is sorted."""
+        return partial(
+            self._figures.select,
             VersionFigure.version_id,
-            where=_of(model, VersionFigure.name == order),
+            where=where,
             order_by=VersionFigure.value.asc(),
-            limit=_FEW + 1,
         )
-        return [identity for (identity,) in rows] if len(rows) <= _FEW else None
 
     async def _walk(
         self,
@@ -249,6 +252,13 @@ class VersionFinder:
         return sorted(
             (each for each in newest if each in values), key=lambda each: values[each], reverse=True
         )
+
+
+async def _all_of_few(read: _Reading) -> list[UUID] | None:
+    """Return all that *read* reads, None where that is more than a few: then none is fetched."""
+    if await read(limit=1, offset=_FEW):
+        return None
+    return [identity for (identity,) in await read(limit=_FEW)]
 
 
 def _is_about(condition: SearchCondition, order: str | None) -> bool:

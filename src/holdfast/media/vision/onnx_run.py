@@ -18,6 +18,7 @@ from holdfast.media.vision.yolo_head import YoloHead
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
     from holdfast.media.video_info import VideoInfo
@@ -38,7 +39,7 @@ _REFUSALS = (
 )  # fmt: skip
 
 
-class _Fit(NamedTuple):
+class Fit(NamedTuple):
     """How a picture lies in the network's input: by what it was scaled, and where it begins."""
 
     scale: float
@@ -69,12 +70,12 @@ class OnnxRun:
         self._tracker = Tracker(options.tracking, video, "thing")
         self._waiting: list[Frame] = []
         self._inputs: list[NDArray[np.uint8]] = []
-        self._fits: list[_Fit] = []
+        self._fits: list[Fit] = []
         self._settled = 0
 
     def look(self, frame: Frame) -> Findings:
         """Take the next frame; boxes come when the batch is full."""
-        picture, fit = self._fitted(frame)
+        picture, fit = fit_into(frame.picture, (self._width, self._height))
         self._waiting.append(frame)
         self._inputs.append(picture)
         self._fits.append(fit)
@@ -113,7 +114,7 @@ class OnnxRun:
         self._settled = settled
         return Findings(detections, settled)
 
-    def _sightings(self, boxes: Boxes, fit: _Fit, frame: Frame) -> list[Sighting]:
+    def _sightings(self, boxes: Boxes, fit: Fit, frame: Frame) -> list[Sighting]:
         """Return the boxes in pixels of the video, those with an extent inside of the picture."""
         found = []
         width, height = float(frame.picture.width), float(frame.picture.height)
@@ -129,21 +130,6 @@ class OnnxRun:
                 name = self._names.get(number, f"class {number}")
                 found.append(Sighting(box, min(1.0, score), name))
         return found
-
-    def _fitted(self, frame: Frame) -> tuple[NDArray[np.uint8], _Fit]:
-        """Return the picture in red, green, blue, scaled as a whole and set into grey."""
-        picture = frame.picture
-        scale = min(self._width / picture.width, self._height / picture.height)
-        width = max(1, min(self._width, round(picture.width * scale)))
-        height = max(1, min(self._height, round(picture.height * scale)))
-        # Scaled while it is still three planes of half the bytes, by FFmpeg.
-        small = picture.reformat(width=width, height=height, format="rgb24").to_ndarray()
-        left, top = (self._width - width) // 2, (self._height - height) // 2
-        if (width, height) == (self._width, self._height):
-            return np.asarray(small, np.uint8), _Fit(scale, 0, 0)
-        whole = np.full((self._height, self._width, 3), _GREY, np.uint8)
-        whole[top : top + height, left : left + width] = small
-        return whole, _Fit(scale, left, top)
 
     def _opened(self, path: str) -> onnxruntime.InferenceSession:
         asked = onnxruntime.SessionOptions()
@@ -190,3 +176,23 @@ class OnnxRun:
             return ast.literal_eval(text) if 0 < len(text) <= _LONGEST_TEXT else None
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None
+
+
+def fit_into(picture: VideoFrame, size: tuple[int, int]) -> tuple[NDArray[np.uint8], Fit]:
+    """Return *picture* in red, green, blue, scaled as a whole and set into grey of that *size*."""
+    full_width, full_height = size
+    scale = min(full_width / picture.width, full_height / picture.height)
+    width = max(1, min(full_width, round(picture.width * scale)))
+    height = max(1, min(full_height, round(picture.height * scale)))
+    # Scaled while it is still three planes of half the bytes, by FFmpeg; from the nearest pixels,
+    # as by OpenCV, whose pictures these networks are trained with.
+    scaled = picture.reformat(
+        width=width, height=height, format="rgb24", interpolation="FAST_BILINEAR"
+    )
+    small = scaled.to_ndarray()
+    left, top = (full_width - width) // 2, (full_height - height) // 2
+    if (width, height) == size:
+        return np.asarray(small, np.uint8), Fit(scale, 0, 0)
+    whole = np.full((full_height, full_width, 3), _GREY, np.uint8)
+    whole[top : top + height, left : left + width] = small
+    return whole, Fit(scale, left, top)
