@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -191,8 +191,11 @@ class WorkerProcesses:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     """Open a file, that is made if need be; its lock goes with it, unless somebody else has it."""
-    with closing(path.open("a+b")) as file:
-        yield file.fileno()
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
 
 
 def _lives(place: Path) -> bool:
