@@ -22,6 +22,7 @@ from holdfast.hosts.host_entities import (
     DEFAULT_POOL,
     HostRequest,
     Machine,
+    MachineStatus,
     RequestKind,
     RequestStatus,
     Stage,
@@ -223,6 +224,24 @@ class HostPool:
             with suppress(StaleVersionError):  # somebody else is at it
                 told.requests.append(await self.work(request.id))
         return told
+
+    async def write_off(self, provider: str) -> int:
+        """Record that all machines of the provider called *provider* are gone; return how many.
+
+        For a host or an account that will not come back: nobody else can ask what became of them,
+        and nobody is asked here. One that does come back ends them as strangers.
+        """
+        gone = 0
+        for machine in await self.machines.get_live():
+            if machine.provider == provider:
+                with suppress(StaleVersionError):  # so somebody does serve it
+                    if machine.status is MachineStatus.PENDING:
+                        await self._life.shut_down(machine, "its provider was written off")
+                    else:
+                        reason = "its provider was written off"
+                        await self._life.end(machine, MachineStatus.TERMINATED, reason)
+                    gone += 1
+        return gone
 
     async def purge(self, older_than: timedelta) -> int:
         """Delete the requests and machines that ended longer ago; return how many.
