@@ -170,6 +170,22 @@ async def test_the_machines_of_a_host_that_is_gone_for_good_are_written_off(
     assert provider.living() == set()
 
 
+async def test_a_large_request_has_a_few_machines_on_their_way_at_a_time(
+    store, provider, pool_name
+):
+    options = HostPoolOptions(window=3, failures=1)
+    pool = HostPool(store, [provider], pool=pool_name, options=options)
+    await pool.add_template(template("a", most=1000))
+    request = await pool.work((await pool.request(8)).id)
+    assert (request.status, request.live, request.fulfilled) == (R.PARTIAL_PENDING, 3, 3)
+    (request,) = (await pool.tend()).requests
+    assert (request.status, request.fulfilled) == (R.COMPLETE, 8)
+    provider.room = 8
+    request = await pool.work((await pool.request(500)).id)
+    (request,) = (await pool.tend()).requests
+    assert (request.status, request.live, request.diagnosis) == (R.ACQUIRING, 3, "no capacity")
+
+
 async def test_a_cancelled_request_keeps_nothing(pool, provider, clock):
     await pool.add_template(template("a"))
     provider.room = 1

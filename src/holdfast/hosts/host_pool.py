@@ -222,7 +222,7 @@ class HostPool:
         told = Tended(await self._reconciler.reconcile())
         for request in await self.requests.get_active_requests():
             with suppress(StaleVersionError):  # somebody else is at it
-                told.requests.append(await self.work(request.id))
+                told.requests.append(await self._work_on(request))
         return told
 
     async def write_off(self, provider: str) -> int:
@@ -260,6 +260,13 @@ class HostPool:
             HostRequest.deadline < before,
             HostRequest.live == 0,
         )
+
+    async def _work_on(self, request: HostRequest) -> HostRequest:
+        """Work on a request for as long as that brings it machines."""
+        while True:
+            before, request = request.live, await self.work(request.id)
+            if request.live <= before or request.stage is Stage.ENDED:
+                return request
 
     async def _add_standard(self, template: Template) -> None:
         """Give a pool that has no template this one."""
