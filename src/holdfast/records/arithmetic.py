@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.errors import InvalidQueryError, InvalidValueError, UntranslatableError
 from holdfast.records.aggregate_values import COUNTS
 from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.json_values import INT_MAX, INT_MIN
@@ -327,14 +327,16 @@ def assignable(column: Column, operand: Operand) -> ValueColumn:
 
 
 def check_computable(operand: Operand) -> None:
-    """Raise InvalidQueryError for what nothing is computed of: JSON, and mapped columns."""
+    """Raise InvalidQueryError for JSON, of which nothing is computed.
+
+    Raises UntranslatableError for mapped columns: their library says how they are kept.
+    """
     if isinstance(operand, Path) or operand.type.kind is Kind.JSON:
         raise InvalidQueryError(f"{operand!r} is JSON, of which nothing is computed")
     _check_of_row(operand)
     if any(column.spec.native_column is not None for column in columns_in(operand)):
-        raise InvalidQueryError(
-            f"{operand!r} is of a mapped class, of which nothing is computed: its library says how "
-            "its columns are kept"
+        raise UntranslatableError(
+            entity_of(operand), f"what is computed of {operand!r}", "its library says it"
         )
 
 

@@ -115,6 +115,13 @@ async def full_text_search_is_refused(lab: Lab) -> None:
     assert caught.error.capability
 
 
+@case("CAP-1", "EXPR-1")
+async def expressions_are_refused(lab: Lab) -> None:
+    async with lab.refused(UnsupportedError) as caught:
+        await lab.repository(Tally).find(Tally.total < Tally.maybe)
+    assert caught.error.capability
+
+
 @case("CAP-1", "GROUP-3")
 async def percentiles_are_refused(lab: Lab) -> None:
     await lab.repository(Tally).add(Tally(id="a", ratio=1.0))
@@ -146,6 +153,7 @@ REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
     StoreCapability.VIEWS: views_are_refused,
     StoreCapability.ROW_LOCKS: row_locks_are_refused,
+    StoreCapability.EXPRESSIONS: expressions_are_refused,
     StoreCapability.FULL_TEXT: full_text_search_is_refused,
     StoreCapability.PERCENTILES: percentiles_are_refused,
     StoreCapability.TIME_ZONES: zones_are_refused,
