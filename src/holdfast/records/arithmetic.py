@@ -147,8 +147,9 @@ def alike(left: Operand, right: Operand, verb: str) -> tuple[Operand, Operand]:
 
     Raises InvalidQueryError for two that have none in common.
     """
-    _check_of_row(left)
-    _check_of_row(right)
+    for operand in (left, right):
+        _check_of_row(operand)
+        _check_own(operand)
     kinds = {left.type.kind, right.type.kind}
     if Kind.JSON in kinds:
         raise InvalidQueryError(f"{left!r} {verb} {right!r}: JSON is compared with values alone")
@@ -334,6 +335,11 @@ def check_computable(operand: Operand) -> None:
     if isinstance(operand, Path) or operand.type.kind is Kind.JSON:
         raise InvalidQueryError(f"{operand!r} is JSON, of which nothing is computed")
     _check_of_row(operand)
+    _check_own(operand)
+
+
+def _check_own(operand: Operand) -> None:
+    """Raise UntranslatableError for mapped columns: their library says how they are kept."""
     if any(column.spec.native_column is not None for column in columns_in(operand)):
         raise UntranslatableError(
             entity_of(operand), f"what is computed of {operand!r}", "its library says it"

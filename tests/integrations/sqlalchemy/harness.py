@@ -93,7 +93,9 @@ def options(given):
     if "on" in made:
         made["on"] = saying.fields(made["on"])
     if "changes" in made:
-        made["changes"] = saying.changes(made["changes"])
+        wanted = made["changes"]
+        several = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+        made["changes"] = saying.changes(several)
     if "when" in made:
         made["when"] = saying.understood(made["when"])
     return made
