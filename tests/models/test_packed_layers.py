@@ -168,8 +168,8 @@ ZEROS = gzip.compress(bytes(2 << 20))
         (gzip.compress(archive(entry("a", size=2 << 20) + bytes(2 << 20))), "more than"),
         (gzip.compress(archive(entry("a", b"x")) + bytes(2 << 20)), "more than"),
         (gzip.compress(archive(entry("a", bytes(700_000)))), "more than 524288"),
-        (gzip.compress(archive(entry("a", b"x")))[:-6], "no gzip"),
-        (gzip.compress(archive(entry("a", b"x"))) + b"more", "no gzip"),
+        (gzip.compress(archive(entry("a", b"x")), mtime=0)[:-6], "no gzip"),
+        (gzip.compress(archive(entry("a", b"x")), mtime=0) + b"more", "no gzip"),
     ],
 )  # fmt: skip
 async def test_a_hostile_archive_is_refused_before_it_does_harm(registry, tmp_path, content, said):
