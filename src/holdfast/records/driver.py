@@ -46,6 +46,13 @@ class StoreCapability(StrEnum):
     """Another library at work on a transaction's own connection."""
     ROW_LOCKS = "row locks"
     """Reads that keep others from changing the rows they return, until the transaction ends."""
+    SNAPSHOTS = "reads of one moment"
+    """Reads of several rows that see all or nothing of what is written at once, and read-only
+    transactions, which keep the state in which they began."""
+    SERIALIZABLE_QUERIES = "serializable transactions that find rows otherwise than by key"
+    """Queries in a serializable transaction, which fails where rows were added to their answer."""
+    LARGE_WRITES = "atomic writes of any number of rows"
+    """Batches and writes by a condition that are one step, however many rows they concern."""
 
 
 @dataclass(frozen=True, slots=True)

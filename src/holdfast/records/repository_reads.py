@@ -13,10 +13,11 @@ from holdfast.errors import (
     InvalidValueError,
     MultipleFoundError,
     NotFoundError,
+    UnsupportedError,
 )
 from holdfast.records import cursor as cursors
 from holdfast.records import validation
-from holdfast.records.driver import AggregateQuery, Select
+from holdfast.records.driver import AggregateQuery, Select, StoreCapability
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.hydration import loaded
@@ -24,6 +25,7 @@ from holdfast.records.model import model_of
 from holdfast.records.operands import Column
 from holdfast.records.placed_rows import find_placed
 from holdfast.records.query import After, Aggregate, Compare, In, Operator, Predicate, all_of
+from holdfast.records.query_plan import Planner
 from holdfast.records.result_types import Page
 from holdfast.records.row_lock import check_row_lock
 from holdfast.records.transaction import current, session_of
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         RelationArgument,
     )
     from holdfast.records.driver import RowLock, Session, Writer
+    from holdfast.records.query_plan import QueryPlan
     from holdfast.records.store import Store
 
 E = TypeVar("E")
@@ -376,6 +379,29 @@ class RepositoryReads(Generic[E]):
         select = Select(self.model, validation.condition(self.model, where), (), 1)
         return bool(await self._session.values(select, (self._key_column,)))
 
+    async def explain(
+        self,
+        *where: Condition,
+        order_by: Ordering | Sequence[Ordering] = (),
+        limit: int | None = None,
+    ) -> QueryPlan:
+        """Return how `find` with the same would be answered: by key, index or scan, at what cost.
+
+        Nothing of it is read. Raises UnsupportedError where the backend tells no plans, and for a
+        query that `find` would refuse.
+        """
+        driver = self._driver
+        if not isinstance(driver, Planner):
+            raise UnsupportedError("plans of queries", driver.name)
+        self._affinity.check()
+        select = Select(
+            self.model,
+            validation.condition(self.model, where),
+            validation.total_order(self.model, order_by),
+            validation.count("limit", limit),
+        )
+        return await driver.explain(select)
+
     @property
     def _session(self) -> Session:
         return session_of(self._driver, self._affinity, self._recorder)
@@ -391,6 +417,8 @@ class RepositoryReads(Generic[E]):
     def _one_view(self) -> AbstractAsyncContextManager[object]:
         """Return what makes several reads see one state of the store."""
         if current(self._driver) is not None:
+            return nullcontext()
+        if StoreCapability.SNAPSHOTS not in self._driver.capabilities:
             return nullcontext()
         return self.store.transaction(read_only=True, replica=False)
 

@@ -263,6 +263,7 @@ class Repository(BlockingTwin[AsyncRepository[E]], Generic[E]):
     aggregate = blocking(AsyncRepository[E].aggregate)
     count = blocking(AsyncRepository[E].count)
     exists = blocking(AsyncRepository[E].exists)
+    explain = blocking(AsyncRepository[E].explain)
     add = blocking(AsyncRepository[E].add)
     add_many = blocking(AsyncRepository[E].add_many)
     update = blocking(AsyncRepository[E].update)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, ConflictError, DuplicateError, ForeignKeyError
+from holdfast.records.aggregate_rows import aggregate_rows
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
-from holdfast.records.evaluate import changed, fits, mean, plus, reader, sort
+from holdfast.records.evaluate import changed, fits, reader, sort
 from holdfast.records.hydration import copied_row, from_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.json_values import copy_json
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Row
     from holdfast.records.operands import Join, ValueColumn
-    from holdfast.records.query import Aggregate
 
 E = TypeVar("E")
 
@@ -66,15 +66,7 @@ class MemoryExecutor:
 
     def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
-        groups: dict[Values, list[Row]] = {} if query.by else {(): []}
-        readers = [reader(column, self._related) for column in query.by]
-        for row in self._fitting(query.model, query.where):
-            group = tuple(read(row) for read in readers)
-            groups.setdefault(group, []).append(row)
-        return [
-            (*group, *(_figure(figure, groups[group]) for figure in query.aggregates))
-            for group in sorted(groups, key=_nulls_last)
-        ]
+        return aggregate_rows(self._fitting(query.model, query.where), query, self._related)
 
     def _select(self, select: Select[E]) -> list[Row]:
         model = cast("Model[object]", select.model)
@@ -307,34 +299,3 @@ def _target(spec: FieldSpec) -> Model[object]:
 
 def _copy(value: object, spec: FieldSpec) -> object:
     return copy_json(value) if spec.type.kind is Kind.JSON else value
-
-
-def _figure(figure: Aggregate, rows: list[Row]) -> object:
-    if figure.operand is None:
-        return len(rows)
-    at = figure.operand.spec.position
-    values = [row[at] for row in rows if row[at] is not None]
-    match figure.function:
-        case "count":
-            return len(values)
-        case "min":
-            return min(cast("list[int]", values), default=None)
-        case "max":
-            return max(cast("list[int]", values), default=None)
-        case "sum":
-            return _total(values) if values else None
-        case "avg":
-            return mean(_total(values), len(values)) if values else None
-        case _:
-            assert_never(figure.function)
-
-
-def _total(values: list[object]) -> object:
-    total = values[0]
-    for value in values[1:]:
-        total = plus(total, value)
-    return total
-
-
-def _nulls_last(group: Values) -> tuple[tuple[bool, object], ...]:
-    return tuple((value is None, 0 if value is None else value) for value in group)
