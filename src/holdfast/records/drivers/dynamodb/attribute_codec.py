@@ -178,7 +178,7 @@ _ENCODERS: dict[Kind, Callable[[Any], AttributeValue]] = {
     Kind.FLOAT: _encode_float,
     Kind.STR: lambda value: {"S": value},
     Kind.BYTES: lambda value: {"B": base64.b64encode(value).decode()},
-    Kind.DECIMAL: lambda value: {"N": f"{value:f}"},
+    Kind.DECIMAL: lambda value: {"N": f"{value.normalize(EXACT):f}"},
     Kind.DATETIME: lambda value: {"S": _moment_text(value)},
     Kind.DATE: lambda value: {"S": value.isoformat()},
     Kind.TIME: lambda value: {"S": value.isoformat(timespec="microseconds")},

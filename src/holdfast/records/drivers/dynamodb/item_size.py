@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def item_size(item: Item) -> int:
 def value_size(value: AttributeValue) -> int:
     """Return the bytes of one value.
 
-    A number takes a byte for two digits, zeros at its ends apart, one more, and one for a sign:
-    what the service documents as about right, rounded up.
+    A number takes a byte for two digits, counted from the point both ways and without zeros at the
+    ends, one more, and one for a minus: what the service documents as about right, rounded up.
     """
     ((letter, held),) = value.items()
     match letter:
@@ -45,6 +46,9 @@ def value_size(value: AttributeValue) -> int:
 
 
 def _number_size(text: str) -> int:
-    mantissa = text.lower().partition("e")[0]
-    digits = mantissa.lstrip("-").replace(".", "").strip("0")
-    return (len(digits) + 1) // 2 + 1 + mantissa.startswith("-")
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)
+    said = "".join(map(str, digits)).lstrip("0") + "0" * (exponent % 2)
+    while said.endswith("00"):
+        said = said[:-2]
+    return (len(said) + 1) // 2 + 1 + sign

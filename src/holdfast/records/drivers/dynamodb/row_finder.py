@@ -47,7 +47,7 @@ class RowFinder:
         if self.unit is not None or path.client or not (path.ordered or single):
             rows = await self.rows(select)
             return from_own_rows(select.model)(rows)
-        items = await self._walk(layout, path, _reaching(end), end)
+        items = await self._walk(layout, path, select.where, _reaching(end), end)
         found = cast("TableLayout[E]", layout).entities(items)
         return found[select.offset : end]
 
@@ -65,7 +65,7 @@ class RowFinder:
         if end is not None and bounded and path.client:
             wanted = end
             enough = lambda items: sum(map(holds, layout.rows(items))) >= wanted  # noqa: E731
-        items = await self._walk(layout, path, enough, end if bounded else None)
+        items = await self._walk(layout, path, select.where, enough, end if bounded else None)
         rows = [row for row in self._noted(layout, items) if holds(row)]
         if overlay:
             assert self.unit is not None
@@ -116,11 +116,12 @@ class RowFinder:
         self,
         layout: TableLayout[object],
         path: AccessPath,
+        where: Predicate,
         enough: Callable[[list[Item]], bool] | None,
         most: int | None,
     ) -> list[Item]:
         if path.access == "scan":
-            self.reader.require_scan(layout, path.left)
+            self.reader.require_scan(layout, where)
         if self.unit is not None and self.unit.keys_only and path.access != "key":
             raise UnsupportedError(StoreCapability.SERIALIZABLE_QUERIES, NAME)
         strong = self.unit is not None
