@@ -34,7 +34,7 @@ pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", 
 crash: $(STAMP) ## the main job killed at twenty random moments, ingest and worker each
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest tests/cli/test_crashes.py tests/cli/test_on_servers.py -q
 
-HUNTS := transactions audit queries s3_server redis_server films
+HUNTS := transactions audit queries s3_server redis_server films dynamodb_races
 
 hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries films" some of them
 	@for each in $(or $(ONLY),$(HUNTS)); do \
