@@ -15,14 +15,15 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from uuid import UUID
 
 import orjson
 
 from holdfast.records.value import EXACT, Kind
+from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from holdfast.records.field_spec import FieldSpec
 
@@ -135,6 +136,13 @@ def _aware(found: Any) -> datetime:
     return moment
 
 
+def _uuid(found: Any) -> UUID:
+    text = found["S"]
+    if len(text) != 36:
+        raise ValueError("a UUID has 36 characters")
+    return uuid_from_int(int(text.replace("-", ""), 16))
+
+
 def _json(found: Any) -> object:
     return orjson.loads(found["S"]) if "S" in found else plain_json({"": found})[""]
 
@@ -196,6 +204,6 @@ _DECODERS: dict[Kind, Callable[[Any], object]] = {
     Kind.DATE: lambda found: date.fromisoformat(found["S"]),
     Kind.TIME: lambda found: time.fromisoformat(found["S"]),
     Kind.TIMEDELTA: lambda found: _int(found) * _MICROSECOND,
-    Kind.UUID: lambda found: UUID(found["S"]),
+    Kind.UUID: _uuid,
     Kind.JSON: _json,
 }

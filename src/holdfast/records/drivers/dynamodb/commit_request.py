@@ -6,11 +6,13 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import orjson
+
 from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError, UnsupportedError
 from holdfast.records.drivers.dynamodb.filter_expression import ExpressionNames
 from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY, OWNER, guards_of
 from holdfast.records.drivers.dynamodb.item_reader import LARGEST_WRITE, NAME, absent_table
-from holdfast.records.drivers.dynamodb.item_size import item_size
+from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM, item_size
 from holdfast.records.drivers.dynamodb.service_refusal import CONDITION, DynamoDBError
 from holdfast.records.drivers.dynamodb.table_layout import (
     REVISION,
@@ -49,7 +51,7 @@ class ItemWrite:
     request: dict[str, object]
     where: str
     refused: ConflictError | None = None
-    size: int = 0
+    item: Item | None = None
 
 
 async def commit(unit: UnitOfWork) -> None:
@@ -70,7 +72,7 @@ async def commit(unit: UnitOfWork) -> None:
             return
         if len(writes) > LARGEST_WRITE:
             raise too_many()
-        if sum(write.size for write in writes) > _MOST_BYTES:
+        if _bytes(writes) > _MOST_BYTES:
             raise UnsupportedError("writes of more than 4 MiB at once", NAME)
         items = [{write.kind: write.request} for write in writes]
         token = secrets.token_hex(16)
@@ -82,6 +84,14 @@ async def commit(unit: UnitOfWork) -> None:
         await service.write("TransactWriteItems", request, repeatable=True)
     except DynamoDBError as refusal:
         raise _meaning(refusal, unit, writes) from refusal
+
+
+def _bytes(writes: list[ItemWrite]) -> int:
+    """Return the bytes that *writes* leave; 0 where it is plain that they are not too many."""
+    items = [write.item for write in writes if write.item is not None]
+    if len(items) * LARGEST_ITEM <= _MOST_BYTES or len(orjson.dumps(items)) <= _MOST_BYTES:
+        return 0
+    return sum(map(item_size, items))
 
 
 def _meaning(refusal: DynamoDBError, unit: UnitOfWork, writes: list[ItemWrite]) -> Exception:
@@ -166,7 +176,7 @@ def _row_write(
             **names.parameters(),
         }
         taken = DuplicateError(model.name, (model.key.name,))
-        return ItemWrite("Put", request, said(place), taken, item_size(item))
+        return ItemWrite("Put", request, said(place), taken, item)
     return _update(layout, stored, item, counts)
 
 
@@ -196,7 +206,7 @@ def _update(
         **names.parameters(),
     }
     where = said((layout.model, key))
-    return ItemWrite("Update", request, where, size=item_size(item))
+    return ItemWrite("Update", request, where, item=item)
 
 
 def _delete(
@@ -261,7 +271,7 @@ def _guard_writes(
         request: dict[str, object] = {"TableName": unit.reader.guards, "Item": item}
         request |= {"ConditionExpression": condition, **names.parameters()}
         refused = DuplicateError(model.name, unique)
-        writes.append(ItemWrite("Put", request, said((model, key)), refused, item_size(item)))
+        writes.append(ItemWrite("Put", request, said((model, key)), refused, item))
     for guard, (model, key) in released.items():
         if guard in taken:
             continue

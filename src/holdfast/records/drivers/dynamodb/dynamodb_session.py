@@ -40,6 +40,7 @@ class DynamoDBSession(VerbSession[DynamoDBExecutor]):
     """Each call is a transaction of its own; of one row and no other item, one plain request."""
 
     executor = DynamoDBExecutor
+    keeps_verbs = True
 
     def __init__(self, reader: ItemReader, retries: ClashRetries) -> None:
         self._reader = reader
