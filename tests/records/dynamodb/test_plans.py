@@ -30,6 +30,10 @@ class Video(Entity, table="videos", indexes=[("project_id", "created"), ("camera
     title: Field[str] = field(default="")
 
 
+class Named(Entity, table="named"):
+    id: Field[str] = key()
+
+
 class Stores:
     """Two openings of the same tables: one that may scan, one that may not."""
 
@@ -42,7 +46,7 @@ class Stores:
 def stores():
     prefix = uuid4().hex
     with (
-        open_store(store_url("dynoxide", prefix), [Project, Video]) as free,
+        open_store(store_url("dynoxide", prefix), [Project, Video, Named]) as free,
         open_store(store_url("dynoxide", prefix, scan=False), [Project, Video]) as strict,
     ):
         free.create_schema()
@@ -227,3 +231,11 @@ def test_what_is_no_table_or_no_url_is_refused():
     ):
         with pytest.raises(ConfigurationError, match=why):
             open_store(url, [Project])
+
+
+def test_values_that_no_row_can_have_find_none(stores, project):
+    free, long = stores.free, "x" * 3000
+    assert free.repository(Named).find(Named.id.in_([long, "a"])) == []
+    assert free.repository(Named).get(long) is None
+    assert free.repository(Video).find(Video.camera == long) == []
+    assert free.repository(Video).count(Video.camera.in_([long, "a"])) == 4

@@ -195,11 +195,13 @@ def _along(
     spec = index.partition.spec
     starts: tuple[object, ...]
     if spec in fixed and (fixed[spec][1] is not None or index.partition.copied):
+        if not index.partition.may_be(fixed[spec][1]):
+            return None
         used.append(fixed[spec][0])
         starts = (fixed[spec][1],)
     else:
         found = next(_lists(parts, spec), None)
-        if found is None:
+        if found is None or not all(map(index.partition.may_be, found[1])):
             return None
         used.append(found[0])
         starts = found[1]
@@ -207,7 +209,7 @@ def _along(
     rest = list(index.sort)
     while rest and rest[0].spec in fixed:
         part, value = fixed[rest[0].spec]
-        if value is None and not rest[0].copied:
+        if (value is None and not rest[0].copied) or not rest[0].may_be(value):
             break
         further.append(value)
         used.append(part)
@@ -239,8 +241,11 @@ def _bounding(parts: tuple[Predicate, ...], attribute: IndexAttribute) -> Compar
     found: Compare | None = None
     for part in parts:
         match part:
-            case Compare(Column(_, spec), how) if (
-                spec is attribute.spec and how in _SIGNS and not _upward(attribute, how)
+            case Compare(Column(_, spec), how, value) if (
+                spec is attribute.spec
+                and how in _SIGNS
+                and not _upward(attribute, how)
+                and attribute.may_be(value)
             ):
                 found = part
             case _:

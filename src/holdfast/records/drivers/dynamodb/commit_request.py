@@ -138,13 +138,14 @@ def item_writes(unit: UnitOfWork) -> list[ItemWrite]:
         for place, stored, new in changed
     ]
     writes += _guard_writes(unit, released, taken)
-    writes += [
-        _count_write(unit, place, found)
+    counted = {
+        place: found
         for place, each in counts.items()
         if (found := {name: by for name, by in each.items() if by})
-    ]
+    }
+    writes += [_count_write(unit, place, found) for place, found in counted.items()]
     if unit.checks and writes:
-        touched = {place for place, _, _ in changed} | counts.keys()
+        touched = {place for place, _, _ in changed} | counted.keys()
         writes += [
             _check(unit, place, stored)
             for place, stored in unit.seen.items()

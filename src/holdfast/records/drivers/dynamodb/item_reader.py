@@ -59,6 +59,8 @@ class ItemReader:
         self, layout: TableLayout[object], key: object, *, strong: bool = False
     ) -> Item | None:
         """Return the item under *key*; the *strong* way also where the options let reads lag."""
+        if not layout.may_be_key(key):
+            return None
         request = {
             "TableName": layout.name,
             "Key": layout.key_of(key),
@@ -75,7 +77,7 @@ class ItemReader:
         if len(keys) == 1:
             found = await self.item(layout, keys[0], strong=strong)
             return [] if found is None else [found]
-        wanted = [layout.key_of(key) for key in keys]
+        wanted = [layout.key_of(key) for key in keys if layout.may_be_key(key)]
         return await self._batches(layout.name, wanted, layout, strong=strong)
 
     async def owners(self, keys: Sequence[str]) -> dict[str, Item]:

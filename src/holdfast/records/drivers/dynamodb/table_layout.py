@@ -41,7 +41,7 @@ E = TypeVar("E")
 REVISION = "~revision"
 _MOST_RANGE = 4  # attributes of an index's sort key
 _LONGEST_KEY = 2048  # bytes of a key
-_LONGEST_SORTED = 1023  # bytes of text or twice those of bytes, in the sort key of an index
+_LONGEST_SORTED = 1024  # bytes in the sort key of an index
 _MOST_INDEXES = 20
 _BY_ITSELF = frozenset(
     {Kind.INT, Kind.DECIMAL, Kind.DATETIME, Kind.DATE, Kind.TIME, Kind.TIMEDELTA, Kind.UUID}
@@ -64,6 +64,10 @@ class IndexAttribute:
     def letter(self) -> str:
         """The attribute's type, as tables declare it."""
         return "S" if self.copied else key_letter(self.spec)
+
+    def may_be(self, value: object) -> bool:
+        """Tell whether a row can have the value here: an index takes no long text."""
+        return not self.copied or value_size(self.encode(value)) <= _LONGEST_SORTED
 
     def encode(self, value: object) -> AttributeValue:
         """Return the attribute's value for the field's row value."""
@@ -133,11 +137,6 @@ class TableLayout(Generic[E]):
         self._text_key = model.key.type.kind is Kind.STR
         self._names = [spec.name for spec in model.fields]
         self._decoders = [decoder(spec) for spec in model.fields]
-        self._bounded = tuple(
-            (each, _LONGEST_SORTED if each in sorting else _LONGEST_KEY)
-            for sorting in ({each for one in self.indexes for each in one.sort if each.copied},)
-            for each in self.copies
-        )
         if len(self.indexes) > _MOST_INDEXES:
             raise ConfigurationError(
                 f"{model.name}: {len(self.indexes)} indexes, references included; DynamoDB has "
@@ -147,6 +146,10 @@ class TableLayout(Generic[E]):
     def key_of(self, key: object) -> Item:
         """Return the primary key of the row under *key*."""
         return {self.key.name: self.encode_key(key)}
+
+    def may_be_key(self, key: object) -> bool:
+        """Tell whether a row can have the key: none is empty, or too long."""
+        return not self._text_key or 1 <= value_size(self.encode_key(key)) <= _LONGEST_KEY
 
     def encode_key(self, key: object) -> AttributeValue:
         """Return the key as an attribute value."""
@@ -182,12 +185,12 @@ class TableLayout(Generic[E]):
             raise InvalidValueError(
                 self.model.name, self.key.name, f"a key has at most {_LONGEST_KEY} bytes"
             )
-        for each, most in self._bounded:
-            if value_size(item[each.name]) > most:
+        for each in self.copies:
+            if value_size(item[each.name]) > _LONGEST_SORTED:
                 raise InvalidValueError(
                     self.model.name,
                     each.spec.name,
-                    f"an index goes by it, and takes at most {most - 1} bytes",
+                    f"an index goes by it, and takes at most {_LONGEST_SORTED - 1} bytes",
                 )
 
     def stored(self, item: Item) -> StoredRow:
