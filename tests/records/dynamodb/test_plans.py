@@ -7,7 +7,12 @@ import pytest
 
 from dynamodb_servers import store_url
 from holdfast import Entity, Field, One, field, key, one, ref, uuid7, version
-from holdfast.errors import ConfigurationError, SerializationError, UnsupportedError
+from holdfast.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    SerializationError,
+    UnsupportedError,
+)
 from holdfast.records.options import DynamoDBOptions
 from holdfast.sync import open_store
 
@@ -25,13 +30,13 @@ class Video(Entity, table="videos", indexes=[("project_id", "created"), ("camera
     project_id: Field[UUID] = ref(Project)
     project: One[Project] = one(via="project_id")
     created: Field[datetime] = field(default=START)
-    camera: Field[str | None] = field(default=None, max_length=50)
+    camera: Field[str | None] = field(default=None, max_length=5000)
     rating: Field[int | None] = field(default=None)
     title: Field[str] = field(default="")
 
 
 class Named(Entity, table="named"):
-    id: Field[str] = key()
+    id: Field[str] = key(max_length=5000)
 
 
 class Stores:
@@ -239,3 +244,6 @@ def test_values_that_no_row_can_have_find_none(stores, project):
     assert free.repository(Named).get(long) is None
     assert free.repository(Video).find(Video.camera == long) == []
     assert free.repository(Video).count(Video.camera.in_([long, "a"])) == 4
+    for entity in (Named(id=long), Video(project_id=project.id, camera=long)):
+        with pytest.raises(InvalidValueError, match="at most"):
+            free.repository(type(entity)).add(entity)
