@@ -6,7 +6,7 @@ import pytest
 
 from dynamodb_servers import store_url
 from holdfast.records import StoreCapability
-from holdfast.records.conformance import StoreConformance, StoreHarness
+from holdfast.records.conformance import CASES, StoreConformance, StoreHarness, run_case
 
 
 class DynamoDBHarness(StoreHarness):
@@ -26,3 +26,22 @@ class TestDynoxide(StoreConformance):
     @classmethod
     def harness(cls):
         return DynamoDBHarness(store_url("dynoxide", uuid4().hex))
+
+
+MOTO = (
+    "every_value_comes_back_in_value_and_type",
+    "a_plan_is_told_or_refused",
+    "an_upsert_adds_or_overwrites",
+    "a_unique_value_is_free_again_when_its_row_lets_go",
+    "an_atomic_batch_is_stored_whole_or_not_at_all",
+    "increments_add_to_what_is_stored",
+    "what_cascades_goes_with_its_target",
+    "a_transaction_that_raises_undoes_all",
+)
+"""The cases that moto is asked too, which takes ten times as long for a call."""
+
+
+@pytest.mark.parametrize("name", MOTO)
+def test_another_emulator_agrees(name):
+    (case,) = (each for each in CASES if each.name == name)
+    run_case(DynamoDBHarness(store_url("moto", uuid4().hex)), case, blocking=True)
