@@ -21,6 +21,7 @@ async def use(
     author = Author(name="a", born=None)
     predicate: Predicate = (Author.name == "a") & ~(Author.born > 5)
     found = await authors.find(predicate, order_by=Author.name.asc(), load=[Author.books])
+    plan = await authors.explain(predicate, order_by=Author.name.asc(), limit=5)
     await authors.find(Author.books.any(Book.title == "x", ~Book.editor.has(Author.name == "a")))
     names: list[tuple[object, ...]] = await books.select(
         Book.title, Book.author[Author.name], order_by=[Book.editor[Author.born], Book.title]
@@ -29,7 +30,9 @@ async def use(
     await books.aggregate(Book.id.count(), by=Book.author[Author.name])
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
     titles = [book.title for each in found for book in each.books]
-    return author.name + (await authors.get_one(key)).name + "".join(titles) + str(names)
+    return (
+        author.name + (await authors.get_one(key)).name + "".join(titles) + str(names) + plan.table
+    )
 
 
 class Base(DeclarativeBase):

@@ -14,6 +14,7 @@ from holdfast.records.driver import Isolation, StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field, JsonPath, count
 from holdfast.records.query import Aggregate, Change, Order, Predicate, everything
+from holdfast.records.query_plan import QueryPlan
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
@@ -35,6 +36,7 @@ __all__ = [
     "Order",
     "Page",
     "Predicate",
+    "QueryPlan",
     "RelatedField",
     "Relation",
     "Repository",
