@@ -100,8 +100,10 @@ def test_a_transaction_that_meets_another_one_says_so_and_wrote_nothing(store, p
 
 def test_a_damaged_answer_is_asked_for_again(store, proxy):
     camera = named(store)
+    proxy.bodies.clear()
     proxy.inject("GetItem", damage)
     assert store.repository(Camera).get(camera.id) == camera
+    assert [operation for operation, _ in proxy.bodies] == ["GetItem", "GetItem"]
 
 
 def test_a_transaction_whose_answer_is_lost_is_written_once(store, proxy):
