@@ -17,6 +17,7 @@ class DynamoDBHarness(StoreHarness):
         StoreCapability.SERIALIZABLE_QUERIES,
         StoreCapability.SNAPSHOTS,
         StoreCapability.SQL_STATEMENTS,
+        StoreCapability.VIEWS,
     }
     examples = 5
 

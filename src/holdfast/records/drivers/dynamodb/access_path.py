@@ -13,6 +13,7 @@ from holdfast.records.query import (
     Compare,
     Everything,
     In,
+    InRows,
     IsNull,
     Not,
     Operator,
@@ -26,6 +27,7 @@ from holdfast.records.query import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.table_layout import (
         IndexAttribute,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         TableLayout,
     )
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
     from holdfast.records.query_plan import Access
 
 _SIGNS = {Operator.LT: "<", Operator.LE: "<=", Operator.GT: ">", Operator.GE: ">="}
@@ -43,13 +46,13 @@ class IndexRange:
     """A part of an index: rows with *fixed* values of its first attributes, and bounds.
 
     *bound* is a comparison of the next attribute. *start* is where the walk goes on from: the
-    values of all its attributes at the row before.
+    values of all its attributes at the row before, and that row's key.
     """
 
     index: TableIndex
     fixed: tuple[object, ...]
     bound: tuple[Operator, object] | None = None
-    start: tuple[object, ...] | None = None
+    start: tuple[tuple[object, ...], object] | None = None
     forward: bool = True
 
     def condition(self, names: ExpressionNames) -> str:
@@ -69,10 +72,9 @@ class IndexRange:
         """Return the key behind which the walk begins, None for its beginning."""
         if self.start is None:
             return None
-        pairs = list(zip(self.index.attributes, self.start, strict=True))
-        found = {each.name: each.encode(value) for each, value in pairs}
-        (key,) = (value for each, value in pairs if each.spec is layout.key)
-        return {**found, **layout.key_of(key)}
+        values, key = self.start
+        pairs = zip(self.index.attributes, values, strict=True)
+        return {each.name: each.encode(value) for each, value in pairs} | layout.key_of(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class AccessPath:
 
     access: Access
     keys: tuple[object, ...] = ()
-    unique: tuple[str, ...] = ()
+    unique: Unique | None = None
     ranges: tuple[IndexRange, ...] = ()
     server: tuple[Predicate, ...] = ()
     client: tuple[Predicate, ...] = ()
@@ -107,19 +109,19 @@ def access_path(
     """
     parts = tuple(part for part in parts_of(where) if not isinstance(part, Everything))
     fixed = dict(_fixed(parts))
-    key = layout.key
-    for part, keys in _lists(parts, key):
-        return AccessPath("key", keys=keys, client=_without(parts, part))
     model = layout.model
-    for unique in model.uniques:
-        specs = tuple(model.by_name[name] for name in unique)
+    by_key = _by_key(model, parts, fixed)
+    if by_key is not None:
+        return by_key
+    for unique in filter(_is_plain, model.all_uniques):
+        specs = tuple(column.spec for column in unique.columns)
         if all(spec in fixed and fixed[spec][1] is not None for spec in specs):
             values = tuple(fixed[spec][1] for spec in specs)
             return AccessPath("unique", keys=values, unique=unique, client=parts)
     best: AccessPath | None = None
     depth = (0, False)
     for index in layout.indexes:
-        made = _along(index, parts, order)
+        made = _along(model, index, parts, order)
         if made is None:
             continue
         reached = _depth(made)
@@ -129,6 +131,34 @@ def access_path(
         return best
     server, client = _divided(parts, set())
     return AccessPath("scan", server=server, client=client)
+
+
+def _is_plain(unique: Unique) -> bool:
+    return unique.plain
+
+
+def _by_key(
+    model: Model[object],
+    parts: tuple[Predicate, ...],
+    fixed: dict[FieldSpec, tuple[Predicate, object]],
+) -> AccessPath | None:
+    """Return the path by the keys that *parts* name, None where they don't name all of a key."""
+    if len(model.keys) == 1:
+        for part, keys in _lists(parts, model.key):
+            return AccessPath("key", keys=keys, client=_without(parts, (part,)))
+        return None
+    if all(spec in fixed for spec in model.keys):
+        key = tuple(fixed[spec][1] for spec in model.keys)
+        said = tuple(fixed[spec][0] for spec in model.keys)
+        return AccessPath("key", keys=(key,), client=_without(parts, said))
+    for part in parts:
+        match part:
+            case InRows(columns, rows) if columns == model.key_columns:
+                keys = tuple(dict.fromkeys(rows))
+                return AccessPath("key", keys=keys, client=_without(parts, (part,)))
+            case _:
+                continue
+    return None
 
 
 def _divided(
@@ -152,8 +182,8 @@ def _depth(path: AccessPath) -> tuple[int, bool]:
     return 2 * len(first.fixed) + (first.bound is not None), path.ordered
 
 
-def _without(parts: tuple[Predicate, ...], part: Predicate) -> tuple[Predicate, ...]:
-    return tuple(each for each in parts if each is not part)
+def _without(parts: tuple[Predicate, ...], said: tuple[Predicate, ...]) -> tuple[Predicate, ...]:
+    return tuple(each for each in parts if not any(each is part for part in said))
 
 
 def _fixed(parts: tuple[Predicate, ...]) -> Iterator[tuple[FieldSpec, tuple[Predicate, object]]]:
@@ -185,6 +215,7 @@ def _lists(
 
 
 def _along(
+    model: Model[object],
     index: TableIndex,
     parts: tuple[Predicate, ...],
     order: tuple[Order, ...],
@@ -224,8 +255,8 @@ def _along(
     if ordered:
         for part in parts:
             if isinstance(part, After) and part.order == order:
-                start = _start(index, fixed, part)
-                if start is not None and _within(index, start, len(further) + 1, bound):
+                start = _start(model, index, fixed, part)
+                if start is not None and _within(index, start[0], len(further) + 1, bound):
                     used.append(part)
                     break
                 start = None
@@ -290,18 +321,23 @@ def _is_fixed(by: Order, fixed: dict[FieldSpec, tuple[Predicate, object]]) -> bo
 
 
 def _start(
-    index: TableIndex, fixed: dict[FieldSpec, tuple[Predicate, object]], after: After
-) -> tuple[object, ...] | None:
-    """Return the values of the index's attributes at the place of *after*, None if one lacks."""
+    model: Model[object],
+    index: TableIndex,
+    fixed: dict[FieldSpec, tuple[Predicate, object]],
+    after: After,
+) -> tuple[tuple[object, ...], object] | None:
+    """Return the index's values at the place of *after*, and the key; None if one lacks."""
     known: dict[FieldSpec, object] = {spec: value for spec, (_, value) in fixed.items()}
     for by, value in zip(after.order, after.values, strict=True):
         column = cast("Column", by.operand)
         if column.spec in known and known[column.spec] != value:
             return None
         known[column.spec] = value
-    if any(each.spec not in known for each in index.attributes):
+    if any(spec not in known for spec in (*(each.spec for each in index.attributes), *model.keys)):
         return None
-    return tuple(known[each.spec] for each in index.attributes)
+    first, *further = (known[spec] for spec in model.keys)
+    values = tuple(known[each.spec] for each in index.attributes)
+    return values, (first, *further) if further else first
 
 
 def _within(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import orjson
 
-from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError, UnsupportedError
+from holdfast.errors import ConflictError, ForeignKeyError, UnsupportedError
 from holdfast.records.drivers.dynamodb.filter_expression import ExpressionNames
 from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY, OWNER, guards_of
 from holdfast.records.drivers.dynamodb.item_reader import LARGEST_WRITE, NAME, absent_table
@@ -28,10 +28,12 @@ from holdfast.records.drivers.dynamodb.unit_of_work import (
     said,
     too_many,
 )
+from holdfast.records.row_rules import duplicate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.model import Model, Row
@@ -118,7 +120,7 @@ def item_writes(unit: UnitOfWork) -> list[ItemWrite]:
     """Return the writes and checks that *unit* comes to, rows first, then guards and counts."""
     counts: dict[Place, dict[str, int]] = {}
     released: dict[str, tuple[Model[object], object]] = {}
-    taken: dict[str, tuple[Model[object], object, tuple[str, ...]]] = {}
+    taken: dict[str, tuple[Model[object], object, Unique]] = {}
     changed: list[tuple[Place, StoredRow | None, Row | None]] = []
     for place, new in unit.written.items():
         model, key = place
@@ -132,7 +134,7 @@ def item_writes(unit: UnitOfWork) -> list[ItemWrite]:
             known[name] = known.get(name, 0) + by
         before, after = guards_of(model, old), guards_of(model, new)
         released |= {guard: (model, key) for guard in before if guard not in after}
-        taken |= {g: (model, key, names) for g, names in after.items() if g not in before}
+        taken |= {g: (model, key, unique) for g, unique in after.items() if g not in before}
     writes = [
         _row_write(unit, place, stored, new, counts.pop(place, {}))
         for place, stored, new in changed
@@ -173,10 +175,10 @@ def _row_write(
         request = {
             "TableName": layout.name,
             "Item": item,
-            "ConditionExpression": f"attribute_not_exists({names.name(layout.key.name)})",
+            "ConditionExpression": f"attribute_not_exists({names.name(layout.key_name)})",
             **names.parameters(),
         }
-        taken = DuplicateError(model.name, (model.key.name,))
+        taken = duplicate(model, model.key_unique)
         return ItemWrite("Put", request, said(place), taken, item)
     return _update(layout, stored, item, counts)
 
@@ -184,13 +186,13 @@ def _row_write(
 def _update(
     layout: TableLayout[object], stored: StoredRow, item: Item, counts: Mapping[str, int]
 ) -> ItemWrite:
-    key = stored.row[layout.key.position]
+    key = layout.model.key_of(stored.row)
     before, foreign = layout.item(stored.row), stored.revision is None
     names = ExpressionNames()
     sets = [
         f"{names.name(name)} = {names.value(value)}"
         for name, value in item.items()
-        if name != layout.key.name and (foreign or before.get(name) != value)
+        if name != layout.key_name and (foreign or before.get(name) != value)
     ]
     removed = [names.name(name) for name in before if name not in item]
     added = [f"{names.name(name)} {names.value({'N': str(by)})}" for name, by in counts.items()]
@@ -217,7 +219,7 @@ def _delete(
     counts: Mapping[str, int],
 ) -> ItemWrite:
     """Delete a row that nothing points at once the unit is done. Raises Clash."""
-    key = stored.row[layout.key.position]
+    key = layout.model.key_of(stored.row)
     where = said((layout.model, key))
     names = ExpressionNames()
     conditions = [_unchanged(layout, stored, names)]
@@ -250,14 +252,14 @@ def referring_counters(unit: UnitOfWork, model: Model[object]) -> list[str]:
 def _unchanged(layout: TableLayout[object], stored: StoredRow, names: ExpressionNames) -> str:
     if stored.revision is not None:
         return f"{names.name(REVISION)} = {names.value({'S': stored.revision})}"
-    key, revision = names.name(layout.key.name), names.name(REVISION)
+    key, revision = names.name(layout.key_name), names.name(REVISION)
     return f"attribute_exists({key}) AND attribute_not_exists({revision})"
 
 
 def _guard_writes(
     unit: UnitOfWork,
     released: Mapping[str, tuple[Model[object], object]],
-    taken: Mapping[str, tuple[Model[object], object, tuple[str, ...]]],
+    taken: Mapping[str, tuple[Model[object], object, Unique]],
 ) -> list[ItemWrite]:
     writes: list[ItemWrite] = []
     for guard, (model, key, unique) in taken.items():
@@ -271,7 +273,7 @@ def _guard_writes(
         item: Item = {GUARDS_KEY: {"S": guard}, OWNER: owner}
         request: dict[str, object] = {"TableName": unit.reader.guards, "Item": item}
         request |= {"ConditionExpression": condition, **names.parameters()}
-        refused = DuplicateError(model.name, unique)
+        refused = duplicate(model, unique)
         writes.append(ItemWrite("Put", request, said((model, key)), refused, item))
     for guard, (model, key) in released.items():
         if guard in taken:
@@ -301,7 +303,7 @@ def _count_write(unit: UnitOfWork, place: Place, counts: Mapping[str, int]) -> I
         "Key": layout.key_of(key),
         "UpdateExpression": f"ADD {', '.join(added)}",
         "ConditionExpression": (
-            f"attribute_exists({names.name(layout.key.name)})"
+            f"attribute_exists({names.name(layout.key_name)})"
             if stored is None
             else _unchanged(layout, stored, names)
         ),
@@ -325,7 +327,7 @@ def _check(unit: UnitOfWork, place: Place, stored: StoredRow | None) -> ItemWrit
     layout = unit.reader.layout(model)
     names = ExpressionNames()
     condition = (
-        f"attribute_not_exists({names.name(layout.key.name)})"
+        f"attribute_not_exists({names.name(layout.key_name)})"
         if stored is None
         else _unchanged(layout, stored, names)
     )

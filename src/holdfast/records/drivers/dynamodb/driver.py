@@ -54,6 +54,7 @@ _LACKING = frozenset(
         StoreCapability.SERIALIZABLE_QUERIES,
         StoreCapability.SNAPSHOTS,
         StoreCapability.SQL_STATEMENTS,
+        StoreCapability.VIEWS,
     }
 )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError
+from holdfast.errors import ConflictError, ForeignKeyError
+from holdfast.records.driver import AggregateQuery
 from holdfast.records.drivers.dynamodb.numbering import numbered
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.table_layout import target_of
@@ -13,12 +14,13 @@ from holdfast.records.grouped_rows import grouped
 from holdfast.records.hydration import from_rows
 from holdfast.records.json_values import copy_json
 from holdfast.records.operands import Aggregate
+from holdfast.records.row_rules import check_row, duplicate, unique_values
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Update, Values
+    from holdfast.records.driver import Select, Update, Values
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
     from holdfast.records.field_spec import FieldSpec
@@ -55,19 +57,19 @@ class DynamoDBReading:
 
     async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
-        rows = await self.finder.rows(select, columns)
         follow = await self.finder.follow(select.where, columns)
+        rows = await self.finder.rows(select)
         readers = [(reader(column, follow), column.spec) for column in columns]
         return [tuple(_copy(read(row), spec) for read, spec in readers) for row in rows]
 
     async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
         model = cast("Model[object]", query.model)
-        if query.aggregates == _COUNT and not query.by:
+        if query == AggregateQuery(query.model, _COUNT, query.where):
             counted = await self.finder.count(model, query.where)
             if counted is not None:
                 return [(counted,)]
-        follow = await self.finder.follow(query.where, query.by)
+        follow = await self.finder.follow(query.where, (*query.by, *query.aggregates))
         rows = await self.finder.fitting(model, query.where)
         return grouped(query, rows, follow)
 
@@ -91,7 +93,7 @@ class DynamoDBExecutor(DynamoDBReading):
     ) -> list[Row | ConflictError]:
         """Do as `insert` with rows that all have a key."""
         await self.unit.prefetch(model, rows)
-        self.unit.expected = {(model, row[model.key.position]) for row in rows}
+        self.unit.expected = {(model, model.key_of(row)) for row in rows}
         results: list[Row | ConflictError] = []
         for index, row in enumerate(rows):
             try:
@@ -105,10 +107,12 @@ class DynamoDBExecutor(DynamoDBReading):
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """See `Writer`."""
         known = cast("Model[object]", model)
-        stored = await self.unit.row(known, row[model.key.position])
+        stored = await self.unit.row(known, model.key_of(row))
         if stored is None:
             return None
         if model.version is not None and stored[model.version.position] != expected:
+            return None
+        if model.deleted_at is not None and stored[model.deleted_at.position] is not None:
             return None
         written = _keeping(known, row, stored)
         await self._put(known, written, stored)
@@ -151,7 +155,8 @@ class DynamoDBExecutor(DynamoDBReading):
                 written.append(await self._add(known, row, at))
                 continue
             replaced = list(_keeping(known, row, stored))
-            replaced[model.key.position] = stored[model.key.position]
+            for spec in model.keys:
+                replaced[spec.position] = stored[spec.position]
             if model.version is not None:
                 place = model.version.position
                 replaced[place] = cast("int", stored[place]) + 1
@@ -170,9 +175,8 @@ class DynamoDBExecutor(DynamoDBReading):
         return len(rows)
 
     async def _add(self, model: Model[object], row: Row, index: int | None) -> Row:
-        key = row[model.key.position]
-        if await self._is_taken(model, key):
-            raise DuplicateError(model.name, (model.key.name,), index)
+        if await self._is_taken(model, model.key_of(row)):
+            raise duplicate(model, model.key_unique, index)
         await self._put(model, row, None, index)
         return row
 
@@ -185,14 +189,15 @@ class DynamoDBExecutor(DynamoDBReading):
         self, model: Model[object], row: Row, stored: Row | None, index: int | None = None
     ) -> None:
         """Write *row* over *stored*, which is None for a new one."""
-        key = row[model.key.position]
-        for unique in model.uniques:
-            values = tuple(row[model.by_name[name].position] for name in unique)
-            if None in values:
+        key = model.key_of(row)
+        check_row(model, row)
+        for unique in model.all_uniques:
+            values = unique_values(unique, row)
+            if values is None:
                 continue
             holder = await self.unit.holder(model, unique, values)
             if holder is not None and holder != key:
-                raise DuplicateError(model.name, unique, index)
+                raise duplicate(model, unique, index)
         for spec in model.references:
             value = row[spec.position]
             if value is None or (stored is not None and stored[spec.position] == value):
@@ -209,13 +214,14 @@ class DynamoDBExecutor(DynamoDBReading):
         return await self.unit.row(model, key) is not None
 
     async def _same(self, model: Model[object], row: Row, on: tuple[str, ...]) -> Row | None:
-        if on == (model.key.name,):
-            key = row[model.key.position]
+        if on == model.key_names:
+            key = model.key_of(row)
             return None if key is None else await self.unit.row(model, key)
-        values = tuple(row[model.by_name[name].position] for name in on)
-        if None in values:
+        unique = model.unique_on(on)
+        values = unique_values(unique, row)
+        if values is None:
             return None
-        holder = await self.unit.holder(model, on, values)
+        holder = await self.unit.holder(model, unique, values)
         return None if holder is None else await self.unit.row(model, holder)
 
     async def _remove(
@@ -226,7 +232,7 @@ class DynamoDBExecutor(DynamoDBReading):
         waiting = [(model, row) for row in rows]
         while waiting:
             owner, row = waiting.pop()
-            key = row[owner.key.position]
+            key = owner.key_of(row)
             if await self.unit.row(owner, key) is None:
                 continue  # gone with another one already
             self.unit.write(owner, key, None)
@@ -241,7 +247,7 @@ class DynamoDBExecutor(DynamoDBReading):
                     continue
                 for other in pointing:
                     nulled = (*other[: spec.position], None, *other[spec.position + 1 :])
-                    self.unit.write(child, other[child.key.position], nulled)
+                    await self._put(child, nulled, other)
         return gone
 
     def _referring(self, model: Model[object]) -> list[tuple[Model[object], FieldSpec]]:
@@ -254,11 +260,10 @@ class DynamoDBExecutor(DynamoDBReading):
 
 
 def _keeping(model: Model[object], row: Row, stored: Row) -> Row:
-    """Return *row* with the time of creation that *stored* has."""
-    if model.created_at is None:
-        return row
-    at = model.created_at.position
-    return (*row[:at], stored[at], *row[at + 1 :])
+    """Return *row* with what *stored* keeps (`FieldSpec.kept`)."""
+    return tuple(
+        old if spec.kept else new for spec, new, old in zip(model.fields, row, stored, strict=True)
+    )
 
 
 def _copy(value: object, spec: FieldSpec) -> object:

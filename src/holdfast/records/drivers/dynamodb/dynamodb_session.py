@@ -82,7 +82,7 @@ class DynamoDBSession(VerbSession[DynamoDBExecutor]):
         if atomic or len(rows) == 1:
             return await self._added(known, numbers, atomic=atomic)
         results: list[Row | ConflictError] = []
-        size = max(1, LARGEST_WRITE // (1 + len(model.uniques) + len(model.references)))
+        size = max(1, LARGEST_WRITE // (1 + len(model.all_uniques) + len(model.references)))
         for at in range(0, len(numbers), size):
             part = await self._added(known, numbers[at : at + size], atomic=False)
             places = range(at, at + size)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.dynamodb.access_path import AccessPath, access_path, told
 from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM
+from holdfast.records.drivers.dynamodb.row_finder import followed
 from holdfast.records.drivers.dynamodb.table_requests import describe
 from holdfast.records.model import model_of
-from holdfast.records.operands import Column, Join, RelatedColumn
-from holdfast.records.query import Compare, Operator, all_of, columns_of
+from holdfast.records.query import parts_of
 from holdfast.records.query_plan import QueryPlan
+from holdfast.records.row_key import has_key
 
 if TYPE_CHECKING:
     from holdfast.records.driver import Select
@@ -50,11 +51,8 @@ async def explained(
 
 
 def _related(select: Select[object]) -> list[Model[object]]:
-    operands = [found for found, _ in columns_of(select.where)]
-    operands += [by.operand for by in select.order if isinstance(by.operand, RelatedColumn)]
-    joins = [each for each in operands if isinstance(each, Join)]
-    joins += [join for each in operands if isinstance(each, RelatedColumn) for join in each.joins]
-    return list(dict.fromkeys(model_of(join.target) for join in joins))
+    operands = [by.operand for by in select.order]
+    return list(map(model_of, followed(select.where, operands)))
 
 
 def _entered(layout: TableLayout[object], path: AccessPath) -> str:
@@ -63,7 +61,8 @@ def _entered(layout: TableLayout[object], path: AccessPath) -> str:
     if path.access == "key":
         return f"{len(path.keys)} keys" if len(path.keys) != 1 else told_value(layout, path)
     if path.access == "unique":
-        return ", ".join(f"{model.name}.{name}" for name in path.unique)
+        assert path.unique is not None
+        return ", ".join(map(repr, path.unique.columns))
     if not path.ranges:
         return ""
     first = path.ranges[0]
@@ -84,8 +83,7 @@ def _entered(layout: TableLayout[object], path: AccessPath) -> str:
 
 def told_value(layout: TableLayout[object], path: AccessPath) -> str:
     """Return the one key of *path*, as people read it."""
-    column = Column(layout.model.name, layout.key)
-    return told((all_of((Compare(column, Operator.EQ, path.keys[0]),)),))
+    return told(parts_of(has_key(layout.model, path.keys[0])))
 
 
 async def _most_units(

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from holdfast.records.drivers.dynamodb.attribute_codec import decoder, sortable_text
+from holdfast.records.drivers.dynamodb.attribute_codec import sortable_text
+from holdfast.records.row_rules import unique_values
 
 if TYPE_CHECKING:
+    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.model import Model, Row
@@ -26,32 +28,33 @@ NUMBER = "number"
 _LONGEST = 1900  # bytes of the 2048 that a key has
 
 
-def guard_key(model: Model[object], unique: tuple[str, ...], values: tuple[object, ...]) -> str:
-    """Return the key of the guard of *values*, none of them null, in the fields *unique*."""
+def guard_key(model: Model[object], unique: Unique, values: tuple[object, ...]) -> str:
+    """Return the key of the guard of *values*, as `unique_values` has them, by *unique*."""
     texts = [
-        sortable_text(model.by_name[name], value)
-        for name, value in zip(unique, values, strict=True)
+        sortable_text(column.spec, value)
+        for column, value in zip(unique.columns, values, strict=True)
     ]
     text = orjson.dumps(texts)
     said = text.decode() if len(text) <= _LONGEST else hashlib.sha256(text).hexdigest()
-    return f"{model.table}/{','.join(unique)}/{said}"
+    name = ",".join(unique.fields) if unique.plain else f"~{unique.name}"
+    return f"{model.table}/{name}/{said}"
 
 
-def guards_of(model: Model[object], row: Row | None) -> dict[str, tuple[str, ...]]:
-    """Return the guards that *row* has to hold, by key, with the fields of each."""
-    found: dict[str, tuple[str, ...]] = {}
+def guards_of(model: Model[object], row: Row | None) -> dict[str, Unique]:
+    """Return the guards that *row* has to hold, by key, with what each is of."""
+    found: dict[str, Unique] = {}
     if row is None:
         return found
-    for unique in model.uniques:
-        values = tuple(row[model.by_name[name].position] for name in unique)
-        if None not in values:
+    for unique in model.all_uniques:
+        values = unique_values(unique, row)
+        if values is not None:
             found[guard_key(model, unique, values)] = unique
     return found
 
 
 def guard_owner(layout: TableLayout[object], guard: Item) -> object:
     """Return the key of the row that holds *guard*."""
-    return decoder(layout.key)(guard[OWNER])
+    return layout.decode_key(guard[OWNER])
 
 
 def number_key(model: Model[object]) -> str:

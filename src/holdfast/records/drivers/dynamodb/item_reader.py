@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, UnavailableError, UnsupportedError
 from holdfast.records.drivers.dynamodb.access_path import AccessPath, IndexRange
@@ -14,7 +14,7 @@ from holdfast.records.operands import Column
 from holdfast.records.query import Compare, In, Operator, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBAnswer, DynamoDBService
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.options import DynamoDBOptions
     from holdfast.records.query import Predicate
+
+T = TypeVar("T")
 
 _BATCH = 100  # keys of one request
 _AT_ONCE = 8  # requests of one call
@@ -86,6 +88,10 @@ class ItemReader:
         wanted: list[Item] = [{GUARDS_KEY: {"S": key}} for key in distinct]
         found = await self._batches(self.guards, wanted, None, strong=True)
         return {str(item[GUARDS_KEY]["S"]): item for item in found}
+
+    async def at_once(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Return what *calls* return, a few of them at a time."""
+        return await self.service.network.all_of(calls, at_once=_AT_ONCE)
 
     async def _batches(
         self,
@@ -219,6 +225,7 @@ class ItemReader:
     async def _by_unique(
         self, layout: TableLayout[object], path: AccessPath, *, strong: bool
     ) -> list[Item]:
+        assert path.unique is not None
         guard = guard_key(layout.model, path.unique, path.keys)
         found = await self.owners([guard])
         if guard not in found:

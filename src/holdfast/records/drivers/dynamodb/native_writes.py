@@ -17,7 +17,9 @@ from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 from holdfast.records.drivers.dynamodb.table_layout import REVISION, new_revision, target_of
 from holdfast.records.evaluate import changed, fits
 from holdfast.records.json_values import INT_MAX, INT_MIN
-from holdfast.records.query import Increment, SetFrom, SetTo
+from holdfast.records.operands import Column
+from holdfast.records.query import Increment, IsNull, SetFrom, SetTo
+from holdfast.records.row_rules import check_row
 from holdfast.records.value import EXACT, Kind
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import Join
-    from holdfast.records.query import Change, Predicate
+    from holdfast.records.query import Change, Predicate, Subquery
 
 E = TypeVar("E")
 
@@ -46,22 +48,26 @@ async def native_replace(
 ) -> E | None:
     """Do as `Writer.replace`. Raises NotNative, and then nothing was written."""
     layout = reader.layout(cast("Model[object]", model))
-    if not layout.is_plain:
+    unseen = {spec.name for spec in model.fields if spec.kept and spec not in model.keys}
+    if not layout.is_plain or any(unseen.intersection(check.fields) for check in model.checks):
         raise NotNative
+    check_row(model, row)
     names = ExpressionNames()
     if model.version is None:
-        condition = f"attribute_exists({names.name(layout.key.name)})"
+        condition = f"attribute_exists({names.name(layout.key_name)})"
     else:
         value = names.value({"N": str(expected)})
         condition = f"{names.name(model.version.name)} = {value}"
+    if model.deleted_at is not None:
+        living = IsNull(Column(model.name, model.deleted_at))
+        condition = f"{condition} AND {compiled(living, names)}"
     item = layout.item(row)
-    kept = {layout.key.name} | ({model.created_at.name} if model.created_at else set())
+    kept = {layout.key_name} | unseen
+    kept |= {each.name for each in layout.copies if each.spec.name in unseen}
     sets = [f"{names.name(n)} = {names.value(v)}" for n, v in item.items() if n not in kept]
-    removed = [names.name(spec.name) for spec in model.fields if spec.name not in item]
+    removed = [names.name(s.name) for s in model.fields if s.name not in item and not s.kept]
     try:
-        found = await _updated(
-            reader, layout, row[layout.key.position], (sets, removed, condition), names
-        )
+        found = await _updated(reader, layout, model.key_of(row), (sets, removed, condition), names)
     except DynamoDBError as refusal:
         if refusal.is_condition:
             return None
@@ -76,7 +82,7 @@ async def native_patch(reader: ItemReader, update: Update[E]) -> E | None:
     names = ExpressionNames()
     sets: list[str] = []
     removed: list[str] = []
-    conditions = [f"attribute_exists({names.name(layout.key.name)})", *_rest(path, names)]
+    conditions = [f"attribute_exists({names.name(layout.key_name)})", *_rest(path, names)]
     bound = _bound(layout)
     for change in update.changes:
         _say(layout, change, bound, (sets, removed, conditions), names)
@@ -105,7 +111,7 @@ async def native_delete(reader: ItemReader, model: Model[E], where: Predicate) -
         raise NotNative
     path = _single(layout, where)
     names = ExpressionNames()
-    conditions = [f"attribute_exists({names.name(layout.key.name)})", *_rest(path, names)]
+    conditions = [f"attribute_exists({names.name(layout.key_name)})", *_rest(path, names)]
     request = {
         "TableName": layout.name,
         "Key": layout.key_of(path.keys[0]),
@@ -161,9 +167,10 @@ def _rest(path: AccessPath, names: ExpressionNames) -> list[str]:
 
 
 def _bound(layout: TableLayout[object]) -> set[str]:
-    """Return the fields whose change concerns other items."""
+    """Return the fields whose change concerns other items, or more of the row than is known."""
     model = layout.model
-    names = {name for unique in model.uniques for name in unique}
+    names = {name for unique in model.all_uniques for name in unique.reads}
+    names |= {name for check in model.checks if check.of is None for name in check.fields}
     return names | {spec.name for spec in model.references}
 
 
@@ -189,7 +196,9 @@ def _say(
             if copy is not None:
                 sets.append(f"{names.name(copy.name)} = {names.value(copy.encode(value))}")
         case Increment(_, amount):
-            if spec.type.kind not in _ADDED or spec.type.nullable or copy is not None:
+            bounds = spec.type.bounds
+            free = bounds.least is None and bounds.most is None and copy is None
+            if spec.type.kind not in _ADDED or spec.type.nullable or not free:
                 raise NotNative
             added = encoder(spec)(amount)
             sets.append(f"{attribute} = {attribute} + {names.value(added)}")
@@ -226,5 +235,5 @@ def _require_refused(layout: TableLayout[object], item: Item | None, update: Upd
         raise NotNative
 
 
-def _nowhere(_join: Join, _value: object) -> Sequence[Row]:
+def _nowhere(_join: Join | Subquery[object], _value: object) -> Sequence[Row]:
     return ()

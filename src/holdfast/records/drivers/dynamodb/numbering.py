@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 async def numbered(reader: ItemReader, model: Model[object], rows: Sequence[Row]) -> Sequence[Row]:
     """Return *rows*, each with a key; numbers that were given count as given."""
-    if model.key.role != "generated":
+    if model.keys[0].role != "generated":
         return rows
     at = model.key.position
     given = [cast("int", row[at]) for row in rows if row[at] is not None]

@@ -2,6 +2,8 @@
 
 A field is the attribute of its name. Beside them an item has, with names that no field can have:
 
+- ``~key``, of a composite key: its values as a JSON list of texts, without blanks, which is the
+  primary key then;
 - ``~revision``, a text that every write replaces;
 - ``~referred:table.field``, how many rows of that table point at it by that field;
 - ``~index:field``, for a field that an index goes by and whose values no index could take as they
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+COMPOSED_KEY = "~key"
 REVISION = "~revision"
 _MOST_RANGE = 4  # attributes of an index's sort key
 _LONGEST_KEY = 2048  # bytes of a key
@@ -80,7 +83,7 @@ class IndexAttribute:
 class TableIndex:
     """A secondary index: rows with one value of *partition* together, in the order of *sort*.
 
-    *sort* ends with the key, where it has room for it, and so is a total order.
+    *sort* ends with the fields of the key, where it has room for them, and so is a total order.
     """
 
     name: str
@@ -129,12 +132,14 @@ class TableLayout(Generic[E]):
     def __init__(self, model: Model[E], name: str) -> None:
         self.model = model
         self.name = name
-        self.key = model.key
         self.indexes = _indexes(cast("Model[object]", model))
         attributes = {each.name: each for one in self.indexes for each in one.attributes}
         self.copies = tuple(each for each in attributes.values() if each.copied)
         self._encoders = [(spec.name, encoder(spec)) for spec in model.fields]
-        self._text_key = model.key.type.kind is Kind.STR
+        self._composed = len(model.keys) > 1
+        self._text_key = self._composed or model.key.type.kind is Kind.STR
+        self._key_encoders = [encoder(spec) for spec in model.keys]
+        self._key_decoders = [(key_letter(spec), decoder(spec)) for spec in model.keys]
         self._names = [spec.name for spec in model.fields]
         self._decoders = [decoder(spec) for spec in model.fields]
         if len(self.indexes) > _MOST_INDEXES:
@@ -143,9 +148,19 @@ class TableLayout(Generic[E]):
                 f"{_MOST_INDEXES} for a table"
             )
 
+    @property
+    def key_name(self) -> str:
+        """The attribute that is the primary key: the key's one field, or what composes several."""
+        return COMPOSED_KEY if self._composed else self.model.key.name
+
+    @property
+    def key_letter(self) -> str:
+        """The type of the primary key, as tables declare it."""
+        return "S" if self._composed else key_letter(self.model.key)
+
     def key_of(self, key: object) -> Item:
         """Return the primary key of the row under *key*."""
-        return {self.key.name: self.encode_key(key)}
+        return {self.key_name: self.encode_key(key)}
 
     def may_be_key(self, key: object) -> bool:
         """Tell whether a row can have the key: none is empty, or too long."""
@@ -153,7 +168,19 @@ class TableLayout(Generic[E]):
 
     def encode_key(self, key: object) -> AttributeValue:
         """Return the key as an attribute value."""
-        return self._encoders[self.key.position][1](key)
+        parts = zip(self._key_encoders, self.model.key_parts(key), strict=True)
+        values = [encode(part) for encode, part in parts]
+        if not self._composed:
+            return values[0]
+        return {"S": orjson.dumps([text for each in values for text in each.values()]).decode()}
+
+    def decode_key(self, value: AttributeValue) -> object:
+        """Return the key that the attribute *value* is."""
+        if not self._composed:
+            return self._key_decoders[0][1](value)
+        texts = orjson.loads(cast("str", value["S"]))
+        pairs = zip(self._key_decoders, texts, strict=True)
+        return tuple(decode({letter: text}) for (letter, decode), text in pairs)
 
     def item(self, row: Row) -> Item:
         """Return *row* as an item, without what is counted. Raises InvalidValueError."""
@@ -164,6 +191,8 @@ class TableLayout(Generic[E]):
         }
         for each in self.copies:
             item[each.name] = each.encode(row[each.spec.position])
+        if self._composed:
+            item[COMPOSED_KEY] = self.encode_key(self.model.key_of(row))
         item[REVISION] = {"S": new_revision()}
         self.check(item)
         return item
@@ -181,9 +210,10 @@ class TableLayout(Generic[E]):
                 f"the item would have {size} bytes, of which this is the largest part; DynamoDB "
                 f"keeps at most {LARGEST_ITEM}",
             )
-        if self._text_key and value_size(item[self.key.name]) > _LONGEST_KEY:
+        if self._text_key and value_size(item[self.key_name]) > _LONGEST_KEY:
+            names = ", ".join(self.model.key_names)
             raise InvalidValueError(
-                self.model.name, self.key.name, f"a key has at most {_LONGEST_KEY} bytes"
+                self.model.name, names, f"a key has at most {_LONGEST_KEY} bytes"
             )
         for each in self.copies:
             if value_size(item[each.name]) > _LONGEST_SORTED:
@@ -232,7 +262,7 @@ class TableLayout(Generic[E]):
     @cached_property
     def is_plain(self) -> bool:
         """Whether a write of a row concerns no other item: no unique fields, no references."""
-        return not self.model.uniques and not self.model.references
+        return not self.model.all_uniques and not self.model.references
 
 
 def _indexes(model: Model[object]) -> tuple[TableIndex, ...]:
@@ -250,13 +280,13 @@ def _index(model: Model[object], fields: tuple[FieldSpec, ...]) -> TableIndex:
             f"{model.name}: the index on {name} has {len(fields)} fields; DynamoDB sorts by "
             f"{_MOST_RANGE}, after the first"
         )
-    if len(rest) < _MOST_RANGE and model.key not in fields:
-        rest.append(IndexAttribute(model.key, copied=False))
+    missing = [spec for spec in model.keys if spec not in fields]
+    rest += [_attribute(model, spec, name) for spec in missing[: _MOST_RANGE - len(rest)]]
     return TableIndex(name if len(name) > 2 else f"by-{name}", first, tuple(rest))
 
 
 def _attribute(model: Model[object], spec: FieldSpec, index: str) -> IndexAttribute:
     if spec.type.kind is Kind.JSON:
         raise ConfigurationError(f"{model.name}: the index on {index} goes by a JSON field")
-    own = spec is model.key or (spec.type.kind in _BY_ITSELF and not spec.type.nullable)
+    own = spec in model.keys or (spec.type.kind in _BY_ITSELF and not spec.type.nullable)
     return IndexAttribute(spec, copied=not own)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from holdfast.errors import UnavailableError
 from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
-from holdfast.records.drivers.dynamodb.table_layout import key_letter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +24,9 @@ _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 def table_request(layout: TableLayout[object], options: DynamoDBOptions) -> dict[str, object]:
     """Return the request that makes the table of *layout*, with all its indexes."""
-    letters = {layout.key.name: key_letter(layout.key)}
+    letters = {layout.key_name: layout.key_letter}
     letters |= {each.name: each.letter for one in layout.indexes for each in one.attributes}
-    request = _request(layout.name, layout.key.name, letters, options)
+    request = _request(layout.name, layout.key_name, letters, options)
     if layout.indexes:
         request["GlobalSecondaryIndexes"] = [_index_request(each) for each in layout.indexes]
     return request
@@ -123,7 +122,7 @@ async def _add_indexes(
         if index.name in there:
             continue
         letters = {each.name: each.letter for each in index.attributes}
-        letters[layout.key.name] = key_letter(layout.key)
+        letters[layout.key_name] = layout.key_letter
         request = {
             "TableName": layout.name,
             "AttributeDefinitions": _definitions(letters),

@@ -13,10 +13,12 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.dynamodb.guards import guard_key, guard_owner, guards_of
 from holdfast.records.drivers.dynamodb.item_reader import LARGEST_WRITE, NAME
 from holdfast.records.drivers.dynamodb.table_layout import StoredRow, counter_name, target_of
+from holdfast.records.row_rules import unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
@@ -87,7 +89,7 @@ class UnitOfWork:
     def note(self, layout: TableLayout[object], item: Item) -> Row:
         """Remember the row in *item*, which was read, and return it. Raises Clash."""
         stored = layout.stored(item)
-        place = (layout.model, stored.row[layout.key.position])
+        place = (layout.model, layout.model.key_of(stored.row))
         known = self.seen.setdefault(place, stored)
         if known is None or known.revision != stored.revision:
             raise Clash(said(place))
@@ -99,7 +101,7 @@ class UnitOfWork:
             return
         wanted: dict[Model[object], dict[object, None]] = {}
         for row in rows:
-            wanted.setdefault(model, {})[row[model.key.position]] = None
+            wanted.setdefault(model, {})[model.key_of(row)] = None
             for spec in model.references:
                 if row[spec.position] is not None:
                     wanted.setdefault(target_of(spec), {})[row[spec.position]] = None
@@ -129,12 +131,11 @@ class UnitOfWork:
             self._owners[guard] = None if item is None else guard_owner(layout, item)
 
     async def holder(
-        self, model: Model[object], unique: tuple[str, ...], values: tuple[object, ...]
+        self, model: Model[object], unique: Unique, values: tuple[object, ...]
     ) -> object:
-        """Return the key of the row that has *values* in the fields *unique*, None for none."""
-        places = [model.by_name[name].position for name in unique]
+        """Return the key of the row of which *unique* compares *values*, None for none."""
         for (owner, key), row in self.written.items():
-            if owner is model and row is not None and tuple(row[at] for at in places) == values:
+            if owner is model and row is not None and unique_values(unique, row) == values:
                 return key
         guard = guard_key(model, unique, values)
         if not self.assumes:
@@ -160,7 +161,7 @@ class UnitOfWork:
             counted = sum(not _is_itself(child, spec, row) for row in noted)
             if counted != expected:
                 raise Clash(said((target, key)))
-            rows = [row for row in noted if (child, row[child.key.position]) not in self.written]
+            rows = [row for row in noted if (child, child.key_of(row)) not in self.written]
         return rows + [
             row
             for (model, _), row in self.written.items()
@@ -169,8 +170,7 @@ class UnitOfWork:
 
     def overlaid(self, model: Model[object], rows: Iterable[Row]) -> list[Row]:
         """Return *rows*, which the store has, without those that the unit has written."""
-        at = model.key.position
-        return [row for row in rows if (model, row[at]) not in self.written]
+        return [row for row in rows if (model, model.key_of(row)) not in self.written]
 
     def written_rows(self, model: Model[object]) -> list[Row]:
         """Return the rows of *model* that the unit has written."""
