@@ -24,6 +24,7 @@ from holdfast.records.drivers.dynamodb.unit_of_work import (
     Clash,
     Place,
     UnitOfWork,
+    marks,
     reference_changes,
     said,
     too_many,
@@ -31,11 +32,12 @@ from holdfast.records.drivers.dynamodb.unit_of_work import (
 from holdfast.records.row_rules import duplicate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
 
 _MOST_BYTES = 4 * 1024 * 1024
@@ -180,12 +182,18 @@ def _row_write(
         }
         taken = duplicate(model, model.key_unique)
         return ItemWrite("Put", request, said(place), taken, item)
-    return _update(layout, stored, item, counts)
+    holders = _holders(unit, layout.model) if marks(model, stored.row, new) else ()
+    return _update(layout, stored, item, counts, holders)
 
 
 def _update(
-    layout: TableLayout[object], stored: StoredRow, item: Item, counts: Mapping[str, int]
+    layout: TableLayout[object],
+    stored: StoredRow,
+    item: Item,
+    counts: Mapping[str, int],
+    holders: Iterable[str],
 ) -> ItemWrite:
+    """Overwrite a row that is as it was read, and is counted by *holders* as it was then."""
     key = layout.model.key_of(stored.row)
     before, foreign = layout.item(stored.row), stored.revision is None
     names = ExpressionNames()
@@ -196,6 +204,8 @@ def _update(
     ]
     removed = [names.name(name) for name in before if name not in item]
     added = [f"{names.name(name)} {names.value({'N': str(by)})}" for name, by in counts.items()]
+    conditions = [_unchanged(layout, stored, names)]
+    conditions += [_counted(stored, counter, names) for counter in holders]
     parts = [f"SET {', '.join(sets)}"]
     if removed:
         parts.append(f"REMOVE {', '.join(removed)}")
@@ -205,7 +215,7 @@ def _update(
         "TableName": layout.name,
         "Key": layout.key_of(key),
         "UpdateExpression": " ".join(parts),
-        "ConditionExpression": _unchanged(layout, stored, names),
+        "ConditionExpression": " AND ".join(conditions),
         **names.parameters(),
     }
     where = said((layout.model, key))
@@ -227,9 +237,7 @@ def _delete(
         known = stored.referred.get(counter, 0)
         if known + counts.get(counter, 0) != 0:
             raise Clash(where)
-        attribute, value = names.name(counter), names.value({"N": str(known)})
-        absent = "" if known else f"attribute_not_exists({attribute}) OR "
-        conditions.append(f"({absent}{attribute} = {value})")
+        conditions.append(_counted(stored, counter, names))
     request = {
         "TableName": layout.name,
         "Key": layout.key_of(key),
@@ -237,6 +245,28 @@ def _delete(
         **names.parameters(),
     }
     return ItemWrite("Delete", request, where)
+
+
+def _counted(stored: StoredRow, counter: str, names: ExpressionNames) -> str:
+    """Return the condition that *counter* still is what it was."""
+    known = stored.referred.get(counter, 0)
+    attribute, value = names.name(counter), names.value({"N": str(known)})
+    absent = "" if known else f"attribute_not_exists({attribute}) OR "
+    return f"({absent}{attribute} = {value})"
+
+
+def _holders(unit: UnitOfWork, model: Model[object]) -> list[str]:
+    """Return the counts of rows that hold one of *model*, or go with it when it is deleted."""
+    return [
+        counter_name(layout.model, spec)
+        for layout in unit.reader.layouts
+        for spec in layout.model.references
+        if target_of(spec) is model and _binds(spec)
+    ]
+
+
+def _binds(spec: FieldSpec) -> bool:
+    return spec.reference is not None and spec.reference.on_delete != "set null"
 
 
 def referring_counters(unit: UnitOfWork, model: Model[object]) -> list[str]:
@@ -297,7 +327,8 @@ def _count_write(unit: UnitOfWork, place: Place, counts: Mapping[str, int]) -> I
     layout = unit.reader.layout(model)
     names = ExpressionNames()
     added = [f"{names.name(name)} {names.value({'N': str(by)})}" for name, by in counts.items()]
-    stored = unit.seen.get(place) if unit.checks else None
+    # What is marked as deleted only is still there to be pointed at: its revision tells.
+    stored = unit.seen.get(place) if unit.checks or model.deleted_at is not None else None
     request = {
         "TableName": layout.name,
         "Key": layout.key_of(key),

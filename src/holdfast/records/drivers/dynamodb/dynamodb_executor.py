@@ -9,6 +9,7 @@ from holdfast.records.driver import AggregateQuery
 from holdfast.records.drivers.dynamodb.numbering import numbered
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.table_layout import target_of
+from holdfast.records.drivers.dynamodb.unit_of_work import Clash, marks, said
 from holdfast.records.evaluate import changed, reader
 from holdfast.records.grouped_rows import grouped
 from holdfast.records.hydration import from_rows
@@ -191,6 +192,8 @@ class DynamoDBExecutor(DynamoDBReading):
         """Write *row* over *stored*, which is None for a new one."""
         key = model.key_of(row)
         check_row(model, row)
+        if stored is not None and marks(model, stored, row):
+            await self._check_marked(model, key)
         for unique in model.all_uniques:
             values = unique_values(unique, row)
             if values is None:
@@ -207,6 +210,22 @@ class DynamoDBExecutor(DynamoDBReading):
             if not itself and not await self._is_there(target, value):
                 raise ForeignKeyError(model.name, (spec.name,), index)
         self.unit.write(model, key, row)
+
+    async def _check_marked(self, model: Model[object], key: object) -> None:
+        """Raise Clash when a living row points at the one that is marked as deleted, unread.
+
+        Soft deletion has looked for such rows along an index, which lags.
+        """
+        known = set(self.unit.seen)
+        for child, spec in self._referring(model):
+            assert spec.reference is not None
+            if spec.reference.on_delete == "set null":
+                continue
+            for row in await self.unit.pointing_at(child, spec, key):
+                place = (child, child.key_of(row))
+                marked = child.deleted_at is not None and row[child.deleted_at.position] is not None
+                if not marked and place not in known and place not in self.unit.written:
+                    raise Clash(said(place))
 
     async def _is_there(self, model: Model[object], key: object) -> bool:
         if self.unit.assumes and (model, key) not in self.unit.written:

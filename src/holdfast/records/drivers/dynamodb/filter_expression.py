@@ -98,7 +98,7 @@ def is_compiled(predicate: Predicate) -> bool:
 
 
 def _text(predicate: Predicate, names: ExpressionNames) -> str:
-    match leaf := node(predicate):
+    match node(predicate):
         case And(parts):
             return f"({' AND '.join(_text(part, names) for part in parts)})"
         case Or(parts):

@@ -14,7 +14,7 @@ from holdfast.records.operands import Column
 from holdfast.records.query import Compare, In, Operator, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBAnswer, DynamoDBService
@@ -89,7 +89,7 @@ class ItemReader:
         found = await self._batches(self.guards, wanted, None, strong=True)
         return {str(item[GUARDS_KEY]["S"]): item for item in found}
 
-    async def at_once(self, calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    async def at_once(self, calls: Sequence[Callable[[], Coroutine[object, None, T]]]) -> list[T]:
         """Return what *calls* return, a few of them at a time."""
         return await self.service.network.all_of(calls, at_once=_AT_ONCE)
 

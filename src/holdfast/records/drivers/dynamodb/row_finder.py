@@ -84,9 +84,11 @@ class RowFinder:
             enough = lambda items: sum(map(holds, layout.rows(items))) >= wanted  # noqa: E731
         items = await self._walk(layout, path, select.where, enough, end if bounded else None)
         rows = [row for row in self._noted(layout, items) if holds(row)]
+        fitting = fits(select.where, follow)
+        if self.unit is not None and not bounded:
+            self.unit.check_found(model, rows, fitting)
         if overlay:
             assert self.unit is not None
-            fitting = fits(select.where, follow)
             rows = self.unit.overlaid(model, rows)
             rows += [row for row in self.unit.written_rows(model) if fitting(row)]
         if overlay or not path.ordered:

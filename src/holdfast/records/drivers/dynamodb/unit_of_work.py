@@ -16,7 +16,7 @@ from holdfast.records.drivers.dynamodb.table_layout import StoredRow, counter_na
 from holdfast.records.row_rules import unique_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
@@ -172,6 +172,17 @@ class UnitOfWork:
         """Return *rows*, which the store has, without those that the unit has written."""
         return [row for row in rows if (model, model.key_of(row)) not in self.written]
 
+    def check_found(
+        self, model: Model[object], found: Iterable[Row], holds: Callable[[Row], bool]
+    ) -> None:
+        """Raise Clash when a row that was read before, and fits, is not among those *found* now."""
+        known = self.written.keys() | {(model, model.key_of(row)) for row in found}
+        for place, stored in self.seen.items():
+            if stored is None or place[0] is not model or place in known:
+                continue
+            if holds(stored.row):
+                raise Clash(said(place))
+
     def written_rows(self, model: Model[object]) -> list[Row]:
         """Return the rows of *model* that the unit has written."""
         return [row for (each, _), row in self.written.items() if each is model and row is not None]
@@ -221,6 +232,14 @@ def said(place: Place) -> str:
 
 def _is_itself(child: Model[object], spec: FieldSpec, row: Row) -> bool:
     return target_of(spec) is child and row[spec.position] == row[child.key.position]
+
+
+def marks(model: Model[object], old: Row, new: Row) -> bool:
+    """Tell whether the row, which was living, is marked as deleted when *old* becomes *new*."""
+    if model.deleted_at is None:
+        return False
+    at = model.deleted_at.position
+    return old[at] is None and new[at] is not None
 
 
 def reference_changes(
