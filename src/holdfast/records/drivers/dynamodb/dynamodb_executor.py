@@ -9,6 +9,7 @@ from holdfast.records.aggregate_rows import aggregate_rows
 from holdfast.records.drivers.dynamodb.numbering import numbered
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.table_layout import target_of
+from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown
 from holdfast.records.evaluate import changed, reader
 from holdfast.records.hydration import from_rows
 from holdfast.records.json_values import copy_json
@@ -51,10 +52,12 @@ class DynamoDBReading:
 
     async def find(self, select: Select[E]) -> list[E]:
         """See `Reader`."""
+        refuse_unknown(select)
         return await self.finder.entities(select)
 
     async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
+        refuse_unknown(select)
         rows = await self.finder.rows(select, columns)
         follow = await self.finder.follow(select.where, columns)
         readers = [(reader(column, follow), column.spec) for column in columns]
@@ -62,6 +65,7 @@ class DynamoDBReading:
 
     async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
+        refuse_unknown(query)
         model = cast("Model[object]", query.model)
         if query.aggregates == _COUNT and not query.by:
             counted = await self.finder.count(model, query.where)
