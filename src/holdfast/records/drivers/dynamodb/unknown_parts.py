@@ -29,9 +29,10 @@ _ROLES = frozenset({"plain", "key", "generated", "version", "created_at", "updat
 
 def refuse_unknown(asked: object) -> None:
     """Raise UnsupportedError when *asked* says more than the driver knows of its kind."""
-    for part in _unknown(type(asked)):
+    kind: type = type(asked)
+    for part in _unknown(kind):
         if getattr(asked, part.name) != part.default:
-            raise UnsupportedError(f"{part.name!r} of a {type(asked).__name__}", NAME)
+            raise UnsupportedError(f"{part.name!r} of a {kind.__name__}", NAME)
 
 
 @cache
