@@ -514,7 +514,7 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="a trial")
     given = parser.parse_args()
     if given.quick:
-        given.rounds = min(given.rounds, 2)
+        given.rounds = min(given.rounds, 4)
     where = given.url or getattr(endpoints().get("dynoxide"), "url", None)
     if where is None:
         print("## DynamoDB\n\nSkipped: dynoxide does not run (`make services`).\n")

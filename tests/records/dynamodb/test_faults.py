@@ -1,5 +1,6 @@
-"""What the service does that emulators can't, injected by a proxy of ours."""
+"""What the service does that emulators can't, injected by a proxy of ours; and what is sent."""
 
+import json
 from uuid import UUID, uuid4
 
 import pytest
@@ -167,3 +168,13 @@ def test_what_was_consumed_is_counted(store):
     after = store.stats().counters
     assert after["write_units"] - before["write_units"] == 1
     assert after["read_units"] - before["read_units"] == 1
+
+
+def test_whether_any_is_there_reads_one(store, proxy):
+    camera = named(store)
+    store.repository(Frame).add_many([Frame(camera_id=camera.id) for _ in range(3)])
+    proxy.bodies.clear()
+    assert store.repository(Frame).exists(Frame.camera_id == camera.id)
+    ((operation, body),) = proxy.bodies
+    assert operation == "Query"
+    assert json.loads(body)["Limit"] == 1

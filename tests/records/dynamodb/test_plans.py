@@ -214,11 +214,20 @@ def test_options_reach_the_tables_that_are_made():
         driver = store.asynchronous.driver
         (layout,) = driver.reader.layouts
 
-        async def described():
-            return await driver.reader.service.read("DescribeTable", {"TableName": layout.name})
+        service = driver.reader.service
 
-        table = store.run(described())["Table"]
-        assert table["DeletionProtectionEnabled"] is True
+        async def described():
+            return await service.read("DescribeTable", {"TableName": layout.name})
+
+        async def unprotect(table):
+            await service.write(
+                "UpdateTable", {"TableName": table, "DeletionProtectionEnabled": False}
+            )
+
+        assert store.run(described())["Table"]["DeletionProtectionEnabled"] is True
+        for table in (layout.name, driver.reader.guards):
+            store.run(unprotect(table))
+        store.drop_schema()
 
 
 def test_what_is_no_table_or_no_url_is_refused():

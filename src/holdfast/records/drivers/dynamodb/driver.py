@@ -32,6 +32,7 @@ from holdfast.records.drivers.dynamodb.item_reader import NAME, ItemReader
 from holdfast.records.drivers.dynamodb.table_layout import TableLayout
 from holdfast.records.drivers.dynamodb.table_requests import create_tables, drop_tables
 from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
+from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown_model
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
@@ -90,7 +91,12 @@ class DynamoDBDriver:
             self._retries.renew()
 
     async def open(self, models: Sequence[Model[object]]) -> None:
-        """Make ready to connect. Raises ConfigurationError for what can't be a table."""
+        """Make ready to connect.
+
+        Raises ConfigurationError for what can't be a table, UnsupportedError for what it can't do.
+        """
+        for model in models:
+            refuse_unknown_model(model)
         address, options = self._address, self._options
         network = _network(options.ca_bundle, blocking=self._blocking)
         proxy = proxy_for(address.endpoint, os.environ)

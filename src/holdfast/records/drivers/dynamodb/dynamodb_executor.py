@@ -10,6 +10,7 @@ from holdfast.records.drivers.dynamodb.numbering import numbered
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.table_layout import target_of
 from holdfast.records.drivers.dynamodb.unit_of_work import Clash, marks, said
+from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown
 from holdfast.records.evaluate import changed, reader
 from holdfast.records.grouped_rows import grouped
 from holdfast.records.hydration import from_rows
@@ -54,10 +55,12 @@ class DynamoDBReading:
 
     async def find(self, select: Select[E]) -> list[E]:
         """See `Reader`."""
+        refuse_unknown(select)
         return await self.finder.entities(select)
 
     async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
+        refuse_unknown(select)
         follow = await self.finder.follow(select.where, columns)
         rows = await self.finder.rows(select)
         readers = [(reader(column, follow), column.spec) for column in columns]
@@ -65,6 +68,7 @@ class DynamoDBReading:
 
     async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
+        refuse_unknown(query)
         model = cast("Model[object]", query.model)
         if query == AggregateQuery(query.model, _COUNT, query.where):
             counted = await self.finder.count(model, query.where)

@@ -158,7 +158,7 @@ class ItemReader:
                 found = await self.service.network.all_of(calls, at_once=_AT_ONCE)
                 items = [item for each in found for item in each]
             case "scan":
-                items = await self._scan(layout, path, strong=strong)
+                items = await self._scan(layout, path, enough, strong=strong)
         return items
 
     async def along_reference(
@@ -272,19 +272,24 @@ class ItemReader:
         return _filtered(request, path.server, ExpressionNames())
 
     async def _scan(
-        self, layout: TableLayout[object], path: AccessPath, *, strong: bool
+        self,
+        layout: TableLayout[object],
+        path: AccessPath,
+        enough: Callable[[list[Item]], bool] | None,
+        *,
+        strong: bool,
     ) -> list[Item]:
         request = self._scanning(layout, path, strong=strong)
         segments = self._options.scan_segments
         if segments == 1:
-            return await self._pages("Scan", request, layout, None)
+            return await self._pages("Scan", request, layout, enough)
         calls = [
             partial(
                 self._pages,
                 "Scan",
                 {**request, "Segment": each, "TotalSegments": segments},
                 layout,
-                None,
+                enough,
             )
             for each in range(segments)
         ]

@@ -59,7 +59,8 @@ class RowFinder:
         end = None if select.limit is None else select.offset + select.limit
         path = access_path(layout, select.where, select.order)
         single = path.access in ("key", "unique") and len(path.keys) == 1
-        if self.unit is not None or path.client or not (path.ordered or single):
+        in_order = path.ordered or single or not select.order
+        if self.unit is not None or path.client or not in_order:
             rows = await self.rows(select)
             return from_own_rows(select.model)(rows)
         items = await self._walk(layout, path, select.where, _reaching(end), end)
@@ -77,7 +78,7 @@ class RowFinder:
         follow = await self.follow(select.where, [by.operand for by in select.order])
         holds = fits(path.left, follow)
         overlay = self.unit is not None and self.unit.has_written(model)
-        bounded = path.ordered and end is not None and not overlay
+        bounded = (path.ordered or not select.order) and end is not None and not overlay
         enough = _reaching(end) if bounded else None
         if end is not None and bounded and path.client:
             wanted = end
@@ -91,7 +92,7 @@ class RowFinder:
             assert self.unit is not None
             rows = self.unit.overlaid(model, rows)
             rows += [row for row in self.unit.written_rows(model) if fitting(row)]
-        if overlay or not path.ordered:
+        if overlay or (select.order and not path.ordered):
             rows = sort(rows, select.order, follow)
         return rows[select.offset : end]
 
