@@ -147,7 +147,7 @@ def _by_key(
         for part, keys in _lists(parts, model.key):
             return AccessPath("key", keys=keys, client=_without(parts, (part,)))
         return None
-    if all(spec in fixed for spec in model.keys):
+    if all(spec in fixed and fixed[spec][1] is not None for spec in model.keys):
         key = tuple(fixed[spec][1] for spec in model.keys)
         said = tuple(fixed[spec][0] for spec in model.keys)
         return AccessPath("key", keys=(key,), client=_without(parts, said))

@@ -86,7 +86,8 @@ class RowFinder:
         items = await self._walk(layout, path, select.where, enough, end if bounded else None)
         rows = [row for row in self._noted(layout, items) if holds(row)]
         fitting = fits(select.where, follow)
-        if self.unit is not None and not bounded:
+        whole = not bounded or (end is not None and len(rows) < end)
+        if self.unit is not None and whole:
             self.unit.check_found(model, rows, fitting)
         if overlay:
             assert self.unit is not None
