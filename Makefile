@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pythons crash hunt layouts coherence check format docs docs-serve lock bench services services-stop doctor
+.PHONY: help setup demo test pythons crash hunt layouts hostfactory coherence check format docs docs-serve lock bench services services-stop doctor
 
 help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries fil
 layouts: $(STAMP) ## models in layouts of OCI, by skopeo and ORAS (installed where missing)
 	@PYTHONPATH=. $(BIN)/python tests/models/layout_trips.py
 
+hostfactory: $(STAMP) ## the HostFactory scripts beside those of Open Resource Broker
+	@PYTHONPATH=.:tests $(BIN)/python tests/hosts/orb_trip.py
+
 coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
 	@$(BIN)/python tests/cache/coherence.py --minutes $(or $(MINUTES),10)
@@ -72,13 +75,14 @@ docs-serve: $(STAMP) ## the same on http://localhost:8000, built again at each c
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-lock: ## add to the lock files, and that of moto, what is asked for (UPGRADE=1: the newest of all)
+lock: ## add to the lock files, and those of programs, what is asked for (UPGRADE=1: the newest of all)
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(BIN)/$(COMPILE) --all-extras --group dev --group bench \
 		--output-file requirements-bench.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --all-extras --group dev --constraints requirements-bench.lock \
 		--output-file requirements.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --output-file tools/services/moto.lock tools/services/moto.in
+	@$(BIN)/$(COMPILE) --output-file tests/hosts/orb.lock tests/hosts/orb.in
 
 bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock

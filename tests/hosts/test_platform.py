@@ -6,9 +6,17 @@ import json
 import pytest
 
 from cli.program import here, wait_until
+from holdfast import everything
 from holdfast.access import ApiKeys, Role
 from holdfast.audit import AuditEntry
-from holdfast.hosts import HostPool, MachineStatus, WorkerProcesses
+from holdfast.hosts import (
+    HostPool,
+    IllegalTransitionError,
+    Machine,
+    MachineStatus,
+    RequestStatus,
+    WorkerProcesses,
+)
 from holdfast.hosts.hosts_domain import HOSTS
 from holdfast.jobs import EnqueueOptions, Jobs
 from holdfast.platform import open_platform
@@ -77,6 +85,23 @@ async def test_machines_are_had_and_given_back_over_http(settings, provider):
         assert (await client.get(f"{AT}/machines", headers=viewer)).status_code == 200
         refused = await client.post(f"{AT}/requests", json={"number": 1}, headers=viewer)
         assert refused.status_code == 403
+
+
+async def test_no_verb_of_a_repository_writes_a_status_that_no_step_leads_to(settings, provider):
+    async with open_platform(settings) as platform:
+        pool = platform.service(HostPool)
+        request = await pool.wait((await pool.request(1)).id)
+        (machine,) = await pool.machines_of(request)
+        pending = MachineStatus.PENDING
+        with pytest.raises(IllegalTransitionError, match="from running to pending"):
+            await pool.machines.patch(machine.id, Machine.status.to(pending))
+        with pytest.raises(IllegalTransitionError):
+            await pool.machines.update_where(everything(), changes=Machine.status.to(pending))
+        request.status = RequestStatus.PENDING
+        with pytest.raises(IllegalTransitionError, match="from complete to pending"):
+            await pool.requests.update(request)
+        assert await pool.machines.get(machine.id) == machine
+        await pool.machines.patch(machine.id, Machine.address.to("::2"))
 
 
 async def test_each_step_is_in_the_audit_and_each_minute_tends(settings, provider):

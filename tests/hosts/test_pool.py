@@ -152,6 +152,40 @@ async def test_a_request_waits_for_who_serves_its_template_and_fails_without_one
     assert provider.living() == set()
 
 
+async def test_the_machines_of_a_host_that_is_gone_for_good_are_written_off(
+    pool, provider, pool_name, clock
+):
+    await pool.add_template(template("a"))
+    request = await pool.wait((await pool.request(2)).id)
+    elsewhere = HostPool(pool.store, [], pool=pool_name)
+    clock.forward(days=1)
+    await elsewhere.tend()
+    assert (await standing(pool))[0] == {M.RUNNING: 2}  # nobody there can know
+    assert await elsewhere.write_off("another") == 0
+    assert await elsewhere.write_off(provider.name) == 2
+    assert (await pool.template("a")).live == 0
+    assert (await standing(pool))[0] == {M.TERMINATED: 2}
+    told = (await pool.tend()).reconciled  # it does come back
+    assert set(told.strangers) == {each.id for each in await pool.machines_of(request)}
+    assert provider.living() == set()
+
+
+async def test_a_large_request_has_a_few_machines_on_their_way_at_a_time(
+    store, provider, pool_name
+):
+    options = HostPoolOptions(window=3, failures=1)
+    pool = HostPool(store, [provider], pool=pool_name, options=options)
+    await pool.add_template(template("a", most=1000))
+    request = await pool.work((await pool.request(8)).id)
+    assert (request.status, request.live, request.fulfilled) == (R.PARTIAL_PENDING, 3, 3)
+    (request,) = (await pool.tend()).requests
+    assert (request.status, request.fulfilled) == (R.COMPLETE, 8)
+    provider.room = 8
+    request = await pool.work((await pool.request(500)).id)
+    (request,) = (await pool.tend()).requests
+    assert (request.status, request.live, request.diagnosis) == (R.ACQUIRING, 3, "no capacity")
+
+
 async def test_a_cancelled_request_keeps_nothing(pool, provider, clock):
     await pool.add_template(template("a"))
     provider.room = 1

@@ -88,7 +88,7 @@ async def test_it_finishes_when_asked_once_and_its_token_starts_nothing_more(wor
         await workers.launch(unasked, KIND)
     assert [each.token for each in await workers.instances()] == [token]
     assert await workers.forget(timedelta(hours=1)) == 0
-    assert await workers.forget(timedelta(0)) == 1
+    assert await workers.forget(timedelta(0)) == 2
     assert await workers.instances() == []
 
 

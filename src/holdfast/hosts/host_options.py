@@ -19,8 +19,9 @@ class HostPoolOptions:
     each try for *launch_time* at most; then the machine is given up. A request is given up when
     more than *failures* machines failed for each one that it asked for. A machine that is to end
     has *grace* to do so by itself. One that runs but is not shown by its provider is taken for
-    gone when its status is older than *unseen*. *concurrency* launches are under way at a time.
-    Raises ConfigurationError.
+    gone when its status is older than *unseen*. *concurrency* launches are under way at a time, and
+    a request has *window* machines on their way at most, so that one which asks for thousands
+    neither holds up its caller nor fills a provider's queue. Raises ConfigurationError.
     """
 
     attempts: int = 5
@@ -30,9 +31,10 @@ class HostPoolOptions:
     grace: timedelta = timedelta(minutes=5)
     unseen: timedelta = timedelta(seconds=30)
     concurrency: int = 8
+    window: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("attempts", "concurrency"):
+        for name in ("attempts", "concurrency", "window"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}={getattr(self, name)}: expected 1 or more")
         if self.failures < 0:

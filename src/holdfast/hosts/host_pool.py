@@ -22,6 +22,7 @@ from holdfast.hosts.host_entities import (
     DEFAULT_POOL,
     HostRequest,
     Machine,
+    MachineStatus,
     RequestKind,
     RequestStatus,
     Stage,
@@ -221,8 +222,26 @@ class HostPool:
         told = Tended(await self._reconciler.reconcile())
         for request in await self.requests.get_active_requests():
             with suppress(StaleVersionError):  # somebody else is at it
-                told.requests.append(await self.work(request.id))
+                told.requests.append(await self._work_on(request))
         return told
+
+    async def write_off(self, provider: str) -> int:
+        """Record that all machines of the provider called *provider* are gone; return how many.
+
+        For a host or an account that will not come back: nobody else can ask what became of them,
+        and nobody is asked here. One that does come back ends them as strangers.
+        """
+        gone = 0
+        for machine in await self.machines.get_live():
+            if machine.provider == provider:
+                with suppress(StaleVersionError):  # so somebody does serve it
+                    if machine.status is MachineStatus.PENDING:
+                        await self._life.shut_down(machine, "its provider was written off")
+                    else:
+                        reason = "its provider was written off"
+                        await self._life.end(machine, MachineStatus.TERMINATED, reason)
+                    gone += 1
+        return gone
 
     async def purge(self, older_than: timedelta) -> int:
         """Delete the requests and machines that ended longer ago; return how many.
@@ -241,6 +260,13 @@ class HostPool:
             HostRequest.deadline < before,
             HostRequest.live == 0,
         )
+
+    async def _work_on(self, request: HostRequest) -> HostRequest:
+        """Work on a request for as long as that brings it machines."""
+        while True:
+            before, request = request.live, await self.work(request.id)
+            if request.live <= before or request.stage is Stage.ENDED:
+                return request
 
     async def _add_standard(self, template: Template) -> None:
         """Give a pool that has no template this one."""

@@ -7,9 +7,10 @@ on what the index leads to.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.errors import IllegalTransitionError, InvalidQueryError, StaleVersionError
+from holdfast.errors import InvalidQueryError, StaleVersionError
 from holdfast.hosts.host_entities import (
     DEFAULT_POOL,
     HostRequest,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _BATCH = 500  # instance ids asked for at once
 _SIZE = 100
-_STEPS_TRIED = 10  # races lost one after another until a status is given up; each was a step
 
 E = TypeVar("E", Template, HostRequest, Machine)
 
@@ -141,13 +141,10 @@ class RequestRepository(Repository[HostRequest]):
         Raises NotFoundError, and IllegalTransitionError when no step leads there, also because
         somebody else's step came first.
         """
-        for _ in range(_STEPS_TRIED):
+        while True:
             request = await self.get_one(key)
-            try:
+            with suppress(StaleVersionError):  # it has another status by now
                 return await step_request(self, request, to, *changes)
-            except StaleVersionError:
-                continue
-        raise IllegalTransitionError("HostRequest", key, current=request.status, wanted=to)
 
     def _active(self, kind: RequestKind | None) -> tuple[Predicate, ...]:
         active = (HostRequest.pool == self.pool, HostRequest.stage == Stage.LIVE)
@@ -235,13 +232,10 @@ class MachineRepository(Repository[Machine]):
 
     async def update_status(self, key: UUID, to: MachineStatus, *changes: Change) -> Machine:
         """Take the machine to the status *to*; see `RequestRepository.update_status`."""
-        for _ in range(_STEPS_TRIED):
+        while True:
             machine = await self.get_one(key)
-            try:
+            with suppress(StaleVersionError):  # it has another status by now
                 return await step_machine(self, machine, to, *changes)
-            except StaleVersionError:
-                continue
-        raise IllegalTransitionError("Machine", key, current=machine.status, wanted=to)
 
 
 def _conditions(entity: type[E], filters: Mapping[str, object] | None) -> Iterator[Predicate]:

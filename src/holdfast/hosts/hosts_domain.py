@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING, cast
 from holdfast.domain import Domain
 from holdfast.hosts.host_entities import HOST_ENTITIES, Template
 from holdfast.hosts.host_pool import HostPool
+from holdfast.hosts.status_guard import StatusGuard
 from holdfast.hosts.worker_processes import PROCESS, WorkerProcesses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from fastapi import APIRouter
 
     from holdfast.domain import DomainParts
+    from holdfast.records import WriteHook
 
 _FORGOTTEN = timedelta(days=1)  # what is kept of a worker that ended: its log
 # What a pool without templates is given: as many as there are hosts that have room for them.
 _WORKER = Template(name="worker", provider_type=PROCESS, max_number=1_000)
+
+
+def _hooks(audited: tuple[type, ...]) -> Sequence[WriteHook]:  # noqa: ARG001 - the audit's
+    return (StatusGuard(),)
 
 
 def _service(parts: DomainParts) -> AbstractAsyncContextManager[object]:
@@ -57,6 +64,7 @@ HOSTS = Domain(
     requires=("jobs",),
     entities=HOST_ENTITIES,
     audited=HOST_ENTITIES,
+    hooks=_hooks,
     service=_service,
     routes=_routes,
     upkeep=_upkeep,

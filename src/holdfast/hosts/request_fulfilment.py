@@ -121,7 +121,8 @@ class RequestFulfilment:
     ) -> tuple[bool, str | None]:
         """Record the machines that are missing; tell whether any were, and why any still are."""
         had = sum(has_ended(each) and _served(each) for each in machines)  # and were given back
-        missing = request.requested - request.live - had
+        coming = sum(each.status in (_M.PENDING, _M.LAUNCHING) for each in machines)
+        missing = min(request.requested - request.live - had, self._options.window - coming)
         if missing <= 0 or self._given_up(request):
             return False, None
         types = self._life.types

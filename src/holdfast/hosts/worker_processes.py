@@ -156,8 +156,8 @@ class WorkerProcesses:
         forgotten = 0
         for place in self._places():
             with _opened(place / "lock") as lock:
-                old = time.time() - (place / "lock").stat().st_mtime > age
-                if _locked(lock) and old and _pid(lock) is not None:
+                last = max(each.stat().st_mtime for each in place.iterdir())
+                if _locked(lock) and time.time() - last > age:
                     shutil.rmtree(place)
                     forgotten += 1
         return forgotten

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.errors import InvalidQueryError, InvalidValueError, UntranslatableError
 from holdfast.records.aggregate_values import COUNTS
 from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.json_values import INT_MAX, INT_MIN
@@ -147,8 +147,9 @@ def alike(left: Operand, right: Operand, verb: str) -> tuple[Operand, Operand]:
 
     Raises InvalidQueryError for two that have none in common.
     """
-    _check_of_row(left)
-    _check_of_row(right)
+    for operand in (left, right):
+        _check_of_row(operand)
+        _check_own(operand)
     kinds = {left.type.kind, right.type.kind}
     if Kind.JSON in kinds:
         raise InvalidQueryError(f"{left!r} {verb} {right!r}: JSON is compared with values alone")
@@ -327,14 +328,21 @@ def assignable(column: Column, operand: Operand) -> ValueColumn:
 
 
 def check_computable(operand: Operand) -> None:
-    """Raise InvalidQueryError for what nothing is computed of: JSON, and mapped columns."""
+    """Raise InvalidQueryError for JSON, of which nothing is computed.
+
+    Raises UntranslatableError for mapped columns: their library says how they are kept.
+    """
     if isinstance(operand, Path) or operand.type.kind is Kind.JSON:
         raise InvalidQueryError(f"{operand!r} is JSON, of which nothing is computed")
     _check_of_row(operand)
+    _check_own(operand)
+
+
+def _check_own(operand: Operand) -> None:
+    """Raise UntranslatableError for mapped columns: their library says how they are kept."""
     if any(column.spec.native_column is not None for column in columns_in(operand)):
-        raise InvalidQueryError(
-            f"{operand!r} is of a mapped class, of which nothing is computed: its library says how "
-            "its columns are kept"
+        raise UntranslatableError(
+            entity_of(operand), f"what is computed of {operand!r}", "its library says it"
         )
 
 

@@ -42,6 +42,8 @@ class StoreCapability(StrEnum):
     """Keys that the store numbers."""
     MAPPED_CLASSES = "mapped classes"
     """Entities that are no `Entity`, but classes that another library maps to tables."""
+    EXPRESSIONS = "expressions"
+    """What is computed of fields, and fields compared with fields. All stores of entities can."""
     SQL_STATEMENTS = "SQL statements of the caller's own"
     """Another library at work on a transaction's own connection."""
     VIEWS = "views"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from holdfast.errors import InvalidQueryError
+from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.records import arithmetic
 from holdfast.records.expression import Expression, Valued
 from holdfast.records.group_aggregate import GroupAggregate
@@ -135,7 +135,7 @@ class Field(Expression[T, Of]):
         """Return when the *unit* began that the moment lies in, by the clocks of *zone*.
 
         A date for a day, a week (its Monday), a month and a year; the moment in UTC for an hour.
-        Where the backend knows no zones, any but UTC raises UnsupportedError.
+        Where the backend knows no zones, any but UTC raises UntranslatableError.
         """
         check_unit(unit, zone)
         if self.spec.type.kind is not Kind.DATETIME:
@@ -152,12 +152,13 @@ def subquery(field: Valued[T, W], *where: Predicate[W]) -> Subquery[T]:
     """Return the values that *field* has in the rows of its entity that fit all of *where*.
 
     For `in_` and `not_in`: `Video.project_id.in_(subquery(Project.id, Project.name == "north"))`.
-    Nulls are left out. Raises InvalidQueryError for what is no field, and for a JSON field.
+    Nulls are left out. Raises InvalidQueryError for what is no field and for a JSON field,
+    UntranslatableError for one of a mapped class.
     """
     if not isinstance(field, Field):
         raise InvalidQueryError(f"a subquery gives the values of a field, got {field!r}")
     if field.spec.type.kind is Kind.JSON:
         raise InvalidQueryError(f"{field!r} is JSON, which a subquery can't give")
     if field.entity is None:
-        raise InvalidQueryError(f"{field!r} is of a mapped class, which a subquery can't read")
+        raise UntranslatableError(field.owner, f"a subquery of {field!r}", "its library says it")
     return Subquery(field.entity, field.column, all_of(where))

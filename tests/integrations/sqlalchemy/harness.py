@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import make_transient_to_detached
 
-from holdfast.records import BatchResult, Page, Repository, Store, Upserted
+from holdfast.records import BatchResult, Page, Repository, Store, StoreCapability, Upserted
 from holdfast.records.conformance import KeepingHarness, StoreHarness
 from holdfast.records.connect import driver_at
 from holdfast.records.model import model_of
@@ -33,6 +33,10 @@ class KeepingTwinHarness(TwinHarness, KeepingHarness):
 
 
 class TwinStore(Store):
+    @property
+    def capabilities(self):
+        return super().capabilities - {StoreCapability.EXPRESSIONS}  # refused of mapped columns
+
     def repository(self, entity):
         if entity not in TWINS:
             return super().repository(entity)
@@ -89,7 +93,9 @@ def options(given):
     if "on" in made:
         made["on"] = saying.fields(made["on"])
     if "changes" in made:
-        made["changes"] = saying.changes(made["changes"])
+        wanted = made["changes"]
+        several = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+        made["changes"] = saying.changes(several)
     if "when" in made:
         made["when"] = saying.understood(made["when"])
     return made

@@ -24,7 +24,9 @@ from holdfast.records.operands import (
 from holdfast.records.query import (
     And,
     Compare,
+    CompareOperands,
     Everything,
+    HasItem,
     In,
     Increment,
     IsNull,
@@ -101,6 +103,8 @@ def said(predicate):
             made = said(part)
             return None if made is None or flips(made) else sa.not_(made)
         case Compare(operand) | In(operand) | IsNull(operand) if isinstance(operand, COMPUTED):
+            return None
+        case CompareOperands() | HasItem():
             return None
         case Compare(_, how, bool()) if how is not Operator.EQ:
             return None
@@ -185,6 +189,10 @@ def by_fields(predicate):
             return Related(twin_join(join), by_fields(where))
         case Compare(operand) | In(operand) | IsNull(operand) if isinstance(operand, COMPUTED):
             return replace(predicate, operand=twin_operand(operand))
+        case CompareOperands(left, how, right):
+            return OPERATORS[how](field_place(left), field_place(right))
+        case HasItem(operand, value):
+            return field_place(operand).has_item(value)
         case Compare(operand, how, value):
             return OPERATORS[how](field_place(operand), value_of(operand, value))
         case In(operand, values):

@@ -9,6 +9,7 @@ from integrations.sqlalchemy.harness import KeepingTwinHarness, TwinHarness
 
 class MemoryTwinHarness(TwinHarness):
     capabilities = frozenset(StoreCapability) - {
+        StoreCapability.EXPRESSIONS,
         StoreCapability.SQL_STATEMENTS,
         StoreCapability.ROW_LOCKS,
         StoreCapability.VIEWS,
@@ -16,7 +17,10 @@ class MemoryTwinHarness(TwinHarness):
 
 
 class SQLiteTwinHarness(KeepingTwinHarness):
-    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.EXPRESSIONS,
+        StoreCapability.ROW_LOCKS,
+    }
 
 
 class TestMemory(StoreConformance):
@@ -33,8 +37,12 @@ class TestSQLite(StoreConformance):
         return SQLiteTwinHarness(f"sqlite:///{folder}/store.db?synchronous=normal")
 
 
+class ServerTwinHarness(KeepingTwinHarness):
+    capabilities = frozenset(StoreCapability) - {StoreCapability.EXPRESSIONS}
+
+
 class TestPostgreSQL(StoreConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def harness(cls, postgresql_url):
-        return KeepingTwinHarness(postgresql_url)
+        return ServerTwinHarness(postgresql_url)

@@ -210,6 +210,7 @@ class Tally(Base):
     amount: Mapped[Decimal] = mapped_column(sa.Numeric(6, 2), default=Decimal(0))
     spent: Mapped[timedelta] = mapped_column(sa.Interval, default=timedelta(0))
     maybe: Mapped[int | None]
+    seen: Mapped[int] = mapped_column(default=0, info={"holdfast": "unversioned"})
     version: Mapped[int] = mapped_column()
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 

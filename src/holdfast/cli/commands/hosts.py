@@ -264,6 +264,20 @@ def tend(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fals
             note(f"{what}: {len(ids) if isinstance(ids, list) else ids}")
 
 
+@hosts.command("write-off")
+def write_off(
+    provider: Annotated[str, typer.Argument(help="Its name, as `holdfast hosts list --json`.")],
+    data: Data = None,
+    traceback: Traceback = False,
+) -> None:
+    """Record that the machines of a provider are gone, as their host will not come back."""
+
+    async def work(platform: Platform) -> int:
+        return await _pool(platform).write_off(provider)
+
+    note(f"Written off: {run(data, work)}.")
+
+
 @hosts.command()
 def autoscale(  # noqa: PLR0913, PLR0917 - options of a command
     most: Annotated[int, typer.Option(help="Workers at most.", min=0)] = 4,

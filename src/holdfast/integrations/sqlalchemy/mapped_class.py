@@ -179,7 +179,10 @@ def _field(
         )
     reference = _reference(mapper, column, of)
     declaration = Declaration(
-        role=_role(mapper, column, of), unique=bool(column.unique), bounds=found.bounds
+        role=_role(mapper, column, of),
+        unique=bool(column.unique),
+        bounds=found.bounds,
+        unversioned=column.info.get("holdfast") == "unversioned",
     )
     return FieldSpec(attribute, position, found, declaration, reference, column)
 
@@ -200,12 +203,13 @@ def _role(mapper: orm.Mapper[Any], column: sa.Column[Any], of: str) -> Role:
                 "as update() does"
             )
         return "version"
-    told = column.info.get("holdfast", "plain")
-    if told not in ("plain", "created_at", "updated_at"):
+    told = column.info.get("holdfast", "unversioned")
+    if told not in ("unversioned", "created_at", "updated_at"):
         raise ConfigurationError(
-            f'{of}: info={{"holdfast": {told!r}}}: expected "created_at" or "updated_at"'
+            f'{of}: info={{"holdfast": {told!r}}}: expected "created_at", "updated_at" or '
+            '"unversioned"'
         )
-    return cast("Role", told)
+    return "plain" if told == "unversioned" else cast("Role", told)
 
 
 def _check_role(spec: FieldSpec, name: str) -> None:

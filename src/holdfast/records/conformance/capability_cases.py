@@ -116,6 +116,16 @@ async def full_text_search_is_refused(lab: Lab) -> None:
     assert caught.error.capability
 
 
+@case("CAP-1", "EXPR-1")
+async def expressions_are_refused(lab: Lab) -> None:
+    try:
+        await lab.repository(Tally).find(Tally.total < Tally.maybe)
+    except UnsupportedError as error:  # or what says it of classes that a library maps
+        assert error.capability
+    else:
+        raise AssertionError("expressions were not refused")
+
+
 @case("CAP-1", "GROUP-3")
 async def percentiles_are_refused(lab: Lab) -> None:
     await lab.repository(Tally).add(Tally(id="a", ratio=1.0))
@@ -181,6 +191,7 @@ REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
     StoreCapability.VIEWS: views_are_refused,
     StoreCapability.ROW_LOCKS: row_locks_are_refused,
+    StoreCapability.EXPRESSIONS: expressions_are_refused,
     StoreCapability.FULL_TEXT: full_text_search_is_refused,
     StoreCapability.PERCENTILES: percentiles_are_refused,
     StoreCapability.TIME_ZONES: zones_are_refused,

@@ -70,7 +70,7 @@ class IndexAttribute:
 
     def may_be(self, value: object) -> bool:
         """Tell whether a row can have the value here: an index takes no long text."""
-        return not self.copied or value_size(self.encode(value)) <= _LONGEST_SORTED
+        return value_size(self.encode(value)) <= _LONGEST_SORTED
 
     def encode(self, value: object) -> AttributeValue:
         """Return the attribute's value for the field's row value."""
@@ -135,6 +135,9 @@ class TableLayout(Generic[E]):
         self.indexes = _indexes(cast("Model[object]", model))
         attributes = {each.name: each for one in self.indexes for each in one.attributes}
         self.copies = tuple(each for each in attributes.values() if each.copied)
+        self._texts = [
+            each for each in attributes.values() if each.copied or each.spec.type.kind is Kind.STR
+        ]
         self._encoders = [(spec.name, encoder(spec)) for spec in model.fields]
         self._composed = len(model.keys) > 1
         self._text_key = self._composed or model.key.type.kind is Kind.STR
@@ -215,12 +218,12 @@ class TableLayout(Generic[E]):
             raise InvalidValueError(
                 self.model.name, names, f"a key has at most {_LONGEST_KEY} bytes"
             )
-        for each in self.copies:
+        for each in self._texts:
             if value_size(item[each.name]) > _LONGEST_SORTED:
                 raise InvalidValueError(
                     self.model.name,
                     each.spec.name,
-                    f"an index goes by it, and takes at most {_LONGEST_SORTED - 1} bytes",
+                    f"an index goes by it, and takes at most {_LONGEST_SORTED - each.copied} bytes",
                 )
 
     def stored(self, item: Item) -> StoredRow:
