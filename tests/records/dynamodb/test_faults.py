@@ -1,13 +1,14 @@
 """What the service does that emulators can't, injected by a proxy of ours; and what is sent."""
 
 import json
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
 
 from dynamodb_proxy import creating, damage, fail, half, lagging, lose, proxy_before, refuse
 from dynamodb_servers import REGION, endpoint_of
-from holdfast import Entity, Field, field, generated_key, key, ref, uuid7, version
+from holdfast import Entity, Field, deleted_at, field, generated_key, key, ref, uuid7, version
 from holdfast.errors import ConfigurationError, SerializationError, UnavailableError
 from holdfast.sync import open_store
 
@@ -24,6 +25,19 @@ class Frame(Entity, table="frames"):
     camera_id: Field[UUID] = ref(Camera, on_delete="cascade")
 
 
+class Rack(Entity, table="racks"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    version: Field[int] = version()
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
+class Disk(Entity, table="disks"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    rack_id: Field[UUID] = ref(Rack, on_delete="cascade")
+    size: Field[int] = field(default=0)
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
 class Counter(Entity, table="counters"):
     name: Field[str] = key(max_length=100)
     total: Field[int] = field(default=0)
@@ -36,9 +50,13 @@ def proxy():
 
 
 @pytest.fixture(scope="module")
-def opened(proxy):
-    url = f"dynamodb://{REGION}/{uuid4().hex}?endpoint_url={proxy.url}&scan=true"
-    with open_store(url, [Camera, Frame, Counter]) as store:
+def store_at(proxy):
+    return f"dynamodb://{REGION}/{uuid4().hex}?endpoint_url={proxy.url}&scan=true"
+
+
+@pytest.fixture(scope="module")
+def opened(store_at):
+    with open_store(store_at, [Camera, Frame, Rack, Disk, Counter]) as store:
         store.create_schema()
         yield store
         store.drop_schema()
@@ -153,6 +171,29 @@ def test_a_cascade_waits_for_an_index_that_lags(store, proxy):
     assert store.repository(Camera).delete(camera.id)
     assert frames.count(Frame.camera_id == camera.id) == 0
     assert frames.count() == 0
+
+
+def test_marking_as_deleted_waits_for_an_index_that_lags(store, proxy):
+    racks, disks = store.repository(Rack), store.repository(Disk)
+    rack = racks.add(Rack())
+    disk = disks.add(Disk(rack_id=rack.id))
+    proxy.inject("Query", lagging, times=1)
+    assert racks.delete(rack.id)
+    assert disks.get(disk.id) is None
+    assert racks.restore(rack.id)
+    assert disks.get_one(disk.id).rack_id == rack.id, "it went with its rack"
+
+
+def test_a_query_that_no_longer_finds_what_was_read_clashes(store, store_at):
+    racks, disks = store.repository(Rack), store.repository(Disk)
+    rack = racks.add(Rack())
+    disk = disks.add(Disk(rack_id=rack.id))
+    here = Disk.rack_id == rack.id
+    with open_store(store_at, [Rack, Disk]) as other:
+        with pytest.raises(SerializationError, match="Disk"), store.transaction():
+            assert disks.find(here) == [disk]
+            other.repository(Disk).delete(disk.id)
+            disks.find(here, Disk.size == 0)
 
 
 def test_keys_that_are_refused_are_a_matter_of_configuration(store, proxy):
