@@ -35,7 +35,7 @@ crash: $(STAMP) ## the main job, registrations and the sequencer killed at twent
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest -q tests/cli/test_crashes.py \
 		tests/cli/test_on_servers.py tests/models/test_crash_safety.py tests/audit/test_killed_sequencer.py
 
-HUNTS := transactions audit queries s3_server redis_server films
+HUNTS := transactions audit queries s3_server redis_server films dynamodb_races
 
 hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries films" some of them
 	@for each in $(or $(ONLY),$(HUNTS)); do \

@@ -73,6 +73,10 @@ def objects(asked) -> str:
     return printed("objects.py", *(["--quick"] if asked.quick else []))
 
 
+def dynamodb(asked) -> str:
+    return printed("dynamodb.py", *(["--quick"] if asked.quick else []))
+
+
 def cache(asked) -> str:
     table = printed("cache.py", *(["--rounds", "2"] if asked.quick else []))
     return f"## Cache\n\nWhat each side does is said in [cache.md](cache.md#speed).\n\n{table}"
@@ -87,6 +91,7 @@ PROGRAMS = {
     "servers": servers,
     "relations": relations,
     "audit": audit,
+    "dynamodb": dynamodb,
     "objects": objects,
     "cache": cache,
     "api": api,

@@ -158,7 +158,6 @@ def test_the_kind_of_storage_and_its_sections(monkeypatch):
         '[storage]\ntype = "sql"\n'
         '[storage.sql]\nurl = "postgresql://u:p@h/d"\npool_size = 3\n'
         "[storage.memory]\nlock_timeout = 2.5\n"
-        '[storage.dynamodb]\nregion = "eu-central-1"\n'
     )
     settings = read_settings()
     assert settings.store_url == "postgresql://u:p@h/d"
@@ -169,7 +168,18 @@ def test_the_kind_of_storage_and_its_sections(monkeypatch):
     assert settings.store_url == "memory://"
     assert store_options(settings).lock_timeout == 2.5
     monkeypatch.setenv("HOLDFAST_STORAGE_TYPE", "dynamodb")
-    assert "there is no DynamoDB backend yet" in faults()["HOLDFAST_STORAGE_TYPE"].expected
+    wrong = faults()["storage.sql.url"]
+    assert wrong.expected == "dynamodb://, as storage.type is 'dynamodb'"
+    Path("holdfast.toml").write_text(
+        '[storage.dynamodb]\nregion = "eu-central-1"\nprefix = "shop"\n'
+        'endpoint_url = "http://localhost:8000"\nscan = true\n'
+    )
+    settings = read_settings()
+    assert settings.store_url == "dynamodb://eu-central-1/shop"
+    chosen = store_options(settings)
+    assert (chosen.endpoint_url, chosen.scan) == ("http://localhost:8000", True)
+    monkeypatch.setenv("HOLDFAST_STORE", "dynamodb://us-east-1/other?scan=false")
+    assert read_settings().store_url == "dynamodb://us-east-1/other?scan=false"
 
 
 def test_secrets_come_from_files(monkeypatch, tmp_path):

@@ -59,6 +59,7 @@ async def use(
     author = Author(name="a", born=None)
     predicate: Predicate = (Author.name == "a") & ~(Author.born > 5)
     found = await authors.find(predicate, order_by=Author.name.asc(), load=[Author.books])
+    plan = await authors.explain(predicate, order_by=Author.name.asc(), limit=5)
     await authors.find(Author.books.any(Book.title == "x", ~Book.editor.has(Author.name == "a")))
     part = Author.books.where(Book.title > "a").order_by(Book.editor[Author.name], Book.id.desc())
     await authors.find(part.any(), load=[part.limit(3).then(Book.chapters.limit(1), Book.editor)])
@@ -107,7 +108,8 @@ async def use(
     anything: Predicate = Tally.total == Tally.maybe  # of whatever entity
     await tallies.find(anything)
     titles = [str(made)] + [book.title for each in found for book in each.books]
-    return author.name + (await authors.get_one(key)).name + "".join(titles) + str(names)
+    found_names = author.name + (await authors.get_one(key)).name + str(names)
+    return found_names + "".join(titles) + plan.table
 
 
 async def use_cached(authors: CachedRepository[Author], key: UUID) -> list[Author]:

@@ -24,6 +24,7 @@ from holdfast.records.json_path import JsonPath
 from holdfast.records.links import Links
 from holdfast.records.operands import Aggregate
 from holdfast.records.query import Change, Order, Predicate, Subquery, everything
+from holdfast.records.query_plan import QueryPlan
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
@@ -53,6 +54,7 @@ __all__ = [
     "Order",
     "Page",
     "Predicate",
+    "QueryPlan",
     "RelatedField",
     "Relation",
     "Repository",

@@ -5,12 +5,14 @@ A backend is imported with the first store of it: what compiles SQL takes half a
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.backend_url import BackendURL, file_path, options_for, shared_options
 from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError
+from holdfast.extras import needs_extra
 from holdfast.offload import Lock, Offload, Serial, TaskLock, ThreadLock, Threads
 from holdfast.records.store import Store, opening
 from holdfast.records.store_url import parse_store_url
@@ -41,10 +43,12 @@ def open_store(
 
     *url* is `memory://`, `sqlite:///relative.db` or `sqlite:////absolute.db`, `postgresql://`,
     `mariadb://` or `mysql://user:password@host:port/database`; the names that other libraries give
-    these, such as `postgresql+asyncpg://`, are understood. *options* tune the backend, one of the
-    classes of `holdfast.records.options`; a parameter of the same name in the URL, `?name=value`,
-    wins. *clock* gives the time of writing, aware. *hooks* are told of each row that repositories
-    write (see `holdfast.records.WriteHook`); `audited` entities need one, such as `AuditHook`.
+    these, such as `postgresql+asyncpg://`, are understood. `dynamodb://region/prefix` are the
+    tables of that region whose names begin with the prefix; it needs holdfast[dynamodb]. *options*
+    tune the backend, one of the classes of `holdfast.records.options`; a parameter of the same
+    name in the URL, `?name=value`, wins. *clock* gives the time of writing, aware. *hooks* are
+    told of each row that repositories write (see `holdfast.records.WriteHook`); `audited` entities
+    need one, such as `AuditHook`.
 
     Raises ConfigurationError for an unknown scheme or parameter, for options of another backend,
     and for entities that don't fit together; UnsupportedError for a kind of entity that the
@@ -97,8 +101,26 @@ class Concurrency:
     blocking: bool
 
 
+_NOT_IN_URLS = frozenset({"credentials", "tags"})
 _ASYNC = Concurrency(Threads, TaskLock, blocking=False)
 _BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
+
+
+def _dynamodb(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
+    from holdfast.records.options import DynamoDBOptions
+
+    if "@" in location.host or not _NOT_IN_URLS.isdisjoint(location.query):
+        raise ConfigurationError(
+            "keys and tags don't belong into a dynamodb:// URL: use DynamoDBOptions"
+        )
+    chosen = options_for(location, DynamoDBOptions(), options)
+    with needs_extra("dynamodb", "dynamodb://"):
+        from holdfast.records.drivers.dynamodb import DynamoDBDriver
+        from holdfast.records.drivers.dynamodb.dynamodb_address import dynamodb_address
+
+    prefix = location.path.strip("/")
+    address = dynamodb_address(location.host, prefix, chosen, os.environ)
+    return DynamoDBDriver(address, blocking=how.blocking, offload=how.offload, lock=how.lock)
 
 
 def _memory(location: BackendURL, how: Concurrency, options: StoreOptions | None) -> Driver:
@@ -171,6 +193,7 @@ def _on_servers(
 
 
 _BACKENDS: dict[str, Callable[[BackendURL, Concurrency, StoreOptions | None], Driver]] = {
+    "dynamodb": _dynamodb,
     "memory": _memory,
     "mariadb": _mariadb,
     "mysql": _mysql,

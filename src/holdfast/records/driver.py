@@ -56,6 +56,13 @@ class StoreCapability(StrEnum):
     """`Video.duration.percentile(0.95)`."""
     TIME_ZONES = "parts of a time in a named zone"
     """`Video.created_at.truncated("day", zone="Europe/Athens")`; in UTC every backend has it."""
+    SNAPSHOTS = "reads of one moment"
+    """Reads of several rows that see all or nothing of what is written at once, and read-only
+    transactions, which keep the state in which they began."""
+    SERIALIZABLE_QUERIES = "serializable transactions that find rows otherwise than by key"
+    """Queries in a serializable transaction, which fails where rows were added to their answer."""
+    LARGE_WRITES = "atomic writes of any number of rows"
+    """Batches and writes by a condition that are one step, however many rows they concern."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ All of them have the fields of `OperationOptions` too.
 
 from __future__ import annotations
 
+from collections.abc import Callable  # noqa: TC003 - options_for reads the annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
 from holdfast.errors import ConfigurationError
 from holdfast.stats import OperationOptions
 
@@ -142,6 +144,54 @@ class MySQLOptions(PoolOptions):
     server_public_key: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DynamoDBOptions(OperationOptions):
+    """What tunes DynamoDB. Times are in seconds. What is empty comes from the environment.
+
+    *endpoint_url*: ``AWS_ENDPOINT_URL_DYNAMODB``, ``AWS_ENDPOINT_URL``, the AWS profile, else AWS
+    itself. *scan*: queries that no key and no index answers are answered by reading the whole
+    table; else they are refused. *scan_segments*: the parts that one scan reads at once.
+    *consistent*: reads by key and scans see all that was written before; without it they may lag
+    and cost half. Reads along an index always may. *point_in_time_recovery*,
+    *deletion_protection* and *tags*, pairs of texts, are what `create_schema` gives to the tables
+    that it makes. *connect_timeout*, *read_timeout*, *total_timeout*: until a connection is open,
+    until the next bytes come, and for one request with all its retries. *attempts*: how often one
+    request is sent at most. *connections*: how many are open at once. *lock_timeout*: how long a
+    write that clashed waits for the others of this process that did. *ca_bundle*: a file of
+    trusted certificates, ``AWS_CA_BUNDLE``. *credentials*: keys, or what returns them and is asked
+    again before they expire; None for the places where AWS users keep them.
+    """
+
+    endpoint_url: str = ""
+    scan: bool = False
+    scan_segments: int = 1
+    consistent: bool = True
+    point_in_time_recovery: bool = False
+    deletion_protection: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
+    connect_timeout: float = 5.0
+    read_timeout: float = 10.0
+    total_timeout: float = 60.0
+    attempts: int = 8
+    connections: int = 32
+    lock_timeout: float = 60.0
+    ca_bundle: str = ""
+    credentials: Credentials | Callable[[], Credentials] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "read_timeout", "total_timeout", "lock_timeout"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigurationError(f"{name}={getattr(self, name)}: expected more than 0")
+        for name, most in (("attempts", 100), ("connections", 1000), ("scan_segments", 64)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 1 to {most}")
+
+
 StoreOptions: TypeAlias = (
-    MemoryOptions | SQLiteOptions | PostgreSQLOptions | MariaDBOptions | MySQLOptions
+    MemoryOptions
+    | SQLiteOptions
+    | PostgreSQLOptions
+    | MariaDBOptions
+    | MySQLOptions
+    | DynamoDBOptions
 )

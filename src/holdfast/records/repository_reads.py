@@ -10,10 +10,11 @@ from holdfast.errors import (
     InvalidQueryError,
     MultipleFoundError,
     NotFoundError,
+    UnsupportedError,
 )
 from holdfast.records import cursor as cursors
 from holdfast.records import validation
-from holdfast.records.driver import AggregateQuery, Select
+from holdfast.records.driver import AggregateQuery, Select, StoreCapability
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.indexed_session import indexed_writes
@@ -21,6 +22,7 @@ from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
 from holdfast.records.placed_rows import find_placed
 from holdfast.records.query import After, Order, Predicate, all_of
+from holdfast.records.query_plan import Planner
 from holdfast.records.result_types import Page, SearchHit
 from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_lock import check_row_lock
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from holdfast.records.argument_types import Condition, Ordering, RelationArgument
     from holdfast.records.driver import RowLock, Session, Writer
     from holdfast.records.placed_rows import Place
+    from holdfast.records.query_plan import QueryPlan
     from holdfast.records.store import Store
 
 E = TypeVar("E")
@@ -340,6 +343,29 @@ class RepositoryReads(ValueReads[E]):
         assert self.model.deleted_at is not None
         return found if found.__dict__[self.model.deleted_at.name] is None else None
 
+    async def explain(
+        self,
+        *where: Condition[E],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | None = None,
+    ) -> QueryPlan:
+        """Return how `find` with the same would be answered: by key, index or scan, at what cost.
+
+        Nothing of it is read. Raises UnsupportedError where the backend tells no plans, and for a
+        query that `find` would refuse.
+        """
+        driver = self._driver
+        if not isinstance(driver, Planner):
+            raise UnsupportedError("plans of queries", driver.name)
+        self._affinity.check()
+        select = Select(
+            self.model,
+            self._condition(where),
+            validation.total_order(self.model, order_by),
+            validation.count("limit", limit),
+        )
+        return await driver.explain(select)
+
     @property
     def _session(self) -> Session:
         return session_of(self._driver, self._affinity, self._recorder)
@@ -357,6 +383,8 @@ class RepositoryReads(ValueReads[E]):
     def _one_view(self) -> AbstractAsyncContextManager[object]:
         """Return what makes several reads see one state of the store."""
         if current(self._driver) is not None:
+            return nullcontext()
+        if StoreCapability.SNAPSHOTS not in self._driver.capabilities:
             return nullcontext()
         return self.store.transaction(read_only=True, replica=False)
 

@@ -189,11 +189,14 @@ class Store:
         A *read_only* one sees one state of the store throughout, and goes to a replica where the
         store has one, unless *replica* is False; see `PoolOptions`.
 
-        Raises TransactionError when the inner one asks for what the outer one does not give.
+        Raises TransactionError when the inner one asks for what the outer one does not give, and
+        UnsupportedError where the backend has none such.
         """
         outer = current(self.driver)
         if outer is None:
             self._require(StoreCapability.TRANSACTIONS)
+            if read_only:
+                self._require(StoreCapability.SNAPSHOTS)
             options = TransactionOptions(isolation, read_only, may_lag=read_only and replica)
             made = Transaction(self.driver, options, self._counts, self.affinity, self.recorder)
             made.watched_tables = self.hooked.tables

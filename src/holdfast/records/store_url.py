@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from holdfast.backend_url import BackendURL, parse_url
 
-SCHEMES = ("mariadb", "memory", "mysql", "postgresql", "sqlite")
+SCHEMES = ("dynamodb", "mariadb", "memory", "mysql", "postgresql", "sqlite")
 
 _MYSQL_DRIVERS = ("asyncmy", "aiomysql", "pymysql", "mysqldb")
 _ALIASES = MappingProxyType(

@@ -495,6 +495,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
 
     count = blocking(AsyncReads[E].count)
     exists = blocking(AsyncReads[E].exists)
+    explain = blocking(AsyncReads[E].explain)
 
     @documented_by(AsyncReads.with_deleted)
     def with_deleted(self) -> RepositoryReads[E]:

@@ -21,6 +21,7 @@ def store_options(settings: Settings) -> StoreOptions:
     A parameter of the store's URL wins over them.
     """
     from holdfast.records.options import (  # noqa: PLC0415 - slow to import
+        DynamoDBOptions,
         MariaDBOptions,
         MemoryOptions,
         MySQLOptions,
@@ -36,6 +37,9 @@ def store_options(settings: Settings) -> StoreOptions:
         chosen = MemoryOptions(lock_timeout=storage.memory.lock_timeout)
     elif scheme == "sqlite":
         chosen = SQLiteOptions()
+    elif scheme == "dynamodb":
+        own = storage.dynamodb
+        chosen = DynamoDBOptions(endpoint_url=own.endpoint_url, scan=own.scan)
     else:
         sql = storage.sql
         kinds: dict[str, type[PostgreSQLOptions | MariaDBOptions | MySQLOptions]] = {

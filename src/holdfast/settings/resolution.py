@@ -222,8 +222,11 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> Iterator[
         yield _fault(
             SPECS["s3.endpoint_url"], endpoint, "a bucket on it, as MINIO_DEFAULT_BUCKET names one"
         )
-    if settings.storage.type == "sql" and settings.store.startswith("memory:"):
+    kind = settings.storage.type
+    if kind == "sql" and settings.store.startswith(("memory:", "dynamodb:")):
         yield _fault(SPECS["store"], given["store"], "a database's URL, as storage.type is 'sql'")
+    if kind == "dynamodb" and settings.store and not settings.store.startswith("dynamodb:"):
+        yield _fault(SPECS["store"], given["store"], "dynamodb://, as storage.type is 'dynamodb'")
     if not any(_on_s3(given.get(path)) for path in _BUCKETS):
         return
     try:

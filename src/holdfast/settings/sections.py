@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
+from holdfast.aws.endpoint import endpoint_of
 from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
     NUMBER,
-    available_storage,
     checked_networks,
     checked_url,
     parse_bucket,
@@ -86,26 +86,52 @@ class SQLStorage(Section):
 
 
 class DynamoDBStorage(Section):
-    """The section `[storage.dynamodb]`, for a backend that is not there yet."""
+    """The section `[storage.dynamodb]`: records in DynamoDB.
+
+    Keys are found where AWS users keep them.
+    """
 
     region: Annotated[
-        str, About(what="the region, once there is this backend", expected="the name of a region")
+        str,
+        About(
+            what="the region",
+            expected="the name of a region",
+            unset="`AWS_REGION`, the AWS profile, or us-east-1",
+        ),
     ] = ""
     prefix: Annotated[
-        str, About(what="what tables' names begin with, the same", expected="text")
+        str,
+        About(
+            what="what tables' names begin with, before a point",
+            expected="letters, digits, `_`, `-` and `.`",
+        ),
     ] = ""
+    endpoint_url: Annotated[
+        str,
+        AfterValidator(checked_url(endpoint_of)),
+        About(
+            what="where another service than AWS answers",
+            expected="a URL such as http://host:8000",
+            unset="`AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, the AWS profile, or AWS",
+        ),
+    ] = ""
+    scan: Annotated[
+        bool,
+        About(
+            what="whether queries that no key and no index answers may read a whole table",
+            expected="true or false",
+        ),
+    ] = False
 
 
 class StorageSection(Section):
     """The section `[storage]`: which kind of backend has the records, and how it is tuned."""
 
     type: Annotated[
-        Literal["", "memory", "sql"],
-        BeforeValidator(available_storage),
+        Literal["", "memory", "sql", "dynamodb"],
         About(
-            what="`memory`, `sql` or `dynamodb`, which is not there yet: what has the records; "
-            "`memory` wins over a URL",
-            expected="memory or sql",
+            what="`memory`, `sql` or `dynamodb`: what has the records; `memory` wins over a URL",
+            expected="memory, sql or dynamodb",
             unset="as the URL says",
         ),
     ] = ""

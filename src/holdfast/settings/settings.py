@@ -155,6 +155,9 @@ class Settings(BaseSettings):
         """The URL of the records, also where none was set."""
         if self.storage.type == "memory":
             return self.store if self.store.startswith("memory://") else "memory://"
+        if self.storage.type == "dynamodb":
+            own = self.storage.dynamodb
+            return self.store or f"dynamodb://{own.region}/{own.prefix}"
         return self.store or f"sqlite:///{quote(str(self.data / 'holdfast.db'))}"
 
     @property

@@ -71,13 +71,6 @@ def _check_is_url(value: str) -> None:
         raise ConfigurationError("it is not a URL")
 
 
-def available_storage(value: object) -> object:
-    """Refuse the backend that is planned, with its reason."""
-    if value == "dynamodb":
-        raise PydanticCustomError("storage", "there is no DynamoDB backend yet", {})
-    return value
-
-
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):  # which pydantic would take for 0 or 1
         raise PydanticCustomError("number", "a number", {})

@@ -153,6 +153,9 @@ class TwinRepository(Repository):
     async def exists(self, *where):
         return await self.twins.exists(*conditions(where))
 
+    async def explain(self, *where, **given):
+        return await self.twins.explain(*conditions(where), **options(given))
+
     async def add(self, entity):
         return to_own(await self.twins.add(to_twin(entity)))
 

@@ -335,9 +335,10 @@ async def test_two_heads_are_named(migrations):
     twin.unlink()
 
 
-def test_memory_has_no_migrations(tmp_path):
-    with pytest.raises(UnsupportedError, match="memory"):
-        Blocking("memory://", BOTH, folder=tmp_path)
+@pytest.mark.parametrize("url", ["memory://", "dynamodb://eu-central-1/x?scan=true"])
+def test_what_keeps_no_columns_has_no_migrations(tmp_path, url):
+    with pytest.raises(UnsupportedError, match=url.partition(":")[0]):
+        Blocking(url, BOTH, folder=tmp_path)
 
 
 def test_a_missing_extra_is_named(tmp_path):

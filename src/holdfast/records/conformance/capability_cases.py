@@ -22,6 +22,7 @@ from holdfast.records.entity import Entity
 from holdfast.records.field import Field, count
 from holdfast.records.field_spec import Declaration, FieldSpec
 from holdfast.records.model import Model
+from holdfast.records.query import everything
 from holdfast.records.store import Store
 from holdfast.records.value import Bounds, value_type
 
@@ -148,6 +149,40 @@ async def zones_are_refused(lab: Lab) -> None:
         assert caught.error.capability
 
 
+@case("CAP-1")
+async def read_only_transactions_are_refused(lab: Lab) -> None:
+    await lab.repository(Setting).add(Setting(name="a"))
+    async with lab.refused(UnsupportedError) as caught:
+        async with lab.store.transaction(read_only=True):
+            await lab.repository(Setting).find()
+    assert caught.error.capability
+
+
+@case("CAP-1")
+async def queries_in_serializable_transactions_are_refused(lab: Lab) -> None:
+    await lab.repository(Setting).add(Setting(name="a"))
+    async with lab.refused(UnsupportedError) as caught:
+        async with lab.store.transaction(isolation="serializable"):
+            await lab.repository(Setting).patch("a", Setting.value.to("b"))
+            await lab.repository(Setting).count(Setting.value == "b")
+    assert caught.error.capability
+
+
+@case("CAP-1", "WRITE-1")
+async def writes_of_many_rows_are_refused(lab: Lab) -> None:
+    repository = lab.repository(Author)
+    await repository.add_many([Author(name=f"n{each}") for each in range(150)], atomic=False)
+    for write in (
+        lambda: repository.add_many([Author(name=f"m{each}") for each in range(2600)]),
+        lambda: repository.upsert_many([Author(name=f"m{each}") for each in range(2600)]),
+        lambda: repository.update_where(everything(), changes=[Author.born.to(1)]),
+        lambda: repository.delete_where(everything()),
+    ):
+        async with lab.refused(UnsupportedError) as caught:
+            await write()
+        assert caught.error.capability
+
+
 REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.TRANSACTIONS: transactions_are_refused,
     StoreCapability.SAVEPOINTS: savepoints_are_refused,
@@ -160,4 +195,7 @@ REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.FULL_TEXT: full_text_search_is_refused,
     StoreCapability.PERCENTILES: percentiles_are_refused,
     StoreCapability.TIME_ZONES: zones_are_refused,
+    StoreCapability.SNAPSHOTS: read_only_transactions_are_refused,
+    StoreCapability.SERIALIZABLE_QUERIES: queries_in_serializable_transactions_are_refused,
+    StoreCapability.LARGE_WRITES: writes_of_many_rows_are_refused,
 }

@@ -13,6 +13,8 @@ from holdfast.records.query import everything
 from holdfast.records.result_types import Upserted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from holdfast.records.conformance.lab import Lab
 
 MANY = 100
@@ -95,13 +97,16 @@ async def concurrent_transactions_lose_no_update(lab: Lab) -> None:
             again = await repository.count(Tally.total >= 0)
             assert again == 2
 
-    outcomes = await lab.together([move if each % 2 else look for each in range(60)])
-    done = outcomes.count(None)
-    assert done == 60, outcomes
+    kinds = (move, look) if lab.has_snapshots else (move,)
+    work: list[Callable[[], Coroutine[object, None, None]]] = [
+        kinds[each % len(kinds)] for each in range(30 * len(kinds))
+    ]
+    outcomes = await lab.together(work)
+    assert outcomes == [None] * len(work)
     assert [each.total for each in await repository.find()] == [1000 - 210, 210]
 
 
-@case("CONC-5")
+@case("CONC-5", needs=(StoreCapability.SNAPSHOTS,))
 async def readers_and_writers_do_not_disturb_one_another(lab: Lab) -> None:
     repository = lab.repository(Setting)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from holdfast.blocking import run
 from holdfast.errors import HoldfastError
 from holdfast.records.conformance.sample_entities import entities_for
+from holdfast.records.driver import StoreCapability
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -63,6 +64,11 @@ class Lab:
         self.clock = clock
         self.blocking = blocking
         self._held = False
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether reads of several rows are of one moment, and transactions can be read-only."""
+        return StoreCapability.SNAPSHOTS in self.store.capabilities
 
     def repository(self, entity: type[E]) -> Repository[E]:
         """Return the store's repository of *entity*."""

@@ -190,7 +190,8 @@ async def random_searches_agree_with_a_naive_one(lab: Lab) -> None:
 
     articles = [Article(id=each, title=text(4), body=text(9)) for each in range(40)]
     repository = lab.repository(Article)
-    await repository.add_many(articles)
+    for at in range(0, len(articles), 20):
+        await repository.add_many(articles[at : at + 20])
     for _ in range(30):
         terms = [pick.sample(words, 1) for _ in range(pick.randint(1, 3))]
         terms.append(pick.choices(words, k=pick.randint(1, 3)))

@@ -167,7 +167,7 @@ async def a_batch_that_is_not_atomic_keeps_each_reference(lab: Lab) -> None:
     assert [each.title for each in await books.find()] == ["2"]
 
 
-@case("WRITE-2")
+@case("WRITE-2", needs=(StoreCapability.LARGE_WRITES,))
 async def a_large_batch_is_one_batch(lab: Lab) -> None:
     repository = lab.repository(Author)
     await repository.add(Author(name="n2500"))

@@ -89,7 +89,7 @@ class Database(Protocol):
 
 
 def database_at(url: str) -> Database:
-    """Return the database at *url*. Raises ConfigurationError, UnsupportedError for memory://."""
+    """Return the database at *url*. Raises ConfigurationError, UnsupportedError for memory:// and dynamodb://."""
     location = parse_store_url(url)
     match location.scheme:
         case "sqlite":
@@ -97,8 +97,8 @@ def database_at(url: str) -> Database:
         case "postgresql":
             places, rest = server_addresses(location, port=5432, user="postgres")
             return PostgreSQLDatabase(places, options_for(rest, PostgreSQLOptions()))
-        case "memory":
-            raise UnsupportedError("migrations", "memory")
+        case "memory" | "dynamodb":
+            raise UnsupportedError("migrations", location.scheme)
         case "mysql":
             places, rest = server_addresses(location, port=3306, user="root")
             return MySQLDatabase(places, options_for(rest, MySQLOptions()))

@@ -1,0 +1,5 @@
+"""Records on DynamoDB."""
+
+from holdfast.records.drivers.dynamodb.driver import DynamoDBDriver
+
+__all__ = ["DynamoDBDriver"]

@@ -1,0 +1,295 @@
+"""How an entity lies in DynamoDB: its table, its indexes, and its rows as items.
+
+A field is the attribute of its name. Beside them an item has, with names that no field can have:
+
+- ``~key``, of a composite key: its values as a JSON list of texts, without blanks, which is the
+  primary key then;
+- ``~revision``, a text that every write replaces;
+- ``~referred:table.field``, how many rows of that table point at it by that field;
+- ``~index:field``, for a field that an index goes by and whose values no index could take as they
+  are: its text that sorts, after ``=``, or ``~`` alone for a null, which so comes last.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+import orjson
+
+from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.records.drivers.dynamodb.attribute_codec import (
+    AttributeValue,
+    Item,
+    decoder,
+    encoder,
+    sortable_text,
+)
+from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM, item_size, value_size
+from holdfast.records.hydration import converted, hydrator
+from holdfast.records.model import model_of
+from holdfast.records.value import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model, Row
+
+E = TypeVar("E")
+
+COMPOSED_KEY = "~key"
+REVISION = "~revision"
+_MOST_RANGE = 4  # attributes of an index's sort key
+_LONGEST_KEY = 2048  # bytes of a key
+_LONGEST_SORTED = 1024  # bytes in the sort key of an index
+_MOST_INDEXES = 20
+_BY_ITSELF = frozenset(
+    {Kind.INT, Kind.DECIMAL, Kind.DATETIME, Kind.DATE, Kind.TIME, Kind.TIMEDELTA, Kind.UUID}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAttribute:
+    """An attribute that an index goes by: a field's own, or the *copied* one that sorts."""
+
+    spec: FieldSpec
+    copied: bool
+
+    @property
+    def name(self) -> str:
+        """The attribute's name."""
+        return f"~index:{self.spec.name}" if self.copied else self.spec.name
+
+    @property
+    def letter(self) -> str:
+        """The attribute's type, as tables declare it."""
+        return "S" if self.copied else key_letter(self.spec)
+
+    def may_be(self, value: object) -> bool:
+        """Tell whether a row can have the value here: an index takes no long text."""
+        return value_size(self.encode(value)) <= _LONGEST_SORTED
+
+    def encode(self, value: object) -> AttributeValue:
+        """Return the attribute's value for the field's row value."""
+        if not self.copied:
+            return encoder(self.spec)(value)
+        return {"S": "~" if value is None else f"={sortable_text(self.spec, value)}"}
+
+
+@dataclass(frozen=True, slots=True)
+class TableIndex:
+    """A secondary index: rows with one value of *partition* together, in the order of *sort*.
+
+    *sort* ends with the fields of the key, where it has room for them, and so is a total order.
+    """
+
+    name: str
+    partition: IndexAttribute
+    sort: tuple[IndexAttribute, ...]
+
+    @property
+    def attributes(self) -> tuple[IndexAttribute, ...]:
+        """All attributes, in the order of the index."""
+        return (self.partition, *self.sort)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row as it was read: its values, its revision, and how many rows point at it by what."""
+
+    row: Row
+    revision: str | None
+    referred: dict[str, int]
+
+
+def key_letter(spec: FieldSpec) -> str:
+    """Return the type of the attribute that a key or an index of this field goes by."""
+    return "N" if spec.type.kind in (Kind.INT, Kind.DECIMAL, Kind.TIMEDELTA) else "S"
+
+
+def new_revision() -> str:
+    """Return a revision that no other write has."""
+    return secrets.token_urlsafe(12)
+
+
+def counter_name(child: Model[object], spec: FieldSpec) -> str:
+    """Return the attribute that counts the rows of *child* that point at an item by *spec*."""
+    return f"~referred:{child.table}.{spec.name}"
+
+
+def target_of(spec: FieldSpec) -> Model[object]:
+    """Return the model that the reference *spec* points at."""
+    assert spec.reference is not None
+    return model_of(spec.reference.target())
+
+
+class TableLayout(Generic[E]):
+    """One model's table. Raises ConfigurationError for indexes that the service can't have."""
+
+    def __init__(self, model: Model[E], name: str) -> None:
+        self.model = model
+        self.name = name
+        self.indexes = _indexes(cast("Model[object]", model))
+        attributes = {each.name: each for one in self.indexes for each in one.attributes}
+        self.copies = tuple(each for each in attributes.values() if each.copied)
+        self._texts = [
+            each for each in attributes.values() if each.copied or each.spec.type.kind is Kind.STR
+        ]
+        self._encoders = [(spec.name, encoder(spec)) for spec in model.fields]
+        self._composed = len(model.keys) > 1
+        self._text_key = self._composed or model.key.type.kind is Kind.STR
+        self._key_encoders = [encoder(spec) for spec in model.keys]
+        self._key_decoders = [(key_letter(spec), decoder(spec)) for spec in model.keys]
+        self._names = [spec.name for spec in model.fields]
+        self._decoders = [decoder(spec) for spec in model.fields]
+        if len(self.indexes) > _MOST_INDEXES:
+            raise ConfigurationError(
+                f"{model.name}: {len(self.indexes)} indexes, references included; DynamoDB has "
+                f"{_MOST_INDEXES} for a table"
+            )
+
+    @property
+    def key_name(self) -> str:
+        """The attribute that is the primary key: the key's one field, or what composes several."""
+        return COMPOSED_KEY if self._composed else self.model.key.name
+
+    @property
+    def key_letter(self) -> str:
+        """The type of the primary key, as tables declare it."""
+        return "S" if self._composed else key_letter(self.model.key)
+
+    def key_of(self, key: object) -> Item:
+        """Return the primary key of the row under *key*."""
+        return {self.key_name: self.encode_key(key)}
+
+    def may_be_key(self, key: object) -> bool:
+        """Tell whether a row can have the key: none is empty, or too long."""
+        return not self._text_key or 1 <= value_size(self.encode_key(key)) <= _LONGEST_KEY
+
+    def encode_key(self, key: object) -> AttributeValue:
+        """Return the key as an attribute value."""
+        parts = zip(self._key_encoders, self.model.key_parts(key), strict=True)
+        values = [encode(part) for encode, part in parts]
+        if not self._composed:
+            return values[0]
+        return {"S": orjson.dumps([text for each in values for text in each.values()]).decode()}
+
+    def decode_key(self, value: AttributeValue) -> object:
+        """Return the key that the attribute *value* is."""
+        if not self._composed:
+            return self._key_decoders[0][1](value)
+        texts = orjson.loads(cast("str", value["S"]))
+        pairs = zip(self._key_decoders, texts, strict=True)
+        return tuple(decode({letter: text}) for (letter, decode), text in pairs)
+
+    def item(self, row: Row) -> Item:
+        """Return *row* as an item, without what is counted. Raises InvalidValueError."""
+        item = {
+            name: encode(value)
+            for (name, encode), value in zip(self._encoders, row, strict=True)
+            if value is not None
+        }
+        for each in self.copies:
+            item[each.name] = each.encode(row[each.spec.position])
+        if self._composed:
+            item[COMPOSED_KEY] = self.encode_key(self.model.key_of(row))
+        item[REVISION] = {"S": new_revision()}
+        self.check(item)
+        return item
+
+    def check(self, item: Item) -> None:
+        """Raise InvalidValueError for what the service would refuse to keep."""
+        # As JSON an item is never shorter, and that is told much faster.
+        size = len(orjson.dumps(item))
+        if size > LARGEST_ITEM and (size := item_size(item)) > LARGEST_ITEM:
+            fields = [name for name in self._names if name in item]
+            largest = max(fields, key=lambda name: value_size(item[name]))
+            raise InvalidValueError(
+                self.model.name,
+                largest,
+                f"the item would have {size} bytes, of which this is the largest part; DynamoDB "
+                f"keeps at most {LARGEST_ITEM}",
+            )
+        if self._text_key and value_size(item[self.key_name]) > _LONGEST_KEY:
+            names = ", ".join(self.model.key_names)
+            raise InvalidValueError(
+                self.model.name, names, f"a key has at most {_LONGEST_KEY} bytes"
+            )
+        for each in self._texts:
+            if value_size(item[each.name]) > _LONGEST_SORTED:
+                raise InvalidValueError(
+                    self.model.name,
+                    each.spec.name,
+                    f"an index goes by it, and takes at most {_LONGEST_SORTED - each.copied} bytes",
+                )
+
+    def stored(self, item: Item) -> StoredRow:
+        """Return what *item* holds. Raises StoredValueError."""
+        (row,) = self.rows((item,))
+        revision = item.get(REVISION)
+        referred = {
+            name: int(cast("str", value["N"]))
+            for name, value in item.items()
+            if name.startswith("~referred:")
+        }
+        return StoredRow(row, None if revision is None else str(revision.get("S")), referred)
+
+    def rows(self, items: Iterable[Item]) -> list[Row]:
+        """Return the rows that *items* hold. Raises StoredValueError."""
+        return converted(self.model, map(self._values, items), self.model.fields, self._decoders)
+
+    def entities(self, items: Iterable[Item]) -> list[E]:
+        """Return the entities that *items* hold. Raises StoredValueError."""
+        return self._hydrate(map(self._values, items))
+
+    def _values(self, item: Item) -> tuple[AttributeValue | None, ...]:
+        find = item.get
+        return tuple(
+            [
+                None if (value := find(name)) is None or "NULL" in value else value
+                for name in self._names
+            ]
+        )
+
+    @cached_property
+    def _hydrate(self) -> Callable[[Iterable[Sequence[object]]], list[E]]:
+        return hydrator(self.model, decoder, checked=True)
+
+    def index_by(self, spec: FieldSpec) -> TableIndex:
+        """Return the index whose partition is that reference."""
+        return next(each for each in self.indexes if each.partition.spec is spec)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether a write of a row concerns no other item: no unique fields, no references."""
+        return not self.model.all_uniques and not self.model.references
+
+
+def _indexes(model: Model[object]) -> tuple[TableIndex, ...]:
+    wanted = [tuple(model.by_name[name] for name in names) for names in model.indexes]
+    starts = {fields[0] for fields in wanted}
+    wanted += [(spec,) for spec in model.references if spec not in starts]
+    return tuple(_index(model, fields) for fields in dict.fromkeys(wanted))
+
+
+def _index(model: Model[object], fields: tuple[FieldSpec, ...]) -> TableIndex:
+    name = "-".join(spec.name for spec in fields)
+    first, *rest = (_attribute(model, spec, name) for spec in fields)
+    if len(rest) > _MOST_RANGE:
+        raise ConfigurationError(
+            f"{model.name}: the index on {name} has {len(fields)} fields; DynamoDB sorts by "
+            f"{_MOST_RANGE}, after the first"
+        )
+    missing = [spec for spec in model.keys if spec not in fields]
+    rest += [_attribute(model, spec, name) for spec in missing[: _MOST_RANGE - len(rest)]]
+    return TableIndex(name if len(name) > 2 else f"by-{name}", first, tuple(rest))
+
+
+def _attribute(model: Model[object], spec: FieldSpec, index: str) -> IndexAttribute:
+    if spec.type.kind is Kind.JSON:
+        raise ConfigurationError(f"{model.name}: the index on {index} goes by a JSON field")
+    own = spec in model.keys or (spec.type.kind in _BY_ITSELF and not spec.type.nullable)
+    return IndexAttribute(spec, copied=not own)

@@ -1,0 +1,187 @@
+"""Makes tables and indexes, waits until they can be used, and removes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import UnavailableError
+from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY
+from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdfast.records.drivers.dynamodb.dynamodb_service import (
+        DynamoDBService,
+        TableDescription,
+    )
+    from holdfast.records.drivers.dynamodb.table_layout import TableIndex, TableLayout
+    from holdfast.records.options import DynamoDBOptions
+
+_LONGEST_WAIT = 600.0  # seconds for one table; an index that is filled takes longest
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+def table_request(layout: TableLayout[object], options: DynamoDBOptions) -> dict[str, object]:
+    """Return the request that makes the table of *layout*, with all its indexes."""
+    letters = {layout.key_name: layout.key_letter}
+    letters |= {each.name: each.letter for one in layout.indexes for each in one.attributes}
+    request = _request(layout.name, layout.key_name, letters, options)
+    if layout.indexes:
+        request["GlobalSecondaryIndexes"] = [_index_request(each) for each in layout.indexes]
+    return request
+
+
+def guards_request(name: str, options: DynamoDBOptions) -> dict[str, object]:
+    """Return the request that makes the table of guard items."""
+    return _request(name, GUARDS_KEY, {GUARDS_KEY: "S"}, options)
+
+
+def _request(
+    name: str, key: str, letters: Mapping[str, str], options: DynamoDBOptions
+) -> dict[str, object]:
+    request: dict[str, object] = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": _definitions(letters),
+        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+    }
+    if options.deletion_protection:
+        request["DeletionProtectionEnabled"] = True
+    if options.tags:
+        request["Tags"] = [{"Key": tag, "Value": text} for tag, text in options.tags]
+    return request
+
+
+def _definitions(letters: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"AttributeName": n, "AttributeType": letter} for n, letter in letters.items()]
+
+
+def _index_request(index: TableIndex) -> dict[str, object]:
+    keys = [{"AttributeName": index.partition.name, "KeyType": "HASH"}]
+    keys += [{"AttributeName": each.name, "KeyType": "RANGE"} for each in index.sort]
+    return {
+        "IndexName": index.name,
+        "KeySchema": keys,
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+async def create_tables(
+    service: DynamoDBService,
+    layouts: Sequence[TableLayout[object]],
+    guards: str,
+    options: DynamoDBOptions,
+) -> None:
+    """Make the tables and indexes that are missing, and return when all can be used.
+
+    An index that is added to a table is filled by the service meanwhile. Raises UnavailableError
+    when that takes longer than ten minutes.
+    """
+    made = [
+        name
+        for name, request in (
+            (guards, guards_request(guards, options)),
+            *((layout.name, table_request(layout, options)) for layout in layouts),
+        )
+        if await _create(service, request)
+    ]
+    await _active(service, guards)
+    for layout in layouts:
+        found = await _active(service, layout.name)
+        if layout.name not in made:
+            await _add_indexes(service, layout, found)
+    if options.point_in_time_recovery:
+        for name in made:
+            await service.write(
+                "UpdateContinuousBackups",
+                {
+                    "TableName": name,
+                    "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+                },
+                repeatable=True,
+            )
+
+
+async def _create(service: DynamoDBService, request: Mapping[str, object]) -> bool:
+    try:
+        await service.write("CreateTable", request, repeatable=True)
+    except DynamoDBError as refusal:
+        if refusal.code != "ResourceInUseException":  # it is there
+            raise
+        return False
+    return True
+
+
+async def _add_indexes(
+    service: DynamoDBService, layout: TableLayout[object], found: TableDescription
+) -> None:
+    """Add the indexes that the table lacks, one after another, as the service wants it."""
+    there = {each.get("IndexName") for each in found.get("GlobalSecondaryIndexes", [])}
+    for index in layout.indexes:
+        if index.name in there:
+            continue
+        letters = {each.name: each.letter for each in index.attributes}
+        letters[layout.key_name] = layout.key_letter
+        request = {
+            "TableName": layout.name,
+            "AttributeDefinitions": _definitions(letters),
+            "GlobalSecondaryIndexUpdates": [{"Create": _index_request(index)}],
+        }
+        await service.write("UpdateTable", request)
+        await _active(service, layout.name)
+
+
+async def _active(service: DynamoDBService, name: str) -> TableDescription:
+    """Return the description of the table once it and its indexes can be used."""
+    waited = 0.0
+    for attempt in range(10_000):
+        found = await describe(service, name)
+        if found is not None:
+            states = {found.get("TableStatus")}
+            states |= {
+                each.get("IndexStatus", "ACTIVE")
+                for each in found.get("GlobalSecondaryIndexes", [])
+            }
+            if states == {"ACTIVE"}:
+                return found
+        waited = await _pause(service, name, attempt, waited)
+    raise UnavailableError(f"the table {name} is still being made")
+
+
+async def _pause(service: DynamoDBService, name: str, attempt: int, waited: float) -> float:
+    if waited >= _LONGEST_WAIT:
+        raise UnavailableError(f"the table {name} is not ready after {waited:.0f} s")
+    seconds = _PAUSES[min(attempt, len(_PAUSES) - 1)]
+    await service.network.sleep(seconds)
+    return waited + seconds
+
+
+async def describe(service: DynamoDBService, name: str) -> TableDescription | None:
+    """Return what the service tells of the table, None when it is not there."""
+    try:
+        answer = await service.read("DescribeTable", {"TableName": name})
+    except DynamoDBError as refusal:
+        if refusal.is_absent_table:
+            return None
+        raise
+    return answer.get("Table", {})
+
+
+async def drop_tables(service: DynamoDBService, names: Sequence[str]) -> None:
+    """Remove the tables, and return when they are gone."""
+    going: list[str] = []
+    for name in names:
+        try:
+            await service.write("DeleteTable", {"TableName": name}, repeatable=True)
+        except DynamoDBError as refusal:
+            if refusal.is_absent_table:
+                continue
+            raise
+        going.append(name)
+    for name in going:
+        waited = 0.0
+        for attempt in range(10_000):
+            if await describe(service, name) is None:
+                break
+            waited = await _pause(service, name, attempt, waited)

@@ -1,0 +1,221 @@
+"""What the service does that emulators can't, injected by a proxy of ours; and what is sent."""
+
+import json
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from dynamodb_proxy import creating, damage, fail, half, lagging, lose, proxy_before, refuse
+from dynamodb_servers import REGION, endpoint_of
+from holdfast import Entity, Field, deleted_at, field, generated_key, key, ref, uuid7, version
+from holdfast.errors import ConfigurationError, SerializationError, UnavailableError
+from holdfast.sync import open_store
+
+
+class Camera(Entity, table="cameras"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    name: Field[str] = field(max_length=100, unique=True)
+    frames: Field[int] = field(default=0)
+    version: Field[int] = version()
+
+
+class Frame(Entity, table="frames"):
+    id: Field[int] = generated_key()
+    camera_id: Field[UUID] = ref(Camera, on_delete="cascade")
+
+
+class Rack(Entity, table="racks"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    version: Field[int] = version()
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
+class Disk(Entity, table="disks"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    rack_id: Field[UUID] = ref(Rack, on_delete="cascade")
+    size: Field[int] = field(default=0)
+    deleted_at: Field[datetime | None] = deleted_at()
+
+
+class Counter(Entity, table="counters"):
+    name: Field[str] = key(max_length=100)
+    total: Field[int] = field(default=0)
+
+
+@pytest.fixture(scope="module")
+def proxy():
+    with proxy_before(endpoint_of("dynoxide")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def store_at(proxy):
+    return f"dynamodb://{REGION}/{uuid4().hex}?endpoint_url={proxy.url}&scan=true"
+
+
+@pytest.fixture(scope="module")
+def opened(store_at):
+    with open_store(store_at, [Camera, Frame, Rack, Disk, Counter]) as store:
+        store.create_schema()
+        yield store
+        store.drop_schema()
+
+
+@pytest.fixture
+def store(opened, proxy):
+    yield opened
+    assert proxy.faults == [], "a fault was waiting that nothing met"
+    proxy.bodies.clear()
+
+
+def named(store):
+    return store.repository(Camera).add(Camera(name=uuid4().hex))
+
+
+THROTTLED = refuse("ProvisionedThroughputExceededException")
+CONFLICT = refuse(
+    "TransactionCanceledException",
+    CancellationReasons=[{"Code": "TransactionConflict"}, {"Code": "None"}],
+)
+
+
+def test_what_is_throttled_is_asked_again_and_counted(store, proxy):
+    camera = named(store)
+    before = store.stats().counters["throttled"]
+    proxy.inject("GetItem", THROTTLED, times=3)
+    assert store.repository(Camera).get(camera.id) == camera
+    proxy.inject("PutItem", THROTTLED)
+    store.repository(Counter).add(Counter(name=uuid4().hex))
+    assert store.stats().counters["throttled"] - before == 4
+
+
+def test_a_throttle_that_lasts_is_unavailable(proxy):
+    url = f"dynamodb://{REGION}/x?endpoint_url={proxy.url}&attempts=2"
+    with open_store(url, [Counter]) as store:
+        proxy.inject("GetItem", THROTTLED, times=2)
+        with pytest.raises(UnavailableError, match="ProvisionedThroughputExceeded"):
+            store.repository(Counter).get("a")
+
+
+def test_a_write_that_meets_another_transaction_is_done_again(store, proxy):
+    before = store.stats().counters["clashes"]
+    proxy.inject("TransactWriteItems", CONFLICT, times=2)
+    camera = named(store)
+    assert store.repository(Camera).get(camera.id) == camera
+    assert store.stats().counters["clashes"] - before == 2
+
+
+def test_a_transaction_that_meets_another_one_says_so_and_wrote_nothing(store, proxy):
+    cameras = store.repository(Camera)
+    proxy.inject("TransactWriteItems", CONFLICT)
+    first, second = Camera(name=uuid4().hex), Camera(name=uuid4().hex)
+    with pytest.raises(SerializationError, match=f"Camera {first.id}"):
+        with store.transaction():
+            cameras.add(first)
+            cameras.add(second)
+    assert cameras.get_many([first.id, second.id]) == [None, None]
+
+
+def test_a_damaged_answer_is_asked_for_again(store, proxy):
+    camera = named(store)
+    proxy.bodies.clear()
+    proxy.inject("GetItem", damage)
+    assert store.repository(Camera).get(camera.id) == camera
+    assert [operation for operation, _ in proxy.bodies] == ["GetItem", "GetItem"]
+
+
+def test_a_transaction_whose_answer_is_lost_is_written_once(store, proxy):
+    proxy.inject("TransactWriteItems", lose)
+    camera = named(store)
+    assert (camera.version, store.repository(Camera).get(camera.id)) == (1, camera)
+    tokens = [body for operation, body in proxy.bodies if operation == "TransactWriteItems"]
+    assert len(tokens) == 2
+    assert tokens[0] == tokens[1], "asked again by the same token"
+
+
+@pytest.mark.parametrize("fault", [lose, fail], ids=["lost", "failed inside"])
+def test_an_increment_is_never_sent_twice(store, proxy, fault):
+    """Nobody could tell whether the first was done: the caller hears that it is open."""
+    counters = store.repository(Counter)
+    counter = counters.add(Counter(name=uuid4().hex))
+    proxy.bodies.clear()
+    proxy.inject("UpdateItem", fault)
+    with pytest.raises(UnavailableError):
+        counters.patch(counter.name, Counter.total.increment(1))
+    assert [operation for operation, _ in proxy.bodies] == ["UpdateItem"]
+    assert counters.get_one(counter.name).total == (1 if fault is lose else 0)
+
+
+def test_keys_that_a_batch_left_are_read_too(store, proxy):
+    cameras = [named(store) for _ in range(9)]
+    proxy.inject("BatchGetItem", half, times=2)
+    assert store.repository(Camera).get_many([each.id for each in cameras]) == cameras
+
+
+def test_a_table_is_used_once_it_is_there(proxy):
+    url = f"dynamodb://{REGION}/{uuid4().hex}?endpoint_url={proxy.url}"
+    with open_store(url, [Counter]) as store:
+        before = proxy.seen["DescribeTable"]
+        proxy.inject("DescribeTable", creating, times=3)
+        store.create_schema()
+        assert proxy.seen["DescribeTable"] - before == 5, "two tables, and three times too early"
+        store.drop_schema()
+
+
+def test_a_cascade_waits_for_an_index_that_lags(store, proxy):
+    camera = named(store)
+    frames = store.repository(Frame)
+    frames.add_many([Frame(camera_id=camera.id) for _ in range(3)])
+    proxy.inject("Query", lagging, times=2)
+    assert store.repository(Camera).delete(camera.id)
+    assert frames.count(Frame.camera_id == camera.id) == 0
+    assert frames.count() == 0
+
+
+def test_marking_as_deleted_waits_for_an_index_that_lags(store, proxy):
+    racks, disks = store.repository(Rack), store.repository(Disk)
+    rack = racks.add(Rack())
+    disk = disks.add(Disk(rack_id=rack.id))
+    proxy.inject("Query", lagging, times=1)
+    assert racks.delete(rack.id)
+    assert disks.get(disk.id) is None
+    assert racks.restore(rack.id)
+    assert disks.get_one(disk.id).rack_id == rack.id, "it went with its rack"
+
+
+def test_a_query_that_no_longer_finds_what_was_read_clashes(store, store_at):
+    racks, disks = store.repository(Rack), store.repository(Disk)
+    rack = racks.add(Rack())
+    disk = disks.add(Disk(rack_id=rack.id))
+    here = Disk.rack_id == rack.id
+    with open_store(store_at, [Rack, Disk]) as other:
+        with pytest.raises(SerializationError, match="Disk"), store.transaction():
+            assert disks.find(here) == [disk]
+            other.repository(Disk).delete(disk.id)
+            disks.find(here, Disk.size == 0)
+
+
+def test_keys_that_are_refused_are_a_matter_of_configuration(store, proxy):
+    proxy.inject("GetItem", refuse("AccessDeniedException"))
+    with pytest.raises(ConfigurationError, match="AccessDenied"):
+        store.repository(Counter).get("a")
+
+
+def test_what_was_consumed_is_counted(store):
+    before = store.stats().counters
+    counter = store.repository(Counter).add(Counter(name=uuid4().hex))
+    store.repository(Counter).get(counter.name)
+    after = store.stats().counters
+    assert after["write_units"] - before["write_units"] == 1
+    assert after["read_units"] - before["read_units"] == 1
+
+
+def test_whether_any_is_there_reads_one(store, proxy):
+    camera = named(store)
+    store.repository(Frame).add_many([Frame(camera_id=camera.id) for _ in range(3)])
+    proxy.bodies.clear()
+    assert store.repository(Frame).exists(Frame.camera_id == camera.id)
+    ((operation, body),) = proxy.bodies
+    assert operation == "Query"
+    assert json.loads(body)["Limit"] == 1

@@ -1,0 +1,258 @@
+"""By which way rows are found: keys, unique values, indexes, and scans that were asked for."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from dynamodb_servers import store_url
+from holdfast import Entity, Field, One, field, key, one, ref, uuid7, version
+from holdfast.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    SerializationError,
+    UnsupportedError,
+)
+from holdfast.records.options import DynamoDBOptions
+from holdfast.sync import open_store
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Project(Entity, table="projects"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    name: Field[str] = field(max_length=100, unique=True)
+    version: Field[int] = version()
+
+
+class Video(Entity, table="videos", indexes=[("project_id", "created"), ("camera", "rating")]):
+    id: Field[UUID] = key(default_factory=uuid7)
+    project_id: Field[UUID] = ref(Project)
+    project: One[Project] = one(via="project_id")
+    created: Field[datetime] = field(default=START)
+    camera: Field[str | None] = field(default=None, max_length=5000)
+    rating: Field[int | None] = field(default=None)
+    title: Field[str] = field(default="")
+
+
+class Named(Entity, table="named"):
+    id: Field[str] = key(max_length=5000)
+
+
+class Stores:
+    """Two openings of the same tables: one that may scan, one that may not."""
+
+    def __init__(self, free, strict):
+        self.free, self.strict = free, strict
+        self.videos = strict.repository(Video)
+
+
+@pytest.fixture(scope="module")
+def stores():
+    prefix = uuid4().hex
+    with (
+        open_store(store_url("dynoxide", prefix), [Project, Video, Named]) as free,
+        open_store(store_url("dynoxide", prefix, scan=False), [Project, Video]) as strict,
+    ):
+        free.create_schema()
+        yield Stores(free, strict)
+        free.drop_schema()
+
+
+@pytest.fixture(scope="module")
+def project(stores):
+    made = stores.strict.repository(Project).add(Project(name="north"))
+    for number in range(12):
+        stores.videos.add(
+            Video(
+                project_id=made.id,
+                created=START + timedelta(hours=number // 3),
+                camera=[None, "", "a"][number % 3],
+                rating=None if number % 4 == 0 else number % 4 - 2,
+                title=f"t{number}",
+            )
+        )
+    return made
+
+
+def requests(store):
+    return store.stats().counters["requests"]
+
+
+def test_a_scan_is_refused_unless_it_was_asked_for(stores, project):
+    with pytest.raises(UnsupportedError, match=r"indexes=\[\('title',\)\]"):
+        stores.videos.find(Video.title == "t1")
+    with pytest.raises(UnsupportedError, match="scans that nobody asked for"):
+        stores.videos.count()
+    with pytest.raises(UnsupportedError, match="scans"):
+        stores.videos.explain(Video.title == "t1")
+    with pytest.raises(UnsupportedError, match="scans"):
+        stores.videos.find(Video.project.has(Project.name == "north"), Video.camera == "a")
+    assert [each.title for each in stores.free.repository(Video).find(Video.title == "t1")] == [
+        "t1"
+    ]
+
+
+def test_each_way_is_told(stores, project):
+    videos, projects = stores.videos, stores.strict.repository(Project)
+    by_key = videos.explain(Video.id == uuid7())
+    assert (by_key.access, by_key.consistent, by_key.most_units) == ("key", True, 100.0)
+    by_name = projects.explain(Project.name == "north")
+    assert (by_name.access, by_name.key_condition) == ("unique", "Project.name")
+    plan = videos.explain(
+        Video.project_id == project.id,
+        Video.created >= START,
+        Video.title.startswith("t"),
+        Video.title.endswith("1"),
+        order_by=Video.created.desc(),
+    )
+    assert (plan.access, plan.index, plan.sorted_by) == ("index", "project_id-created", "store")
+    assert "Video.created >= " in plan.key_condition
+    assert "'t'" in plan.server_filter
+    assert "'1'" in plan.client_filter
+    assert not plan.consistent
+    assert videos.explain(Video.project_id == project.id, order_by=Video.title.asc()).sorted_by == (
+        "client"
+    )
+    free = stores.free.repository(Video)
+    scanned = free.explain(Video.project.has(Project.name == "north"))
+    assert (scanned.access, scanned.related) == (
+        "scan",
+        (scanned.table.replace("videos", "projects"),),
+    )
+    assert scanned.client_filter
+    assert str(plan).startswith("index project_id-created of ")
+
+
+def test_pages_along_an_index_cost_a_request_each(stores, project):
+    videos = stores.videos
+    where = Video.project_id == project.id
+    expected = videos.find(where, order_by=Video.created.asc())
+    seen, cursor, before = [], None, requests(stores.strict)
+    for _ in range(4):
+        page = videos.page(where, order_by=Video.created.asc(), size=3, cursor=cursor)
+        seen += page.items
+        cursor = page.next
+    assert cursor is None
+    assert seen == expected
+    assert requests(stores.strict) - before == 4
+    back = videos.page(where, order_by=Video.created.asc(), size=3, cursor=page.previous)
+    assert back.items == expected[6:9]
+
+
+@pytest.mark.parametrize("camera", [None, "", "a"])
+def test_an_index_has_nulls_and_empty_texts_in_their_order(stores, project, camera):
+    free = stores.free.repository(Video)
+    where = Video.camera.is_null() if camera is None else Video.camera == camera
+    everything = [each for each in free.find() if each.camera == camera]
+    for order, plain in (
+        (Video.rating.asc(), lambda each: (each.rating is None, each.rating or 0, each.id)),
+        (
+            Video.rating.asc().nulls_first(),
+            lambda each: (each.rating is not None, each.rating or 0, each.id),
+        ),
+    ):
+        found = stores.videos.find(where, order_by=order)
+        assert found == sorted(everything, key=plain)
+    for bound in (Video.rating > -1, Video.rating <= 0, ~(Video.rating < 0)):
+        expected = {each.id for each in free.find(bound) if each.camera == camera}
+        assert {each.id for each in stores.videos.find(where, bound)} == expected
+    assert stores.videos.explain(where, order_by=Video.rating.asc()).sorted_by == "store"
+
+
+def test_relations_load_by_key_and_index(stores, project):
+    (found,) = stores.strict.repository(Project).find(Project.id == project.id)
+    videos = stores.videos.find(Video.project_id == found.id, load=[Video.project], limit=2)
+    assert {each.project.name for each in videos} == {"north"}
+
+
+def test_an_index_that_is_new_is_filled():
+    class Numbered(Entity, table="numbered"):
+        id: Field[int] = key()
+        place: Field[int] = field(default=0)
+
+    class Placed(Entity, table="numbered", indexes=[("place",)]):
+        id: Field[int] = key()
+        place: Field[int] = field(default=0)
+
+    url = store_url("dynoxide", uuid4().hex, scan=False)
+    with open_store(url, [Numbered]) as store:
+        store.create_schema()
+        store.repository(Numbered).add_many([Numbered(id=n, place=n % 3) for n in range(9)])
+    with open_store(url, [Placed]) as store:
+        store.create_schema()
+        assert [each.id for each in store.repository(Placed).find(Placed.place == 1)] == [1, 4, 7]
+        store.drop_schema()
+
+
+def test_a_transaction_notices_that_what_it_read_was_changed(stores):
+    """Each reads both and writes one: only one of them may."""
+    projects = stores.strict.repository(Project)
+    first, second = (projects.add(Project(name=uuid4().hex)) for _ in range(2))
+
+    def swap(mine, theirs):
+        with stores.strict.transaction():
+            assert projects.get_one(theirs.id).version == 1
+            yield
+            projects.patch(mine.id, Project.name.to(uuid4().hex))
+            yield
+
+    one, other = swap(first, second), stores.free.repository(Project)
+    next(one)
+    other.patch(second.id, Project.name.to(uuid4().hex))
+    next(one)
+    with pytest.raises(SerializationError, match=str(second.id)):
+        list(one)
+    assert projects.get_one(first.id) == first
+
+
+def test_options_reach_the_tables_that_are_made():
+    options = DynamoDBOptions(deletion_protection=True, tags=(("team", "video"),))
+    url = store_url("dynoxide", uuid4().hex)
+    with open_store(url, [Project], options=options) as store:
+        store.create_schema()
+        driver = store.asynchronous.driver
+        (layout,) = driver.reader.layouts
+
+        service = driver.reader.service
+
+        async def described():
+            return await service.read("DescribeTable", {"TableName": layout.name})
+
+        async def unprotect(table):
+            await service.write(
+                "UpdateTable", {"TableName": table, "DeletionProtectionEnabled": False}
+            )
+
+        assert store.run(described())["Table"]["DeletionProtectionEnabled"] is True
+        for table in (layout.name, driver.reader.guards):
+            store.run(unprotect(table))
+        store.drop_schema()
+
+
+def test_what_is_no_table_or_no_url_is_refused():
+    class Odd(Entity, table="a b"):
+        id: Field[int] = key()
+
+    with pytest.raises(ConfigurationError, match="not the name of a table"):
+        open_store(store_url("dynoxide", "x"), [Odd]).__enter__()
+    for url, why in (
+        ("dynamodb://eu_1/x", "region"),
+        ("dynamodb://eu/a%20b", "begin the names"),
+        ("dynamodb://eu/x?tags=a", "DynamoDBOptions"),
+        ("dynamodb://eu/x?attempts=0", "attempts"),
+        ("dynamodb://key:secret@eu/x", "DynamoDBOptions"),
+    ):
+        with pytest.raises(ConfigurationError, match=why):
+            open_store(url, [Project])
+
+
+def test_values_that_no_row_can_have_find_none(stores, project):
+    free, long = stores.free, "x" * 3000
+    assert free.repository(Named).find(Named.id.in_([long, "a"])) == []
+    assert free.repository(Named).get(long) is None
+    assert free.repository(Video).find(Video.camera == long) == []
+    assert free.repository(Video).count(Video.camera.in_([long, "a"])) == 4
+    for entity in (Named(id=long), Video(project_id=project.id, camera=long)):
+        with pytest.raises(InvalidValueError, match="at most"):
+            free.repository(type(entity)).add(entity)
