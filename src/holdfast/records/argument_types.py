@@ -75,11 +75,13 @@ class LoaderOption(Protocol):
 
 
 Condition: TypeAlias = Predicate[Of] | MappedExpression[bool]
+"""What verbs take as a condition on rows of Of: a predicate, or what a library says instead."""
 Ordering: TypeAlias = EntityOrder[Of] | MappedExpression[object]
 AggregateArgument: TypeAlias = GroupAggregate[T] | MappedExpression[T]
 AnyAggregate: TypeAlias = GroupAggregate[Any] | MappedExpression[object]
 RelationArgument: TypeAlias = Relation | LoaderOption | MappedRelationship
 ChangeArgument: TypeAlias = Change[Of] | Mapping[Any, object]
+"""What `patch` and `update_where` take: a change, or values by attributes of a mapped class."""
 AnyField: TypeAlias = Field[Any, Of] | MappedAttribute[object] | MappedExpression[object]
 ValueArgument: TypeAlias = Expression[T, Of] | MappedAttribute[T]
 AnyValue: TypeAlias = Expression[Any, Of] | MappedAttribute[object] | MappedExpression[object]
