@@ -57,7 +57,7 @@ def test_an_ingest_into_a_full_disk_leaves_nothing_and_can_be_repeated(films, sm
     assert disagreements(data) == []
 
 
-@pytest.mark.parametrize("size", [700])
+@pytest.mark.parametrize("size", [900])
 def test_a_worker_on_a_full_disk_tries_the_job_again_once_there_is_room(
     films, small_disk, size, monkeypatch
 ):

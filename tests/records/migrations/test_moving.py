@@ -77,7 +77,7 @@ async def test_a_change_written_for_one_database_runs_on_all(make_database, tmp_
 
 
 async def test_rows_survive_a_change_and_its_undoing(database, tmp_path):
-    project, video, _ = first = library.first()
+    project, video, *_ = first = library.first()
     await made(database, tmp_path, first)
     async with open_store(database.url, first) as store:
         projects, videos = store.repository(project), store.repository(video)
@@ -91,7 +91,7 @@ async def test_rows_survive_a_change_and_its_undoing(database, tmp_path):
             ]
         )
     migrations = await made(database, tmp_path, library.second())
-    newer, newest, _ = second = library.second()
+    newer, newest, *_ = second = library.second()
     async with open_store(database.url, second) as store:
         projects, videos = store.repository(newer), store.repository(newest)
         assert [each.owner for each in await projects.find()] == [library.ODD_TEXT]

@@ -313,7 +313,7 @@ def _turn(part: ops.MigrateOperation, new: set[str], gone: set[str]) -> int:
         case ops.CreateIndexOp():
             if part.index_name in gone:
                 return 6
-            return 4 if new.intersection(map(str, part.columns)) else 2
+            return 4 if new.intersection(map(_column_name, part.columns)) else 2
         case ops.CreateUniqueConstraintOp():
             return 5
         case ops.DropIndexOp():
@@ -322,6 +322,11 @@ def _turn(part: ops.MigrateOperation, new: set[str], gone: set[str]) -> int:
             return 7
         case _:
             return 4
+
+
+def _column_name(part: object) -> str:
+    """Return the name of the column that *part* of an index is, or its own text."""
+    return str(getattr(part, "name", part))
 
 
 def _new_columns(operations: Sequence[ops.MigrateOperation]) -> set[tuple[str, str | None]]:
