@@ -202,7 +202,7 @@ ALLOWED_ANY: dict[str, list[str]] = {
     # What stands behind typed overloads.
     "records/field.py": ["Field.truncated"],
     "records/expression.py": ["Expression.sum", "Expression.avg"],
-    "records/relation.py": ["Many.sum", "Many.avg"],
+    "records/relation.py": ["Many.sum", "Many.avg", "Many.count_distinct"],
     "records/sync.py": ["RepositoryReads.select", "RepositoryReads.aggregate"],
     "records/value_reads.py": ["ValueReads.select", "ValueReads.aggregate"],
 }
@@ -228,13 +228,17 @@ def module_file(name):
     )
 
 
-# A store hands out repositories, and a repository and its hooks hold their store.
+# A store hands out repositories, and a repository and its hooks hold their store; a model knows
+# the index that its search is by.
 ALLOWED_IMPORTS = {
     ("records/repository_reads.py", "holdfast.records.store"),
     ("records/hooked_writes.py", "holdfast.records.store"),
+    ("records/indexed_session.py", "holdfast.records.store"),
     ("records/links.py", "holdfast.records.store"),
     ("records/write_hook.py", "holdfast.records.store"),
+    ("records/search_build.py", "holdfast.records.store"),
     ("records/soft_deletion.py", "holdfast.records.store"),
+    ("records/model.py", "holdfast.records.search_index"),
 }
 
 

@@ -206,7 +206,7 @@ def _words_set(update: Update[Any]) -> list[Change]:
     return [change for change in update.changes if change.column.spec.declaration.search]
 
 
-def document_rows(model: Model[Any], index: SearchIndex, rows: Iterable[Row]) -> list[Row]:
+def document_rows(model: Model[E], index: SearchIndex, rows: Iterable[Row]) -> list[Row]:
     """Return the documents of *rows*, along their keys, those of the last of a key."""
     at = model.key.position
     by_key = {row[at]: row for row in rows}

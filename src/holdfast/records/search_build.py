@@ -9,6 +9,7 @@ from holdfast.records.indexed_session import document_rows, plain_session
 from holdfast.records.operands import Column
 from holdfast.records.query import (
     Compare,
+    In,
     IsNull,
     Not,
     Operator,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.store import Store
 
 _BATCH = 500
+_SMALL_BATCH = 25  # rows, each with its documents and what goes with these
 
 
 async def build_search(store: Store, *, rebuild: bool) -> int:
@@ -37,10 +39,14 @@ async def build_search(store: Store, *, rebuild: bool) -> int:
 
 
 async def _build(store: Store, model: Model[object], *, rebuild: bool) -> int:
-    """Write documents along the keys; each batch holds its rows while it writes theirs."""
+    """Write documents along the keys; each batch holds its rows while it writes theirs.
+
+    Which rows a batch has is asked before its transaction, so that this concerns no others.
+    """
     index = model.search
     assert index is not None
     lock: RowLock | None = "update" if StoreCapability.ROW_LOCKS in store.capabilities else None
+    size = _BATCH if StoreCapability.LARGE_WRITES in store.capabilities else _SMALL_BATCH
     key = Column(model.name, model.key)
     columns = tuple(Column(model.name, spec) for spec in model.fields)
     wanted: Predicate = everything()
@@ -51,14 +57,19 @@ async def _build(store: Store, model: Model[object], *, rebuild: bool) -> int:
     count = 0
     while True:
         beyond = wanted if last is None else wanted & Compare(key, Operator.GT, last)
-        async with store.transaction():
-            session = plain_session(store)
-            select = Select(model, beyond, (Order(key),), _BATCH, lock=lock)
-            rows = await session.values(select, columns)
-            if rows:
+        found = await plain_session(store).values(
+            Select(model, beyond, (Order(key),), size), (key,)
+        )
+        keys = tuple(each for (each,) in found)
+        if keys:
+            async with store.transaction():
+                session = plain_session(store)
+                select = Select(model, In(key, keys), (Order(key),), lock=lock)
+                rows = await session.values(select, columns)
                 documents = document_rows(model, index, rows)
-                await session.upsert(index.documents, documents, (index.of.name,))
-        count += len(rows)
-        if len(rows) < _BATCH:
+                if documents:
+                    await session.upsert(index.documents, documents, (index.of.name,))
+            count += len(rows)
+        if len(keys) < size:
             return count
-        last = rows[-1][model.key.position]
+        last = keys[-1]

@@ -7,7 +7,7 @@ Repositories keep it in the transaction of each write (`indexed_session.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidQueryError
 from holdfast.records.declaration import field, generated_key
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.search_words import SearchTerms
+
+E = TypeVar("E")
 
 _KEY = "search_id"
 _OF = "search_of"
@@ -72,7 +74,7 @@ class SearchIndex:
         return SearchRank(columns, weights, terms.wanted)
 
 
-def searched(model: Model[Any]) -> SearchIndex:
+def searched(model: Model[E]) -> SearchIndex:
     """Return what *model* is searched by. Raises InvalidQueryError where it has no such fields."""
     if model.search is None:
         raise InvalidQueryError(
@@ -92,7 +94,7 @@ def text_matches(entity: type, query: str) -> Predicate:
     return searched(model).predicate(search_terms(query))
 
 
-def document_members(entity: type, model: Model[Any]) -> dict[str, object]:
+def document_members(entity: type, model: Model[E]) -> dict[str, object]:
     """Return the body of the class of the documents of *entity*, which has *model*.
 
     Raises ConfigurationError for a field that can't be searched.
@@ -119,12 +121,12 @@ def document_members(entity: type, model: Model[Any]) -> dict[str, object]:
     return {**body, "__annotations__": hints, "__module__": entity.__module__}
 
 
-def searched_fields(model: Model[Any]) -> tuple[FieldSpec, ...]:
+def searched_fields(model: Model[E]) -> tuple[FieldSpec, ...]:
     """Return the fields of *model* that are declared to be searched."""
     return tuple(spec for spec in model.fields if spec.declaration.search)
 
 
-def with_search(entity: type, model: Model[Any], documents: type) -> Model[Any]:
+def with_search(entity: type, model: Model[E], documents: type) -> Model[E]:
     """Return *model*, of *entity*, with the search by *documents*, which is marked as its index."""
     fields = searched_fields(model)
     marked: Model[object] = replace(

@@ -72,11 +72,11 @@ def orders(model: Model[E], order_by: object) -> tuple[object, ...]:
     if model.adapter is None:
         return words
     return tuple(
-        word.asc() if is_computed(word) else model.adapter.arguments.order(word) for word in words
+        word.asc() if _is_computed(word) else model.adapter.arguments.order(word) for word in words
     )
 
 
-def is_computed(word: object) -> TypeGuard[Expression[Any] | GroupAggregate[Any]]:
+def _is_computed(word: object) -> TypeGuard[Expression[Any] | GroupAggregate[Any]]:
     """Tell whether *word* is one of Holdfast's own for what is computed of fields."""
     return isinstance(word, (Expression, GroupAggregate)) and not isinstance(word, Field)
 

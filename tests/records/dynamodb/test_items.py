@@ -8,10 +8,9 @@ from uuid import UUID, uuid4
 
 import hypothesis.strategies as st
 import pytest
-from botocore.session import Session
 from hypothesis import given, settings
 
-from dynamodb_servers import REGION, endpoint_of, store_url
+from dynamodb_servers import store_url
 from holdfast import Entity, Field, field, key
 from holdfast.errors import InvalidValueError, StoredValueError
 from holdfast.records.drivers.dynamodb.attribute_codec import decoder, encoder, sortable_text
@@ -45,19 +44,6 @@ def store():
         opened.create_schema()
         yield opened
         opened.drop_schema()
-
-
-@pytest.fixture(scope="module")
-def botocore_client():
-    client = Session().create_client(
-        "dynamodb",
-        region_name=REGION,
-        endpoint_url=endpoint_of("dynoxide"),
-        aws_access_key_id="holdfast",
-        aws_secret_access_key="holdfast-secret",
-    )
-    yield client
-    client.close()
 
 
 @pytest.fixture

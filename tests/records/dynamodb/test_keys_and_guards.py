@@ -4,9 +4,8 @@ import json
 from uuid import UUID, uuid4
 
 import pytest
-from botocore.session import Session
 
-from dynamodb_servers import REGION, endpoint_of, store_url
+from dynamodb_servers import store_url
 from holdfast import Entity, Field, Many, field, key, many, ref, unique, uuid7
 from holdfast.errors import DuplicateError, InvalidValueError, UnsupportedError
 from holdfast.sync import open_store
@@ -39,19 +38,6 @@ def store():
         opened.create_schema()
         yield opened
         opened.drop_schema()
-
-
-@pytest.fixture(scope="module")
-def botocore_client():
-    client = Session().create_client(
-        "dynamodb",
-        region_name=REGION,
-        endpoint_url=endpoint_of("dynoxide"),
-        aws_access_key_id="holdfast",
-        aws_secret_access_key="holdfast-secret",
-    )
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -105,15 +105,18 @@ class RowFinder:
             among = all_of((Compare(groups.column, Operator.EQ, value), select.where))
             return replace(select, where=among, groups=None)
 
+        follow = await self.follow(select.where, [by.operand for by in select.order])
         apart = [of(value) for value in groups.values]
         if all(access_path(layout, each.where, each.order).ordered for each in apart):
             calls = [partial(self.rows, each) for each in apart]
-            found = await self.reader.at_once(calls)
+            if self.unit is None:
+                found = await self.reader.at_once(calls)
+            else:  # which calls on threads must not change at once
+                found = [await call() for call in calls]
             rows = [row for each in found for row in each]
         else:
             among = all_of((In(groups.column, groups.values), select.where))
             rows = await self.rows(Select(select.model, among))
-        follow = await self.follow(Everything(), [by.operand for by in select.order])
         return first_of_groups(sort(rows, select.order, follow), groups, select.limit)
 
     async def fitting(self, model: Model[object], where: Predicate) -> list[Row]:
@@ -131,9 +134,10 @@ class RowFinder:
         remote = remote_field(join)
         by_value = self._by_value.get((join.target, remote.name))
         if by_value is None:
-            by_value = self._by_value[join.target, remote.name] = {}
+            by_value = {}
             for row in self._tables[join.target]:
                 by_value.setdefault(row[remote.position], []).append(row)
+            self._by_value[join.target, remote.name] = by_value  # whole: calls may be on threads
         return by_value.get(value, [])
 
     async def count(self, model: Model[object], where: Predicate) -> int | None:
