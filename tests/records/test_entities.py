@@ -288,7 +288,7 @@ def test_the_schema_of_output_has_all_fields_and_relations():
     schema = TypeAdapter(Author).json_schema(mode="serialization")
     author = schema["$defs"][schema["$ref"].rpartition("/")[2]]
     fields = [spec.name for spec in model_of(Author).fields]
-    assert set(author["properties"]) == {*fields, "books"}
+    assert set(author["properties"]) == {*fields, "books", "credited_in"}
     assert author["required"] == fields
     assert author["title"] == "Author"
     assert author["properties"]["created_at"]["format"] == "date-time"
