@@ -279,7 +279,7 @@ class CachedRepository(sync.Repository[E]):
         recorded: bool = False,
     ) -> None:
         self.repository = repository
-        self.asynchronous: AsyncCachedRepository[E] = AsyncCachedRepository(
+        self.asynchronous: AsyncCachedRepository[E] = AsyncCachedRepository(  # pyright: ignore[reportIncompatibleVariableOverride]  # set once
             repository.asynchronous,
             cache.asynchronous,
             ttl=ttl,

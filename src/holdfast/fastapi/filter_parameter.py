@@ -10,6 +10,7 @@ from annotated_types import MaxLen, MinLen
 
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.wire_field import parameter_hint
+from holdfast.records.expression import Expression
 from holdfast.records.field import Field
 from holdfast.records.filter_operator import (
     FILTER_METHODS,
@@ -29,7 +30,7 @@ _OPERATORS = {method: operator for operator, method in FILTER_METHODS.items()}
 class FilterParameter:
     """One query parameter, which asks *operator* of *field*; it may be *called* by another name."""
 
-    field: Field[Any]
+    field: Expression[Any]
     operator: str
     called: str = ""
 
@@ -38,7 +39,7 @@ class FilterParameter:
         """What the parameter is called in a URL."""
         if self.called:
             return self.called
-        name = self.field.spec.name
+        name = self.field.operand.spec.name
         return f"{name}__{self.operator}" if self.operator else name
 
     @property
@@ -52,7 +53,7 @@ class FilterParameter:
             return bool
         if self.operator in TEXT_OPERATORS:
             return Annotated[str, MinLen(1), MaxLen(1000)]
-        value: Any = parameter_hint(self.field.spec)
+        value: Any = parameter_hint(self.field.operand.spec)
         if self.several:
             return Annotated[list[value], MinLen(1), MaxLen(most)]
         return value
@@ -102,8 +103,8 @@ def named_parameter(entity: type[Entity], name: str, given: object) -> FilterPar
 
 def _checked(entity: type[Entity], parameter: FilterParameter) -> FilterParameter:
     field, operator = parameter.field, parameter.operator
-    kind = field.spec.type.kind
-    if getattr(entity, field.spec.name, None) is not field:
+    kind = field.operand.spec.type.kind
+    if getattr(entity, field.operand.spec.name, None) is not field:
         raise ConfigurationError(f"{field!r} is not a field of {entity.__name__}")
     if operator in TEXT_OPERATORS and kind is not Kind.STR:
         raise ConfigurationError(f"{field!r} is not a text field, so it has no {operator}")

@@ -1,5 +1,8 @@
 """Functions of fields and expressions: what stands for a null, and what is made of text."""
 
+# A text that may be null is one that is null alone, to the checker.
+# pyright: reportOverlappingOverload=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, overload

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 
 from holdfast.errors import ConfigurationError, ModelFileError, UnavailableError
 from holdfast.extras import needs_extra
@@ -297,7 +298,7 @@ def _engine(url: str) -> tuple[str, sa.Engine]:
     """Return how errors call the database at *url*, and an engine whose connections only read."""
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except exc.ArgumentError as error:
         raise ConfigurationError(f"that is no URL of a database: {error}") from None
     shown = parsed.render_as_string(hide_password=True)
     name = parsed.get_backend_name()
@@ -318,7 +319,7 @@ def _engine(url: str) -> tuple[str, sa.Engine]:
     if name != "postgresql":
         read_only = "SET SESSION TRANSACTION READ ONLY"
 
-    @sa.event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect")
     def _only_read(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute(read_only)
@@ -336,7 +337,7 @@ def _sqlite(shown: str, parsed: sa.URL) -> sa.Engine:
         f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true", poolclass=sa.NullPool
     )
 
-    @sa.event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect")
     def _distrust(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA trusted_schema = OFF")  # a view may call what it likes else
@@ -350,9 +351,9 @@ def _sqlite(shown: str, parsed: sa.URL) -> sa.Engine:
 def _failures(shown: str) -> Iterator[None]:
     try:
         yield
-    except sa.exc.DBAPIError as error:
+    except exc.DBAPIError as error:
         reason = f"{error.orig}".strip()
-        if isinstance(error, sa.exc.OperationalError) and not shown.startswith("sqlite"):
+        if isinstance(error, exc.OperationalError) and not shown.startswith("sqlite"):
             raise UnavailableError(f"{shown}: {reason}") from error
         raise ModelFileError(shown, f"it is no database of MLflow: {reason}") from error
 
