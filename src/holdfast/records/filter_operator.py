@@ -5,7 +5,7 @@ The command line and the HTTP API read filters of this one grammar.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from holdfast.records.expression import Expression
@@ -33,7 +33,7 @@ LIST_OPERATORS = ("in", "not_in")
 TEXT_OPERATORS = ("contains", "startswith", "endswith", "iequals", "icontains")
 
 
-def filter_condition(field: Expression[Any], operator: str, value: object) -> Predicate:
+def filter_condition(field: Expression[object], operator: str, value: object) -> Predicate:
     """Return the condition that *operator* sets for *field* with *value*, which it fits.
 
     Raises InvalidValueError.
