@@ -377,9 +377,15 @@ def check_depth(operand: Operand) -> None:
 
 def _levels(operand: Operand) -> int:
     match operand:
-        case Column() | Path() | RelatedColumn() | RelatedAggregate() | SearchRank():
-            return 0
-        case Aggregate() | GroupValue():
+        case (
+            Column()
+            | Path()
+            | RelatedColumn()
+            | RelatedAggregate()
+            | SearchRank()
+            | Aggregate()
+            | GroupValue()
+        ):
             return 0
         case _:
             return 1 + max(map(_levels, parts_of_computed(operand)), default=0)

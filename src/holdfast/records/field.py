@@ -67,7 +67,7 @@ class Field(Expression[T, Of]):
     @property
     def operand(self) -> Column:
         """What a query reads: the field's column."""
-        return Column(self.owner, self.spec)
+        return self.column
 
     def has_item(self, item: object) -> Predicate[Of]:
         """It is a JSON list, and one of its items is *item*, by type and value."""

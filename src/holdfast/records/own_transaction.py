@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ATTEMPTS = 20
-"""How often a call is done at the most that is undone by clashes with others."""
+_ATTEMPTS = 20  # of a call that is undone by clashes with others
 _PAUSE = 0.002  # seconds before the first new attempt; then twice as long each time
 _LONGEST = 0.25
 
@@ -31,12 +30,12 @@ async def in_own_transaction(
     *blocking*: the pauses between attempts block. Unlike `Store.retrying` it does not wait twice
     for a lock: LockTimeoutError is raised at once.
     """
-    for attempt in range(ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
             async with transaction():
                 return await work()
         except SerializationError:
-            if attempt == ATTEMPTS - 1:
+            if attempt == _ATTEMPTS - 1:
                 raise
         seconds = random.uniform(0, min(_LONGEST, _PAUSE * 2**attempt))  # noqa: S311
         await pause(seconds, blocking=blocking)

@@ -56,7 +56,9 @@ async def test_those_of_sqlite_too(tmp_path, how):
 
 @pytest.mark.parametrize("name", ["postgresql+pg8000", "sqlite+asyncpg", "oracle"])
 def test_another_name_is_refused_with_the_known_ones(name):
-    with pytest.raises(ConfigurationError, match=r"known are dynamodb://, mariadb://, .*sqlite://$"):
+    with pytest.raises(
+        ConfigurationError, match=r"known are dynamodb://, mariadb://, .*sqlite://$"
+    ):
         open_store(f"{name}://host/data", ENTITIES)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import Grouping
 
+from holdfast.records.drivers.sql.dialect import number
 from holdfast.records.drivers.sql.statement import literal
 
 if TYPE_CHECKING:
@@ -40,20 +41,16 @@ def rank_expression(
     pieces = [(parameters.next(), parameters.next()) for _ in rank.pieces]
     for column, weight in zip(rank.columns, rank.weights, strict=True):
         document = sa.func.coalesce(source.column(column), _NOTHING)
-        long = _grouped(_number(1) + _grouped(length(document).op(quotient)(_number(512))))
+        long = _grouped(number(1) + _grouped(length(document).op(quotient)(number(512))))
         for piece, size in pieces:
             shorter = length(sa.func.replace(document, piece, _NOTHING))
             times = _grouped(_grouped(length(document) - shorter).op(quotient)(size))
-            less = _grouped(_grouped(_number(1000) * long).op(quotient)(_grouped(times + long)))
-            total.append(_number(weight) * _grouped(_number(1000) - less))
+            less = _grouped(_grouped(number(1000) * long).op(quotient)(_grouped(times + long)))
+            total.append(number(weight) * _grouped(number(1000) - less))
     summed = total[0]
     for each in total[1:]:
         summed += each
     return _grouped(summed)
-
-
-def _number(value: int) -> Expression:
-    return sa.literal_column(str(value))
 
 
 def _grouped(made: Expression) -> Expression:

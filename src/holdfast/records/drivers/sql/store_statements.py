@@ -19,7 +19,7 @@ from holdfast.records.drivers.sql.comparable_aggregates import (
     comparable_decoder,
 )
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
-from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, joined
+from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, joined, number
 from holdfast.records.drivers.sql.joined_aggregates import (
     JoinedAggregates,
     joined_aggregates,
@@ -301,7 +301,7 @@ class StoreStatements:
         self, source: JoinedTable, related: JoinedAggregates, parameters: Parameters
     ) -> None:
         """Join a table of the aggregates of each relation's rows that fit one condition."""
-        for number, (join, where, named) in enumerate(related.groups, 1):
+        for at_join, (join, where, named) in enumerate(related.groups, 1):
             target = source.target(join)
             by = source.grouped(join, target)
             fitting = self._conditions.condition(target, where, parameters)
@@ -313,7 +313,7 @@ class StoreStatements:
             found = found.where(fitting, *target.living(join))
             counts = {name: not each.nullable for name, each in named.items()}
             source.join_aggregates(
-                join, found.group_by(by).subquery(f"holdfast aggregates {number}"), counts
+                join, found.group_by(by).subquery(f"holdfast aggregates {at_join}"), counts
             )
 
     def column_decoders(self, columns: Sequence[ValueColumn]) -> list[Codec]:
@@ -467,7 +467,7 @@ class StoreStatements:
         for by in order:
             if _is_chosen(by, chosen):
                 at = [each == by.operand for each in chosen].index(True)
-                place: Expression = sa.literal_column(str(at + 1))
+                place = number(at + 1)
                 found.append(place.desc() if by.descending else place.asc())
                 continue
             column = self._conditions.value(source, by.operand, parameters)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import sqlite_codecs
-from holdfast.records.drivers.sql.dialect import divided, nulls_placed
+from holdfast.records.drivers.sql.dialect import divided, nulls_placed, number
 from holdfast.records.drivers.sql.dialects import sqlite_expressions
 from holdfast.records.drivers.sql.group_limit import keys_by_subquery
 from holdfast.records.drivers.sql.statement import literal, parameter
@@ -45,14 +45,14 @@ E = TypeVar("E")
 _ZERO: Expression = sa.literal_column("0")
 _ONE: Expression = sa.literal_column("1")
 _BITS: Expression = sa.literal_column("32")
-_LOWER: Expression = sa.literal_column(str(2**32 - 1))
+_LOWER = number(2**32 - 1)
 _STARTS: dict[str, tuple[int, str]] = {
     "hour": (13, ":00:00.000000"),
     "day": (10, ""),
     "month": (7, "-01"),
     "year": (4, "-01-01"),
 }
-_UP: Expression = sa.literal_column(str(sqlite_codecs.UP))
+_UP = number(sqlite_codecs.UP)
 
 
 class SQLiteDialect:
@@ -91,14 +91,7 @@ class SQLiteDialect:
             function = getattr(sa.func, figure.function)
             found: Expression = function(column)
             return found
-        # SQLite's own sum of integers fails beyond 64 bits; the sums of the halves can't.
-        upper: Expression = sa.literal_column("32")
-        lower: Expression = sa.literal_column(str(2**32 - 1))
-        halves = (
-            sa.func.sum(column.op(">>")(upper)),
-            sa.func.sum(column.op("&")(lower)),
-            sa.func.count(column),
-        )
+        halves = _sums_of_halves(column)
         space = literal(" ")
         joined: Expression = halves[0].op("||")(space).op("||")(halves[1])
         return joined.op("||")(space).op("||")(halves[2])
@@ -133,7 +126,7 @@ class SQLiteDialect:
         if zone != "UTC" or unit == "week":
             return sa.func.holdfast_truncated(column, literal(unit), literal(zone))
         length, rest = _STARTS[unit]
-        start: Expression = sa.func.substr(column, _ONE, sa.literal_column(str(length)))
+        start: Expression = sa.func.substr(column, _ONE, number(length))
         return start.op("||")(literal(rest))
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:
@@ -287,13 +280,19 @@ def _of_json(spec: FieldSpec, value: Expression) -> Expression:
             return value
 
 
-def _halves(column: Expression) -> tuple[Expression, Expression, Expression]:
-    """Return the upper and the lower 32 bits of the sum over *column*, and how many values it has.
+def _sums_of_halves(column: Expression) -> tuple[Expression, Expression, Expression]:
+    """Return the sums of the upper and the lower 32 bits of *column*, and how many values it has.
 
     SQLite's own sum of integers fails beyond 64 bits; the sums of the halves can't.
     """
     upper, lower = sa.func.sum(column.op(">>")(_BITS)), sa.func.sum(column.op("&")(_LOWER))
-    return upper + lower.op(">>")(_BITS), lower.op("&")(_LOWER), sa.func.count(column)
+    return upper, lower, sa.func.count(column)
+
+
+def _halves(column: Expression) -> tuple[Expression, Expression, Expression]:
+    """Return the upper and the lower 32 bits of the sum over *column*, and how many values."""
+    upper, lower, count = _sums_of_halves(column)
+    return upper + lower.op(">>")(_BITS), lower.op("&")(_LOWER), count
 
 
 def _follow(place: Place) -> Expression:
