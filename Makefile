@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pythons crash hunt layouts hostfactory coherence check format docs docs-serve lock bench services services-stop doctor
+.PHONY: help setup browser demo test pythons crash crowd endurance hunt layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release audit extras services services-stop doctor
 
 help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,11 +31,16 @@ test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they com
 pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", TESTS=tests/records)
 	@$(BIN)/python -m tools.pythons $(VERSIONS) --workers $(or $(WORKERS),4) $(if $(TESTS),--tests $(TESTS))
 
-crash: $(STAMP) ## the main job, registrations and the sequencer killed at twenty moments each
+crash: $(STAMP) ## the main job, registrations, the sequencer, workers and their servers killed twenty times each
 	@HOLDFAST_TEST_KILLS=20 $(BIN)/python -m pytest -q tests/cli/test_crashes.py \
-		tests/cli/test_on_servers.py tests/models/test_crash_safety.py tests/audit/test_killed_sequencer.py
+		tests/cli/test_on_servers.py tests/models/test_crash_safety.py tests/audit/test_killed_sequencer.py \
+		tests/jobs/test_killed_steps.py tests/jobs/test_killed_claims.py tests/jobs/test_server_faults.py
 
-HUNTS := transactions audit queries s3_server redis_server films dynamodb_races
+crowd: $(STAMP) ## 50 claimers and 10,000 jobs on each backend, each job once
+	@HOLDFAST_TEST_CLAIMERS=50 HOLDFAST_TEST_JOBS=10000 $(BIN)/python -m pytest -q \
+		tests/jobs/test_claim_many.py -k get_each_job_once
+
+HUNTS := transactions audit queries s3_server redis_server films dynamodb_races jobs
 
 hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries films" some of them
 	@for each in $(or $(ONLY),$(HUNTS)); do \
@@ -49,9 +54,22 @@ layouts: $(STAMP) ## models in layouts of OCI, by skopeo and ORAS (installed whe
 hostfactory: $(STAMP) ## the HostFactory scripts beside those of Open Resource Broker
 	@PYTHONPATH=.:tests $(BIN)/python tests/hosts/orb_trip.py
 
+takeover: $(STAMP) ## jobs of the real procrastinate, Celery and arq are taken over
+	@PYTHONPATH=.:tests $(BIN)/python tests/integrations/queues/takeover_trip.py
+
 coherence: $(STAMP) ## two clients, a cache hurt at random, stale reads counted (MINUTES=10)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
 	@$(BIN)/python tests/cache/coherence.py --minutes $(or $(MINUTES),10)
+
+chaos: $(STAMP) ## the whole platform hurt at random, what it promised counted (MINUTES=10, SEED=, EMBEDDED=1, PLANT=)
+	@PYTHONPATH=.:tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),10) \
+		$(if $(SEED),--seed $(SEED)) $(if $(EMBEDDED),--embedded) $(if $(PLANT),--plant $(PLANT))
+
+mutation: $(STAMP) ## is code that is changed noticed by the tests? ONLY="proofs floors", MINUTES=20 for each
+	@$(BIN)/python -m tools.mutation $(ONLY) --minutes $(or $(MINUTES),20)
+
+scale: $(STAMP) ## what an operation costs as tables grow (ROWS=10000,1000000 ONLY=sqlite,audit)
+	@$(BIN)/python benchmarks/scale.py $(if $(ROWS),--rows $(ROWS)) $(if $(ONLY),--only $(ONLY))
 
 check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/ruff check .
@@ -83,13 +101,31 @@ lock: ## add to the lock files, and those of programs, what is asked for (UPGRAD
 		--output-file requirements.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --output-file tools/services/moto.lock tools/services/moto.in
 	@$(BIN)/$(COMPILE) --output-file tests/hosts/orb.lock tests/hosts/orb.in
+	@$(BIN)/$(COMPILE) --output-file tools/release/tools.lock tools/release/tools.in
+	@$(BIN)/$(COMPILE) --constraints requirements-bench.lock \
+		--output-file tools/mutation/tools.lock tools/mutation/tools.in
+
+endurance: $(STAMP) ## jobs beside a transaction held open for 30 minutes' worth of 800 a second (JOBS=1440000)
+	@$(BIN)/python benchmarks/jobs_endurance.py --jobs $(or $(JOBS),1440000)
 
 bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md (QUICK=1: a trial)
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
 	@$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
+release: $(STAMP) ## wheel, sdist, bill of materials and checksums of HEAD in dist/ (KEY=an SSH key signs)
+	@$(BIN)/python -m tools.release make $(if $(KEY),--key $(KEY))
+
+audit: $(STAMP) ## known vulnerabilities of the packages that the extras bring in
+	@$(BIN)/python -m tools.release audit
+
+extras: $(STAMP) ## each extra installed alone, and its part of the tutorial run
+	@$(BIN)/python -m tools.release.extras $(EXTRAS)
+
 services: ## install and start the real servers of the tests
 	@$(PYTHON) -m tools.services start $(SERVICES_FLAGS)
+
+browser: $(STAMP) ## install the browsers that the tests of the console drive
+	@$(BIN)/python -m tools.browser
 
 services-stop: ## stop them
 	@$(PYTHON) -m tools.services stop

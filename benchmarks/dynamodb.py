@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
+import hmac
 import os
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from uuid import UUID, uuid4
 
+import orjson
 from timing import Work, interleave, machine, median, ratio, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -43,7 +46,9 @@ makes entities and writes on the condition that the key is free; its batch is on
 or nothing. The peers write unconditionally, by BatchWriteItem in four requests. boto3, aioboto3 and
 PynamoDB make dicts or models of Decimals and texts; aiodynamo dicts; pydynox models, by Rust.
 Blocking clients stand in the loop for one call at a time; 32 tasks are 32 threads there.
+The floor is what any client on asyncio has to do: a signature, a write, a read, JSON into dicts.
 """
+FLOOR = ("get", "put", "query 100", "get, 32 tasks")
 TARGETS = [("get", "aiodynamo", 3.0), ("get", "aioboto3", 9.0), ("get", "PynamoDB", 9.0),
            ("get", "pydynox", 1.0), ("put", "pydynox", 1.0)]  # fmt: skip
 
@@ -394,7 +399,128 @@ class PyDynox:
         await asyncio.gather(*map(self.get, keys))
 
 
+class FloorConnection(asyncio.BufferedProtocol):
+    """One connection, on which an answer has a head with its length, and is awaited whole."""
+
+    def __init__(self):
+        self.view = memoryview(bytearray(64 * 1024))
+        self.came = b""
+        self.answer = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def get_buffer(self, _hint):
+        return self.view
+
+    def buffer_updated(self, count):
+        self.came += bytes(self.view[:count])
+        head, found, body = self.came.partition(b"\r\n\r\n")
+        if found and len(body) >= int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]):
+            self.came = b""
+            self.answer.set_result(body)
+
+    def ask(self, data):
+        self.answer = asyncio.get_running_loop().create_future()
+        self.transport.write(data)
+        return self.answer
+
+
+class Floor:
+    """What any client has to do on asyncio: a signature, one write, one read, JSON into dicts.
+
+    No pool, no retries, no time limits, no checksums, no entities.
+    """
+
+    package = "holdfast"
+
+    @asynccontextmanager
+    async def opened(self, _url):
+        host = urlsplit(ENDPOINT)
+        loop = asyncio.get_running_loop()
+        made = [
+            await loop.create_connection(FloorConnection, host.hostname, host.port)
+            for _ in range(TASKS)
+        ]
+        self.connections = [connection for _, connection in made]
+        self.host = host.netloc
+        self.key = f"AWS4{os.environ['AWS_SECRET_ACCESS_KEY']}".encode()
+        self.day = f"{datetime.now(UTC):%Y%m%d}"
+        self.scope = f"{self.day}/{REGION}/dynamodb/aws4_request"
+        for part in self.scope.split("/"):
+            self.key = hmac.digest(self.key, part.encode(), "sha256")
+        yield self
+        for transport, _ in made:
+            transport.abort()
+
+    def signed(self, operation, request):
+        body = orjson.dumps(request)
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        target = f"DynamoDB_20120810.{operation}"
+        names = "content-type;host;x-amz-date;x-amz-target"
+        kind = "application/x-amz-json-1.0"
+        canonical = (
+            f"POST\n/\n\ncontent-type:{kind}\nhost:{self.host}\nx-amz-date:{stamp}\n"
+            f"x-amz-target:{target}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
+        )
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        text = f"AWS4-HMAC-SHA256\n{stamp}\n{self.scope}\n{digest}"
+        signature = hmac.digest(self.key, text.encode(), "sha256").hex()
+        head = (
+            f"POST / HTTP/1.1\r\nhost: {self.host}\r\ncontent-type: {kind}\r\n"
+            f"x-amz-date: {stamp}\r\nx-amz-target: {target}\r\n"
+            f"authorization: AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/"
+            f"{self.scope}, SignedHeaders={names}, Signature={signature}\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    async def asked(self, connection, operation, request):
+        answer = orjson.loads(await connection.ask(self.signed(operation, request)))
+        assert "__type" not in answer, answer
+        return answer
+
+    async def get(self, key_, at=0):
+        request = {"TableName": TABLE, "Key": {"id": {"S": str(key_)}}, "ConsistentRead": True}
+        found = await self.asked(self.connections[at], "GetItem", request)
+        assert found["Item"]["width"]["N"] == "1920"
+
+    def attributes(self, row):
+        made = {}
+        for name, value in item(row).items():
+            match value:
+                case str():
+                    made[name] = {"S": value}
+                case dict():
+                    made[name] = {"S": orjson.dumps(value).decode()}
+                case _:
+                    made[name] = {"N": str(value)}
+        return made
+
+    async def put(self, row):
+        request = {"TableName": TABLE, "Item": self.attributes(row)}
+        await self.asked(self.connections[0], "PutItem", request)
+
+    async def query(self, project):
+        request = {
+            "TableName": TABLE, "IndexName": INDEX, "Limit": 100,
+            "KeyConditionExpression": "project_id = :p",
+            "ExpressionAttributeValues": {":p": {"S": str(project)}},
+        }  # fmt: skip
+        found = await self.asked(self.connections[0], "Query", request)
+        assert len(found["Items"]) == 100
+
+    async def batch(self, rows):
+        for at in range(0, len(rows), 25):
+            puts = [{"PutRequest": {"Item": self.attributes(row)}} for row in rows[at : at + 25]]
+            await self.asked(self.connections[0], "BatchWriteItem", {"RequestItems": {TABLE: puts}})
+
+    async def gets(self, keys):
+        await asyncio.gather(*(self.get(each, at) for at, each in enumerate(keys)))
+
+
 SIDES = {
+    "floor": Floor,
     "holdfast": Holdfast,
     "holdfast.sync": HoldfastSync,
     "boto3": Boto3,
@@ -499,6 +625,12 @@ def report(taken, sides, rounds):
         f"times Holdfast's CPU (asked: {least:g})"
         for what, peer, least in TARGETS
         if peer in sides
+    ]
+    told += [
+        f"{what}: Holdfast takes {ratio(each['holdfast'].cpu, each['floor'].cpu):.1f} times the "
+        "floor's CPU"
+        for what, each in taken.items()
+        if what in FLOOR
     ]
     left_out = [name for name, kind in SIDES.items() if name not in sides]
     print("\n".join(f"- {each}" for each in told))

@@ -18,9 +18,8 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
-import pymysql
 import records_servers_sides as sides
+from database_admin import admin
 from timing import interleave, machine, ratio, table
 
 import records
@@ -69,16 +68,6 @@ TARGETS = {
     ],
 }
 TARGETS["mysql"] = TARGETS["mariadb"]
-
-
-def admin(url):
-    parts = urlsplit(url)
-    if parts.scheme == "postgresql":
-        return psycopg.connect(url, autocommit=True)
-    return pymysql.connect(
-        host=parts.hostname, port=parts.port, user=parts.username,
-        password=parts.password or "", autocommit=True,
-    )  # fmt: skip
 
 
 @asynccontextmanager

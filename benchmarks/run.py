@@ -73,6 +73,18 @@ def objects(asked) -> str:
     return printed("objects.py", *(["--quick"] if asked.quick else []))
 
 
+def endurance(asked) -> str:
+    return printed("jobs_endurance.py", "--jobs", "5000" if asked.quick else "240000")
+
+
+def large_table(asked) -> str:
+    return printed("jobs_table.py", *(["--quick"] if asked.quick else []))
+
+
+def jobs(asked) -> str:
+    return printed("jobs.py", *(["--quick"] if asked.quick else []))
+
+
 def dynamodb(asked) -> str:
     return printed("dynamodb.py", *(["--quick"] if asked.quick else []))
 
@@ -86,15 +98,23 @@ def api(asked) -> str:
     return printed("api.py", *(["--quick"] if asked.quick else []))
 
 
+def console(asked) -> str:
+    return printed("console.py", *(["--quick"] if asked.quick else []))
+
+
 PROGRAMS = {
     "records": records,
     "servers": servers,
     "relations": relations,
     "audit": audit,
     "dynamodb": dynamodb,
+    "jobs": jobs,
+    "endurance": endurance,
+    "table": large_table,
     "objects": objects,
     "cache": cache,
     "api": api,
+    "console": console,
     "detection": detection,
 }
 

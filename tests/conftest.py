@@ -15,6 +15,7 @@ pytest.register_assert_rewrite(
 os.environ.setdefault("HOLDFAST_CONFORMANCE_EXAMPLES", "10")
 
 LONG = (
+    "web/test_schemathesis.py",
     "integrations/sqlalchemy/test_conformance.py",
     "records/sql/test_conformance.py",
     "cli/test_processes.py",
@@ -57,6 +58,16 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True, scope="module")
 def _what_a_module_leaves_open_is_its_own_failure():
-    """Collect garbage when a module ends: a socket in it would warn in somebody else's test."""
+    """Collect garbage when a module ends: a socket in it would warn in somebody else's test.
+
+    What lives on is not walked again for each module that follows, but once, when all have ended.
+    """
     yield
     gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish():
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 class Proxy:
     """Passes requests on, unless a fault is waiting for their operation.
 
-    A fault is a function of the handler and the request that answers in place of the emulator.
+    A fault is a function of the handler and the request that answers in place of the emulator;
+    *always* is what every request meets for which none is waiting.
     """
 
     def __init__(self, target):
         parts = urlsplit(target)
         self.target = (parts.hostname, parts.port)
         self.faults = []
+        self.always = None
         self.seen = Counter()
         self.bodies = []
         self.lock = threading.Lock()
@@ -36,7 +38,7 @@ class Proxy:
                 if wanted == operation:
                     del self.faults[place]
                     return fault
-        return None
+        return self.always
 
     def forward(self, headers, body):
         """Return status and body of the emulator's answer."""
@@ -74,6 +76,10 @@ def proxy_before(target):
             body = self.body if request is None else json.dumps(request).encode()
             headers = {**self.request_headers, "Content-Length": str(len(body))}
             return json.loads(proxy.forward(headers, body)[1])
+
+        def unread(self):
+            """Return what the emulator answers, as it came: the status and the body."""
+            return proxy.forward(self.request_headers, self.body)
 
         def answer(self, status, body, checksum=None):
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -145,3 +151,13 @@ def creating(handler, _request):
 def lagging(handler, _request):
     """Answer as an index that has not heard of the newest writes."""
     handler.answer(200, {"Items": [], "Count": 0, "ScannedCount": 0})
+
+
+def half_written(handler, request):
+    """Write the first half of a batch, none of one, and leave the others unprocessed."""
+    ((table, writes),) = request["RequestItems"].items()
+    middle = len(writes) // 2
+    answer = {}
+    if middle:
+        answer = handler.emulator({"RequestItems": {table: writes[:middle]}})
+    handler.answer(200, {**answer, "UnprocessedItems": {table: writes[middle:]}})

@@ -113,5 +113,7 @@ def test_what_is_measured_stands_in_the_url_too():
         assert store.stats().operations["get"].count == 1
     with pytest.raises(ConfigurationError, match=r"measure='maybe'"):
         open_store("memory://?measure=maybe", [Note])
-    with pytest.raises(ConfigurationError, match=r"known: lock_timeout, measure, slow_operation"):
+    with pytest.raises(
+        ConfigurationError, match=r"known: lock_timeout, measure, schema, slow_operation"
+    ):
         open_store("memory://?no=1", [Note])

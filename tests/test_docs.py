@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from tools import public_names
+from tools.public_names import exports
 
 import holdfast
 import preloaded
@@ -267,6 +269,29 @@ def test_the_reference_shows_the_whole_tree_of_errors():
 def test_the_reference_says_where_every_name_of_holdfast_is():
     page = (DOCS / "reference" / "api" / "holdfast.md").read_text(encoding="utf-8")
     assert set(re.findall(r"`(\w+)`", page)) >= set(holdfast.__all__)
+
+
+def test_the_page_of_public_names_says_what_the_sources_say():
+    assert public_names.PAGE.read_text(encoding="utf-8") == public_names.names_page(), (
+        "python -m tools.public_names writes it"
+    )
+
+
+def test_what_the_pages_import_is_public():
+    """But for the page about backends, which go by the contracts below the public names."""
+    listed = {(module, each) for module in public_names.PUBLIC for each in exports(module)}
+    used = {
+        (node.module, each.name)
+        for page in PAGES
+        if page != DOCS / "write-a-backend.md"
+        for language, _, code in blocks(page)
+        if language == "python"
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("holdfast")
+        for each in node.names
+    }
+    assert len(used) > 100
+    assert not used - listed
 
 
 def test_paths_that_contributing_names_are_there():

@@ -71,8 +71,10 @@ def parse_url(
             f"{redacted(url)!r}: an @ stands behind a / # or ?; in a user or a password these are "
             "written %2F, %23 and %3F, and an @ behind the host is written %40"
         )
+    # Several hosts with commas between are no host to urlsplit, which minds that since Python 3.14.
+    several = "," in authority
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.replace(authority, "hosts", 1) if several else url)
     except ValueError:  # its text may quote the password
         raise ConfigurationError(
             f"{redacted(url)!r} is not a URL: its host can't be read"
@@ -89,7 +91,8 @@ def parse_url(
                 f"the parameter {redacted(name)!r} is given twice in {redacted(url)!r}"
             )
         query[name] = value
-    return BackendURL(url, redacted(url), named, parts.netloc, unquote(parts.path), query)
+    host = authority if several else parts.netloc
+    return BackendURL(url, redacted(url), named, host, unquote(parts.path), query)
 
 
 def file_path(location: BackendURL) -> Path:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from holdfast.cache import Cache
     from holdfast.health import Health
+    from holdfast.jobs import Schedule
     from holdfast.objects import Bucket
     from holdfast.records import Store, WriteHook
 
@@ -76,7 +77,7 @@ class DomainParts:
     folder: Path
     services: Mapping[str, object] = field(default_factory=dict)
     limits: DomainLimits = DomainLimits()
-    sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    sections: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
 
     def section(self, name: str) -> Mapping[str, object]:
         """Return the settings that are the domain *name*'s alone; none where nobody set any."""
@@ -100,24 +101,31 @@ class Domain:
 
     *requires* are the names of domains that are opened before it and closed after it. *entities*
     live in the platform's store; those among them that are *audited* are recorded where the domain
-    `audit` is on. *hooks* is given the audited classes of all domains, and returns write hooks for
-    the store. *service* returns what opens the domain's service, to be entered
-    by `async with`, and closes it: `contextlib.nullcontext(X(parts.store))` when there is nothing
-    to close. *handlers* returns what a worker can do, by task. *routes* returns a router of
-    FastAPI, *commands* a Typer, added to the command line by the domain's name. *health* probes
-    what the domain depends on beyond the pillars, which are probed in any case. *upkeep* removes
-    what was left behind; a server awaits it at its start and each hour, `holdfast upkeep` at once,
-    and it may run several times at once. *each_minute* is for what must not wait for an hour: a
-    server awaits it at its start and each minute, in each of its processes.
+    `audit` is on. In the console those that are *private* are shown to administrators alone, and
+    rows of those that are *editable* may be added, changed and deleted by hand, with the entity's
+    own checks; the others are written by the domain's service. *hooks* is given the audited
+    classes of all domains, and returns write hooks for the store. *service* returns what opens the
+    domain's service, to be entered by `async with`, and closes it:
+    `contextlib.nullcontext(X(parts.store))` when there is nothing to close. *handlers* returns
+    what a worker can do, by task, and *schedules* what of it workers do again and again. *routes*
+    returns a router of FastAPI, *commands* a Typer, added to the command line by the domain's
+    name. *health* probes what the domain depends on beyond the pillars, which are probed in any
+    case. *upkeep* removes what was left behind; a server awaits it at its start and each hour,
+    `holdfast upkeep` at once, and it may run several times at once.
+    *each_minute* is for what must not wait for an hour: a server awaits it at its start and each
+    minute, in each of its processes.
     """
 
     name: str
     requires: tuple[str, ...] = ()
     entities: tuple[type, ...] = ()
     audited: tuple[type, ...] = ()
+    private: tuple[type, ...] = ()
+    editable: tuple[type, ...] = ()
     hooks: Callable[[tuple[type, ...]], Sequence[WriteHook]] | None = None
     service: Callable[[DomainParts], AbstractAsyncContextManager[object]] | None = None
     handlers: Callable[[DomainParts], Mapping[str, JobHandler]] | None = None
+    schedules: Callable[[DomainParts], Sequence[Schedule]] | None = None
     routes: Callable[[DomainParts], APIRouter] | None = None
     commands: Callable[[], Typer] | None = None
     health: Callable[[DomainParts], Awaitable[Health]] | None = None
@@ -130,7 +138,7 @@ class Domain:
                 f"a domain's name {self.name!r}: expected small letters, digits, _ and -, at most "
                 "63, the first of them a letter"
             )
-        for name in ("requires", "entities", "audited"):
+        for name in ("requires", "entities", "audited", "private", "editable"):
             if not isinstance(getattr(self, name), tuple):
                 raise ConfigurationError(
                     f"the domain {self.name}: {name}: expected a tuple, "

@@ -35,14 +35,22 @@ HoldfastError
 │   ├── UnauthenticatedError    nobody knows who asks
 │   ├── ForbiddenError          the role is not enough
 │   └── RateLimitedError        too much was asked in too short a time
-├── JobError                    a handler's word on its job
+├── JobError                    why the work of a job came to no result
 │   ├── PermanentError          trying again would not help
-│   └── JobCancelledError       the job was asked to stop
+│   │   └── StepsChangedError   the handler comes to other steps than it has recorded
+│   ├── EventTimeoutError       the event that a job waited for has not come in time
+│   ├── RetryLaterError         try again, at the time that the handler says
+│   ├── NoResultError           a job's result is asked for, and it has not succeeded
+│   ├── JobKeyMissingError      a job is sealed by a key that is not here
+│   ├── JobCancelledError       the job was asked to stop
+│   ├── JobTimeoutError         the work took longer than its timeout
+│   └── ProcessEndedError       the child process that did the work ended before it
 ├── IntegrityError              bytes are not the bytes that were stored
 │   └── SignatureError          no key that is trusted has signed the version of a model
 ├── StorageError                the storage refuses: full, read-only, not permitted
 ├── ServiceError                a service refuses a request, with its own code
 ├── ObjectKeyError              a key that no bucket may hold
+├── ModelFileError              a file that can't be registered, read or run as a model
 └── MediaError                  a file that can't be used as the video it should be
 
 Errors carry fields, so that a program never has to read their text.
@@ -51,6 +59,7 @@ Errors carry fields, so that a program never has to read their text.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 _SHOWN = 200  # characters of a value, or of what its type says of it
 
@@ -439,15 +448,106 @@ class RateLimitedError(AccessError):
 
 
 class JobError(HoldfastError):
-    """What a handler says of its job by raising it."""
+    """Why the work of a job came to no result: what its handler raised, or its worker did."""
 
 
 class PermanentError(JobError):
     """Raised by a handler: the job fails now, for trying again would not help."""
 
 
+class StepsChangedError(PermanentError):
+    """A handler comes to other steps than the job has recorded: its code was changed meanwhile.
+
+    After the step *after* (empty: at the beginning) it has come to *called*, where *recorded* is
+    written down; None where *called* itself is written down, after another one.
+    """
+
+    def __init__(self, key: object, *, after: str, recorded: str | None, called: str) -> None:
+        place = f"after the step {after!r}" if after else "at its beginning"
+        if recorded is None:
+            before = f"which it had come to from elsewhere: {called!r} is recorded already"
+        else:
+            before = f"where it had come to {recorded!r} before"
+        super().__init__(
+            f"job {key}: {place} the handler comes to {called!r}, {before}. Its code has changed "
+            "since; let jobs that have begun end by the old code, or give changed tasks new names"
+        )
+        self.key = key
+        self.after = after
+        self.recorded = recorded
+        self.called = called
+
+
+class EventTimeoutError(JobError):
+    """The job *key* has waited for the event of *wait* as long as it would, and none has come."""
+
+    def __init__(self, key: object, wait: str) -> None:
+        super().__init__(f"job {key}: {wait}: it has not come in time")
+        self.key = key
+        self.wait = wait
+
+
+class RetryLaterError(JobError):
+    """Raised by a handler: the job is tried again *after* that long, if attempts are left.
+
+    A negative time is none, and one beyond a hundred years is that. Raises TypeError for what is no
+    timedelta, such as seconds.
+    """
+
+    def __init__(self, after: timedelta, reason: str = "") -> None:
+        if not isinstance(after, timedelta):
+            raise TypeError(f"after={after!r}: expected a timedelta such as timedelta(seconds=5)")
+        super().__init__(reason or f"to be tried again in {after}")
+        self.after = after
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[RetryLaterError], tuple[timedelta, str]]:
+        return type(self), (self.after, self.reason)  # it comes from handlers in other processes
+
+
+class NoResultError(JobError):
+    """The job *job_id* has no result, for it is *status*; *error* is that of its last attempt."""
+
+    def __init__(self, job_id: object, status: str, error: str | None = None) -> None:
+        why = "" if error is None else f": {error}"
+        super().__init__(f"the job {job_id} has no result, it is {status}{why}")
+        self.job_id = job_id
+        self.status = status
+        self.error = error
+
+
+class JobKeyMissingError(JobError):
+    """The job *job_id* is sealed by the key *key*, which this process does not have."""
+
+    def __init__(self, job_id: object, key: str) -> None:
+        super().__init__(f"the job {job_id} is sealed by the key {key!r}, which is not here")
+        self.job_id = job_id
+        self.key = key
+
+
 class JobCancelledError(JobError):
     """The job was asked to stop, and its handler stops."""
+
+
+class JobTimeoutError(JobError):
+    """The work took longer than its *timeout*, in seconds, and was stopped or given up."""
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(f"no end within {timeout:g} s")
+        self.timeout = timeout
+
+
+class ProcessEndedError(JobError):
+    """The child process that did the work ended before it.
+
+    *signal* is the name of what ended it, None when it ended by itself with *status*.
+    """
+
+    def __init__(self, signal: str | None, status: int) -> None:
+        how = f"by itself, with status {status}" if signal is None else f"by {signal}"
+        super().__init__(f"the process that did the work was ended {how}")
+        self.signal = signal
+        self.status = status
 
 
 class IntegrityError(HoldfastError):

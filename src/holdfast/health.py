@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 
 class HealthState(StrEnum):
@@ -36,8 +36,16 @@ class Health:
     parts: Mapping[str, Health] = field(default_factory=dict)
 
 
-def worst_state(states: Iterable[HealthState]) -> HealthState:
-    """Return the state of something composed of parts in *states*: the worst, UP of none."""
+def worst_state(parts: Mapping[str, Health]) -> HealthState:
+    """Return the state of what is composed of *parts*, by name: the worst of theirs, UP of none.
+
+    A part called ``cache`` that is down only degrades the whole: all that is read through a cache
+    is read without it.
+    """
+    states = (
+        HealthState.DEGRADED if name == "cache" and part.state is HealthState.DOWN else part.state
+        for name, part in parts.items()
+    )
     return max(states, key=_SEVERITY.index, default=HealthState.UP)
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from holdfast.extras import needs_extra
+from holdfast.jobs import TaskFigures
+from holdfast.jobs.history.task_figures import EDGES
+from holdfast.jobs.side_tables import has_table
 
 with needs_extra("metrics", "figures for Prometheus"):
     from prometheus_client import CollectorRegistry, generate_latest
@@ -20,12 +24,15 @@ with needs_extra("metrics", "figures for Prometheus"):
     from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from holdfast.jobs import Jobs, QueueStatistics
+    from holdfast.jobs import Jobs, QueueStatistics, TaskStatistics
     from holdfast.stats import Stats
 
 Pillar = Literal["store", "bucket", "cache"]
+
+MOST_TASKS = 200
+"""Pairs of a queue and a task that have samples of their own."""
 
 _ABOUT = {
     "committed": "transactions that were committed",
@@ -83,8 +90,9 @@ class MetricsCollector(Collector):
     """The figures of *parts*, read from their `stats()` whenever they are collected. No I/O.
 
     Register it with a registry of prometheus-client, or use `exposition`. Samples have the labels
-    `name` and `backend`, operations also `operation`; times are in seconds. *jobs* are counted by
-    queue and status as `refresh` last found them.
+    `name` and `backend`, operations also `operation`; times are in seconds. *jobs* that live are
+    counted by queue and status, and what came of jobs by queue and task, as `refresh` last found
+    them: of MOST_TASKS pairs at most, those that were busy last.
     """
 
     def __init__(self, parts: Mapping[Pillar, Mapping[str, Measured]], jobs: Jobs | None) -> None:
@@ -95,11 +103,14 @@ class MetricsCollector(Collector):
         ]
         self._jobs = jobs
         self._queues: Mapping[str, QueueStatistics] = {}
+        self._tasks: Sequence[tuple[str, TaskStatistics]] = ()
 
     async def refresh(self) -> None:
-        """Count the jobs. Raises UnavailableError."""
+        """Count the jobs that live, and read the totals of tasks. Raises UnavailableError."""
         if self._jobs is not None:
-            self._queues = await self._jobs.statistics()
+            self._queues = await self._jobs.statistics(finished=False)
+            if has_table(self._jobs.store, TaskFigures):
+                self._tasks = await self._jobs.task_totals(most=MOST_TASKS)
 
     async def exposition(self) -> bytes:
         """Return all figures as Prometheus reads them, the jobs counted just now.
@@ -130,7 +141,7 @@ class MetricsCollector(Collector):
         if self._jobs is None:
             return
         counts = GaugeMetricFamily(
-            "holdfast_jobs", "jobs by queue and status", labels=["queue", "status"]
+            "holdfast_jobs", "jobs that live, by queue and status", labels=["queue", "status"]
         )
         oldest = GaugeMetricFamily(
             "holdfast_jobs_oldest_due_seconds",
@@ -144,6 +155,32 @@ class MetricsCollector(Collector):
             oldest.add_metric([queue], due)
         yield counts
         yield oldest
+        yield from _of_tasks(self._tasks)
+
+
+def _of_tasks(tasks: Sequence[tuple[str, TaskStatistics]]) -> Iterator[Metric]:
+    labels = ["queue", "task"]
+    ends = CounterMetricFamily(
+        "holdfast_job_ends", "jobs that ended, by how", labels=[*labels, "status"]
+    )
+    retried = CounterMetricFamily(
+        "holdfast_job_retries", "attempts after which the job waited for another", labels=labels
+    )
+    lost = CounterMetricFamily("holdfast_job_lost_leases", "leases that ran out", labels=labels)
+    seconds = HistogramMetricFamily(
+        "holdfast_job_attempt_seconds", "how long attempts took", labels=labels
+    )
+    edges = [repr(edge.total_seconds()) for edge in EDGES]
+    for queue, each in tasks:
+        task = each.name
+        for status in ("succeeded", "failed", "cancelled"):
+            ends.add_metric([queue, task, status], getattr(each, status))
+        retried.add_metric([queue, task], each.retried)
+        lost.add_metric([queue, task], each.lost)
+        below = [float(count) for count in accumulate(each.histogram)]
+        buckets = list(zip([*edges, "+Inf"], below, strict=True))
+        seconds.add_metric([queue, task], buckets, each.duration.total_seconds())
+    yield from (ends, retried, lost, seconds)
 
 
 def _operations(pillar: Pillar, stats: list[tuple[list[str], Stats]]) -> Iterator[Metric]:

@@ -58,12 +58,16 @@ def _draw() -> None:
 after_fork(_random.clear)
 
 
-_new, _set = UUID.__new__, object.__setattr__
+_new, _UNKNOWN = UUID.__new__, SafeUUID.unknown
+set_int = UUID.__dict__["int"].__set__
+"""Sets the number of a UUID; the slots' own setters cost half of `object.__setattr__`."""
+set_safety = UUID.__dict__["is_safe"].__set__
+"""Sets what is known of how safely a UUID was made."""
 
 
 def uuid_from_int(value: int) -> UUID:
     """Return UUID(int=value) without its checks, which cost more than all the rest."""
     made = _new(UUID)
-    _set(made, "int", value)
-    _set(made, "is_safe", SafeUUID.unknown)
+    set_int(made, value)
+    set_safety(made, _UNKNOWN)
     return made

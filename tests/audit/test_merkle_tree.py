@@ -75,7 +75,27 @@ def test_tiles_give_every_root_however_the_leaves_came(total):
     running = RunningRoot()
     for leaf in leaves:
         running.add(leaf)
-    assert running.root == naive_root(leaves)
+    assert (running.size, running.root) == (total, naive_root(leaves))
+
+
+def test_a_tree_grows_over_the_edge_of_a_tile_of_tiles():
+    steps = (65_000, 1_000, 65_000)
+    leaves = leaves_of(sum(steps))
+    starts = [sum(steps[:turn]) for turn in range(len(steps))]
+    tiles, size = grown(
+        [leaves[at : at + step] for at, step in zip(starts, steps, strict=True)],
+    )
+    assert range_hash((0, size), tiles) == naive_root(leaves)
+    assert last_tiles(size) == [(0, 511), (1, 1), (2, 0)]
+
+
+def test_a_tree_without_leaves_has_the_root_of_nothing_and_a_cut_tile_is_refused():
+    assert range_hash((0, 0), {}) == EMPTY_ROOT
+    tiles, _ = grown([leaves_of(3)])
+    cut = {(0, 0): tiles[0, 0][:-1]}
+    with pytest.raises(KeyError) as refused:
+        range_hash((0, 3), cut)
+    assert refused.value.args == ((0, 0),)
 
 
 def test_an_append_touches_the_last_tile_of_each_level_and_no_other():
@@ -97,20 +117,50 @@ def test_each_leaf_is_proved_and_a_changed_one_is_not():
             assert root_of_inclusion(leaf, index, size, proof) == root
             assert root_of_inclusion(leaf_hash(b"other"), index, size, proof) != root
             assert root_of_inclusion(leaf, index, size, [*proof, root]) is None
+            for some in range(len(proof)):
+                assert root_of_inclusion(leaf, index, size, proof[:some]) is None
             if size > 1:
                 assert root_of_inclusion(leaf, (index + 1) % size, size, proof) != root
 
 
+@pytest.mark.parametrize("index", [-1, 4, 5])
+def test_a_leaf_that_the_tree_does_not_have_is_not_proved(index):
+    leaves = leaves_of(4)
+    tiles, _ = grown([leaves])
+    proof = [range_hash(span, tiles) for span in inclusion_ranges(3, 4)]
+    assert root_of_inclusion(leaves[3], index, 4, proof) is None
+
+
 def test_each_size_is_proved_to_be_a_beginning_and_a_rewritten_one_is_not():
-    sizes = [1, 2, 3, 4, 5, 8, 9, 257]
+    sizes = [*range(1, 40), 257]
     leaves = leaves_of(257)
     tiles, _ = grown([leaves])
+    known = {size: naive_root(leaves[:size]) for size in sizes}
+    other = leaf_hash(b"x")
     for new in sizes:
         for old in [size for size in sizes if size <= new]:
             proof = [range_hash(span, tiles) for span in consistency_ranges(old, new)]
-            roots = naive_root(leaves[:old]), naive_root(leaves[:new])
+            roots = known[old], known[new]
             assert is_consistent(old, new, roots, proof)
-            assert not is_consistent(old, new, (leaf_hash(b"x"), roots[1]), proof)
-            if old < new:
-                assert not is_consistent(old, new, (roots[0], leaf_hash(b"x")), proof)
-                assert not is_consistent(old, new, roots, [*proof, leaf_hash(b"x")])
+            assert not is_consistent(old, new, (other, roots[1]), proof)
+            assert not is_consistent(old, new, (roots[0], other), proof)
+            assert not is_consistent(old, new, roots, [*proof, other])
+            for some in range(len(proof)):
+                assert not is_consistent(old, new, roots, proof[:some])
+
+
+def test_every_tree_begins_with_the_empty_one():
+    root = naive_root(leaves_of(3))
+    assert consistency_ranges(0, 3) == consistency_ranges(3, 3) == []
+    assert is_consistent(0, 3, (EMPTY_ROOT, root), [])
+    assert is_consistent(0, 0, (EMPTY_ROOT, EMPTY_ROOT), [])
+    assert not is_consistent(0, 3, (root, root), [])
+    assert not is_consistent(0, 3, (root, EMPTY_ROOT), [])
+    assert not is_consistent(0, 3, (EMPTY_ROOT, root), [root])
+
+
+@pytest.mark.parametrize(("old", "new"), [(-1, 3), (4, 3)])
+def test_no_tree_begins_with_a_longer_one(old, new):
+    root = naive_root(leaves_of(3))
+    assert not is_consistent(old, new, (root, root), [])
+    assert not is_consistent(old, new, (root, root), [root])

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -21,10 +22,10 @@ def url(request):
         return "memory://"
     if request.param == "cluster":
         cluster = request.getfixturevalue("shared_cluster")
-        return f"{cluster.url}?prefix=c{id(request)}"
+        return f"{cluster.url}?prefix=c{uuid4().hex}"
     server = request.getfixturevalue("shared_redis")
     near = "&near=0.02" if request.param == "near" else ""
-    return f"{server.url}?prefix=c{id(request)}{near}"
+    return f"{server.url}?prefix=c{uuid4().hex}{near}"
 
 
 @dataclass

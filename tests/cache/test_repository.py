@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import inspect
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -116,6 +117,16 @@ async def test_it_stands_for_the_repository_that_it_was_given(store, cache):
     assert await things.get_many([thing.id], load=[]) == [again.entity]
 
 
+def test_no_verb_of_a_repository_goes_past_the_cache():
+    verbs = {
+        name
+        for kind in Repository.__mro__
+        for name, value in vars(kind).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+    assert verbs - vars(CachedRepository).keys() == set()
+
+
 async def test_a_write_is_seen_by_the_next_read(things):
     thing = await things.add(Thing(name="one"))
     assert (await things.get_one(thing.id)).name == "one"
@@ -130,6 +141,8 @@ async def test_a_write_is_seen_by_the_next_read(things):
     assert (await things.get_one(thing.id)).name == "four"
     await things.update_where(Thing.name == "four", changes=[Thing.name.to("five")])
     assert (await things.get_one(thing.id)).name == "five"
+    await things.take(Thing.name == "five", changes=[Thing.name.to("six")], limit=1)
+    assert (await things.get_one(thing.id)).name == "six"
     assert await things.delete(thing.id) is True
     assert await things.get(thing.id) is None
     with pytest.raises(NotFoundError):

@@ -11,6 +11,7 @@ from holdfast.settings import Settings
 from holdfast.sync import open_bucket, open_store
 
 RESULTS = (
+    "activity.parquet",
     "counts.csv",
     "detections.jsonl.zst",
     "detections.parquet",
@@ -59,7 +60,12 @@ def disagreements(data):
 def keys_of(video, clips):
     tracks = (video.summary or {}).get("tracks", 0)
     return (
-        {video.raw_key, video.thumbnail_key, f"processed/{video.id}/annotated.mp4"}
+        {
+            video.raw_key,
+            video.thumbnail_key,
+            f"frames/{video.id}/strip.jpg",
+            f"processed/{video.id}/annotated.mp4",
+        }
         | {f"results/{video.id}/{name}" for name in RESULTS}
         | {f"frames/{video.id}/track-{number}.jpg" for number in range(1, tracks + 1)}
         | {clip.key for clip in clips}

@@ -303,16 +303,23 @@ MISUSED = {
     # What only a program that uses Holdfast wrongly meets, or who asks its API, and a handler's
     # own words.
     "AccessError",
+    "EventTimeoutError",
     "ForbiddenError",
-    "RateLimitedError",
-    "UnauthenticatedError",
     "HoldfastError",
     "JobCancelledError",
     "JobError",
+    "JobKeyMissingError",
+    "JobTimeoutError",
     "MultipleFoundError",
+    "NoResultError",
     "NotLoadedError",
     "PermanentError",
+    "ProcessEndedError",
+    "RateLimitedError",
+    "RetryLaterError",
+    "StepsChangedError",
     "TransactionError",
+    "UnauthenticatedError",
 }
 
 

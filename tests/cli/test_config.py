@@ -20,7 +20,7 @@ def test_it_prints_each_setting_with_its_value_and_its_origin(monkeypatch, tmp_p
     assert found["lease"]["origin"] == {"name": "lease", "place": "holdfast.toml"}
     assert found["domains"] == {
         "name": "domains", "variable": "HOLDFAST_DOMAINS",
-        "value": "access, audit, hosts, jobs, media, models",
+        "value": "access, audit, figures, hosts, jobs, media, models",
         "unset": None, "origin": {"name": None, "place": "default"},
     }  # fmt: skip
     assert "hunter2" not in ran.out + here("config", "--json").out

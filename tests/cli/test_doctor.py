@@ -70,3 +70,21 @@ def test_doctor_opens_what_the_names_of_other_programs_say(monkeypatch, tmp_path
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     states = {each["what"]: each["state"] for each in here("doctor", "--json").json}
     assert (states["records"], states["cache"]) == ("ok", "broken")
+
+
+def test_doctor_asks_the_openid_provider_what_it_is(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOLDFAST_LOGIN_ISSUER", url_of("openid"))
+    monkeypatch.setenv("HOLDFAST_LOGIN_CLIENT_ID", "holdfast")
+
+    def login():
+        return next(each for each in here("doctor", "--json").json if each["what"] == "login")
+
+    assert "login.roles is not" in login()["detail"]
+    monkeypatch.setenv("HOLDFAST_LOGIN_ROLES", "staff=viewer")
+    assert (login()["state"], login()["detail"]) == (
+        "ok",
+        f"{url_of('openid')} answers, with logout",
+    )
+    monkeypatch.setenv("HOLDFAST_LOGIN_ISSUER", url_of("openid") + "/")
+    assert "names itself" in login()["detail"]

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
 from cli.agreement import disagreements
 from cli.program import apart, environment, finish, here, start
 from cli.test_crashes import kill_often
+from dynamodb_servers import store_url
+from holdfast.jobs import Job
+from holdfast.media import ENTITIES
+from holdfast.sync import open_store
 from objects.s3_servers import new_name, options_of, remove
 from servers import database_on
 
-PLACES = [("postgresql", "minio"), ("mariadb", "versity")]
+PLACES = [("postgresql", "minio"), ("mariadb", "versity"), ("dynamodb", "minio")]
+
+
+@contextmanager
+def records_on(database):
+    """Yield the URL of an empty store there, and leave nothing of it."""
+    if database != "dynamodb":
+        with database_on(database) as url:
+            yield url
+        return
+    url = store_url("dynoxide", uuid4().hex)
+    yield url
+    with open_store(url, [*ENTITIES, Job]) as store:
+        store.drop_schema()
 
 
 @pytest.fixture(params=PLACES, ids="+".join)
@@ -22,7 +41,7 @@ def served(request, monkeypatch):
     database, objects = request.param
     options = options_of(objects)
     bucket = new_name()
-    with database_on(database) as store:
+    with records_on(database) as store:
         settings = {
             "HOLDFAST_STORE": store,
             "HOLDFAST_BUCKET": f"{bucket}?endpoint_url={options.endpoint_url}&create=true",
@@ -85,13 +104,19 @@ def test_killed_at_random_moments_and_repeated_it_leaves_one_of_everything(films
     assert disagreements(tmp_path) == []
 
 
+def _nowhere(store):
+    if store.startswith("dynamodb:"):
+        return f"{store.partition('?')[0]}?endpoint_url=http://127.0.0.1:9&attempts=2"
+    return urlsplit(store)._replace(netloc="user:secret@127.0.0.1:9").geturl()
+
+
 def test_a_server_that_is_not_there_is_one_line(tmp_path, served):
-    nowhere = urlsplit(served["HOLDFAST_STORE"])._replace(netloc="user:secret@127.0.0.1:9")
+    nowhere = _nowhere(served["HOLDFAST_STORE"])
     ran = apart(
         "videos",
         "--data",
         tmp_path,
-        env={**served, "HOLDFAST_STORE": nowhere.geturl()},
+        env={**served, "HOLDFAST_STORE": nowhere},
     )
     assert ran.code == 6, ran.err
     assert ran.err.count("\n") == 1

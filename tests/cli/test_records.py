@@ -176,7 +176,7 @@ def test_list_sorts_limits_and_chooses_columns(two):
         (("list", "extra=1"), 2, "extra is JSON, which has no filter but is_null"),
         (("list", "at__is_null=maybe"), 2, "expected true or false"),
         (("list", "at=2026-01-01T00:00:00"), 4, "no time zone"),
-        (("list", "--sort", "nmae"), 2, "--sort nmae: Measurement has no field"),
+        (("list", "--sort", "nmae"), 2, "the sort 'nmae': Measurement has no field"),
         (("list", "--fields", "nmae"), 2, "--fields: Measurement has no field"),
         (("list", "--limit", "0"), 2, "--limit"),
         (("get", "7"), 4, "Measurement.id: expected a UUID"),

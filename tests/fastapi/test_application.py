@@ -153,6 +153,17 @@ async def test_a_part_that_is_down_makes_the_process_not_ready_but_alive(monkeyp
         assert (await client.get("/livez")).status_code == 200
 
 
+async def test_a_cache_that_is_down_leaves_the_process_ready():
+    app = FastAPI()
+    hf.Holdfast(
+        app, store="memory://", cache="redis://127.0.0.1:9?timeout=0.2", entities=[Project, Video]
+    )
+    async with client_of(app) as client:
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert answer.json()["parts"]["cache"]["status"] == "down"
+
+
 async def test_a_request_before_the_start_says_what_is_missing():
     app = FastAPI()
     hf.Holdfast(app, store="memory://", entities=[Project, Video])

@@ -11,7 +11,7 @@ from pydantic import Field as PydanticField
 from pydantic import ValidationError
 
 import holdfast.fastapi as hf
-from holdfast import Entity, Field, field, key, open_store
+from holdfast import Entity, Field, field, key, open_store, server_default, server_now
 from holdfast.errors import ConfigurationError
 from http_entities import Project, Status, Video
 from http_serving import client_of
@@ -49,6 +49,23 @@ def test_a_new_entity_has_what_a_client_may_set_and_no_more():
     for name in ("id", "version", "created_at", "updated_at", "secret", "nope"):
         with pytest.raises(ValidationError, match="Extra inputs"):
             VideoCreate.model_validate({"title": "a", name: "1"})
+
+
+def test_what_a_client_leaves_out_is_left_to_the_database():
+    class Parcel(Entity, table="wire_parcels"):
+        id: Field[int] = key()
+        state: Field[str] = field(default=server_default("new"))
+        seen: Field[datetime] = field(default=server_now())
+
+    create = hf.create_model(Parcel)
+    schema = create.model_json_schema()
+    assert schema["required"] == ["id"]
+    assert schema["properties"]["state"]["default"] == "new"
+    left = create.model_validate({"id": 1})
+    assert vars(left.entity()) == {"id": 1, "state": "new"}
+    assert {change.column.name for change in left.changes()} == {"state"}
+    given = create.model_validate({"id": 1, "seen": "2026-01-01T00:00:00Z"})
+    assert given.entity().seen == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_key_that_a_client_chooses_is_required():

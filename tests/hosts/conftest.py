@@ -5,11 +5,12 @@ from uuid import uuid4
 import pytest
 
 from clock import Clock
-from holdfast import open_store
+from dynamodb_servers import store_url
+from holdfast import open_store, sync
 from holdfast.hosts.host_entities import HOST_ENTITIES
 from servers import empty_store
 
-BACKENDS = ["memory", "sqlite", "postgresql", "mariadb", "mysql"]
+BACKENDS = ["memory", "sqlite", "postgresql", "mariadb", "mysql", "dynamodb"]
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,12 @@ def backend(request):
 
 @pytest.fixture(scope="module")
 def url(backend, tmp_path_factory):
+    if backend == "dynamodb":
+        url = store_url("dynoxide", uuid4().hex, scan=False)
+        yield url
+        with sync.open_store(url, HOST_ENTITIES) as store:
+            store.drop_schema()
+        return
     with empty_store(backend, tmp_path_factory.mktemp("hosts")) as url:
         yield url
 

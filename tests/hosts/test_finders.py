@@ -25,6 +25,7 @@ from holdfast.hosts.host_repositories import (
     TemplateRepository,
 )
 from holdfast.records.conformance.statement_counter import CountingDriver
+from holdfast.records.drivers.dynamodb import row_finder
 
 pytestmark = pytest.mark.anyio
 
@@ -218,3 +219,28 @@ async def test_each_finder_searches_one_index_and_sorts_nothing(url, monkeypatch
             assert re.match("SEARCH .* USING (COVERING )?INDEX", steps[0]), (name, steps)
             if name != "get_by_instance_ids":  # whose list is a table of its own
                 assert len(steps) == 1, (name, steps)
+
+
+@pytest.mark.parametrize("backend", ["dynamodb"], indirect=True, scope="module")
+async def test_each_finder_goes_along_one_index_or_by_key_on_dynamodb(url, monkeypatch):
+    paths, path_of = [], row_finder.access_path
+
+    def watched(*args):
+        paths.append(path_of(*args))
+        return paths[-1]
+
+    monkeypatch.setattr(row_finder, "access_path", watched)
+    async with open_store(url, HOST_ENTITIES) as store:
+        await store.create_schema()
+        for name, (kind, finder) in FINDERS.items():
+            paths.clear()
+            before = store.stats().counters["requests"]
+            await finder(kind(store, pool="p"))
+            requests = store.stats().counters["requests"] - before
+            assert {each.access for each in paths} <= {"index", "unique"}, name
+            if name == "get_by_instance_ids":  # a request for each, at once
+                assert requests == 2
+                continue
+            assert requests == 1, name
+            asked_in_order = name not in ("get_by_name", "count_by_status", "count of machines")
+            assert all(each.ordered for each in paths) is asked_in_order, name

@@ -20,7 +20,7 @@ main(*sys.argv[1:])
 """
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "dynamodb"])
 def backend(request):
     return request.param
 

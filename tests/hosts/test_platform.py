@@ -128,7 +128,7 @@ def test_a_queue_gets_a_real_worker_that_works_and_goes(tmp_path, monkeypatch):
     async def enqueue():
         async with open_platform(Settings(data=tmp_path / "data")) as platform:
             only = EnqueueOptions(max_attempts=1)
-            await platform.service(Jobs).enqueue("nobody-can", options=only)
+            await platform.service(Jobs).enqueue("detect", {"video_id": "gone"}, options=only)
 
     def hosts(*arguments, code=0):
         done = here("hosts", *arguments, "--json")

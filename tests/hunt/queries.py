@@ -1,7 +1,9 @@
 """A hunt for answers that differ: random entities, values, queries and writes on every backend.
 
 Each round makes an entity up, stores the same rows on each backend that answers, and asks and
-changes all of them alike. What memory says, by `evaluate`, the others must say, errors included.
+changes all of them alike: relations, links, expressions, aggregates, documents and changes inside
+them, deletion by a mark. What memory says, by `evaluate`, the others must say, errors included.
+Every third round asks an emulator of DynamoDB too, which takes as long as all others together.
 The seed of a round is printed where they differ: `--seed N` does that round again, and it alone.
 
     python tests/hunt/queries.py --minutes 3
@@ -22,12 +24,13 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from tools.services.endpoints import endpoints  # noqa: E402
 
+from dynamodb_servers import store_url  # noqa: E402
 from holdfast import (  # noqa: E402
     Entity,
     Field,
@@ -35,6 +38,7 @@ from holdfast import (  # noqa: E402
     One,
     coalesce,
     count,
+    deleted_at,
     field,
     generated_key,
     key,
@@ -52,6 +56,7 @@ from holdfast.sync import open_store  # noqa: E402
 from servers import database_on  # noqa: E402
 
 ROWS = 30
+DYNAMODB_AT = 3  # each how many-th round
 STEPS = 40
 WORDS = (
     "", "a", "A", "b", "ab", "aB", "%", "_", "\\", "'", '"', "a%", "%s", "%(p0)s", "-", "-a", "é",
@@ -100,7 +105,9 @@ KINDS = {
     "level": (Level, {}, tuple(Level)),
     "hue": (Hue, {}, tuple(Hue)),
     "json": (dict[str, object], {}, ()),
+    "tags": (list[str], {}, ([], ["a"], ["a", "-a", "a"], ["\U0001f3a5", "%s"])),
 }
+DOCUMENTS = ("json", "tags")
 AMOUNTS = {"int": 3, "float": 0.5, "decimal": Decimal("1.25"), "span": timedelta(seconds=1)}
 NUMBERS = ("int", "float", "decimal", "span")
 KEYS = {"text": WORDS[1:], "int": INTS, "uuid": KINDS["uuid"][2]}
@@ -111,19 +118,22 @@ class Round:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.blank = "_" if seed % DYNAMODB_AT == 0 else " "  # in names of tables
         choice = self.random.choice
         self.key_kind = choice(["generated", "pair", *KEYS])
         names = self.random.sample(sorted(KINDS), self.random.randrange(2, 7))
         self.kinds = {f"{name}_{n}": name for n, name in enumerate(names)}
         self.nullable = {name for name in self.kinds if self.random.random() < 0.5}
-        plain = [name for name, kind in self.kinds.items() if kind not in ("json", "bool")]
+        plain = [name for name, kind in self.kinds.items() if kind not in (*DOCUMENTS, "bool")]
         self.unique = set(self.random.sample(plain, min(len(plain), self.random.randrange(2))))
         if self.key_kind == "generated":
             self.unique = set()  # a refused row may use a number up, or not
         self.refers = self.key_kind in KEYS and self.random.random() < 0.4
+        self.marked = self.random.random() < 0.3
+        self.ties = self.refers and not self.marked  # or what ties would need a mark of its own
         self.entities = [self._entity()]
         self.entity = self.entities[0]
-        if self.refers:
+        if self.ties:
             self.entities.append(self._tie())
 
     def _entity(self) -> type[Entity]:
@@ -145,15 +155,20 @@ class Round:
             hints["up"] = Field[of_key | None]
             body["above"], hints["above"] = one(via="up"), One["Made"]
             body["below"], hints["below"] = many(via="up"), Many["Made"]
+        if self.ties:
             body["tied"], hints["tied"] = many(through="Tie", via="one"), Many["Made"]
             body["tying"], hints["tying"] = many(through="Tie", via="other"), Many["Made"]
             body["__module__"] = __name__  # where Tie is looked for, which is made after this
+        if self.marked:
+            body["gone"], hints["gone"] = deleted_at(), Field[datetime | None]
         if self.random.random() < 0.5:
             body["version"], hints["version"] = version(), Field[int]
-        indexed = [name for name, kind in self.kinds.items() if kind != "json"]
+        indexed = [name for name, kind in self.kinds.items() if kind not in DOCUMENTS]
         indexes = [tuple(self.random.sample(indexed, min(2, len(indexed))))] if indexed else []
         body["__annotations__"] = hints
-        return type(Entity)("Made", (Entity,), body, table="hunted rows", indexes=indexes)
+        return type(Entity)(
+            "Made", (Entity,), body, table=f"hunted{self.blank}rows", indexes=indexes
+        )
 
     def _tie(self) -> type[Entity]:
         of_key = {"text": str, "int": int, "uuid": UUID}[self.key_kind]
@@ -162,7 +177,7 @@ class Round:
         }
         hints = dict.fromkeys(references, Field[of_key])
         body = {**references, "__annotations__": hints}
-        made = type(Entity)("Tie", (Entity,), body, table="hunted ties")
+        made = type(Entity)("Tie", (Entity,), body, table=f"hunted{self.blank}ties")
         sys.modules[__name__].Tie = made
         return made
 
@@ -214,8 +229,9 @@ class Round:
             return ~self.predicate(depth + 1)
         if self.refers and depth < 2 and pick < 0.8:
             beyond, made = self.predicate(depth + 1), self.entity
-            verbs = (made.above.has, made.below.any, made.below.none, made.tied.any,
-                     made.tied.none, made.tying.any)  # fmt: skip
+            verbs = [made.above.has, made.below.any, made.below.none]
+            if self.ties:
+                verbs += [made.tied.any, made.tied.none, made.tying.any]
             return self.random.choice(verbs)(beyond)
         if pick > 0.85 and (compared := self.compared()) is not None:
             return compared
@@ -249,13 +265,14 @@ class Round:
             return found + (span - span)
         if kind == "text" and pick < 0.5:
             return self.random.choice((lower(found), coalesce(found, "none")))
-        if kind not in ("json", "level", "hue") and pick < 0.8:
+        if kind not in (*DOCUMENTS, "level", "hue") and pick < 0.8:
             return coalesce(found, self.value(kind))
         return found
 
     def compared(self):
         """Return a comparison of expressions, or of one with the values of a subquery."""
-        kind = self.random.choice([each for each in self.kinds.values() if each != "json"] or ["-"])
+        plain = [each for each in self.kinds.values() if each not in DOCUMENTS]
+        kind = self.random.choice(plain or ["-"])
         left, right = self.expression(kind), self.expression(kind)
         if left is None:
             if not (lists := [name for name, each in self.kinds.items() if each == "json"]):
@@ -285,13 +302,13 @@ class Round:
             if kind == "text" or not isinstance(place, Field):
                 return getattr(place, self.random.choice(verbs))(self.random.choice(WORDS))
         ordered = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-        if pick == 3 and (kind != "json" or (ordered and not isinstance(place, Field))):
+        if pick == 3 and (kind not in DOCUMENTS or (ordered and not isinstance(place, Field))):
             how = self.random.choice(("__lt__", "__le__", "__gt__", "__ge__"))
             return getattr(place, how)(value)
         return place == value
 
     def order(self) -> list[object]:
-        names = [name for name, kind in self.kinds.items() if kind != "json"]
+        names = [name for name, kind in self.kinds.items() if kind not in DOCUMENTS]
         picked = self.random.sample(names, self.random.randrange(min(3, len(names)) + 1))
         found = []
         for name in picked:
@@ -311,7 +328,7 @@ class Round:
             below = below.where(self.predicate(depth=1))
         name = self.random.choice(list(self.kinds))
         column, kind = getattr(made, name), self.kinds[name]
-        if kind in ("json", "bool") or self.random.random() < 0.3:
+        if kind in (*DOCUMENTS, "bool") or self.random.random() < 0.3:
             return below.count(), self.random.randrange(3)
         choices = [below.min, below.max]
         if kind in ("int", "decimal", "span"):
@@ -358,6 +375,9 @@ class Round:
         found = []
         for name in names:
             column, kind = getattr(self.entity, name), self.kinds[name]
+            if kind in DOCUMENTS and self.random.random() < 0.8:
+                found += [self.edit(column, kind) for _ in range(self.random.choice((1, 1, 2, 3)))]
+                continue
             if self.random.random() < 0.3 and kind in (*NUMBERS, "moment", "day", "uuid"):
                 made = self.expression(kind)
                 with contextlib.suppress(InvalidQueryError):  # it may be null, or of another row
@@ -369,13 +389,47 @@ class Round:
                 found.append(column.to(self.maybe(name)))
         return found
 
+    def edit(self, column, kind: str):
+        """Return a change inside the document in *column*."""
+        place, value = column, self.random.choice(("a", "-a", "b", "%s"))
+        if kind == "json":
+            place, value = place[self.random.choice(WORDS)], self.json(1)
+            for _ in range(self.random.choice((0, 0, 1, 2))):
+                place = place[self.random.choice((*WORDS, 0, 1))]
+        match self.random.randrange(5 if kind == "json" else 3):
+            case 0:
+                return place.append(value)
+            case 1:
+                return place.append(value, if_absent=True)
+            case 2:
+                return place.remove_item(value)
+            case 3:
+                return place.to(value)
+            case _:
+                return place.remove()
+
+    def of_the_deleted(self):
+        """Return something to do with rows that are marked as deleted."""
+        wanted, where = self.key(), self.predicate()
+        match self.random.randrange(4):
+            case 0:
+                return lambda rep: told(rep.restore(wanted))
+            case 1:
+                return lambda rep: rep.purge(older_than=timedelta(0))
+            case 2:
+                return lambda rep: rep.with_deleted().count(where)
+            case _:
+                return lambda rep: [told(each) for each in rep.with_deleted().find(where)]
+
     def step(self):
         """Return something to do with a repository, the same with each."""
         if self.refers and self.random.random() < 0.4:
             return self.question_of_relations()
-        if self.refers and self.random.random() < 0.2:
+        if self.ties and self.random.random() < 0.2:
             return self.tie()
-        match self.random.randrange(11):
+        if self.marked and self.random.random() < 0.2:
+            return self.of_the_deleted()
+        match self.random.randrange(12):
             case 0:
                 rows = [self.row() for _ in range(self.random.randrange(1, 6))]
                 atomic = self.random.random() < 0.7
@@ -407,7 +461,8 @@ class Round:
                 return lambda rep: pages(rep, where, order, size)
             case 7:
                 where, groups = self.predicate(), self.random.sample(list(self.kinds), 1)
-                by = [getattr(self.entity, each) for each in groups if self.kinds[each] != "json"]
+                groups = [each for each in groups if self.kinds[each] not in DOCUMENTS]
+                by = [getattr(self.entity, each) for each in groups]
                 figures = [getattr(self.entity, each).count() for each in self.kinds]
                 for name, kind in self.kinds.items():
                     if kind in ("int", "decimal", "span"):
@@ -415,12 +470,19 @@ class Round:
                             getattr(self.entity, name).sum(),
                             getattr(self.entity, name).avg(),
                         ]
-                    if kind not in ("json", "bool"):
+                    if kind not in (*DOCUMENTS, "bool"):
                         figures += [
                             getattr(self.entity, name).min(),
                             getattr(self.entity, name).max(),
                         ]
                 return lambda rep: rep.aggregate(*figures, where=where, by=by)
+            case 8:
+                where, changes, order = self.predicate(), self.changes(), self.order()
+                # DynamoDB writes each row by itself (TAKE-1), so a refused one would undo no other.
+                most = self.random.randrange(2 if self.blank == "_" else 4)
+                return lambda rep: sorted(
+                    map(told, rep.take(where, changes=changes, order_by=order, limit=most))
+                )
             case _:
                 where, order = self.predicate(), self.order()
                 limit = self.random.choice((None, 0, 3))
@@ -451,6 +513,7 @@ def told(outcome: object) -> object:
     if isinstance(outcome, HoldfastError):
         return type(outcome).__name__, getattr(outcome, "index", None)
     values = sorted(vars(outcome).items())
+    values = [(name, value is None if name == "gone" else value) for name, value in values]
     return [(name, type(value).__name__, repr(in_order(value))) for name, value in values]
 
 
@@ -532,12 +595,19 @@ def main() -> int:
         for name in ("postgresql", "mariadb", "mysql"):
             if name in endpoints():
                 urls[name] = made.enter_context(database_on(name))
+        if "dynoxide" in endpoints():
+            urls["dynamodb"] = store_url("dynoxide", f"hunt-{uuid4().hex}")
         sys.stdout.write(f"on {', '.join(urls)}\n")
         start = random.SystemRandom().randrange(10**9) if words.seed is None else words.seed
         end, rounds, found = time.monotonic() + words.minutes * 60, 0, 0
         while rounds == 0 or (words.seed is None and time.monotonic() < end):
             seed = start + rounds
-            differs = hunt(seed, urls)
+            asked_now = {
+                name: url
+                for name, url in urls.items()
+                if name != "dynamodb" or seed % DYNAMODB_AT == 0
+            }
+            differs = hunt(seed, asked_now)
             rounds += 1
             if differs:
                 found += 1

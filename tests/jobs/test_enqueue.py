@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -94,6 +94,8 @@ async def test_of_many_who_enqueue_one_key_at_once_one_makes_the_job(jobs):
     [
         {"max_attempts": 0},
         {"delay": timedelta(seconds=-1)},
+        {"delay": 5},
+        {"retention": 86_400},
         {"delay": timedelta(0), "run_at": datetime(2026, 1, 1, tzinfo=UTC)},
         {"queue": ""},
         {"unique_key": ""},
@@ -109,6 +111,9 @@ async def test_what_can_not_be_stored_is_refused_by_name(jobs):
         await jobs.enqueue("a", {"x": object()})
     with pytest.raises(InvalidValueError, match="run_at"):
         await jobs.enqueue("a", options=EnqueueOptions(run_at=datetime(2026, 1, 1)))  # noqa: DTZ001
+    for name, wrong in (("run_at", "2026-01-01"), ("run_at", date(2026, 1, 1)), ("priority", "9")):
+        with pytest.raises(InvalidValueError, match=name):
+            await jobs.enqueue("a", options=EnqueueOptions(**{name: wrong}))
     with pytest.raises(InvalidValueError, match="task"):
         await jobs.enqueue("")
     assert len(await jobs.list()) == 0
@@ -116,7 +121,7 @@ async def test_what_can_not_be_stored_is_refused_by_name(jobs):
 
 @pytest.mark.parametrize("delay", [timedelta.max, timedelta(days=40_000), timedelta(seconds=-1)])
 def test_a_delay_beyond_all_calendars_is_refused(delay):
-    with pytest.raises(ConfigurationError, match=r"delay=.*expected 0 to"):
+    with pytest.raises(ConfigurationError, match=r"delay=.*of 0 to"):
         EnqueueOptions(delay=delay)
 
 
@@ -131,3 +136,9 @@ async def test_a_payload_is_small(jobs):
         await jobs.enqueue("a", {"text": "x" * PAYLOAD_BYTES})
     fitting = {"text": "x" * (PAYLOAD_BYTES - 20)}
     assert (await jobs.enqueue("a", fitting)).job.payload == fitting
+
+
+async def test_a_tag_that_is_no_text_is_refused_and_no_row_of_it_is_left(jobs):
+    with pytest.raises(InvalidValueError, match=r"Job\.tags"):
+        await jobs.enqueue("t", options=EnqueueOptions(tags=("a", None)))
+    assert await jobs.claim("w") is None

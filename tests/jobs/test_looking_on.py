@@ -3,8 +3,24 @@ from uuid import uuid4
 
 import pytest
 
-from holdfast.errors import ConfigurationError, NotFoundError
-from holdfast.jobs import EnqueueOptions, Job, JobStatus, QueueStatistics
+from holdfast import open_store
+from holdfast.errors import ConfigurationError, LeaseLostError, NotFoundError
+from holdfast.jobs import (
+    JOB_ENTITIES,
+    EnqueueOptions,
+    FigureQuery,
+    Job,
+    JobAttempt,
+    JobFeed,
+    JobFilter,
+    Jobs,
+    JobStatus,
+    LogLevel,
+    Queues,
+    QueueStatistics,
+)
+from holdfast.jobs.history.figure_recording import roll_up
+from holdfast.jobs.history.job_log import log_line
 
 pytestmark = pytest.mark.anyio
 
@@ -78,3 +94,85 @@ async def test_a_purge_removes_what_finished_long_ago_and_nothing_else(store, jo
     assert await store.repository(Job).count() == 3
     with pytest.raises(ConfigurationError, match="older_than"):
         await jobs.purge(timedelta(days=-1))
+
+
+async def test_on_every_backend_a_job_leaves_a_log_a_history_and_figures(every_jobs, clock):
+    jobs, store = every_jobs, every_jobs.store
+    feed = JobFeed(jobs, every=timedelta(hours=1))
+    await feed.look()
+    job = (await jobs.enqueue("a", options=EnqueueOptions(max_attempts=2))).job
+    first = await jobs.claim("w")
+    lines = [log_line(number, "info", jobs.now()) for number in range(3)]
+    await jobs.write_log(first, lines[:2])
+    await jobs.write_log(first, lines)  # its answer was lost: two of them are there
+    await feed.look()
+    assert feed.last == 1
+    clock.forward(seconds=3)
+    await jobs.fail(first, "ValueError: 3")
+    clock.forward(hours=1)
+    lost = await jobs.claim("v")
+    clock.forward(hours=1)
+    await jobs.make_ready()
+    with pytest.raises(LeaseLostError):
+        await jobs.write_log(lost, lines)
+    assert [line.position for line in await jobs.log(job.id, at_least=LogLevel.INFO)] == [1, 2, 3]
+    attempts = await jobs.attempts(job.id)
+    assert [(each.worker, each.outcome) for each in attempts] == [("w", "failed"), ("v", "lost")]
+    await feed.look()
+    assert feed.last == 2  # it failed
+
+    for _ in range(2):
+        await jobs.write_figures()
+    asked = FigureQuery(since=clock() - timedelta(days=1), by="queue")
+    (told,) = await jobs.task_statistics(asked)
+    assert (told.failed, told.retried, told.lost, told.timed) == (1, 1, 1, 1)
+    assert {each.reason for each in await jobs.failures(clock() - timedelta(hours=3))} == {
+        "ValueError: …",
+        "the lease ran out",
+    }
+    clock.forward(hours=5)
+    await roll_up(store)
+    assert (await jobs.task_statistics(asked))[0].failed == 1
+    ((queue, total),) = await jobs.task_totals()
+    assert (queue, total.failed) == ("default", 1)
+    await jobs.enqueue("a")
+    assert (await jobs.statistics(finished=False))["default"].counts[JobStatus.QUEUED] == 1
+    assert (await jobs.statistics())["default"].counts[JobStatus.FAILED] == 1
+    assert await jobs.count(JobFilter(statuses=[JobStatus.FAILED], task="a").where()) == 1
+
+    assert await jobs.purge(timedelta(hours=1)) == 1
+    assert await jobs.log(job.id) == []
+    assert await store.repository(JobAttempt).find(JobAttempt.job_id == job.id) == []
+
+
+@pytest.fixture
+async def full_store(clock):
+    async with open_store("memory://", JOB_ENTITIES, clock=clock) as store:
+        await store.create_schema()
+        yield store
+
+
+async def test_the_estimated_start_is_between_what_came_to_pass(full_store, clock):
+    jobs = Jobs(full_store)
+    for number in range(40):
+        await jobs.enqueue("a", options=EnqueueOptions(priority=-number))
+    waiting = (await jobs.enqueue("a", options=EnqueueOptions(priority=-50))).job
+    unknown = await jobs.queue_position(waiting.id)
+    assert (unknown.place, unknown.earliest, unknown.latest) == (41, None, None)
+    for _ in range(20):  # 3 a minute
+        claim = await jobs.claim("w")
+        clock.forward(seconds=20)
+        await jobs.complete(claim)
+    await jobs.write_figures()
+    told = await jobs.queue_position(waiting.id)
+    assert told.place == 21
+    for _ in range(20):
+        claim = await jobs.claim("w")
+        clock.forward(seconds=20)
+        await jobs.complete(claim)
+    assert told.earliest < clock() < told.latest
+    assert (await jobs.claim("w")).job.id == waiting.id
+    assert await jobs.queue_position(waiting.id) is None
+    paused = (await jobs.enqueue("a")).job
+    await Queues(full_store).pause("default")
+    assert (await jobs.queue_position(paused.id)).earliest is None

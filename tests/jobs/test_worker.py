@@ -2,11 +2,15 @@ import asyncio
 import sqlite3
 import threading
 import time
+from collections import Counter
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 
 from holdfast import open_store
+from holdfast.acting import acting
+from holdfast.correlation import current_job_id
 from holdfast.errors import ConfigurationError, InvalidValueError, LeaseLostError
 from holdfast.jobs import (
     Backoff,
@@ -15,10 +19,14 @@ from holdfast.jobs import (
     JobCancelledError,
     Jobs,
     JobStatus,
+    NewJob,
     PermanentError,
     Worker,
     WorkerOptions,
 )
+from holdfast.jobs.workers.claimed_ahead import ClaimedAhead
+from holdfast.records import Savepoint
+from holdfast.records.conformance.statement_counter import CountingDriver
 
 pytestmark = pytest.mark.anyio
 QUICK = timedelta(milliseconds=10)
@@ -45,6 +53,33 @@ def states(jobs, job_id, wanted):
         return wanted(await jobs.get(job_id))
 
     return until(reached)
+
+
+async def test_what_was_claimed_starts_before_a_look_for_lost_jobs_which_may_take_long(
+    jobs, monkeypatch
+):
+    started = asyncio.Event()
+
+    async def handle(context):
+        started.set()
+
+    async def long_look(**_):
+        async with asyncio.timeout(60):
+            await started.wait()
+        return 0
+
+    monkeypatch.setattr(jobs, "make_ready", long_look)
+    await jobs.enqueue("t")
+    assert await worker_for(jobs, {"t": handle}).run(until="idle") == 1
+
+
+async def test_a_claim_whose_lease_ran_out_before_its_turn_is_not_run(jobs):
+    lease = timedelta(microseconds=1)
+    claims = ClaimedAhead(jobs, "w", WorkerOptions(lease=lease), None)
+    await jobs.enqueue("t")
+    assert await claims.find(1, ends=False, start=lambda: None) == 1
+    assert list(claims.to_start()) == []
+    assert not claims.busy
 
 
 async def test_async_and_plain_handlers_run_and_their_results_are_kept(live):
@@ -109,9 +144,17 @@ async def test_a_permanent_error_is_not_tried_again(live):
     assert (job.status, job.error) == (JobStatus.FAILED, "PermanentError: no such video")
 
 
-async def test_an_unknown_task_fails_and_says_what_is_known(live):
+async def test_an_unknown_task_is_left_to_who_knows_it(live):
+    unknown = (await live.enqueue("new", options=EnqueueOptions(priority=9))).job
+    await live.enqueue("old")
+    assert await worker_for(live, {"old": lambda _: None}).run(until="idle") == 1
+    assert (await live.get(unknown.id)).status is JobStatus.QUEUED
+    assert await worker_for(live, {"new": lambda _: None}).run(until="idle") == 1
+
+
+async def test_an_unknown_task_fails_where_that_is_wanted_and_says_what_is_known(live):
     job = (await live.enqueue("typo")).job
-    worker = worker_for(live, {"resize": len, "encode": len})
+    worker = worker_for(live, {"resize": len, "encode": len}, unknown="fail")
     await worker.run(until="idle")
     job = await live.get(job.id)
     assert job.status is JobStatus.FAILED
@@ -493,3 +536,119 @@ async def test_a_worker_waits_for_a_store_out_of_reach_and_loses_no_outcome(tmp_
         assert await asyncio.wait_for(running, 120) == 1
         job = await jobs.get(job.id)
         assert (job.status, job.result, job.attempts) == (JobStatus.SUCCEEDED, "kept", 1)
+
+
+async def test_a_queue_has_as_many_jobs_at_once_as_its_own_concurrency(live):
+    for queue in ("few", "many"):
+        options = EnqueueOptions(queue=queue)
+        await live.enqueue_many([NewJob("t", options=options) for _ in range(6)])
+    at_once, most, gate = Counter(), Counter(), asyncio.Event()
+
+    async def handler(context):
+        queue = context.job.queue
+        at_once[queue] += 1
+        most[queue] = max(most[queue], at_once[queue])
+        if at_once == {"few": 2, "many": 4}:
+            gate.set()
+        await gate.wait()
+        at_once[queue] -= 1
+
+    worker = worker_for(
+        live,
+        {"t": handler},
+        queues=("few", "many"),
+        concurrency=6,
+        queue_concurrency={"few": 2},
+    )
+    assert await asyncio.wait_for(worker.run(until="idle"), 120) == 12
+    assert most["few"] == 2
+
+
+async def test_short_jobs_are_claimed_ahead_and_go_back_when_their_turn_does_not_come(live):
+    await live.enqueue_many([NewJob("short") for _ in range(60)])
+    await live.enqueue_many([NewJob("long") for _ in range(3)])
+    gate = asyncio.Event()
+
+    async def short(_context):
+        return None
+
+    async def long(_context):
+        await gate.wait()
+
+    worker = worker_for(live, {"short": short, "long": long}, lease=timedelta(seconds=3))
+    running = asyncio.create_task(worker.run(until="idle"))
+
+    async def one_holds_up_the_others():
+        page = await live.list(task="long")
+        states = [job.status for job in page.items]
+        return states.count(JobStatus.RUNNING) == 1 and states.count(JobStatus.QUEUED) == 2
+
+    await until(one_holds_up_the_others)
+    queued = await live.list(task="long", status=JobStatus.QUEUED)
+    assert [job.attempts for job in queued.items] == [0, 0]
+    gate.set()
+    await asyncio.wait_for(running, 120)
+    assert {job.status for job in (await live.list(size=100)).items} == {JobStatus.SUCCEEDED}
+
+
+async def test_ends_that_come_together_are_written_together(live, live_store):
+    await live.enqueue_many([NewJob("t") for _ in range(40)])
+    gate, arrived = asyncio.Event(), 0
+
+    async def handler(_context):
+        nonlocal arrived
+        arrived += 1
+        if arrived == 40:
+            gate.set()
+        await gate.wait()
+
+    with CountingDriver.around(live_store) as counting:
+        jobs = Jobs(live_store)
+        worker = worker_for(jobs, {"t": handler}, concurrency=40)
+        assert await asyncio.wait_for(worker.run(until="idle"), 120) == 40
+    assert counting.writes < 40
+    assert {job.status for job in (await live.list(size=100)).items} == {JobStatus.SUCCEEDED}
+
+
+async def test_a_worker_may_have_one_job_twice_when_its_own_lease_ran_out(jobs, clock):
+    gate, runs = asyncio.Event(), []
+
+    async def handler(context):
+        runs.append(context)
+        if len(runs) == 1:
+            await gate.wait()  # the machine slept, say
+
+    job = (await jobs.enqueue("t")).job
+    worker = worker_for(jobs, {"t": handler}, concurrency=2)
+    running = asyncio.create_task(worker.run())
+
+    async def begun():
+        return runs
+
+    await until(begun)
+    clock.forward(minutes=2)
+    await states(jobs, job.id, lambda stored: stored.status is JobStatus.SUCCEEDED)
+    assert (len(runs), runs[0].lease_lost) == (2, True)
+    gate.set()
+    worker.stop()
+    assert await asyncio.wait_for(running, 120) == 2
+    assert (await jobs.get(job.id)).attempts == 2
+
+
+async def test_jobs_side_by_side_have_each_their_own_transaction_actor_and_job_id(live, live_store):
+    both, told = asyncio.Barrier(2), {}
+
+    async def handler(context):
+        async with live_store.transaction() if context.payload["inside"] else nullcontext():
+            await both.wait()
+            inside = isinstance(live_store.transaction(), Savepoint)
+            told[str(context.job.id)] = inside, acting().actor, current_job_id.get()
+            await both.wait()
+
+    inside = str((await live.enqueue("a", {"inside": True})).job.id)
+    outside = str((await live.enqueue("a", {"inside": False})).job.id)
+    await worker_for(live, {"a": handler}, concurrency=2).run(until="idle")
+    assert told == {
+        inside: (True, f"job {inside}", inside),
+        outside: (False, f"job {outside}", outside),
+    }

@@ -24,7 +24,7 @@ class Execution(Entity, table="executions"):
 async def main(url, lease, mode):
     async with open_store(url, [Job, Execution]) as store:
         executions = store.repository(Execution)
-        jobs = Jobs(store)
+        jobs = Jobs(store, quarantine_after=1000)
 
         async def record(context):
             own = os.getpid()

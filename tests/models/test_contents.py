@@ -60,6 +60,7 @@ def test_an_onnx_file_says_its_tensors_opset_and_classes(tmp_path):
     assert (found["opsets"], found["ir_version"]) == ({"ai.onnx": 13}, 8)
     assert found["metadata"] == {"names": str(dict(enumerate(CLASSES)))}
     assert found["parameters"] == 6 + 4 * 1280 + 10
+    assert found["operators"]["Concat"] == 2
     (tmp_path / "n.onnx").write_bytes(b"")
     with pytest.raises(ModelFileError, match="no ONNX"):
         file_contents(tmp_path / "n.onnx")

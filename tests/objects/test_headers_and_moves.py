@@ -146,8 +146,9 @@ def test_urls_for_every_method(served):
     _, headers = fetch(served.presign("k", PresignOptions(method="HEAD")))
     assert headers["content-length"] == "5"
     only_head = served.presign("k", PresignOptions(method="HEAD"))
-    with pytest.raises(urllib.error.HTTPError):
+    with pytest.raises(urllib.error.HTTPError) as refused:
         fetch(replace(only_head, method="GET"))
+    refused.value.close()
     fetch(served.presign("k", PresignOptions(method="DELETE", expires=timedelta(minutes=1))))
     assert not served.exists("k")
 
@@ -161,6 +162,9 @@ def test_parts_are_sent_by_those_who_have_their_urls(served):
         options = PresignOptions(method="PUT", upload=upload.id, part=number)
         _, headers = fetch(served.presign("film", options), content)
         etags.append(headers["etag"])
+    there = served.admin.parts(upload)
+    assert [(part.number, part.size) for part in there] == [(1, 5 * 1024 * 1024), (2, 7)]
+    assert [part.etag.strip('"') for part in there] == [etag.strip('"') for etag in etags]
     assert not served.exists("film")
     info = served.admin.complete_upload(upload, etags)
     assert (info.size, info.content_type) == (sum(map(len, parts)), "video/mp4")
@@ -168,6 +172,8 @@ def test_parts_are_sent_by_those_who_have_their_urls(served):
     assert served.get("film") == b"".join(parts)
     gone = served.admin.begin_upload("other")
     served.admin.abort(gone)
+    with pytest.raises(ObjectNotFoundError):
+        served.admin.parts(gone)
     with pytest.raises(ObjectNotFoundError):
         served.admin.complete_upload(gone, etags)
     for bad in ([], "etag", [""]):

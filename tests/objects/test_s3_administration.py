@@ -59,6 +59,8 @@ async def test_a_legal_hold_keeps_a_version_until_it_is_released(locking):
         assert (caught.value.key, caught.value.version) == ("k", info.version)
         assert await bucket.delete("k") is True  # a marker, which a lock doesn't mind
         assert await bucket.get("k", version=info.version) == b"1"
+        erased = await bucket.erase("k")
+        assert [each.version for each in erased.held] == [info.version]
         await bucket.admin.release("k", version=info.version)
         assert await bucket.delete("k", version=info.version) is True
         with pytest.raises(ObjectNotFoundError):

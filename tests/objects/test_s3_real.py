@@ -9,10 +9,13 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 from botocore.config import Config
 from botocore.session import Session
 
+from holdfast.aws.service_clock import ServiceClock
+from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError
 from holdfast.objects import PutOptions, open_bucket, sync
 from objects.s3_servers import SERVERS, new_name, options_of, remove
@@ -53,6 +56,25 @@ async def test_a_wrong_secret_is_named_for_what_it_is(place, way):
         else:
             with sync.open_bucket(url, options=wrong):
                 pass
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_clock_that_is_hours_off_costs_one_request_and_no_more(place, hours):
+    url, options = place
+    async with open_bucket(url, options=options) as bucket:
+        await bucket.put("clip", b"bytes")
+        service = bucket._driver._service
+        service._clock = ServiceClock(lambda: utc_now() + timedelta(hours=hours))
+        before = service.retries
+        assert (await bucket.head("clip")).size == 5, "an answer without a body names no code"
+        assert await bucket.get("clip") == b"bytes"
+        assert service.retries == before + 1
+        service._clock = ServiceClock(lambda: utc_now() + timedelta(hours=hours))
+        both = await asyncio.gather(*[bucket.get("clip") for _ in range(8)])
+        assert both == [b"bytes"] * 8, "each refused one tries again, whoever set the clock"
+        presigned = await bucket.presign("clip")
+        async with httpx.AsyncClient() as anybody:
+            assert (await anybody.get(presigned.url)).content == b"bytes"
 
 
 async def test_objects_of_another_program_are_read_and_ours_are_read_by_it(place):

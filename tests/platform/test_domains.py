@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from cli.program import here
 from holdfast.domain import Domain
 from holdfast.errors import ConfigurationError
-from holdfast.jobs import Job, Worker
+from holdfast.jobs import JOB_ENTITIES, Worker
 from holdfast.platform import open_platform, platform_entities, select_domains
 from holdfast.settings import Settings
 from platform_domains import NOTES, Note, Notes
@@ -71,7 +71,7 @@ def installed(tmp_path, monkeypatch):
 async def test_a_domain_by_entry_point_is_switched_on_by_its_name(installed, tmp_path):
     installed(notes="platform_domains:NOTES")
     settings = Settings(data=tmp_path / "data", domains=("notes", "jobs"))
-    assert set(platform_entities(settings)) == {Job, Note}
+    assert set(platform_entities(settings)) == {*JOB_ENTITIES, Note}
     async with open_platform(settings) as platform:
         assert [domain.name for domain in platform.domains] == ["jobs", "notes"]
         await platform.service(Notes).add("by entry point")
@@ -106,7 +106,7 @@ def test_an_entry_point_that_brings_no_domain_is_refused(installed, value, says)
     ("names", "given", "says"),
     [
         (["media"], [], "the domain media requires jobs, which is not switched on"),
-        (["jobz"], [], "names 'jobz', which is none; known are: access, audit, hosts, jobs, media"),
+        (["jobz"], [], "names 'jobz', which is none; known are: access, audit, figures, hosts"),
         (["jobs"], [Domain(name="jobs")], "the domain 'jobs' is there twice"),
         ([], [Domain(name="a"), Domain(name="a")], "the domain 'a' is there twice"),
         ([], ["a"], "expected Domain values, got 'a'"),

@@ -41,6 +41,9 @@ async def test_a_platform_tells_the_figures_of_all_parts(tmp_path):
             await platform.library.project("p")
         for _ in range(3):
             await platform.jobs.enqueue("x")
+        claim = await platform.jobs.claim("w")
+        await platform.jobs.complete(claim)
+        await platform.jobs.write_figures()
         found = samples(await platform.metrics().exposition())
     disk = labels(backend="disk", operation="put")
     assert found["holdfast_bucket_operation_seconds_count", *disk] == 1
@@ -51,8 +54,17 @@ async def test_a_platform_tells_the_figures_of_all_parts(tmp_path):
     assert found["holdfast_store_committed_total", *labels(backend="sqlite")] >= 1
     assert found["holdfast_store_connections_open", *labels(backend="sqlite")] >= 1
     assert found["holdfast_bucket_retries_total", *labels(backend="memory", name="logs")] == 0
-    assert found["holdfast_jobs", ("queue", "default"), ("status", "queued")] == 3
-    assert found["holdfast_jobs", ("queue", "default"), ("status", "failed")] == 0
+    assert found["holdfast_jobs", ("queue", "default"), ("status", "queued")] == 2
+    assert ("holdfast_jobs", ("queue", "default"), ("status", "failed")) not in found
+    task = (("queue", "default"), ("status", "succeeded"), ("task", "x"))
+    assert found["holdfast_job_ends_total", *task] == 1
+    buckets = {
+        dict(pairs)["le"]: value
+        for (name, *pairs), value in found.items()
+        if name == "holdfast_job_attempt_seconds_bucket"
+    }
+    assert len(buckets) == 21
+    assert buckets["+Inf"] == 1
     assert ("holdfast_jobs_oldest_due_seconds", ("queue", "default")) in found
 
 

@@ -13,6 +13,7 @@ from holdfast.settings import Settings, read_settings, resolve_settings, setting
 from holdfast.settings.backend_options import s3_options, store_options
 from holdfast.settings.in_force import misspelt_variables, settings_table
 from holdfast.settings.resolution import SPECS
+from holdfast.web.serve_options import ServeOptions, hand_on
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -294,10 +295,14 @@ def test_what_is_in_force_is_shown_without_secrets(monkeypatch):
     assert "hunter2" not in repr(shown)
 
 
-def test_a_variable_that_looks_like_a_setting_is_pointed_out():
+def test_a_variable_that_looks_like_a_setting_is_pointed_out(monkeypatch):
     found = misspelt_variables({"HOLDFAST_STROE": "x", "HOLDFAST_STORE": "y", "HOME": "/"})
     assert found == {"HOLDFAST_STROE": "HOLDFAST_STORE"}
     assert misspelt_variables({"HOLDFAST_STORE_FILE": "x", "HOLDFAST_SETTINGS": "y"}) == {}
+    monkeypatch.setattr(os, "environ", {})
+    hand_on(ServeOptions())
+    assert os.environ
+    assert misspelt_variables(os.environ) == {}, "a server would warn of itself"
 
 
 def test_the_documentation_has_the_table_that_the_code_gives():

@@ -123,6 +123,9 @@ class Shelf:
     def alike(self, model, unique, row):
         wanted = unique_values(unique, row)
         rows = () if wanted is None else self.rows(model).values()
+        if not unique.ignore_case:  # most rows differ in the first value already
+            at = unique.columns[0].spec.position
+            rows = [each for each in rows if each[at] == row[at]]
         return [each for each in rows if unique_values(unique, each) == wanted]
 
     def replace(self, model, row, expected):
@@ -198,6 +201,7 @@ class ShelfDriver(VerbSession):
     capabilities = frozenset(StoreCapability) - {
         StoreCapability.SQL_STATEMENTS,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.SEQUENCES,
         StoreCapability.VIEWS,
     }
     executor = Shelf

@@ -21,7 +21,10 @@ class TestMemory(StoreConformance):
 
 
 class SQLiteHarness(KeepingHarness):
-    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.ROW_LOCKS,
+        StoreCapability.SEQUENCES,
+    }
 
 
 class TestSQLite(StoreConformance):

@@ -19,6 +19,9 @@ from holdfast import (
     key,
     open_store,
     ref,
+    server_default,
+    server_now,
+    server_text,
     uuid7,
     version,
 )
@@ -29,6 +32,7 @@ from holdfast.records.conformance.sample_entities import (
     Book,
     Following,
     Member,
+    Parcel,
     Setting,
     Specimen,
 )
@@ -238,6 +242,42 @@ def test_what_the_store_sets_is_not_there_before():
         _ = author.misspelt
     with pytest.raises(AttributeError, match="no field"):
         _ = Author.misspelt
+
+
+def test_what_is_left_to_the_database_is_not_there_before():
+    adapter = TypeAdapter(Parcel)
+    left = adapter.validate_python({"id": UUID(int=1)})
+    assert vars(left) == {"id": UUID(int=1), "parent_id": None}
+    given = adapter.validate_python({"id": UUID(int=1), "note": None})
+    assert given == Parcel(id=UUID(int=1), note=None)
+    assert given != left
+    with pytest.raises(NotLoadedError, match="state"):
+        _ = left.state
+    assert adapter.json_schema()["required"] == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("hint", "default", "words"),
+    [
+        (int, server_default("a"), "expected int"),
+        (int, server_now(), "for a datetime"),
+        (str, server_default("a" * 11), "10"),
+    ],
+)
+def test_a_default_of_the_databases_has_to_fit_the_field(hint, default, words):
+    with pytest.raises(ConfigurationError, match=words):
+
+        class Wrong(Entity, table="wrong"):
+            id: Field[int] = key()
+            value: Field[hint] = field(default=default, max_length=10 if hint is str else None)
+
+
+def test_a_text_for_no_database_is_no_default():
+    for wrong in ({}, {"sqlite": " "}):
+        with pytest.raises(ConfigurationError, match="at least one database"):
+            server_text(**wrong)
+    with pytest.raises(ConfigurationError, match="a value of the field"):
+        server_default(None)
 
 
 def test_the_constructor_takes_what_a_caller_may_set():

@@ -9,9 +9,19 @@ import pytest
 from holdfast.records.conformance import CASES, StoreConformance
 from holdfast.records.conformance.capability_cases import REFUSALS
 from holdfast.records.conformance.case import case, cases_of
+from holdfast.records.connect import driver_at
 from holdfast.records.driver import StoreCapability
 
-SEMANTICS = Path(__file__).parents[2] / "docs" / "semantics.md"
+DOCS = Path(__file__).parents[2] / "docs"
+SEMANTICS = DOCS / "semantics.md"
+PLACES = {
+    "memory": "memory://",
+    "SQLite": "sqlite:///any.db",
+    "PostgreSQL": "postgresql://u:p@host/d",
+    "MariaDB": "mariadb://u:p@host/d",
+    "MySQL": "mysql://u:p@host/d",
+    "DynamoDB": "dynamodb://eu-central-1/any",
+}
 
 
 def rules():
@@ -36,6 +46,21 @@ def test_no_rule_is_written_down_twice():
 
 def test_every_capability_has_a_case_for_its_refusal():
     assert set(REFUSALS) == set(StoreCapability)
+
+
+def test_the_table_of_capabilities_says_what_each_backend_can_do():
+    text = (DOCS / "records.md").read_text("utf-8")
+    head, _, *lines = text[text.index("| `StoreCapability` |") :].partition("\n\n")[0].splitlines()
+    said = {name: set() for name in (each.strip() for each in head.split("|")[2:-1])}
+    for line in lines:
+        _, first, *answers, _ = line.split("|")
+        for name, answer in zip(said, answers, strict=True):
+            if answer.strip().startswith("yes"):
+                said[name] |= set(re.findall(r"`([A-Z_]+)`", first))
+    known = {name: {each.name for each in driver_at(url).capabilities}
+             for name, url in PLACES.items()}  # fmt: skip
+    assert said == known
+    assert set().union(*known.values()) == {each.name for each in StoreCapability}
 
 
 def test_no_case_of_the_suite_is_forgotten():

@@ -16,6 +16,7 @@ class ShelfHarness(StoreHarness):
     capabilities = frozenset(StoreCapability) - {
         StoreCapability.SQL_STATEMENTS,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.SEQUENCES,
         StoreCapability.VIEWS,
     }
 

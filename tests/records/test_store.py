@@ -198,3 +198,19 @@ def test_a_sum_that_no_float_can_hold_is_refused(url):
 def test_a_position_in_json_that_no_list_has_is_refused():
     with pytest.raises(InvalidQueryError, match="at most"):
         Weight.about["x"][10**30]
+
+
+def test_after_commit_waits_for_the_transaction_around_and_else_runs_at_once():
+    done = []
+    with open_blocking("memory://", [Seat]) as store:
+        store.create_schema()
+        store.after_commit(lambda: done.append("alone"))
+        assert done == ["alone"]
+        with store.transaction():
+            store.after_commit(lambda: done.append("inside"))
+            assert done == ["alone"]
+        assert done == ["alone", "inside"]
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            store.after_commit(lambda: done.append("undone"))
+            raise ZeroDivisionError
+    assert done == ["alone", "inside"]

@@ -174,6 +174,14 @@ async def update_where(books):
     ]
 
 
+async def take(books):
+    await books.add_many([Book(title=title) for title in "abc"])
+    change, order = Book.title.to("x"), Book.title.desc()
+    (taken,) = await books.take(Book.title < "c", changes=change, order_by=order, limit=1)
+    assert taken.title == "x"
+    return [*(("add", None, title) for title in "abc"), ("update_where", "b", "x")]
+
+
 async def delete(books):
     book = await books.add(Book(title="a"))
     assert await books.delete(book.id, version=1)
@@ -196,7 +204,7 @@ async def delete_where(books):
 VERBS = {
     each.__name__: each
     for each in (
-        add, add_many, update, patch, upsert, upsert_many, update_where, delete, delete_many,
+        add, add_many, update, patch, upsert, upsert_many, update_where, take, delete, delete_many,
         delete_where,
     )
 }  # fmt: skip
@@ -215,7 +223,10 @@ def test_no_verb_that_writes_is_left_out():
         ours, theirs = (inspect.signature(getattr(each, name)) for each in (HookedWrites, Writer))
         assert ours == theirs
     covered = {each.value for each in WriteVerb} - {"cascade", "soft_delete", "restore"}
-    assert covered == {verb for verb in VERBS if not verb.endswith("_many")} - {"delete_where"}
+    assert covered == {verb for verb in VERBS if not verb.endswith("_many")} - {
+        "delete_where",
+        "take",
+    }
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def bare(tmp_path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("minio", "there is no Go"),
+        ("minio", "there is no go"),
         ("dynoxide", "there is no cargo"),
         ("mysql", "there is no apt-get here"),
     ],
@@ -70,6 +71,12 @@ def test_a_builder_that_is_too_old_is_told_apart_from_none(bare):
     done = bare("start", "minio", "dynoxide", go="echo go1.19.8", cargo="echo cargo 1.63.0")
     assert "go1.19.8 is too old to build it: install Go 1.24 or newer" in done.stdout
     assert "cargo 1.63.0 is too old to build it: install Rust 1.88 or newer" in done.stdout
+
+
+def test_a_compiler_that_does_not_run_is_named_by_the_first_line_it_says(bare):
+    done = bare("start", "dynoxide", cargo="echo 'error: no default toolchain 0'; echo at a frame")
+    assert "cargo does not run: error: no default toolchain 0" in done.stdout
+    assert "at a frame" not in done.stdout
 
 
 def test_a_build_that_fails_says_why_and_leaves_nothing_half_made(bare, tmp_path):
@@ -109,7 +116,18 @@ def test_without_a_c_compiler_no_crate_is_begun(bare):
 def test_an_environment_that_pip_can_not_fill_is_told_and_deleted(bare, tmp_path, monkeypatch):
     """No index and no files: pip finds nothing."""
     done = bare("start", "moto", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
-    assert "pip could not install it: ERROR: No matching distribution found" in done.stdout
+    said = "pip could not install it: ERROR: No matching distribution found"
+    if find_spec("ensurepip") is None:  # as Debian's Python is without its venv
+        said = "no environment can be made"
+    assert said in done.stdout
+    assert not [p for p in (tmp_path / "cache/holdfast-services").iterdir() if p.is_dir()]
+
+
+def test_packages_that_npm_can_not_fetch_are_told_and_deleted(bare, tmp_path):
+    done = bare(
+        "start", "openid", NPM_CONFIG_OFFLINE="true", NPM_CONFIG_CACHE=str(tmp_path / "npm")
+    )
+    assert "npm could not install it: npm error" in done.stdout
     assert not [p for p in (tmp_path / "cache/holdfast-services").iterdir() if p.is_dir()]
 
 

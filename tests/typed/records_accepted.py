@@ -13,20 +13,35 @@ from holdfast import (
     CachedRepository,
     ChangeArgument,
     Condition,
+    Entity,
     Expression,
+    Field,
     Predicate,
     Repository,
     Store,
     Transaction,
     coalesce,
     count,
+    field,
+    generated_key,
+    key,
     length,
     lower,
+    server_default,
+    server_now,
+    server_sequence,
+    server_text,
     subquery,
     sync,
     text_matches,
 )
-from holdfast.integrations.sqlalchemy import execute, field_of, orm_session, relation_of
+from holdfast.integrations.sqlalchemy import (
+    execute,
+    field_of,
+    orm_session,
+    relation_of,
+    table_of,
+)
 from holdfast.records.conformance.sample_entities import (
     Article,
     Author,
@@ -37,6 +52,31 @@ from holdfast.records.conformance.sample_entities import (
     Specimen,
     Tally,
 )
+
+
+class Parcel(Entity, table="typed_parcels"):
+    id: Field[int] = generated_key()
+    state: Field[str] = field(default=server_default("new"), max_length=20)
+    rank: Field[int | None] = field(default=server_default(1), ge=0)
+    seen: Field[datetime] = field(default=server_now())
+    place: Field[int] = field(default=server_sequence("typed_places", start=1000, increment=-1))
+    token: Field[UUID] = field(default=server_text(postgresql="gen_random_uuid()"))
+
+
+class Receipt(Entity, table="typed_receipts"):
+    number: Field[int] = key(default=server_sequence("typed_receipt_numbers"))
+    name: Field[str]
+
+
+async def numbered(receipts: Repository[Receipt]) -> None:
+    stored = await receipts.add(Receipt(name="a"))
+    number: int = stored.number
+    assert number
+    await receipts.add_many([Receipt(number=7, name="b")])
+
+
+def parcels() -> tuple[Parcel, Parcel]:
+    return Parcel(), Parcel(state="sent", rank=None, token=UUID(int=1))
 
 
 class Shelf(NamedTuple):
@@ -54,6 +94,7 @@ async def use(
     books: Repository[Book],
     chapters: Repository[Chapter],
     tallies: Repository[Tally],
+    specimens: Repository[Specimen],
     key: UUID,
 ) -> str:
     author = Author(name="a", born=None)
@@ -89,6 +130,15 @@ async def use(
     await authors.select(Author.born, distinct=True, order_by=Author.born.desc())
     print(grouped, counted, figures, days, shelves, labels)
     await tallies.patch("t", Tally.total.increment(1), when=Tally.total < 5)
+    await specimens.patch(key, Specimen.items.append(1), Specimen.attributes["a"][0].remove())
+    await specimens.update_where(
+        Specimen.number == 1,
+        changes=[
+            Specimen.items.remove_item("x"),
+            Specimen.attributes["a"].append(1, if_absent=True),
+            Specimen.attributes["b"].to("c"),
+        ],
+    )
     condition: Condition[Tally] = Tally.total + Tally.maybe <= coalesce(Tally.maybe, 0) * 2
     change: ChangeArgument[Tally] = Tally.total.to(Tally.total + coalesce(Tally.maybe, 0))
     await tallies.patch("t", change, Tally.ratio.to(Tally.total * 0.5), when=condition)
@@ -116,6 +166,11 @@ async def use_cached(authors: CachedRepository[Author], key: UUID) -> list[Autho
     await use_any(authors, key)
     await authors.upsert(Author(name="a"), on=[Author.name])
     return await authors.find(Author.name == "a", load=[Author.books])
+
+
+def use_schemas(store: Store, blocking: sync.Store) -> list[str]:
+    tables = [table_of(Author), table_of(Author, store), table_of(Author, blocking)]
+    return [store.schema, blocking.schema, *(each.name for each in tables)]
 
 
 async def use_search(articles: Repository[Article]) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -18,11 +19,21 @@ from holdfast import (
     field,
     key,
     many,
+    server_default,
+    server_now,
+    server_sequence,
     subquery,
     unique,
 )
 from holdfast.integrations.sqlalchemy import field_of
-from holdfast.records.conformance.sample_entities import Author, Book, Following, Member, Tally
+from holdfast.records.conformance.sample_entities import (
+    Author,
+    Book,
+    Following,
+    Member,
+    Specimen,
+    Tally,
+)
 
 
 class Shelf(NamedTuple):
@@ -38,6 +49,10 @@ async def use_expressions(books: Repository[Book], tallies: Repository[Tally]) -
     await books.find(order_by=Author.name.asc())  # refused
     await books.select(Author.name)  # refused
     await books.patch(1, Author.name.to("x"))  # refused
+    Specimen.attributes.append(1)  # refused
+    Specimen.text.remove_item("x")  # refused
+    await books.patch(1, Specimen.items.append(1))  # refused
+    await books.patch(1, Specimen.attributes["a"].to(1))  # refused
     await books.find(Book.title == Tally.id)  # refused
     await tallies.find(Tally.total < Tally.id)  # refused
     await tallies.find(Tally.total == Tally.id)  # refused
@@ -113,6 +128,22 @@ async def delete_offers(offers: Repository[Offer]) -> None:
     Offer(id=1, rating=1, deleted_at=None)  # refused
     await offers.with_deleted().add(Offer(id=1, rating=1))  # refused
     await offers.purge(older_than=30)  # refused
+
+
+class Parcel(Entity, table="typed_wrong_parcels"):
+    id: Field[int] = key()
+    state: Field[str] = field(default=server_default(5))  # refused
+    seen: Field[int] = field(default=server_now())  # refused
+    place: Field[str] = field(default=server_sequence("typed_places"))  # refused
+
+
+class Receipt(Entity, table="typed_wrong_receipts"):
+    number: Field[UUID] = key(default=server_sequence("typed_receipt_numbers"))  # refused
+    name: Field[str]
+
+
+Receipt(number="7", name="a")  # refused
+Receipt(number=UUID(int=1), place=1)  # refused
 
 
 class Base(DeclarativeBase):

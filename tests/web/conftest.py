@@ -11,14 +11,25 @@ from holdfast.web.serve_options import ServeOptions
 from http_serving import client_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend():
     return "asyncio"
 
 
+def in_memory(folder):
+    """Return the settings of a platform that keeps all but its key files in memory."""
+    return Settings(data=folder / "data", storage={"type": "memory"}, bucket="memory://")
+
+
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(data=tmp_path / "data", storage={"type": "memory"}, bucket="memory://")
+    return in_memory(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_settings(tmp_path_factory):
+    """The settings of a platform for all tests of a module: one takes 0.6 s of CPU to open."""
+    return in_memory(tmp_path_factory.mktemp("shared"))
 
 
 @asynccontextmanager
@@ -34,6 +45,13 @@ async def platform_client(settings, **options):
 async def api(settings):
     """Yield a client that needs no key."""
     async with platform_client(settings) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def shared_api(shared_settings):
+    """The same for all tests of a module, with what the ones before have left."""
+    async with platform_client(shared_settings) as client:
         yield client
 
 

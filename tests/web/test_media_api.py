@@ -1,6 +1,7 @@
 """The main job over HTTP: a film comes in, is looked at, is played and goes."""
 
 import json
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -23,8 +24,9 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture
-async def project(api):
-    return (await api.post("/api/v1/projects", json={"name": "Gate"})).json()["id"]
+async def project(shared_api):
+    made = await shared_api.post("/api/v1/projects", json={"name": f"Gate {uuid4()}"})
+    return made.json()["id"]
 
 
 def test_a_film_comes_in_is_looked_at_is_played_and_goes(tmp_path, clip):
@@ -75,47 +77,49 @@ def test_a_film_comes_in_is_looked_at_is_played_and_goes(tmp_path, clip):
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-async def test_a_name_from_outside_is_a_name_and_nothing_else(api, project, clip, name):
+async def test_a_name_from_outside_is_a_name_and_nothing_else(shared_api, project, clip, name):
     files = {"file": (name or "x", clip.read_bytes(), "video/mp4")}
-    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    came = await shared_api.post(f"/api/v1/projects/{project}/videos", files=files)
     assert came.status_code == 201, came.text
     shown = came.json()["video"]["filename"]
     assert not set(shown) & set("/\\\r\n\0\u202e")
     video = came.json()["video"]["id"]
-    sent = await api.get(f"/api/v1/videos/{video}/content")
+    sent = await shared_api.get(f"/api/v1/videos/{video}/content")
     assert "\r" not in sent.headers["Content-Disposition"]
     assert sent.content == clip.read_bytes()
 
 
-async def test_a_project_has_a_name(api, project):
+async def test_a_project_has_a_name(shared_api, project):
     for body in ({"name": ""}, {"name": "  "}, {}):
-        assert (await api.post("/api/v1/projects", json=body)).status_code == 422
-    unnamed = await api.patch(f"/api/v1/projects/{project}", json={"name": " "})
+        assert (await shared_api.post("/api/v1/projects", json=body)).status_code == 422
+    unnamed = await shared_api.patch(f"/api/v1/projects/{project}", json={"name": " "})
     assert unnamed.status_code == 422
-    there = await api.get(f"/api/v1/projects/{project}")
+    there = await shared_api.get(f"/api/v1/projects/{project}")
     stale = {"If-Match": '"7"'}
-    named = await api.patch(f"/api/v1/projects/{project}", json={"name": "B"}, headers=stale)
+    named = await shared_api.patch(f"/api/v1/projects/{project}", json={"name": "B"}, headers=stale)
     assert named.status_code == 412
     match = {"If-Match": there.headers["ETag"]}
-    named = await api.patch(f"/api/v1/projects/{project}", json={"name": "B"}, headers=match)
+    named = await shared_api.patch(f"/api/v1/projects/{project}", json={"name": "B"}, headers=match)
     assert (named.status_code, named.json()["name"], named.json()["version"]) == (200, "B", 2)
 
 
-async def test_what_is_no_film_leaves_nothing(api, project):
+async def test_what_is_no_film_leaves_nothing(shared_api, project):
+    before = [(await shared_api.get(f"/api/v1/{kind}")).json() for kind in ("objects", "videos")]
     files = {"file": ("a.mp4", b"no film at all" * 100, "video/mp4")}
-    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    came = await shared_api.post(f"/api/v1/projects/{project}/videos", files=files)
     assert came.status_code == 422
     assert came.json()["type"] == "urn:holdfast:problem:media"
     assert str(project) not in came.json().get("detail", "")
-    assert (await api.get("/api/v1/objects")).json()["items"] == []
-    assert (await api.get("/api/v1/videos")).json()["items"] == []
+    after = [(await shared_api.get(f"/api/v1/{kind}")).json() for kind in ("objects", "videos")]
+    assert after == before
+    assert [page["next"] for page in after] == [None, None], "all there is was looked at"
 
 
-async def test_a_detection_is_asked_for_with_regions_and_lines(api, project, clip):
+async def test_a_detection_is_asked_for_with_regions_and_lines(shared_api, project, clip):
     files = {"file": ("a.mp4", clip.read_bytes(), "video/mp4")}
-    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    came = await shared_api.post(f"/api/v1/projects/{project}/videos", files=files)
     video = came.json()["video"]
-    await api.post(f"/api/v1/jobs/{video['job_id']}/cancellation")
+    await shared_api.post(f"/api/v1/jobs/{video['job_id']}/cancellation")
     options = {
         "regions": [{"name": "gate", "points": [[0, 0], [80, 0], [80, 60]]}],
         "lines": [{"name": "in", "start": [80, 0], "end": [80, 119]}],
@@ -123,39 +127,39 @@ async def test_a_detection_is_asked_for_with_regions_and_lines(api, project, cli
         "start": "2026-01-01T10:00:00Z",
     }
     url = f"/api/v1/videos/{video['id']}/detection"
-    asked = await api.post(url, json=options)
+    asked = await shared_api.post(url, json=options)
     assert asked.status_code == 202, asked.text
-    job = (await api.get(f"/api/v1/jobs/{asked.json()}")).json()
+    job = (await shared_api.get(f"/api/v1/jobs/{asked.json()}")).json()
     kept = job["payload"]["options"]
     assert (kept["regions"], kept["lines"]) == (options["regions"], options["lines"])
     outside = {"name": "g", "points": [[500, 500], [600, 500], [600, 600]]}
     twice = [options["lines"][0]] * 2
     for wrong in ({"region": []}, {"interval": 0}, {"lines": twice}, {"regions": [outside]}):
-        assert (await api.post(url, json=wrong)).status_code == 422, wrong
+        assert (await shared_api.post(url, json=wrong)).status_code == 422, wrong
 
 
-async def test_a_file_of_another_project_or_of_nobody_is_not_ingested(api, project):
+async def test_a_file_of_another_project_or_of_nobody_is_not_ingested(shared_api, project):
     for key in (
         f"uploads/{project}/{'0' * 32}",
         f"uploads/{'0' * 8}-0000-0000-0000-{'0' * 12}/{'0' * 32}",
     ):
         sent = {"key": key, "filename": "a.mp4"}
-        answer = await api.post(f"/api/v1/projects/{project}/uploads/ingest", json=sent)
+        answer = await shared_api.post(f"/api/v1/projects/{project}/uploads/ingest", json=sent)
         assert answer.status_code == 404
     for key in ("raw/x/original.mp4", f"uploads/{project}/../x", "uploads/a"):
         sent = {"key": key, "filename": "a.mp4"}
-        answer = await api.post(f"/api/v1/projects/{project}/uploads/ingest", json=sent)
+        answer = await shared_api.post(f"/api/v1/projects/{project}/uploads/ingest", json=sent)
         assert answer.status_code == 422
 
 
 @pytest.mark.parametrize(
     "path", ["..%2f..%2fetc%2fpasswd", "raw/../../x", "results/summary.json%00"]
 )
-async def test_a_path_leads_to_files_of_the_video_alone(api, project, clip, path):
+async def test_a_path_leads_to_files_of_the_video_alone(shared_api, project, clip, path):
     files = {"file": ("a.mp4", clip.read_bytes(), "video/mp4")}
-    came = await api.post(f"/api/v1/projects/{project}/videos", files=files)
+    came = await shared_api.post(f"/api/v1/projects/{project}/videos", files=files)
     video = came.json()["video"]["id"]
-    assert (await api.get(f"/api/v1/videos/{video}/files/{path}")).status_code == 404
+    assert (await shared_api.get(f"/api/v1/videos/{video}/files/{path}")).status_code == 404
 
 
 async def test_objects_are_stored_listed_as_folders_and_deleted(api):
@@ -186,11 +190,11 @@ async def test_objects_are_stored_listed_as_folders_and_deleted(api):
     assert shown.headers["Content-Disposition"].startswith("attachment")
 
 
-async def test_health_and_figures_of_every_part_are_told(api):
-    await api.put("/api/v1/objects/a", content="x")
-    health = (await api.get("/api/v1/health")).json()
+async def test_health_and_figures_of_every_part_are_told(shared_api):
+    await shared_api.put("/api/v1/objects/a", content="x")
+    health = (await shared_api.get("/api/v1/health")).json()
     assert (health["state"], set(health["parts"])) == ("up", {"store", "bucket", "cache"})
-    figures = (await api.get("/api/v1/metrics")).text
+    figures = (await shared_api.get("/api/v1/metrics")).text
     assert 'holdfast_bucket_operation_seconds_count{backend="memory",name="default",' in figures
     assert "holdfast_jobs_oldest_due_seconds" in figures
 

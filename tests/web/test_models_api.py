@@ -95,13 +95,13 @@ async def test_a_request_that_is_made_again_registers_once(api):
         ("{", 400),
     ],
 )
-async def test_a_registration_that_is_refused_leaves_nothing(api, details, status):
-    sent = await api.post(
+async def test_a_registration_that_is_refused_leaves_nothing(shared_api, details, status):
+    sent = await shared_api.post(
         f"{V1}/vehicles/versions", params={"details": details}, content=b"weights"
     )
     assert sent.status_code == status, sent.text
-    assert (await api.get(f"{V1}/vehicles/versions")).status_code == 404
-    assert (await api.get("/api/v1/objects")).json()["items"] == []
+    assert (await shared_api.get(f"{V1}/vehicles/versions")).status_code == 404
+    assert (await shared_api.get("/api/v1/objects")).json()["items"] == []
 
 
 async def test_who_may_only_look_changes_nothing(settings):

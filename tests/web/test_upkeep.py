@@ -9,10 +9,13 @@ from holdfast.domain import Domain
 from holdfast.errors import UnavailableError
 from holdfast.media.entities import Project
 from holdfast.platform import open_platform
+from holdfast.settings import Settings
 from holdfast.web.platform_application import create_application
 from holdfast.web.serve_options import ServeOptions
 from holdfast.web.upkeep import keeping_up
+from holdfast.workspace import workspace
 from http_serving import client_of
+from objects.s3_servers import new_name, options_of, remove
 
 
 async def until(condition):
@@ -69,3 +72,34 @@ async def test_what_can_t_be_done_is_tried_again_and_logged_once_for_each_reason
                 await until(many)
     told = [record.getMessage() for record in caplog.records if record.name == "holdfast.web"]
     assert [message.rpartition(": ")[2] for message in told] == ["the first", "the second"]
+
+
+async def test_upkeep_removes_folders_of_programs_that_died_and_no_others(settings):
+    async with open_platform(settings) as platform:
+        with workspace(settings.work_folder) as living:
+            dead = living.with_name("work-dead")
+            dead.mkdir()
+            (dead / "film.mp4").write_bytes(b"half of it")
+            await platform.upkeep()
+            assert sorted(settings.work_folder.iterdir()) == [living]
+
+
+async def test_upkeep_aborts_uploads_in_parts_that_nobody_completes(tmp_path, monkeypatch):
+    options, name = options_of("minio"), new_name()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", options.credentials.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", options.credentials.secret_key)
+    settings = Settings(
+        data=tmp_path, storage={"type": "memory"}, limits={"upload_age": 3600},
+        bucket=f"{name}?endpoint_url={options.endpoint_url}&create=true",
+    )  # fmt: skip
+    async with open_platform(settings) as platform:
+        uploads = platform.bucket.admin.uploads
+        await platform.bucket.admin.begin_upload("clip.mp4")
+        await platform.upkeep()
+        assert [each.key async for each in uploads()] == ["clip.mp4"], "it may be under way"
+    limits = settings.limits.model_copy(update={"upload_age": 1e-6})
+    old = settings.model_copy(update={"limits": limits})
+    async with open_platform(old) as platform:
+        await platform.upkeep()
+        assert [each.key async for each in platform.bucket.admin.uploads()] == []
+    remove(name, options)

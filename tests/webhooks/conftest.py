@@ -60,12 +60,26 @@ class ReceivingServer:
 
 @asynccontextmanager
 async def receiving(**options):
-    """Yield a receiver that listens on the loopback, over TLS where *ssl* is given."""
+    """Yield a receiver that listens on the loopback, over TLS where *ssl* is given.
+
+    What it still answers at the end is broken off: from Python 3.12 on, a server that is left
+    would else wait for it.
+    """
     found = ReceivingServer()
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0, **options)
+    answering = set()
+
+    async def serve(reader, writer):
+        answering.add(asyncio.current_task())
+        await found.serve(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, **options)
     async with server:
         found.port = server.sockets[0].getsockname()[1]
-        yield found
+        try:
+            yield found
+        finally:
+            for task in answering:
+                task.cancel()
 
 
 def status(code, *headers):

@@ -8,6 +8,7 @@ from tools.services.dynamodb import DYNOXIDE, MOTO
 from tools.services.failure import ServicesError
 from tools.services.mariadb import MARIADB
 from tools.services.mysql import MYSQL
+from tools.services.openid import OPENID
 from tools.services.postgresql import PGBOUNCER, POSTGRESQL
 from tools.services.redis import REDIS
 from tools.services.redis_cluster import REDIS_CLUSTER
@@ -31,6 +32,7 @@ SERVERS: tuple[Server, ...] = (
     DYNOXIDE,
     MOTO,
     TOXIPROXY,
+    OPENID,
     REDIS_CLUSTER,
     REDIS_SENTINEL,
 )

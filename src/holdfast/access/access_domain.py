@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.access.api_key import ApiKey
 from holdfast.access.api_keys import ApiKeys
+from holdfast.access.login_sessions import LoginSession, LoginSessions, PersonSession
 from holdfast.domain import Domain
 
 if TYPE_CHECKING:
@@ -27,7 +28,17 @@ def _routes(parts: DomainParts) -> APIRouter:
     return key_routes(parts.service(ApiKeys))
 
 
+async def _upkeep(parts: DomainParts) -> None:
+    await LoginSessions(parts.store).purge()
+
+
 ACCESS = Domain(
-    name="access", entities=(ApiKey,), audited=(ApiKey,), service=_service, routes=_routes
+    name="access",
+    entities=(ApiKey, LoginSession, PersonSession),
+    audited=(ApiKey, LoginSession, PersonSession),
+    private=(ApiKey, LoginSession, PersonSession),
+    service=_service,
+    routes=_routes,
+    upkeep=_upkeep,
 )
-"""Access: API keys, issued, rotated and revoked."""
+"""Access: API keys, issued, rotated and revoked, and the sessions that stand for them."""

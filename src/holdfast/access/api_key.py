@@ -56,13 +56,25 @@ class ApiKey(Entity, table="api_keys", indexes=[("name",)]):
 class Caller:
     """Who asks: the *key_id* and *name* of a key, and what it may do. *projects* None means all.
 
-    The key_id is None for somebody who needed no key, at the machine itself.
+    The key_id is None for somebody who needed no key: at the machine itself, or a person whom an
+    OpenID provider knows, with the session *session_id*.
     """
 
     key_id: UUID | None
     name: str
     role: Role
     projects: AbstractSet[UUID] | None = None
+    session_id: UUID | None = None
+
+    @property
+    def login(self) -> str:
+        """What tells the caller from others, as in `key 0199...`: the key, else the session.
+
+        It is empty for who came without either.
+        """
+        if self.key_id is not None:
+            return f"key {self.key_id}"
+        return "" if self.session_id is None else f"session {self.session_id}"
 
     def require(self, role: Role) -> None:
         """Raise ForbiddenError for a caller who may not do what *role* may."""

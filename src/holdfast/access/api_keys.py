@@ -1,21 +1,18 @@
 """Issues API keys, tells whose a secret is, rotates and revokes them.
 
-A secret has 256 random bits, so one round of SHA-256 keeps it as safe as a slow hash would keep a
-password; it is shown once, when it is made, and can't be had again.
+A secret is shown once, when it is made, and can't be had again; of it a digest is kept.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import re
-import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from holdfast.access.api_key import ApiKey, Caller, Role
+from holdfast.access.token_form import NOBODY, TokenForm, digest_of, draw
 from holdfast.errors import InvalidValueError, NotFoundError, UnauthenticatedError
 
 if TYPE_CHECKING:
@@ -23,9 +20,8 @@ if TYPE_CHECKING:
 
     from holdfast.records import Store
 
-_FORM = re.compile(r"hf_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
+KEY_FORM = TokenForm("hf")
 _GRACE = timedelta(hours=24)
-_NOBODY = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +66,17 @@ class ApiKeys:
             raise InvalidValueError(
                 "ApiKey", "projects", "limit a key that issues keys for all; give another role"
             )
-        drawn = secrets.token_urlsafe(32)
+        drawn = draw()
         key = await self._keys.add(
             ApiKey(
                 name=name,
                 role=role,
                 projects=limited,
-                sha256=_digest(drawn),
+                sha256=digest_of(drawn),
                 expires_at=None if lifetime is None else self.store.now() + lifetime,
             )
         )
-        return IssuedKey(key, _secret(key, drawn))
+        return IssuedKey(key, KEY_FORM.write(key.id, drawn))
 
     async def caller(self, secret: str) -> Caller:
         """Return whose *secret* it is.
@@ -88,11 +84,16 @@ class ApiKeys:
         Raises UnauthenticatedError for one that is unknown, revoked or over; it does not say
         which. Nothing is kept between calls: a revoked key is refused from the next one on.
         """
-        form = _FORM.fullmatch(secret)
-        key = await self._keys.get(UUID(form[1])) if form else None
-        digest = _digest(form[2]) if form else _NOBODY
+        return await self.caller_by_digest(*KEY_FORM.read(secret))
+
+    async def caller_by_digest(self, key_id: UUID | None, digest: str) -> Caller:
+        """Return whose the key *key_id* is, if *digest* is the one of its secret.
+
+        Raises UnauthenticatedError as `caller` does.
+        """
+        key = None if key_id is None else await self._keys.get(key_id)
         now = self.store.now()
-        fits = hmac.compare_digest(digest, key.sha256 if key else _NOBODY)
+        fits = hmac.compare_digest(digest, key.sha256 if key else NOBODY)
         if key and key.former_sha256 and key.former_until and now < key.former_until:
             fits |= hmac.compare_digest(digest, key.former_sha256)
         if not key or not fits or not _is_good(key, self.store):
@@ -111,15 +112,15 @@ class ApiKeys:
         key = await self._keys.get_one(key_id)
         if not _is_good(key, self.store):
             raise NotFoundError("ApiKey", key_id)
-        drawn = secrets.token_urlsafe(32)
+        drawn = draw()
         changed = await self._keys.patch(
             key_id,
             ApiKey.former_sha256.to(key.sha256),
             ApiKey.former_until.to(self.store.now() + grace),
-            ApiKey.sha256.to(_digest(drawn)),
+            ApiKey.sha256.to(digest_of(drawn)),
             when=ApiKey.sha256 == key.sha256,
         )
-        return IssuedKey(changed, _secret(changed, drawn))
+        return IssuedKey(changed, KEY_FORM.write(key_id, drawn))
 
     async def revoke(self, key_id: UUID) -> ApiKey:
         """End a key at once; one that was revoked stays as it is. Raises NotFoundError."""
@@ -137,14 +138,6 @@ class ApiKeys:
     async def list(self) -> list[ApiKey]:
         """Return all keys, newest first, revoked ones included."""
         return await self._keys.find(order_by=ApiKey.created_at.desc())
-
-
-def _secret(key: ApiKey, drawn: str) -> str:
-    return f"hf_{key.id.hex}_{drawn}"
-
-
-def _digest(drawn: str) -> str:
-    return hashlib.sha256(drawn.encode()).hexdigest()
 
 
 def _is_good(key: ApiKey, store: Store) -> bool:

@@ -6,8 +6,9 @@ that says neither must not exist; `policy_of` tells, and a test of each applicat
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 from fastapi import Depends, Security, params
 from fastapi.security import HTTPBearer
@@ -24,7 +25,7 @@ from holdfast.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from fastapi.dependencies.models import Dependant
 
@@ -43,6 +44,18 @@ class RequestRate:
     burst: float = 200.0
 
 
+class Admission(Protocol):
+    """What stands at an application's door, as its `state.gate`."""
+
+    async def admit(self, request: HTTPConnection) -> Caller:
+        """Return who asks. Raises UnauthenticatedError and RateLimitedError."""
+        ...
+
+    async def still_admits(self, request: HTTPConnection) -> bool:
+        """Tell whether who asked once may have more of the answer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Who is let in. *is_open* lets in everybody who shows no key, as an administrator.
@@ -59,29 +72,41 @@ class Gate:
 
     async def admit(self, request: HTTPConnection) -> Caller:
         """Return who asks. Raises UnauthenticatedError and RateLimitedError."""
-        address = request.client.host if request.client else "nowhere"
-        try:
+        async with self.counting_refusals(request):
             secret = _secret_of(request)
-        except UnauthenticatedError:
-            await self._count(f"refused {address}", self.refusals)
-            raise
-        if secret is None and self.is_open:
-            await self._count(f"address {address}", self.requests)
-            return _LOCAL
-        if secret is None:
-            await self._count(f"refused {address}", self.refusals)
-            raise UnauthenticatedError(
-                "this needs an API key: send it as `Authorization: Bearer hf_...`"
-            )
-        try:
-            caller = await self.keys.caller(secret)
-        except UnauthenticatedError:
-            await self._count(f"refused {address}", self.refusals)
-            raise
-        await self._count(f"key {caller.key_id}", self.requests)
+            if secret is not None:
+                caller = await self.keys.caller(secret)
+            elif self.is_open:
+                caller = _LOCAL
+            else:
+                raise UnauthenticatedError(
+                    "this needs an API key: send it as `Authorization: Bearer hf_...`"
+                )
+        await self.count_request(request, caller)
         return caller
 
-    async def _count(self, name: str, rate: RequestRate) -> None:
+    @asynccontextmanager
+    async def counting_refusals(self, request: HTTPConnection) -> AsyncIterator[None]:
+        """Count an UnauthenticatedError of the block against the address that *request* is from.
+
+        Where it had too many of them, that raises RateLimitedError.
+        """
+        try:
+            yield
+        except UnauthenticatedError:
+            await self._take(f"refused {_address(request)}", self.refusals)
+            raise
+
+    async def count_request(self, request: HTTPConnection, caller: Caller) -> None:
+        """Count *request* as one of *caller*. Raises RateLimitedError when they are too many."""
+        await self._take(caller.login or f"address {_address(request)}", self.requests)
+
+    async def still_admits(self, request: HTTPConnection) -> bool:
+        """Tell whether the key that came with *request* is good still."""
+        secret = _secret_of(request)
+        return self.is_open if secret is None else bool(await self.keys.caller(secret))
+
+    async def _take(self, name: str, rate: RequestRate) -> None:
         try:
             wait = await self.cache.take_token(f"api {name}", rate=rate.rate, burst=rate.burst)
         except UnavailableError:
@@ -100,7 +125,7 @@ async def caller_of(
     """Return who asks; the gate is passed once for each request."""
     state = request.state
     if not hasattr(state, "caller"):
-        gate: Gate = request.app.state.gate
+        gate: Admission = request.app.state.gate
         state.caller = await gate.admit(request)
         become(state.caller.name)
     return cast("Caller", state.caller)
@@ -135,10 +160,9 @@ def still_allowed(request: HTTPConnection) -> Callable[[], Awaitable[bool]]:
     """Return what tells, as often as it is asked, whether the caller's key is good still."""
 
     async def ask() -> bool:
-        gate: Gate = request.app.state.gate
-        secret = _secret_of(request)
+        gate: Admission = request.app.state.gate
         try:
-            return gate.is_open if secret is None else bool(await gate.keys.caller(secret))
+            return await gate.still_admits(request)
         except UnauthenticatedError:
             return False
         except UnavailableError:
@@ -169,6 +193,10 @@ def policy_of(route: object) -> Role | None:
 
 def _calls_of(dependant: Dependant) -> list[Callable[..., object] | None]:
     return [call for each in dependant.dependencies for call in (each.call, *_calls_of(each))]
+
+
+def _address(request: HTTPConnection) -> str:
+    return request.client.host if request.client else "nowhere"
 
 
 def _secret_of(request: HTTPConnection) -> str | None:

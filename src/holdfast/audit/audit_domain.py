@@ -50,6 +50,7 @@ def _routes(parts: DomainParts) -> APIRouter:
 AUDIT = Domain(
     name="audit",
     entities=AUDIT_ENTITIES,
+    private=AUDIT_ENTITIES,
     hooks=_hooks,
     service=_service,
     handlers=_handlers,

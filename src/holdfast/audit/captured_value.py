@@ -19,6 +19,7 @@ import orjson
 
 from holdfast.errors import InvalidValueError
 from holdfast.records.value import Kind
+from holdfast.time_text import read_datetime, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,7 @@ class Unknown(Enum):
 
 
 UNKNOWN = Unknown.UNKNOWN
+"""What stands for a value that the audit does not hold."""
 
 
 def captured_changes(
@@ -167,9 +169,9 @@ _ENCODE: dict[Kind, Callable[[object], object]] = {
 _DECODE: dict[Kind, Callable[[object], object]] = {
     Kind.BYTES: lambda kept: base64.b64decode(cast("str", kept)),
     Kind.DECIMAL: lambda kept: Decimal(cast("str", kept)),
-    Kind.DATETIME: lambda kept: datetime.fromisoformat(cast("str", kept)),
+    Kind.DATETIME: lambda kept: read_datetime(cast("str", kept)),
     Kind.DATE: lambda kept: date.fromisoformat(cast("str", kept)),
-    Kind.TIME: lambda kept: time.fromisoformat(cast("str", kept)),
+    Kind.TIME: lambda kept: read_time(cast("str", kept)),
     Kind.TIMEDELTA: lambda kept: cast("int", kept) * _MICROSECOND,
     Kind.UUID: lambda kept: UUID(cast("str", kept)),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 import orjson
@@ -16,6 +15,7 @@ from holdfast.audit.sequencer import HEAD, stored_tiles
 from holdfast.audit.verification import PRUNE, REDACT, LeafPage
 from holdfast.errors import IntegrityError
 from holdfast.records import everything
+from holdfast.time_text import read_datetime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -107,7 +107,7 @@ class ExportedLog:
         place = 0
         for line in self._lines:
             known = _json(line)
-            entry = _entry(known["entry"]) if known.get("entry") else None
+            entry = entry_from(known["entry"]) if known.get("entry") else None
             if "leaf" in known:
                 found = {} if entry is None else {place: entry}
                 yield LeafPage(place, [_bytes(known["leaf"])], found)
@@ -166,10 +166,11 @@ def entry_json(entry: AuditEntry) -> dict[str, object]:
     return {**found, "at": instant(entry.at), "salt": salt}
 
 
-def _entry(known: object) -> AuditEntry:
+def entry_from(known: object) -> AuditEntry:
+    """Return the entry that `entry_json` wrote. Raises IntegrityError for what is none."""
     values = dict(cast("dict[str, object]", known))
     try:
-        at = datetime.fromisoformat(cast("str", values.pop("at")))
+        at = read_datetime(cast("str", values.pop("at")))
         salt, entry_id = values.pop("salt"), values.pop("id")
         entry = AuditEntry(at=at, **values)  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError) as error:

@@ -19,7 +19,10 @@ HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 Range: TypeAlias = tuple[int, int]
-"""Leaves from the first number on, up to and without the second."""
+"""Leaves from the first number on, up to and without the second: those below one node.
+
+So the first is 0, or a multiple of a power of two that is as many as the leaves, or more.
+"""
 Tile: TypeAlias = tuple[int, int]
 """A tile's level and its number there."""
 
@@ -201,8 +204,6 @@ def _perfect(span: Range) -> Iterator[tuple[int, int]]:
     first, end = span
     while first < end:
         height = (end - first).bit_length() - 1
-        if first:
-            height = min(height, (first & -first).bit_length() - 1)
         yield height, first >> height
         first += 1 << height
 

@@ -198,19 +198,38 @@ class TaskSemaphore:
     """Lets a limited number of tasks through at a time, first come first served."""
 
     def __init__(self, places: int) -> None:
-        self._places = asyncio.BoundedSemaphore(places)
+        self._free = places
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+
+    def acquire_now(self) -> bool:
+        """Take a place if one is free and nobody waits for it; tell whether it did."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
 
     async def acquire(self, seconds: float) -> None:
         """Wait for a place. Raises TimeoutError."""
-        if not self._places.locked():
-            await self._places.acquire()
+        if self.acquire_now():
             return
-        async with asyncio.timeout(seconds):
-            await self._places.acquire()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                self.release()  # the place came at the same moment
+            raise
 
     def release(self) -> None:
-        """Give the place back."""
-        self._places.release()
+        """Give the place back: it goes to who has waited longest, if anybody does."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(True)
+                return
+        self._free += 1
 
 
 class AsyncioNetwork:

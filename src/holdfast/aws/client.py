@@ -144,7 +144,8 @@ class HTTPClient:
         UnavailableError when every connection is taken and nothing moves on any.
         """
         pool = self._pools.get(self.network.home()) or self._new_pool()
-        await self._place(pool, deadline)
+        if not pool.places.acquire_now():
+            await self._place(pool, deadline)
         try:
             while (connection := self._kept(pool)) is not None:
                 try:
@@ -177,7 +178,7 @@ class HTTPClient:
             return
         pool.used.discard(connection)
         self.traffic.count += 1  # an answer without a body is progress too
-        if clean and not self._closed and not connection.has_input:
+        if clean and not self._closed:
             pool.idle.append(_Idle(connection, self._clock()))
         else:
             connection.close()

@@ -96,6 +96,8 @@ class CredentialProvider:
 
     def _is_due(self, held: Credentials) -> bool:
         again = held.look_again
+        if again is None and held.expires is None:
+            return False
         return (again is not None and self._clock() >= again) or self._ends_within(held, _MARGIN)
 
     def _ends_within(self, held: Credentials, margin: timedelta) -> bool:

@@ -71,17 +71,15 @@ class Deadline:
 
     def connect(self) -> float:
         """Return the seconds that connecting may take. Raises TimeoutError when none is left."""
-        return self._at_most(self._limits.connect)
+        self.read()
+        return min(self.left, self._limits.connect)
 
     def read(self) -> float:
         """Return the seconds to wait for the next bytes. Raises TimeoutError when none is left."""
-        return self._at_most(self._limits.read)
-
-    def _at_most(self, seconds: float) -> float:
-        left = self.left
+        left = self._ends - self._clock()
         if left <= 0:
             raise TimeoutError(f"it took longer than {self._limits.total} s")
-        return min(seconds, left)
+        return min(self._limits.read, left)
 
 
 class Patience:
@@ -260,8 +258,12 @@ async def exchange(
     connection can't be used again. Raises OSError, TimeoutError.
     """
     parser = ResponseParser(bodiless=request.method == "HEAD")
+    body, whole = request.body, True
     try:
-        whole = await _send(connection, request, parser, deadline, traffic)
+        if isinstance(body, bytes):
+            await connection.send(_encoded(request) + body, deadline.read())
+        else:
+            whole = await _send_windows(connection, request, body, parser, (deadline, traffic))
     except TimeoutError:
         raise
     except OSError:
@@ -273,7 +275,8 @@ async def exchange(
             parser.has_head = False
         if not parser.has_head:
             raise
-    await _head(connection, parser, deadline)
+    if not parser.has_head:
+        await _head(connection, parser, deadline)
     return parser, whole
 
 
@@ -291,18 +294,15 @@ async def _head(connection: NetworkConnection, parser: ResponseParser, deadline:
         await more(connection, parser, deadline.read())
 
 
-async def _send(
+async def _send_windows(
     connection: NetworkConnection,
     request: HTTPRequest,
+    body: RequestBody,
     parser: ResponseParser,
-    deadline: Deadline,
-    traffic: Traffic,
+    bounds: tuple[Deadline, Traffic],
 ) -> bool:
+    deadline, traffic = bounds
     head = _encoded(request)
-    body = request.body
-    if isinstance(body, bytes):
-        await connection.send(head + body, deadline.read())
-        return True
     if body.size >= _WORTH_ASKING:
         await connection.send(head[:-2] + b"expect: 100-continue\r\n\r\n", deadline.read())
         if await connection.wait(min(_LONGEST_CONTINUE, deadline.read())):

@@ -51,6 +51,10 @@ class NetworkConnection(Protocol):
 class Semaphore(Protocol):
     """Lets a limited number of callers through at a time."""
 
+    def acquire_now(self) -> bool:
+        """Take a place if one is free and nobody waits for it; tell whether it did."""
+        ...
+
     async def acquire(self, seconds: float) -> None:
         """Wait for a place. Raises TimeoutError."""
         ...

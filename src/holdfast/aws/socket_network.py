@@ -28,6 +28,7 @@ class SocketConnection:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._ahead: bytes | None = None
+        self._seconds = -1.0
 
     @property
     def has_input(self) -> bool:
@@ -37,7 +38,7 @@ class SocketConnection:
     async def send(self, data: bytes, seconds: float) -> None:
         """Send all of *data*. Raises OSError, TimeoutError."""
         # sendall would bound the whole, not each wait: a slow but steady peer is not a failure.
-        self._socket.settimeout(max(seconds, 0.001))
+        self._set_timeout(max(seconds, 0.001))
         rest = memoryview(data)
         while rest:
             rest = rest[self._socket.send(rest) :]
@@ -47,7 +48,7 @@ class SocketConnection:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return ahead
-        self._socket.settimeout(max(seconds, 0.001))
+        self._set_timeout(max(seconds, 0.001))
         return self._socket.recv(_RECEIVE)
 
     async def wait(self, seconds: float) -> bool:
@@ -70,7 +71,7 @@ class SocketConnection:
     def _has_come(self) -> bool:
         """Take what is there without waiting: in TLS, what can be read may be no data at all."""
         if self._ahead is None and self._readable(0):
-            self._socket.settimeout(0)
+            self._set_timeout(0)
             try:
                 self._ahead = self._socket.recv(_RECEIVE)
             except (BlockingIOError, ssl.SSLWantReadError):
@@ -78,6 +79,12 @@ class SocketConnection:
             except OSError:
                 self._ahead = b""  # the connection is gone; its end is what comes
         return self._ahead is not None
+
+    def _set_timeout(self, seconds: float) -> None:
+        """Let the socket wait so long; mostly it does already, and this is a system call."""
+        if seconds != self._seconds:
+            self._socket.settimeout(seconds)
+            self._seconds = seconds
 
     def _readable(self, seconds: float) -> bool:
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
@@ -92,6 +99,10 @@ class ThreadSemaphore:
 
     def __init__(self, places: int) -> None:
         self._places = threading.BoundedSemaphore(places)
+
+    def acquire_now(self) -> bool:
+        """Take a place if one is free; tell whether it did."""
+        return self._places.acquire(blocking=False)
 
     async def acquire(self, seconds: float) -> None:
         """Wait for a place. Raises TimeoutError."""

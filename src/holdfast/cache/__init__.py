@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from holdfast.cache.cached_repository import CachedRepository
     from holdfast.cache.connect import open_cache
     from holdfast.cache.driver import CacheCapability, Outcome
+    from holdfast.cache.notifier import open_notifier
     from holdfast.cache.options import CacheOptions
     from holdfast.cache.outbox import CacheInvalidation, Outbox
 else:
@@ -23,6 +24,7 @@ else:
             "holdfast.cache.cached_repository": ("CachedRepository",),
             "holdfast.cache.connect": ("open_cache",),
             "holdfast.cache.driver": ("CacheCapability", "Outcome"),
+            "holdfast.cache.notifier": ("open_notifier",),
             "holdfast.cache.options": ("CacheOptions",),
             "holdfast.cache.outbox": ("CacheInvalidation", "Outbox"),
         },
@@ -40,4 +42,5 @@ __all__ = [
     "Outbox",
     "Outcome",
     "open_cache",
+    "open_notifier",
 ]

@@ -17,6 +17,7 @@ from holdfast.cache.entry_name import milliseconds
 from holdfast.cache.outbox import CacheInvalidation
 from holdfast.errors import InvalidValueError, NotFoundError, UnavailableError
 from holdfast.records.repository import Repository
+from holdfast.records.table_names import stored_name
 from holdfast.records.transaction import current
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         AnyField,
         ChangeArgument,
         Condition,
+        Ordering,
         RelationArgument,
     )
     from holdfast.records.driver import RowLock
@@ -92,7 +94,8 @@ class CachedRepository(Repository[E]):
         self._write_through = write_through
         store = repository.store
         self._recorded = store.repository(CacheInvalidation) if recorded else None
-        self._tag = f"records:{hashlib.sha256(self.model.table.encode()).hexdigest()[:32]}"
+        place = stored_name(self.model, store.schema)
+        self._tag = f"records:{hashlib.sha256(place.encode()).hexdigest()[:32]}"
 
     find = _asked(Repository[E].find)
     first = _asked(Repository[E].first)
@@ -104,6 +107,7 @@ class CachedRepository(Repository[E]):
     aggregate = _asked(Repository[E].aggregate)
     count = _asked(Repository[E].count)
     exists = _asked(Repository[E].exists)
+    explain = _asked(Repository[E].explain)
     purge = _asked(Repository[E].purge)
     with_deleted = _asked(Repository[E].with_deleted)
 
@@ -245,6 +249,18 @@ class CachedRepository(Repository[E]):
     ) -> int:
         """`Repository.update_where`; every cached entity of the kind is removed."""
         return await self._invalidating(None, self.repository.update_where(*where, changes=changes))
+
+    async def take(
+        self,
+        *where: Condition[E],
+        changes: ChangeArgument[E] | Sequence[ChangeArgument[E]],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | Sequence[tuple[Condition[E], int]],
+    ) -> list[E]:
+        """`Repository.take`; every cached entity of the kind is removed."""
+        return await self._invalidating(
+            None, self.repository.take(*where, changes=changes, order_by=order_by, limit=limit)
+        )
 
     async def delete_where(self, *where: Condition[E]) -> int:
         """`Repository.delete_where`; every cached entity of the kind is removed."""

@@ -21,6 +21,7 @@ from holdfast.cache.connect import (
 )
 from holdfast.cache.entry_name import TTL, entry_tags, milliseconds
 from holdfast.cache.load_callbacks import call_blocking, not_callable
+from holdfast.cache.notifier import unopened_notifier
 from holdfast.cache.options import CacheOptions
 from holdfast.cache.outage.reconnect import ReconnectThread
 from holdfast.cache.outbox import Outbox as AsyncOutbox
@@ -34,9 +35,18 @@ if TYPE_CHECKING:
 
     from holdfast.cache.cache_url import CacheURL
     from holdfast.cache.driver import CacheCapability
+    from holdfast.cache.drivers.redis.redis_notifier import RedisNotifier
     from holdfast.stats import Stats
 
-__all__ = ["Cache", "CacheOptions", "CachedRepository", "HeldLock", "Outbox", "open_cache"]
+__all__ = [
+    "Cache",
+    "CacheOptions",
+    "CachedRepository",
+    "HeldLock",
+    "Outbox",
+    "open_cache",
+    "open_notifier",
+]
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -53,6 +63,24 @@ def open_cache(url: str, *, options: CacheOptions | None = None) -> BlockingOpen
     tried again now and then, by a thread that lives only so long.
     """
     return BlockingOpening(_opened(parse_cache_url(url, options)), "cache")
+
+
+def open_notifier(
+    url: str, *, options: CacheOptions | None = None
+) -> BlockingOpening[RedisNotifier]:
+    """Return a context manager that opens a notifier for a blocking store.
+
+    See `holdfast.cache.open_notifier`. A blocking store tells others, and hears nothing itself.
+    """
+    return BlockingOpening(_notifier(unopened_notifier(url, options, blocking=True)), "notifier")
+
+
+@contextmanager
+def _notifier(notifier: RedisNotifier) -> Iterator[RedisNotifier]:
+    try:
+        yield notifier
+    finally:
+        notifier.close()
 
 
 @contextmanager

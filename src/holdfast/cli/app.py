@@ -13,6 +13,7 @@ import typer
 
 from holdfast.cli.commands.audit import audit
 from holdfast.cli.commands.cache import cache
+from holdfast.cli.commands.cases import cases
 from holdfast.cli.commands.clips import clips
 from holdfast.cli.commands.config import config
 from holdfast.cli.commands.demo import demo
@@ -25,14 +26,17 @@ from holdfast.cli.commands.keys import keys
 from holdfast.cli.commands.migrate import migrate
 from holdfast.cli.commands.models import models
 from holdfast.cli.commands.objects import objects
+from holdfast.cli.commands.queues import queues
 from holdfast.cli.commands.records import records
 from holdfast.cli.commands.report import report
+from holdfast.cli.commands.schedules import schedules
 from holdfast.cli.commands.serve import serve
 from holdfast.cli.commands.show import show
 from holdfast.cli.commands.upkeep import upkeep
 from holdfast.cli.commands.videos import videos
 from holdfast.cli.commands.webhooks import webhooks
 from holdfast.cli.commands.worker import worker
+from holdfast.cli.commands.workflows import workflows
 from holdfast.cli.domain_commands import ProgramGroup
 from holdfast.cli.exit_codes import Exit, exit_of
 from holdfast.cli.options import ProgramState
@@ -48,10 +52,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, serve, ingest, worker, detect, videos, show, clips, jobs, report, config, doctor, upkeep,
+    demo, serve, ingest, worker, detect, videos, show, clips, report, config, doctor, upkeep,
 ):  # fmt: skip
     app.command()(command)
-for group in (migrate, records, objects, cache, models, keys, audit, webhooks, hosts):
+for group in (
+    migrate, records, objects, cache, models, keys, jobs, workflows, schedules, queues, audit,
+    cases, webhooks, hosts,
+):  # fmt: skip
     app.add_typer(group)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import orjson
 import typer
 
-from holdfast.cli.output import amount, fields_of, moment, note, print_json, print_table
+from holdfast.cli.output import fields_of, moment, note, print_json, print_table
+from holdfast.formatting import volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ async def print_versions(registry: ModelRegistry, found: Sequence[ModelVersion])
             (
                 label,
                 version.semantic,
-                amount(version.size),
+                volume(version.size),
                 version.files,
                 moment(version.created_at),
                 ", ".join(f"{name} {value:g}" for name, value in _numbers(version)),

@@ -153,16 +153,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{tail}" if hours else tail
 
 
-def amount(size: int) -> str:
-    """Return *size* bytes in a unit that fits."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
 def moment(time: datetime | None) -> str:
     """Return *time* as the reader's clock shows it."""
     return "" if time is None else time.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Literal, Protocol, TypeAlias, cast, get_ar
 import orjson
 
 from holdfast.cli.output import ReaderLeftError
-from holdfast.cli.record_values import fields_of_entity, json_value, text_value
 from holdfast.errors import ConfigurationError, InvalidValueError, StorageError
 from holdfast.extras import needs_extra
+from holdfast.records.record_values import fields_of_entity, json_value, text_value
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from holdfast.fastapi.http_options import HTTPOptions
 from holdfast.fastapi.idempotency import IdempotentRoute
 from holdfast.fastapi.problem_schema import describe_problems
 from holdfast.fastapi.route_check import check_routes
-from holdfast.jobs import Job
+from holdfast.jobs import Job, Jobs
 from holdfast.objects import open_bucket
 from holdfast.records import open_store
 
@@ -139,7 +139,7 @@ class Holdfast:
                 )
             state = await stack.enter_async_context(self._own_lifespan(app))
             if self._jobs is not None:
-                await stack.enter_async_context(working(self._jobs, opened.opened_store))
+                await stack.enter_async_context(working(self._jobs, Jobs(opened.opened_store)))
             yield state
 
     def _forget(self) -> None:

@@ -8,32 +8,36 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.jobs import Jobs, Worker, WorkerOptions
+from holdfast.jobs import Worker, WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from holdfast.jobs import Handler
-    from holdfast.records import Store
+    from holdfast.jobs import Handler, Jobs, Schedule
 
 _log = logging.getLogger("holdfast.fastapi")
 
 
 @dataclass(frozen=True, slots=True)
 class BackgroundJobs:
-    """The handlers of jobs that a worker inside the application runs, and what tunes it."""
+    """The handlers of jobs that a worker inside the application runs, and what tunes it.
+
+    *schedules* stand in code; see `Worker`.
+    """
 
     handlers: Mapping[str, Handler]
     options: WorkerOptions = WorkerOptions()  # noqa: RUF009 - it is frozen
+    schedules: Sequence[Schedule] = ()
 
 
 @asynccontextmanager
-async def working(jobs: BackgroundJobs, store: Store) -> AsyncIterator[Worker]:
-    """Run a worker while the block does. At its end no job is claimed, and what runs ends first.
+async def working(jobs: BackgroundJobs, service: Jobs) -> AsyncIterator[Worker]:
+    """Run a worker of *service* while the block does.
 
-    A worker that ends by an error of its own is logged at once; the error is raised at the end.
+    At its end no job is claimed, and what runs ends first. A worker that ends by an error of its
+    own is logged at once; the error is raised at the end.
     """
-    worker = Worker(Jobs(store), jobs.handlers, options=jobs.options)
+    worker = Worker(service, jobs.handlers, options=jobs.options, schedules=jobs.schedules)
     task = asyncio.create_task(worker.run(), name="holdfast-worker")
     task.add_done_callback(_note)
     try:

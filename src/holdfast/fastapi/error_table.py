@@ -149,7 +149,16 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ),
     ErrorRow(errors.JobError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.PermanentError, 500, _INTERNAL, _FAILED),
+    ErrorRow(errors.StepsChangedError, 500, _INTERNAL, _FAILED),
+    ErrorRow(errors.EventTimeoutError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.JobCancelledError, 500, _INTERNAL, _FAILED),
+    ErrorRow(errors.RetryLaterError, 500, _INTERNAL, _FAILED),
+    ErrorRow(
+        errors.NoResultError, 409, "no-result", "The job has no result", ("status",), told=True
+    ),
+    ErrorRow(errors.JobKeyMissingError, 500, _INTERNAL, _FAILED),
+    ErrorRow(errors.JobTimeoutError, 500, _INTERNAL, _FAILED),
+    ErrorRow(errors.ProcessEndedError, 500, _INTERNAL, _FAILED),
     ErrorRow(errors.IntegrityError, 500, "integrity", "Stored bytes are damaged"),
     ErrorRow(
         errors.SignatureError,

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def add_health_routes(app: FastAPI, resources: Resources) -> None:
     """Add `/livez`, which answers while the process does, and `/readyz`, which asks the backends.
 
-    `/readyz` answers 503 while one of them is down, or nothing is open. It tells states and
-    latencies in seconds; why something is down, which may name hosts, it does not tell.
+    `/readyz` answers 503 while the store or the bucket is down, or nothing is open; a cache that is
+    down makes it degraded, and 200. It tells states and latencies in seconds; why something is
+    down, which may name hosts, it does not tell.
     """
 
     async def livez() -> JSONResponse:
@@ -29,8 +30,7 @@ def add_health_routes(app: FastAPI, resources: Resources) -> None:
 
     async def readyz() -> JSONResponse:
         parts = await health_of(resources)
-        states = [part.state for part in parts.values()]
-        state = worst_state(states) if states else HealthState.DOWN
+        state = worst_state(parts) if parts else HealthState.DOWN
         told = {
             name: {"status": part.state.value, "latency": round(part.latency, 6)}
             for name, part in parts.items()

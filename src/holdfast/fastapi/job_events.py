@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from holdfast.errors import NotFoundError, UnavailableError
+from holdfast.errors import UnavailableError
 from holdfast.fastapi.event_stream import EventStreamOptions, ServerSentEvent, event_stream
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ async def job_event_stream(
     A client that has seen the end and comes again, as browsers do, is answered with 204, which
     stops it. Raises NotFoundError, and what `event_stream` raises.
     """
-    job = await jobs.get(job_id)
-    if job is None:
-        raise NotFoundError("Job", job_id)
+    job = await jobs.get_one(job_id)
     if job.status.finished and request.headers.get("last-event-id") == str(job.version):
         return Response(status_code=204)
     return event_stream(request, job_events(jobs, job_id), authorize=authorize, options=options)

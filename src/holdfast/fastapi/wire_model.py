@@ -24,6 +24,7 @@ from holdfast.records.field_spec import MISSING
 from holdfast.records.model import model_of
 from holdfast.records.pydantic_schema import unvalidated
 from holdfast.records.query import SetTo
+from holdfast.records.server_default import ConstantDefault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -215,7 +216,11 @@ class CreateModel(WireModel, Generic[E]):
         field that nobody set.
         """
         model = model_of(self.__of__)
-        values = {spec.name: getattr(self, spec.name) for spec in _own(self, model)}
+        values = {
+            spec.name: getattr(self, spec.name)
+            for spec in _own(self, model)
+            if not _left_out(self, spec)
+        }
         for change in others:
             spec = change.column.spec
             load, value = spec.type.load, change.value
@@ -225,9 +230,10 @@ class CreateModel(WireModel, Generic[E]):
     def changes(self) -> tuple[SetTo, ...]:
         """Return the changes that give a stored entity all of these values, as a PUT does.
 
-        What is absent gets its default. The key stays, and so does what the client can't say.
+        What is absent gets its default, but a `server_now` or `server_text` stays. So does the key,
+        and what the client can't say.
         """
-        return _changes(self, lambda spec: spec.role == "plain")
+        return _changes(self, lambda spec: spec.role == "plain" and not _left_out(self, spec))
 
 
 class PatchModel(WireModel, Generic[E]):
@@ -337,6 +343,14 @@ def _own(wire: WireModel, model: Model[Any]) -> list[FieldSpec]:
     return [spec for spec in model.fields if spec.name in there]
 
 
+def _left_out(wire: WireModel, spec: FieldSpec) -> bool:
+    """Tell whether the database gives the value, and only it knows which."""
+    default = spec.server_default
+    if default is None or isinstance(default.source, ConstantDefault):
+        return False
+    return spec.name not in wire.model_fields_set
+
+
 def _changes(wire: WireModel, wanted: Callable[[FieldSpec], bool]) -> tuple[SetTo, ...]:
     return tuple(
         cast("SetTo", getattr(wire.__of__, spec.name).to(getattr(wire, spec.name)))
@@ -349,4 +363,9 @@ def _default(spec: FieldSpec) -> Any:
     declaration = spec.declaration
     if declaration.default_factory is not None:
         return Field(default_factory=declaration.default_factory)
+    if declaration.server_default is not None:
+        source = declaration.server_default.source
+        return (
+            source.value if isinstance(source, ConstantDefault) else Field(default_factory=_absent)
+        )
     return ... if declaration.default is MISSING else declaration.default

@@ -6,7 +6,7 @@ import json
 import math
 import tomllib
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - msgspec resolves it
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.errors import InvalidValueError
 from holdfast.media.geometry import Line, Point
+from holdfast.time_text import read_datetime
 
 if TYPE_CHECKING:
     import os
@@ -36,6 +37,10 @@ class Area:
 
     name: str
     points: tuple[Point, ...]
+
+    def check(self, kind: str) -> None:
+        """Raise InvalidValueError, for the field *kind*, unless it is an area."""
+        _check_area(kind, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class AnalysisOptions:
             _check_names(kind, [each.name for each in getattr(self, kind)])
         for kind in ("regions", "masks"):
             for area in getattr(self, kind):
-                _check_area(kind, area)
+                area.check(kind)
         for line in self.lines:
             if not all(map(math.isfinite, (*line.start, *line.end))) or line.start == line.end:
                 raise InvalidValueError(
@@ -151,7 +156,7 @@ def options_from(content: Mapping[str, object]) -> AnalysisOptions:
 def moment(text: str) -> datetime:
     """Return the time that *text* says, such as 2026-01-01T10:00Z. Raises InvalidValueError."""
     try:
-        return datetime.fromisoformat(text)
+        return read_datetime(text)
     except ValueError:
         raise InvalidValueError(
             _OURS, "start", f"is {text!r}; expected a time such as 2026-01-01T10:00Z"

@@ -218,8 +218,21 @@ def _analyse(
     return True
 
 
+def _cut(progress: Progress, path: str, folder: str, start: float, end: float, frames: int) -> str:
+    """Cut one part out of the video; return the name of its file in *folder*."""
+    from holdfast.media.vision.clip_writer import write_clips  # noqa: PLC0415 - as above
+    from holdfast.media.vision.detector import Stretch  # noqa: PLC0415 - the same
+
+    def cutting(done: int) -> None:
+        progress(min(1.0, done / max(1, frames)), f"frame {done} of {frames or 'some'}")
+
+    write_clips(path, folder, [Stretch(0, 0, start, end)], progress=cutting)
+    return "clip-1.mp4"
+
+
 _TASKS: dict[str, Callable[..., object]] = {
     "probe": _probe,
     "thumbnail": _thumbnail,
     "analyse": _analyse,
+    "cut": _cut,
 }

@@ -131,6 +131,24 @@ class DecoderProcess:
         arguments = (str(folder), detector, options or AnalysisOptions())
         self._ask("analyse", path, arguments, bool, cpu=self.limits.analysis_cpu, tell=progress)
 
+    def cut(
+        self,
+        path: str | os.PathLike[str],
+        folder: Path,
+        times: tuple[float, float],
+        *,
+        frames: int,
+        progress: Callable[[float, str], None],
+    ) -> Path:
+        """Cut *times*, in seconds, out of the video of *frames* at *path*; return the file's path.
+
+        It lies in *folder*, and is not there when nothing is shown at these times. *progress* is
+        called as by `analyse`.
+        """
+        arguments = (str(folder), *times, frames)
+        cpu = self.limits.analysis_cpu
+        return folder / self._ask("cut", path, arguments, str, cpu=cpu, tell=progress)
+
     def _ask(
         self,
         name: str,

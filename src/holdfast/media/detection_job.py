@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from holdfast.errors import (
@@ -18,17 +16,18 @@ from holdfast.errors import (
     ObjectNotFoundError,
     SignatureError,
 )
-from holdfast.jobs import JobCancelledError, PermanentError
+from holdfast.jobs import PermanentError
 from holdfast.media import object_keys
 from holdfast.media.analysis_options import options_from
 from holdfast.media.decoder_child import ANALYSED
 from holdfast.media.decoder_process import DecoderProcess
 from holdfast.media.entities import Clip, Video
 from holdfast.media.library import DETECT
-from holdfast.media.object_keys import CLIPS, SUMMARY
+from holdfast.media.object_keys import CLIPS, SUMMARY, saved_clips_prefix
 from holdfast.media.registered_detector import RegisteredDetector
 from holdfast.media.vision.summary_file import read_summary
-from holdfast.media.workspace import workspace
+from holdfast.media.watched_thread import on_watched_thread
+from holdfast.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from holdfast.media.analysis_options import AnalysisOptions
     from holdfast.media.library import MediaLibrary
     from holdfast.media.vision.detector import Analysis, Detector
-
-T = TypeVar("T")
 
 _MOST_TOLD = 100  # disturbances in a record; the summary has all
 
@@ -78,7 +75,7 @@ class DetectionHandler:
             async with self.library.bucket.as_file(video.raw_key) as path:
                 with workspace(self.root) as folder:
                     analyse = partial(self._analyse, detector, options=options)
-                    found = await _on_thread(analyse, path, folder, context)
+                    found = await on_watched_thread(analyse, path, folder, context)
                     context.progress(ANALYSED, "storing results")
                     await self._store(video, folder)
                     await self._finish(video, found, context)
@@ -122,7 +119,12 @@ class DetectionHandler:
     async def _store(self, video: Video, folder: Path) -> None:
         """Store the files in *folder*; remove what an earlier detection left beside them."""
         bucket = self.library.bucket
-        before = {info.key for info in await self.library.objects(video.id)}
+        saved = saved_clips_prefix(video.id)
+        before = {
+            info.key
+            for info in await self.library.objects(video.id)
+            if not info.key.startswith(saved)
+        }
         kept = {video.raw_key, video.thumbnail_key}
         for path in _files(folder):
             key = object_keys.result_key(video.id, path.relative_to(folder))
@@ -150,8 +152,10 @@ class DetectionHandler:
                 for each in found.disturbances[:_MOST_TOLD]
             ],
             "start": None if found.start is None else found.start.isoformat(),
+            "strip": None if found.strip is None else asdict(found.strip),
         }
-        async with library.store.transaction():
+
+        async def finished() -> None:
             await context.complete(figures)
             await library.clips.delete_where(Clip.video_id == video.id)
             await library.clips.add_many(_clips(video, found))
@@ -163,35 +167,8 @@ class DetectionHandler:
                 Video.summary.to(figures),
             )
 
-
-async def _on_thread(
-    look: Callable[[Path, Path, Callable[[float, str], None]], T],
-    path: Path,
-    folder: Path,
-    context: Context,
-) -> T:
-    """Call *look* on a thread; when this is cancelled, return only when the thread has stopped."""
-    stopped = threading.Event()
-    told: tuple[float, str] | None = None
-
-    def progress(fraction: float, message: str) -> None:
-        nonlocal told
-        if stopped.is_set():
-            raise JobCancelledError("the worker was stopped")
-        context.raise_if_cancelled()
-        if told != (fraction, message):  # the decoder says it again while nothing changes
-            told = fraction, message
-            context.progress(fraction, message)
-
-    running = asyncio.ensure_future(asyncio.to_thread(look, path, folder, progress))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        stopped.set()
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()  # asked for, or asyncio would log that nobody did
-        raise
+        # The lease is renewed beside, which is a clash where rows are compared and not locked.
+        await library.store.retrying(finished)
 
 
 def _options_of(context: Context) -> AnalysisOptions:

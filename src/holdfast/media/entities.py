@@ -38,7 +38,7 @@ class Project(Entity, table="projects"):
 class Video(
     Entity,
     table="videos",
-    indexes=[("project_id", "created_at")],
+    indexes=[("project_id", "created_at"), ("created_at",)],  # of a project; of all
     uniques=[("project_id", "sha256")],
 ):
     """One video file of a project; a file is known by its checksum, whatever its name.
@@ -106,3 +106,4 @@ class Clip(Entity, table="clips", uniques=[("video_id", "number")]):
 
 
 ENTITIES: tuple[type[Entity], ...] = (Project, Video, Clip)
+"""The entities that a store of videos is opened with."""

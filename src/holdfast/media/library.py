@@ -26,6 +26,7 @@ from holdfast.media.decoder_process import DecoderProcess
 from holdfast.media.decoding_limits import DecoderLimits
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.object_keys import prefixes, raw_key, thumbnail_key, video_id
+from holdfast.media.review.result_table import ResultTables
 from holdfast.objects import PutOptions
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class MediaLibrary:
         self.projects = store.repository(Project)
         self.videos = store.repository(Video)
         self.clips = store.repository(Clip)
+        self.tables = ResultTables(bucket)
 
     async def project(self, name: str) -> Project:
         """Return the project called *name*, made if need be. Raises InvalidValueError."""
@@ -267,8 +269,13 @@ def _video(project: UUID, path: Path, info: VideoInfo, sha256: str) -> Video:
 
 def check_project_name(name: object) -> None:
     """Raise InvalidValueError for a *name* without any letter or sign."""
+    check_name("Project", "name", name)
+
+
+def check_name(entity: str, field: str, name: object) -> None:
+    """Raise InvalidValueError for what is to be the *field* of an *entity*, and is blank."""
     if isinstance(name, str) and not name.strip():
-        raise InvalidValueError("Project", "name", "is empty; a project has a name")
+        raise InvalidValueError(entity, field, f"is empty; a {entity} has a {field}")
 
 
 def printable(name: str) -> str:

@@ -12,8 +12,10 @@ from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.extras import check_extra
 from holdfast.jobs import Jobs
 from holdfast.media.decoding_limits import DecoderLimits
-from holdfast.media.entities import ENTITIES
+from holdfast.media.entities import ENTITIES, Project
 from holdfast.media.library import MediaLibrary
+from holdfast.media.review.review_entities import REVIEW_ENTITIES
+from holdfast.media.review.saved_clips import SavedClips
 from holdfast.media.uploads import remove_old_uploads
 
 if TYPE_CHECKING:
@@ -47,9 +49,13 @@ def _handlers(parts: DomainParts) -> Mapping[str, Handler]:
     # The process that decodes imports them, once for each job.
     check_extra("media", "detection", ("av", "numpy", "cv2", "pyarrow", "zstandard"))
     from holdfast.media.detection_job import DetectionHandler  # noqa: PLC0415 - pydantic
+    from holdfast.media.review.clip_export import ClipExport  # noqa: PLC0415 - the same
 
     library = parts.service(MediaLibrary)
-    return dict(DetectionHandler(library, _detector(parts), parts.folder).handlers)
+    return {
+        **DetectionHandler(library, _detector(parts), parts.folder).handlers,
+        **ClipExport(library, parts.folder).handlers,
+    }
 
 
 def _detector(parts: DomainParts) -> Detector | RegisteredDetector:
@@ -73,13 +79,23 @@ def _detector(parts: DomainParts) -> Detector | RegisteredDetector:
 
 def _routes(parts: DomainParts) -> APIRouter:
     from holdfast.media.media_routes import media_routes  # noqa: PLC0415 - FastAPI is an extra
+    from holdfast.media.review.case_archive import keeper_in  # noqa: PLC0415 - the same
+    from holdfast.media.review.case_routes import case_routes  # noqa: PLC0415 - the same
+    from holdfast.media.review.clip_routes import clip_routes  # noqa: PLC0415 - the same
+    from holdfast.media.review.review_routes import review_routes  # noqa: PLC0415 - the same
 
-    return media_routes(parts.service(MediaLibrary), parts.folder, parts.limits)
+    library = parts.service(MediaLibrary)
+    router = media_routes(library, parts.folder, parts.limits)
+    for routes in (review_routes(library), clip_routes(library)):
+        router.include_router(routes)
+    router.include_router(case_routes(library, keeper_in(parts)))
+    return router
 
 
 async def _upkeep(parts: DomainParts) -> None:
     age = timedelta(seconds=parts.limits.upload_age)
     bucket = parts.buckets["video"].bucket
+    await SavedClips(parts.service(MediaLibrary)).remove_old_shares()
     removed = await remove_old_uploads(bucket, age=age, now=parts.store.now())
     if removed:
         _log.warning("removed %d uploads that were never ingested", removed)
@@ -88,8 +104,9 @@ async def _upkeep(parts: DomainParts) -> None:
 MEDIA = Domain(
     name="media",
     requires=("jobs",),
-    entities=ENTITIES,
-    audited=ENTITIES,
+    entities=(*ENTITIES, *REVIEW_ENTITIES),
+    audited=(*ENTITIES, *REVIEW_ENTITIES),
+    editable=(Project,),
     service=_service,
     handlers=_handlers,
     routes=_routes,

@@ -1,11 +1,9 @@
 """The routes of media: projects, videos that come in as files, and what was found in them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -13,7 +11,7 @@ import anyio
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from holdfast.access import Caller, Role
+from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow, caller_of, still_allowed
 from holdfast.domain import DomainLimits
 from holdfast.errors import NotFoundError, ObjectKeyError
@@ -38,11 +36,12 @@ from holdfast.media.analysis_options import AnalysisOptions
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.library import MediaLibrary, check_project_name
 from holdfast.media.object_keys import prefixes
+from holdfast.media.project_reach import reached, reached_project, reached_video
 from holdfast.media.upload_quota import UploadQuota
 from holdfast.media.uploads import UPLOADS
 from holdfast.records import Change, Page, Predicate
-from holdfast.records import Field as FieldOf
 from holdfast.records.query import SetTo
+from holdfast.workspace import open_workspace
 
 
 class ProjectQuery(
@@ -156,7 +155,7 @@ async def _changes_with_name(
 
 
 async def _visible_projects(request: Request) -> list[Predicate]:
-    return _reached(await caller_of(request), Project.id)
+    return reached(await caller_of(request), Project.id)
 
 
 def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
@@ -168,29 +167,29 @@ def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
         asked: Annotated[VideoQuery, Query()], videos: Repo[Video], caller: AskedBy
     ) -> Page[VideoOut]:
         """List videos, newest first."""
-        return await asked.page(videos, VideoOut, where=_reached(caller, Video.project_id))
+        return await asked.page(videos, VideoOut, where=reached(caller, Video.project_id))
 
     @router.get("/videos/{video_id}", dependencies=looks)
     async def get_video(video_id: UUID, caller: AskedBy) -> VideoOut:
         """Show a video, with the figures of its last detection."""
-        return VideoOut.of(await _video(library, video_id, caller))
+        return VideoOut.of(await reached_video(library, video_id, caller))
 
     @router.delete("/videos/{video_id}", status_code=204, dependencies=works)
     async def delete_video(video_id: UUID, caller: AskedBy) -> None:
         """Delete a video with its clips and all its files."""
-        await library.delete((await _video(library, video_id, caller)).id)
+        await library.delete((await reached_video(library, video_id, caller)).id)
 
     @router.post("/videos/{video_id}/detection", status_code=202, dependencies=works)
     async def detect(
         video_id: UUID, caller: AskedBy, options: AnalysisOptions | None = None
     ) -> UUID:
         """Ask for another detection, with regions, masks and lines; the answer is its job's id."""
-        return (await library.detect(await _video(library, video_id, caller), options)).id
+        return (await library.detect(await reached_video(library, video_id, caller), options)).id
 
     @router.get("/videos/{video_id}/job/events", dependencies=looks, response_class=Response)
     async def events(video_id: UUID, caller: AskedBy, request: Request) -> Response:
         """Follow the video's newest job to its end, as server-sent events."""
-        video = await _video(library, video_id, caller)
+        video = await reached_video(library, video_id, caller)
         if video.job_id is None:
             raise NotFoundError("Job", video_id)
         return await job_event_stream(
@@ -200,7 +199,7 @@ def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
     @router.get("/videos/{video_id}/clips", dependencies=looks)
     async def clips(video_id: UUID, clips: Repo[Clip], caller: AskedBy) -> list[ClipOut]:
         """List the stretches with movement, as their own videos."""
-        video = await _video(library, video_id, caller)
+        video = await reached_video(library, video_id, caller)
         found = await clips.find(Clip.video_id == video.id, order_by=Clip.number.asc())
         return [ClipOut.of(clip) for clip in found]
 
@@ -218,7 +217,7 @@ def _add_ingest(
 
         A file that the project has is not brought in twice; the answer is 200 then.
         """
-        project = await _project(library, project_id, caller)
+        project = await reached_project(library, project_id, caller)
         limits = await quota.room(project_id, announced_size(request))
         async with receive_upload(
             request, library.bucket, _upload_key(project_id), limits=limits
@@ -230,7 +229,7 @@ def _add_ingest(
     @router.post("/projects/{project_id}/uploads", status_code=201, dependencies=works)
     async def upload_straight(project_id: UUID, asked: UploadAsked, caller: AskedBy) -> UploadForm:
         """Give a form with which a file is sent straight to the bucket, for 15 minutes."""
-        await _project(library, project_id, caller)
+        await reached_project(library, project_id, caller)
         return await upload_form(
             library.bucket,
             _upload_key(project_id),
@@ -244,7 +243,7 @@ def _add_ingest(
     ) -> VideoIngested:
         """Bring in a file that was sent straight to the bucket."""
         lift_deadline(request)  # a large file takes its time to be fetched
-        project = await _project(library, project_id, caller)
+        project = await reached_project(library, project_id, caller)
         if not sent.key.startswith(f"{UPLOADS}{project_id}/"):
             raise NotFoundError("upload", sent.key)
         limits = await quota.room(project_id, form=True)
@@ -258,20 +257,20 @@ def _add_results(router: APIRouter, library: MediaLibrary) -> None:
 
     async def content(video_id: UUID, request: Request, caller: AskedBy) -> Response:
         """Send the file as it came in; ranges let a player seek."""
-        video = await _video(library, video_id, caller)
+        video = await reached_video(library, video_id, caller)
         return await object_response(
             request, library.bucket, video.raw_key, download_as=video.filename
         )
 
     async def thumbnail(video_id: UUID, request: Request, caller: AskedBy) -> Response:
         """Send the picture that stands for the video."""
-        video = await _video(library, video_id, caller)
+        video = await reached_video(library, video_id, caller)
         return await object_response(request, library.bucket, video.thumbnail_key)
 
     @router.get("/videos/{video_id}/files", dependencies=looks)
     async def files(video_id: UUID, caller: AskedBy) -> list[ResultFile]:
         """List what ingest and detection left: results, pictures, the annotated video, clips."""
-        video = await _video(library, video_id, caller)
+        video = await reached_video(library, video_id, caller)
         return [
             ResultFile(
                 name=info.key.replace(f"/{video.id}/", "/", 1),
@@ -286,7 +285,7 @@ def _add_results(router: APIRouter, library: MediaLibrary) -> None:
         video_id: UUID, room: str, name: str, request: Request, caller: AskedBy
     ) -> Response:
         """Send one of these files."""
-        video = await _video(library, video_id, caller)
+        video = await reached_video(library, video_id, caller)
         below = f"{room}/{video.id}/"
         if below not in prefixes(video.id) or not await _is_there(library, f"{below}{name}"):
             raise NotFoundError("file", f"{room}/{name}")
@@ -308,8 +307,8 @@ async def _ingest(
 ) -> VideoIngested:
     """Ingest the object *key* into *project*, and remove it where it was sent to."""
     try:
-        with _folder(work_folder) as folder:
-            path = Path(folder) / safe_file_name(filename)
+        async with open_workspace(work_folder) as folder:
+            path = folder / safe_file_name(filename)
             await library.bucket.download(key, path)
             ingested = await library.ingest(path, project=project.name)
     finally:
@@ -321,39 +320,11 @@ async def _ingest(
     return VideoIngested(video=VideoOut.of(ingested.video), created=ingested.created)
 
 
-@contextmanager
-def _folder(work_folder: Path) -> Iterator[str]:
-    work_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=work_folder) as folder:
-        yield folder
-
-
 async def _is_there(library: MediaLibrary, key: str) -> bool:
     try:
         return await library.bucket.exists(key)
     except ObjectKeyError:  # what no bucket may hold is not there
         return False
-
-
-async def _project(library: MediaLibrary, project_id: UUID, caller: Caller) -> Project:
-    _check_reach(caller, project_id, "Project", project_id)
-    return await library.projects.get_one(project_id)
-
-
-async def _video(library: MediaLibrary, video_id: UUID, caller: Caller) -> Video:
-    video = await library.videos.get_one(video_id)
-    _check_reach(caller, video.project_id, "Video", video_id)
-    return video
-
-
-def _check_reach(caller: Caller, project_id: UUID, entity: str, key: UUID) -> None:
-    """Raise NotFoundError for what the caller may not know of, as for what is not there."""
-    if not caller.may_reach(project_id):
-        raise NotFoundError(entity, key)
-
-
-def _reached(caller: Caller, field: FieldOf[UUID]) -> list[Predicate]:
-    return [] if caller.projects is None else [field.in_(sorted(caller.projects))]
 
 
 def _upload_key(project_id: UUID) -> str:

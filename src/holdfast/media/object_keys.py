@@ -16,6 +16,8 @@ ANNOTATED = "annotated.mp4"
 FRAMES = "frames"
 SUMMARY = "summary.json"
 COUNTS = "counts.csv"
+ACTIVITY = "activity.parquet"
+STRIP = "strip.jpg"
 CLIPS = "clips"
 
 _EXTENSIONS = {
@@ -55,6 +57,16 @@ def result_key(video: UUID, file: PurePath) -> str:
         return f"frames/{video}/{file.name}"
     room = "processed" if file.name == ANNOTATED or file.parts[0] == CLIPS else "results"
     return f"{room}/{video}/{file.as_posix()}"
+
+
+def saved_clips_prefix(video: UUID) -> str:
+    """Return what the keys of the clips that people saved of the video start with."""
+    return f"processed/{video}/saved/"
+
+
+def saved_clip_key(video: UUID, clip: UUID) -> str:
+    """Return where the file of a saved clip lies."""
+    return f"{saved_clips_prefix(video)}{clip}.mp4"
 
 
 def prefixes(video: UUID) -> tuple[str, ...]:

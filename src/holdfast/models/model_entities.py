@@ -251,3 +251,4 @@ MODEL_ENTITIES: tuple[type[Entity], ...] = (
     AliasMove,
     ModelUse,
 )
+"""The entities that a store of a registry of models is opened with."""

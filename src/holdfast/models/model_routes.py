@@ -1,9 +1,7 @@
 """The routes of models: versions come in, are found, promoted, downloaded, compared and deleted."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -34,6 +32,7 @@ from holdfast.models.registry_reads import Kin
 from holdfast.models.version_details import VersionDetails
 from holdfast.models.version_search import VersionSearch
 from holdfast.records import Page
+from holdfast.workspace import open_workspace
 
 _LIMITS = UploadLimits(most=64 << 30, least=1)
 _READS = [allow(Role.VIEWER)]
@@ -283,8 +282,8 @@ def _add_registration(router: APIRouter, registry: ModelRegistry, work_folder: P
         key = registry.upload_key(uuid4().hex)
         async with receive_upload(request, registry.bucket, key, limits=_LIMITS) as received:
             try:
-                with _folder(work_folder) as folder:
-                    path = Path(folder) / safe_file_name(received.filename or "model.bin")
+                async with open_workspace(work_folder) as folder:
+                    path = folder / safe_file_name(received.filename or "model.bin")
                     await registry.bucket.download(received.key, path)
                     done = await registry.register(
                         name, path, said, idempotency_key=idempotency_key
@@ -368,13 +367,6 @@ def _details_of(text: str) -> VersionDetails:
         raise RequestValidationError(
             [{**each, "loc": ("query", "details", *each["loc"])} for each in error.errors()]
         ) from None
-
-
-@contextmanager
-def _folder(work_folder: Path) -> Iterator[str]:
-    work_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=work_folder) as folder:
-        yield folder
 
 
 async def _version(registry: ModelRegistry, name: str, number: int) -> ModelVersion:

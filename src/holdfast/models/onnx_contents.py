@@ -6,6 +6,7 @@ Field numbers are those of onnx.proto.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from holdfast.models.protobuf_fields import ProtobufField, ProtobufFile
@@ -22,7 +23,7 @@ _ELEMENTS = {
 
 
 def onnx_contents(path: Path) -> dict[str, object]:
-    """Return the opsets, producer, inputs, outputs, metadata and counts of the ONNX file at *path*.
+    """Return opsets, producer, inputs, outputs, operators, metadata, counts of an ONNX file.
 
     A tensor is `{"name", "type", "shape"}`, where a free size is a name or None. Reads headers
     alone; weights are stepped over. *external* names files with weights beside it. Raises
@@ -62,11 +63,15 @@ def _graph(file: ProtobufFile, graph: ProtobufField) -> dict[str, object]:
     outputs: list[dict[str, object]] = []
     weights: set[str] = set()
     external: set[str] = set()
+    operators: Counter[str] = Counter()
     nodes = parameters = 0
     for field in file.fields(graph.start, graph.end):
         match field.number:
             case 1:
                 nodes += 1
+                operator = _operator(file, field)
+                if operator in operators or len(operators) < MOST_NAMED:
+                    operators[operator] += 1
             case 5:
                 name, count = _weight(file, field, external)
                 weights.add(name)
@@ -82,9 +87,21 @@ def _graph(file: ProtobufFile, graph: ProtobufField) -> dict[str, object]:
         "inputs": [each for each in inputs if each["name"] not in weights],
         "outputs": outputs,
         "nodes": nodes,
+        "operators": dict(operators.most_common()),
         "parameters": parameters,
     }
     return {**found, "external": sorted(external)} if external else found
+
+
+def _operator(file: ProtobufFile, node: ProtobufField) -> str:
+    """Return what a node computes: `Conv`, with its domain where that is not ONNX's own."""
+    name = domain = ""
+    for part in file.fields(node.start, node.end):
+        if part.number == 4:
+            name = file.text(part)
+        elif part.number == 7:
+            domain = file.text(part)
+    return f"{domain}.{name}" if domain else name
 
 
 def _weight(file: ProtobufFile, field: ProtobufField, external: set[str]) -> tuple[str, int]:

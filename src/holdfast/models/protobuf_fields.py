@@ -11,7 +11,7 @@ from holdfast.errors import ModelFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_FIELDS = 100_000
+MOST_FIELDS = 400_000
 """Fields that are looked at in one file."""
 LONGEST_TEXT = 64 << 10
 _LONGEST_VARINT = 10

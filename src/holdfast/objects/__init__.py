@@ -24,7 +24,13 @@ from holdfast.objects.erasure import Erasure
 from holdfast.objects.filter import Filter
 from holdfast.objects.folder_sync import SyncReport
 from holdfast.objects.instrumentation import Hooks, MetadataCache, WriteEvent
-from holdfast.objects.object_info import CommonPrefix, ObjectInfo, ObjectVersion, Upload
+from holdfast.objects.object_info import (
+    CommonPrefix,
+    ObjectInfo,
+    ObjectVersion,
+    Upload,
+    UploadPart,
+)
 from holdfast.objects.presign import (
     PresignedPost,
     PresignedURL,
@@ -73,6 +79,7 @@ __all__ = [
     "Stats",
     "SyncReport",
     "Upload",
+    "UploadPart",
     "Versioning",
     "WriteEvent",
     "open_bucket",

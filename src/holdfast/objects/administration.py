@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.objects.bucket_settings import ObjectLock, Retention
     from holdfast.objects.driver import BucketDriver
     from holdfast.objects.instrumentation import Instrumentation
-    from holdfast.objects.object_info import ObjectInfo, Upload
+    from holdfast.objects.object_info import ObjectInfo, Upload, UploadPart
 
 
 T = TypeVar("T")
@@ -91,6 +91,13 @@ class Administration:
         check_key(key)
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
         return await self._uploads().begin_upload(key, kind, check_metadata(metadata or {}))
+
+    async def parts(self, upload: Upload) -> Sequence[UploadPart]:
+        """Return the parts of *upload* that the service has, by number: what need not be sent.
+
+        Raises ObjectNotFoundError for an upload that is complete or gone.
+        """
+        return await self._uploads().parts(upload)
 
     async def complete_upload(self, upload: Upload, etags: Sequence[str]) -> ObjectInfo:
         """Make the object of *upload*, whose parts from 1 on have these *etags*. Atomic.

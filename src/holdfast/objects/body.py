@@ -40,6 +40,7 @@ class _Seekable(Protocol):
 
 BlockingBody = bytes | bytearray | memoryview | Path | BinaryFile | Iterable[bytes]
 Body = BlockingBody | AsyncIterable[bytes]
+"""What a bucket stores: bytes, a local file, an open one, or an iterable of chunks."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from holdfast.objects.bucket_settings import ObjectLock, Retention, S, Setting
     from holdfast.objects.driver import BorrowedFile, BucketDriver, RangeReader
-    from holdfast.objects.object_info import ObjectInfo, ObjectVersion, Upload
+    from holdfast.objects.object_info import ObjectInfo, ObjectVersion, Upload, UploadPart
     from holdfast.objects.presign import (
         PresignedPost,
         PresignedURL,
@@ -87,6 +87,10 @@ class UploadStore(Protocol):
         self, key: str, content_type: str, metadata: Mapping[str, str]
     ) -> Upload:
         """Return a new upload in parts of *key*."""
+        ...
+
+    async def parts(self, upload: Upload) -> Sequence[UploadPart]:
+        """Return the parts of *upload* that are there, by number. Raises ObjectNotFoundError."""
         ...
 
     async def complete_upload(self, upload: Upload, etags: Sequence[str]) -> ObjectInfo:

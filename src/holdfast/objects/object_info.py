@@ -1,4 +1,4 @@
-"""The values that a bucket and its driver pass to each other: objects, versions, uploads."""
+"""The values that a bucket and its driver pass to each other: objects, versions, uploads, parts."""
 
 from __future__ import annotations
 
@@ -108,6 +108,15 @@ class Upload:
     key: str
     id: str
     began: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPart:
+    """A part of an upload that the service has: its *number*, from 1 on, and *size* in bytes."""
+
+    number: int
+    size: int
+    etag: str
 
 
 def spec_of(info: ObjectInfo) -> CommitSpec:

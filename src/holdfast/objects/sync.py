@@ -250,6 +250,7 @@ class Administration(BlockingTwin[AsyncAdministration]):
     unset = blocking(AsyncAdministration.unset)
     abort = blocking(AsyncAdministration.abort)
     begin_upload = blocking(AsyncAdministration.begin_upload)
+    parts = blocking(AsyncAdministration.parts)
     complete_upload = blocking(AsyncAdministration.complete_upload)
     lock_of = blocking(AsyncAdministration.lock_of)
     retain = blocking(AsyncAdministration.retain)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.offload import Offload
 
 Progress = Callable[[int, int], None]
+"""Told how many bytes of how many are done, as they are."""
 
 WORTH_A_THREAD = 128 * 1024  # to hash less takes less time than to wake a thread
 

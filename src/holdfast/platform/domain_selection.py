@@ -22,6 +22,7 @@ ENTRY_POINTS = "holdfast.domains"
 _BUILT_IN = {
     "access": ("holdfast.access.access_domain", "ACCESS"),
     "audit": ("holdfast.audit.audit_domain", "AUDIT"),
+    "figures": ("holdfast.figures.figures_domain", "FIGURES"),
     "hosts": ("holdfast.hosts.hosts_domain", "HOSTS"),
     "jobs": ("holdfast.jobs.jobs_domain", "JOBS"),
     "models": ("holdfast.models.models_domain", "MODELS"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from holdfast.cache import Cache, CachedMetadata
+    from holdfast.cache.drivers.redis.redis_notifier import RedisNotifier
     from holdfast.objects import Bucket
     from holdfast.objects.instrumentation import Audit
     from holdfast.records import Store, WriteHook
@@ -40,6 +41,16 @@ def ready_cache(settings: Settings) -> AbstractAsyncContextManager[Cache[object]
     from holdfast.cache import open_cache  # noqa: PLC0415 - slow to import
 
     return open_cache(settings.cache_url)
+
+
+def ready_notifier(settings: Settings) -> AbstractAsyncContextManager[RedisNotifier]:
+    """Return what opens the way by which a store tells other processes through the cache's Redis.
+
+    Raises ConfigurationError.
+    """
+    from holdfast.cache import open_notifier  # noqa: PLC0415 - slow to import
+
+    return open_notifier(settings.cache_url)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -19,15 +20,24 @@ from holdfast.jobs import Jobs
 from holdfast.media import MediaLibrary
 from holdfast.objects import Bucket
 from holdfast.platform.domain_selection import select_domains
-from holdfast.platform.pillars import make_data_folder, ready_bucket, ready_cache, ready_store
+from holdfast.platform.import_file import remove_old_imports
+from holdfast.platform.matching_rows import MatchingRows
+from holdfast.platform.pillars import (
+    make_data_folder,
+    ready_bucket,
+    ready_cache,
+    ready_notifier,
+    ready_store,
+)
 from holdfast.records import Store
 from holdfast.settings.backend_options import domain_limits
+from holdfast.workspace import sweep_workspaces
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from holdfast.cache import Cache
-    from holdfast.jobs import Handler
+    from holdfast.jobs import Handler, Schedule
     from holdfast.metrics import MetricsCollector
     from holdfast.settings import Settings
     from holdfast.settings.settings import BucketRole
@@ -104,17 +114,53 @@ class Platform:
                         f"the domains {owners[task]} and {domain.name} both handle {task!r}"
                     )
                 found[task], owners[task] = handler, domain.name
-        return found
+        return {**self.matching_rows.handlers, **found} if self._changes_rows else found
+
+    @property
+    def matching_rows(self) -> MatchingRows:
+        """Rows of the entities that may be written by hand, changed as many as fit, by a job."""
+        editable = [entity for domain in self.domains for entity in domain.editable]
+        return MatchingRows(self.store, editable)
+
+    @property
+    def _changes_rows(self) -> bool:
+        """Whether there are rows to be changed by jobs, and jobs to do it."""
+        has_jobs = any(isinstance(each, Jobs) for each in self.parts.services.values())
+        return has_jobs and any(domain.editable for domain in self.domains)
+
+    @property
+    def schedules(self) -> list[Schedule]:
+        """The schedules that the domains bring, as a worker declares them."""
+        return [
+            schedule
+            for domain in self.domains
+            if domain.schedules is not None
+            for schedule in domain.schedules(self.parts)
+        ]
 
     def routers(self) -> list[APIRouter]:
         """Return the routers of the domains, made anew, in the order of the domains."""
         return [domain.routes(self.parts) for domain in self.domains if domain.routes is not None]
 
     async def upkeep(self) -> None:
-        """Let each domain remove what was left behind. Raises what the first that can't raises."""
+        """Remove what was left behind: each domain its own, then files that nobody imported.
+
+        Last what programs that died left: their folders in the folder of work, and uploads in parts
+        that are older than the limit `upload_age`, of other programs too. Raises what the first
+        that can't raises.
+        """
         for domain in self.domains:
             if domain.upkeep is not None:
                 await domain.upkeep(self.parts)
+        await remove_old_imports(self.bucket, now=self.store.now())
+        await asyncio.to_thread(sweep_workspaces, self.settings.work_folder)
+        age = timedelta(seconds=self.parts.limits.upload_age)
+        for bucket in {id(each): each for each in self._all_buckets()}.values():
+            await bucket.sweep_incomplete(age)
+
+    def _all_buckets(self) -> Iterable[Bucket]:
+        yield self.bucket
+        yield from (place.bucket for place in self.buckets.values())
 
     async def each_minute(self) -> None:
         """Let each domain do what is due each minute. Raises what the first that can't raises."""
@@ -159,7 +205,7 @@ class Platform:
         began = time.perf_counter()
         answers = await asyncio.gather(*(_answer(probe, patience) for probe in probes.values()))
         parts = dict(zip(probes, answers, strict=True))
-        state = worst_state(_for_the_whole(name, each.state) for name, each in parts.items())
+        state = worst_state(parts)
         detail = "; ".join(f"{name}: {each.detail}" for name, each in parts.items() if each.detail)
         return Health(state, time.perf_counter() - began, detail, parts)
 
@@ -186,7 +232,12 @@ async def open_platform(
         entities = [entity for domain in chosen for entity in domain.entities]
         audited = tuple(entity for domain in chosen for entity in domain.audited)
         hooks = [hook for domain in chosen if domain.hooks for hook in domain.hooks(audited)]
+        notifier = None
+        if settings.redis.notify:  # entered first, so that it is there until the store is closed
+            notifier = await entered("notifier", partial(ready_notifier, settings))
         store = await entered("store", partial(ready_store, settings, entities, hooks))
+        if notifier is not None:
+            store.notify_by(notifier)
         told = object_events(store) if settings.audit.objects and hooks else None
         cache = await entered("cache", partial(ready_cache, settings))
         bucket = await entered(
@@ -254,9 +305,3 @@ async def _answer(probe: Callable[[], Awaitable[Health]], patience: float) -> He
             return await probe()
     except TimeoutError:
         return Health(HealthState.DOWN, patience, f"no answer within {patience:g} s")
-
-
-def _for_the_whole(part: str, state: HealthState) -> HealthState:
-    """Return what *state* of *part* makes of the whole: a cache that is down only degrades it."""
-    down = state is HealthState.DOWN
-    return HealthState.DEGRADED if down and part == "cache" else state

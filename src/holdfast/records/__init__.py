@@ -30,6 +30,13 @@ from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
 from holdfast.records.result_types import BatchResult, LinkChanges, Page, SearchHit, Upserted
 from holdfast.records.search_index import text_matches
+from holdfast.records.server_default import (
+    ServerDefault,
+    server_default,
+    server_now,
+    server_sequence,
+    server_text,
+)
 from holdfast.records.store import Store
 from holdfast.records.transaction import Savepoint, Transaction
 from holdfast.records.write_hook import RowChange, StoreEvent, WriteHook, WriteVerb
@@ -61,6 +68,7 @@ __all__ = [
     "RowChange",
     "Savepoint",
     "SearchHit",
+    "ServerDefault",
     "Store",
     "StoreCapability",
     "StoreEvent",
@@ -85,6 +93,10 @@ __all__ = [
     "one",
     "open_store",
     "ref",
+    "server_default",
+    "server_now",
+    "server_sequence",
+    "server_text",
     "subquery",
     "text_matches",
     "unique",

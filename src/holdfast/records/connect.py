@@ -101,7 +101,7 @@ class Concurrency:
     blocking: bool
 
 
-_NOT_IN_URLS = frozenset({"credentials", "tags"})
+_NOT_IN_URLS = frozenset({"credentials", "expires", "tags"})
 _ASYNC = Concurrency(Threads, TaskLock, blocking=False)
 _BLOCKING = Concurrency(lambda _name: Serial(), ThreadLock, blocking=True)
 
@@ -111,7 +111,7 @@ def _dynamodb(location: BackendURL, how: Concurrency, options: StoreOptions | No
 
     if "@" in location.host or not _NOT_IN_URLS.isdisjoint(location.query):
         raise ConfigurationError(
-            "keys and tags don't belong into a dynamodb:// URL: use DynamoDBOptions"
+            "keys, tags and expires don't belong into a dynamodb:// URL: use DynamoDBOptions"
         )
     chosen = options_for(location, DynamoDBOptions(), options)
     with needs_extra("dynamodb", "dynamodb://"):

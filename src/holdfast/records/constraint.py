@@ -87,6 +87,7 @@ class Check:
 
 
 Constraint: TypeAlias = Unique | Check
+"""What `__constraints__` of an entity returns: a unique, or a check."""
 
 
 def specs_of(predicate: Predicate) -> Iterator[FieldSpec]:

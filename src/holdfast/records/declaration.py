@@ -8,6 +8,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.constraint import Check, Unique, check_predicate
 from holdfast.records.field import Field
 from holdfast.records.field_spec import MISSING, Declaration
+from holdfast.records.server_default import ServerDefault
 from holdfast.records.value import Bounds, Kind
 
 if TYPE_CHECKING:
@@ -23,6 +24,19 @@ T = TypeVar("T")
 @overload
 def field(
     *,
+    unique: bool = False,
+    max_length: int | None = None,
+    digits: tuple[int, int] | None = None,
+    ge: T | None = None,
+    le: T | None = None,
+    audit: AuditPolicy = "value",
+    unversioned: bool = False,
+    search: bool | int = False,
+) -> Field[T]: ...
+@overload
+def field(
+    *,
+    default: ServerDefault[T],
     unique: bool = False,
     max_length: int | None = None,
     digits: tuple[int, int] | None = None,
@@ -73,7 +87,10 @@ def field(  # noqa: PLR0913 - the words of a declaration
 ) -> Field[T]:
     """A field of the entity.
 
-    *default* is for values that can't change; others come from *default_factory*. A *unique*
+    *default* is for values that can't change; others come from *default_factory*. What is left out
+    where the default is a `server_default`, `server_now`, `server_text` or `server_sequence` is
+    given by the database when the entity is added, as by an upsert's overwriting; until then it
+    can't be read. A *unique*
     value is held by one row at the most (nulls by any number). *max_length* bounds text in
     characters and bytes in bytes; text in a key, a unique or an index is bounded to 255 when
     nothing is said. *digits* is what a Decimal declares: (precision, scale), as in (12, 2). *ge* is
@@ -86,15 +103,17 @@ def field(  # noqa: PLR0913 - the words of a declaration
     words of text with *search* are found by `Repository.search`; a number is their weight there.
     """
     precision, scale = digits or (None, None)
+    left_to_server = default if isinstance(default, ServerDefault) else None
     return Field(
         Declaration(
-            default=default,
+            default=MISSING if left_to_server else default,
             default_factory=default_factory,
             bounds=Bounds(max_length, precision, scale, ge, le),
             unique=unique,
             audit=audit,
             unversioned=unversioned,
             search=int(search),
+            server_default=left_to_server,
         )
     )
 
@@ -103,15 +122,26 @@ def field(  # noqa: PLR0913 - the words of a declaration
 def key(*, max_length: int | None = None) -> Field[T]: ...
 @overload
 def key(*, default_factory: Callable[[], T], max_length: int | None = None) -> Field[T]: ...
+@overload
+def key(*, default: ServerDefault[T]) -> Field[T]: ...
 def key(
-    *, default_factory: Callable[[], object] | None = None, max_length: int | None = None
+    *,
+    default: ServerDefault[object] | None = None,
+    default_factory: Callable[[], object] | None = None,
+    max_length: int | None = None,
 ) -> Field[T]:
     """The entity's key: a UUID, str or int that the caller or *default_factory* gives.
 
-    Several, in the order of their declaration, are a composite key together.
+    With a `server_sequence` as *default* it is the sequence's next number where the caller gives
+    none. Several, in the order of their declaration, are a composite key together.
     """
     return Field(
-        Declaration("key", default_factory=default_factory, bounds=Bounds(max_length=max_length))
+        Declaration(
+            "key",
+            default_factory=default_factory,
+            bounds=Bounds(max_length=max_length),
+            server_default=default,
+        )
     )
 
 

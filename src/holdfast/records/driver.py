@@ -6,16 +6,18 @@ defaults. Every method is atomic: it does all of its work or raises and leaves n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from holdfast.records.query import Change, Everything, Order, Predicate
+from holdfast.records.query import Change, Everything, Order, Predicate, all_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from holdfast.errors import ConflictError
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import Aggregate, Column, ValueColumn
     from holdfast.stats import Stats
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
+"""How far a transaction is kept apart from others at the same time."""
 RowLock = Literal["update"]
 """How a read holds the rows that it returns, until its transaction ends: as a change would."""
 
@@ -40,6 +43,8 @@ class StoreCapability(StrEnum):
     """A part of a transaction that is undone alone."""
     GENERATED_KEYS = "generated keys"
     """Keys that the store numbers."""
+    SEQUENCES = "sequences"
+    """Fields and keys that get the next number of a named sequence."""
     MAPPED_CLASSES = "mapped classes"
     """Entities that are no `Entity`, but classes that another library maps to tables."""
     EXPRESSIONS = "expressions"
@@ -119,6 +124,40 @@ class Update(Generic[E]):
     model: Model[E]
     where: Predicate
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taking(Generic[E]):
+    """*update* of the first *limit* rows along *order*, of those that nobody else holds.
+
+    With *parts*, of the first so many that fit each of their conditions too; none is empty.
+    """
+
+    update: Update[E]
+    order: tuple[Order, ...]
+    limit: int
+    parts: tuple[tuple[Predicate, int], ...] = ()
+
+    def each(self) -> list[Taking[E]]:
+        """Return it as takings without parts, which together do the same."""
+        if not self.parts:
+            return [self]
+        update = self.update
+        return [
+            Taking(replace(update, where=all_of((update.where, where))), self.order, limit)
+            for where, limit in self.parts
+        ]
+
+    def select(self, lock: RowLock | None) -> Select[E]:
+        """Return the search for these rows; with *lock* they are held, and held ones left out."""
+        return Select(
+            self.update.model,
+            self.update.where,
+            self.order,
+            self.limit,
+            lock=lock,
+            skip_locked=lock is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +253,69 @@ class ChangeRecord:
     row: Row
     changes: str
     largest: int
+
+
+class NumberGiver(Protocol):
+    """What sessions and transactions of a driver with SEQUENCES are too."""
+
+    async def numbers(self, model: Model[E], spec: FieldSpec, count: int) -> list[int]:
+        """Return the next *count* numbers of the sequence that *spec*, of *model*, names.
+
+        In the order in which the sequence gives them. None of them is given again, also not when
+        the transaction is undone. Raises InvalidValueError where it has not so many left.
+        """
+        ...
+
+
+class TakingWriter(Protocol):
+    """Writes that find their rows along an order, and return them."""
+
+    async def take(self, taking: Taking[E]) -> list[E]:
+        """Do *taking* and return the rows as stored, in no order. Raises as `Writer` does.
+
+        A row is taken whole. All are or none, except outside of a transaction on a backend without
+        LARGE_WRITES: there each is a write of its own.
+        """
+        ...
+
+
+@runtime_checkable
+class RowTaker(Protocol):
+    """A driver whose sessions and transactions are `TakingWriter`s where it says so.
+
+    Elsewhere rows are read under a lock, updated and read again, in a transaction.
+    """
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether they are."""
+        ...
+
+
+class BatchReader(Protocol):
+    """Reads that go on where the last one ended, so that no row is read twice."""
+
+    async def find_batch(self, select: Select[E], place: object) -> tuple[list[E], object]:
+        """Return some of the rows that *select* finds, and where to go on from; None at the end.
+
+        *place* is what the call before returned, None for the first. The limit of *select* is how
+        many are wanted at a time; there may be more or fewer of them, but none only at the end.
+        Without an order rows come as they are found.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchReading(Protocol):
+    """A driver whose sessions, but not its transactions, are `BatchReader`s where it says so.
+
+    Elsewhere each batch is a query of its own, for what stands behind the last row.
+    """
+
+    @property
+    def reads_batches(self) -> bool:
+        """Whether they are."""
+        ...
 
 
 class RecordingWriter(Protocol):
@@ -320,11 +422,74 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class DefaultGiver(Protocol):
+    """A driver whose `insert` and `upsert` take rows with `LEFT_OUT` where it says so.
+
+    The backend gives such a field what its `server_default` says, and returns it. Elsewhere rows
+    come with the constant, or the store's time, and a default that is a text is refused.
+    """
+
+    @property
+    def gives_defaults(self) -> bool:
+        """Whether they are."""
+        ...
+
+
+@runtime_checkable
 class WordIndexer(Protocol):
     """A driver that finds the words of a search's documents by an index of the database's own."""
 
     async def index_words(self) -> None:
         """Make the indexes that are missing. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class SchemaHolder(Protocol):
+    """A driver whose tables may be in a schema that the store was opened with."""
+
+    @property
+    def schema(self) -> str:
+        """Where the tables are of models that name no schema; '' for where the URL leads to."""
+        ...
+
+
+@runtime_checkable
+class TimeTeller(Protocol):
+    """A driver whose server has a clock of its own."""
+
+    async def server_time(self) -> datetime:
+        """Return the time by the server's clock, aware. One round trip."""
+        ...
+
+
+@runtime_checkable
+class Notifier(Protocol):
+    """A driver whose server passes notifications on between its clients, where it says so.
+
+    Or another way between processes; see `Store.notify_by`.
+    """
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the server does."""
+        ...
+
+    @property
+    def listens(self) -> bool:
+        """Whether this driver can hear them."""
+        ...
+
+    async def notify(self, channel: str, texts: Sequence[str]) -> None:
+        """Tell each of *texts* to all who listen on *channel*, in a transaction of its own."""
+        ...
+
+    async def listen(self, channel: str, heard: Callable[[str | None], None]) -> None:
+        """Call *heard* with each text that is told on *channel*, until this is cancelled.
+
+        On a connection of its own. First with None, as soon as it listens. Raises UnavailableError
+        when that can't be opened, or ends.
+        """
         ...
 
 

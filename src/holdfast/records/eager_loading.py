@@ -11,6 +11,7 @@ from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import In, all_of
 from holdfast.records.relation import ALL_ROWS, Many, RelatedRows, Relation
+from holdfast.records.row_rules import identities
 from holdfast.records.validation import condition, count, total_order
 
 if TYPE_CHECKING:
@@ -72,13 +73,16 @@ async def _load_many(
     relation: Relation,
 ) -> list[object]:
     via = reference(target, relation)
-    keys = {entity.__dict__[model.key.name] for entity in entities}
-    found = await _fetch(reader, target, Column(target.name, via), keys, relation.rows)
-    groups: dict[object, list[object]] = {key: [] for key in keys}
-    for entity in found:
-        groups[entity.__dict__[via.name]].append(entity)
-    for entity in entities:
-        _attach(model, entity, relation, groups[entity.__dict__[model.key.name]])
+    keys = [entity.__dict__[model.key.name] for entity in entities]
+    names = identities([keys])
+    wanted = {*dict(zip(names, keys, strict=True)).values()}
+    found = await _fetch(reader, target, Column(target.name, via), wanted, relation.rows)
+    groups: dict[object, list[object]] = {name: [] for name in names}
+    named = identities([[entity.__dict__[via.name] for entity in found]])
+    for name, entity in zip(named, found, strict=True):
+        groups[name].append(entity)
+    for name, entity in zip(names, entities, strict=True):
+        _attach(model, entity, relation, groups[name])
     return found
 
 

@@ -32,6 +32,7 @@ from holdfast.records.model_builder import (
     constructor,
     dataclass_of,
     spells_field,
+    table_in,
     viewed,
     vocabulary,
 )
@@ -73,6 +74,7 @@ class EntityType(type):
         namespace: dict[str, Any],
         *,
         table: str | None = None,
+        schema: str | None = None,
         indexes: Sequence[tuple[str, ...]] = (),
         uniques: Sequence[tuple[str, ...]] = (),
         audited: bool = False,
@@ -100,12 +102,15 @@ class EntityType(type):
         type.__setattr__(cls, "__members__", members)
         type.__setattr__(cls, "__vocabulary__", {})
         if table is not None:
+            place = table_in(name, schema, table)
             model = build_model(
-                cls, members, table=table, indexes=indexes, uniques=uniques, audited=audited
+                cls, members, table=place, indexes=indexes, uniques=uniques, audited=audited
             )
             if searched_fields(model):
                 body = document_members(cls, model)
-                documents = metacls(f"{name}Search", (Entity,), body, table=f"{table}_search")
+                documents = metacls(
+                    f"{name}Search", (Entity,), body, table=f"{table}_search", schema=schema
+                )
                 model = with_search(cls, model, documents)
             type.__setattr__(cls, "__vocabulary__", vocabulary(model))
             declared_by: Any = cls
@@ -119,8 +124,10 @@ class EntityType(type):
                 type.__setattr__(cls, attribute, getattr(known, attribute))
             for relation in model.relations.values():
                 type.__setattr__(cls, relation.name, RelationSlot(relation))
-        elif indexes or uniques or audited or view:
-            raise ConfigurationError(f"{name}: indexes, uniques, audited and view need a table")
+        elif indexes or uniques or audited or view or schema is not None:
+            raise ConfigurationError(
+                f"{name}: schema, indexes, uniques, audited and view need a table"
+            )
         return cls
 
     if not TYPE_CHECKING:
@@ -141,9 +148,10 @@ class Entity(metaclass=EntityType):
     Declare it with `class Video(Entity, table="videos")`, and with `indexes` and `uniques` of
     several fields each where they are needed, and with `audited=True` where its changes are to be
     recorded; with `view=True` the table is a view of the database's, which is read and never
-    written; without a table it is a mix-in whose fields its subclasses take over. Values are
-    checked when they are written, not when they are set. Two entities are equal when they are of
-    one class and all their fields are equal; loaded relations don't count.
+    written; with `schema="app"` the table is in that schema, else in the store's (see
+    `RecordOptions`); without a table it is a mix-in whose fields its subclasses take over. Values
+    are checked when they are written, not when they are set. Two entities are equal when they are
+    of one class and all their fields are equal; loaded relations don't count.
     """
 
     __vocabulary__: ClassVar[Mapping[str, object]]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 
+from holdfast.errors import InvalidValueError
 from holdfast.records.aggregate_values import aggregated, plus
 from holdfast.records.arithmetic import calculated, convert
 from holdfast.records.joins import deleted_field, local_field
+from holdfast.records.json_edit import edited
 from holdfast.records.json_values import json_equal
 from holdfast.records.operands import (
     Aggregate,
@@ -32,6 +35,7 @@ from holdfast.records.query import (
     Change,
     Compare,
     CompareOperands,
+    EditJson,
     Everything,
     HasItem,
     HasWords,
@@ -54,7 +58,7 @@ from holdfast.records.query import (
     node,
     spelled_out,
 )
-from holdfast.records.text import fold_case
+from holdfast.records.text import ValueRejected, fold_case
 from holdfast.records.truncated_times import truncated
 from holdfast.records.value import Kind
 
@@ -201,7 +205,10 @@ def value_at(value: object, steps: tuple[str | int, ...]) -> object:
 
 
 def changed(row: Row, changes: Iterable[Change]) -> Row:
-    """Return *row* with *changes* made. Raises InvalidValueError when a sum can't be stored."""
+    """Return *row* with *changes* made.
+
+    Raises InvalidValueError when a sum can't be stored, or JSON can't be changed so.
+    """
     values = list(row)
     for change in changes:
         spec = change.column.spec
@@ -217,6 +224,11 @@ def changed(row: Row, changes: Iterable[Change]) -> Row:
                 if stored is not None:
                     total = plus(stored, amount)
                     values[spec.position] = spec.to_row(change.column.entity, total)
+            case EditJson(column, edits):
+                try:
+                    values[spec.position] = reduce(edited, edits, row[spec.position])
+                except ValueRejected as unfit:
+                    raise InvalidValueError(column.entity, column.name, str(unfit)) from None
             case _:
                 assert_never(change)
     return tuple(values)

@@ -8,9 +8,11 @@ from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.records import arithmetic
 from holdfast.records.expression import Expression, Valued
 from holdfast.records.group_aggregate import GroupAggregate
-from holdfast.records.json_path import JsonPath, has_item
+from holdfast.records.json_edit import EditAction
+from holdfast.records.json_path import JsonPath, edit, has_item
 from holdfast.records.operands import Aggregate, Column, Truncated
 from holdfast.records.query import (
+    EditJson,
     Increment,
     Of,
     Predicate,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 W = TypeVar("W")
+Item = TypeVar("Item")
 
 _NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)
 
@@ -108,6 +111,31 @@ class Field(Expression[T, Of]):
         if self.spec.type.kind not in _NUMBERS:
             raise InvalidQueryError(f"{self.column!r} is not a number and can't be incremented")
         return Increment(self.column, self._value(amount))
+
+    @overload
+    def append(
+        self: Field[list[Item], Of], item: Item, *, if_absent: bool = False
+    ) -> EditJson[Of]: ...
+    @overload
+    def append(
+        self: Field[list[Item] | None, Of], item: Item, *, if_absent: bool = False
+    ) -> EditJson[Of]: ...
+    def append(self, item: object, *, if_absent: bool = False) -> EditJson[Of]:
+        """Return the change that puts *item* at the end of the list; a null becomes a list.
+
+        With *if_absent*, only if none of its items is equal, by type and value. It is made in the
+        database: concurrent ones are all kept. Raises InvalidQueryError for what is no list.
+        """
+        action = EditAction.APPEND_ABSENT if if_absent else EditAction.APPEND
+        return edit(self.column, action, item)
+
+    @overload
+    def remove_item(self: Field[list[Item], Of], item: Item) -> EditJson[Of]: ...
+    @overload
+    def remove_item(self: Field[list[Item] | None, Of], item: Item) -> EditJson[Of]: ...
+    def remove_item(self, item: object) -> EditJson[Of]:
+        """Return the change that takes all items that are equal to *item* out of the list."""
+        return edit(self.column, EditAction.REMOVE_ITEM, item)
 
     @overload
     def truncated(

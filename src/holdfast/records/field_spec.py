@@ -13,6 +13,7 @@ from holdfast.records.value import Bounds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.records.server_default import ServerDefault
     from holdfast.records.value import ValueType
 
 T = TypeVar("T")
@@ -30,6 +31,15 @@ class _Missing(enum.Enum):
 MISSING = _Missing.MISSING
 
 
+class LeftOut(enum.Enum):
+    """What a row to be added has in place of a value that the database is to give."""
+
+    LEFT_OUT = "left to the database"
+
+
+LEFT_OUT = LeftOut.LEFT_OUT
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """What a specifier said, before the entity's class is made."""
@@ -45,6 +55,14 @@ class Declaration:
     unversioned: bool = False
     search: int = 0
     """The weight of its words in a search; 0: they are not searched."""
+    server_default: ServerDefault[object] | None = None
+    """What the database gives where no value is given."""
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a row has a value where none is given."""
+        given = self.default is not MISSING or self.default_factory is not None
+        return given or self.server_default is not None
 
     def __post_init__(self) -> None:
         if self.audit not in get_args(AuditPolicy):
@@ -52,7 +70,8 @@ class Declaration:
             raise ConfigurationError(f"audit={self.audit!r}: expected one of {expected}")
         if self.search < 0:
             raise ConfigurationError(f"search={self.search}: expected True, or a weight from 1 on")
-        if self.default is not MISSING and self.default_factory is not None:
+        given = (self.default is not MISSING) + (self.server_default is not None)
+        if given and self.default_factory is not None:
             raise ConfigurationError("a field takes default or default_factory, not both")
         if isinstance(self.default, (list, dict, set, bytearray)):
             raise ConfigurationError(
@@ -87,6 +106,11 @@ class FieldSpec:
     def role(self) -> Role:
         """What the store does with the field; `plain` is all that callers set."""
         return self.declaration.role
+
+    @property
+    def server_default(self) -> ServerDefault[object] | None:
+        """What the database gives where no value is given."""
+        return self.declaration.server_default
 
     @property
     def unique(self) -> bool:

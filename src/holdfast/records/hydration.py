@@ -151,10 +151,15 @@ def converted(
 
     Raises StoredValueError for a value that its function refuses.
     """
+    given = list(rows)
+    try:
+        return _by_column(given, functions)
+    except _UNREADABLE:
+        pass  # row by row it shows which is the first
     at, value = 0, None
     made: list[tuple[object, ...]] = []
     try:
-        for row in rows:
+        for row in given:
             values: list[object] = []
             for at, (value, function) in enumerate(zip(row, functions, strict=True)):  # noqa: B007
                 values.append(value if function is None or value is None else function(value))
@@ -166,15 +171,30 @@ def converted(
     return made
 
 
+def _by_column(
+    rows: list[Sequence[object]], functions: Sequence[Callable[[object], object] | None]
+) -> list[tuple[object, ...]]:
+    """Return *rows* as `converted` does, a column at a time, which is one loop in C for each."""
+    columns: list[Iterable[object]] = list(zip(*rows, strict=True))
+    for at, function in enumerate(functions):
+        if function is not None and columns:
+            columns[at] = [None if value is None else function(value) for value in columns[at]]
+    return list(zip(*columns, strict=True))
+
+
 def value_check(spec: FieldSpec) -> Callable[[object], object] | None:
     """Return what passes on a row value that a driver gave, and raises ValueError for a bad one.
 
     None where drivers give nothing but what the field can hold.
     """
-    if _checked(spec, "value") == "value":
-        return None
+    checked = _checked(spec, "value")
+    return None if checked == "value" else _function_of(checked)
+
+
+@cache
+def _function_of(checked: str) -> Callable[[object], object]:
     scope: dict[str, object] = {"_refuse": _refuse, "_infinity": math.inf, **_TYPES}
-    made = eval(f"lambda value: {_checked(spec, 'value')}", scope)  # noqa: S307 - a constant of ours
+    made = eval(f"lambda value: {checked}", scope)  # noqa: S307 - a constant of ours
     return cast("Callable[[object], object]", made)
 
 

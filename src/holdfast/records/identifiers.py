@@ -40,8 +40,8 @@ def check_table(entity: str, table: str) -> None:
     found = sorted({each for each in table if each in _ODD or not each.isprintable()})
     if "." in found:
         raise ConfigurationError(
-            f"{entity}: table={table!r}: a table is named without a schema; on PostgreSQL it "
-            "is in the first one of the role's search_path"
+            f"{entity}: table={table!r}: a table is named without a schema, which "
+            'schema="..." says beside it'
         )
     if found or table != table.strip():
         odd = ", ".join(map(repr, found)) or "a blank at its end"
@@ -53,6 +53,27 @@ def check_table(entity: str, table: str) -> None:
         raise ConfigurationError(
             f"{entity}: table={table!r}: SQLite keeps {_RESERVED}... to itself"
         )
+
+
+def check_schema(of: str, schema: str) -> None:
+    """Raise ConfigurationError unless *schema* is a name that every backend can keep."""
+    long = len(schema.encode(errors="replace")) > LONGEST
+    odd = any(each in _ODD or not each.isprintable() for each in schema)
+    if not schema or long or odd or schema != schema.strip():
+        raise ConfigurationError(
+            f"{of}: schema={schema!r}: expected letters, digits, '_', '-' and blanks between "
+            f"them, {LONGEST} bytes at the most"
+        )
+    if schema != schema.lower():
+        raise ConfigurationError(
+            f"{of}: schema={schema!r}: expected no capital letters, which SQLite does not tell "
+            "from small ones"
+        )
+    for owner, reserved in (("SQLite", _RESERVED), ("PostgreSQL", "pg_")):
+        if schema.startswith(reserved):
+            raise ConfigurationError(
+                f"{of}: schema={schema!r}: {owner} keeps {reserved}... to itself"
+            )
 
 
 def check_fields(entity: str, names: Iterable[str]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, cast, get_origin
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.records.json_edit import EditAction, JsonEdit
 from holdfast.records.json_values import copy_json
 from holdfast.records.operand_conditions import match_text, one_of, several_values
 from holdfast.records.operands import Column, Path
 from holdfast.records.query import (
     Compare,
+    EditJson,
     HasItem,
     IsNull,
     Not,
@@ -46,6 +48,9 @@ class JsonPath(Generic[Of]):
 
     __iter__ = None
     __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return repr(self.operand)
 
     def _json(self, value: object) -> object:
         return json_value(self.operand, value)
@@ -116,6 +121,62 @@ class JsonPath(Generic[Of]):
     def icontains(self, text: str) -> Predicate[Of]:
         """It is text, and *text* stands in it but for case (see `fold_case`)."""
         return match_text(self.operand, Part.ANYWHERE, text, ignore_case=True)
+
+    def to(self, value: object) -> EditJson[Of]:
+        """Return the change that puts *value* there, and objects on the way where none are.
+
+        Changes inside JSON are made in the database, so that those of others stay. Raises
+        InvalidQueryError inside a dataclass, a model or a typed container, which is checked as a
+        whole. The write raises InvalidValueError where the way leads through what is neither an
+        object, null nor missing, and for a position that is not there.
+        """
+        return edit(self.operand, EditAction.SET, value)
+
+    def remove(self) -> EditJson[Of]:
+        """Return the change that takes away what is there; nothing there is no error.
+
+        What stands after it in a list moves up.
+        """
+        return edit(self.operand, EditAction.REMOVE)
+
+    def append(self, item: object, *, if_absent: bool = False) -> EditJson[Of]:
+        """Return the change that puts *item* at the end of the list there.
+
+        With *if_absent*, only if none of its items is equal, by type and value. What is missing or
+        null becomes a list; in any other case as `to`.
+        """
+        action = EditAction.APPEND_ABSENT if if_absent else EditAction.APPEND
+        return edit(self.operand, action, item)
+
+    def remove_item(self, item: object) -> EditJson[Of]:
+        """Return the change that takes all items that are equal to *item* out of the list there.
+
+        What has no such item, or is no list, stays as it is.
+        """
+        return edit(self.operand, EditAction.REMOVE_ITEM, item)
+
+
+def edit(operand: Column | Path, action: EditAction, value: object = None) -> EditJson:
+    """Return the change that does *action* at *operand*. Raises InvalidQueryError."""
+    path = operand if isinstance(operand, Path) else Path(operand, ())
+    column, steps = path.column, path.steps
+    declared = column.type
+    if declared.kind is not Kind.JSON:
+        raise InvalidQueryError(f"{column!r} is not a JSON field: it has nothing inside")
+    kept = declared.container or get_origin(declared.python) or declared.python
+    if steps and declared.load is not None:
+        raise InvalidQueryError(f"{column!r} is checked as a whole: set the whole field")
+    if steps and kept is not object and isinstance(steps[0], str) is not (kept is dict):
+        raise InvalidQueryError(f"{column!r} is a {column.type.python}, which has no {steps[0]!r}")
+    if not steps and kept not in (list, object):
+        raise InvalidQueryError(f"{column!r} is not a list")
+    if steps or declared.load is None:
+        checked = json_value(path, value)
+    else:
+        (checked,) = cast("list[object]", column.spec.to_row(column.entity, [value]))
+    made = JsonEdit(steps, action, checked)
+    json_value(path, made.made())  # as deep as it lies in the document
+    return EditJson(column, (made,))
 
 
 def has_item(operand: Column | Path, item: object) -> Predicate:

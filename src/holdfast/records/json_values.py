@@ -9,6 +9,7 @@ from holdfast.records.text import ValueRejected, check_text
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 JSON_DEPTH = 100
+_INFINITY = math.inf
 
 _Place: typing.TypeAlias = "tuple[_Place, str | int] | None"
 """Where in a document a value stands, from the innermost step out; made text only for errors."""
@@ -52,18 +53,30 @@ def _copied(value: typing.Any, path: _Place, depth: int) -> object:
                     check_text(name)
                 except ValueRejected as unfit:
                     raise ValueRejected(_at(path, f"the key {name!r} {unfit}")) from None
+            # What most documents hold is looked at here: a call for each would cost twice as much.
             kind = type(item)
             if (
-                kind is bool
+                (kind is str and item.isascii() and "\0" not in item)
+                or kind is bool
                 or item is None
-                or (kind is str and item.isascii() and "\0" not in item)
             ):
-                copied[name] = item  # most of what documents hold needs no more
+                copied[name] = item
+            elif kind is float and -_INFINITY < item < _INFINITY:
+                copied[name] = item + 0.0
+            elif kind is int and INT_MIN <= item <= INT_MAX:
+                copied[name] = item
             else:
                 copied[name] = _copied(item, (path, name), depth + 1)
         return copied
     if kind is list:
-        return [_copied(item, (path, index), depth + 1) for index, item in enumerate(value)]
+        return [
+            item
+            if type(item) is str and item.isascii() and "\0" not in item
+            else item + 0.0
+            if type(item) is float and -_INFINITY < item < _INFINITY
+            else _copied(item, (path, index), depth + 1)
+            for index, item in enumerate(value)
+        ]
     raise ValueRejected(
         _at(path, f"a {kind.__name__} is not a JSON value; use dict, list, str, int, float")
     )

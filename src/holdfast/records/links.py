@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from holdfast.errors import ConflictError, DuplicateError, InvalidQueryError, NotFoundError
 from holdfast.records import validation
 from holdfast.records.driver import StoreCapability
-from holdfast.records.field_spec import MISSING
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.own_transaction import in_own_transaction
@@ -121,9 +120,8 @@ class Links(Generic[E]):
         if self._model.adapter is not None:
             return  # which has defaults of its own, and says what is missing
         for spec in self._model.fields:
-            declared = spec.declaration
             given = spec.name in self._link.pair or not spec.in_constructor
-            if not given and declared.default is MISSING and declared.default_factory is None:
+            if not (given or spec.declaration.has_default):
                 name = self._model.name
                 raise InvalidQueryError(
                     f"{name}.{spec.name} has no default, so a link can't be made of two keys: add "

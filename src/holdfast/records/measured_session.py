@@ -10,13 +10,18 @@ if TYPE_CHECKING:
     from holdfast.errors import ConflictError
     from holdfast.records.driver import (
         AggregateQuery,
+        BatchReader,
         ChangeRecord,
+        NumberGiver,
         RecordingWriter,
         Select,
         Session,
+        Taking,
+        TakingWriter,
         Update,
         Values,
     )
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import ValueColumn
     from holdfast.records.query import Predicate
@@ -42,6 +47,11 @@ class MeasuredSession:
     async def find(self, select: Select[E]) -> list[E]:
         """See `Reader`."""
         return await self._timed("find", self._session.find(select), on=select.model.table)
+
+    async def find_batch(self, select: Select[E], place: object) -> tuple[list[E], object]:
+        """See `BatchReader`."""
+        call = cast("BatchReader", self._session).find_batch(select, place)
+        return await self._timed("find", call, on=select.model.table)
 
     async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
@@ -82,6 +92,16 @@ class MeasuredSession:
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
         return await self._timed("delete", self._session.delete(model, where), on=model.table)
+
+    async def numbers(self, model: Model[E], spec: FieldSpec, count: int) -> list[int]:
+        """See `NumberGiver`."""
+        call = cast("NumberGiver", self._session).numbers(model, spec, count)
+        return await self._timed("numbers", call, on=model.table)
+
+    async def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`."""
+        call = cast("TakingWriter", self._session).take(taking)
+        return await self._timed("take", call, on=taking.update.model.table)
 
     async def replace_recorded(
         self, model: Model[E], row: Row, expected: int | None, record: ChangeRecord

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.records.checked_row import checked_row
 from holdfast.records.constraint import Check, Unique
-from holdfast.records.field_spec import within
+from holdfast.records.field_spec import LEFT_OUT
 from holdfast.records.operands import Column
 from holdfast.records.query import IsNull
+from holdfast.records.server_default import SequenceDefault
 from holdfast.records.text import ValueRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from holdfast.records.class_adapter import ClassAdapter
@@ -27,13 +29,6 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-_STORE_SET = {
-    "version": "version",
-    "created_at": "now",
-    "updated_at": "now",
-    "deleted_at": "None",
-}
-
 Row = tuple[object, ...]
 """An entity's row values in the order of its model's fields."""
 
@@ -42,7 +37,9 @@ Row = tuple[object, ...]
 class Model(Generic[E]):
     """An entity's fields, key, constraints and relations.
 
-    *uniques* are those of all rows, by values as they are; what else there is, *constraints*.
+    *table* is the name that tells its table from all others, `videos`, or `app.videos` where the
+    entity names a schema. *uniques* are those of all rows, by values as they are; what else there
+    is, *constraints*.
     *adapter* is there for a class that is not an `Entity`, and None for one that is. *audited*: a
     store takes it only with a hook that watches it.
     """
@@ -63,6 +60,8 @@ class Model(Generic[E]):
     """What its words are searched by; None where no field is searched."""
     indexed_words: tuple[str, ...] = ()
     """Of documents of a search: the fields over whose words together there may be an index."""
+    left_out: tuple[str, ...] = ()
+    """Of the rows of one insertion or upsert: the fields that the database gives; see `leaving`."""
 
     @cached_property
     def by_name(self) -> dict[str, FieldSpec]:
@@ -161,6 +160,37 @@ class Model(Generic[E]):
         return tuple(spec for spec in self.fields if spec.reference is not None)
 
     @cached_property
+    def server_defaults(self) -> tuple[FieldSpec, ...]:
+        """The fields that the database gives a value where none is given."""
+        return tuple(spec for spec in self.fields if spec.server_default is not None)
+
+    @cached_property
+    def sequences(self) -> tuple[tuple[FieldSpec, SequenceDefault], ...]:
+        """The fields that get the next number of a sequence where none is given."""
+        return tuple(
+            (spec, source)
+            for spec in self.server_defaults
+            if spec.server_default is not None
+            and isinstance(source := spec.server_default.source, SequenceDefault)
+        )
+
+    @cached_property
+    def given(self) -> tuple[FieldSpec, ...]:
+        """The fields that are not left out."""
+        return tuple(spec for spec in self.fields if spec.name not in self.left_out)
+
+    @cached_property
+    def _leaving(self) -> dict[tuple[str, ...], Model[E]]:
+        return {(): self}
+
+    def leaving(self, names: tuple[str, ...]) -> Model[E]:
+        """Return the same model for rows that leave the fields *names* to the database."""
+        known = self._leaving
+        if names not in known:
+            known[names] = replace(self, left_out=names)
+        return known[names]
+
+    @cached_property
     def checks(self) -> tuple[Check, ...]:
         """What every row has to fit, by name: of several that a row breaks the first is told."""
         found = (each for each in self.constraints if isinstance(each, Check))
@@ -207,35 +237,20 @@ class Model(Generic[E]):
         except (KeyError, ValueRejected):
             return self._careful_row(values, version, now)
 
+    def rows(self, entities: Sequence[E], *, version: int, now: datetime) -> list[Row]:
+        """Return the rows that add *entities*; see `row`."""
+        one = partial(self.row, version=version, now=now)
+        if self.adapter is not None:
+            return list(map(one, entities))
+        make = self._quick_row
+        try:
+            return [make(entity.__dict__, version, now) for entity in entities]
+        except (KeyError, ValueRejected):
+            return list(map(one, entities))  # which tells what is wrong
+
     @cached_property
     def _quick_row(self) -> Callable[[Mapping[str, object], int, datetime], Row]:
-        """A generated function that makes a row of values that are all as they should be."""
-        scope: dict[str, object] = {}
-        parts: list[str] = []
-        for spec in self.fields:
-            stored = _STORE_SET.get(spec.role)
-            if stored is not None:
-                parts.append(stored)
-                continue
-            scope[f"c{spec.position}"] = _held(spec)
-            value = f"values[{spec.name!r}]"
-            if spec.role != "plain":
-                scope[f"s{spec.position}"] = spec
-                get = f"values.get({spec.name!r})" if spec.role == "generated" else value
-                parts.append(f"key(s{spec.position}, {get})")
-            elif spec.type.nullable:
-                parts.append(f"None if (v := {value}) is None else c{spec.position}(v)")
-            else:
-                parts.append(f"c{spec.position}({value})")
-        scope["key"] = self._key_value
-        source = f"def row(values, version, now):\n    return ({', '.join(parts)},)"
-        exec(source, scope)  # noqa: S102 - built from field names, which are identifiers
-        return cast("Callable[[Mapping[str, object], int, datetime], Row]", scope["row"])
-
-    def _key_value(self, spec: FieldSpec, value: object) -> object:
-        if value is None and spec.role == "generated":
-            return None
-        return spec.to_row(self.name, value)
+        return checked_row(self.name, self.fields)
 
     def _careful_row(self, values: Mapping[str, object], version: int, now: datetime) -> Row:
         """Make the row field by field, and say of the first that is not as it should be why."""
@@ -248,6 +263,8 @@ class Model(Generic[E]):
                 row.append(spec.bounded(self.name, spec.to_row(self.name, values[spec.name])))
             elif spec.role == "generated":
                 row.append(None)
+            elif spec.server_default is not None:
+                row.append(LEFT_OUT)
             else:
                 raise InvalidValueError(self.name, spec.name, "the value is missing")
         return tuple(row)
@@ -262,21 +279,6 @@ class Model(Generic[E]):
             if spec.name not in values:
                 raise InvalidValueError(self.name, spec.name, "the value is missing")
         return tuple(spec.to_row(self.name, values[spec.name]) for spec in self.fields)
-
-
-def _held(spec: FieldSpec) -> Callable[[object], object]:
-    """Return the check of a field's values, and that of its bounds where it has any."""
-    check, bounds = spec.type.check, spec.type.bounds
-    if spec.outside is None:
-        return check
-
-    def held(value: object) -> object:
-        found = check(value)
-        if not within(found, bounds):
-            raise ValueRejected(str(spec.outside))
-        return found
-
-    return held
 
 
 def model_of(entity: type[E]) -> Model[E]:

@@ -9,7 +9,7 @@ import keyword
 import sys
 import typing
 from collections import Counter
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.errors import ConfigurationError
@@ -23,12 +23,20 @@ from holdfast.records.field_spec import (
     Reference,
     within,
 )
-from holdfast.records.identifiers import check_fields, check_table
+from holdfast.records.identifiers import check_fields, check_schema, check_table
 from holdfast.records.link_resolution import link_ends
 from holdfast.records.model import Model
 from holdfast.records.operands import Column
 from holdfast.records.query import Compare, IsNull, Operator, all_of
 from holdfast.records.relation import Many, Relation
+from holdfast.records.server_default import (
+    ConstantDefault,
+    SequenceDefault,
+    ServerDefault,
+    TextDefault,
+    TimeDefault,
+)
+from holdfast.records.table_names import in_schema
 from holdfast.records.text import ValueRejected
 from holdfast.records.value import Kind, ValueType, value_type
 
@@ -97,6 +105,14 @@ def spells_field(hint: object) -> bool:
     return typing.get_origin(hint) is Field
 
 
+def table_in(entity: str, schema: str | None, table: str) -> str:
+    """Return the name of *table* in *schema*. Raises ConfigurationError for names of odd form."""
+    check_table(entity, table)
+    if schema is not None:
+        check_schema(entity, schema)
+    return in_schema(schema, table)
+
+
 def build_model(
     cls: type,
     members: Members,
@@ -107,7 +123,6 @@ def build_model(
     audited: bool = False,
 ) -> Model[Any]:
     """Return the model of *cls*. Raises ConfigurationError for a declaration that can't be kept."""
-    check_table(cls.__name__, table)
     check_fields(cls.__name__, members)
     specs: list[FieldSpec] = []
     relations: dict[str, Relation] = {}
@@ -183,6 +198,7 @@ def constrained(model: Model[E], declared: typing.Iterable[object]) -> Model[E]:
 def viewed(model: Model[E]) -> Model[E]:
     """Return *model* as one of a view. Raises ConfigurationError for what only a table can keep."""
     kept = [spec.name for spec in model.fields if spec.role not in ("plain", "key")]
+    kept += [spec.name for spec, _ in model.sequences]
     if kept or model.uniques or model.indexes or model.constraints or model.audited:
         what = f"{kept[0]!r}" if kept else "uniques, indexes, checks, bounds and audited"
         raise ConfigurationError(
@@ -264,6 +280,25 @@ def _check_declared(declaration: Declaration, found: ValueType) -> None:
         raise ConfigurationError(f"max_length={bounds.max_length}: expected 1 or more")
     if bounds.precision is not None and found.kind is not Kind.DECIMAL:
         raise ConfigurationError("digits are for a Decimal")
+    if isinstance(default, ServerDefault):  # of a ref()
+        raise ConfigurationError("a reference is given, and has no default of the database's")
+    if declaration.server_default is not None:
+        source = declaration.server_default.source
+        if declaration.role == "key" and not isinstance(source, SequenceDefault):
+            raise ConfigurationError(
+                "a key takes no default of the database's but server_sequence()"
+            )
+        match source:
+            case SequenceDefault():
+                if found.kind is not Kind.INT or found.load is not None:
+                    raise ConfigurationError("server_sequence() is for an int")
+            case ConstantDefault(constant):
+                default = constant
+            case TimeDefault():
+                if found.kind is not Kind.DATETIME or found.load is not None:
+                    raise ConfigurationError("server_now() is for a datetime")
+            case TextDefault():
+                pass
     if default is MISSING or (default is None and found.nullable):
         return
     try:
@@ -295,6 +330,7 @@ def _within_bounds(found: ValueType) -> ValueType:
 
 
 def _target(scope: Scope, hint: object, of: str) -> Callable[[], type]:
+    @cache  # what was found: to read the annotation is a quarter of a query by a relation
     def resolve() -> type:
         try:
             found = _entity_named(scope, hint)
@@ -396,6 +432,8 @@ def dataclass_of(model: Model[E]) -> type:
             words["default_factory"] = spec.declaration.default_factory
         elif spec.declaration.default is not MISSING:
             words["default"] = spec.declaration.default
+        elif spec.server_default is not None:
+            words["default"] = spec.server_default
         hint = hint | None if spec.type.nullable else hint
         fields.append((spec.name, hint, dataclasses.field(**words)))
     return dataclasses.make_dataclass(model.name, fields, init=False, repr=False, eq=False)
@@ -414,6 +452,9 @@ def constructor(model: Model[Any]) -> Callable[..., None]:
             scope[f"_make_{name}"] = declaration.default_factory
             parameters.append(f"{name}=_missing")
             lines.append(f"_entity.{name} = _make_{name}() if {name} is _missing else {name}")
+        elif spec.server_default is not None:
+            parameters.append(f"{name}=_missing")
+            lines.append(f"if {name} is not _missing: _entity.{name} = {name}")
         else:
             if declaration.default is not MISSING:
                 scope[f"_default_{name}"] = declaration.default

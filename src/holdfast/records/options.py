@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable  # noqa: TC003 - options_for reads the annotations
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
 from holdfast.errors import ConfigurationError
+from holdfast.records.field import Field
 from holdfast.stats import OperationOptions
 
 SSLMode: TypeAlias = Literal["auto", "disable", "require", "verify-ca", "verify-full"]
@@ -22,15 +24,31 @@ SessionTarget: TypeAlias = Literal[
 """What kind of server is looked for; the words are those of libpq. See `PoolOptions`."""
 
 
+ExpiryField: TypeAlias = Field[datetime] | Field[datetime | None]
+"""A field with the moment after which its row may be removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordOptions(OperationOptions):
+    """What every backend of records has among its options.
+
+    *schema* is where the tables of the entities are that name none themselves: a schema of
+    PostgreSQL, a database of MariaDB's or MySQL's server, and elsewhere what the tables' names
+    begin with, `tenant_7.videos`. '' is where the URL leads to. `create_schema` makes it.
+    """
+
+    schema: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class MemoryOptions(OperationOptions):
+class MemoryOptions(RecordOptions):
     """What tunes the memory backend. *lock_timeout* is in seconds."""
 
     lock_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class SQLiteOptions(OperationOptions):
+class SQLiteOptions(RecordOptions):
     """What tunes SQLite. *lock_timeout* is in seconds.
 
     *synchronous* "full" survives a loss of power; "normal" is faster and may then lose the last
@@ -45,7 +63,7 @@ class SQLiteOptions(OperationOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class PoolOptions(OperationOptions):
+class PoolOptions(RecordOptions):
     """What tunes the connections to a server. Times are in seconds; 0 is no limit, but for two.
 
     *pool_size* connections are kept and up to *max_overflow* more are opened when those are in
@@ -108,16 +126,20 @@ class PostgreSQLOptions(PoolOptions):
     *pgbouncer* makes it safe behind PgBouncer in transaction mode: nothing then outlives a
     transaction on the server, and the timeouts are to be set there. *search_path* names the
     schemas that tables are looked for in, and made in the first of, with commas between them; ''
-    is the user's own.
+    is the user's own. With *jit* the server compiles what it estimates to be dear, which takes
+    seconds where many relations are asked about and the estimate is wrong. *notify* lets
+    `Store.notify` reach other processes by NOTIFY; who listens has one connection more.
     """
 
     pgbouncer: bool = False
     search_path: str = ""
+    jit: bool = False
+    notify: bool = True
 
     def check(self) -> None:
         """Raise ConfigurationError for options that make no sense, or not together."""
         PoolOptions.check(self)
-        kept = ("lock_timeout", "statement_timeout", "search_path")
+        kept = ("lock_timeout", "statement_timeout", "search_path", "jit")
         changed = [n for n in kept if getattr(self, n) != getattr(PostgreSQLOptions(), n)]
         if self.pgbouncer and changed:
             raise ConfigurationError(
@@ -145,7 +167,7 @@ class MySQLOptions(PoolOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class DynamoDBOptions(OperationOptions):
+class DynamoDBOptions(RecordOptions):
     """What tunes DynamoDB. Times are in seconds. What is empty comes from the environment.
 
     *endpoint_url*: ``AWS_ENDPOINT_URL_DYNAMODB``, ``AWS_ENDPOINT_URL``, the AWS profile, else AWS
@@ -153,13 +175,16 @@ class DynamoDBOptions(OperationOptions):
     table; else they are refused. *scan_segments*: the parts that one scan reads at once.
     *consistent*: reads by key and scans see all that was written before; without it they may lag
     and cost half. Reads along an index always may. *point_in_time_recovery*,
-    *deletion_protection* and *tags*, pairs of texts, are what `create_schema` gives to the tables
-    that it makes. *connect_timeout*, *read_timeout*, *total_timeout*: until a connection is open,
-    until the next bytes come, and for one request with all its retries. *attempts*: how often one
-    request is sent at most. *connections*: how many are open at once. *lock_timeout*: how long a
-    write that clashed waits for the others of this process that did. *ca_bundle*: a file of
-    trusted certificates, ``AWS_CA_BUNDLE``. *credentials*: keys, or what returns them and is asked
-    again before they expire; None for the places where AWS users keep them.
+    *deletion_protection* and *tags*, pairs of texts, are what `create_schema` switches on for the
+    store's tables, and never off. *expires*: datetime fields, one of an entity at most, after
+    whose moment the service removes the row; until it has, within days, the row is there.
+    *connect_timeout*,
+    *read_timeout*, *total_timeout*: until a connection is open, until the next bytes come, and for
+    one request with all its retries. *attempts*: how often one request is sent at most.
+    *connections*: how many are open at once. *lock_timeout*: how long a write that clashed waits
+    for the others of this process that did. *ca_bundle*: a file of trusted certificates,
+    ``AWS_CA_BUNDLE``. *credentials*: keys, or what returns them and is asked again before they
+    expire; None for the places where AWS users keep them.
     """
 
     endpoint_url: str = ""
@@ -169,6 +194,7 @@ class DynamoDBOptions(OperationOptions):
     point_in_time_recovery: bool = False
     deletion_protection: bool = False
     tags: tuple[tuple[str, str], ...] = ()
+    expires: tuple[ExpiryField, ...] = ()
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     total_timeout: float = 60.0

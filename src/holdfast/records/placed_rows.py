@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from holdfast.records.hydration import from_own_rows
 from holdfast.records.operands import Aggregate, Column, GroupValue, Path
+from holdfast.records.query import After, all_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.driver import Reader, Select
+    from holdfast.records.driver import BatchReader, Reader, Select
     from holdfast.records.operands import ValueColumn
     from holdfast.records.query import Order
 
@@ -34,16 +36,34 @@ async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Calla
         items = await reader.find(select)
         return items, lambda at: _place(items[at], order)
     own = tuple(Column(model.name, spec) for spec in model.fields)
+    width = len(own)
     rows = await reader.values(select, (*own, *further))
 
     def place_at(at: int) -> Place:
-        row, beyond = rows[at], iter(rows[at][len(own) :])
+        row, beyond = rows[at], iter(rows[at][width:])
         return tuple(
             row[operand.spec.position] if isinstance(operand, Column) else next(beyond)
             for operand in _operands(order)
         )
 
-    return from_own_rows(model)(row[: len(own)] for row in rows), place_at
+    return from_own_rows(model)([row[:width] for row in rows]), place_at
+
+
+async def next_batch(
+    reader: Reader, select: Select[E], place: object, *, resumes: bool
+) -> tuple[list[E], object]:
+    """Return the rows of *select* behind *place*, None for the first, and the place behind them.
+
+    That is None at the end. *resumes*: the *reader* is a `BatchReader`, and *place* its own.
+    """
+    if resumes:
+        return await cast("BatchReader", reader).find_batch(select, place)
+    asked = select
+    if place is not None:
+        behind = After(select.order, cast("Place", place))
+        asked = replace(select, where=all_of((select.where, behind)))
+    items, place_at = await find_placed(reader, asked)
+    return items, place_at(len(items) - 1) if len(items) == select.limit else None
 
 
 def _place(entity: object, order: tuple[Order, ...]) -> Place:

@@ -52,7 +52,9 @@ def entity_schema(entity: type, handler: GetCoreSchemaHandler) -> CoreSchema:
             return _restored(entity, value)
         given = validate(value)
         made: Any = object.__new__(entity)
-        made.__dict__ = {name: getattr(given, name) for name in names}
+        made.__dict__ = {
+            name: value for name in names if (value := getattr(given, name)) is not MISSING
+        }
         return made
 
     return core_schema.with_info_wrap_validator_function(
@@ -184,4 +186,10 @@ def _default(spec: FieldSpec) -> Any:
     declaration = spec.declaration
     if declaration.default_factory is not None:
         return Field(default_factory=declaration.default_factory)
+    if declaration.server_default is not None:
+        return Field(default_factory=_left_out)
     return ... if declaration.default is MISSING else declaration.default
+
+
+def _left_out() -> object:
+    return MISSING

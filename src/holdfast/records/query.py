@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from holdfast.records.json_edit import JsonEdit
     from holdfast.records.operands import Column, Join, Operand, Path, Start, ValueColumn
     from holdfast.records.search_words import SearchTerms
 
@@ -43,6 +44,7 @@ DEEPEST = 250  # levels of predicates within one another
 WIDEST = 10_000  # comparisons in one predicate
 FARTHEST = 8  # relations that one predicate follows one after another
 MOST_RELATED = 100  # relations in one predicate
+MOST_EDITS = 20  # changes inside one JSON field
 
 
 class Predicate(RowFilter, Generic[Of]):
@@ -71,6 +73,8 @@ class Predicate(RowFilter, Generic[Of]):
 
 class Operator(enum.Enum):
     """How a value is compared; `!=` is the negation of EQ."""
+
+    __hash__ = object.__hash__  # Enum's own is a call of Python, at each look for a statement
 
     EQ = "=="
     LT = "<"
@@ -147,6 +151,8 @@ class HasItem(Predicate):
 
 class Part(enum.Enum):
     """Which part of a text is compared."""
+
+    __hash__ = object.__hash__  # as `Operator`
 
     WHOLE = "equals"
     ANYWHERE = "contains"
@@ -458,5 +464,13 @@ class Increment(Generic[Of]):
     amount: object
 
 
-Change: TypeAlias = SetTo[Of] | SetFrom[Of] | Increment[Of]
+@dataclass(frozen=True, slots=True)
+class EditJson(Generic[Of]):
+    """Make *edits* inside the JSON field, one after the other."""
+
+    column: Column
+    edits: tuple[JsonEdit, ...]
+
+
+Change: TypeAlias = SetTo[Of] | SetFrom[Of] | Increment[Of] | EditJson[Of]
 """What is done to a field of a row of the entity Of. All changes see the row as it was."""

@@ -23,8 +23,8 @@ class QueryPlan:
     *client_filter* by Holdfast, of rows that were sent. *sorted_by*: who puts the rows into order.
     *consistent*: what was written before is seen; an index of DynamoDB's lags. *related*: the
     tables of which every row is read too, as the query goes to them. *most_units*: read units that
-    it costs at the most, by the size that the service tells of the table, which is up to six hours
-    old; None where it is not known.
+    it costs at the most, with those tables, by the sizes that the service tells, which are up to
+    six hours old; None where they are not known.
     """
 
     access: Access

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -15,14 +16,24 @@ from holdfast.errors import (
     StaleVersionError,
 )
 from holdfast.records import validation
-from holdfast.records.driver import Update
+from holdfast.records.driver import (
+    DefaultGiver,
+    RowTaker,
+    Select,
+    StoreCapability,
+    Taking,
+    Update,
+)
+from holdfast.records.field_spec import LEFT_OUT
 from holdfast.records.hydration import from_own_rows
+from holdfast.records.indexed_session import whole_write
 from holdfast.records.operands import Column
 from holdfast.records.query import Compare, Operator, Predicate, all_of
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_rules import check_row
+from holdfast.records.server_values import filled, numbered
 from holdfast.records.soft_deletion import (
     SoftDeletion,
     check_changes,
@@ -34,12 +45,15 @@ from holdfast.records.write_order import at_its_place, in_turn, insert_order, up
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from holdfast.records.argument_types import (
         AnyField,
         ChangeArgument,
         Condition,
+        Ordering,
     )
+    from holdfast.records.driver import NumberGiver, RowLock, TakingWriter
     from holdfast.records.model import Row
 
 E = TypeVar("E")
@@ -59,7 +73,7 @@ class Repository(RepositoryReads[E]):
 
         Raises DuplicateError, ForeignKeyError and InvalidValueError.
         """
-        row = self._new_row(entity)
+        (row,) = await self._numbered([self._new_row(entity)])
 
         async def work() -> list[Row | ConflictError]:
             return await self._writing.insert(self.model, (row,), atomic=True)
@@ -74,7 +88,7 @@ class Repository(RepositoryReads[E]):
         each is stored or refused by itself. A value that can't be stored is an error either way.
         They may point at one another in any order, but not in a circle.
         """
-        rows = self._new_rows("add_many", entities)
+        rows = await self._numbered(self._new_rows("add_many", entities))
         if not rows:
             return BatchResult([])
         order = insert_order(self.model, rows)
@@ -117,6 +131,9 @@ class Repository(RepositoryReads[E]):
                 )
             expected = cast("int", version.to_row(self.model.name, known))
         row = self.model.row(entity, version=(expected or 0) + 1, now=self.store.now(), fresh=False)
+        for spec in self.model.server_defaults:
+            if row[spec.position] is LEFT_OUT:
+                raise InvalidValueError(self.model.name, spec.name, "the value is missing")
         check_row(self.model, row)
         key = self.model.key_of(row)
         if key is None:
@@ -174,6 +191,8 @@ class Repository(RepositoryReads[E]):
         """
         fields = validation.conflict_fields(self.model, on)
         row = self._new_row(entity)
+        validation.check_given(self.model, (entity,), fields)
+        (row,) = await self._numbered([row])
 
         async def work() -> list[tuple[E, bool]]:
             return await self._writing.upsert(self.model, (row,), fields)
@@ -191,9 +210,12 @@ class Repository(RepositoryReads[E]):
         never for each other; entities may point at one another, but not in a circle of new ones.
         """
         fields = validation.conflict_fields(self.model, on)
+        entities = validation.several("upsert_many", entities)
         rows = self._new_rows("upsert_many", entities)
         if not rows:
             return []
+        validation.check_given(self.model, entities, fields)
+        rows = await self._numbered(rows)
         order = upsert_order(self.model, rows, fields)
         ordered = [rows[place] for place in order]
 
@@ -221,6 +243,72 @@ class Repository(RepositoryReads[E]):
             validation.set_changes(self.model, changes, now=self.store.now()),
         )
         return await self._changing(update, self._writing.update)
+
+    async def take(
+        self,
+        *where: Condition[E],
+        changes: ChangeArgument[E] | Sequence[ChangeArgument[E]],
+        order_by: Ordering[E] | Sequence[Ordering[E]] = (),
+        limit: int | Sequence[tuple[Condition[E], int]],
+    ) -> list[E]:
+        """Make *changes* to the first *limit* rows that fit, and return them as stored.
+
+        The first along *order_by*, then by key; they are returned in no order. Rows that another
+        transaction is writing or holds are passed over, not waited for, where the backend has row
+        locks. So when any number take at once what their changes make unfit, each row is taken
+        once. All rows are written or none, except outside of a transaction on a backend without
+        LARGE_WRITES: there each row is a write of its own.
+
+        Where *limit* is pairs of a condition and a number, the first so many are taken of those
+        that fit each of these conditions too. No row is to fit two of them.
+        """
+        validation.require_predicate(where, "take")
+        most, parts = self._most_of(limit)
+        if not most:
+            return []
+        update = Update(
+            self.model,
+            self._condition(where),
+            validation.set_changes(self.model, changes, now=self.store.now()),
+        )
+        taking = Taking(update, validation.total_order(self.model, order_by), most, parts)
+
+        async def work(_: Update[E]) -> list[E]:
+            if self._takes_rows:
+                return await cast("TakingWriter", self._writing).take(taking)
+            lockable = StoreCapability.ROW_LOCKS in self.store.capabilities
+            return await whole_write(self.store, lambda: self._take_by_steps(taking, lockable))
+
+        return await self._changing(update, work)
+
+    def _most_of(
+        self, limit: int | Sequence[tuple[Condition[E], int]]
+    ) -> tuple[int, tuple[tuple[Predicate, int], ...]]:
+        """Return how many rows may be taken in all, and the parts that *limit* has."""
+        if isinstance(limit, list | tuple):
+            checked = [(self._condition((where,)), _rows(most)) for where, most in limit]
+            parts = tuple((where, most) for where, most in checked if most)
+            return sum(most for _, most in parts), parts
+        return _rows(limit), ()
+
+    @cached_property
+    def _takes_rows(self) -> bool:
+        """Whether the driver does it all; not where hooks or documents go along."""
+        driver = self._driver
+        return self._beside is None and isinstance(driver, RowTaker) and driver.takes_rows
+
+    async def _take_by_steps(self, taking: Taking[E], lockable: bool) -> list[E]:
+        """Do *taking* inside of a transaction, which without row locks is alone with the rows."""
+        lock: RowLock | None = "update" if lockable else None
+        found: dict[object, None] = {}
+        for each in taking.each():
+            rows = await self._session.values(each.select(lock), self.model.key_columns)
+            found |= dict.fromkeys(key[0] if len(key) == 1 else tuple(key) for key in rows)
+        if not found:
+            return []
+        these = has_key_among(self.model, found)
+        await self._writing.update(replace(taking.update, where=these))
+        return await self._session.find(Select(self.model, these))
 
     async def delete(self, key: object, *, version: int | None = None) -> bool:
         """Delete the row under *key* and tell whether there was one.
@@ -326,15 +414,36 @@ class Repository(RepositoryReads[E]):
         return entity
 
     def _new_row(self, entity: E) -> Row:
-        row = self.model.row(self._own(entity), version=1, now=self.store.now())
-        return check_row(self.model, row)
+        now = self.store.now()
+        row = self.model.row(self._own(entity), version=1, now=now)
+        return self._left_to_database(check_row(self.model, row), now)
 
     def _new_rows(self, verb: str, entities: Iterable[E]) -> list[Row]:
         now, several = self.store.now(), validation.several(verb, entities)
-        rows = [self.model.row(self._own(entity), version=1, now=now) for entity in several]
+        for entity in several if {*map(type, several)} != {self.model.entity} else ():
+            self._own(entity)
+        rows = self.model.rows(several, version=1, now=now)
         for row in rows if self.model.checks else ():
             check_row(self.model, row)
+        if self.model.server_defaults:
+            return [self._left_to_database(row, now) for row in rows]
         return rows
+
+    def _left_to_database(self, row: Row, now: datetime) -> Row:
+        """Return *row* as the driver takes it, with its defaults where no database gives them."""
+        model = self.model
+        if not model.server_defaults or LEFT_OUT not in row:
+            return row
+        known = check_row(model, filled(model, row, now))
+        driver = self._driver
+        return row if isinstance(driver, DefaultGiver) and driver.gives_defaults else known
+
+    async def _numbered(self, rows: list[Row]) -> list[Row]:
+        """Return *rows* with the numbers of sequences that they leave out."""
+        if not self.model.sequences:
+            return rows
+        self.store.affinity.check()
+        return await numbered(cast("NumberGiver", self._session), self.model, rows)
 
     def _at_version(self, version: int) -> Predicate:
         spec = self.model.version
@@ -351,3 +460,11 @@ class Repository(RepositoryReads[E]):
             return NotFoundError(self.model.name, key)
         actual = vars(stored)[self.model.version.name]
         return StaleVersionError(self.model.name, key, expected=expected, actual=actual)
+
+
+def _rows(limit: object) -> int:
+    """Return *limit*, the number of rows to take. Raises InvalidQueryError."""
+    most = validation.count("limit", cast("int | None", limit))
+    if most is None:
+        raise InvalidQueryError("take: limit says how many rows")
+    return most

@@ -12,15 +12,15 @@ from holdfast.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from holdfast.records import cursor as cursors
 from holdfast.records import validation
-from holdfast.records.driver import AggregateQuery, Select, StoreCapability
+from holdfast.records.cursor import Cursor, CursorCodec, reverse
+from holdfast.records.driver import AggregateQuery, BatchReading, Select, StoreCapability
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.indexed_session import indexed_writes
 from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
-from holdfast.records.placed_rows import find_placed
+from holdfast.records.placed_rows import find_placed, next_batch
 from holdfast.records.query import After, Order, Predicate, all_of
 from holdfast.records.query_plan import Planner
 from holdfast.records.result_types import Page, SearchHit
@@ -32,7 +32,7 @@ from holdfast.records.transaction import current, session_of
 from holdfast.records.value_reads import ValueReads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from holdfast.records.argument_types import Condition, Ordering, RelationArgument
     from holdfast.records.driver import RowLock, Session, Writer
@@ -120,10 +120,11 @@ class RepositoryReads(ValueReads[E]):
             await self._load(found, load)
         by_key = {self.model.key_of_entity(entity): entity for entity in found}
         results: list[E | None] = []
+        given: set[object] = set()
         for key in wanted:
-            results.append(by_key.get(key))
-            if key in by_key:  # a key asked for twice gives two copies
-                by_key[key] = deepcopy(by_key[key])
+            entity = by_key.get(key)
+            results.append(deepcopy(entity) if key in given else entity)  # each a copy of its own
+            given.add(key)
         return results
 
     async def find(
@@ -229,8 +230,7 @@ class RepositoryReads(ValueReads[E]):
         best = Order(index.rank(terms), descending=True)
         order = (best, *map(Order, self.model.key_columns))
         found, places = await self._page((predicate, order), size, cursor, total=total, load=load)
-        ranks = iter(places)
-        return found.map(lambda entity: SearchHit(entity, cast("int", next(ranks)[0])))
+        return found.map(lambda entity: SearchHit(entity, cast("int", next(places)[0])))
 
     async def _page(
         self,
@@ -240,14 +240,15 @@ class RepositoryReads(ValueReads[E]):
         *,
         total: bool,
         load: RelationArgument | Sequence[RelationArgument],
-    ) -> tuple[Page[E], list[Place]]:
+    ) -> tuple[Page[E], Iterator[Place]]:
         """Return the page of what is *asked*, a condition and an order, and each item's place."""
         predicate, order = asked
         if not validation.count("size", size) or size > PAGE_LIMIT:
             raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")
-        place = None if cursor is None else cursors.decode(cursor, predicate, order)
+        codec = CursorCodec(predicate, order)
+        place = None if cursor is None else codec.decode(cursor)
         backwards = place is not None and place.direction == "before"
-        along = cursors.reverse(order) if backwards else order
+        along = reverse(order) if backwards else order
         wanted = predicate
         if place is not None:
             wanted = all_of((predicate, After(along, place.values)))
@@ -259,23 +260,21 @@ class RepositoryReads(ValueReads[E]):
             further = len(items) > size
             items = items[:size]
             await self._load(items, load)
-        places = list(map(place_at, range(len(items))))
+        found_at = range(len(items))
         if backwards:
             items.reverse()
-            places.reverse()
+            found_at = found_at[::-1]
         before = further if backwards else place is not None
         after = bool(place) if backwards else further
         found = Page(
             items,
-            next=cursors.encode(cursors.Cursor("after", places[-1]), predicate, order)
-            if after and items
-            else None,
-            previous=cursors.encode(cursors.Cursor("before", places[0]), predicate, order)
+            next=codec.encode(Cursor("after", place_at(found_at[-1]))) if after and items else None,
+            previous=codec.encode(Cursor("before", place_at(found_at[0])))
             if before and items
             else None,
             total=counted,
         )
-        return found, places
+        return found, map(place_at, found_at)
 
     async def stream(
         self,
@@ -287,27 +286,29 @@ class RepositoryReads(ValueReads[E]):
         """Yield what fits, along *order_by* (then by key), holding *batch* entities at a time.
 
         Outside a transaction each batch is read by itself: rows that stay are yielded exactly
-        once, rows added or deleted meanwhile may be seen or not.
+        once, rows added or deleted meanwhile may be seen or not. Without *order_by* DynamoDB goes
+        along a scan in the order of the table, whose rows are read once.
         """
         if not validation.count("batch", batch) or batch > PAGE_LIMIT:
             raise InvalidQueryError(f"batch={batch}: expected 1 to {PAGE_LIMIT}")
-        predicate, order = (
-            self._condition(where),
-            validation.total_order(self.model, order_by),
+        order = validation.total_order(self.model, order_by)
+        driver, session = self._driver, self._session
+        resumes = (
+            isinstance(driver, BatchReading) and driver.reads_batches and current(driver) is None
         )
-        wanted = predicate
+        if resumes and not validation.orders(self.model, order_by):
+            order = ()
+        select = Select(self.model, self._condition(where), order, batch)
+        place: object = None
         while True:
             async with self._one_view() if load else nullcontext():
-                items, place_at = await find_placed(
-                    self._session, Select(self.model, wanted, order, batch)
-                )
-                place = place_at(batch - 1) if len(items) == batch else None
+                reader = session if resumes else self._session
+                items, place = await next_batch(reader, select, place, resumes=resumes)
                 await self._load(items, load)
             for item in items:
                 yield item
             if place is None:
                 return
-            wanted = all_of((predicate, After(order, place)))
 
     async def count(self, *where: Condition[E]) -> int:
         """Return how many fit; all, when nothing is said."""

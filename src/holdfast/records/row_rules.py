@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 from holdfast.errors import CheckError, DuplicateError, InvalidValueError
 from holdfast.records.evaluate import fits
+from holdfast.records.field_spec import LEFT_OUT
 from holdfast.records.query import Compare, Match, Operator, Part, all_of
 from holdfast.records.text import fold_case
 
@@ -35,8 +37,15 @@ def _rules(model: Model[Any]) -> tuple[tuple[Check, Callable[[Row], bool]], ...]
 
 
 def broken_check(model: Model[E], row: Row) -> Check | None:
-    """Return the first of the model's checks that *row* does not fit, None when it fits all."""
-    return next((check for check, holds in _rules(model) if not holds(row)), None)
+    """Return the first of the model's checks that *row* does not fit, None when it fits all.
+
+    Those of values that only the database knows are left to it.
+    """
+    rules: Iterable[tuple[Check, Callable[[Row], bool]]] = _rules(model)
+    unknown = {spec.name for spec in model.server_defaults if row[spec.position] is LEFT_OUT}
+    if unknown:
+        rules = [rule for rule in rules if unknown.isdisjoint(rule[0].fields)]
+    return next((check for check, holds in rules if not holds(row)), None)
 
 
 def check_row(model: Model[E], row: Row) -> Row:
@@ -79,6 +88,20 @@ def unique_values(unique: Unique, row: Row) -> tuple[object, ...] | None:
     if None in values or not takes_part(unique, row):
         return None
     return folded(values) if unique.ignore_case else values
+
+
+def identities(columns: Sequence[Sequence[object]]) -> list[object]:
+    """Return of each row what tells it from others, None where a value is null.
+
+    *columns* are the values of the fields that tell the rows apart, a list for each. UUIDs are
+    compared as the numbers that they are, which is done in C.
+    """
+    plain = [
+        [value.int if type(value) is UUID else value for value in column] for column in columns
+    ]
+    if len(plain) == 1:
+        return plain[0]
+    return [None if None in values else values for values in zip(*plain, strict=True)]
 
 
 def alike(unique: Unique, values: Sequence[object]) -> Predicate:

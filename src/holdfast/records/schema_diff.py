@@ -23,8 +23,11 @@ DifferenceKind: TypeAlias = Literal[
     "missing column",
     "type",
     "nullability",
+    "default",
+    "key",
     "extra column",
     "extra table",
+    "sequence",
     "index",
     "constraint",
     "revision",
@@ -33,13 +36,18 @@ DifferenceKind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that the database has otherwise; *part* is a column, an index or a constraint."""
+    """One thing that the database has otherwise; *part* is a column, an index or a constraint.
+
+    For a sequence *table* is its own name. *remedy* is the statement that mends a type, where
+    migrations are not for the table.
+    """
 
     kind: DifferenceKind
     table: str
     part: str = ""
     expected: str = ""
     found: str = ""
+    remedy: str = ""
 
     def __str__(self) -> str:
         match self.kind:
@@ -51,9 +59,21 @@ class Difference:
                 kind = f", expected {self.expected}" if self.expected else ""
                 return f"{self.table}.{self.part} is missing{kind}"
             case "type":
-                return f"{self.table}.{self.part} is {self.found}, expected {self.expected}"
+                remedy = f": {self.remedy}" if self.remedy else ""
+                return f"{self.table}.{self.part} is {self.found}, expected {self.expected}{remedy}"
             case "nullability":
                 return f"{self.table}.{self.part} is {self.found}, expected {self.expected}"
+            case "default":
+                of = f"{self.table}.{self.part}"
+                return f"the default of {of} is {self.found}, expected {self.expected}"
+            case "key":
+                return f"the key of {self.table} is {self.found}, expected {self.expected}"
+            case "sequence" if not self.found:
+                return f"the sequence {self.table} is missing"
+            case "sequence" if not self.expected:
+                return f"no entity has the sequence {self.table} any more"
+            case "sequence":
+                return f"the sequence {self.table} counts {self.found}, expected {self.expected}"
             case "extra column":
                 return f"{self.table}.{self.part} ({self.found}) is of no entity"
             case "index" | "constraint":

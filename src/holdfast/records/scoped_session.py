@@ -19,11 +19,15 @@ if TYPE_CHECKING:
         AggregateQuery,
         ChangeRecord,
         DriverTransaction,
+        NumberGiver,
         RecordingWriter,
         Select,
+        Taking,
+        TakingWriter,
         Update,
         Values,
     )
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import ValueColumn
     from holdfast.records.query import Predicate
@@ -88,6 +92,14 @@ class ScopedSession:
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
         return await self._write(self._work.delete, model, where)
+
+    async def numbers(self, model: Model[E], spec: FieldSpec, count: int) -> list[int]:
+        """See `NumberGiver`."""
+        return await self._write(cast("NumberGiver", self._work).numbers, model, spec, count)
+
+    async def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`."""
+        return await self._write(cast("TakingWriter", self._work).take, taking)
 
     async def replace_recorded(
         self, model: Model[E], row: Row, expected: int | None, record: ChangeRecord

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar, Generic, TypeVar, cast
 
-from holdfast.records.driver import RecordingWriter, Session
+from holdfast.records.driver import NumberGiver, RecordingWriter, Session, TakingWriter
 
 V = TypeVar("V")
 F = TypeVar("F")
@@ -47,11 +47,11 @@ class VerbSession(Generic[V]):
     """A session whose subclass says where the verbs of an executor, a *V*, run.
 
     The executor has the contract's verbs by their names, plain functions or awaited ones; those of
-    `RecordingWriter` it may lack. The
-    subclass has two awaited methods, `read` and `write`: each is given a verb, as a function of
-    the executor, and the verb's arguments, and returns what the verb does. A write is kept as a
-    whole, or nothing of it. Where it has them too, `write_one` is given the verbs that change rows
-    with one statement at the most, and `write_rows` the insertion of rows.
+    `RecordingWriter`, `TakingWriter` and `NumberGiver` it may lack. The subclass has two awaited
+    methods, `read` and `write`: each is given a verb, as a function of the executor, and the verb's
+    arguments, and returns what the verb does. A write is kept as a whole, or nothing of it. Where
+    it has them too, `write_one` is given the verbs that change rows with one statement at the most,
+    and `write_rows` the insertion of rows.
     """
 
     executor: type[V]
@@ -69,5 +69,7 @@ class VerbSession(Generic[V]):
     update = _passed(Session.update, "write_one", "write")
     upsert = _passed(Session.upsert, "write")
     delete = _passed(Session.delete, "write_one", "write")
+    numbers = _passed(NumberGiver.numbers, "write")
+    take = _passed(TakingWriter.take, "write_one", "write")
     replace_recorded = _passed(RecordingWriter.replace_recorded, "write_one", "write")
     patch_recorded = _passed(RecordingWriter.patch_recorded, "write_one", "write")

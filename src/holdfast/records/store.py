@@ -19,15 +19,23 @@ from holdfast.errors import (
 from holdfast.health import Health, probed
 from holdfast.opening import Opening
 from holdfast.records.affinity import Affinity
-from holdfast.records.driver import StoreCapability, TransactionOptions
+from holdfast.records.driver import (
+    SchemaHolder,
+    StoreCapability,
+    TimeTeller,
+    TransactionOptions,
+)
 from holdfast.records.hooked_writes import HookedModels
 from holdfast.records.links import Links
 from holdfast.records.model_set import dependents_first, models_of
+from holdfast.records.notifications import Notifications, check_notification
 from holdfast.records.operands import Column
 from holdfast.records.query import SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
 from holdfast.records.search_build import build_search
+from holdfast.records.sequences import sequences_of
+from holdfast.records.server_values import check_texts
 from holdfast.records.soft_deletion import SoftDeletion
 from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
 from holdfast.records.write_hook import StoreEvent
@@ -36,10 +44,12 @@ from holdfast.tracing import database_spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from holdfast.records.driver import Driver, Isolation
+    from holdfast.records.driver import Driver, Isolation, Notifier
     from holdfast.records.model import Model
+    from holdfast.records.notifications import Heard
     from holdfast.records.relation import Many
     from holdfast.records.schema_diff import Verify
     from holdfast.records.write_hook import WriteHook
@@ -87,6 +97,8 @@ class Store:
             self._require(StoreCapability.MAPPED_CLASSES)
         if any(model.view for model in self.models):
             self._require(StoreCapability.VIEWS)
+        if sequences_of(self.models, self.schema):
+            self._require(StoreCapability.SEQUENCES)
         self.recorder: OperationRecorder | None = None
         """What operations are told to, where anybody wants it: see `OperationOptions`."""
         self.searched = tuple(model for model in self.models if model.search is not None)
@@ -94,8 +106,11 @@ class Store:
             self._require(StoreCapability.FULL_TEXT)
         self.hooked = HookedModels(self.models, watching)
         self._check_audited()
+        check_texts(self.models, driver.name)
         if self.hooked.reached:
             self._require(StoreCapability.TRANSACTIONS)
+        self.notifications = Notifications(driver, self.affinity)
+        """Who listens in this store: see `notify` and `listening`."""
         self._counts = TransactionCounts()
         self._retries = 0
 
@@ -103,6 +118,11 @@ class Store:
     def backend(self) -> str:
         """The name of the backend, as errors and metrics say it: `memory`, `sqlite` ..."""
         return self.driver.name
+
+    @property
+    def schema(self) -> str:
+        """Where the tables are of entities that name no schema; '' for where the URL leads to."""
+        return self.driver.schema if isinstance(self.driver, SchemaHolder) else ""
 
     @property
     def capabilities(self) -> frozenset[StoreCapability]:
@@ -113,6 +133,16 @@ class Store:
         """Return how the backend answers one round trip. A backend that is away raises nothing."""
         self.affinity.check()
         return await probed(self.driver.probe)
+
+    async def server_time(self) -> datetime | None:
+        """Return the time by the clock of the database's server, in UTC.
+
+        None where there is no server, or it tells no time: on memory, SQLite and DynamoDB. On a
+        connection of its own, also inside of a transaction. Raises UnavailableError.
+        """
+        self.affinity.check()
+        driver = self.driver
+        return await driver.server_time() if isinstance(driver, TimeTeller) else None
 
     def stats(self) -> Stats:
         """Return what was done since the store was opened, without any I/O.
@@ -173,6 +203,18 @@ class Store:
             for hook in self.hooked.hooks:
                 await hook.happened(self, event)
 
+    async def after_commit(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Await *callback* once the transaction around is committed; at once where there is none.
+
+        Never when it is undone, or the part of it that this is called in; see
+        `Transaction.after_commit` for what a callback may do.
+        """
+        around = current(self.driver)
+        if around is None:
+            await callback()
+        else:
+            around.after_commit(callback)
+
     def require(self, model: Model[E]) -> None:
         """Raise ConfigurationError unless *model* is one of this store's."""
         if id(model) not in self._known:
@@ -180,6 +222,53 @@ class Store:
             raise ConfigurationError(
                 f"{model.name} does not live in this store, which was opened with: {names}"
             )
+
+    async def notify(self, channel: str, *texts: str) -> None:
+        """Tell those who listen on *channel* each of *texts*, once the transaction is committed.
+
+        At once where there is none around; never when it is undone. A hint, for those who poll
+        too: it raises nothing when it can't be passed on, and the same text told several times
+        within 20 ms may be heard once. Those who listen in this store hear it before this
+        returns; those in other processes on PostgreSQL, where a task tells them on a connection
+        of the pool (a blocking store does so itself), or where `notify_by` says how. A channel has
+        a name of 1 to 63 bytes, a text at most 7,000: raises InvalidQueryError.
+        """
+        check_notification(channel, texts)
+
+        async def told() -> None:
+            await self.notifications.tell(channel, texts)
+
+        if texts:
+            await self.after_commit(told)
+
+    def notify_by(self, notifier: Notifier) -> None:
+        """Let *notifier* pass on what is told, and heard, between processes.
+
+        Its maker closes it, and not before this store: `holdfast.cache.open_notifier` goes through
+        Redis. Nothing changes on PostgreSQL, which does so itself, unless its URL says
+        `notify=false` or `pgbouncer=true`. Raises TransactionError once somebody listens.
+        """
+        self.affinity.check()
+        self.notifications.use(notifier)
+
+    def listening(self, channel: str, heard: Heard) -> AbstractAsyncContextManager[None]:
+        """Return a block during which *heard* is called with what is told on *channel*.
+
+        By this store, and on PostgreSQL by all stores of the database: a connection beside the
+        pool then listens, and is opened again when it is lost. PgBouncer in transaction mode keeps
+        no such connection: with the option `pgbouncer` nothing is heard of others, but for what
+        `notify_by` brings. *heard* is
+        called in the event loop and must be quick; what it raises is logged. It takes None for
+        "something may have been missed": when a connection begins to listen. Raises
+        ConfigurationError on a blocking store, TransactionError on one that is not open, and
+        InvalidQueryError.
+        """
+        self.affinity.check()
+        check_notification(channel, ())
+        if self.affinity.blocking:
+            raise ConfigurationError("a blocking store tells others, and hears nothing itself")
+        self.driver.session()  # of a store that is open
+        return self.notifications.listening(channel, heard)
 
     def transaction(
         self, *, isolation: Isolation | None = None, read_only: bool = False, replica: bool = True
@@ -312,5 +401,8 @@ async def _connected(store: Store, operations: OperationOptions) -> AsyncIterato
         await verify_schema(store.driver, store.driver.name, store.verify)
         yield store
     finally:
-        store.affinity.release()
-        await store.driver.close()
+        try:
+            await store.notifications.close()
+        finally:
+            store.affinity.release()
+            await store.driver.close()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         RelationArgument,
         ValueArgument,
     )
-    from holdfast.records.driver import Isolation, StoreCapability
+    from holdfast.records.driver import Isolation, Notifier, StoreCapability
     from holdfast.records.options import StoreOptions
     from holdfast.records.relation import Many
     from holdfast.records.result_rows import PydanticModel
@@ -92,16 +92,23 @@ class Store(BlockingTwin[AsyncStore]):
         self.asynchronous = store
 
     health = blocking(AsyncStore.health)
+    server_time = blocking(AsyncStore.server_time)
     create_schema = blocking(AsyncStore.create_schema)
     drop_schema = blocking(AsyncStore.drop_schema)
     build_search = blocking(AsyncStore.build_search)
     clear = blocking(AsyncStore.clear)
     record_event = blocking(AsyncStore.record_event)
+    notify = blocking(AsyncStore.notify)
 
     @property
     def backend(self) -> str:
         """The name of the backend, as errors and metrics say it."""
         return self.asynchronous.backend
+
+    @property
+    def schema(self) -> str:
+        """Where the tables are of entities that name no schema; '' for where the URL leads to."""
+        return self.asynchronous.schema
 
     @property
     def capabilities(self) -> frozenset[StoreCapability]:
@@ -118,6 +125,17 @@ class Store(BlockingTwin[AsyncStore]):
         Raises RuntimeError when it waits for anything but this store.
         """
         return run(coroutine)
+
+    @documented_by(AsyncStore.after_commit)
+    def after_commit(self, callback: Callable[[], object]) -> None:
+        async def called() -> None:
+            callback()
+
+        run(self.asynchronous.after_commit(called))
+
+    @documented_by(AsyncStore.notify_by)
+    def notify_by(self, notifier: Notifier) -> None:
+        self.asynchronous.notify_by(notifier)
 
     @documented_by(AsyncStore.repository)
     def repository(self, entity: type[E]) -> Repository[E]:
@@ -517,6 +535,7 @@ class Repository(RepositoryReads[E], Generic[E]):
     upsert = blocking(AsyncRepository[E].upsert)
     upsert_many = blocking(AsyncRepository[E].upsert_many)
     update_where = blocking(AsyncRepository[E].update_where)
+    take = blocking(AsyncRepository[E].take)
     delete = blocking(AsyncRepository[E].delete)
     delete_many = blocking(AsyncRepository[E].delete_many)
     delete_where = blocking(AsyncRepository[E].delete_where)

@@ -13,6 +13,9 @@ from holdfast.records.value import Bounds, value_type
 
 Unit: TypeAlias = Literal["hour", "day", "week", "month", "year"]
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_DAY = timedelta(days=1)
+
 
 @cache
 def truncated_spec(unit: Unit) -> FieldSpec:
@@ -44,14 +47,20 @@ def truncated(moment: datetime, unit: Unit, zone: str) -> datetime | date:
 
     An hour as the moment at which it began, by the offset that *zone* has at *moment*; a day as
     its date there, and what is longer as the date of its first day. A week begins on a Monday.
+    What lies before the year 1 there is in its first day, what lies after 9999 in its last.
     """
-    local = moment.astimezone(zone_of(zone))
-    day = local.date()
+    try:
+        local = moment.astimezone(zone_of(zone))
+        day = local.date()
+    except OverflowError:
+        day, inward = (date.min, _DAY) if moment.year == 1 else (date.max, -_DAY)
+        local = (moment + inward).astimezone(zone_of(zone))  # where clocks show the same time
     match unit:
         case "hour":
-            return moment - timedelta(
+            since = timedelta(
                 minutes=local.minute, seconds=local.second, microseconds=local.microsecond
             )
+            return moment - min(since, moment - _EARLIEST)
         case "day":
             return day
         case "week":

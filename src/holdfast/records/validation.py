@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, assert_never, cast
 
-from holdfast.errors import InvalidQueryError
+from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.expression import Expression
 from holdfast.records.field import Field
 from holdfast.records.group_aggregate import GroupAggregate
@@ -22,7 +22,9 @@ from holdfast.records.operands import (
     ValueColumn,
 )
 from holdfast.records.query import (
+    MOST_EDITS,
     Change,
+    EditJson,
     Everything,
     Increment,
     IsNull,
@@ -151,9 +153,10 @@ def total_order(model: Model[E], order_by: object) -> tuple[Order, ...]:
     for by in given:
         if not isinstance(by, Order):
             raise InvalidQueryError(f"expected an order such as Video.title.asc(), got {by!r}")
-        check_operand(model, by.operand)
         if isinstance(by.operand, Column):
-            ordered.add(by.operand.spec)
+            ordered.add(owned(model, by.operand))
+        else:
+            check_operand(model, by.operand)
         found.append(by)
     descending = bool(found) and found[-1].descending
     rest = [column for column in model.key_columns if column.spec not in ordered]
@@ -211,7 +214,7 @@ def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, 
     """
     nothing = isinstance(wanted, (list, tuple, Mapping)) and not wanted
     if model.adapter is not None and not nothing:
-        if isinstance(wanted, (SetTo, SetFrom, Increment)):
+        if isinstance(wanted, (SetTo, SetFrom, Increment, EditJson)):
             wanted = (wanted,)
         wanted = model.adapter.arguments.changes(wanted, now=now)
     found = () if nothing else one_or_several(wanted)
@@ -223,28 +226,40 @@ def _with_store_set(
 ) -> tuple[Change, ...]:
     if not wanted:
         raise InvalidQueryError("no changes: expected such as Video.title.to('x')")
-    seen: set[str] = set()
+    made: dict[str, Change] = {}
     for change in wanted:
-        if not isinstance(change, (SetTo, SetFrom, Increment)):
+        if not isinstance(change, (SetTo, SetFrom, Increment, EditJson)):
             raise InvalidQueryError(
                 f"expected a change such as Video.title.to('x'), got {change!r}"
             )
         spec = owned(model, change.column)
         if spec.role != "plain":
             raise InvalidQueryError(f"{change.column!r} is set by the store alone")
-        if spec.name in seen:
-            raise InvalidQueryError(f"{change.column!r} is changed twice")
-        seen.add(spec.name)
+        made[spec.name] = _together(change, made.get(spec.name))
         if isinstance(change, SetFrom):
             _check_source(model, change)
     if all(change.column.spec.declaration.unversioned for change in wanted):
-        return wanted
+        return tuple(made.values())
     extra: list[Change] = []
     if model.version is not None:
         extra.append(Increment(Column(model.name, model.version), 1))
     if model.updated_at is not None:
         extra.append(SetTo(Column(model.name, model.updated_at), now))
-    return (*wanted, *extra)
+    return (*made.values(), *extra)
+
+
+def _together(change: Change, earlier: Change | None) -> Change:
+    """Return *change* after the *earlier* one of the same field. Raises InvalidQueryError."""
+    if earlier is None:
+        return change
+    if not isinstance(change, EditJson) or not isinstance(earlier, EditJson):
+        raise InvalidQueryError(f"{change.column!r} is changed twice")
+    edits = (*earlier.edits, *change.edits)
+    if len(edits) > MOST_EDITS:
+        raise InvalidQueryError(
+            f"{change.column!r}: more than {MOST_EDITS} changes inside; set the whole field"
+        )
+    return EditJson(change.column, edits)
 
 
 def _check_source(model: Model[E], change: SetFrom) -> None:
@@ -288,6 +303,16 @@ def conflict_fields(model: Model[E], on: object) -> tuple[str, ...]:
         several = ", ".join(each.name for each in found)
         raise InvalidQueryError(f"{said}: unique in several ways ({several}), so on= can't name it")
     raise InvalidQueryError(f"{said}: not declared unique, so on= can't name it")
+
+
+def check_given(model: Model[E], entities: Iterable[E], on: tuple[str, ...]) -> None:
+    """Raise InvalidValueError for an upsert by a unique that one of *entities* leaves out."""
+    reads = model.unique_on(on).reads if model.server_defaults else ()
+    for spec in model.server_defaults:
+        if spec.name in reads and any(spec.name not in vars(each) for each in entities):
+            raise InvalidValueError(
+                model.name, spec.name, "is left to the database, and the upsert goes by it"
+            )
 
 
 def check_deletable(model: Model[E]) -> None:

@@ -33,6 +33,8 @@ EXACT = Context(prec=60)  # the caller's own context must not round what is stor
 class Kind(enum.Enum):
     """The kinds of row value; what a driver has to be able to store."""
 
+    __hash__ = object.__hash__  # Enum's own is a call of Python, for each table by kind
+
     BOOL = "bool"
     INT = "int"
     FLOAT = "float"
@@ -350,9 +352,11 @@ def _structured_type(
         if isinstance(declared, type) and not isinstance(value, declared):
             raise _wrong(name, value)
         try:
-            return copy_json(adapter().dump_python(value, mode="json", warnings="error"))
-        except ValueError as error:  # pydantic's serialization errors are ValueErrors
+            stored = copy_json(adapter().dump_python(value, mode="json", warnings="error"))
+            adapter().validate_python(stored)  # pydantic writes None for anything, unasked
+        except ValueError as error:  # pydantic's errors are ValueErrors
             raise ValueRejected(f"is not a valid {name}: {error}") from None
+        return stored
 
     return Kind.JSON, check, lambda value: adapter().validate_python(value)
 

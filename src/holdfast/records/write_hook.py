@@ -28,7 +28,8 @@ __all__ = [
 class WriteVerb(StrEnum):
     """What changed a row: a repository's verb, those for one and many rows alike, or a reference.
 
-    `add_many` is ADD, `upsert_many` UPSERT, `delete_many` and `delete_where` DELETE.
+    `add_many` is ADD, `upsert_many` UPSERT, `take` UPDATE_WHERE, `delete_many` and `delete_where`
+    DELETE.
     """
 
     ADD = "add"

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from holdfast.errors import DuplicateError, ForeignKeyError
 from holdfast.records.model import model_of
-from holdfast.records.row_rules import folded
+from holdfast.records.row_rules import folded, identities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,8 @@ def own_references(model: Model[E]) -> tuple[FieldSpec, ...]:
     return tuple(
         spec
         for spec in model.references
-        if spec.reference is not None and model_of(spec.reference.target()) is model
+        if spec.reference is not None
+        and model_of(spec.reference.target()).entity is model.entity  # see `Model.leaving`
     )
 
 
@@ -84,11 +85,8 @@ def lock_order(model: Model[E], rows: Sequence[Row]) -> Sequence[Row]:
     """
     if own_references(model):
         return rows
-    places = [spec.position for spec in model.keys]
-    if len(places) == 1:
-        (at,) = places
-        return sorted(rows, key=lambda row: _rank(row[at]))
-    return sorted(rows, key=lambda row: [_rank(row[place]) for place in places])
+    ranks = _ranks(rows, [spec.position for spec in model.keys])
+    return [rows[place] for place in sorted(range(len(rows)), key=ranks.__getitem__)]
 
 
 def in_turn(order: Sequence[int], results: Sequence[T]) -> list[T]:
@@ -111,10 +109,8 @@ def at_its_place(conflict: ConflictError, order: Sequence[int]) -> ConflictError
 def _ranks(rows: Sequence[Row], places: Sequence[int]) -> Sequence[Any]:
     """Return of each of *rows* what its values at *places* are ordered by."""
     if len(places) == 1:
-        values = [row[places[0]] for row in rows]
+        values = identities([[row[places[0]] for row in rows]])
         if None not in values:  # as most upserts are: by one field, which all have
-            if isinstance(values[0], UUID):
-                return [cast("UUID", each).int for each in values]
             return values
     return [tuple(_rank(row[place]) for place in places) for row in rows]
 

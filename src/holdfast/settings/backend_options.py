@@ -6,9 +6,13 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from holdfast.errors import ConfigurationError
+from holdfast.extras import needs_extra
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.access.openid_provider import OpenIDProvider
     from holdfast.domain import DomainLimits
     from holdfast.objects import S3Options
     from holdfast.records.options import StoreOptions
@@ -96,4 +100,36 @@ def s3_options(settings: Settings) -> S3Options:
         multipart=int(s3.multipart_threshold),
         connections=s3.max_connections,
         credentials=credentials,
+    )
+
+
+def login_provider(settings: Settings) -> OpenIDProvider | None:
+    """Return by whom people are known who log in without a key, None for nobody.
+
+    Nothing is asked yet. Raises ConfigurationError for settings that let nobody in, and when the
+    extra `oidc` is missing.
+    """
+    login = settings.login
+    if not login.issuer:
+        return None
+    for name, given in (("client_id", login.client_id), ("roles", login.roles)):
+        if not given:
+            raise ConfigurationError(f"login.issuer is set, and login.{name} is not")
+    from holdfast.access import Role  # noqa: PLC0415 - slow to import
+
+    with needs_extra("oidc", "login by OpenID Connect"):
+        from holdfast.access.openid_provider import (  # noqa: PLC0415 - an extra
+            OpenIDProvider,
+            ProviderOptions,
+        )
+    pairs = [each.rpartition("=") for each in login.roles]
+    return OpenIDProvider(
+        ProviderOptions(
+            issuer=login.issuer,
+            client_id=login.client_id,
+            client_secret=login.client_secret,
+            scopes=login.scopes,
+            role_claim=login.role_claim,
+            roles={group.strip(): Role(role.strip()) for group, _, role in pairs},
+        )
     )

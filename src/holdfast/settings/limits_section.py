@@ -74,7 +74,8 @@ class LimitsSection(Section):
         NUMBER,
         Field(gt=0, le=31_536_000),
         About(
-            what="seconds after which a file that was sent in and never ingested is removed",
+            what="seconds after which a file that was sent in and never ingested, or an upload in "
+            "parts that was never completed, is removed",
             expected="a number of seconds above 0, a year at most",
         ),
     ] = 86_400.0

@@ -95,7 +95,7 @@ def resolve_settings(
     return ResolvedSettings(settings, origins)
 
 
-_OWN_REASONS = frozenset({"url", "storage"})
+_OWN_REASONS = frozenset({"url", "storage", "keys"})
 """The errors whose message says more than the table can."""
 
 
@@ -222,6 +222,10 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> Iterator[
         yield _fault(
             SPECS["s3.endpoint_url"], endpoint, "a bucket on it, as MINIO_DEFAULT_BUCKET names one"
         )
+    yield from _without_its_key(settings, given)
+    if settings.redis.notify and settings.cache_url.startswith("memory:"):
+        place = given["redis.notify"]
+        yield _fault(SPECS["redis.notify"], place, "false, as the cache is in memory")
     kind = settings.storage.type
     if kind == "sql" and settings.store.startswith(("memory:", "dynamodb:")):
         yield _fault(SPECS["store"], given["store"], "a database's URL, as storage.type is 'sql'")
@@ -233,6 +237,23 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> Iterator[
         s3_options(settings)
     except ConfigurationError as error:
         yield SettingFault("s3", "...", f"options that S3 takes: {error}", "the section [s3]")
+
+
+def _without_its_key(settings: Settings, given: Mapping[str, Given]) -> Iterator[SettingFault]:
+    """Yield a fault where it is not known which of the keys seals jobs."""
+    keys, spec = SPECS["jobs.keys"], SPECS["jobs.current_key"]
+    found = given.get("jobs.current_key")
+    if not settings.jobs.keys:
+        if found is not None and "jobs.keys" not in given:
+            yield _fault(spec, found, f"{keys.variable} beside it")
+        return
+    from holdfast.jobs.sealing_keys import current_id, parse_keys  # noqa: PLC0415 - slow to import
+
+    try:
+        current_id(parse_keys(settings.jobs.keys), settings.jobs.current_key)
+    except ConfigurationError as error:
+        missing = Given("", Origin(spec.variable, given["jobs.keys"].origin.place))
+        yield _fault(spec, found or missing, str(error))
 
 
 def _owner(found: Given) -> str:

@@ -170,6 +170,14 @@ class RedisSection(Section):
             unset="as the URL says",
         ),
     ] = None
+    notify: Annotated[
+        bool,
+        About(
+            what="whether idle workers in other processes are woken through the cache's Redis, "
+            "where the database tells them nothing itself, as PostgreSQL does",
+            expected="true or false",
+        ),
+    ] = False
     pool_size: Annotated[
         int,
         NUMBER,

@@ -11,7 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdfast.settings.hosts_section import HostsSection
+from holdfast.settings.jobs_section import JobsSection
 from holdfast.settings.limits_section import LimitsSection
+from holdfast.settings.login_section import LoginSection
 from holdfast.settings.sections import (
     AuditSection,
     ObjectsSection,
@@ -29,6 +31,7 @@ from holdfast.settings.value_checks import (
     parse_store,
     split_names,
 )
+from holdfast.settings.worker_section import WorkerSection
 
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
@@ -95,11 +98,11 @@ class Settings(BaseSettings):
         BeforeValidator(split_names),
         About(
             what="the domains that are switched on, with commas between: `access`, `audit`, "
-            "`hosts`, `jobs`, `media`, `models`, `webhooks` (off unless named), and those of your "
-            "own",
+            "`figures`, `hosts`, `jobs`, `media`, `models`, `webhooks` (off unless named), and "
+            "those of your own",
             expected="names of domains",
         ),
-    ] = ("access", "audit", "hosts", "jobs", "media", "models")
+    ] = ("access", "audit", "figures", "hosts", "jobs", "media", "models")
     detector: Annotated[
         str,
         Field(min_length=1, max_length=400),
@@ -132,9 +135,12 @@ class Settings(BaseSettings):
     s3: S3Section = S3Section()
     objects: ObjectsSection = ObjectsSection()
     limits: LimitsSection = LimitsSection()
+    login: LoginSection = LoginSection()
     audit: AuditSection = AuditSection()
     webhooks: WebhooksSection = WebhooksSection()
     hosts: HostsSection = HostsSection()
+    worker: WorkerSection = WorkerSection()
+    jobs: JobsSection = JobsSection()
 
     @classmethod
     def settings_customise_sources(
@@ -196,6 +202,7 @@ class Settings(BaseSettings):
         return {
             "audit": {**self.audit.model_dump(), "key": key},
             "hosts": self.hosts.model_dump(),
+            "jobs": self.jobs.model_dump(),
             "media": {"detector": self.detector},
             "models": {"keys": self.model_keys},
             "webhooks": self.webhooks.model_dump(),

@@ -88,6 +88,18 @@ def split_names(value: object) -> object:
     return value
 
 
+def checked_keys(value: str) -> str:
+    """Return *value*, which must be keys that seal jobs, or empty."""
+    if value:
+        from holdfast.jobs.sealing_keys import parse_keys  # noqa: PLC0415 - slow to import
+
+        try:
+            parse_keys(value)
+        except ConfigurationError as error:  # it shows nothing of a key
+            raise PydanticCustomError("keys", "{reason}", {"reason": str(error)}) from None
+    return value
+
+
 def checked_networks(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return *value*, which must be networks of IP."""
     for each in value:

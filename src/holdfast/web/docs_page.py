@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -46,10 +46,7 @@ _POLICY = (
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """Add the page and its files to *app*, and lead there from `/`."""
-
-    async def front() -> Response:
-        return RedirectResponse(PAGE)
+    """Add the page and its files to *app*."""
 
     async def page() -> Response:
         return _cached(HTMLResponse(_HTML.format(page=PAGE)), _POLICY)
@@ -66,7 +63,6 @@ def add_docs_page(app: FastAPI) -> None:
         return _cached(Response(content, media_type=_FILES[name]))
 
     for path, endpoint in (
-        ("/", front),
         (PAGE, page),
         (f"{PAGE}/start.js", start),
         (f"{PAGE}/{{name}}", file),

@@ -8,13 +8,15 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from holdfast.access import Role
-from holdfast.access.gate import allow
+from holdfast.access.gate import AskedBy, allow
 from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi import problem_responses
 from holdfast.fastapi.object_response import add_download, object_response
 from holdfast.fastapi.request_body import UploadLimits, body_chunks
 from holdfast.fastapi.request_limits import lift_body_limit
-from holdfast.objects import Bucket, CommonPrefix, ObjectInfo, PresignOptions, PutOptions
+from holdfast.objects import CommonPrefix, ObjectInfo, PresignOptions, PutOptions
+from holdfast.platform import Platform
+from holdfast.platform.own_keys import check_may_write
 
 MOST_PRESIGNED = 15 * 60  # seconds
 _PAGE = 200
@@ -50,9 +52,10 @@ class PresignedOut(BaseModel):
     expires: datetime
 
 
-def object_routes(bucket: Bucket, *, most: int) -> APIRouter:
-    """Return the routes of *bucket*, which take objects of *most* bytes."""
-    limits = UploadLimits(most=most)
+def object_routes(platform: Platform) -> APIRouter:
+    """Return the routes of the bucket of *platform*."""
+    bucket = platform.bucket
+    limits = UploadLimits(most=int(platform.settings.limits.upload))
     router = APIRouter(tags=["objects"], responses=problem_responses(404))
 
     @router.get("/objects", dependencies=[allow(Role.VIEWER)])
@@ -92,11 +95,13 @@ def object_routes(bucket: Bucket, *, most: int) -> APIRouter:
     router.include_router(looks)
 
     @router.put("/objects/{key:path}", dependencies=[allow(Role.OPERATOR)])
-    async def put_object(key: _Key, request: Request) -> ObjectOut:
+    async def put_object(key: _Key, request: Request, caller: AskedBy) -> ObjectOut:
         """Store the body as *key*, whole or not at all.
 
-        `If-None-Match: *` stores only where nothing is, `If-Match` only over that ETag.
+        `If-None-Match: *` stores only where nothing is, `If-Match` only over that ETag. Below
+        `models/` and `logs/`, which domains keep for themselves, it needs an admin.
         """
+        check_may_write(platform, bucket, caller, key)
         lift_body_limit(request)
         etag = request.headers.get("if-match")
         options = PutOptions(
@@ -108,8 +113,9 @@ def object_routes(bucket: Bucket, *, most: int) -> APIRouter:
             return _shown(await bucket.put(key, content, content_type=kind, options=options))
 
     @router.delete("/objects/{key:path}", status_code=204, dependencies=[allow(Role.OPERATOR)])
-    async def delete_object(key: _Key) -> None:
-        """Delete an object."""
+    async def delete_object(key: _Key, caller: AskedBy) -> None:
+        """Delete an object; below `models/` and `logs/` it needs an admin."""
+        check_may_write(platform, bucket, caller, key)
         if not await bucket.delete(key):
             raise ObjectNotFoundError(key)
 

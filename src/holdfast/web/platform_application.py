@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.responses import RedirectResponse, Response
 
 from holdfast.access import ApiKeys
 from holdfast.access.gate import Gate, RequestRate, policy_of
+from holdfast.console import ConsoleOptions, add_console
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi import BackgroundJobs, Holdfast, HTTPOptions
 from holdfast.fastapi.background_jobs import working
@@ -43,7 +45,7 @@ def create_application(
 
     Its lifespan opens the platform, with *domains* beside those of the settings, and ends what
     runs. It refuses to start, by a ConfigurationError, when a route declares no policy, and when
-    keys are asked for but there is none.
+    keys are asked for but nobody could come in.
     """
     parts = _PlatformParts(settings, domains)
     limits = settings.limits
@@ -61,12 +63,15 @@ def create_application(
         )
         await require_a_key(platform, options)
         _add_routes(app, platform)
+        console = ConsoleOptions(origins=frozenset(options.allowed_origins))
+        add_console(app, platform, gate=app.state.gate, options=console)
         async with keeping_up(platform):
             if not options.work:
                 yield
                 return
             lease = WorkerOptions(lease=platform.settings.lease_time)
-            async with working(BackgroundJobs(platform.handlers, lease), platform.store):
+            jobs = BackgroundJobs(platform.handlers, lease, platform.schedules)
+            async with working(jobs, platform.jobs):
                 yield
 
     app = FastAPI(
@@ -85,7 +90,12 @@ def create_application(
     Holdfast(app, store=parts.store(), bucket=parts.bucket(), cache=parts.cache(), options=http)
     app.add_middleware(Shield, hosts=options.hosts, origins=frozenset(options.allowed_origins))
     add_docs_page(app)
+    app.add_api_route("/", _front, include_in_schema=False, response_model=None)
     return app
+
+
+async def _front() -> Response:
+    return RedirectResponse(f"{ConsoleOptions().path}/")
 
 
 class _PlatformParts:
@@ -124,8 +134,13 @@ class _PlatformParts:
 
 
 async def require_a_key(platform: Platform, options: ServeOptions) -> None:
-    """Raise ConfigurationError when keys are asked for, and there is none that is good."""
-    if options.keys and not await platform.service(ApiKeys).has_any():
+    """Raise ConfigurationError when keys are asked for, and nobody could come in.
+
+    That is when there is none that is good, and no OpenID provider by which people log in.
+    """
+    if platform.settings.login.issuer or not options.keys:
+        return
+    if not await platform.service(ApiKeys).has_any():
         raise ConfigurationError(
             "there is no API key yet: `holdfast keys issue NAME --role admin` makes one"
         )
@@ -134,7 +149,7 @@ async def require_a_key(platform: Platform, options: ServeOptions) -> None:
 def _add_routes(app: FastAPI, platform: Platform) -> None:
     for router in (
         *platform.routers(),
-        object_routes(platform.bucket, most=int(platform.settings.limits.upload)),
+        object_routes(platform),
         cache_routes(platform.cache),
         platform_routes(platform),
     ):

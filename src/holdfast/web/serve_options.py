@@ -12,7 +12,7 @@ import msgspec
 from holdfast.errors import ConfigurationError
 from holdfast.web.shield import LOOPBACK_NAMES, host_name
 
-_VARIABLE = "HOLDFAST_SERVE"
+_VARIABLE = "_HOLDFAST_SERVE"  # not HOLDFAST_: it is nobody's setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

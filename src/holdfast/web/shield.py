@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
+from holdfast.fastapi.page_origin import SAFE_METHODS, is_own_page
 from holdfast.fastapi.problem import ProblemError, problem_response
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -73,7 +72,7 @@ class Shield:
                 kind="unknown-host",
                 title="Unknown host",
             )
-        if method in _SAFE_METHODS or self._is_own_page(headers, hosts[0]):
+        if method in SAFE_METHODS or is_own_page(headers, self.origins):
             return None
         return ProblemError(
             403,
@@ -81,16 +80,6 @@ class Shield:
             kind="foreign-origin",
             title="Foreign origin",
         )
-
-    def _is_own_page(self, headers: Headers, host: str) -> bool:
-        """Tell whether a request comes from no page of another origin, as its browser says."""
-        origins = headers.getlist("origin")
-        if not origins:
-            return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-        if len(origins) > 1:
-            return False
-        origin = origins[0].lower()
-        return origin in self.origins or urlsplit(origin).netloc == host.lower()
 
 
 def host_name(host: str) -> str:

@@ -9,6 +9,7 @@ import uvicorn
 
 from holdfast.platform import open_platform
 from holdfast.settings import read_settings
+from holdfast.settings.backend_options import login_provider
 from holdfast.web.platform_application import create_application, require_a_key
 from holdfast.web.serve_options import ServeOptions, hand_on, handed_on
 
@@ -30,8 +31,8 @@ def make_application() -> ASGIApp:
 def check_start(settings: Settings, options: ServeOptions) -> None:
     """Raise ConfigurationError where the server would not start, so that it is said in one line.
 
-    That is when a part of the platform can't be opened, and when keys are asked for but there is
-    none.
+    That is when a part of the platform can't be opened, and when keys are asked for but nobody
+    could come in, neither by one nor by an OpenID provider.
     """
     asyncio.run(_check_start(settings, options))
 
@@ -39,6 +40,7 @@ def check_start(settings: Settings, options: ServeOptions) -> None:
 async def _check_start(settings: Settings, options: ServeOptions) -> None:
     async with open_platform(settings) as platform:
         await require_a_key(platform, options)
+        login_provider(settings)
 
 
 def serve(options: ServeOptions) -> None:

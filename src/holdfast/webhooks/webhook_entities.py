@@ -49,3 +49,4 @@ class WebhookDelivery(Entity, table="webhook_deliveries", indexes=[("webhook_id"
 
 
 WEBHOOK_ENTITIES = (Webhook, WebhookDelivery)
+"""The entities that a store of webhooks is opened with."""

@@ -52,6 +52,7 @@ WEBHOOKS = Domain(
     requires=("jobs",),
     entities=WEBHOOK_ENTITIES,
     audited=(Webhook,),
+    private=WEBHOOK_ENTITIES,
     hooks=_hooks,
     service=_service,
     handlers=_handlers,

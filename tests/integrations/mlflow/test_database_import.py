@@ -78,11 +78,10 @@ def made(mlflow, tmp_path_factory):
     client.create_model_version("vehicles", source, run.info.run_id, tags={"kind": "night"})
     client.create_model_version("vehicles", source, run.info.run_id)
     client.delete_model_version("vehicles", "2")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(url)  # where the registry looks the logged model up
     uri = f"models:/{logged.model_id}"
-    client.create_model_version("vehicles", uri, model_id=logged.model_id)
-    mlflow.set_tracking_uri(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", url)  # where the registry looks the logged model up
+        client.create_model_version("vehicles", uri, model_id=logged.model_id)
     client.set_registered_model_alias("vehicles", "prod", "1")
     return folder
 

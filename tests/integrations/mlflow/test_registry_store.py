@@ -13,7 +13,10 @@ from forking import forked
 from holdfast.integrations.mlflow.registry_connection import connection_to
 
 # The folder is what MLflow keeps runs in without a server, and stages are asked for on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:codecs.open:DeprecationWarning"),  # Python 3.14 minds it
+]
 
 
 @pytest.fixture

@@ -1,3 +1,3 @@
-from records.sql.conftest import mariadb_url, postgresql_url
+from records.sql.conftest import mariadb_url, mysql_url, postgresql_url
 
-__all__ = ["mariadb_url", "postgresql_url"]
+__all__ = ["mariadb_url", "mysql_url", "postgresql_url"]

@@ -96,6 +96,8 @@ def options(given):
         wanted = made["changes"]
         several = wanted if isinstance(wanted, (list, tuple)) else [wanted]
         made["changes"] = saying.changes(several)
+    if isinstance(made.get("limit"), (list, tuple)):
+        made["limit"] = [(saying.understood(where), most) for where, most in made["limit"]]
     if "when" in made:
         made["when"] = saying.understood(made["when"])
     return made
@@ -176,6 +178,10 @@ class TwinRepository(Repository):
     async def upsert_many(self, entities, **given):
         found = await self.twins.upsert_many([to_twin(each) for each in entities], **options(given))
         return [Upserted(to_own(each.entity), each.created) for each in found]
+
+    async def take(self, *where, **given):
+        found = await self.twins.take(*conditions(where), **options(given))
+        return [to_own(each) for each in found]
 
     async def update_where(self, *where, **given):
         return await self.twins.update_where(*conditions(where), **options(given))

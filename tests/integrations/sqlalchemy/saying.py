@@ -25,10 +25,12 @@ from holdfast.records.query import (
     And,
     Compare,
     CompareOperands,
+    EditJson,
     Everything,
     HasItem,
     In,
     Increment,
+    InSubquery,
     IsNull,
     Match,
     Not,
@@ -39,6 +41,7 @@ from holdfast.records.query import (
     Predicate,
     Related,
     SetTo,
+    Subquery,
 )
 from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import ALL_ROWS, Relation
@@ -104,7 +107,7 @@ def said(predicate):
             return None if made is None or flips(made) else sa.not_(made)
         case Compare(operand) | In(operand) | IsNull(operand) if isinstance(operand, COMPUTED):
             return None
-        case CompareOperands() | HasItem():
+        case CompareOperands() | HasItem() | InSubquery():
             return None
         case Compare(_, how, bool()) if how is not Operator.EQ:
             return None
@@ -197,6 +200,10 @@ def by_fields(predicate):
             return OPERATORS[how](field_place(operand), value_of(operand, value))
         case In(operand, values):
             return field_place(operand).in_([value_of(operand, value) for value in values])
+        case InSubquery(operand, query):
+            column = field_of(attribute(query.column)).column
+            chosen = Subquery(TWINS[query.target], column, by_fields(query.where))
+            return field_place(operand).in_(chosen)
         case IsNull(operand):
             return field_place(operand).is_null()
         case Match(operand, Part.WHOLE, text):
@@ -243,10 +250,12 @@ def figures(wanted):
 
 
 def one_figure(figure):
-    if figure.function in ("count_distinct", "percentile"):  # which field_of() says
+    if figure.function == "percentile":  # which field_of() says
         return GroupAggregate(twin_operand(figure))
     if figure.operand is None:
         return sa.func.count()
+    if figure.function == "count_distinct":
+        return sa.func.count(attribute(figure.operand).distinct())
     return getattr(sa.func, figure.function)(attribute(figure.operand))
 
 
@@ -260,6 +269,8 @@ def one_change(change):
             return {attribute(column): value_of(column, value)}
         case Increment(column, amount):
             return {attribute(column): attribute(column) + amount}
+        case EditJson(column, edits):
+            return EditJson(field_of(attribute(column)).column, edits)
     return change
 
 

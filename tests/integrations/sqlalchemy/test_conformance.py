@@ -20,6 +20,7 @@ class SQLiteTwinHarness(KeepingTwinHarness):
     capabilities = frozenset(StoreCapability) - {
         StoreCapability.EXPRESSIONS,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.SEQUENCES,
     }
 
 
@@ -46,3 +47,32 @@ class TestPostgreSQL(StoreConformance):
     @classmethod
     def harness(cls, postgresql_url):
         return ServerTwinHarness(postgresql_url)
+
+
+class MySQLFamilyTwinHarness(KeepingTwinHarness):
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.EXPRESSIONS,
+        StoreCapability.PERCENTILES,
+        StoreCapability.TIME_ZONES,
+    }
+
+
+class TestMariaDB(StoreConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, mariadb_url):
+        with MySQLFamilyTwinHarness(mariadb_url) as harness:
+            yield harness
+
+
+class MySQLTwinHarness(MySQLFamilyTwinHarness):
+    capabilities = MySQLFamilyTwinHarness.capabilities - {StoreCapability.SEQUENCES}
+    examples = 5  # as for entities: what chance may find on MySQL alone is little
+
+
+class TestMySQL(StoreConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def harness(cls, mysql_url):
+        with MySQLTwinHarness(mysql_url) as harness:
+            yield harness

@@ -59,20 +59,22 @@ ON_SQLITE = [
     ("token", "'xyz'"),
 ]
 CASES = [("sqlite", *case) for case in (*EVERYWHERE, *ON_SQLITE)]
+CASES += [(kind, *case) for kind in ("mariadb", "mysql") for case in EVERYWHERE]
 CASES += [("postgresql", *case) for case in (*EVERYWHERE, ("price", "'NaN'"))]
 
 
 @pytest.mark.parametrize(("kind", "name", "sql"), CASES)
 def test_it_is_named(request, tmp_path, kind, name, sql):
     url = f"sqlite:///{tmp_path}/a.db"
-    if kind == "postgresql":
-        url = request.getfixturevalue("postgresql_url")
+    if kind != "sqlite":
+        url = request.getfixturevalue(f"{kind}_url")
     with open_store(url, [Thing]) as store:
         store.create_schema()
         try:
             things = store.repository(Thing)
             made = things.add(Thing(rank=Rank.LOW))
-            execute(url, f"UPDATE mapped_things SET {name} = {sql}")
+            quoted = f"`{name}`" if kind == "mysql" else name  # RANK is a word of its SQL
+            execute(url, f"UPDATE mapped_things SET {quoted} = {sql}")
             for work in (
                 things.find,
                 lambda: things.get(made.id),

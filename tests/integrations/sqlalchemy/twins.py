@@ -16,6 +16,8 @@ from holdfast.uuid7 import uuid7
 
 JSON = sa.JSON(none_as_null=True)
 THROUGH = {"holdfast": "through"}
+# MySQL and MariaDB index text of a bounded length.
+INDEXED_TEXT = sa.Text().with_variant(sa.String(500), "mysql", "mariadb")
 MOMENT_TYPE = sa.DateTime(timezone=True)
 
 
@@ -229,7 +231,7 @@ class Sample(Base):
     id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     name: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
     number: Mapped[int | None]
-    text: Mapped[str] = mapped_column(default="")
+    text: Mapped[str] = mapped_column(INDEXED_TEXT, default="")
     ratio: Mapped[float] = mapped_column(sa.Double, default=0.0)
     flag: Mapped[bool] = mapped_column(default=False)
     document: Mapped[dict[str, object]] = mapped_column(default=dict)

@@ -10,11 +10,13 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from functools import reduce
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
 from holdfast.records.hydration import from_rows
 from holdfast.records.joins import local_field
+from holdfast.records.json_edit import EditAction, edited
 from holdfast.records.operands import (
     Calculation,
     Column,
@@ -27,6 +29,7 @@ from holdfast.records.query import (
     And,
     Compare,
     CompareOperands,
+    EditJson,
     Everything,
     HasItem,
     HasWords,
@@ -45,6 +48,7 @@ from holdfast.records.query import (
     SetTo,
 )
 from holdfast.records.row_key import has_key, key_order
+from holdfast.records.table_names import without_schema
 from holdfast.records.value import Kind
 from records.simple_backend import Shelf, ShelfDriver
 
@@ -612,6 +616,42 @@ class IncrementsReadThenWrite(Bent):
         return await self.inner.patch(Update(update.model, update.where, changes))
 
 
+class JSONIsReadThenWritten(Bent):
+    async def patch(self, update):
+        found = await self.inner.find(Select(update.model, update.where))
+        await asyncio.sleep(0)
+        changes = tuple(
+            SetTo(each.column, reduce(edited, each.edits, vars(found[0])[each.column.name]))
+            if found and isinstance(each, EditJson)
+            else each
+            for each in update.changes
+        )
+        return await self.inner.patch(replace(update, changes=changes))
+
+
+class EditsOfJSON(Bent):
+    async def patch(self, update):
+        changes = tuple(
+            EditJson(each.column, self.bent(each.edits)) if isinstance(each, EditJson) else each
+            for each in update.changes
+        )
+        return await self.inner.patch(replace(update, changes=changes))
+
+
+class WhatIsThereIsAppendedAgain(EditsOfJSON):
+    def bent(self, edits):
+        twice = EditAction.APPEND_ABSENT
+        return tuple(
+            replace(each, action=EditAction.APPEND) if each.action is twice else each
+            for each in edits
+        )
+
+
+class ChangesInJSONGoBackwards(EditsOfJSON):
+    def bent(self, edits):
+        return edits[::-1]
+
+
 class IntsWrapAround(Bent):
     async def patch(self, update):
         try:
@@ -817,6 +857,76 @@ class ChecksAreSkipped(Shelf):
     def unchecked(self, model, row):
         self.rows(model)[row[model.key.position]] = row
         return row
+
+
+class WhatIsLeftOutIsNotReturned(Bent):
+    async def insert(self, model, rows, *, atomic):
+        left = {spec.position for spec in model.server_defaults}
+        return [
+            tuple(None if at in left else value for at, value in enumerate(row))
+            if isinstance(row, tuple)
+            else row
+            for row in await self.inner.insert(model, rows, atomic=atomic)
+        ]
+
+
+class UpsertsKeepWhatHasADefault(Bent):
+    async def upsert(self, model, rows, on):
+        kept = []
+        for row in rows:
+            there = (
+                await self.inner.get(model, model.key_of(row)) if model.server_defaults else None
+            )
+            values = list(row)
+            for spec in model.server_defaults if there is not None else ():
+                values[spec.position] = vars(there)[spec.name]
+            kept.append(tuple(values))
+        return await self.inner.upsert(model, kept, on)
+
+
+class NumbersComeBackwards(Bent):
+    async def numbers(self, model, spec, count):
+        return (await self.inner.numbers(model, spec, count))[::-1]
+
+
+class NumbersComeWithTheRowsAlone(Bent):
+    """Undone, they are given again."""
+
+    def __init__(self, inner, driver):
+        super().__init__(inner, driver)
+        self.before = dict(driver.driver._sequences)
+
+    async def rollback(self):
+        self.driver.driver._sequences.update(self.before)
+        await self.inner.rollback()
+
+
+class SequencesWrapAround(Bent):
+    async def numbers(self, model, spec, count):
+        try:
+            return await self.inner.numbers(model, spec, count)
+        except InvalidValueError:
+            return list(range(1, count + 1))
+
+
+class UpsertsTakeNoNumbers(Bent):
+    async def upsert(self, model, rows, on):
+        kept = []
+        for row in rows:
+            columns = [Column(model.name, model.by_name[name]) for name in on]
+            same = [Compare(each, Operator.EQ, row[each.spec.position]) for each in columns]
+            where = And(tuple(same))
+            there = await self.inner.find(Select(model, where)) if model.sequences else []
+            values = list(row)
+            for spec, _ in model.sequences if there else ():
+                values[spec.position] = vars(there[0])[spec.name]
+            kept.append(tuple(values))
+        return await self.inner.upsert(model, kept, on)
+
+
+class SchemasAreForgotten(Shelf):
+    def rows(self, model):
+        return self.state.tables[without_schema(model.table)]
 
 
 class WhatIsDeletedIsOverwritten(Shelf):

@@ -12,7 +12,7 @@ from holdfast.records.connect import driver_at
 from holdfast.records.driver import StoreCapability
 from holdfast.records.store import opening
 from records.broken import backends
-from records.broken.backends import Bent, BentDriver, BentQueries, BentValues
+from records.broken.backends import Bent, BentDriver, BentQueries, BentValues, EditsOfJSON
 from records.simple_backend import Shelf, ShelfDriver
 
 BREAKS = {
@@ -58,6 +58,9 @@ BREAKS = {
     "StaleVersionsAreIgnored": "WRITE-5",
     "TheSameValuesAreNotFound": "WRITE-6",
     "IncrementsReadThenWrite": "CONC-1",
+    "JSONIsReadThenWritten": "JSON-11",
+    "WhatIsThereIsAppendedAgain": "JSON-8",
+    "ChangesInJSONGoBackwards": "JSON-10",
     "IntsWrapAround": "VALUE-3",
     "ConditionsOfPatchesAreIgnored": "WRITE-7",
     "DeleteIgnoresItsFilter": "WHERE-1",
@@ -90,13 +93,20 @@ BREAKS = {
     "UniquesAreOfAllRows": "CONSTRAINT-3",
     "UniquesMindCase": "CONSTRAINT-4",
     "ChecksAreSkipped": "CONSTRAINT-1",
+    "SchemasAreForgotten": "SCHEMA-3",
+    "WhatIsLeftOutIsNotReturned": "DEFAULT-1",
+    "UpsertsKeepWhatHasADefault": "DEFAULT-2",
+    "NumbersComeBackwards": "SEQUENCE-1",
+    "UpsertsTakeNoNumbers": "SEQUENCE-2",
+    "NumbersComeWithTheRowsAlone": "SEQUENCE-3",
+    "SequencesWrapAround": "SEQUENCE-4",
     "WhatIsDeletedIsOverwritten": "SOFT-1",
     "TheTimeOfCreationMoves": "UPSERT-1",
     "CountersAreOverwritten": "COUNTER-1",
     "PatchesWriteAll": "WRITE-7",
     "AFailedWriteStays": "WRITE-1",
 }
-PARTS = {Bent, BentDriver, BentQueries, BentValues, Shelf, ShelfDriver}
+PARTS = {Bent, BentDriver, BentQueries, BentValues, EditsOfJSON, Shelf, ShelfDriver}
 
 
 class BrokenHarness(StoreHarness):
@@ -104,6 +114,8 @@ class BrokenHarness(StoreHarness):
 
     def __init__(self, backend):
         self.backend = backend
+        if issubclass(backend, (Shelf, ShelfDriver)):
+            self.capabilities = self.capabilities - {StoreCapability.SEQUENCES}
 
     def open(self, entities, clock):
         if issubclass(self.backend, Shelf):

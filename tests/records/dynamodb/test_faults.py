@@ -8,8 +8,24 @@ import pytest
 
 from dynamodb_proxy import creating, damage, fail, half, lagging, lose, proxy_before, refuse
 from dynamodb_servers import REGION, endpoint_of
-from holdfast import Entity, Field, deleted_at, field, generated_key, key, ref, uuid7, version
-from holdfast.errors import ConfigurationError, SerializationError, UnavailableError
+from holdfast import (
+    Entity,
+    Field,
+    check,
+    deleted_at,
+    field,
+    generated_key,
+    key,
+    ref,
+    uuid7,
+    version,
+)
+from holdfast.errors import (
+    ConfigurationError,
+    DuplicateError,
+    SerializationError,
+    UnavailableError,
+)
 from holdfast.sync import open_store
 
 
@@ -43,6 +59,15 @@ class Counter(Entity, table="counters"):
     total: Field[int] = field(default=0)
 
 
+class Checked(Entity, table="checked"):
+    name: Field[str] = key(max_length=100)
+    total: Field[int] = field(default=0)
+
+    @classmethod
+    def __constraints__(cls):
+        return [check("small", cls.total < 9)]
+
+
 @pytest.fixture(scope="module")
 def proxy():
     with proxy_before(endpoint_of("dynoxide")) as made:
@@ -56,7 +81,7 @@ def store_at(proxy):
 
 @pytest.fixture(scope="module")
 def opened(store_at):
-    with open_store(store_at, [Camera, Frame, Rack, Disk, Counter]) as store:
+    with open_store(store_at, [Camera, Frame, Rack, Disk, Counter, Checked]) as store:
         store.create_schema()
         yield store
         store.drop_schema()
@@ -96,6 +121,7 @@ def test_a_throttle_that_lasts_is_unavailable(proxy):
         proxy.inject("GetItem", THROTTLED, times=2)
         with pytest.raises(UnavailableError, match="ProvisionedThroughputExceeded"):
             store.repository(Counter).get("a")
+        assert store.stats().gauges["limited"] == 1, "reads of this table are spread out now"
 
 
 def test_a_write_that_meets_another_transaction_is_done_again(store, proxy):
@@ -104,6 +130,51 @@ def test_a_write_that_meets_another_transaction_is_done_again(store, proxy):
     camera = named(store)
     assert store.repository(Camera).get(camera.id) == camera
     assert store.stats().counters["clashes"] - before == 2
+
+
+def increment(store, counter):
+    return store.repository(Counter).patch(counter.name, Counter.total.increment(1))
+
+
+def replace(store, counter):
+    return store.repository(Counter).update(Counter(name=counter.name, total=1))
+
+
+def write_after_reading(store, counter):
+    """A check makes it a read and a write on a condition."""
+    return store.repository(Checked).patch(counter.name, Checked.total.to(1))
+
+
+def write_alone_in_a_transaction(store, counter):
+    with store.transaction():
+        return store.repository(Counter).patch(counter.name, Counter.total.to(1))
+
+
+def add_one(store, _counter):
+    return store.repository(Counter).add(Counter(name=uuid4().hex, total=1))
+
+
+def delete(store, counter):
+    assert store.repository(Counter).delete(counter.name)
+    return Counter(name=counter.name, total=1)
+
+
+@pytest.mark.parametrize(
+    ("write", "operation"),
+    [
+        (add_one, "PutItem"),
+        *[(write, "UpdateItem") for write in (increment, replace, write_alone_in_a_transaction)],
+        (delete, "DeleteItem"),
+    ],
+)
+def test_a_single_write_that_meets_a_transaction_is_done_again(store, proxy, write, operation):
+    counter = store.repository(Counter).add(Counter(name=uuid4().hex))
+    proxy.inject(operation, refuse("TransactionConflictException"))
+    if write is write_alone_in_a_transaction:
+        with pytest.raises(SerializationError):
+            write(store, counter)
+    else:
+        assert write(store, counter).total == 1
 
 
 def test_a_transaction_that_meets_another_one_says_so_and_wrote_nothing(store, proxy):
@@ -134,17 +205,59 @@ def test_a_transaction_whose_answer_is_lost_is_written_once(store, proxy):
     assert tokens[0] == tokens[1], "asked again by the same token"
 
 
+WRITES = [increment, replace, write_after_reading, write_alone_in_a_transaction]
+
+
+@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("fault", [lose, fail], ids=["lost", "failed inside"])
-def test_an_increment_is_never_sent_twice(store, proxy, fault):
-    """Nobody could tell whether the first was done: the caller hears that it is open."""
-    counters = store.repository(Counter)
-    counter = counters.add(Counter(name=uuid4().hex))
+def test_a_write_without_an_answer_is_never_sent_twice_but_looked_for(store, proxy, fault, write):
+    """What was done is told as done. What is not there may come still: that is left open."""
+    kind = Checked if write is write_after_reading else Counter
+    counter = store.repository(kind).add(kind(name=uuid4().hex))
     proxy.bodies.clear()
     proxy.inject("UpdateItem", fault)
+    if fault is lose:
+        assert write(store, counter).total == 1
+    else:
+        with pytest.raises(UnavailableError):
+            write(store, counter)
+    assert [operation for operation, _ in proxy.bodies].count("UpdateItem") == 1
+    assert store.repository(kind).get_one(counter.name).total == (1 if fault is lose else 0)
+
+
+def test_a_row_whose_answer_is_lost_was_added_by_this_call_alone(store, proxy):
+    counters, name = store.repository(Counter), uuid4().hex
+    proxy.inject("PutItem", lose)
+    assert counters.add(Counter(name=name)) == Counter(name=name)
+    proxy.inject("PutItem", fail)
     with pytest.raises(UnavailableError):
-        counters.patch(counter.name, Counter.total.increment(1))
-    assert [operation for operation, _ in proxy.bodies] == ["UpdateItem"]
-    assert counters.get_one(counter.name).total == (1 if fault is lose else 0)
+        counters.add(Counter(name=uuid4().hex))
+    with pytest.raises(DuplicateError):
+        counters.add(Counter(name=name))
+
+
+def test_a_lost_answer_is_not_taken_from_a_row_that_others_wrote_since(store, store_at, proxy):
+    counters = store.repository(Counter)
+    counter = counters.add(Counter(name=uuid4().hex))
+
+    def overtaken(handler, request):
+        other.repository(Counter).patch(counter.name, Counter.total.to(7))
+        fail(handler, request)
+
+    with open_store(store_at.replace(proxy.url, endpoint_of("dynoxide")), [Counter]) as other:
+        proxy.inject("UpdateItem", overtaken)
+        with pytest.raises(UnavailableError):
+            increment(store, counter)
+    assert counters.get_one(counter.name).total == 7
+
+
+def test_a_deletion_whose_answer_is_lost_is_left_open(store, proxy):
+    counters = store.repository(Counter)
+    counter = counters.add(Counter(name=uuid4().hex))
+    proxy.inject("DeleteItem", lose)
+    with pytest.raises(UnavailableError):
+        counters.delete(counter.name)
+    assert counters.get(counter.name) is None
 
 
 def test_keys_that_a_batch_left_are_read_too(store, proxy):

@@ -39,11 +39,16 @@ class Named(Entity, table="named"):
     id: Field[str] = key(max_length=5000)
 
 
+class Line(Entity, table="lines"):
+    number: Field[int] = key()
+    text: Field[str] = field(default="")
+
+
 class Stores:
     """Two openings of the same tables: one that may scan, one that may not."""
 
-    def __init__(self, free, strict):
-        self.free, self.strict = free, strict
+    def __init__(self, prefix, free, strict):
+        self.prefix, self.free, self.strict = prefix, free, strict
         self.videos = strict.repository(Video)
 
 
@@ -51,11 +56,11 @@ class Stores:
 def stores():
     prefix = uuid4().hex
     with (
-        open_store(store_url("dynoxide", prefix), [Project, Video, Named]) as free,
+        open_store(store_url("dynoxide", prefix), [Project, Video, Named, Line]) as free,
         open_store(store_url("dynoxide", prefix, scan=False), [Project, Video]) as strict,
     ):
         free.create_schema()
-        yield Stores(free, strict)
+        yield Stores(prefix, free, strict)
         free.drop_schema()
 
 
@@ -121,6 +126,9 @@ def test_each_way_is_told(stores, project):
         (scanned.table.replace("videos", "projects"),),
     )
     assert scanned.client_filter
+    both = (free.explain(), stores.free.repository(Project).explain())
+    assert min(each.most_units for each in both) > 0
+    assert scanned.most_units == sum(each.most_units for each in both)
     assert str(plan).startswith("index project_id-created of ")
 
 
@@ -206,27 +214,29 @@ def test_a_transaction_notices_that_what_it_read_was_changed(stores):
     assert projects.get_one(first.id) == first
 
 
-def test_options_reach_the_tables_that_are_made():
-    options = DynamoDBOptions(deletion_protection=True, tags=(("team", "video"),))
-    url = store_url("dynoxide", uuid4().hex)
+@pytest.mark.parametrize("there", [False, True], ids=["made", "there already"])
+@pytest.mark.parametrize("server", ["dynoxide", "moto"])
+def test_options_reach_the_tables(server, there, clients):
+    url, client = store_url(server, prefix := uuid4().hex), clients(server)
+    with open_store(url, [Project]) as store:
+        if there:
+            store.create_schema()
+    recovery = server == "moto"  # the other one has no such operation
+    options = DynamoDBOptions(
+        point_in_time_recovery=recovery, deletion_protection=True, tags=(("team", "video"),)
+    )
     with open_store(url, [Project], options=options) as store:
         store.create_schema()
-        driver = store.asynchronous.driver
-        (layout,) = driver.reader.layouts
-
-        service = driver.reader.service
-
-        async def described():
-            return await service.read("DescribeTable", {"TableName": layout.name})
-
-        async def unprotect(table):
-            await service.write(
-                "UpdateTable", {"TableName": table, "DeletionProtectionEnabled": False}
-            )
-
-        assert store.run(described())["Table"]["DeletionProtectionEnabled"] is True
-        for table in (layout.name, driver.reader.guards):
-            store.run(unprotect(table))
+        for name in (f"{prefix}.projects", f"{prefix}.holdfast_guards"):
+            table = client.describe_table(TableName=name)["Table"]
+            assert table["DeletionProtectionEnabled"] is True
+            tags = client.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]
+            assert tags == [{"Key": "team", "Value": "video"}]
+            if recovery:
+                said = client.describe_continuous_backups(TableName=name)
+                said = said["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+                assert said["PointInTimeRecoveryStatus"] == "ENABLED"
+            client.update_table(TableName=name, DeletionProtectionEnabled=False)
         store.drop_schema()
 
 
@@ -245,6 +255,48 @@ def test_what_is_no_table_or_no_url_is_refused():
     ):
         with pytest.raises(ConfigurationError, match=why):
             open_store(url, [Project])
+
+
+@pytest.fixture(scope="module")
+def lines(stores):
+    """Forty lines of 4 KiB each: what a scan of them costs is plain to see."""
+    made = [Line(number=number, text="x" * 4000) for number in range(40)]
+    return stores.free.repository(Line).add_many(made).entities
+
+
+@pytest.mark.parametrize(("segments", "requests"), [(1, 5), (3, 15)])
+def test_a_stream_along_a_scan_reads_each_item_once(stores, lines, segments, requests):
+    prefix, options = stores.prefix, DynamoDBOptions(scan=True, scan_segments=segments)
+    with open_store(store_url("dynoxide", prefix), [Line], options=options) as store:
+        before = store.stats().counters
+        seen = [line.number for line in store.repository(Line).stream(batch=10)]
+        after = store.stats().counters
+    assert sorted(seen) == [line.number for line in lines]
+    assert after["read_units"] - before["read_units"] == pytest.approx(40, rel=0.1)
+    assert after["requests"] - before["requests"] <= requests
+
+
+def test_a_stream_with_conditions_goes_on_behind_what_did_not_fit(stores, lines):
+    found = stores.free.repository(Line).stream(Line.number >= 35, Line.text.endswith("x"), batch=2)
+    assert sorted(line.number for line in found) == [35, 36, 37, 38, 39]
+
+
+def test_a_stream_that_is_sorted_here_reads_once(stores, lines):
+    before = stores.free.stats().counters
+    stream = stores.free.repository(Line).stream(order_by=Line.number.desc(), batch=3)
+    assert [line.number for line in stream] == list(range(39, -1, -1))
+    after = stores.free.stats().counters
+    assert after["read_units"] - before["read_units"] == pytest.approx(40, rel=0.1)
+
+
+def test_a_stream_along_an_index_takes_a_request_for_each_batch(stores, project):
+    where, order = Video.project_id == project.id, Video.created.desc()
+    expected = stores.videos.find(where, order_by=order)
+    before = requests(stores.strict)
+    assert list(stores.videos.stream(where, order_by=order, batch=5)) == expected
+    assert requests(stores.strict) - before == 3
+    with pytest.raises(UnsupportedError, match="scans that nobody asked for"):
+        list(stores.videos.stream())
 
 
 def test_values_that_no_row_can_have_find_none(stores, project):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from servers import database_on, url_of
+from holdfast.records.conformance.sample_entities import SCHEMA
+from servers import database_on, execute, url_of
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +21,23 @@ def pgbouncer_url(postgresql_url):
 def mariadb_url():
     with database_on("mariadb") as url:
         yield url
+    drop_schema_of_the_suite("mariadb")
 
 
 @pytest.fixture(scope="session")
 def mysql_url():
     with database_on("mysql") as url:
         yield url
+    drop_schema_of_the_suite("mysql")
+
+
+def drop_schema_of_the_suite(server):
+    """Drop the database that the suite's entities name: it is the whole server's.
+
+    Tables that another worker has yet may refer to it.
+    """
+    unchecked = "SET SESSION foreign_key_checks = 0"
+    execute(url_of(server), unchecked, f"DROP DATABASE IF EXISTS {SCHEMA}")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import pymysql
 from pymysql.constants import ER
@@ -40,10 +41,11 @@ def sessions(url):
                 "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
             )
         else:
-            cursor.execute(
-                "SELECT id FROM information_schema.processlist "
-                "WHERE db = DATABASE() AND id <> CONNECTION_ID()"
-            )
+            # MySQL's table of the same name copies all statements into three-byte UTF-8 first,
+            # which fails while any session on the server has an emoji in its own.
+            cursor.execute("SHOW PROCESSLIST")
+            own, database = connection.thread_id(), urlsplit(url).path[1:]
+            return [row[0] for row in cursor.fetchall() if row[3] == database and row[0] != own]
         return [row[0] for row in cursor.fetchall()]
 
 

@@ -4,12 +4,12 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from tools.services import source
 from tools.services.failure import NotReadyError
@@ -73,7 +73,7 @@ class OwnServer:
             self.process = subprocess.Popen(
                 launch.command,
                 cwd=launch.folder,
-                env=environment(launch.folder, {}),
+                env=environment(launch.folder, launch.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -92,10 +92,22 @@ class OwnServer:
                 time.sleep(0.02)
 
     def kill(self):
-        """As the loss of power does: the server and the processes it made, at once."""
+        """As the loss of power does: the server and the processes it made, at once.
+
+        Each session of PostgreSQL is a process with a group of its own: left to notice that its
+        parent is gone, on a busy machine it would answer one more statement.
+        """
         if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                parent = psutil.Process(self.process.pid)
+                parent.suspend()  # so that it makes no other meanwhile
+                family = [parent, *parent.children(recursive=True)]
+                for each in family:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        each.kill()
+                self.process.wait()
+                for each in family:
+                    _wait_for_the_end_of(each)
             self.process.wait()
             self.process = None
 
@@ -104,3 +116,12 @@ class OwnServer:
         self.process.send_signal(self.server.stop_with)
         self.process.wait(PATIENCE)
         self.start()
+
+
+def _wait_for_the_end_of(process):
+    """Wait until nothing of *process* runs; whoever inherited it may not have asked for its end."""
+    deadline = time.monotonic() + PATIENCE
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, f"{process} outlives its end"
+            time.sleep(0.005)

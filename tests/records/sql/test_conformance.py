@@ -10,12 +10,12 @@ class TestPostgreSQL(StoreConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def harness(cls, postgresql_url):
-        return KeepingHarness(postgresql_url)
+        with KeepingHarness(f"{postgresql_url}?schema=of_the_suite") as harness:
+            yield harness
 
 
 class MySQLFamilyHarness(KeepingHarness):
     capabilities = frozenset(StoreCapability) - {
-        StoreCapability.MAPPED_CLASSES,
         StoreCapability.PERCENTILES,
         StoreCapability.TIME_ZONES,
     }
@@ -25,10 +25,12 @@ class TestMariaDB(StoreConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def harness(cls, mariadb_url):
-        return MySQLFamilyHarness(mariadb_url)
+        with MySQLFamilyHarness(mariadb_url) as harness:
+            yield harness
 
 
 class MySQLHarness(MySQLFamilyHarness):
+    capabilities = MySQLFamilyHarness.capabilities - {StoreCapability.SEQUENCES}
     examples = 5  # what chance may find on MySQL alone is little, and MySQL is slow
 
 
@@ -36,4 +38,5 @@ class TestMySQL(StoreConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def harness(cls, mysql_url):
-        return MySQLHarness(mysql_url)
+        with MySQLHarness(mysql_url) as harness:
+            yield harness

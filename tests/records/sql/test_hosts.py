@@ -7,11 +7,13 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from tools.services.mariadb import MARIADB
 from tools.services.postgresql import POSTGRESQL
 
 from holdfast import Entity, Field, generated_key, open_store, sync
 from holdfast.errors import ConfigurationError, UnavailableError
+from holdfast.integrations.sqlalchemy import sync as stepped
 from holdfast.records.drivers.sql.server_address import server_addresses
 from holdfast.records.migrations.sync import Migrations
 from holdfast.records.store_url import parse_store_url
@@ -196,7 +198,9 @@ async def test_the_server_lists_connections_under_the_name_given(postgresql_url,
 
     def names():
         with connected(postgresql_url) as connection:
-            rows = connection.execute("SELECT application_name FROM pg_stat_activity")
+            rows = connection.execute(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
+            )
             return {name for (name,) in rows}
 
     if how == "blocking":
@@ -207,6 +211,12 @@ async def test_the_server_lists_connections_under_the_name_given(postgresql_url,
         async with open_store(url, ENTITIES) as store:
             await store.create_schema()
             assert "of the test" in names()
+
+
+@pytest.mark.parametrize(("asked", "said"), [("", "off"), ("?jit=true", "on")])
+def test_plans_are_compiled_only_where_that_is_asked_for(postgresql_url, asked, said):
+    with sync.open_store(f"{postgresql_url}{asked}", []) as store, store.transaction() as tx:
+        assert stepped.execute(tx, sa.text("SHOW jit")).scalar_one() == said
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.conformance import KeepingHarness, StoreConformance
 from records.sql.notes import ENTITIES, Counter, Note, sessions
 from records.sql.own_server import OwnServer
+from servers import execute
 
 SESSIONS = 4
 
@@ -20,6 +21,7 @@ SESSIONS = 4
 @pytest.fixture(scope="session")
 def bouncer(postgresql_url):
     """The URL of a database through a PgBouncer that opens *SESSIONS* sessions at the most."""
+    execute(postgresql_url, f"ALTER DATABASE {urlsplit(postgresql_url).path[1:]} SET jit = off")
     upstream = urlsplit(postgresql_url).port
     few = f"default_pool_size = {SESSIONS}\nserver_lifetime = 2\n"
     with OwnServer(PGBOUNCER, ports={"postgresql": upstream}, files=few) as server:

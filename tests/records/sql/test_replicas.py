@@ -1,8 +1,6 @@
 """Read-only transactions on replicas, and what a program reads after it wrote."""
 
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from tools.services.mariadb import MARIADB
@@ -11,6 +9,7 @@ from tools.services.postgresql import POSTGRESQL
 from holdfast import Entity, Field, key, open_store, sync
 from holdfast.errors import ConfigurationError, TransactionError
 from records.sql.own_server import OwnServer
+from records.sql.standby import Standby
 from servers import connected, execute, free_port
 
 
@@ -18,24 +17,10 @@ class Leaf(Entity, table="leaves"):
     id: Field[int] = key()
 
 
-class Follower(OwnServer):
-    """A standby of *primary*, made by PostgreSQL's own copy."""
-
-    def __init__(self, primary):
-        super().__init__(POSTGRESQL)
-        data = self.folder / "data"
-        copy = Path(primary.site.program("postgres")).with_name("pg_basebackup")
-        subprocess.run(
-            [str(copy), "-h", "127.0.0.1", "-p", str(primary.port),
-             "-U", "postgres", "-D", str(data), "-R", "-X", "stream", "-c", "fast"],
-            check=True, capture_output=True, **self.owner.options(),
-        )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def pair():
     """A primary and a standby that follows it."""
-    with OwnServer(POSTGRESQL) as primary, Follower(primary) as follower:
+    with OwnServer(POSTGRESQL) as primary, Standby(primary) as follower:
         yield primary, follower
 
 
@@ -136,7 +121,7 @@ async def test_the_primary_answers_while_no_replica_can(servers):
 
 async def test_a_replica_that_dies_gives_way_to_the_primary(pair):
     primary, _ = pair
-    with Follower(primary) as follower:
+    with Standby(primary) as follower:
         execute(primary.url, "CREATE TABLE IF NOT EXISTS leaves (id bigint PRIMARY KEY)")
         caught_up(primary, follower)
         async with open_store(url_of((primary, follower)), [Leaf]) as store:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from holdfast import Entity, Field, field, key, open_store
+from holdfast import Entity, Field, field, key, open_store, server_text
 from holdfast.errors import StoredValueError
 from holdfast.sync import open_store as open_blocking
 from servers import execute
@@ -61,6 +61,7 @@ ALONE = {
         ("names", "'not json'"),
         ("moment", "'2026-01-01T00:00:00+02:00'"),
         ("moment", "'yesterday'"),
+        ("moment", "'2026-01-01 24:00:00.000000'"),
         ("day", "'2026-02-30'"),
         ("at", "'24:00'"),
         ("token", "'abc'"),
@@ -193,3 +194,28 @@ async def test_inside_a_transaction_nothing_stays_of_a_write_that_can_not_be_rea
                 assert await rows.count(Row.note == "y") == 0
             finally:
                 await store.drop_schema()
+
+
+class Unreadable(Entity, table="unreadable_defaults"):
+    id: Field[int] = key()
+    state: Field[State] = field(
+        default=server_text(sqlite="'gone'", postgresql="'gone'", mariadb="'gone'", mysql="'gone'")
+    )
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_default_that_the_class_can_not_hold_is_told_and_written(kind, tmp_path, request):
+    at_home = f"sqlite:///{tmp_path}/a.db"
+    url = at_home if kind == "sqlite" else request.getfixturevalue("postgresql_url")
+    async with open_store(url, [Unreadable]) as store:
+        await store.create_schema()
+        rows = store.repository(Unreadable)
+        with pytest.raises(StoredValueError) as told:
+            await rows.add(Unreadable(id=1))
+        assert (told.value.field, told.value.written) == ("state", True)
+        with pytest.raises(StoredValueError) as undone:
+            async with store.transaction():
+                await rows.add(Unreadable(id=2))
+        assert not undone.value.written
+        assert await rows.count() == 1
+        await store.drop_schema()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast import Entity, Field, field, generated_key, open_store, version
+from holdfast import Entity, Field, field, generated_key, open_store, server_default, version
 from holdfast.errors import DuplicateError
 
 
@@ -94,3 +94,20 @@ async def test_a_refused_row_is_told_by_its_place_though_another_stood_in_its_wa
         await seats.upsert_many([Seat(code="a", place="front"), clashing], on=[Seat.code])
     assert (caught.value.fields, caught.value.index) == (("place",), 1)
     assert await seats.get_one(second.id) == second
+
+
+class Unsaid(Entity, table="unsaid"):
+    id: Field[int] = generated_key()
+    state: Field[str] = field(default=server_default("new"))
+
+
+async def test_rows_of_which_nothing_is_given_are_added_together(postgresql_url):
+    async with open_store(postgresql_url, [Unsaid]) as store:
+        await store.create_schema()
+        rows = store.repository(Unsaid)
+        added = (await rows.add_many([Unsaid(), Unsaid()])).entities
+        met = await rows.upsert_many([Unsaid(), Unsaid()])
+        assert [each.state for each in added] == ["new", "new"]
+        assert [each.created for each in met] == [True, True]
+        assert await rows.find() == [*added, *(each.entity for each in met)]
+        await store.drop_schema()

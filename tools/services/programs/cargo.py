@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tools.services.failure import MissingError
 from tools.services.paths import cache_folder, replaced
-from tools.services.programs.command import answer, complaint
-from tools.services.programs.debian import numbers, on_path
+from tools.services.programs.command import complaint
+from tools.services.programs.compiler import find_compiler
+from tools.services.programs.debian import on_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,12 +62,8 @@ class Crate:
 
         Raises MissingError where cargo or a C compiler is missing, or can't build it.
         """
-        cargo = shutil.which("cargo")
-        if cargo is None:
-            raise MissingError("not installed, and there is no cargo to build it", self.how())
-        version = answer([cargo, "--version"])
-        if numbers(version)[:2] < self.needs_rust:
-            raise MissingError(f"not installed, and {version} is too old to build it", self.how())
+        asked = ["--version"]
+        cargo = find_compiler("cargo", asked, needed=self.needs_rust, how=self.how())
         if shutil.which("cc") is None:
             raise MissingError("not installed, and there is no C compiler", "install gcc")
         log = cache_folder() / f"{self.name}.log"

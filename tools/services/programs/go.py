@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tools.services.failure import MissingError
 from tools.services.paths import cache_folder, replaced
-from tools.services.programs.command import answer, complaint
-from tools.services.programs.debian import numbers, on_path
+from tools.services.programs.command import complaint
+from tools.services.programs.compiler import find_compiler
+from tools.services.programs.debian import on_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,12 +54,8 @@ class GoModule:
 
         Raises MissingError where Go is missing, too old, or can't build it.
         """
-        go = shutil.which("go")
-        if go is None:
-            raise MissingError("not installed, and there is no Go to build it with", self.how())
-        version = answer([go, "env", "GOVERSION"])
-        if numbers(version)[:2] < self.needs_go:
-            raise MissingError(f"not installed, and {version} is too old to build it", self.how())
+        asked = ["env", "GOVERSION"]
+        go = find_compiler("go", asked, needed=self.needs_go, how=self.how())
         log = cache_folder() / f"{self.name}.log"
         with replaced(cache_folder() / self.name) as folder:
             command = [go, "install", f"{self.path}@{self.version}"]

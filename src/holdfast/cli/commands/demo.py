@@ -51,7 +51,7 @@ def demo(
         began = time.monotonic()
         found = await _ingest(platform, video)
         note("Looking for what moves ...")
-        code = await run_worker(platform, once=True)
+        code = (await run_worker(platform, once=True)).code
         console().print(f"Done in {time.monotonic() - began:.0f} s.\n")
         await show_video(platform, found, as_json=False)
         console().print(f"\n{_where(platform.settings)}\n")
@@ -64,6 +64,8 @@ def demo(
         raise typer.Exit(code)
     if sys.stdout.isatty() and find_spec("uvicorn") is not None:
         _serve(shown[0], data)
+    else:
+        console().print("`serve` has a console for the browser: http://127.0.0.1:8000/console/")
 
 
 def _serve(found: Video, data: Path | None) -> None:
@@ -75,7 +77,7 @@ def _serve(found: Video, data: Path | None) -> None:
     options = ServeOptions(port=port, data=None if data is None else str(data))
     api = f"http://127.0.0.1:{port}/api/v1/videos/{found.id}"
     console().print("\nServing it now, until Ctrl-C:", style="bold")
-    for address in (f"http://127.0.0.1:{port}/docs", f"{api}/files/processed/annotated.mp4"):
+    for address in (f"http://127.0.0.1:{port}/console/", f"{api}/files/processed/annotated.mp4"):
         console().print(f"  {address}", soft_wrap=True)
     uvicorn_server.serve(options)
 
@@ -107,7 +109,7 @@ async def _ingest(platform: Platform, given: Path | None) -> Video:
             return (await platform.library.ingest(given, project=PROJECT, progress=progress)).video
     with needs_extra("media", "the demo"):
         from holdfast.media.scene import make_scene
-    from holdfast.media.workspace import workspace
+    from holdfast.workspace import workspace
 
     note("Making a traffic scene ...")
     with workspace(platform.settings.work_folder) as folder:

@@ -37,6 +37,8 @@ _LIBRARIES = {
     "hiredis": "redis",
     "fastapi": "fastapi",
     "prometheus-client": "metrics",
+    "pyjwt": "oidc",
+    "httpx": "oidc",
     "opentelemetry-api": "tracing",
     "av": "media",
     "opencv-python-headless": "media",
@@ -60,7 +62,8 @@ class Finding:
 def doctor(data: Data = None, as_json: AsJson = False, traceback: Traceback = False) -> None:
     """Say what works here, what is missing, and how to get it."""
     settings = settings_of(data)
-    findings = [*_versions(), _space(settings.data), *asyncio.run(_parts(settings)), *_servers()]
+    looked_at = asyncio.run(_parts(settings)) + asyncio.run(_login(settings))
+    findings = [*_versions(), _space(settings.data), *_job_keys(settings), *looked_at, *_servers()]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -96,6 +99,19 @@ def _space(folder: Path) -> Finding:
     return Finding("disk", "ok", detail)
 
 
+def _job_keys(settings: Settings) -> list[Finding]:
+    """Return how many keys seal jobs; without any there is nothing to say."""
+    if not settings.jobs.keys:
+        return []
+    from holdfast.jobs import JobKeys
+
+    try:
+        keys = JobKeys.parse(settings.jobs.keys, current=settings.jobs.current_key)
+    except HoldfastError as error:
+        return [Finding("job keys", "broken", str(error), "see the setting jobs.keys")]
+    return [Finding("job keys", "ok", f"{', '.join(keys.ids)}; {keys.current} seals")]
+
+
 async def _parts(settings: Settings) -> list[Finding]:
     """Return whether records and objects open; the embedded default is not made for it."""
     if not settings.store and not settings.bucket and not settings.data.exists():
@@ -112,13 +128,10 @@ async def _records(settings: Settings) -> Finding:
     try:
         entities = platform_entities(settings)
         async with ready_store(settings, entities) as store:
-            counts = [
-                f"{await store.repository(entity).count()} {entity.__name__.lower()}s"
-                for entity in entities
-            ]
+            counts = [await store.repository(entity).count() for entity in entities]
     except HoldfastError as error:
         return Finding("records", "broken", str(error), "see the setting store")
-    return Finding("records", "ok", ", ".join(counts))
+    return Finding("records", "ok", f"{sum(counts)} in {len(counts)} tables")
 
 
 async def _objects(settings: Settings) -> Finding:
@@ -150,6 +163,21 @@ async def _cache(settings: Settings) -> list[Finding]:
     if health.state == "down":
         return [Finding("cache", "broken", health.detail, "see the setting cache")]
     return [Finding("cache", "ok", f"{health.latency * 1000:.1f} ms")]
+
+
+async def _login(settings: Settings) -> list[Finding]:
+    """Return what the OpenID provider says of itself; nothing where none is set."""
+    from holdfast.settings.backend_options import login_provider
+
+    try:
+        provider = login_provider(settings)
+        if provider is None:
+            return []
+        found = await provider.discovery()
+    except HoldfastError as error:
+        return [Finding("login", "broken", str(error), "see the settings of login")]
+    logout = "with logout" if found.end_session else "without logout"
+    return [Finding("login", "ok", f"{provider.options.issuer} answers, {logout}")]
 
 
 def _servers() -> list[Finding]:

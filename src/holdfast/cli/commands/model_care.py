@@ -13,8 +13,9 @@ from holdfast.cli.exit_codes import Exit
 from holdfast.cli.model_arguments import Name, Reason, Reference
 from holdfast.cli.model_output import registry_of, version_json
 from holdfast.cli.options import AsJson, Data, Traceback
-from holdfast.cli.output import amount, note, plain, print_json, print_table
+from holdfast.cli.output import note, plain, print_json, print_table
 from holdfast.cli.runner import look, run
+from holdfast.formatting import volume
 
 if TYPE_CHECKING:
     from holdfast.models import MlflowImport, ModelRegistry
@@ -222,6 +223,6 @@ def gc(
         if as_json:
             print_json({name: getattr(done, name) for name in done.__slots__})
         else:
-            note(f"{done.blobs} blobs ({amount(done.size)}) and {done.strays} strays removed.")
+            note(f"{done.blobs} blobs ({volume(done.size)}) and {done.strays} strays removed.")
 
     run(data, work)

@@ -31,7 +31,6 @@ from holdfast.cli.model_output import (
 )
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import (
-    amount,
     fields_of,
     moment,
     note,
@@ -42,6 +41,7 @@ from holdfast.cli.output import (
 )
 from holdfast.cli.progress import upload_bar
 from holdfast.cli.runner import look, run
+from holdfast.formatting import volume
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -161,7 +161,7 @@ def show(
             "semantic": version.semantic,
             "aliases": ", ".join(names),
             "digest": f"sha256:{version.digest}",
-            "size": amount(version.size),
+            "size": volume(version.size),
             "registered": moment(version.created_at),
             "by": version.created_by,
             "description": version.description,
@@ -176,7 +176,7 @@ def show(
         print_facts({key: value for key, value in facts.items() if value not in {None, ""}})
         print_table(
             ("file", "size", "sha256"),
-            [(file.path, amount(file.size), file.sha256) for file in files],
+            [(file.path, volume(file.size), file.sha256) for file in files],
             right=("size",),
             folded=("file",),
         )

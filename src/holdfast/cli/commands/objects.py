@@ -14,7 +14,6 @@ import typer
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import (
     ReaderLeftError,
-    amount,
     console,
     moment,
     note,
@@ -24,6 +23,7 @@ from holdfast.cli.output import (
 from holdfast.cli.progress import upload_bar
 from holdfast.cli.runner import data_folder_for, run_with, settings_of
 from holdfast.errors import ConfigurationError, InvalidValueError, ObjectNotFoundError
+from holdfast.formatting import volume
 
 if TYPE_CHECKING:
     from holdfast.objects import Bucket, ObjectInfo, SyncReport
@@ -77,7 +77,7 @@ def list_objects(
             elif isinstance(entry, str):
                 console().print(f"{'':>10}  {'':19}  {plain(entry)}")
             else:
-                size, when = amount(entry.size), moment(entry.modified)
+                size, when = volume(entry.size), moment(entry.modified)
                 console().print(f"{size:>10}  {when:19}  {plain(entry.key)}")
         if as_json:
             print_json(listed)
@@ -136,7 +136,7 @@ def copy(  # noqa: PLR0913, PLR0917 - options of a command
         if as_json:
             print_json(_json(info))
         elif target != "-":
-            note(f"{plain(info.key)} ({amount(info.size)})")
+            note(f"{plain(info.key)} ({volume(info.size)})")
 
     _run(data, url, work, only_looks=not into)
 

@@ -91,8 +91,8 @@ def list_records(  # noqa: PLR0913, PLR0917 - options of a command
     traceback: Traceback = False,
 ) -> None:
     """List records that fit the filters."""
-    from holdfast.cli.record_filters import parse_filters, parse_sort
-    from holdfast.cli.record_values import fields_of_entity, json_value
+    from holdfast.records.record_filters import parse_filters, parse_sort
+    from holdfast.records.record_values import fields_of_entity, json_value
 
     async def work(repository: Repository[Entity]) -> None:
         entity = repository.model.entity
@@ -131,7 +131,7 @@ def get_record(
     traceback: Traceback = False,
 ) -> None:
     """Show the record under KEY."""
-    from holdfast.cli.record_values import json_value, parsed_key
+    from holdfast.records.record_values import json_value, parsed_key
 
     async def work(repository: Repository[Entity]) -> None:
         found = await repository.get_one(parsed_key(repository.model, key))
@@ -161,7 +161,7 @@ def export(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Write the records that fit the filters to a file, which appears complete or not at all."""
     from holdfast.cli.record_files import format_of, record_writer, written_file
-    from holdfast.cli.record_filters import parse_filters, parse_sort
+    from holdfast.records.record_filters import parse_filters, parse_sort
 
     kind = format_of(output, file_format)
 
@@ -202,7 +202,7 @@ def import_records(  # noqa: PLR0913, PLR0917 - options of a command
     Versions, times and numbers that the store sets are set anew.
     """
     from holdfast.cli.record_files import format_of, read_records
-    from holdfast.cli.record_values import parsed_entity
+    from holdfast.records.record_values import parsed_entity
 
     kind = format_of(file, file_format)
 
@@ -267,8 +267,8 @@ def _run(
 
 
 def _chosen(entity: type, fields: str) -> list[str]:
-    from holdfast.cli.record_values import fields_of_entity
     from holdfast.errors import InvalidQueryError
+    from holdfast.records.record_values import fields_of_entity
 
     known = [spec.name for spec in fields_of_entity(entity)]
     if not fields:

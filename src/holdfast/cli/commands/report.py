@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.options import AsJson, Data, Traceback, VideoName
-from holdfast.cli.output import amount, console, plain, print_json
+from holdfast.cli.output import console, plain, print_json
 from holdfast.cli.runner import look
 from holdfast.extras import needs_extra
+from holdfast.formatting import volume
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -39,4 +40,4 @@ def report(
     if as_json:
         print_json({"report": str(output), "size": size})
     else:
-        console().print(f"{plain(output)} ({amount(size)})")
+        console().print(f"{plain(output)} ({volume(size)})")

@@ -57,6 +57,6 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command
     )
     settings = settings_of(data)
     uvicorn_server.check_start(settings, options)
-    note(f"Serving on http://{host}:{port}; its API is told at http://{host}:{port}/docs")
+    note(f"Serving on http://{host}:{port}/console/; its API is told at http://{host}:{port}/docs")
     note("Ctrl-C stops.")
     uvicorn_server.serve(options)

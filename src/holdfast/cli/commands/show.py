@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli.options import AsJson, Data, Traceback, VideoName
 from holdfast.cli.output import (
-    amount,
     clock,
     console,
     fields_of,
@@ -25,6 +24,7 @@ from holdfast.cli.video_output import (
     video_json,
     warnings_of,
 )
+from holdfast.formatting import volume
 
 if TYPE_CHECKING:
     from holdfast.media import Video
@@ -62,7 +62,7 @@ async def show_video(platform: Platform, found: Video, *, as_json: bool) -> None
         "state": states[video.id],
         "length": f"{clock(video.duration)} ({video.frames} frames at {_rate(video)} a second)",
         "picture": f"{video.width}x{video.height}, {video.codec}",
-        "size": amount(video.size),
+        "size": volume(video.size),
         "sha256": video.sha256,
         "added": moment(video.created_at),
     }
@@ -81,8 +81,8 @@ async def show_video(platform: Platform, found: Video, *, as_json: bool) -> None
     stills = [info for info in objects if info.key.startswith("frames/")]
     print_table(
         ("object", "size"),
-        [(info.key, amount(info.size)) for info in objects if info not in stills]
-        + [(f"frames/{video.id}/ ({len(stills)} pictures)", amount(sum(i.size for i in stills)))],
+        [(info.key, volume(info.size)) for info in objects if info not in stills]
+        + [(f"frames/{video.id}/ ({len(stills)} pictures)", volume(sum(i.size for i in stills)))],
         right=("size",),
         folded=("object",),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy.sql import elements, functions
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.server_default import ServerDefault, TextDefault
 from holdfast.records.text import ValueRejected
 from holdfast.records.value import Kind
 
@@ -26,6 +27,7 @@ Maker: TypeAlias = "Callable[[datetime], object]"
 """Makes a value; it is given the time of writing."""
 
 _NOW = ("now", "current_timestamp", "localtimestamp", "transaction_timestamp")
+DIALECTS = ("sqlite", "postgresql", "mariadb", "mysql")
 _TRUTHS = {"1": True, "true": True, "t": True, "0": False, "false": False, "f": False}
 
 
@@ -45,12 +47,28 @@ def defaults_of(columns: list[tuple[FieldSpec, sa.Column[Any]]]) -> Defaults:
         if column.default is not None:
             added[spec.name] = _python_side(spec, column, column.default, "default")
         elif column.server_default is not None and spec.role != "generated":
-            added[spec.name] = _server_side(spec, column)
+            maker = _server_side(spec, column)
+            if maker is not None:
+                added[spec.name] = maker
+            elif spec.server_default is None:
+                raise ConfigurationError(
+                    f"{column}: its server_default is made by the database, and a {spec.role} is "
+                    "given; give it a default of Python's too, such as default=uuid4"
+                )
         elif column.nullable:
             added[spec.name] = lambda _now: None
         if column.onupdate is not None:
             changed[spec.name] = _python_side(spec, column, column.onupdate, "onupdate")
     return Defaults(added, changed)
+
+
+def left_to_database(spec: FieldSpec, column: sa.Column[Any]) -> ServerDefault[object] | None:
+    """Return what says of a field that the database alone can make its default; else None."""
+    if column.default is not None or column.server_default is None or spec.role != "plain":
+        return None
+    if _server_side(spec, column) is not None:
+        return None
+    return ServerDefault(TextDefault(dict.fromkeys(DIALECTS, "the table's own")))
 
 
 def _python_side(spec: FieldSpec, column: sa.Column[Any], default: Any, word: str) -> Maker:
@@ -103,8 +121,11 @@ def _is_now(clause: object) -> bool:
     return str(text).lower().strip("() ") in _NOW
 
 
-def _server_side(spec: FieldSpec, column: sa.Column[Any]) -> Maker:
-    """Return what gives the very value that the server would: a constant, or the time."""
+def _server_side(spec: FieldSpec, column: sa.Column[Any]) -> Maker | None:
+    """Return what gives the very value that the server would: a constant, or the time.
+
+    None where only the server knows.
+    """
     given = getattr(column.server_default, "arg", None)
     if _is_now(given):
         return _time_of_writing(spec, column)
@@ -124,12 +145,7 @@ def _server_side(spec: FieldSpec, column: sa.Column[Any]) -> Maker:
             spec.type.check(value)
         except (KeyError, ValueError, InvalidOperation, ValueRejected):
             value = None
-    if value is None:
-        raise ConfigurationError(
-            f"{column}: its server_default is made by the database, and Holdfast writes whole "
-            "rows; give it a default of Python's too, such as default=uuid4"
-        )
-    return lambda _now: value
+    return None if value is None else lambda _now: value
 
 
 def _constant(text: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -14,7 +14,9 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
+from holdfast.records.drivers.sql.schema_inspection import place_of
 from holdfast.records.model import model_of
+from holdfast.records.table_names import stored_name
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -60,28 +62,47 @@ _COMPARISONS = (
 )
 _SUMS = (operators.add, operators.sub)
 _NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.TIMEDELTA)
-_tables: WeakKeyDictionary[type, sa.Table] = WeakKeyDictionary()
+_tables: WeakKeyDictionary[type, dict[tuple[str, str | None], sa.Table]] = WeakKeyDictionary()
 
 
-def table_of(entity: type) -> sa.Table:
+class OpenedStore(Protocol):
+    """An open store, awaited or blocking."""
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend."""
+        ...
+
+    @property
+    def schema(self) -> str:
+        """The schema of entities that name none."""
+        ...
+
+
+def table_of(entity: type, store: OpenedStore | None = None) -> sa.Table:
     """Return the table of *entity*, for a statement that `execute` runs in a transaction.
 
     Its columns take and give the values of the fields, as Holdfast keeps them on the database that
     the statement runs on. It has no constraints and no indexes, so it is not for making tables. Of
-    a mapped class it is the table that the class is mapped to.
+    a mapped class it is the table that the class is mapped to. Where a schema is in play, of the
+    entity's or of the *store* that the statement runs in, the store says where the table is.
 
     Raises ConfigurationError for a class that is not an entity. A value that the field can't hold
     is an InvalidValueError, which SQLAlchemy wraps into its StatementError.
     """
-    known = _tables.get(entity)
-    if known is None:
-        mapped: object = sa.inspect(entity, raiseerr=False)
-        made = mapped.local_table if isinstance(mapped, Mapper) else _made(model_of(entity))
-        known = _tables[entity] = cast("sa.Table", made)
-    return known
+    known = _tables.setdefault(entity, {})
+    mapped: object = sa.inspect(entity, raiseerr=False)
+    if isinstance(mapped, Mapper):
+        return cast("sa.Table", mapped.local_table)
+    model: Model[object] = model_of(entity)
+    backend, schema = ("", "") if store is None else (store.backend, store.schema)
+    place = place_of(stored_name(model, schema), backend)
+    if place not in known:
+        known[place] = _made(model, *place)
+    return known[place]
 
 
-def _made(model: Model[object]) -> sa.Table:
+def _made(model: Model[object], name: str, schema: str | None) -> sa.Table:
     columns: list[sa.Column[Any]] = [
         sa.Column(
             spec.name,
@@ -91,7 +112,7 @@ def _made(model: Model[object]) -> sa.Table:
         )
         for spec in model.fields
     ]
-    return sa.Table(model.table, sa.MetaData(), *columns)
+    return sa.Table(name, sa.MetaData(), *columns, schema=schema)
 
 
 class FieldType(sa.types.TypeDecorator[Any]):

@@ -36,6 +36,7 @@ class MappedInstances:
         self._entity = entity
         self._relationships = frozenset(mapper.relationships.keys())
         self._names = [spec.name for spec in specs if spec.in_constructor]
+        self._left = {spec.name for spec in specs if spec.server_default is not None}
         self._numbered = next((spec.name for spec in specs if spec.role == "generated"), None)
         self._defaults = defaults
         self._manager = mapper.class_manager
@@ -62,7 +63,7 @@ class MappedInstances:
                 if name not in state.committed_state:  # else the caller has set it
                     values[name] = make(now)
         for name in self._names:
-            if name in values:
+            if name in values or (name in self._left and state.key is None):
                 continue
             default = self._defaults.added.get(name)
             if state.key is not None or default is None:

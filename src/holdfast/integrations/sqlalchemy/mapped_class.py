@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -11,7 +12,7 @@ from sqlalchemy.exc import InvalidRequestError
 
 from holdfast.errors import ConfigurationError
 from holdfast.integrations.sqlalchemy.argument_translator import MappedArguments
-from holdfast.integrations.sqlalchemy.column_defaults import defaults_of
+from holdfast.integrations.sqlalchemy.column_defaults import defaults_of, left_to_database
 from holdfast.integrations.sqlalchemy.instance_adapter import MappedInstances
 from holdfast.integrations.sqlalchemy.mapped_column_types import column_type
 from holdfast.integrations.sqlalchemy.relationships import relations_of
@@ -77,7 +78,10 @@ def _model(entity: type[E], mapper: orm.Mapper[Any]) -> Model[E]:
     specs: list[FieldSpec] = []
     hints = _hints(entity)
     for column, attribute in names.items():
-        specs.append(_field(mapper, column, attribute, len(specs), hints))
+        spec = _field(mapper, column, attribute, len(specs), hints)
+        left = left_to_database(spec, column)
+        declaration = dataclasses.replace(spec.declaration, server_default=left)
+        specs.append(dataclasses.replace(spec, declaration=declaration))
         _check_role(specs[-1], name)
     uniques, indexes = _constraints(table, names)
     defaults = defaults_of(list(zip(specs, names, strict=True)))
@@ -87,7 +91,7 @@ def _model(entity: type[E], mapper: orm.Mapper[Any]) -> Model[E]:
     model: Model[E] = Model(
         entity=entity,
         name=name,
-        table=table.name,
+        table=table.fullname,
         fields=tuple(specs),
         indexes=indexes,
         uniques=uniques,

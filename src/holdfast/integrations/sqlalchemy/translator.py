@@ -17,6 +17,7 @@ from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
 from holdfast.records.query import (
     Change,
+    EditJson,
     Everything,
     Increment,
     Not,
@@ -165,14 +166,17 @@ class ExpressionTranslator:
             return count().operand
         if len(given) != 1:
             self._refuse(element)
-        field = self._operand(given[0])
+        of = given[0]
+        if name == "count" and getattr(of, "operator", None) is operators.distinct_op:
+            name, of = "count_distinct", cast("elements.UnaryExpression[Any]", of).element
+        field = self._operand(of)
         if not isinstance(field, Field):
             self._reject("an aggregate over a place in JSON", "give that value a column of its own")
         return aggregate_over(field.operand, cast("AggregateFunction", name))
 
     def changes(self, expression: object) -> list[Change]:
         """Return the changes that *expression* is: one, or a mapping from attributes to values."""
-        if isinstance(expression, (SetTo, SetFrom, Increment)):
+        if isinstance(expression, (SetTo, SetFrom, Increment, EditJson)):
             return [expression]
         if not isinstance(expression, Mapping):
             raise InvalidQueryError(

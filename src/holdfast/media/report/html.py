@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from holdfast.media.report import formatting, timeline
+from holdfast import formatting
+from holdfast.media.report import timeline
 from holdfast.media.report.contents import (
     busiest_second,
     clips_of,

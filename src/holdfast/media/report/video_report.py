@@ -13,7 +13,7 @@ from holdfast.media.object_keys import ANNOTATED, FRAMES, SUMMARY, result_key
 from holdfast.media.report import Report, ReportOptions, write_report
 from holdfast.media.report.contents import longest_tracks
 from holdfast.media.vision.summary_file import read_summary
-from holdfast.media.workspace import workspace
+from holdfast.workspace import workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 960, 540
 FRAME_RATE = 25
+"""Frames a second of a generated scene."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,23 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from holdfast.errors import HoldfastError, StorageError, UnsupportedError
 from holdfast.media.analysis_options import AnalysisOptions, counting_line
 from holdfast.media.background_worker import BackgroundWorker
-from holdfast.media.object_keys import ANNOTATED, COUNTS, DETECTIONS, FRAMES, LINES, SUMMARY, TRACKS
+from holdfast.media.object_keys import (
+    ACTIVITY,
+    ANNOTATED,
+    COUNTS,
+    DETECTIONS,
+    FRAMES,
+    LINES,
+    STRIP,
+    SUMMARY,
+    TRACKS,
+)
 from holdfast.media.probe import describe
 from holdfast.media.video_file import VideoFile
+from holdfast.media.vision.activity_log import ActivityLog
 from holdfast.media.vision.area_mask import area_mask
 from holdfast.media.vision.detector import Analysis
+from holdfast.media.vision.frame_strip import StripMaker
 from holdfast.media.vision.frames import frames
 from holdfast.media.vision.interval_counter import IntervalCounter, write_counts
 from holdfast.media.vision.overlay import Overlay
@@ -65,9 +77,10 @@ def analyse(
     """Run *detector* over the video *source* and write into *folder* what it finds.
 
     Written are `detections.parquet`, `detections.jsonl.zst`, `tracks.parquet`, `counts.csv`,
-    `annotated.mp4` (H.264, constant rate, as long as the source), `frames/track-<id>.jpg` and
-    `summary.json`. They appear together at the end, `summary.json` last; when anything fails,
-    nothing does. *folder* is made if need be; what it holds under these names is replaced.
+    `activity.parquet` (each second by class), `annotated.mp4` (H.264, constant rate, as long as
+    the source), `frames/track-<id>.jpg`, `frames/strip.jpg` and `summary.json`. They appear
+    together at the end, `summary.json` last; when anything fails, nothing does. *folder* is made
+    if need be; what it holds under these names is replaced.
 
     *options* say where to look, what to count over, and how sensitive to be. *progress* is called
     with the frames done and, if known, how many there are; what it raises stops the analysis and
@@ -143,6 +156,7 @@ class _AnalysisRun:
         self._overlay = Overlay(video, [each.line for each in self._lines], options)
         self._mask = area_mask(options, video.width, video.height)
         self._portraits = Portraits(self._path(FRAMES))
+        self._strip = StripMaker()
         self._waiting: deque[Frame] = deque()
         self._unsettled: list[Detection] = []
         self._held = max(1, _HELD_BYTES // max(1, video.width * video.height * 3 // 2))
@@ -162,6 +176,7 @@ class _AnalysisRun:
             self._rows = stack.enter_context(
                 DetectionWriter(self._path(DETECTIONS), self._path(LINES), metadata)
             )
+            self._activity = stack.enter_context(ActivityLog(self._path(ACTIVITY)))
             self._writer = stack.enter_context(VideoWriter(self._path(ANNOTATED), self._video))
             self._annotating = stack.enter_context(
                 BackgroundWorker(
@@ -214,6 +229,7 @@ class _AnalysisRun:
             inside = [found for found in self._unsettled if found.frame == frame.index]
             inside.sort(key=lambda found: found.track)
             self._portraits.look(frame, inside)  # before anything is drawn on it
+            self._strip.look(frame)
             self._annotating.give(_FoundFrame(frame, inside))
         if ready:
             self._unsettled = [
@@ -222,6 +238,7 @@ class _AnalysisRun:
             self._log.add(ready)
             self._counter.add(ready)
             self._rows.write(ready)
+            self._activity.add(ready)
             self._written += len(ready)
 
     def _annotate(self, found: _FoundFrame) -> None:
@@ -251,6 +268,7 @@ class _AnalysisRun:
             regions=tuple(area.name for area in self._options.regions),
             intervals=intervals,
             start=self._options.start,
+            strip=self._strip.write(self._path(FRAMES) / STRIP),
         )
         write_tracks(self._path(TRACKS), tracks, metadata)
         write_counts(self._path(COUNTS), intervals, lines, self._options)
@@ -269,5 +287,5 @@ def _publish(partial: Path, target: Path) -> None:
     """Move what is complete to where it belongs, the summary last."""
     if (target / FRAMES).exists():
         shutil.rmtree(target / FRAMES)
-    for name in (FRAMES, DETECTIONS, LINES, TRACKS, COUNTS, ANNOTATED, SUMMARY):
+    for name in (FRAMES, DETECTIONS, LINES, TRACKS, COUNTS, ACTIVITY, ANNOTATED, SUMMARY):
         (partial / name).replace(target / name)

@@ -32,6 +32,7 @@ __all__ = [
     "Direction",
     "Disturbance",
     "Findings",
+    "FrameStrip",
     "IntervalCount",
     "Line",
     "LineCount",
@@ -198,6 +199,20 @@ class IntervalCount:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameStrip:
+    """How small pictures lie in the frame strip: row by row, one for each *interval* of seconds.
+
+    There are *pictures* of them, *columns* in a row, each *width* by *height* pixels.
+    """
+
+    interval: float
+    pictures: int
+    columns: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """What was found in a video. *per_second* counts the tracks seen in each second.
 
@@ -205,6 +220,7 @@ class Analysis:
     order of the options; *start* is the aware time at which the video begins, if that is known.
     What moves is not followed through *disturbances*, and counts around them are a guess.
     *detector* says which model found it, where the detector tells: its name, version, digest.
+    *strip* is None for a result from before there were frame strips.
 
     *video* is what was probed, with the number of frames and the duration that decoding all of
     them showed.
@@ -225,3 +241,4 @@ class Analysis:
     intervals: tuple[IntervalCount, ...] = ()
     start: datetime | None = None
     detector: Mapping[str, str] = field(default_factory=dict)
+    strip: FrameStrip | None = None

@@ -112,7 +112,8 @@ def write_tracks(path: Path, tracks: Sequence[Track], metadata: Mapping[str, str
     """Write *tracks* as Parquet; a point is two columns, a box four."""
     schema = pa.schema(_TRACK, metadata=dict(metadata))
     rows = [_flat(track) for track in tracks]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
+    table = pa.Table.from_pylist(rows, schema=schema)
+    pq.write_table(table, path, compression="zstd", row_group_size=ROWS)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

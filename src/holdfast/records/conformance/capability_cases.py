@@ -12,6 +12,8 @@ from holdfast.records.conformance.sample_entities import (
     Article,
     Author,
     Book,
+    Invoice,
+    Receipt,
     Setting,
     Specimen,
     Tally,
@@ -93,6 +95,14 @@ async def views_are_refused(lab: Lab) -> None:
     async with lab.refused(UnsupportedError) as caught:
         Store(lab.store.driver, [Seen])
     assert caught.error.capability
+
+
+@case("CAP-1", "SEQUENCE-1")
+async def sequences_are_refused(lab: Lab) -> None:
+    for entity in (Invoice, Receipt):
+        async with lab.refused(UnsupportedError) as caught:
+            Store(lab.store.driver, [entity])
+        assert caught.error.capability
 
 
 @case("CAP-1", "LOCK-1")
@@ -190,6 +200,7 @@ REFUSALS: dict[StoreCapability, Case] = {
     StoreCapability.MAPPED_CLASSES: mapped_classes_are_refused,
     StoreCapability.SQL_STATEMENTS: another_librarys_statements_are_refused,
     StoreCapability.VIEWS: views_are_refused,
+    StoreCapability.SEQUENCES: sequences_are_refused,
     StoreCapability.ROW_LOCKS: row_locks_are_refused,
     StoreCapability.EXPRESSIONS: expressions_are_refused,
     StoreCapability.FULL_TEXT: full_text_search_is_refused,

@@ -170,6 +170,8 @@ async def moments_and_spans_of_time_are_exact(lab: Lab) -> None:
     assert found == (last, first, whole, whole - SECOND, 3 * SECOND)
     assert (await _values(lab, moment + SECOND / 1000, step / timedelta(minutes=1)))[1] == 1 / 60
     assert await specimens.count(moment + span == end, end - moment >= span) == 1
+    assert await specimens.count((moment + span).in_([first, last]), moment.in_([first])) == 1
+    assert await specimens.count((moment + span).not_in([last])) == 0
     assert await specimens.count(end - step * 2 < last - SECOND) == 1
     for outside in (end + step, moment - step, end + span, moment - span * 2):
         async with lab.refused(InvalidValueError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.conformance.case import case
-from holdfast.records.conformance.sample_entities import Author, Specimen, Tally
+from holdfast.records.conformance.sample_entities import MOMENT, Author, Specimen, Tally
 from holdfast.records.driver import StoreCapability
 from holdfast.records.field import count
 
@@ -213,6 +213,33 @@ async def a_day_is_that_of_the_zones_clocks(lab: Lab) -> None:
         moment.truncated("hour", zone="Asia/Kolkata"), order_by=moment.desc(), limit=1
     )
     assert half == [(datetime(2024, 12, 30, 22, 30, tzinfo=UTC),)]
+
+
+@case("GROUP-4", needs=(StoreCapability.TIME_ZONES,))
+async def what_a_zones_calendar_has_no_day_for_is_in_its_first_or_last(lab: Lab) -> None:
+    specimens = lab.repository(Specimen)
+    first = datetime(1, 1, 1, 0, 0, 30, tzinfo=UTC)
+    last = datetime.max.replace(tzinfo=UTC)
+    await specimens.add_many([Specimen(moment=each, maybe_moment=each) for each in (first, last)])
+    await specimens.add(Specimen(moment=MOMENT))
+    for moment in (Specimen.moment, Specimen.maybe_moment):
+        for zone, at, outside in (
+            ("Asia/Tokyo", last, {"day": date.max, "week": date(9999, 12, 27)}),
+            ("America/New_York", first, {"day": date.min, "month": date.min, "year": date.min}),
+        ):
+            for unit, day in outside.items():
+                found = await specimens.select(
+                    moment.truncated(unit, zone=zone),  # type: ignore[call-overload]
+                    where=moment == at,
+                )
+                assert found == [(day,)], (zone, unit)
+    hour = Specimen.moment.truncated("hour", zone="Europe/London")
+    hours = await specimens.select(hour, order_by=Specimen.moment)
+    assert [hours[0], hours[-1]] == [
+        (datetime(1, 1, 1, tzinfo=UTC),), (datetime(9999, 12, 31, 23, tzinfo=UTC),)
+    ], "the clocks of London were 75 seconds behind, in the year 0"  # fmt: skip
+    nowhere = Specimen.maybe_moment.truncated("day", zone="Asia/Tokyo")
+    assert await specimens.count(nowhere.is_null()) == 1
 
 
 @case("DISTINCT-1", "SELECT-1", "ORDER-2")

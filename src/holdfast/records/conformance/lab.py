@@ -8,16 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.blocking import run
 from holdfast.errors import HoldfastError
 from holdfast.records.conformance.sample_entities import entities_for
+from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
+from holdfast.records.model import model_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from holdfast.records.driver import Driver
     from holdfast.records.repository import Repository
     from holdfast.records.store import Store
 
@@ -64,6 +67,8 @@ class Lab:
         self.clock = clock
         self.blocking = blocking
         self._held = False
+        self._counting = CountingDriver(store.driver)
+        store.driver = cast("Driver", self._counting)
 
     @property
     def has_snapshots(self) -> bool:
@@ -75,9 +80,15 @@ class Lab:
         return self.store.repository(entity)
 
     async def contents(self) -> dict[str, list[dict[str, object]]]:
-        """Return everything that the store holds, by entity, in the order of the keys."""
+        """Return everything that the store holds, by entity, in the order of the keys.
+
+        What no write of the case has named is as empty as it was, and is not asked for.
+        """
+        written = self._counting.written
         return {
             entity.__name__: [dict(vars(each)) for each in await self.repository(entity).find()]
+            if model_of(entity).table in written
+            else []
             for entity in entities_for(self.store.capabilities)
         }
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from holdfast.errors import InvalidValueError
 from holdfast.records.conformance.sample_entities import Sample
 from holdfast.records.query import everything
 
 if TYPE_CHECKING:
-    from holdfast.records.query import Order, Predicate
+    from holdfast.records.query import Change, Order, Predicate
 
 Row: TypeAlias = dict[str, object]
 Condition: TypeAlias = tuple[object, ...]
@@ -136,6 +137,44 @@ def _searched(word: str, found: object, wanted: str) -> bool:
 
 def _folded(text: str) -> str:
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def edit_of(word: str, value: object) -> Change:
+    """Return the change inside the document that *word* and *value* are."""
+    place = Sample.document["k"]
+    match word:
+        case "append":
+            return place.append(value)
+        case "append if absent":
+            return place.append(value, if_absent=True)
+        case "remove_item":
+            return place.remove_item(value)
+        case "to":
+            return place.to(value)
+        case "remove":
+            return place.remove()
+    raise ValueError(word)
+
+
+def edited(row: Row, word: str, value: object) -> Row:
+    """Return *row* with that change made. Raises InvalidValueError."""
+    document = dict(cast("dict[str, object]", row["document"]))
+    if word == "remove":
+        document.pop("k", None)
+    elif word == "to":
+        document["k"] = value
+    elif isinstance(found := document.get("k"), list):
+        items = cast("list[object]", found)
+        others = [each for each in items if not _equal(each, value)]
+        if word == "remove_item":
+            document["k"] = others
+        elif word == "append" or others == items:
+            document["k"] = [*items, value]
+    elif word != "remove_item":
+        if found is not None:
+            raise InvalidValueError("Sample", "document", "k is not a list")
+        document["k"] = [value]
+    return {**row, "document": document}
 
 
 def orders_of(directions: list[Direction]) -> list[Order]:

@@ -76,7 +76,10 @@ async def the_first_of_each_cost_one_query_and_lead_on(lab: Lab) -> None:
     assert eight.chief is not None
     assert eight.chief.id == 2
     assert [each.id for each in eight.reports] == [10]
-    streamed = [each async for each in members.stream(Member.id < 4, batch=2, load=[part])]
+    order = Member.id.asc()
+    streamed = [
+        each async for each in members.stream(Member.id < 4, order_by=order, batch=2, load=[part])
+    ]
     paged = await members.page(Member.id < 4, size=3, load=[part])
     for some in (streamed, paged.items):
         assert [[each.id for each in chief.reports] for chief in some] == [[7], [8], []]

@@ -9,7 +9,7 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Member, Note
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
-from holdfast.records.field import count
+from holdfast.records.field import count, subquery
 from holdfast.records.query import FARTHEST, MOST_RELATED
 
 if TYPE_CHECKING:
@@ -161,10 +161,51 @@ async def what_fits_by_its_relations_can_be_changed_and_deleted(lab: Lab) -> Non
         await books.patch(first.id, Book.title.to("a"), when=Book.editor.has())
     patched = await books.patch(first.id, Book.title.to("a"), when=of_north & ~Book.editor.has())
     assert patched.title == "a"
+    nobody = Author.id.in_([])
+    again = Author.books.any(Book.author_id.in_([]))  # which leads back to what is written
+    for never in (Book.author.has(nobody), Book.author.has(again), Book.editor.has(nobody)):
+        assert await books.update_where(never, changes=Book.title.to("n")) == 0
+        assert await books.delete_where(never) == 0
+        assert await books.delete_where(Book.title == "n", ~never) == 0
     assert await books.delete_where(of_north, Book.chapters.none()) == 2
     assert await _titles(lab) == "xyz"
     assert await lab.repository(Author).delete_where(Author.books.none()) == 1
     assert await _names(lab) == ["north", "south"]
+
+
+@case("REL-3", "WHERE-1", "WRITE-7", needs=NUMBERED)
+async def what_is_always_so_may_stand_beside_a_condition_on_relations(lab: Lab) -> None:
+    await _library(lab)
+    books = lab.repository(Book)
+    never, always = Book.title.in_([]), Book.editor_id.not_in([])
+    other = Book.author.has(Author.books.any(Book.title == "x"))  # of south: x and y
+    own = Book.author_id.in_(subquery(Book.author_id, Book.title == "v"))  # of north: u, v, w
+    expected = {
+        always | other: "uvwxy",
+        always & other: "xy",
+        never | own: "uvw",
+        never & own: "",
+        ~(never & other): "uvwxy",
+        ~(always | own): "",
+        Book.author.has(Author.born.not_in([]) | Author.books.any(never)): "uvwxy",
+        Book.author.has(Author.name.in_([])) | own: "uvw",
+        ~Book.author.has(Author.books.any(never)) | own: "uvwxy",
+        Book.chapters.any(Chapter.heading.not_in([]) | Chapter.notes.any(Note.id.in_([]))): "vx",
+        (always | other) & own: "uvw",
+        ~Book.author_id.in_(subquery(Book.author_id, never & other)): "uvwxy",
+    }
+    for where, titles in expected.items():
+        assert await _titles(lab, where) == titles, where
+        found = await books.update_where(where, changes=Book.editor_id.to(None))
+        assert found == len(titles), where
+    one = await books.first(Book.title == "x")
+    assert one is not None
+    assert (await books.patch(one.id, Book.title.to("z"), when=always | own)).title == "z"
+    async with lab.refused(PreconditionFailedError):
+        await books.patch(one.id, Book.title.to("x"), when=never & own)
+    await lab.repository(Chapter).delete_where(Chapter.heading.not_in([]))
+    assert await books.delete_where((never | own) & Book.title.not_in([])) == 3
+    assert await books.delete_where(always | own) == 2
 
 
 @case("REL-3", "SET-1")

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
@@ -24,6 +24,7 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.entity import Entity
 from holdfast.records.field import Field
 from holdfast.records.relation import Many, One, many, one
+from holdfast.records.server_default import server_default, server_now, server_sequence
 from holdfast.uuid7 import uuid7
 
 
@@ -218,13 +219,105 @@ class Article(Entity, table="conformance_articles"):
     version: Field[int] = version()
 
 
+SCHEMA = f"conformance_{uuid4().hex[:12]}"
+"""The schema of some entities. On servers whose schemas are databases it is of the whole server, so
+each process has its own, and who runs the suite there drops it."""
+
+
+class Preset(Entity, table="conformance_settings", schema=SCHEMA, indexes=[("rank",)]):
+    """In a schema of its own, under the table's name that `Setting` has too."""
+
+    id: Field[int] = generated_key()
+    name: Field[str] = field(unique=True, max_length=50)
+    rank: Field[int] = field(default=0, ge=0)
+    version: Field[int] = version()
+    choices: Many[Choice] = many(via="preset_id")
+
+
+class Choice(Entity, table="conformance_choices"):
+    """Points from the store's schema into another one."""
+
+    id: Field[int] = generated_key()
+    preset_id: Field[int] = ref(Preset, on_delete="cascade")
+    weight: Field[int] = field(default=1)
+    preset: One[Preset] = one(via="preset_id")
+
+
+class Delivery(Entity, table="conformance_deliveries"):
+    """Leaves fields to the database."""
+
+    id: Field[int] = generated_key()
+    name: Field[str] = field(unique=True, max_length=50)
+    state: Field[str] = field(default=server_default("it's 50% :new \\"))
+    tries: Field[int | None] = field(default=server_default(3), le=9)
+    ratio: Field[float] = field(default=server_default(2.0))
+    price: Field[Decimal] = field(default=server_default(Decimal("1.50")), digits=(6, 2))
+    urgent: Field[bool] = field(default=server_default(True))
+    token: Field[UUID] = field(default=server_default(UUID(int=7)))
+    span: Field[timedelta] = field(default=server_default(timedelta(seconds=1)))
+    due: Field[datetime] = field(default=server_default(MOMENT))
+    day: Field[date] = field(default=server_default(MOMENT.date()))
+    data: Field[bytes] = field(default=server_default(b"\x00'\xff"))
+    notes: Field[dict[str, object]] = field(default=server_default({"a": [1, "it's"]}))
+    seen: Field[datetime] = field(default=server_now())
+    version: Field[int] = version()
+
+
+class Parcel(Entity, table="conformance_parcels"):
+    """Leaves a field to the database, under a key that callers give."""
+
+    id: Field[UUID] = key()
+    parent_id: Field[UUID | None] = ref("Parcel", default=None)
+    state: Field[str] = field(default=server_default("new"), max_length=20)
+    note: Field[str | None] = field(default=server_default("none"))
+
+
+class Invoice(Entity, table="conformance_invoices"):
+    """Under the numbers of a sequence that it shares, and with those of one that goes down."""
+
+    number: Field[int] = key(default=server_sequence("conformance_papers", start=1000, increment=5))
+    name: Field[str] = field(unique=True, max_length=50)
+    place: Field[int] = field(
+        default=server_sequence("conformance_places", start=3, increment=-2), ge=-100_000
+    )
+    version: Field[int] = version()
+
+
+class Receipt(Entity, table="conformance_receipts"):
+    """Goes on in the sequence of invoices, with numbers under keys that callers give."""
+
+    id: Field[str] = key(max_length=20)
+    number: Field[int | None] = field(
+        default=server_sequence("conformance_papers", start=1000, increment=5), unique=True
+    )
+    state: Field[str] = field(default=server_default("new"), max_length=20)
+
+
+class Seat(Entity, table="conformance_seats"):
+    """Of a sequence with few numbers, and a key of two fields, one of which is numbered."""
+
+    row: Field[str] = key(max_length=10)
+    number: Field[int] = key(default=server_sequence("conformance_seat_numbers", start=2**63 - 3))
+
+
+class Docket(Entity, table="conformance_papers_elsewhere", schema=SCHEMA):
+    """Of a sequence of the same name in another schema."""
+
+    number: Field[int] = key(default=server_sequence("conformance_papers"))
+
+
 ENTITIES: tuple[type[Entity], ...] = (
     Author, Book, Chapter, Note, Specimen, Tally, Setting, Sample, Member, Following, Credit,
-    Article, *CONSTRAINED,
+    Article, Preset, Choice, Delivery, Parcel, Invoice, Receipt, Seat, Docket, *CONSTRAINED,
 )  # fmt: skip
+_NEEDS = {
+    Article: StoreCapability.FULL_TEXT,
+    **dict.fromkeys((Invoice, Receipt, Seat, Docket), StoreCapability.SEQUENCES),
+}
 
 
 def entities_for(capabilities: frozenset[StoreCapability]) -> tuple[type[Entity], ...]:
     """Return those of `ENTITIES` that a store with *capabilities* can hold."""
-    searched = StoreCapability.FULL_TEXT in capabilities
-    return tuple(entity for entity in ENTITIES if searched or entity is not Article)
+    return tuple(
+        entity for entity in ENTITIES if entity not in _NEEDS or _NEEDS[entity] in capabilities
+    )

@@ -25,6 +25,7 @@ from holdfast.blocking import run
 from holdfast.errors import (
     DuplicateError,
     HoldfastError,
+    InvalidValueError,
     NotFoundError,
     PreconditionFailedError,
     StaleVersionError,
@@ -35,6 +36,8 @@ from holdfast.records.conformance.naive_model import (
     Condition,
     Direction,
     Row,
+    edit_of,
+    edited,
     holds,
     ordered,
     orders_of,
@@ -58,6 +61,8 @@ TEXTS = st.text(st.sampled_from("aA%_\\*b \u00e4\u00df\uffff\U0001f3a5"), max_si
 RATIOS = st.sampled_from([-1.5, 0.0, 0.1, 2.0])
 RANKED_JSON = st.one_of(NUMBERS, RATIOS, TEXTS)
 JSON: st.SearchStrategy[object] = st.one_of(st.none(), st.booleans(), RANKED_JSON, st.just([]))
+ITEMS: st.SearchStrategy[object] = st.sampled_from([1, 1.0, True, "1", None])
+EDITS = st.tuples(st.sampled_from(["append", "append if absent", "remove_item"]), ITEMS)
 ROWS = st.fixed_dictionaries(
     {
         "id": KEYS,
@@ -111,6 +116,9 @@ DIRECTIONS: st.SearchStrategy[list[Direction]] = st.lists(
 )
 CHANGES = st.sampled_from(
     [("name", "n"), ("name", None), ("number", 5), ("number", None), ("text", "%"), ("+number", 1)]
+    + [("document append", value) for value in (1, True, "-", None)]
+    + [("document append if absent", 1), ("document remove_item", 1), ("document remove", None)]
+    + [("document to", [1, 1.0, True, "-"]), ("document to", "-")]
 )
 
 
@@ -238,12 +246,33 @@ class RandomWork(RuleBasedStateMachine):
     @rule(where=CONDITIONS, change=CHANGES.filter(lambda each: each != ("name", "n")))
     def update_where(self, where: Condition, change: tuple[str, object]) -> None:
         fitting = [row for row in self.rows.values() if holds(where, row)]
-        changed = self.do(
-            self.repository.update_where(predicate_of(where), changes=[_change(change)])
-        )
-        assert changed == len(fitting)
-        for row in fitting:
-            self._put(_changed(row, change))
+        expected: list[Row] | type[HoldfastError]
+        try:
+            expected = [_changed(row, change) for row in fitting]
+        except InvalidValueError as error:
+            expected = type(error)
+        work = self.repository.update_where(predicate_of(where), changes=[_change(change)])
+        try:
+            changed = self.do(work)
+        except InvalidValueError as error:
+            assert type(error) is expected
+            return
+        assert isinstance(expected, list)
+        assert changed == len(expected)
+        for row in expected:
+            self._put(row)
+
+    @rule(held=st.lists(ITEMS, max_size=3), edits=st.lists(EDITS, min_size=1, max_size=3))
+    def change_lists(self, held: list[object], edits: list[tuple[str, object]]) -> None:
+        self.update_where(("all",), ("document", {"k": held}))
+        changes = [edit_of(word, item) for word, item in edits]
+        changed = self.do(self.repository.update_where(everything(), changes=changes))
+        assert changed == len(self.rows)
+        for row in list(self.rows.values()):
+            left = row
+            for word, item in edits:
+                left = edited(left, word, item)
+            self._put({**left, "version": cast("int", row["version"]) + 1})
 
     @rule(rows=st.lists(ROWS, min_size=1, max_size=3), where=CONDITIONS, nested=st.booleans())
     def transaction_undone(self, rows: list[Row], where: Condition, nested: bool) -> None:
@@ -423,12 +452,17 @@ def _change(change: tuple[str, object]) -> Change:
     name, value = change
     if name == "+number":
         return Sample.number.increment(cast("int", value))  # type: ignore[misc]
+    if name.startswith("document "):
+        return edit_of(name.removeprefix("document "), value)
     made: Change = getattr(Sample, name).to(value)
     return made
 
 
 def _changed(row: Row, change: tuple[str, object]) -> Row:
     name, value = change
+    if name.startswith("document "):
+        row = edited(row, name.removeprefix("document "), copy.deepcopy(value))
+        name, value = "document", row["document"]
     if name == "+number":
         name = "number"
         value = None if row[name] is None else cast("int", row[name]) + cast("int", value)

@@ -14,9 +14,11 @@ from holdfast.records.conformance import (
     cancellation_cases,
     concurrency_cases,
     constraint_cases,
+    default_cases,
     document_cases,
     expression_cases,
     grouping_cases,
+    json_edit_cases,
     key_cases,
     link_cases,
     lock_cases,
@@ -29,9 +31,12 @@ from holdfast.records.conformance import (
     related_aggregate_cases,
     related_cases,
     relation_cases,
+    schema_cases,
     search_cases,
+    sequence_cases,
     set_cases,
     soft_deletion_cases,
+    take_cases,
     text_cases,
     transaction_cases,
     upsert_cases,
@@ -46,12 +51,15 @@ from holdfast.records.conformance.state_machine import compare_with_model
 from holdfast.records.driver import StoreCapability
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from holdfast.records.conformance.harness import StoreHarness
 
 CASES = cases_of(
     value_cases,
     text_cases,
     document_cases,
+    json_edit_cases,
     expression_cases,
     query_cases,
     aggregate_cases,
@@ -61,9 +69,13 @@ CASES = cases_of(
     link_cases,
     plan_cases,
     upsert_cases,
+    default_cases,
+    sequence_cases,
     write_cases,
     set_cases,
+    take_cases,
     constraint_cases,
+    schema_cases,
     soft_deletion_cases,
     relation_cases,
     related_cases,
@@ -78,6 +90,7 @@ CASES = cases_of(
     cancellation_cases,
     refusal_cases,
 )
+"""Every case that a backend of records has to pass."""
 
 _RUNS = [
     pytest.param(each, how, id=f"{each.name}-{how}")
@@ -130,7 +143,7 @@ class StoreConformance:
         """What the harness does not declare is refused by name."""
         if capability in harness.capabilities:
             return  # the cases that need it have proved it
-        asyncio.run(_prove(harness, REFUSALS[capability], blocking=False))
+        harness.run(_prove(harness, REFUSALS[capability], blocking=False))
 
     @pytest.mark.parametrize("how", ["awaited", "blocking"])
     def test_random_work_agrees_with_a_naive_model(self, harness: StoreHarness, how: str) -> None:
@@ -145,22 +158,15 @@ def run_case(harness: StoreHarness, case: Case, *, blocking: bool) -> None:
     if blocking:
         run(_prove(harness, proof, blocking=True))
     else:
-        asyncio.run(_in_time(_prove(harness, proof, blocking=False)))
+        harness.run(_in_time(_prove(harness, proof, blocking=False)))
 
 
-async def _in_time(proof: asyncio.Future[None] | object) -> None:
+async def _in_time(proof: Awaitable[None]) -> None:
     async with asyncio.timeout(PATIENCE):
-        await proof  # type: ignore[misc]
+        await proof
 
 
 async def _prove(harness: StoreHarness, case: Case, *, blocking: bool) -> None:
     clock = Clock()
-    opened = harness.open_blocking if blocking else harness.open
-    async with opened(entities_for(harness.capabilities), clock) as store:
-        await harness.prepare(store)
-        try:
-            await case.prove(Lab(store, clock, blocking=blocking))
-        except BaseException:
-            await store.drop_schema()
-            raise
-        await harness.clear(store)
+    async with harness.store(clock, blocking=blocking) as store:
+        await case.prove(Lab(store, clock, blocking=blocking))

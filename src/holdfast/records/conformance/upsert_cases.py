@@ -58,6 +58,23 @@ async def a_null_is_never_the_same(lab: Lab) -> None:
     assert await repository.count(Author.email.is_null()) == 2
 
 
+@case("UPSERT-3", "TX-9", needs=(StoreCapability.TRANSACTIONS,))
+async def a_transaction_goes_on_after_a_batch_of_upserts_that_was_refused(lab: Lab) -> None:
+    repository = lab.repository(Author)
+    first = await repository.add(Author(name="a", email="a@x"))
+    batches = [
+        [Author(name="c", email="b@x"), Author(id=first.id, name="b", email=email)]
+        for email in ("c@x", None)
+    ]
+    async with lab.store.transaction():
+        for batch in batches:
+            await repository.add(Author(name=f"before {batch[1].email}"))
+            async with lab.refused(DuplicateError) as caught:
+                await repository.upsert_many(batch, on=[Author.email])
+            assert (caught.error.fields, caught.error.index) == (("id",), 1)
+    assert await repository.count() == 3
+
+
 @case("UPSERT-1", "REF-1", needs=(StoreCapability.GENERATED_KEYS,))
 async def an_upsert_keeps_references(lab: Lab) -> None:
     author = await lab.repository(Author).add(Author(name="a"))

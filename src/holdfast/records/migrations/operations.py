@@ -12,8 +12,12 @@ from holdfast.records.drivers.sql.migrations.constraint_operations import (
     value,
 )
 from holdfast.records.drivers.sql.migrations.script_operations import (
+    KEY_NAMES,
+    add_key,
     add_limit,
     column_type,
+    create_schema,
+    drop_key,
     drop_limit,
     fill_nulls,
     initial_value,
@@ -22,16 +26,31 @@ from holdfast.records.drivers.sql.migrations.script_operations import (
     refuse_changed,
     refuse_nulls,
     refuse_rows,
+    server_now,
+    server_text,
+)
+from holdfast.records.drivers.sql.migrations.sequence_operations import (
+    alter_sequence,
+    create_sequence,
+    drop_sequence,
+    server_sequence,
 )
 
 __all__ = [
+    "KEY_NAMES",
     "add_check",
+    "add_key",
     "add_limit",
     "add_unique",
+    "alter_sequence",
     "check",
     "column_type",
+    "create_schema",
+    "create_sequence",
     "drop_check",
+    "drop_key",
     "drop_limit",
+    "drop_sequence",
     "drop_unique",
     "field",
     "fill_nulls",
@@ -43,5 +62,8 @@ __all__ = [
     "refuse_changed",
     "refuse_nulls",
     "refuse_rows",
+    "server_now",
+    "server_sequence",
+    "server_text",
     "value",
 ]

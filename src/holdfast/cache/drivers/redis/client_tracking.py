@@ -59,8 +59,8 @@ async def track(
     connection = await dial(endpoint)
     try:
         listening = await log_in(connection, endpoint, login)
+        connection.listen(hear, messages=True)  # the first message may come with the answer
         await _must(connection, ("SUBSCRIBE", _CHANNEL))
-        connection.listen(hear, messages=True)
         await _must(client.connection, ("CLIENT", "TRACKING", "ON", "REDIRECT", listening.number))
     except BaseException:
         connection.close()

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 _BATCH = 1000
 _WORTH_LISTING = 8  # a request lists a thousand; so few keys are cheaper to look at
-_STATUS = {"AccessDenied": 403, "MethodNotAllowed": 405, "InvalidArgument": 400}
+_STATUS = {
+    "AccessDenied": 403,
+    "MethodNotAllowed": 405,
+    "InvalidArgument": 400,
+    "InvalidRequest": 400,  # MinIO's for what a lock holds
+}
 _Batch = dict[tuple[str, str | None], str]  # what XML names each version, or key
 _STRANGERS = 4  # for each key asked for; where a listing shows more, it is given up
 

@@ -32,7 +32,7 @@ from holdfast.objects.drivers.s3.service import S3Request
 from holdfast.objects.drivers.s3.tags import set_tags, tags_of
 from holdfast.objects.drivers.s3.uploader import S3ObjectWriter, Uploader
 from holdfast.objects.drivers.s3.xml_document import fits, write, write_text
-from holdfast.objects.object_info import Upload
+from holdfast.objects.object_info import Upload, UploadPart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -287,6 +287,15 @@ class S3Driver:
         headers = {"content-type": content_type, **metadata_headers(metadata)}
         _, upload = await multipart.create_upload(self._service, key, headers)
         return Upload(key, upload, utc_now().replace(microsecond=0))
+
+    async def parts(self, upload: Upload) -> Sequence[UploadPart]:
+        """Return its parts that are there. Raises ObjectNotFoundError for one that is gone."""
+        try:
+            return await listing_pages.list_parts(self._service, upload.key, upload.id)
+        except ServiceError as error:
+            if error.status == 404:
+                raise ObjectNotFoundError(upload.key) from error
+            raise
 
     async def complete_upload(self, upload: Upload, etags: Sequence[str]) -> ObjectInfo:
         """Make the object of its parts. Raises ObjectNotFoundError for an upload that is gone."""

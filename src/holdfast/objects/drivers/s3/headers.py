@@ -18,6 +18,7 @@ from holdfast.objects.checks import UNKNOWN_CONTENT, check_etag
 from holdfast.objects.compression import ENCODINGS
 from holdfast.objects.drivers.s3.xml_document import unreadable
 from holdfast.objects.object_info import ObjectInfo
+from holdfast.time_text import read_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,7 +181,7 @@ def iso_time(text: str) -> datetime:
 def exact_time(text: str) -> datetime:
     """Return the time in an answer's XML."""
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return read_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise unreadable(f"{text!r} is not a time") from None
 

@@ -1,4 +1,4 @@
-"""Listings of objects, versions and uploads, page by page."""
+"""Listings of objects, versions, uploads and parts, page by page."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from holdfast.objects.object_info import (
     ObjectInfo,
     ObjectVersion,
     Upload,
+    UploadPart,
 )
 
 if TYPE_CHECKING:
@@ -121,6 +122,26 @@ async def list_uploads(service: S3Service, prefix: str) -> AsyncIterator[Upload]
             ("upload-id-marker", page.need("NextUploadIdMarker")),
         )
         progress.check(str(position), empty=page.empty("Upload"))
+
+
+async def list_parts(service: S3Service, key: str, upload: str) -> list[UploadPart]:
+    """Return the parts that the upload of *key* with that id has, by number."""
+    found: list[UploadPart] = []
+    marker = "0"
+    progress = PageProgress("ListParts")
+    while True:
+        query = (("part-number-marker", marker), ("uploadId", upload))
+        response = await service.call(S3Request("ListParts", "GET", key, query))
+        page = response.document("ListPartsResult")
+        for item in page.all("Part"):
+            number = count_in(item.need("PartNumber"))
+            if number is None:
+                raise unreadable("a part has no number")
+            found.append(UploadPart(number, size_in(item), item.need("ETag")))
+        if page.get("IsTruncated") != "true":
+            return found
+        marker = page.need("NextPartNumberMarker")
+        progress.check(marker, empty=page.empty("Part"))
 
 
 async def list_versions(service: S3Service, prefix: str) -> AsyncIterator[ObjectVersion]:

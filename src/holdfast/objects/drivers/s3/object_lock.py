@@ -12,6 +12,7 @@ from holdfast.objects.drivers.s3.listing_pages import list_versions
 from holdfast.objects.drivers.s3.service import S3Request, document_request
 from holdfast.objects.drivers.s3.setting_documents import read
 from holdfast.objects.drivers.s3.xml_document import unreadable, write, write_text
+from holdfast.time_text import read_datetime
 
 if TYPE_CHECKING:
     from holdfast.objects.drivers.s3.service import S3Service
@@ -133,6 +134,6 @@ def _query(name: str, version: str | None) -> tuple[tuple[str, str], ...]:
 
 def _time(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return read_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise unreadable(f"{text!r} is not a time") from None

@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from holdfast.aws.signature import ALGORITHM
-from holdfast.clock import utc_now
 from holdfast.objects.presign import PresignedPost
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from holdfast.aws.credentials import Credentials
     from holdfast.aws.signature import Signer
     from holdfast.objects.drivers.s3.options import BucketAddress
@@ -24,9 +25,9 @@ def signed_form(
     *,
     signer: Signer,
     credentials: Credentials,
+    now: datetime,
 ) -> PresignedPost:
-    """Return a signed form for *key* at *address*."""
-    now = utc_now().replace(microsecond=0)
+    """Return a form for *key* at *address*, signed at *now*, a whole second."""
     ends = credentials.until(now + options.expires)
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
     fields = {

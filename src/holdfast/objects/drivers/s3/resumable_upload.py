@@ -21,16 +21,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, ServiceError
-from holdfast.objects.drivers.s3.headers import WRITE, count_in
-from holdfast.objects.drivers.s3.listing_pages import PageProgress, size_in
+from holdfast.objects.drivers.s3.headers import WRITE
+from holdfast.objects.drivers.s3.listing_pages import list_parts
 from holdfast.objects.drivers.s3.multipart import (
     MultipartUpload,
     complete_upload,
     create_upload,
     part_element,
 )
-from holdfast.objects.drivers.s3.service import S3Request
-from holdfast.objects.drivers.s3.xml_document import unreadable
 from holdfast.objects.localfile import read_own, refusals, write_own
 
 if TYPE_CHECKING:
@@ -117,22 +115,8 @@ class ResumableUpload(MultipartUpload):
         return created.headers, upload, {}
 
     async def _parts_there(self, upload: str) -> dict[int, tuple[int, str]]:
-        there: dict[int, tuple[int, str]] = {}
-        marker = "0"
-        progress = PageProgress("ListParts")
-        while True:
-            query = (("part-number-marker", marker), ("uploadId", upload))
-            response = await self._service.call(S3Request("ListParts", "GET", self._key, query))
-            page = response.document("ListPartsResult")
-            for item in page.all("Part"):
-                number = count_in(item.need("PartNumber"))
-                if number is None:
-                    raise unreadable("a part has no number")
-                there[number] = (size_in(item), item.need("ETag"))
-            if page.get("IsTruncated") != "true":
-                return there
-            marker = page.need("NextPartNumberMarker")
-            progress.check(marker, empty=page.empty("Part"))
+        found = await list_parts(self._service, self._key, upload)
+        return {each.number: (each.size, each.etag) for each in found}
 
     async def _part_once(
         self, upload: str, number: int, content: SpoolPart, there: Mapping[int, tuple[int, str]]

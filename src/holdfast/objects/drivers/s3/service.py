@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from holdfast.aws.http import Deadline, HTTPRequest
 from holdfast.aws.retry import RetryBudget, backoff, retry_after
+from holdfast.aws.service_clock import ServiceClock
 from holdfast.aws.signature import EMPTY_SHA256, UNSIGNED, query_string
-from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError, ServiceError, UnavailableError
 from holdfast.objects.drivers.s3.customer_key import customer_key_headers
 from holdfast.objects.drivers.s3.post_policy import signed_form
@@ -33,6 +33,7 @@ from holdfast.objects.presign import PresignedURL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
 
     from holdfast.aws.client import HTTPClient, HTTPResponse
     from holdfast.aws.credential_provider import CredentialProvider
@@ -50,6 +51,7 @@ _MAYBE_REFUSED = frozenset({400, 401, 403})  # of an answer without a body, whic
 _ELSEWHERE = frozenset({301, 307, 308, 400})
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
 _MOST_RENEWALS = 2  # of the credentials, for one request
+_MOST_TURNS = 2  # of the clock, for one request
 
 
 @dataclass(slots=True)
@@ -137,6 +139,7 @@ class S3Service:
         self.offload = offload
         self.network = self._at.client.network
         self._budget = RetryBudget()
+        self._clock = ServiceClock()
         self.retries = 0
         self._customer_key: dict[str, dict[str, str]] = {}  # headers by operation
 
@@ -216,7 +219,7 @@ class S3Service:
     ) -> PresignedURL:
         """Return a URL for *key* at *address*, where those who get it reach the service."""
         credentials = await self._signing_credentials("presign")
-        now = utc_now().replace(microsecond=0)
+        now = self._clock.now().replace(microsecond=0)
         ends = credentials.until(now + options.expires)
         sent = {}
         if options.method == "PUT" and options.content_type is not None:
@@ -237,8 +240,9 @@ class S3Service:
     ) -> PresignedPost:
         """Return a form for *key* at *address*, where those who get it reach the service."""
         credentials = await self._signing_credentials("presign_post")
+        now = self._clock.now().replace(microsecond=0)
         signer = self._at.signer
-        return signed_form(address, key, options, signer=signer, credentials=credentials)
+        return signed_form(address, key, options, signer=signer, credentials=credentials, now=now)
 
     async def _signing_credentials(self, what: str) -> Credentials:
         if self._credentials is None:
@@ -249,19 +253,20 @@ class S3Service:
         self, request: S3Request, finish: Callable[[S3Request, HTTPResponse], Awaitable[T]]
     ) -> T:
         deadline = Deadline(self._limits)
-        attempt = renewals = 0
+        attempt = renewals = turns = 0
         moved = False
         while True:
             attempt += 1
             wish: str | None = None  # of the service: how long to wait
+            date: str | None = None  # its time
             failure: Exception
-            at, keys = self._at, None
+            at, keys, now = self._at, None, self._clock.now()
             try:
                 if self._credentials is not None:
                     keys = await self._credentials.current(self.offload)
-                sent = self._request(request, at, keys)
+                sent = self._request(request, at, keys, now)
                 response = await at.client.send(sent, deadline)
-                wish = response.headers.get("retry-after")
+                wish, date = response.headers.get("retry-after"), response.headers.get("date")
                 result = await self._checked_response(request, response, finish)
             except ssl.SSLCertVerificationError as error:
                 raise UnavailableError(
@@ -280,6 +285,10 @@ class S3Service:
                     and self._follow_region(at, error)
                 ):
                     moved = True
+                    continue
+                if turns < _MOST_TURNS and self._clock_was_off(error, date, now):
+                    turns += 1
+                    self.retries += 1
                     continue
                 if renewals < _MOST_RENEWALS and await self._renew_credentials(error, keys):
                     renewals += 1
@@ -308,6 +317,11 @@ class S3Service:
             return False
         return await self._credentials.replaced(self.offload, used, sure=sure)
 
+    def _clock_was_off(self, error: ServiceError, date: str | None, signed: datetime) -> bool:
+        """Tell whether *error* may come of the time when it was *signed*; then set the clock."""
+        refused = self._credentials is not None and error.status in _MAYBE_REFUSED
+        return refused and self._clock.follow(date, signed)
+
     def _follow_region(self, at: ServiceLocation, error: ElsewhereError) -> bool:
         """Go to the region that *error* names; tell whether it is another than *at*."""
         if error.region == at.region:
@@ -322,7 +336,11 @@ class S3Service:
         return True
 
     def _request(
-        self, request: S3Request, at: ServiceLocation, credentials: Credentials | None
+        self,
+        request: S3Request,
+        at: ServiceLocation,
+        credentials: Credentials | None,
+        now: datetime,
     ) -> HTTPRequest:
         path = at.address.prefix
         path = path.rstrip("/") or "/" if request.key is None else path + key_path(request.key)
@@ -338,7 +356,7 @@ class S3Service:
                 query,
                 headers=headers,
                 credentials=credentials,
-                now=utc_now(),
+                now=now,
             )
         size = len(request.body) if isinstance(request.body, bytes) else request.body.size
         if size or request.method in ("PUT", "POST"):

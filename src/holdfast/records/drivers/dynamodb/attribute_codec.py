@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import orjson
 
 from holdfast.records.value import EXACT, Kind
+from holdfast.time_text import read_datetime, read_time
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _moment_text(value: datetime) -> str:
 
 
 def _aware(found: Any) -> datetime:
-    moment = datetime.fromisoformat(found["S"])
+    moment = read_datetime(found["S"])
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
     return moment
@@ -202,7 +203,7 @@ _DECODERS: dict[Kind, Callable[[Any], object]] = {
     Kind.BYTES: lambda found: base64.b64decode(found["B"], validate=True),
     Kind.DATETIME: _aware,
     Kind.DATE: lambda found: date.fromisoformat(found["S"]),
-    Kind.TIME: lambda found: time.fromisoformat(found["S"]),
+    Kind.TIME: lambda found: read_time(found["S"]),
     Kind.TIMEDELTA: lambda found: _int(found) * _MICROSECOND,
     Kind.UUID: _uuid,
     Kind.JSON: _json,

@@ -13,6 +13,7 @@ from holdfast.records.drivers.dynamodb.filter_expression import ExpressionNames
 from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY, OWNER, guards_of
 from holdfast.records.drivers.dynamodb.item_reader import LARGEST_WRITE, NAME, absent_table
 from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM, item_size
+from holdfast.records.drivers.dynamodb.lost_answer import write_row
 from holdfast.records.drivers.dynamodb.service_refusal import CONDITION, DynamoDBError
 from holdfast.records.drivers.dynamodb.table_layout import (
     REVISION,
@@ -49,6 +50,7 @@ class ItemWrite:
     """One write of a transaction, or a check.
 
     *refused*: what a failed condition says to a caller whose unit had assumed that it holds.
+    *item*: what it leaves. *at*: the row's layout and key, where it writes one.
     """
 
     kind: Literal["Put", "Update", "Delete", "ConditionCheck"]
@@ -56,6 +58,7 @@ class ItemWrite:
     where: str
     refused: ConflictError | None = None
     item: Item | None = None
+    at: tuple[TableLayout[object], object] | None = None
 
 
 async def commit(unit: UnitOfWork) -> None:
@@ -67,12 +70,16 @@ async def commit(unit: UnitOfWork) -> None:
     writes = item_writes(unit)
     if not writes:
         return
-    service = unit.reader.service
+    reader, service = unit.reader, unit.reader.service
     try:
         if len(writes) == 1 and writes[0].kind in _SINGLE:
             (write,) = writes
             request = {**write.request, "ReturnConsumedCapacity": "TOTAL"}
-            await service.write(_SINGLE[write.kind], request)
+            if write.item is None or write.at is None:
+                await service.write(_SINGLE[write.kind], request)
+                return
+            revision = write.item[REVISION]
+            await write_row(reader, _SINGLE[write.kind], request, at=write.at, revision=revision)
             return
         if len(writes) > LARGEST_WRITE:
             raise too_many()
@@ -148,12 +155,18 @@ def item_writes(unit: UnitOfWork) -> list[ItemWrite]:
         if (found := {name: by for name, by in each.items() if by})
     }
     writes += [_count_write(unit, place, found) for place, found in counted.items()]
-    if unit.checks and writes:
+    # A row that was gone may be added again, and hold its guard anew.
+    gone = {
+        (model, unit.abandoned[guard])
+        for guard, (model, _, _) in taken.items()
+        if guard in unit.abandoned
+    }
+    if writes:
         touched = {place for place, _, _ in changed} | counted.keys()
         writes += [
             _check(unit, place, stored)
             for place, stored in unit.seen.items()
-            if place not in touched
+            if place not in touched and (unit.checks or place in gone)
         ]
     return writes
 
@@ -165,7 +178,7 @@ def _row_write(
     new: Row | None,
     counts: Mapping[str, int],
 ) -> ItemWrite:
-    model, _ = place
+    model, key = place
     layout = unit.reader.layout(model)
     if new is None:
         assert stored is not None
@@ -181,7 +194,7 @@ def _row_write(
             **names.parameters(),
         }
         taken = duplicate(model, model.key_unique)
-        return ItemWrite("Put", request, said(place), taken, item)
+        return ItemWrite("Put", request, said(place), taken, item, (layout, key))
     holders = _holders(unit, layout.model) if marks(model, stored.row, new) else ()
     return _update(layout, stored, item, counts, holders)
 
@@ -204,7 +217,7 @@ def _update(
     ]
     removed = [names.name(name) for name in before if name not in item]
     added = [f"{names.name(name)} {names.value({'N': str(by)})}" for name, by in counts.items()]
-    conditions = [_unchanged(layout, stored, names)]
+    conditions = [unchanged(layout, stored, names)]
     conditions += [_counted(stored, counter, names) for counter in holders]
     parts = [f"SET {', '.join(sets)}"]
     if removed:
@@ -219,7 +232,7 @@ def _update(
         **names.parameters(),
     }
     where = said((layout.model, key))
-    return ItemWrite("Update", request, where, item=item)
+    return ItemWrite("Update", request, where, item=item, at=(layout, key))
 
 
 def _delete(
@@ -232,7 +245,7 @@ def _delete(
     key = layout.model.key_of(stored.row)
     where = said((layout.model, key))
     names = ExpressionNames()
-    conditions = [_unchanged(layout, stored, names)]
+    conditions = [unchanged(layout, stored, names)]
     for counter in referring_counters(unit, layout.model):
         known = stored.referred.get(counter, 0)
         if known + counts.get(counter, 0) != 0:
@@ -279,7 +292,8 @@ def referring_counters(unit: UnitOfWork, model: Model[object]) -> list[str]:
     ]
 
 
-def _unchanged(layout: TableLayout[object], stored: StoredRow, names: ExpressionNames) -> str:
+def unchanged(layout: TableLayout[object], stored: StoredRow, names: ExpressionNames) -> str:
+    """Return the condition that the row is as it was read."""
     if stored.revision is not None:
         return f"{names.name(REVISION)} = {names.value({'S': stored.revision})}"
     key, revision = names.name(layout.key_name), names.name(REVISION)
@@ -294,10 +308,13 @@ def _guard_writes(
     writes: list[ItemWrite] = []
     for guard, (model, key, unique) in taken.items():
         names = ExpressionNames()
+        before = released.get(guard)
+        if before is None and guard in unit.abandoned:
+            before = (model, unit.abandoned[guard])
         condition = (
-            _owned(unit, released[guard], names)
-            if guard in released
-            else f"attribute_not_exists({names.name(GUARDS_KEY)})"
+            f"attribute_not_exists({names.name(GUARDS_KEY)})"
+            if before is None
+            else _owned(unit, before, names)
         )
         owner = unit.reader.layout(model).encode_key(key)
         item: Item = {GUARDS_KEY: {"S": guard}, OWNER: owner}
@@ -336,7 +353,7 @@ def _count_write(unit: UnitOfWork, place: Place, counts: Mapping[str, int]) -> I
         "ConditionExpression": (
             f"attribute_exists({names.name(layout.key_name)})"
             if stored is None
-            else _unchanged(layout, stored, names)
+            else unchanged(layout, stored, names)
         ),
         **names.parameters(),
     }
@@ -360,7 +377,7 @@ def _check(unit: UnitOfWork, place: Place, stored: StoredRow | None) -> ItemWrit
     condition = (
         f"attribute_not_exists({names.name(layout.key_name)})"
         if stored is None
-        else _unchanged(layout, stored, names)
+        else unchanged(layout, stored, names)
     )
     request = {
         "TableName": layout.name,

@@ -26,13 +26,18 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.dynamodb.clash_retries import ClashRetries
 from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBService
 from holdfast.records.drivers.dynamodb.dynamodb_session import DynamoDBSession, DynamoDBTransaction
+from holdfast.records.drivers.dynamodb.expiry import expiry_fields
 from holdfast.records.drivers.dynamodb.explanation import explained
 from holdfast.records.drivers.dynamodb.guards import GUARDS_TABLE
 from holdfast.records.drivers.dynamodb.item_reader import NAME, ItemReader
 from holdfast.records.drivers.dynamodb.table_layout import TableLayout
 from holdfast.records.drivers.dynamodb.table_requests import create_tables, drop_tables
 from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
-from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown_model
+from holdfast.records.drivers.dynamodb.unknown_parts import (
+    refuse_shared_targets,
+    refuse_unknown_model,
+)
+from holdfast.records.table_names import in_schema, stored_names
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
@@ -52,6 +57,7 @@ _LACKING = frozenset(
         StoreCapability.LARGE_WRITES,
         StoreCapability.MAPPED_CLASSES,
         StoreCapability.ROW_LOCKS,
+        StoreCapability.SEQUENCES,
         StoreCapability.SERIALIZABLE_QUERIES,
         StoreCapability.SNAPSHOTS,
         StoreCapability.SQL_STATEMENTS,
@@ -80,6 +86,7 @@ class DynamoDBDriver:
         self._new_offload = offload
         self._new_lock = lock
         self.lock_timeout = self._options.lock_timeout
+        self.schema = self._options.schema
         self._offload: Offload | None = None
         self._reader: ItemReader | None = None
         self._retries: ClashRetries | None = None
@@ -97,6 +104,7 @@ class DynamoDBDriver:
         """
         for model in models:
             refuse_unknown_model(model)
+            refuse_shared_targets(model, self.schema)
         address, options = self._address, self._options
         network = _network(options.ca_bundle, blocking=self._blocking)
         proxy = proxy_for(address.endpoint, os.environ)
@@ -109,8 +117,14 @@ class DynamoDBDriver:
             credentials=_provider(options.credentials),
             offload=self._offload,
         )
-        layouts = {model: TableLayout(model, address.table(model.table)) for model in models}
-        reader = ItemReader(service, layouts, address.table(GUARDS_TABLE), options)
+        expires = expiry_fields(models, options.expires)
+        names = stored_names(models, options.schema)
+        layouts = {
+            model: TableLayout(model, address.table(names[model.table]), expires.get(model))
+            for model in models
+        }
+        guards = address.table(in_schema(options.schema, GUARDS_TABLE))
+        reader = ItemReader(service, layouts, guards, options)
         self._retries = ClashRetries(reader, partial(self._new_lock, self.lock_timeout))
         self._session = DynamoDBSession(reader, self._retries)
         self._reader = reader
@@ -122,6 +136,16 @@ class DynamoDBDriver:
             reader.service.close()
         if self._offload is not None:
             self._offload.close()
+
+    @property
+    def takes_rows(self) -> bool:
+        """See `RowTaker`."""
+        return True
+
+    @property
+    def reads_batches(self) -> bool:
+        """See `BatchReading`."""
+        return True
 
     @property
     def reader(self) -> ItemReader:
@@ -148,9 +172,8 @@ class DynamoDBDriver:
         return DynamoDBTransaction(unit, self._new_lock(self.lock_timeout))
 
     async def create_schema(self) -> None:
-        """Create what is missing, tables and indexes, and wait until it can be used."""
-        reader = self.reader
-        await create_tables(reader.service, reader.layouts, reader.guards, self._options)
+        """Create what is missing, tables and indexes, complete rows, and wait for it all."""
+        await create_tables(self.reader, self._options)
 
     async def drop_schema(self) -> None:
         """Remove the tables of the models, and that of the guards."""
@@ -165,18 +188,21 @@ class DynamoDBDriver:
     def stats(self) -> Stats:
         """Return counters: `requests`, `request_retries`, `throttled`, `read_units`, `write_units`.
 
-        And `clashes`: writes that were done again, as somebody else was faster.
+        And `clashes`: writes that were done again, as somebody else was faster; `paced`: requests
+        that waited, as those before them were throttled. The gauge `limited` counts tables, reads
+        and writes apart, to which that happens now.
         """
         service = self.reader.service
         counters: dict[str, float] = {
             "requests": service.requests,
             "request_retries": service.retries,
             "throttled": service.throttled,
+            "paced": service.paced,
             "clashes": 0 if self._retries is None else self._retries.clashes,
             "read_units": service.read_units,
             "write_units": service.write_units,
         }
-        return Stats(counters=counters)
+        return Stats(counters=counters, gauges={"limited": service.limited})
 
     async def explain(self, select: Select[E]) -> QueryPlan:
         """See `Planner`. It asks the service for the table's size."""

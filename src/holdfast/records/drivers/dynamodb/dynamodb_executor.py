@@ -22,7 +22,7 @@ from holdfast.records.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.driver import Select, Update, Values
+    from holdfast.records.driver import Select, Taking, Update, Values
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
     from holdfast.records.field_spec import FieldSpec
@@ -142,6 +142,20 @@ class DynamoDBExecutor(DynamoDBReading):
         for row, stored in zip(written, rows, strict=True):
             await self._put(model, row, stored)
         return len(rows)
+
+    async def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`."""
+        update = taking.update
+        model = cast("Model[object]", update.model)
+        taken: list[Row] = []
+        for each in taking.each():
+            rows = await self.finder.rows(each.select(None))
+            written = [changed(row, update.changes) for row in rows]
+            await self.unit.prefetch(model, written)
+            for row, stored in zip(written, rows, strict=True):
+                await self._put(model, row, stored)
+            taken += written
+        return from_rows(update.model)(taken)
 
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]

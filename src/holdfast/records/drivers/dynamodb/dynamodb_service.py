@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import time
 import zlib
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 import orjson
 
+from holdfast.aws.adaptive_rate import AdaptiveRate
 from holdfast.aws.http import Deadline, HTTPRequest
 from holdfast.aws.retry import RetryBudget, backoff
 from holdfast.clock import utc_now
@@ -70,8 +72,10 @@ class DynamoDBAnswer(TypedDict, total=False):
     LastEvaluatedKey: Item
     Responses: dict[str, list[Item]]
     UnprocessedKeys: dict[str, dict[str, object]]
+    UnprocessedItems: dict[str, list[object]]
     ConsumedCapacity: dict[str, object] | list[dict[str, object]]
     Table: TableDescription
+    TimeToLiveDescription: dict[str, str]
 
 
 class _Sent(NamedTuple):
@@ -79,6 +83,7 @@ class _Sent(NamedTuple):
     body: bytes
     repeatable: bool
     """Doing it twice is the same as doing it once."""
+    rate: AdaptiveRate
 
 
 class DynamoDBService:
@@ -99,10 +104,13 @@ class DynamoDBService:
         self._credentials = credentials
         self._offload = offload
         self._budget = RetryBudget()
+        self._rates: dict[tuple[str, bool], AdaptiveRate] = {}
+        """By the table, '' for several, and whether it is read: so the service limits them."""
         self.network = client.network
         self.requests = 0
         self.retries = 0
         self.throttled = 0
+        self.paced = 0
         self.read_units = 0.0
         self.write_units = 0.0
 
@@ -116,7 +124,7 @@ class DynamoDBService:
         Raises DynamoDBError for a refusal, UnavailableError when no retry helped,
         ConfigurationError for what says that the address or the credentials are wrong.
         """
-        return await self._repeat(_Sent(operation, orjson.dumps(request), repeatable=True))
+        return await self._repeat(self._sent(operation, request, repeatable=True))
 
     async def write(
         self, operation: str, request: Mapping[str, object], *, repeatable: bool = False
@@ -126,8 +134,20 @@ class DynamoDBService:
         Unless it is *repeatable*, it is never sent again once the service may have done it: then
         UnavailableError leaves open whether it was. Raises as `read` does.
         """
-        sent = _Sent(operation, orjson.dumps(request), repeatable)
+        sent = self._sent(operation, request, repeatable=repeatable)
         return await self.network.shielded(self._repeat(sent))
+
+    def _sent(self, operation: str, request: Mapping[str, object], *, repeatable: bool) -> _Sent:
+        among = (cast("str", request.get("TableName", "")), operation in _READS)
+        rate = self._rates.get(among)
+        if rate is None:
+            rate = self._rates.setdefault(among, AdaptiveRate(time.monotonic))
+        return _Sent(operation, orjson.dumps(request), repeatable, rate)
+
+    @property
+    def limited(self) -> int:
+        """How many tables are read or written at a limited rate now, as they were throttled."""
+        return sum(each.limit is not None for each in list(self._rates.values()))
 
     async def pause(self, attempt: int) -> bool:
         """Wait before what was left undone within an answer is asked for again.
@@ -147,6 +167,15 @@ class DynamoDBService:
             attempt += 1
             failure: Exception
             keys: Credentials | None = None
+            asked = time.monotonic()
+            seconds = sent.rate.reserve()
+            if seconds > 0:
+                if seconds >= deadline.left:
+                    raise UnavailableError(
+                        f"{sent.operation}: throttled, and not to be sent in the time that is left"
+                    )
+                self.paced += 1
+                await self.network.sleep(seconds)
             try:
                 keys = await self._credentials.current(self._offload)
                 answer = await self._answered(sent, keys, deadline)
@@ -163,7 +192,9 @@ class DynamoDBService:
                 if not sent.repeatable:
                     raise failure from error
             except DynamoDBError as refusal:
-                self.throttled += refusal.code in THROTTLED
+                if refusal.code in THROTTLED:
+                    self.throttled += 1
+                    sent.rate.refused(asked)
                 if renewals < _MOST_RENEWALS and await self._renewed(refusal, keys):
                     renewals += 1
                     self.retries += 1
@@ -221,8 +252,10 @@ class DynamoDBService:
         consumed = answer.get("ConsumedCapacity")
         if not consumed:
             return
-        each = consumed if isinstance(consumed, list) else (consumed,)
-        units = sum(cast("float", one.get("CapacityUnits", 0.0)) for one in each)
+        if isinstance(consumed, list):
+            units = sum(cast("float", one.get("CapacityUnits", 0.0)) for one in consumed)
+        else:
+            units = cast("float", consumed.get("CapacityUnits", 0.0))
         if operation in _READS:
             self.read_units += units
         else:

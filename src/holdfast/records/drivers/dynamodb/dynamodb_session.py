@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from holdfast.errors import ConflictError
+from holdfast.records.driver import Update
 from holdfast.records.drivers.dynamodb.clash_retries import clashed
 from holdfast.records.drivers.dynamodb.commit_request import commit
 from holdfast.records.drivers.dynamodb.dynamodb_executor import DynamoDBExecutor, DynamoDBReading
@@ -13,11 +17,16 @@ from holdfast.records.drivers.dynamodb.item_reader import LARGEST_WRITE
 from holdfast.records.drivers.dynamodb.native_writes import (
     NotNative,
     native_delete,
+    native_insert,
     native_patch,
     native_replace,
 )
 from holdfast.records.drivers.dynamodb.numbering import numbered
+from holdfast.records.drivers.dynamodb.row_batches import find_batch
 from holdfast.records.drivers.dynamodb.unit_of_work import Clash, UnitOfWork, too_many
+from holdfast.records.query import all_of
+from holdfast.records.row_key import has_key
+from holdfast.records.row_rules import duplicate
 from holdfast.records.session import VerbSession
 from holdfast.records.write_order import at_its_place
 
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from holdfast.offload import Lock
-    from holdfast.records.driver import Update
+    from holdfast.records.driver import Select, Taking
     from holdfast.records.drivers.dynamodb.clash_retries import ClashRetries
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.model import Model, Row
@@ -34,6 +43,8 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 T = TypeVar("T")
 P = ParamSpec("P")
+
+_SPREAD = 16  # times the rows that are wanted, among which who was too late looks for others
 
 
 class DynamoDBSession(VerbSession[DynamoDBExecutor]):
@@ -56,6 +67,10 @@ class DynamoDBSession(VerbSession[DynamoDBExecutor]):
         """Return what *verb* returns, of the rows as the store has them."""
         reading = DynamoDBReading(self._reader)
         return await verb(cast("DynamoDBExecutor", reading), *args, **kwargs)
+
+    async def find_batch(self, select: Select[E], place: object) -> tuple[list[E], object]:
+        """See `BatchReader`."""
+        return await find_batch(self._reader, select, place)
 
     async def write(
         self,
@@ -104,6 +119,37 @@ class DynamoDBSession(VerbSession[DynamoDBExecutor]):
             return await native_patch(self._reader, update)
         return await self.write(DynamoDBExecutor.patch, update)
 
+    async def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`: each row by a write of its own, which others may be quicker with."""
+        return [entity for each in taking.each() for entity in await self._take(each)]
+
+    async def _take(self, taking: Taking[E]) -> list[E]:
+        update = taking.update
+        model = cast("Model[object]", update.model)
+        found: list[E] = []
+        tried: set[object] = set()
+        finder = DynamoDBReading(self._reader).finder
+
+        async def taken(key: object) -> E | None:
+            where = all_of((has_key(model, key), update.where))
+            return await self.patch(Update(update.model, where, update.changes))
+
+        while (wanted := taking.limit - len(found)) > 0:
+            others = len(tried) > len(found)  # were quicker: go out of each other's way
+            ahead = wanted * _SPREAD if others else wanted
+            select = replace(taking.select(None), limit=len(tried) + ahead)
+            keys = [model.key_of(row) for row in await finder.rows(select)]
+            new = [key for key in keys if key not in tried]
+            if not new:
+                break
+            if others:
+                random.shuffle(new)
+            new = new[:wanted]
+            tried.update(new)
+            outcomes = await self._reader.at_once([partial(taken, key) for key in new])
+            found += [entity for entity in outcomes if entity is not None]
+        return found
+
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""
         with suppress(NotNative):
@@ -113,7 +159,17 @@ class DynamoDBSession(VerbSession[DynamoDBExecutor]):
     async def _added(
         self, model: Model[object], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
-        unit = UnitOfWork(self._reader, assumes=True)
+        if len(rows) == 1:
+            with suppress(NotNative):
+                if await native_insert(self._reader, model, rows[0]):
+                    return [rows[0]]
+                conflict = duplicate(model, model.key_unique)
+                if atomic:
+                    raise conflict
+                return [conflict]
+        # Where rows expire, a guard that is there may be nobody's.
+        assumes = self._reader.layout(model).expires is None
+        unit = UnitOfWork(self._reader, assumes=assumes)
         try:
             added = await DynamoDBExecutor(self._reader, unit).add(model, rows, atomic=True)
             await commit(unit)

@@ -15,6 +15,8 @@ from holdfast.records.query_plan import QueryPlan
 from holdfast.records.row_key import has_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.records.driver import Select
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
@@ -46,7 +48,7 @@ async def explained(
         "store" if path.ordered or single or not select.order else "client",
         consistent,
         tuple(reader.layout(model).name for model in related),
-        None if related else await _most_units(reader, layout, path, consistent=consistent),
+        await _most_units_with(reader, (layout, path), related, options, consistent=consistent),
     )
 
 
@@ -84,6 +86,23 @@ def _entered(layout: TableLayout[object], path: AccessPath) -> str:
 def told_value(layout: TableLayout[object], path: AccessPath) -> str:
     """Return the one key of *path*, as people read it."""
     return told(parts_of(has_key(layout.model, path.keys[0])))
+
+
+async def _most_units_with(
+    reader: ItemReader,
+    own: tuple[TableLayout[object], AccessPath],
+    related: Sequence[Model[object]],
+    options: DynamoDBOptions,
+    *,
+    consistent: bool,
+) -> float | None:
+    """Return what the query's *own* path costs at the most, and the tables of *related*."""
+    units = await _most_units(reader, *own, consistent=consistent)
+    for model in related:
+        whole = AccessPath("scan")
+        more = await _most_units(reader, reader.layout(model), whole, consistent=options.consistent)
+        units = None if units is None or more is None else units + more
+    return units
 
 
 async def _most_units(

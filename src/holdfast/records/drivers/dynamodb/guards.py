@@ -2,7 +2,8 @@
 
 One table of a store has them all. A guard is under the text of its entity, fields and values, and
 has the key of the row that holds them; it is put and removed in the transaction that writes the
-row, on the condition that nobody else has it. The last number that a table gave is an item too.
+row, on the condition that nobody else has it. The last number that a table gave is an item too, and
+so are the parts that all rows of a table have (`backfill`).
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ def guard_key(model: Model[object], unique: Unique, values: tuple[object, ...]) 
     ]
     text = orjson.dumps(texts)
     said = text.decode() if len(text) <= _LONGEST else hashlib.sha256(text).hexdigest()
-    name = ",".join(unique.fields) if unique.plain else f"~{unique.name}"
-    return f"{model.table}/{name}/{said}"
+    return f"{model.table}/{unique_name(unique)}/{said}"
+
+
+def unique_name(unique: Unique) -> str:
+    """Return how the guards of *unique* are told from those of others."""
+    return ",".join(unique.fields) if unique.plain else f"~{unique.name}"
 
 
 def guards_of(model: Model[object], row: Row | None) -> dict[str, Unique]:
@@ -60,3 +65,8 @@ def guard_owner(layout: TableLayout[object], guard: Item) -> object:
 def number_key(model: Model[object]) -> str:
     """Return the key of the item that has the last number that rows of *model* got."""
     return f"{model.table}/~number"
+
+
+def parts_key(model: Model[object]) -> str:
+    """Return the key of the item that tells which parts all rows of *model* have."""
+    return f"{model.table}/~parts"

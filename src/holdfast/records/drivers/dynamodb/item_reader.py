@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, UnavailableError, UnsupportedError
 from holdfast.records.drivers.dynamodb.access_path import AccessPath, IndexRange
@@ -27,10 +27,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BATCH = 100  # keys of one request
+_WRITES = 25  # puts and deletions of one request
 _AT_ONCE = 8  # requests of one call
 NAME = "dynamodb"
 LARGEST_WRITE = 100
 """Items that one transaction of the service has at most."""
+
+
+class PageRequest(NamedTuple):
+    """One page of a scan or a query, as the service is asked for it."""
+
+    operation: str
+    request: dict[str, object]
 
 
 class ItemReader:
@@ -132,6 +140,33 @@ class ItemReader:
             if not await self.service.pause(attempt):
                 raise UnavailableError(f"BatchGetItem: {table} leaves keys unread, again and again")
 
+    async def write_batches(self, table: str, writes: Sequence[Mapping[str, object]]) -> None:
+        """Put or delete items without conditions, each by itself: some are done before others.
+
+        Raises UnavailableError for what the service leaves undone, again and again.
+        """
+        calls = [
+            partial(self._write_batch, table, writes[at : at + _WRITES])
+            for at in range(0, len(writes), _WRITES)
+        ]
+        await self.at_once(calls)
+
+    async def _write_batch(self, table: str, writes: Sequence[Mapping[str, object]]) -> None:
+        asked: Mapping[str, Sequence[object]] = {table: writes}
+        attempt = 0
+        while asked:
+            request = {"RequestItems": asked, "ReturnConsumedCapacity": "TOTAL"}
+            try:
+                answer = await self.service.write("BatchWriteItem", request, repeatable=True)
+            except DynamoDBError as refusal:
+                raise absent_table(refusal, None) from refusal
+            left = answer.get("UnprocessedItems", {})
+            done = len(left.get(table, ())) < len(asked[table])
+            attempt = 1 if done else attempt + 1
+            asked = left
+            if asked and not await self.service.pause(attempt):
+                raise UnavailableError(f"BatchWriteItem: {table} leaves items unwritten")
+
     async def walk(
         self,
         layout: TableLayout[object],
@@ -187,6 +222,43 @@ class ItemReader:
                     break
                 request["ExclusiveStartKey"] = last
         return total
+
+    def page_requests(
+        self,
+        layout: TableLayout[object],
+        path: AccessPath,
+        most: int | None,
+        *,
+        strong: bool = False,
+    ) -> list[PageRequest]:
+        """Return the first request of each part of a scan, or of an index.
+
+        A page has *most* items at the most, where the service reads no others.
+        """
+        if path.access == "index":
+            asked = [PageRequest("Query", self._query(layout, path, each)) for each in path.ranges]
+        else:
+            segments = self._options.scan_segments
+            request = self._scanning(layout, path, strong=strong)
+            parts: list[dict[str, object]] = [{}]
+            if segments > 1:
+                parts = [{"Segment": each, "TotalSegments": segments} for each in range(segments)]
+            asked = [PageRequest("Scan", {**request, **each}) for each in parts]
+        if most is not None and not path.server and not path.client:
+            for each in asked:
+                each.request["Limit"] = max(1, most // len(asked))
+        return asked
+
+    async def page(
+        self, asked: PageRequest, layout: TableLayout[object]
+    ) -> tuple[list[Item], PageRequest | None]:
+        """Return the items of one page, and the request for the next, None at the end."""
+        answer = await self.ask(asked.operation, asked.request, layout)
+        last = answer.get("LastEvaluatedKey")
+        behind = None
+        if last is not None:
+            behind = PageRequest(asked.operation, {**asked.request, "ExclusiveStartKey": last})
+        return answer.get("Items", []), behind
 
     def require_scan(self, layout: TableLayout[object], where: Predicate) -> None:
         """Raise UnsupportedError unless scans were asked for; it names an index that helps."""
@@ -259,7 +331,7 @@ class ItemReader:
         request = self._query(layout, path, part)
         if most is not None and not path.server and not path.client:
             request["Limit"] = max(most, 1)
-        return await self._pages("Query", request, layout, enough)
+        return await self._pages(PageRequest("Query", request), layout, enough)
 
     def _scanning(
         self, layout: TableLayout[object], path: AccessPath, *, strong: bool
@@ -279,38 +351,25 @@ class ItemReader:
         *,
         strong: bool,
     ) -> list[Item]:
-        request = self._scanning(layout, path, strong=strong)
-        segments = self._options.scan_segments
-        if segments == 1:
-            return await self._pages("Scan", request, layout, enough)
         calls = [
-            partial(
-                self._pages,
-                "Scan",
-                {**request, "Segment": each, "TotalSegments": segments},
-                layout,
-                enough,
-            )
-            for each in range(segments)
+            partial(self._pages, each, layout, enough)
+            for each in self.page_requests(layout, path, None, strong=strong)
         ]
-        found = await self.service.network.all_of(calls, at_once=segments)
+        found = await self.service.network.all_of(calls, at_once=len(calls))
         return [item for each in found for item in each]
 
     async def _pages(
         self,
-        operation: str,
-        request: dict[str, object],
+        first: PageRequest,
         layout: TableLayout[object],
         enough: Callable[[list[Item]], bool] | None,
     ) -> list[Item]:
         items: list[Item] = []
-        while True:
-            answer = await self.ask(operation, request, layout)
-            items += answer.get("Items", [])
-            last = answer.get("LastEvaluatedKey")
-            if last is None or (enough is not None and enough(items)):
-                return items
-            request = {**request, "ExclusiveStartKey": last}
+        asked: PageRequest | None = first
+        while asked is not None and not (items and enough is not None and enough(items)):
+            came, asked = await self.page(asked, layout)
+            items += came
+        return items
 
 
 def absent_table(refusal: DynamoDBError, layout: TableLayout[object] | None) -> Exception:

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 from holdfast.records.drivers.dynamodb.access_path import AccessPath, access_path
 from holdfast.records.drivers.dynamodb.attribute_codec import encoder
+from holdfast.records.drivers.dynamodb.expiry import EXPIRES
 from holdfast.records.drivers.dynamodb.filter_expression import (
     ExpressionNames,
     compiled,
     is_compiled,
 )
 from holdfast.records.drivers.dynamodb.item_reader import absent_table
+from holdfast.records.drivers.dynamodb.lost_answer import write_row
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 from holdfast.records.drivers.dynamodb.table_layout import REVISION, new_revision, target_of
 from holdfast.records.evaluate import changed, fits
 from holdfast.records.json_values import INT_MAX, INT_MIN
 from holdfast.records.operands import Column
-from holdfast.records.query import Increment, IsNull, SetFrom, SetTo
+from holdfast.records.query import EditJson, Increment, IsNull, SetFrom, SetTo
 from holdfast.records.row_rules import check_row
 from holdfast.records.value import EXACT, Kind
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.driver import Update
-    from holdfast.records.drivers.dynamodb.attribute_codec import Item
+    from holdfast.records.drivers.dynamodb.attribute_codec import AttributeValue, Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.field_spec import FieldSpec
@@ -41,6 +43,30 @@ _ADDED = frozenset({Kind.INT, Kind.DECIMAL, Kind.TIMEDELTA})
 
 class NotNative(Exception):  # noqa: N818 - never leaves the driver: it goes the longer way
     """The write needs more than one request."""
+
+
+async def native_insert(reader: ItemReader, model: Model[object], row: Row) -> bool:
+    """Put one row if its key is free; tell whether it was. Raises NotNative, having put nothing."""
+    layout = reader.layout(model)
+    if not layout.is_plain:
+        raise NotNative
+    check_row(model, row)
+    item = layout.item(row)
+    request = {
+        "TableName": layout.name,
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(#key)",
+        "ExpressionAttributeNames": {"#key": layout.key_name},
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    at = (layout, model.key_of(row))
+    try:
+        await write_row(reader, "PutItem", request, at=at, revision=item[REVISION])
+    except DynamoDBError as refusal:
+        if refusal.is_condition:
+            return False
+        raise _otherwise(refusal, layout) from refusal
+    return True
 
 
 async def native_replace(
@@ -66,12 +92,15 @@ async def native_replace(
     kept |= {each.name for each in layout.copies if each.spec.name in unseen}
     sets = [f"{names.name(n)} = {names.value(v)}" for n, v in item.items() if n not in kept]
     removed = [names.name(s.name) for s in model.fields if s.name not in item and not s.kept]
+    if layout.expires is not None and EXPIRES not in item:
+        removed.append(names.name(EXPIRES))
+    said = (sets, removed, condition)
     try:
-        found = await _updated(reader, layout, model.key_of(row), (sets, removed, condition), names)
+        found = await _updated(reader, layout, model.key_of(row), said, names, item[REVISION])
     except DynamoDBError as refusal:
         if refusal.is_condition:
             return None
-        raise absent_table(refusal, layout) from refusal
+        raise _otherwise(refusal, layout) from refusal
     return cast("E", layout.entities((found,))[0])
 
 
@@ -86,18 +115,18 @@ async def native_patch(reader: ItemReader, update: Update[E]) -> E | None:
     bound = _bound(layout)
     for change in update.changes:
         _say(layout, change, bound, (sets, removed, conditions), names)
-    sets.append(f"{names.name(REVISION)} = {names.value({'S': new_revision()})}")
+    revision: AttributeValue = {"S": new_revision()}
+    sets.append(f"{names.name(REVISION)} = {names.value(revision)}")
+    said = (sets, removed, " AND ".join(conditions))
     try:
-        found = await _updated(
-            reader, layout, path.keys[0], (sets, removed, " AND ".join(conditions)), names
-        )
+        found = await _updated(reader, layout, path.keys[0], said, names, revision)
     except DynamoDBError as refusal:
         if refusal.is_condition:
             _require_refused(layout, refusal.item, update)
             return None
         if refusal.code == "ValidationException":  # such as an item that would grow too large
             raise NotNative from refusal
-        raise absent_table(refusal, layout) from refusal
+        raise _otherwise(refusal, layout) from refusal
     return cast("E", layout.entities((found,))[0])
 
 
@@ -124,7 +153,7 @@ async def native_delete(reader: ItemReader, model: Model[E], where: Predicate) -
     except DynamoDBError as refusal:
         if refusal.is_condition:
             return 0
-        raise absent_table(refusal, layout) from refusal
+        raise _otherwise(refusal, layout) from refusal
     return 1
 
 
@@ -134,6 +163,7 @@ async def _updated(
     key: object,
     said: tuple[list[str], list[str], str],
     names: ExpressionNames,
+    revision: AttributeValue,
 ) -> Item:
     sets, removed, condition = said
     remove = f" REMOVE {', '.join(removed)}" if removed else ""
@@ -147,8 +177,14 @@ async def _updated(
         "ReturnConsumedCapacity": "TOTAL",
         **names.parameters(),
     }
-    answer = await reader.service.write("UpdateItem", request)
+    at = (layout, key)
+    answer = await write_row(reader, "UpdateItem", request, at=at, revision=revision)
     return answer.get("Attributes", {})
+
+
+def _otherwise(refusal: DynamoDBError, layout: TableLayout[object]) -> Exception:
+    """Return what *refusal*, not of the condition, means: done again where another is at work."""
+    return NotNative() if refusal.is_conflict else absent_table(refusal, layout)
 
 
 def _single(layout: TableLayout[object], where: Predicate) -> AccessPath:
@@ -167,10 +203,12 @@ def _rest(path: AccessPath, names: ExpressionNames) -> list[str]:
 
 
 def _bound(layout: TableLayout[object]) -> set[str]:
-    """Return the fields whose change concerns other items, or more of the row than is known."""
+    """Return the fields whose change concerns other items or attributes, or more of the row."""
     model = layout.model
     names = {name for unique in model.all_uniques for name in unique.reads}
     names |= {name for check in model.checks if check.of is None for name in check.fields}
+    if layout.expires is not None:
+        names.add(layout.expires.name)
     return names | {spec.name for spec in model.references}
 
 
@@ -203,7 +241,7 @@ def _say(
             added = encoder(spec)(amount)
             sets.append(f"{attribute} = {attribute} + {names.value(added)}")
             conditions.append(_in_range(spec, Decimal(cast("str", added["N"])), attribute, names))
-        case SetFrom():
+        case SetFrom() | EditJson():
             raise NotNative
         case _:
             assert_never(change)

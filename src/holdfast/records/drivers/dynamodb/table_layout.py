@@ -6,6 +6,7 @@ A field is the attribute of its name. Beside them an item has, with names that n
   primary key then;
 - ``~revision``, a text that every write replaces;
 - ``~referred:table.field``, how many rows of that table point at it by that field;
+- ``~expires``, where rows expire: seconds since 1970, by which the service removes the item;
 - ``~index:field``, for a field that an index goes by and whose values no index could take as they
   are: its text that sorts, after ``=``, or ``~`` alone for a null, which so comes last.
 """
@@ -27,6 +28,7 @@ from holdfast.records.drivers.dynamodb.attribute_codec import (
     encoder,
     sortable_text,
 )
+from holdfast.records.drivers.dynamodb.expiry import EXPIRES, expiry_value
 from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM, item_size, value_size
 from holdfast.records.hydration import converted, hydrator
 from holdfast.records.model import model_of
@@ -129,9 +131,10 @@ def target_of(spec: FieldSpec) -> Model[object]:
 class TableLayout(Generic[E]):
     """One model's table. Raises ConfigurationError for indexes that the service can't have."""
 
-    def __init__(self, model: Model[E], name: str) -> None:
+    def __init__(self, model: Model[E], name: str, expires: FieldSpec | None = None) -> None:
         self.model = model
         self.name = name
+        self.expires = expires
         self.indexes = _indexes(cast("Model[object]", model))
         attributes = {each.name: each for one in self.indexes for each in one.attributes}
         self.copies = tuple(each for each in attributes.values() if each.copied)
@@ -141,6 +144,8 @@ class TableLayout(Generic[E]):
         self._encoders = [(spec.name, encoder(spec)) for spec in model.fields]
         self._composed = len(model.keys) > 1
         self._text_key = self._composed or model.key.type.kind is Kind.STR
+        self.key_name = COMPOSED_KEY if self._composed else model.key.name
+        """The attribute that is the primary key: the key's one field, or what composes several."""
         self._key_encoders = [encoder(spec) for spec in model.keys]
         self._key_decoders = [(key_letter(spec), decoder(spec)) for spec in model.keys]
         self._names = [spec.name for spec in model.fields]
@@ -150,11 +155,6 @@ class TableLayout(Generic[E]):
                 f"{model.name}: {len(self.indexes)} indexes, references included; DynamoDB has "
                 f"{_MOST_INDEXES} for a table"
             )
-
-    @property
-    def key_name(self) -> str:
-        """The attribute that is the primary key: the key's one field, or what composes several."""
-        return COMPOSED_KEY if self._composed else self.model.key.name
 
     @property
     def key_letter(self) -> str:
@@ -171,10 +171,10 @@ class TableLayout(Generic[E]):
 
     def encode_key(self, key: object) -> AttributeValue:
         """Return the key as an attribute value."""
+        if not self._composed:
+            return self._key_encoders[0](key)
         parts = zip(self._key_encoders, self.model.key_parts(key), strict=True)
         values = [encode(part) for encode, part in parts]
-        if not self._composed:
-            return values[0]
         return {"S": orjson.dumps([text for each in values for text in each.values()]).decode()}
 
     def decode_key(self, value: AttributeValue) -> object:
@@ -196,6 +196,8 @@ class TableLayout(Generic[E]):
             item[each.name] = each.encode(row[each.spec.position])
         if self._composed:
             item[COMPOSED_KEY] = self.encode_key(self.model.key_of(row))
+        if self.expires is not None and (moment := row[self.expires.position]) is not None:
+            item[EXPIRES] = expiry_value(moment)
         item[REVISION] = {"S": new_revision()}
         self.check(item)
         return item

@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import UnavailableError
+from holdfast.records.drivers.dynamodb.backfill import (
+    backfill,
+    parts_of,
+    record_parts,
+    recorded_parts,
+)
+from holdfast.records.drivers.dynamodb.expiry import enable_expiry
 from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 
@@ -15,6 +22,7 @@ if TYPE_CHECKING:
         DynamoDBService,
         TableDescription,
     )
+    from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableIndex, TableLayout
     from holdfast.records.options import DynamoDBOptions
 
@@ -49,7 +57,7 @@ def _request(
     if options.deletion_protection:
         request["DeletionProtectionEnabled"] = True
     if options.tags:
-        request["Tags"] = [{"Key": tag, "Value": text} for tag, text in options.tags]
+        request["Tags"] = _tags(options)
     return request
 
 
@@ -67,40 +75,59 @@ def _index_request(index: TableIndex) -> dict[str, object]:
     }
 
 
-async def create_tables(
-    service: DynamoDBService,
-    layouts: Sequence[TableLayout[object]],
-    guards: str,
-    options: DynamoDBOptions,
-) -> None:
+async def create_tables(reader: ItemReader, options: DynamoDBOptions) -> None:
     """Make the tables and indexes that are missing, and return when all can be used.
 
-    An index that is added to a table is filled by the service meanwhile. Raises UnavailableError
-    when that takes longer than ten minutes.
+    Rows that are there get what their entity declares since they were written (`backfill`), before
+    an index that goes by it is added, which the service fills. Raises UnavailableError when a
+    table takes longer than ten minutes, and as `backfill` does.
     """
-    made = [
-        name
-        for name, request in (
-            (guards, guards_request(guards, options)),
-            *((layout.name, table_request(layout, options)) for layout in layouts),
-        )
-        if await _create(service, request)
-    ]
-    await _active(service, guards)
+    service, layouts = reader.service, reader.layouts
+    asked = {reader.guards: guards_request(reader.guards, options)}
+    asked |= {layout.name: table_request(layout, options) for layout in layouts}
+    made = {name for name, request in asked.items() if await _create(service, request)}
+    found = {name: await _active(service, name) for name in asked}
+    recorded = await recorded_parts(reader, layouts)
     for layout in layouts:
-        found = await _active(service, layout.name)
         if layout.name not in made:
-            await _add_indexes(service, layout, found)
+            missing = parts_of(layout) - recorded[layout.name]
+            if missing:
+                await backfill(reader, layout, missing)
+            await _add_indexes(service, layout, found[layout.name])
+        if layout.expires is not None:
+            await enable_expiry(service, layout.name)
+    for name, description in found.items():
+        await _apply_options(service, description, options, is_new=name in made)
+    changed = [each for each in layouts if parts_of(each) != recorded[each.name]]
+    await record_parts(reader, changed)
+
+
+async def _apply_options(
+    service: DynamoDBService,
+    found: TableDescription,
+    options: DynamoDBOptions,
+    *,
+    is_new: bool,
+) -> None:
+    """Switch on what the options ask for; what they leave out stays as it is."""
+    name = found.get("TableName")
+    request: dict[str, object]
     if options.point_in_time_recovery:
-        for name in made:
-            await service.write(
-                "UpdateContinuousBackups",
-                {
-                    "TableName": name,
-                    "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-                },
-                repeatable=True,
-            )
+        said = {"PointInTimeRecoveryEnabled": True}
+        request = {"TableName": name, "PointInTimeRecoverySpecification": said}
+        await service.write("UpdateContinuousBackups", request, repeatable=True)
+    if is_new:  # was made with the others
+        return
+    if options.deletion_protection and not found.get("DeletionProtectionEnabled"):
+        request = {"TableName": name, "DeletionProtectionEnabled": True}
+        await service.write("UpdateTable", request, repeatable=True)
+    if options.tags:
+        request = {"ResourceArn": found.get("TableArn"), "Tags": _tags(options)}
+        await service.write("TagResource", request, repeatable=True)
+
+
+def _tags(options: DynamoDBOptions) -> list[dict[str, str]]:
+    return [{"Key": tag, "Value": text} for tag, text in options.tags]
 
 
 async def _create(service: DynamoDBService, request: Mapping[str, object]) -> bool:

@@ -65,6 +65,8 @@ class UnitOfWork:
         """Rows that the unit is about to add, which nothing can point at before."""
         self._owners: dict[str, object] = {}
         """Who holds the guards that were read, None for nobody."""
+        self.abandoned: dict[str, object] = {}
+        """Guards whose row has expired, by their keys, with the key of that row."""
         self._undo: list[tuple[Place, bool, Row | None]] = []
 
     # --- reading ----------------------------------------------------------------------------
@@ -129,6 +131,17 @@ class UnitOfWork:
         for guard in missing:
             item = found.get(guard)
             self._owners[guard] = None if item is None else guard_owner(layout, item)
+        if layout.expires is not None:
+            await self._pass_over_expired(model, missing)
+
+    async def _pass_over_expired(self, model: Model[object], guards: Sequence[str]) -> None:
+        """Let nobody hold those of *guards* whose row is gone."""
+        held = {guard: key for guard in guards if (key := self._owners[guard]) is not None}
+        await self._read_all(model, list(dict.fromkeys(held.values())))
+        for guard, key in held.items():
+            if self.seen[model, key] is None:
+                self._owners[guard] = None
+                self.abandoned[guard] = key
 
     async def holder(
         self, model: Model[object], unique: Unique, values: tuple[object, ...]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.dynamodb.item_reader import NAME
+from holdfast.records.model import model_of
+from holdfast.records.table_names import schema_of
 
 if TYPE_CHECKING:
     from holdfast.records.model import Model
@@ -25,7 +27,7 @@ _KNOWN: dict[str, frozenset[str]] = {
     ),
     "Declaration": frozenset(
         {"role", "default", "default_factory", "bounds", "unique", "target", "on_delete", "audit",
-         "unversioned", "search"}
+         "unversioned", "search", "server_default"}
     ),
     "Bounds": frozenset({"max_length", "precision", "scale", "least", "most"}),
 }  # fmt: skip
@@ -56,3 +58,20 @@ def refuse_unknown_model(model: Model[object]) -> None:
         refuse_unknown(spec.declaration.bounds)
         if spec.role not in _ROLES:
             raise UnsupportedError(f"fields of the role {spec.role!r}", NAME)
+
+
+def refuse_shared_targets(model: Model[object], schema: str) -> None:
+    """Raise UnsupportedError for references out of the store's *schema* into one that it shares.
+
+    Rows of stores in other schemas may point there too: each reference is counted at its target,
+    and such a count would tell of rows that this store does not see.
+    """
+    for spec in model.references:
+        assert spec.reference is not None
+        target: Model[object] = model_of(spec.reference.target())
+        if schema and schema_of(target.table) and not schema_of(model.table):
+            raise UnsupportedError(
+                f"the reference {model.name}.{spec.name} out of the store's schema into that of "
+                f"{target.name}, which other stores share",
+                NAME,
+            )

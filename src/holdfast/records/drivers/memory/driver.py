@@ -8,13 +8,17 @@ that it goes on seeing the state in which it began. One transaction writes at a 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from holdfast.errors import TransactionError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.memory.executor import MemoryExecutor
 from holdfast.records.drivers.memory.layers import Layer, View
+from holdfast.records.sequences import sequence_place, sequences_of
+from holdfast.records.server_default import LEAST_NUMBER, MOST_NUMBER
+from holdfast.records.server_values import run_out
 from holdfast.records.session import VerbSession
+from holdfast.records.table_names import stored_names
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
@@ -22,9 +26,12 @@ if TYPE_CHECKING:
 
     from holdfast.offload import Lock
     from holdfast.records.driver import TransactionOptions
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.options import MemoryOptions
+    from holdfast.records.server_default import SequenceDefault
 
+E = TypeVar("E")
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -44,10 +51,12 @@ class MemoryDriver:
     def __init__(self, lock: Callable[[float], Lock], options: MemoryOptions) -> None:
         self._open = False
         self._models: tuple[Model[object], ...] = ()
+        self.schema = options.schema
         self._base: dict[str, Layer] = {}
         self._lock = lock
         self.lock_timeout = options.lock_timeout
         self._numbers: dict[str, int] = {}
+        self._sequences: dict[str, int] = {}
         self._session = MemorySession(self)
         self.renew()
 
@@ -59,6 +68,7 @@ class MemoryDriver:
 
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Take note of *models*; there is nothing to connect to."""
+        stored_names(models, self.schema)
         self._models = tuple(models)
         self._open = True
 
@@ -74,9 +84,16 @@ class MemoryDriver:
             self._base.setdefault(model.table, Layer(model))
 
     async def drop_schema(self) -> None:
-        """Remove all rows, and the room for them."""
+        """Remove all rows, and the room for them; sequences begin again."""
         self.session()
         self._base.clear()
+        for place in sequences_of(self._models, self.schema):
+            self._sequences.pop(place, None)
+
+    @property
+    def takes_rows(self) -> bool:
+        """See `RowTaker`."""
+        return True
 
     def session(self) -> MemorySession:
         """Return the session in which each call is its own transaction."""
@@ -182,6 +199,20 @@ class MemoryDriver:
     def _executor(self, view: View) -> MemoryExecutor:
         return MemoryExecutor(view, self._models, self._base, self._numbers)
 
+    def next_numbers(self, model: Model[E], spec: FieldSpec, count: int) -> list[int]:
+        """Return the next *count* numbers of the sequence that *spec* names, or none of them."""
+        assert spec.server_default is not None
+        source = cast("SequenceDefault", spec.server_default.source)
+        place = sequence_place(model, source, self.schema)
+        with self._mutex:
+            first = self._sequences.get(place, source.start)
+            end = first + count * source.increment
+            numbers = range(first, end, source.increment)
+            if not LEAST_NUMBER <= numbers[-1] <= MOST_NUMBER:
+                raise run_out(model, spec)
+            self._sequences[place] = end
+        return list(numbers)
+
 
 class MemorySession(VerbSession[MemoryExecutor]):
     """Each call is a transaction of its own."""
@@ -211,6 +242,10 @@ class MemorySession(VerbSession[MemoryExecutor]):
     ) -> T:
         """Return what *verb* returns, committed."""
         return await self._driver.write_alone(verb, *args, **kwargs)
+
+    async def numbers(self, model: Model[E], spec: FieldSpec, count: int) -> list[int]:
+        """See `NumberGiver`."""
+        return self._driver.next_numbers(model, spec, count)
 
 
 class MemoryTransaction(VerbSession[MemoryExecutor]):
@@ -245,6 +280,12 @@ class MemoryTransaction(VerbSession[MemoryExecutor]):
         if self._read_only:
             raise TransactionError("a write in a read-only transaction")
         return self._driver.write(self.view, verb, *args, **kwargs)
+
+    async def numbers(self, model: Model[E], spec: FieldSpec, count: int) -> list[int]:
+        """See `NumberGiver`. Raises TransactionError."""
+        if self._read_only:
+            raise TransactionError("a write in a read-only transaction")
+        return self._driver.next_numbers(model, spec, count)
 
     async def commit(self) -> None:
         """See `DriverTransaction`."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from holdfast.records.constraint import Unique
-    from holdfast.records.driver import AggregateQuery, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, Taking, Update, Values
     from holdfast.records.drivers.memory.layers import Layer, View
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Row
@@ -185,6 +185,17 @@ class MemoryExecutor:
         for row in rows:
             self._put(update.model, changed(row, update.changes), row)
         return len(rows)
+
+    def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`."""
+        model, changes = taking.update.model, taking.update.changes
+        fit = [row for each in taking.each() for row in self._select(each.select(None))]
+        taken: list[Row] = []
+        for stored in {model.key_of(row): row for row in fit}.values():
+            row = changed(stored, changes)
+            self._put(model, row, stored)
+            taken.append(row)
+        return from_rows(model)(taken)
 
     def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]

@@ -19,15 +19,19 @@ from holdfast.records.drivers.sql.failure import (
     is_refused_sqlstate,
     sqlstate_failure,
 )
+from holdfast.uuid7 import set_int, set_safety
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     import sqlalchemy as sa
 
     from holdfast.records.drivers.sql.encryption import Encryption
     from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
+
+
+_SIGN_OF_LIFE = 30.0  # seconds between two of a connection that only listens, and for each
 
 
 class AsyncpgConnection:
@@ -38,10 +42,12 @@ class AsyncpgConnection:
     def __init__(self, raw: asyncpg.Connection) -> None:
         self.raw = raw
 
-    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+    def fetch(
+        self, sql: str, values: Sequence[object]
+    ) -> Coroutine[object, None, Sequence[Sequence[object]]]:
         """Run one statement and return its rows."""
-        found: Sequence[Sequence[object]] = await self.raw.fetch(sql, *values)
-        return found
+        found: Coroutine[object, None, Sequence[Sequence[object]]] = self.raw.fetch(sql, *values)
+        return found  # not awaited here: a coroutine less on the way of each statement
 
     async def execute(self, sql: str, values: Sequence[object]) -> int:
         """Run one statement and return how many rows it found."""
@@ -68,6 +74,28 @@ class AsyncpgConnection:
                 if isinstance(waiter, asyncio.Future):
                     waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
+
+    async def listen(self, channel: str, heard: Callable[[str | None], None]) -> None:
+        """See `Listening`. That the other side has vanished shows within a minute."""
+        over = asyncio.Event()
+
+        def told(_connection: object, _pid: int, _channel: str, text: object) -> None:
+            heard(str(text))
+
+        def ended(_connection: object) -> None:
+            over.set()
+
+        self.raw.add_termination_listener(ended)
+        await self.raw.add_listener(channel, told)
+        heard(None)
+        while True:
+            try:
+                async with asyncio.timeout(_SIGN_OF_LIFE):
+                    await over.wait()
+            except TimeoutError:
+                await self.raw.fetchval("SELECT 1", timeout=_SIGN_OF_LIFE)
+            else:
+                raise ConnectionResetError("the server has ended the connection")
 
     def failure(self, error: Exception) -> Failure | None:
         """Return what *error* was; None when neither the server nor the network said it."""
@@ -146,7 +174,7 @@ def unreachable(error: Exception, address: ServerAddress, _how: Encryption) -> E
     return error
 
 
-_new, _set, _UNKNOWN = UUID.__new__, object.__setattr__, SafeUUID.unknown
+_new, _UNKNOWN = UUID.__new__, SafeUUID.unknown
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(2000, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
@@ -160,8 +188,8 @@ def _encode_uuid(value: UUID) -> bytes:
 def _decode_uuid(data: bytes) -> UUID:
     # As `uuid7.uuid_from_int` does, whose call for each value would cost as much as the making.
     made = _new(UUID)
-    _set(made, "int", int.from_bytes(data, "big"))
-    _set(made, "is_safe", _UNKNOWN)
+    set_int(made, int.from_bytes(data, "big"))
+    set_safety(made, _UNKNOWN)
     return made
 
 
@@ -182,7 +210,7 @@ def _encode_moment(value: datetime) -> tuple[int]:
 
 def _decode_moment(parts: tuple[int]) -> datetime | str:
     try:
-        return _EPOCH + timedelta(0, 0, parts[0])
+        return _EPOCH + _MICROSECOND * parts[0]
     except OverflowError:  # which row and field it is of is known where rows are made
         return f"{parts[0]} microseconds after 2000"
 
@@ -206,7 +234,7 @@ def _encode_time(value: time) -> tuple[int]:
 def _decode_time(parts: tuple[int]) -> time | str:
     if parts[0] >= _DAY:  # PostgreSQL has 24:00
         return "24:00"
-    return (_EPOCH + timedelta(0, 0, parts[0])).time()
+    return (_EPOCH + _MICROSECOND * parts[0]).time()
 
 
 _CODECS: tuple[tuple[str, str, Callable[[Any], object], Callable[[Any], object]], ...] = (

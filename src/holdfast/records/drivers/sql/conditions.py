@@ -3,6 +3,9 @@
 A query's *shape* is all of it but the values: equal shapes have equal SQL. `walk` yields both the
 shape, which finds the compiled statement, and the values, in the order in which it met them;
 `condition` builds the SQL, with parameters numbered in that same order.
+
+A shape is made and looked for at each call, so it is of what is hashed and compared without a step
+of Python: plain tuples, types, and the specs of fields, each of which is equal to itself alone.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from holdfast.records.drivers.sql.comparable_aggregates import (
     comparable,
     comparable_encoder,
 )
-from holdfast.records.drivers.sql.dialect import Place, joined
+from holdfast.records.drivers.sql.dialect import Place, inverse, is_false, joined
 from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
 from holdfast.records.joins import remote_field
 from holdfast.records.operands import (
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Operand, RowFilter
+    from holdfast.records.operands import Join, Operand, RowFilter
     from holdfast.records.query import Predicate
 
 
@@ -104,7 +107,10 @@ class ConditionBuilder:
 
         *joined* are the texts of the aggregates that the statement joins.
         """
-        match leaf := node(predicate):
+        match leaf := node(predicate):  # in the order of how often they are asked for
+            case Compare(Column(_, spec), how, value) if spec.type.kind is not Kind.JSON:
+                values.append(self.encode(spec, value))  # what is asked most, by the shortest way
+                return (Compare, how, spec)
             case Compare(operand, how, value):
                 where, steps = self._walk_place(operand, values, joined)
                 if _is_json(operand):
@@ -113,6 +119,17 @@ class ConditionBuilder:
                     return (Compare, how, where, shape)
                 values.append(self.encode_for(operand, value))
                 return (Compare, how, where)
+            case And(parts):
+                return (And, *(self.walk(part, values, joined) for part in parts))
+            case After(order, place):
+                if not self._is_row_comparison(leaf):
+                    return self.walk(expanded(leaf), values, joined)
+                for by, value in zip(order, place, strict=True):
+                    assert isinstance(by.operand, Column)
+                    values.append(self.encode(by.operand.spec, value))
+                return (After, *((by.operand.spec, by.descending) for by in order))
+            case Everything():
+                return (Everything,)
             case CompareOperands(left, how, right):
                 return (
                     CompareOperands,
@@ -146,28 +163,17 @@ class ConditionBuilder:
                 where, _ = self._walk_place(operand, values, joined)
                 values.append(fold_case(text) if ignore_case else text)
                 return (Match, where, part, ignore_case, not text)
-            case After(order, place):
-                if not self._is_row_comparison(leaf):
-                    return self.walk(expanded(leaf), values, joined)
-                for by, value in zip(order, place, strict=True):
-                    assert isinstance(by.operand, Column)
-                    values.append(self.encode(by.operand.spec, value))
-                return (After, order)
             case HasWords(columns):
                 words = self.dialect.word_query(leaf.terms)
                 if words is not None:
                     values.append(words)
                 return (HasWords, columns, words is None, self.walk(spelled_out(leaf), values))
             case Related(join, condition):
-                return (Related, join, self.walk(condition, values))
-            case And(parts):
-                return (And, *(self.walk(part, values, joined) for part in parts))
+                return (Related, join_shape(join), self.walk(condition, values))
             case Or(parts):
                 return (Or, *(self.walk(part, values, joined) for part in _merged(parts)))
             case Not(part):
                 return (Not, self.walk(part, values, joined))
-            case Everything():
-                return (Everything,)
             case _:
                 assert_never(leaf)
 
@@ -189,7 +195,11 @@ class ConditionBuilder:
     ) -> object:
         """Return the shape of what `value` builds of *operand*, no path, and append its values."""
         match operand:
-            case Column() | RelatedColumn() | Path() | Truncated() | Aggregate():
+            case Column(_, spec):  # whose entity is known by where it stands
+                return spec
+            case RelatedColumn(joins, Column(_, spec)):
+                return (RelatedColumn, *map(join_shape, joins), spec)
+            case Path() | Truncated() | Aggregate():
                 return operand
             case Constant(value, spec):
                 values.append(self.encode(spec, value))
@@ -197,7 +207,7 @@ class ConditionBuilder:
             case RelatedAggregate(join, where, aggregate):
                 if joined and repr(operand) in joined:
                     return (RelatedAggregate, repr(operand))
-                return (RelatedAggregate, join, aggregate, self.walk(where, values))
+                return (RelatedAggregate, join_shape(join), aggregate, self.walk(where, values))
             case GroupValue(position):
                 return (GroupValue, position)
             case SearchRank():
@@ -249,15 +259,17 @@ class ConditionBuilder:
                     documents = [source.column(column) for column in columns]
                     given = self.dialect.has_words(documents, parameters.next())
                 holds = self.condition(source, spelled_out(leaf), parameters)
-                holds = holds if given is None else sa.and_(given, holds)
-                return sa.not_(holds) if negate else holds
+                holds = holds if given is None else joined(sa.and_, [given, holds])
+                return inverse(holds) if negate else holds
             case Related():
                 found = self._related(source, leaf, parameters)
-                return sa.not_(found) if negate else found
+                return inverse(found) if negate else found
             case InSubquery(operand, query):
                 place = self._place(source, operand, parameters)
                 target = source.rows_of(query.target)
                 fitting = self.condition(target, query.where, parameters)
+                if is_false(fitting):
+                    return sa.true() if negate else fitting
                 fitting = joined(sa.and_, [fitting, *target.living(query)])
                 holds = place.column.in_(target.values_of(query.column, fitting))
                 return self._negated(holds, operand, place) if negate else holds
@@ -268,23 +280,23 @@ class ConditionBuilder:
                     return holds
                 pairs = zip((left, right), sides, strict=True)
                 missing = [side.is_(None) for each, side in pairs if may_be_null(each)]
-                return sa.or_(*missing, sa.not_(holds))
+                return joined(sa.or_, [*missing, inverse(holds)])
             case HasItem(operand, value):
                 place = self._place(source, operand, parameters)
                 holds = self.dialect.has_item(place, value, parameters)
-                return sa.not_(holds) if negate else holds
+                return inverse(holds) if negate else holds
             case After():
                 if not self._is_row_comparison(leaf):
                     return self.condition(source, expanded(leaf), parameters, negate=negate)
                 beyond = _row_comparison(source.table, leaf, parameters)
-                return sa.not_(beyond) if negate else beyond
+                return inverse(beyond) if negate else beyond
             case InRows():
                 return self._in_rows(source, leaf, parameters, negate=negate)
             case IsNull(operand):
                 place = self._place(source, operand, parameters)
                 if isinstance(operand, Path):
                     nowhere = self.dialect.path_is_null(place)
-                    return sa.not_(nowhere) if negate else nowhere
+                    return inverse(nowhere) if negate else nowhere
                 return place.column.is_not(None) if negate else place.column.is_(None)
             case Compare(operand) | In(operand) | Match(operand):
                 place = self._place(source, operand, parameters)
@@ -296,10 +308,10 @@ class ConditionBuilder:
     def _negated(self, holds: Expression, operand: Operand, place: Place) -> Expression:
         """Return the negation of *holds*, which is NULL where *operand* is."""
         if isinstance(operand, Path):
-            return sa.or_(self.dialect.path_is_null(place), sa.not_(holds))
+            return joined(sa.or_, [self.dialect.path_is_null(place), inverse(holds)])
         if may_be_null(operand):
-            return sa.or_(place.column.is_(None), sa.not_(holds))
-        return sa.not_(holds)
+            return joined(sa.or_, [place.column.is_(None), inverse(holds)])
+        return inverse(holds)
 
     def _place(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Place:
         """Return the column, and the parameters that `_walk_place` gave the values of."""
@@ -319,15 +331,19 @@ class ConditionBuilder:
         if not self.dialect.flattens_exists:
             target = source.target(join)
             fitting = self.condition(target, where, parameters)
+            if is_false(fitting):
+                return fitting
             alike = not join.many or isinstance(where, HasWords)
             how = source.among if alike and not source.by_key else source.exists
             return how(join, target, fitting)
         beside = source.joined(join)
         if beside is not None:
             there = beside.column(Column(join.target.__name__, remote_field(join)))
-            return sa.and_(there.is_not(None), self.condition(beside, where, parameters))
+            fitting = self.condition(beside, where, parameters)
+            return joined(sa.and_, [there.is_not(None), fitting])
         target = source.target(join)
-        return source.exists(join, target, self.condition(target, where, parameters))
+        fitting = self.condition(target, where, parameters)
+        return fitting if is_false(fitting) else source.exists(join, target, fitting)
 
     def value(self, source: JoinedTable, operand: Operand, parameters: Parameters) -> Expression:
         """Return the value of *operand*, which is no path, in a row of *source*."""
@@ -399,18 +415,20 @@ class ConditionBuilder:
             for each, column in zip(leaf.columns, columns, strict=True)
             if may_be_null(each)
         ]
-        return sa.or_(*nulls, sa.not_(found))
+        return joined(sa.or_, [*nulls, inverse(found)])
 
     def _is_row_comparison(self, after: After) -> bool:
         """Tell whether to say it as (a, b) > (x, y), which an index on a and b may serve."""
-        columns = [by.operand for by in after.order]
-        return (
-            (self.dialect.compares_rows or len(columns) == 1)
-            and len({by.descending for by in after.order}) == 1
-            and all(
-                isinstance(column, Column) and not column.spec.type.nullable for column in columns
-            )
-        )
+        order = after.order
+        if len(order) > 1 and not self.dialect.compares_rows:
+            return False
+        if len({by.descending for by in order}) > 1:
+            return False
+        for by in order:
+            column = by.operand
+            if not isinstance(column, Column) or column.spec.type.nullable:
+                return False
+        return True
 
 
 _COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
@@ -420,6 +438,11 @@ _COMPARISONS: dict[Operator, Callable[[Expression, Expression], Expression]] = {
     Operator.GT: lambda column, value: column > value,
     Operator.GE: lambda column, value: column >= value,
 }
+
+
+def join_shape(join: Join) -> Shape:
+    """Return *join* as a part of a shape: the hash of a plain tuple is not reckoned in Python."""
+    return (join.source, join.name, join.target, join.via, join.many)
 
 
 def _merged(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:

@@ -13,7 +13,7 @@ from holdfast.records.driver import Select
 from holdfast.records.evaluate import changed
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import SetTo
+from holdfast.records.query import EditJson, SetTo
 from holdfast.records.row_rules import broken_check, check_error, takes_part, unique_values
 
 if TYPE_CHECKING:
@@ -34,12 +34,15 @@ Question = tuple[str, "Sequence[object]"]
 
 
 def overflow(update: Update[E]) -> InvalidValueError:
-    """Return the error for an increment, or another expression, that its field can't hold."""
-    sums = [each.column for each in update.changes if not isinstance(each, SetTo)]
-    names = [column.name for column in sums if column.spec.role == "plain"]
-    return InvalidValueError(
-        update.model.name, ", ".join(names), "the result is too large for the field"
-    )
+    """Return the error for what the stored values don't allow: a sum, or a change inside JSON."""
+    made = [each for each in update.changes if not isinstance(each, SetTo)]
+    plain = [each for each in made if each.column.spec.role == "plain"]
+    names = ", ".join(each.column.name for each in plain)
+    edits = [isinstance(each, EditJson) for each in plain]
+    reasons = ["the result is too large for the field"] if not all(edits) else []
+    if any(edits):
+        reasons.append("what is stored in the JSON can't be changed so")
+    return InvalidValueError(update.model.name, names, ", or ".join(reasons))
 
 
 def same_rows(
@@ -156,7 +159,8 @@ def pointers(
     statements: StoreStatements, model: Model[E], where: Predicate
 ) -> Iterator[tuple[Model[object], Fields, Question]]:
     """Yield what may hold the rows of *where*: its model, its reference, and whether it does."""
-    quote = statements.dialect.compiler.identifier_preparer.quote
+    preparer = statements.dialect.compiler.identifier_preparer
+    quote = preparer.quote
     sql, values = statements.delete(model, where)
     condition = sql.partition(" WHERE ")[2] or "1"
     table = statements.tables[model.table]
@@ -167,8 +171,9 @@ def pointers(
             if reference.on_delete == "restrict" and model_of(reference.target()) is model:
                 key = quote(table.c[model.key.name].name)
                 column = quote(statements.tables[child.table].c[spec.name].name)
+                pointing = preparer.format_table(statements.tables[child.table])
                 held = (
-                    f"SELECT 1 FROM {quote(child.table)} WHERE {column} IN "  # noqa: S608 - names of the models
-                    f"(SELECT {key} FROM {quote(table.name)} WHERE {condition}) LIMIT 1"
+                    f"SELECT 1 FROM {pointing} WHERE {column} IN "  # noqa: S608 - names of the models
+                    f"(SELECT {key} FROM {preparer.format_table(table)} WHERE {condition}) LIMIT 1"
                 )
                 yield child, (spec.name,), (held, values)

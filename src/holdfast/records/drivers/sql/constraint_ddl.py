@@ -20,6 +20,7 @@ from holdfast.records.drivers.sql.conditions import ConditionBuilder
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.statement import Parameters, literal
 from holdfast.records.query import And, Compare, In, Not, Operator, Or, node
+from holdfast.records.table_names import in_schema, without_schema
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def database_name(table: str, constraint: Constraint) -> str:
     """Return the name that the database has *constraint* of *table* under."""
     kind = UNIQUE if isinstance(constraint, Unique) else CHECK
     digest = sha256(_said(constraint).encode()).hexdigest()[:_DIGEST]
-    name = f"{kind}_{table}_{constraint.name}"
+    name = f"{kind}_{without_schema(table)}_{constraint.name}"
     return f"{name[: _LONGEST_NAME - _DIGEST - 1]}_{digest}"
 
 
@@ -137,7 +138,7 @@ class Literals(Parameters):
         return next(self._literals)
 
 
-def literal_of(dialect: Dialect, value: object) -> Expression:
+def literal_of(dialect: Dialect, value: object) -> sa.ColumnClause[Any]:
     """Return *value*, as the database takes it of its driver, as it stands in SQL."""
     backslashes = dialect.name in ("mariadb", "mysql")
     match value:
@@ -160,10 +161,16 @@ def literal_of(dialect: Dialect, value: object) -> Expression:
             raise AssertionError(f"no constraint compares with {value!r}")
 
 
-def uniques(model: Model[E], table: sa.Table, dialect: Dialect) -> Iterator[sa.Index]:
-    """Yield an index for each unique of some rows or without case, for the *table* of *model*."""
+def uniques(
+    model: Model[E], table: sa.Table, dialect: Dialect, *, schema: str = ""
+) -> Iterator[sa.Index]:
+    """Yield an index for each unique of some rows or without case, for the *table* of *model*.
+
+    Their names begin with *schema*, where there is one.
+    """
     for unique in model.further_uniques:
-        yield unique_index(table, unique, dialect, name=database_name(model.table, unique))
+        name = in_schema(schema, database_name(model.table, unique))
+        yield unique_index(table, unique, dialect, name=name)
 
 
 def unique_index(table: sa.Table, unique: Unique, dialect: Dialect, *, name: str) -> sa.Index:

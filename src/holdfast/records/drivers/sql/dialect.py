@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import False_, True_
 
 from holdfast.records.aggregate_values import mean
 from holdfast.records.hydration import value_check
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.json_edit import JsonEdit
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Operator, Order, Part
@@ -34,6 +36,8 @@ Shape: TypeAlias = "tuple[object, ...]"
 Codec: TypeAlias = "Callable[[object], object] | None"
 Steps: TypeAlias = "tuple[str | int, ...]"
 _GROUP = 400
+_NAIVE_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - it is one
+_EPOCH = _NAIVE_EPOCH.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Dialect(Protocol):
     name: str
     no_limit: int | None
     """What LIMIT takes for none."""
+    time_now: str
+    """The time of the statement, as a column of datetimes has it."""
     returns_changed: bool
     """UPDATE has RETURNING."""
     compares_rows: bool
@@ -247,6 +253,17 @@ class Dialect(Protocol):
         """Return the shape of the SQL of `has_item` at *steps*, and its parameters' values."""
         ...
 
+    def edit_values(self, spec: FieldSpec, edit: JsonEdit) -> tuple[Shape, list[object]]:
+        """Return the shape of the SQL of `edited` for a field, and its parameters' values."""
+        ...
+
+    def edited(self, document: Expression, edit: JsonEdit, given: Parameters) -> Expression:
+        """Return *document*, a JSON column or what this returned before, with *edit* made.
+
+        Where that can't be, the statement fails as for a sum that is too large.
+        """
+        ...
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum of what *column* holds and *amount*; too large a sum fails."""
         ...
@@ -259,12 +276,41 @@ class Dialect(Protocol):
 def joined(how: Callable[..., Expression], parts: list[Expression]) -> Expression:
     """Return *parts* as one, in groups of groups: SQLite takes no list longer than 1000.
 
-    `IS TRUE` keeps a group apart, whose parentheses SQLAlchemy would leave out.
+    `IS TRUE` keeps a group apart, whose parentheses SQLAlchemy would leave out. A constant is left
+    out, or is all that is left: MySQL leaves out a subquery beside one, and then refuses the write
+    that it is in as one that reads what it changes (1093).
     """
+    decides, means_nothing = (is_false, is_true) if how is sa.and_ else (is_true, is_false)
+    for part in parts:
+        if decides(part):
+            return part
+    parts = [part for part in parts if not means_nothing(part)]
+    if not parts:
+        return sa.true() if how is sa.and_ else sa.false()
     while len(parts) > _GROUP:
         groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
         parts = [how(*group).is_(sa.true()) for group in groups]
     return how(*parts)
+
+
+def is_false(condition: Expression) -> bool:
+    """Tell whether *condition* holds of no row whatever is in it.
+
+    MySQL merges a derived table with such an EXISTS into the statement, and refuses that (1093).
+    """
+    return isinstance(condition, False_)
+
+
+def is_true(condition: Expression) -> bool:
+    """Tell whether *condition* holds of each row whatever is in it."""
+    return isinstance(condition, True_)
+
+
+def inverse(condition: Expression) -> Expression:
+    """Return what holds where *condition*, which is never NULL, does not."""
+    if is_false(condition):
+        return sa.true()
+    return sa.false() if is_true(condition) else sa.not_(condition)
 
 
 def divided(left: Expression, right: Expression) -> Expression:
@@ -328,6 +374,19 @@ def total_decoder(spec: FieldSpec) -> Codec:
             return lambda value: int(cast("Decimal", value)) * timedelta(microseconds=1)
         case _:
             return lambda value: int(cast("Decimal", value))
+
+
+def naive(moment: datetime) -> datetime:
+    """Return *moment*, which is in UTC, without its zone.
+
+    Reckoned, as `replace` costs ten times as much.
+    """
+    return _NAIVE_EPOCH + (moment - _EPOCH)
+
+
+def aware(moment: datetime) -> datetime:
+    """Return *moment* with UTC for its zone; see `naive`."""
+    return _EPOCH + (moment - _NAIVE_EPOCH)
 
 
 def column_decoder(dialect: Dialect, spec: FieldSpec) -> Codec:

@@ -45,6 +45,8 @@ class FailureKind(StrEnum):
     CHECK = "check"
     """A row does not fit a check of its table; SQLite keeps the size of numbers by such, too."""
     OVERFLOW = "overflow"
+    UNHELD_VALUE = "unheld value"
+    """MariaDB and MySQL: a column can't hold a value; *detail* is its name."""
     INDEX_EXISTS = "index exists"
     NO_TABLE = "no table"
     NO_COLUMN = "no column"
@@ -109,6 +111,10 @@ _ERRORS: dict[FailureKind, tuple[Callable[[str], HoldfastError], str]] = {
         "the server refuses this user, password or database",
     ),
 }
+UNHELD = (
+    "its column in the database can't hold the value: it is too long, or one of the few UUIDs that "
+    "MariaDB's type can't tell apart"
+)
 _UNSUPPORTED = {
     FailureKind.TOO_DEEP: "a cascade of that many levels",
     FailureKind.NESTED: "conditions that lie so deep in one another",
@@ -133,6 +139,8 @@ def error_of(failure: Failure, backend: str, model: Model[E] | None = None) -> H
                 return SchemaMismatchError(f"the {backend} database", (missing,))
             case FailureKind.OVERFLOW:
                 return InvalidValueError(model.name, "sum", "it is too large for its type")
+            case FailureKind.UNHELD_VALUE:
+                return InvalidValueError(model.name, failure.detail, UNHELD)
             case _:
                 pass
     if kind in _UNSUPPORTED:
@@ -216,6 +224,7 @@ _SQLSTATES: Mapping[str, FailureKind] = {
     "23514": FailureKind.CHECK,
     "22003": FailureKind.OVERFLOW,
     "22008": FailureKind.OVERFLOW,  # of a moment
+    "2200H": FailureKind.OVERFLOW,  # of a sequence
     "42P01": FailureKind.NO_TABLE,
     "42703": FailureKind.NO_COLUMN,
     "40001": FailureKind.SERIALIZATION,
@@ -267,8 +276,12 @@ _ERRNOS: Mapping[int, FailureKind] = {
     3819: FailureKind.CHECK,  # MySQL's
     4025: FailureKind.CHECK,  # MariaDB's
     1264: FailureKind.OVERFLOW,
+    1441: FailureKind.OVERFLOW,  # of a moment
+    1406: FailureKind.UNHELD_VALUE,  # as it is too long
     1690: FailureKind.OVERFLOW,
+    4084: FailureKind.OVERFLOW,  # of a sequence
     1146: FailureKind.NO_TABLE,
+    4091: FailureKind.NO_TABLE,  # a sequence, which is one to MariaDB
     1054: FailureKind.NO_COLUMN,
     1213: FailureKind.SERIALIZATION,
     1020: FailureKind.SERIALIZATION,

@@ -16,18 +16,16 @@ from holdfast.records.query import (
     Compare,
     Everything,
     In,
-    InRows,
     IsNull,
     Match,
     Not,
     Or,
-    Related,
     node,
     parts_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from holdfast.records.driver import AggregateQuery, Select
     from holdfast.records.operands import Aggregate, Join, Operand, RowFilter
@@ -48,6 +46,9 @@ class JoinedAggregates:
     names: frozenset[str] = frozenset()
 
 
+NONE_JOINED = JoinedAggregates()
+
+
 def joined_aggregates(
     select: Select[E], columns: Sequence[Operand], *, least: int
 ) -> JoinedAggregates:
@@ -55,9 +56,9 @@ def joined_aggregates(
     needed = [*_in_all_rows(select.where), *(by.operand for by in select.order)]
     related = [each for each in (*needed, *columns) if isinstance(each, RelatedAggregate)]
     if not related or select.lock is not None or narrows(select.where):
-        return JoinedAggregates()
+        return NONE_JOINED
     if select.limit is not None and not any(map(_is_related, needed)):
-        return JoinedAggregates()
+        return NONE_JOINED
     return all_joined(related, least=least)
 
 
@@ -99,17 +100,16 @@ def _is_related(operand: Operand) -> bool:
     return isinstance(operand, RelatedAggregate)
 
 
-def _in_all_rows(predicate: RowFilter) -> Iterator[Operand]:
-    """Yield the operands of *predicate* that are read of the row itself."""
+def _in_all_rows(predicate: RowFilter) -> list[Operand]:
+    """Return the operands of *predicate* that are read of the row itself."""
     match node(predicate):
-        case And(parts) | Or(parts):
-            for part in parts:
-                yield from _in_all_rows(part)
-        case Not(part):
-            yield from _in_all_rows(part)
         case Compare(operand) | In(operand) | IsNull(operand) | Match(operand):
-            yield operand
+            return [operand]
+        case And(parts) | Or(parts):
+            return [operand for part in parts for operand in _in_all_rows(part)]
         case After(order):
-            yield from (by.operand for by in order)
-        case Related() | InRows() | Everything():
-            return
+            return [by.operand for by in order]
+        case Not(part):
+            return _in_all_rows(part)
+        case _:
+            return []

@@ -14,7 +14,13 @@ from holdfast.records.drivers.sql.dialects.mariadb import LOWERED, MariaDBDialec
 from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.mysql_connection import MARIADB
-from holdfast.records.drivers.sql.mysql_family_server import MySQLFamilyServer
+from holdfast.records.drivers.sql.mysql_family_server import (
+    MySQLFamilyServer,
+    database_creation,
+    databases_of,
+)
+from holdfast.records.drivers.sql.sequence_ddl import creation as sequence_creation
+from holdfast.records.drivers.sql.sequence_ddl import quoted, sequences_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +50,7 @@ class MariaDBServer(MySQLFamilyServer):
             "innodb_lock_wait_timeout": wait,
             "lock_wait_timeout": wait,  # of tables
             "max_statement_time": str(self.options.statement_timeout),
+            "group_concat_max_len": str(2**30),  # what is written must not be cut off
             "@holdfast_created": "1",
         }
 
@@ -58,7 +65,14 @@ class MariaDBServer(MySQLFamilyServer):
 
     def creation(self, statements: StoreStatements) -> Sequence[str]:
         """See `Server`."""
-        wanted: list[str] = []
+        wanted = [
+            f"{_QUIETLY} FOR {database_creation(each, COLLATION)}"
+            for each in databases_of(statements)
+        ]
+        wanted += [
+            f"{_QUIETLY} FOR {sequence_creation(place, source, statements.dialect)}"
+            for place, source in sequences_in(statements.tables.values()).items()
+        ]
         for table in statements.tables.values():
             made = statements.compile(sa.schema.CreateTable(table, if_not_exists=True)).sql
             # Tables may point at ones that come later, or at each other.
@@ -76,4 +90,10 @@ class MariaDBServer(MySQLFamilyServer):
         """See `Server`."""
         quote = statements.dialect.compiler.identifier_preparer.format_table
         names = ", ".join(quote(table) for table in statements.tables.values())
-        return (f"{_QUIETLY}, foreign_key_checks = 0 FOR DROP TABLE IF EXISTS {names}",)
+        return (
+            f"{_QUIETLY}, foreign_key_checks = 0 FOR DROP TABLE IF EXISTS {names}",
+            *(
+                f"{_QUIETLY} FOR DROP SEQUENCE IF EXISTS {quoted(place, statements.dialect)}"
+                for place in sequences_in(statements.tables.values())
+            ),
+        )

@@ -32,7 +32,11 @@ class MariaDBExecutor(MySQLFamilyExecutor):
     ) -> list[Row]:
         """See `ServerExecutor`."""
         prepared, at = self.of_model(model), model.keys[0].position
-        if rows[0][at] is not None:
+        numbered = rows[0][at] is None
+        if model.left_out:
+            found = await self.fetch_raw(*repeated(prepared.returning_insert, encoded))
+            return self.completed_rows(model, rows, found, numbered=numbered)
+        if not numbered:
             await self.execute_raw(*repeated(prepared.insert, encoded))
             return list(rows)
 

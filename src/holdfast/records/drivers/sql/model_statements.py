@@ -40,7 +40,7 @@ class ModelStatements(Generic[E]):
         """What turns a key into the values of `get`."""
         keys = [table.c[name] == parameter(at) for at, name in enumerate(model.key_names)]
         self.get = self._compile(sa.select(*table.c).where(*keys))
-        self.insert = self._compile(sa.insert(table).values(self._assignments()))
+        self.insert = self._compile(self._insertion())
         self.replace = self._compile(self._build_replace())
 
     @cached_property
@@ -94,6 +94,16 @@ class ModelStatements(Generic[E]):
 
     def _compile(self, built: sa.ClauseElement) -> Statement:
         return compiled(built, self._dialect.compiler)
+
+    def _insertion(self) -> sa.Insert:
+        given = {spec.name: parameter(spec.position) for spec in self._model.given}
+        return sa.insert(self._table).values(given)
+
+    @cached_property
+    def returning_insert(self) -> Statement:
+        """The insertion that returns `returned_specs`, on databases that can."""
+        returned = [self._table.c[name] for name in (*self._model.key_names, *self._model.left_out)]
+        return self._compile(self._insertion().returning(*returned))
 
     def _assignments(self) -> dict[str, sa.ColumnElement[object]]:
         return {spec.name: parameter(spec.position) for spec in self._model.fields}

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, cast
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.dialects.mysql import LOWERED, MySQLDialect, without_growing
 from holdfast.records.drivers.sql.dialects.mysql_json import COLLATION
 from holdfast.records.drivers.sql.mysql_connection import MYSQL
 from holdfast.records.drivers.sql.mysql_executor import MySQLExecutor
-from holdfast.records.drivers.sql.mysql_family_server import MySQLFamilyServer
+from holdfast.records.drivers.sql.mysql_family_server import (
+    MySQLFamilyServer,
+    database_creation,
+    databases_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +48,7 @@ class MySQLServer(MySQLFamilyServer):
 
     name = "mysql"
     product = MYSQL
+    capabilities = MySQLFamilyServer.capabilities - {StoreCapability.SEQUENCES}
     executor: type[ServerExecutor] = MySQLExecutor
     sql_mode = f"{MySQLFamilyServer.sql_mode},NO_ZERO_DATE,NO_ZERO_IN_DATE"
     """It warns of strictness without the last two."""
@@ -73,7 +79,7 @@ class MySQLServer(MySQLFamilyServer):
 
     def creation(self, statements: StoreStatements) -> Sequence[str]:
         """See `Server`; run by `MySQLExecutor.define`."""
-        wanted: list[str] = []
+        wanted = [database_creation(each, COLLATION) for each in databases_of(statements)]
         for table in statements.tables.values():
             wanted.append(
                 statements.compile(sa.schema.CreateTable(table, if_not_exists=True)).sql.strip()

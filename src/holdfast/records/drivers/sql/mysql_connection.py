@@ -16,6 +16,8 @@ from holdfast.records.drivers.sql.cleartext import (
 from holdfast.records.drivers.sql.encryption import is_this_machine
 from holdfast.records.drivers.sql.failure import (
     LOST,
+    Failure,
+    FailureKind,
     connect_error,
     errno_failure,
     is_refused_errno,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.encryption import Encryption
-    from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
@@ -165,10 +166,19 @@ class MySQLConnection:
         if isinstance(error, ours):
             code: object = error.args[0] if error.args else None
             if isinstance(code, int):
-                return errno_failure(code, closed=not self.is_open())
+                return _with_column(errno_failure(code, closed=not self.is_open()), error)
             # A protocol error without a number: client and server are out of step.
             return LOST if isinstance(error, protocol) or not self.is_open() else None
         return LOST if isinstance(error, network) else None
+
+
+_VALUE_OF = re.compile(r"(Data too long|Incorrect uuid value).* column .*?[`']([^`']+)[`'] at row")
+
+
+def _with_column(found: Failure, error: Exception) -> Failure:
+    """Return *found*, or, where *error* says which column can't hold a value, that it is so."""
+    told = _VALUE_OF.match(str(error.args[-1]))
+    return found if told is None else Failure(FailureKind.UNHELD_VALUE, detail=told[2])
 
 
 def mysql_arguments(

@@ -15,8 +15,10 @@ from holdfast.records.drivers.sql.dialects.mysql import NUMBERED, WAS_CREATED
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.mysql_family_executor import MySQLFamilyExecutor
 from holdfast.records.drivers.sql.repeated_insert import repeated
+from holdfast.records.drivers.sql.returned_defaults import completed, read_back
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.upsert import alike
+from holdfast.records.row_rules import identities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,11 +47,22 @@ class MySQLExecutor(MySQLFamilyExecutor):
         sql, values = prepared.insert.sql, prepared.insert.bind(prepared.encode(row))
         if row[at] is not None:
             await self.execute_raw(sql, values)
-            return row
+            return (await self._read_back(model, (row,)))[0]
         self.check_size(values)
         numbering = cast("Numbering", self.connection)
         number = await self.watched(sql, numbering.insert(sql, values))
-        return (*row[:at], number, *row[at + 1 :])
+        return (await self._read_back(model, ((*row[:at], number, *row[at + 1 :]),)))[0]
+
+    def reads_back(self, model: Model[E]) -> bool:
+        """See `ServerExecutor`."""
+        return bool(model.left_out)
+
+    async def _read_back(self, model: Model[E], rows: Sequence[Row]) -> list[Row]:
+        """Return *rows*, which were inserted, with what they left out."""
+        if not model.left_out:
+            return list(rows)
+        found = await self.values(*read_back(model, rows))
+        return completed(model, rows, found, numbered=False)
 
     async def insert_many(
         self, model: Model[E], rows: Sequence[Row], encoded: Sequence[Sequence[object]]
@@ -62,25 +75,25 @@ class MySQLExecutor(MySQLFamilyExecutor):
         sql, values = repeated(self.of_model(model).insert, encoded)
         if rows[0][at] is not None:
             await self.execute_raw(sql, values)
-            return list(rows)
+            return await self._read_back(model, rows)
         _, (_, ((first, step),)) = await self.several(f"{sql}; {_NUMBERS}", values)
         numbers = range(cast("int", first), 2**63, cast("int", step))
-        return [
+        made = [
             (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, numbers, strict=False)
         ]
+        return await self._read_back(model, made)
 
     async def upsert_part(
         self, model: Model[E], part: Part, on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
         """See `MySQLFamilyExecutor`."""
         rows, encoded = part
-        places = [model.by_name[name].position for name in on]
-        named = {tuple(row[place] for place in places) for row in rows}
+        names = identities([[row[model.by_name[name].position] for row in rows] for name in on])
         # Rows that meet each other, or another row than theirs, are judged in their turn.
         in_turn = (
             len(rows) == 1
-            or len(named) < len(rows)
-            or any(None in each for each in named)
+            or None in names
+            or len({*names}) < len(rows)
             or any(each.fields != on or not each.plain for each in model.all_uniques)
         )
         if in_turn:
@@ -155,15 +168,17 @@ class MySQLExecutor(MySQLFamilyExecutor):
             self._locking(model, on, whole=True),
         )
 
-        def named(found: Sequence[object]) -> tuple[object, ...]:
-            return tuple(
-                value if decode is None else decode(value)
-                for value, decode in zip(found, decoders, strict=True)
+        def named(columns: Sequence[Sequence[object]]) -> list[object]:
+            return identities(
+                [
+                    column if decode is None else [decode(value) for value in column]
+                    for column, decode in zip(columns, decoders, strict=True)
+                ]
             )
 
         locked = await self.fetch_raw(_grouped(locking, len(rows)), given)
-        there = {named(each) for each in locked}
-        wanted = [tuple(row[place] for place in places) for row in rows]
+        there = {*named(list(zip(*locked, strict=True)))} if locked else set[object]()
+        wanted = identities([[row[place] for row in rows] for place in places])
         texts: list[str] = []
         values: list[object] = []
         for statement, is_there in ((prepared.insert, False), (prepared.upsert(on), True)):
@@ -176,7 +191,9 @@ class MySQLExecutor(MySQLFamilyExecutor):
                 values += own
         texts.append(_grouped(reading, len(rows)))
         answers = await self.several("; ".join(texts), (*values, *given))
-        found = {named([each[place] for place in places]): each for each in answers[-1][1]}
+        found_rows = answers[-1][1]
+        names = named([[row[place] for row in found_rows] for place in places])
+        found = dict(zip(names, found_rows, strict=True))
         stored = self.hydrated(model, [found[name] for name in wanted])
         return [(entity, name not in there) for entity, name in zip(stored, wanted, strict=True)]
 

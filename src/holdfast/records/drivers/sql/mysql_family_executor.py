@@ -29,15 +29,17 @@ from holdfast.records.drivers.sql.upsert import alike, upserted_values
 from holdfast.records.hydration import from_own_rows
 from holdfast.records.operands import Column
 from holdfast.records.query import In, SetTo
-from holdfast.records.row_key import key_asked_for
+from holdfast.records.row_key import has_key_among, key_asked_for
 from holdfast.records.row_rules import duplicate, takes_part
 from holdfast.records.write_order import own_references
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from holdfast.records.constraint import Unique
+    from holdfast.records.driver import Taking
     from holdfast.records.drivers.sql.conflict_lookup import Question
+    from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.server_connection import ServerConnection, SeveralAtOnce
     from holdfast.records.drivers.sql.server_executor import Part
     from holdfast.records.drivers.sql.server_reader import StatementLog
@@ -97,6 +99,23 @@ class MySQLFamilyExecutor(ServerExecutor):
 
         return await self._changed(update.model, key, change, refused)
 
+    async def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`. UPDATE has no RETURNING here, and no limit on what it looks up."""
+        model = taking.update.model
+
+        async def work() -> list[E]:
+            found: dict[object, None] = {}
+            for each in taking.each():
+                keys = await self.values(each.select("update"), model.key_columns)
+                found |= dict.fromkeys(key[0] if len(key) == 1 else tuple(key) for key in keys)
+            if not found:
+                return []
+            these = has_key_among(model, found)
+            await self.update(Update(model, these, taking.update.changes))
+            return await self.find(Select(model, these))
+
+        return await self.written(work, several=True)
+
     async def _changed(
         self,
         model: Model[E],
@@ -134,10 +153,12 @@ class MySQLFamilyExecutor(ServerExecutor):
         connection = cast("SeveralAtOnce", self.connection)
         return await self.watched(sql, connection.several(sql, values))
 
-    async def fetch_raw(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+    def fetch_raw(
+        self, sql: str, values: Sequence[object]
+    ) -> Coroutine[object, None, Sequence[Sequence[object]]]:
         """See `ServerReader`."""
         self.check_size(values)
-        return await super().fetch_raw(sql, values)
+        return super().fetch_raw(sql, values)
 
     async def execute_raw(self, sql: str, values: Sequence[object]) -> int:
         """See `ServerReader`."""
@@ -172,6 +193,13 @@ class MySQLFamilyExecutor(ServerExecutor):
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
         """See `Writer`."""
+        if not model.server_defaults:
+            return await self._upsert(model, rows, on)
+        return await self.in_parts(model, rows, lambda alike, part: self._upsert(alike, part, on))
+
+    async def _upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
         if len(rows) == 1:
             return [await self._upsert_one(model, rows[0], None, on)]
 
@@ -220,7 +248,8 @@ class MySQLFamilyExecutor(ServerExecutor):
         """Overwrite the row with the same *on* when another one stood first in the way."""
         prepared = self.of_model(model)
         table = self.statements.tables[model.table]
-        given = {spec.name: parameter(spec.position) for spec in model.fields}
+        given: dict[str, Expression] = {spec.name: parameter(spec.position) for spec in model.given}
+        given |= {name: sa.literal_column("DEFAULT") for name in model.left_out}
         same = alike(self.statements.dialect, model.unique_on(on), (table, given))
 
         def built() -> sa.ClauseElement:

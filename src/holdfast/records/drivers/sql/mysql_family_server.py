@@ -34,8 +34,10 @@ class MySQLFamilyServer:
 
     name: str
     product: Product
+    notification: str | None = None
+    listens = False
+    time = "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
     capabilities = frozenset(StoreCapability) - {
-        StoreCapability.MAPPED_CLASSES,
         StoreCapability.PERCENTILES,
         StoreCapability.TIME_ZONES,
     }
@@ -55,6 +57,7 @@ class MySQLFamilyServer:
         self.blocking = blocking
         self.shielded = not blocking
         self._hosts = {address: encryption(options, address.host) for address in addresses}
+        self.home = addresses[0].database
         self._packet = 0  # as the server says at the first connection
         settings = {
             "sql_mode": f"'{self.sql_mode}'",
@@ -144,3 +147,13 @@ class MySQLFamilyServer:
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
             "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
         )
+
+
+def databases_of(statements: StoreStatements) -> list[str]:
+    """Return the databases, beside the session's own, that tables of *statements* are in."""
+    return list(dict.fromkeys(each.schema for each in statements.tables.values() if each.schema))
+
+
+def database_creation(name: str, collation: str) -> str:
+    """Return the statement that makes the database *name*, which others call a schema."""
+    return f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE {collation}"

@@ -1,4 +1,4 @@
-"""A pool of connections that is one semaphore and one stack.
+"""A pool of connections that is a count of slots and one stack.
 
 SQLAlchemy's pool waits through a greenlet when it is awaited, and costs as much as the statement.
 This one is written once for tasks and threads, gives out without suspending while there is a
@@ -8,7 +8,7 @@ next write begins.
 Where a cancelled call leaves its connection. Three things can be going on when a caller is
 cancelled, and none of them may let a connection back with work on it:
 
-1. It waits for a slot: the semaphore gives the slot to somebody else, and no connection is touched.
+1. It waits for a slot: that goes to somebody else, and no connection is touched.
    Or for a new connection: that is made all the same, and then lies idle for somebody else. To
    stop asyncpg in the middle leaves failures behind that nobody looks at.
 2. It waits for a statement that the driver can stop (asyncpg tells the server to cancel it). The
@@ -27,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -47,6 +48,10 @@ class Slots(Protocol):
     waiting: int
     """How many callers wait for one."""
 
+    def take(self) -> bool:
+        """Take one that is free now; False when there is none, or others wait for it."""
+        ...
+
     async def acquire(self) -> bool:
         """Take one; False when none was free in time."""
         ...
@@ -57,29 +62,68 @@ class Slots(Protocol):
 
 
 class TaskSlots:
-    """Slots for the tasks of one event loop, first come first served."""
+    """Slots for the tasks of one event loop, first come first served.
+
+    All wait for the same time, so who came first gives up first, and one timer does for all;
+    asyncio's timeouts and semaphore cost a busy pool a sixth of each `get`.
+    """
 
     def __init__(self, count: int, timeout: float) -> None:
-        self._semaphore = asyncio.Semaphore(count)
+        self._free = count
         self._timeout = timeout
+        self._line: deque[tuple[asyncio.Future[bool], float]] = deque()
+        """Who waits, and until when; those who were cancelled are passed over in their turn."""
+        self._timer: asyncio.TimerHandle | None = None
         self.waiting = 0
+
+    def take(self) -> bool:
+        """See `Slots`. One is free only while nobody waits: it is handed on."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
 
     async def acquire(self) -> bool:
         """See `Slots`."""
-        if not self._semaphore.locked():
-            return await self._semaphore.acquire()
+        if self.take():
+            return True
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
+        until = loop.time() + self._timeout
+        self._line.append((turn, until))
+        if self._timer is None:
+            self._timer = loop.call_at(until, self._give_up)
         self.waiting += 1
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._semaphore.acquire()
-        except TimeoutError:
-            return False
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():
+                self.release()  # it was handed over just before
+            raise
         finally:
             self.waiting -= 1
 
+    def _give_up(self) -> None:
+        """Tell those whose time is over, and look again when the next one's is."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        while self._line:
+            turn, until = self._line[0]
+            if not turn.done():
+                if until > loop.time():
+                    self._timer = loop.call_at(until, self._give_up)
+                    return
+                turn.set_result(False)
+            self._line.popleft()
+
     def release(self) -> None:
         """See `Slots`."""
-        self._semaphore.release()
+        while self._line:
+            turn, _ = self._line.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                return
+        self._free += 1
 
 
 class ThreadSlots:
@@ -91,9 +135,13 @@ class ThreadSlots:
         self._counting = threading.Lock()
         self.waiting = 0
 
+    def take(self) -> bool:
+        """See `Slots`."""
+        return self._semaphore.acquire(blocking=False)
+
     async def acquire(self) -> bool:
         """See `Slots`."""
-        if self._semaphore.acquire(blocking=False):
+        if self.take():
             return True
         with self._counting:
             self.waiting += 1
@@ -143,7 +191,7 @@ class Pool:
 
         Raises UnavailableError when none is free in time, or the server can't be reached.
         """
-        if not await self._slots.acquire():
+        if not self._slots.take() and not await self._slots.acquire():
             options = self._options
             raise UnavailableError(
                 f"all {options.pool_size + options.max_overflow} connections were in use for "
@@ -157,12 +205,9 @@ class Pool:
                 self._abandon_idle()
             while self._idle:
                 executor = self._idle.pop()
-                try:
-                    usable = await self._usable(executor)
-                except BaseException:
-                    self._abandon(executor)
-                    raise
-                if usable:
+                if self._usable(executor) and (
+                    not self._options.pool_pre_ping or await self._answers(executor)
+                ):
                     return executor
                 self._abandon(executor)
         except BaseException:
@@ -261,13 +306,13 @@ class Pool:
         while self._undecided:
             await asyncio.wait(tuple(self._undecided))
 
-    async def use(self, executor: ServerExecutor, running: Coroutine[object, object, T]) -> T:
-        """Return what *running*, a call on *executor*, returns; it goes on when it must."""
+    def use(self, executor: ServerExecutor, running: Coroutine[object, object, T]) -> Awaitable[T]:
+        """Return what awaits *running*, a call on *executor*, to its end where it must."""
         if not self._shielded:
-            return await running
+            return running
         task = asyncio.ensure_future(running)
         executor.under_way = task
-        return await asyncio.shield(task)
+        return asyncio.shield(task)
 
     async def close(self) -> None:
         """Let go of all connections that are not in use; the others follow when they come back.
@@ -315,17 +360,21 @@ class Pool:
         for executor in idle:
             self._abandon(executor)
 
-    async def _usable(self, executor: ServerExecutor) -> bool:
+    def _usable(self, executor: ServerExecutor) -> bool:
         if executor.connection.stale():
             executor.lost = True
             return False
         recycle = self._options.pool_recycle
-        if recycle and time.monotonic() - executor.born > recycle:
-            return False
-        if not self._options.pool_pre_ping or await executor.alive():
-            return True
-        executor.lost = True
-        return False
+        return not recycle or time.monotonic() - executor.born <= recycle
+
+    async def _answers(self, executor: ServerExecutor) -> bool:
+        try:
+            alive = await executor.alive()
+        except BaseException:
+            self._abandon(executor)
+            raise
+        executor.lost = not alive
+        return alive
 
     async def _settle(self, executor: ServerExecutor) -> None:
         """Wait for what goes on of a cancelled call, undo what it left, and give it back."""

@@ -15,6 +15,8 @@ from holdfast.records.drivers.sql.dialects.postgresql import FOLDS, LOWERED, Pos
 from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
+from holdfast.records.drivers.sql.sequence_ddl import creation as sequence_creation
+from holdfast.records.drivers.sql.sequence_ddl import quoted, sequences_in
 from holdfast.records.drivers.sql.server_connection import connection_module
 from holdfast.records.drivers.sql.tables import WORD_INDEX, named
 
@@ -42,6 +44,9 @@ class PostgreSQLServer:
     capabilities = frozenset(StoreCapability)
     executor: type[ServerExecutor] = PostgreSQLExecutor
     shielded = False
+    home = ""
+    notification: str | None = "SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told"
+    time = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
     def __init__(
         self,
@@ -54,6 +59,9 @@ class PostgreSQLServer:
         self._spread = spread
         self.options = options
         self.blocking = blocking
+        self.listens = options.notify and not blocking and not options.pgbouncer
+        if not options.notify:
+            self.notification = None
         self._hosts = {address: encryption(options, address.host) for address in addresses}
         self._driver = connection_module(
             "psycopg" if blocking else "asyncpg", server="PostgreSQL", extra="postgresql"
@@ -85,6 +93,7 @@ class PostgreSQLServer:
                 "datestyle": "ISO",
                 "lock_timeout": f"{max(1, round(options.lock_timeout * 1000))}",
                 "statement_timeout": f"{math.ceil(options.statement_timeout * 1000)}",
+                "jit": "on" if options.jit else "off",
             }
             if options.search_path:
                 settings["search_path"] = options.search_path
@@ -142,7 +151,7 @@ class PostgreSQLServer:
     def word_indexes(self, statements: StoreStatements) -> Sequence[str]:
         """See `Server`."""
         dialect = cast("PostgreSQLDialect", statements.dialect)
-        quote = dialect.compiler.identifier_preparer.quote
+        preparer = dialect.compiler.identifier_preparer
         made: list[str] = []
         for model in statements.models:
             if not model.indexed_words:
@@ -151,7 +160,8 @@ class PostgreSQLServer:
             vector = dialect.word_vector([table.c[name] for name in model.indexed_words])
             name = named(WORD_INDEX, model.table, model.indexed_words)
             made.append(
-                f"CREATE INDEX IF NOT EXISTS {quote(name)} ON {quote(model.table)} "
+                f"CREATE INDEX IF NOT EXISTS {preparer.quote(name)} "
+                f"ON {preparer.format_table(table)} "
                 f"USING gin (({statements.compile(vector).sql})) WITH (fastupdate = off)"
             )
         return made and [f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})", *made]
@@ -161,6 +171,12 @@ class PostgreSQLServer:
         tables = list(statements.tables.values())
         sort: Any = sa.schema.sort_tables_and_constraints
         wanted = [f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"]
+        schemas = dict.fromkeys(table.schema for table in tables if table.schema)
+        wanted += [schema_creation(schema) for schema in schemas]
+        wanted += [
+            sequence_creation(place, source, statements.dialect)
+            for place, source in sequences_in(tables).items()
+        ]
         late: list[sa.ForeignKeyConstraint] = []
         for table, constraints in sort(tables):
             if table is None:
@@ -186,11 +202,28 @@ class PostgreSQLServer:
         return (
             f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})",
             f"DROP TABLE IF EXISTS {names}",
+            *(
+                f"DROP SEQUENCE IF EXISTS {quoted(place, statements.dialect)}"
+                for place in sequences_in(statements.tables.values())
+            ),
         )
 
 
+def schema_creation(schema: str) -> str:
+    """Return the statement that makes *schema* if it is missing.
+
+    IF NOT EXISTS would ask for the right to make it where there is nothing to make.
+    """
+    there = f"SELECT FROM pg_catalog.pg_namespace WHERE nspname = '{schema}'"
+    return (
+        f"DO $holdfast$ BEGIN IF NOT EXISTS ({there}) "
+        f'THEN CREATE SCHEMA "{schema}"; END IF; END $holdfast$'
+    )
+
+
 def _constraint_if_missing(statements: StoreStatements, constraint: sa.ForeignKeyConstraint) -> str:
-    table = f"'\"{constraint.table.name}\"'::regclass"
+    quote = statements.dialect.compiler.identifier_preparer.format_table
+    table = f"'{quote(constraint.table)}'::regclass"
     added = statements.compile(sa.schema.AddConstraint(constraint)).sql
     return (
         "DO $holdfast$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint "

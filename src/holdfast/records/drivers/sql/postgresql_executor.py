@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
 
-from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError, TransactionError
-from holdfast.records.drivers.sql.constraint_ddl import database_name
+from holdfast.errors import ConflictError, DuplicateError, TransactionError
 from holdfast.records.drivers.sql.dialects.postgresql_recording import (
     RecordTarget,
     recorded_update,
 )
 from holdfast.records.drivers.sql.failure import FailureKind
-from holdfast.records.drivers.sql.mapped_tables.constraint_names import constraint_names
+from holdfast.records.drivers.sql.postgresql_refusal import CONFLICT_ERRORS, refused_by
+from holdfast.records.drivers.sql.postgresql_upsert import as_given, encoded_columns, rounds_of
+from holdfast.records.drivers.sql.returned_defaults import returned_columns
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.store_statements import Beside
-from holdfast.records.drivers.sql.tables import named
-from holdfast.records.row_rules import check_error, duplicate
 from holdfast.records.write_order import points_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import sqlalchemy as sa
 
-    from holdfast.records.constraint import Constraint
-    from holdfast.records.driver import ChangeRecord, Update
-    from holdfast.records.drivers.sql.dialect import Codec, Expression
+    from holdfast.records.driver import ChangeRecord, Taking, Update
+    from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-    from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_connection import Copying
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.model import Model, Row
@@ -61,7 +57,15 @@ class PostgreSQLExecutor(ServerExecutor):
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
         """See `Writer`."""
-        return await self._numbering_on(model, rows, lambda: self._upsert(model, rows, on))
+
+        async def work() -> list[tuple[E, bool]]:
+            if not model.server_defaults:
+                return await self._upsert(model, rows, on)
+            return await self.in_parts(
+                model, rows, lambda alike, part: self._upsert(alike, part, on)
+            )
+
+        return await self._numbering_on(model, rows, work)
 
     async def _numbering_on(
         self, model: Model[E], rows: Sequence[Row], work: Callable[[], Awaitable[T]]
@@ -86,12 +90,18 @@ class PostgreSQLExecutor(ServerExecutor):
         A sequence only goes up, so one that is past it already needs nothing. Else the table is
         locked, as between looking and setting nobody else may take a number.
         """
-        place = (f'"{model.table}"', model.key.name)
+        table = self.table_name(model)
+        place = (table, model.key.name)
         found = await self.fetch(model, f"SELECT {_LAST_NUMBER}", place)
         if cast("int", found[0][0]) < given:
-            await self.command(f'LOCK TABLE "{model.table}" IN SHARE ROW EXCLUSIVE MODE')
+            await self.command(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
             highest = f"greatest($3::bigint, {_LAST_NUMBER})"
             await self.fetch(model, f"SELECT setval({_SEQUENCE}, {highest})", (*place, given))
+
+    def table_name(self, model: Model[E]) -> str:
+        """Return the name of the table of *model*, quoted, with its schema."""
+        quote = self.statements.dialect.compiler.identifier_preparer.format_table
+        return str(quote(self.statements.tables[model.table]))
 
     async def stored_one(self, model: Model[E], row: Row) -> Row:
         """See `ServerExecutor`."""
@@ -99,8 +109,17 @@ class PostgreSQLExecutor(ServerExecutor):
         key = model.keys[0]
         numbered = key.role == "generated" and row[key.position] is None
         statement = self._numbered(model, None) if numbered else prepared.insert
+        if model.left_out and not numbered:
+            statement = prepared.returning_insert
         values = statement.bind(prepared.encode(row))
 
+        if model.left_out and not numbered:
+
+            async def returning() -> Sequence[Sequence[object]]:
+                return await self.fetch_raw(statement.sql, values)
+
+            found = await self.written(returning, several=False)
+            return self.completed_rows(model, (row,), found, numbered=True)[0]
         if not numbered:
 
             async def work() -> Row:
@@ -108,7 +127,10 @@ class PostgreSQLExecutor(ServerExecutor):
                 return row
 
             return await self.written(work, several=False)
-        ((number,),) = await self._numbered_again(model, statement.sql, values)
+        found = await self._numbered_again(model, statement.sql, values)
+        if model.left_out:
+            return self.completed_rows(model, (row,), found, numbered=True)[0]
+        ((number,),) = found
         return (*row[: key.position], number, *row[key.position + 1 :])
 
     async def _numbered_again(
@@ -123,7 +145,7 @@ class PostgreSQLExecutor(ServerExecutor):
             try:
                 return await self.written(work, several=False)
             except Exception as error:
-                refused = _refused_by(model, self.note_failure(error), None)
+                refused = refused_by(model, self.note_failure(error), None)
                 if not isinstance(refused, DuplicateError) or refused.fields != (model.key.name,):
                     raise
         return await self.written(work, several=False)
@@ -133,17 +155,24 @@ class PostgreSQLExecutor(ServerExecutor):
     ) -> list[Row]:
         """See `ServerExecutor`."""
         at = model.keys[0].position
-        if rows[0][at] is not None:
+        numbered = rows[0][at] is None
+        if model.left_out:
+            statement = self._inserted_many(model, numbered=numbered)
+            found = await self.fetch_raw(statement.sql, _given(model, encoded, numbered=numbered))
+            return self.completed_rows(model, rows, found, numbered=numbered)
+        if not numbered:
             table = self.statements.tables[model.table]
             names = [table.c[spec.name].name for spec in model.fields]
             copying = cast("Copying", self.connection)
-            await self.watched(f"COPY {table.name}", copying.copy(table, names, encoded))
+            await self.watched(f"COPY {table.key}", copying.copy(table, names, encoded))
             return list(rows)
-        statement = self._numbered_many(model)
-        columns = [list(column) for n, column in enumerate(zip(*encoded, strict=True)) if n != at]
-        found = sorted(cast("int", row[0]) for row in await self.fetch_raw(statement.sql, columns))
+        statement = self._inserted_many(model, numbered=True)
+        columns = _given(model, encoded, numbered=True)
+        numbers = sorted(
+            cast("int", row[0]) for row in await self.fetch_raw(statement.sql, columns)
+        )
         return [
-            (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, found, strict=True)
+            (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, numbers, strict=True)
         ]
 
     def _numbered(self, model: Model[E], on: tuple[str, ...] | None) -> Statement:
@@ -155,26 +184,27 @@ class PostgreSQLExecutor(ServerExecutor):
             insert = postgresql.insert(table).values(
                 {
                     spec.name: parameter(spec.position)
-                    for spec in model.fields
+                    for spec in model.given
                     if spec not in model.keys
                 }
             )
             if on is None:
-                return insert.returning(table.c[model.key.name])
+                return insert.returning(*returned_columns(model, table))
             return cast("PostgreSQLDialect", statements.dialect).upsert_of(model, on, insert)
 
         return self.of_model(model).other(("numbered", on), build)
 
-    def _numbered_many(self, model: Model[E]) -> Statement:
+    def _inserted_many(self, model: Model[E], *, numbered: bool) -> Statement:
+        """Return the insertion of many rows that returns their keys, and what they leave out."""
         prepared, statements = self.of_model(model), self.statements
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
             dialect = cast("PostgreSQLDialect", statements.dialect)
-            insert = dialect.unnested(model, table, numbered=True)
-            return insert.returning(table.c[model.key.name])
+            insert = dialect.unnested(model, table, numbered=numbered)
+            return insert.returning(*returned_columns(model, table))
 
-        return prepared.other("insert many, numbered", build)
+        return prepared.other(("insert many", numbered), build)
 
     async def replace(self, model: Model[E], row: Row, expected: int | None) -> E | None:
         """See `Writer`."""
@@ -199,6 +229,16 @@ class PostgreSQLExecutor(ServerExecutor):
         return await self._patched(update, *self.statements.update(update, returning=True))
 
     async def _patched(self, update: Update[E], sql: str, values: Sequence[object]) -> E | None:
+        found = await self._returned(update, sql, values)
+        return found[0] if found else None
+
+    async def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`."""
+        return await self._returned(taking.update, *self.statements.take(taking, locks=True))
+
+    async def _returned(self, update: Update[E], sql: str, values: Sequence[object]) -> list[E]:
+        """Do *update* by *sql*, which returns the rows as stored."""
+
         async def work() -> Sequence[Sequence[object]]:
             return await self.fetch_raw(sql, values)
 
@@ -206,7 +246,7 @@ class PostgreSQLExecutor(ServerExecutor):
             found = await self.written(work, several=False)
         except Exception as error:
             raise await self.refused_update(update, error) from error
-        return self.hydrated(update.model, found)[0] if found else None
+        return self.hydrated(update.model, found)
 
     async def replace_recorded(
         self, model: Model[E], row: Row, expected: int | None, record: ChangeRecord
@@ -251,7 +291,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
         at = model.keys[0].position
         numbered = {row[at] is None for row in rows}
-        rounds = _rounds(model, rows, on)
+        rounds = rounds_of(model, rows, on)
 
         async def at_once() -> list[tuple[E, bool]]:
             found: dict[int, tuple[E, bool]] = {}
@@ -266,7 +306,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
         # What one row lets go of another may take; in rounds they would come in other turns.
         in_turn = len(rounds) > 1 and any(each.fields != on for each in model.all_uniques)
-        in_turn = in_turn or not model.unique_on(on).plain
+        in_turn = in_turn or not model.unique_on(on).plain or model.given == model.keys
         if in_turn or len(numbered) > 1 or points_ahead(model, rows):
             return await self.written(one_by_one, several=True)
         return await self.together(model, at_once, one_by_one, several=len(rounds) > 1)
@@ -276,7 +316,7 @@ class PostgreSQLExecutor(ServerExecutor):
     ) -> list[tuple[E, bool]]:
         """Upsert *rows*, of which no two have the same *on*, by one statement."""
         prepared, statements = self.of_model(model), self.statements
-        key_of, at = model.key_of, model.keys[0].position
+        at = model.keys[0].position
         numbered = rows[0][at] is None
 
         def build() -> sa.ClauseElement:
@@ -285,26 +325,12 @@ class PostgreSQLExecutor(ServerExecutor):
             return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=numbered))
 
         statement = prepared.other(("upsert many", on, numbered), build)
-        columns = _columns(prepared.encoders, rows)
-        if numbered:
-            del columns[at]
-        found = [tuple(row) for row in await self.fetch_raw(statement.sql, columns)]
-        places = [model.by_name[name].position for name in on]
-        by_fields = {tuple(row[place] for place in places): row for row in found}
-        added: Iterator[tuple[object, ...]] = iter(())
-        if numbered:  # a null is the same as no other: what tells it apart is the number, in turn
-            new = [row for row in found if at in places or _has_null(row, places)]
-            added = iter(sorted(new, key=lambda row: cast("int", row[at])))
-        by_key = {key_of(row): row for row in found}
-        ordered: list[tuple[object, ...]] = []
-        encoders = [prepared.encoders[place] for place in places]
-        for row in rows:
-            if not _has_null(row, places):
-                ordered.append(by_fields[_encoded(row, encoders, places)])
-            elif numbered:
-                ordered.append(next(added))
-            else:
-                ordered.append(by_key[key_of(prepared.encode(row))])
+        columns = encoded_columns(prepared.encoders, rows)
+        absent = {at} if numbered else set[int]()
+        absent |= {model.by_name[name].position for name in model.left_out}
+        sent = [column for place, column in enumerate(columns) if place not in absent]
+        found = [tuple(row) for row in await self.fetch_raw(statement.sql, sent)]
+        ordered = as_given(model, on, columns, found)
         hydrated = self.hydrated(model, [row[:-1] for row in ordered])
         return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
 
@@ -367,88 +393,18 @@ class PostgreSQLExecutor(ServerExecutor):
         if kind not in self.conflicts:
             return self.error_of(error, model)
         for known in self.statements.models:
-            refused = _refused_by(known, failure, index)
+            refused = refused_by(known, failure, index)
             if refused is not None:
                 return refused
         if kind is FailureKind.CHECK:
             return error
-        return _ERRORS[kind](model.name, (), index)
+        return CONFLICT_ERRORS[kind](model.name, (), index)
 
 
-_ERRORS: dict[FailureKind, Callable[[str, tuple[str, ...], int | None], ConflictError]] = {
-    FailureKind.DUPLICATE: DuplicateError,
-    FailureKind.FOREIGN_KEY: ForeignKeyError,
-}
-
-
-def _refused_by(model: Model[E], failure: Failure, index: int | None) -> Exception | None:
-    """Return the error for a *failure* that is told by one of the model's constraints."""
-    name, table = failure.constraint, model.table
-    if model.adapter is not None:
-        for fields, constraint in constraint_names(model, failure.kind):
-            if constraint == name:
-                return _ERRORS[failure.kind](model.name, fields, index)
-        return None
-    match failure.kind:
-        case FailureKind.FOREIGN_KEY:
-            for spec in model.references:
-                if named("fk", table, [spec.name]) == name:
-                    return ForeignKeyError(model.name, (spec.name,), index)
-        case FailureKind.DUPLICATE:
-            if named("pk", table, model.key_names) == name:
-                return duplicate(model, model.key_unique, index)
-            for unique in model.all_uniques:
-                plain = unique.plain
-                if name == (named("uq", table, unique.fields) if plain else _called(model, unique)):
-                    return duplicate(model, unique, index)
-        case FailureKind.CHECK:
-            for check in model.checks:
-                if _called(model, check) == name:
-                    return check_error(model, check)
-        case _:
-            pass
-    return None
-
-
-def _called(model: Model[E], constraint: Constraint) -> str:
-    return database_name(model.table, constraint)
-
-
-def _has_null(row: Row, places: Sequence[int]) -> bool:
-    return any(row[place] is None for place in places)
-
-
-def _rounds(model: Model[E], rows: Sequence[Row], on: tuple[str, ...]) -> list[list[int]]:
-    """Return the places of *rows* in rounds, in each of which no two have the same *on*.
-
-    A statement may write a row once. The later of two with the same *on* are in later rounds.
-    """
-    fields = [model.by_name[name].position for name in on]
-    seen: Counter[tuple[object, ...]] = Counter()
-    rounds: list[list[int]] = []
-    for place, row in enumerate(rows):
-        wanted = tuple(row[field] for field in fields)
-        turn = 0 if None in wanted else seen[wanted]
-        seen[wanted] += 1
-        if turn == len(rounds):
-            rounds.append([])
-        rounds[turn].append(place)
-    return rounds
-
-
-def _columns(encoders: Sequence[Codec], rows: Sequence[Row]) -> list[list[object]]:
-    """Return the encoded values of *rows*, a list for each field."""
-    columns: list[list[object]] = []
-    for encode, column in zip(encoders, zip(*rows, strict=True), strict=True):
-        if encode is None:
-            columns.append(list(column))
-        else:
-            columns.append([None if value is None else encode(value) for value in column])
-    return columns
-
-
-def _encoded(row: Row, encoders: Sequence[Codec], places: Sequence[int]) -> tuple[object, ...]:
-    return tuple(
-        row[place] if encode is None else encode(row[place])
-        for encode, place in zip(encoders, places, strict=True)
-    )
+def _given(
+    model: Model[E], encoded: Sequence[Sequence[object]], *, numbered: bool
+) -> list[list[object]]:
+    """Return the values of *encoded* rows that an insertion is given, a list for each field."""
+    specs = [spec for spec in model.given if not (numbered and spec in model.keys)]
+    columns = list(zip(*encoded, strict=True))
+    return [list(columns[spec.position]) for spec in specs]

@@ -60,6 +60,19 @@ class Server(Protocol):
         """Return the statements that drop the tables."""
         ...
 
+    @property
+    def home(self) -> str:
+        """What it calls the schema of the URL, where references out of others have to name it."""
+        ...
+
+    time: str
+    """The query of the server's time, in microseconds of Unix."""
+
+    notification: str | None
+    """The query that tells texts ($2) on a channel ($1); None where the server has none such."""
+    listens: bool
+    """Whether a connection of this driver hears what is told: `Listening`."""
+
     def word_indexes(self, statements: StoreStatements) -> Sequence[str]:
         """Return the statements that make the missing indexes of searched words."""
         ...

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from holdfast.extras import needs_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from types import ModuleType
 
     import sqlalchemy as sa
@@ -33,7 +33,9 @@ class ServerConnection(Protocol):
         """The driver's own connection, for code that speaks to it in the driver's words."""
         ...
 
-    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+    def fetch(
+        self, sql: str, values: Sequence[object]
+    ) -> Coroutine[object, None, Sequence[Sequence[object]]]:
         """Run one statement and return its rows."""
         ...
 
@@ -90,6 +92,14 @@ class Copying(Protocol):
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         """Add all *rows*, or none when one of them is refused."""
+        ...
+
+
+class Listening(Protocol):
+    """A connection that hears what others tell on a channel."""
+
+    async def listen(self, channel: str, heard: Callable[[str | None], None]) -> None:
+        """Call *heard* with each text, first with None, until cancelled; see `Notifier.listen`."""
         ...
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from holdfast.clock import sleep_thread
 from holdfast.errors import SerializationError, TransactionError, UnavailableError
 from holdfast.records.driver import TransactionOptions
+from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect
+from holdfast.records.drivers.sql.mapped_tables import mysql_family_schema
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
-from holdfast.records.drivers.sql.mapped_tables.postgresql import mapped_dialect
+from holdfast.records.drivers.sql.mapped_tables.mapped_dialects import mapped_dialect
 from holdfast.records.drivers.sql.pool import Pool
 from holdfast.records.drivers.sql.replica_reads import ReplicaReads
 from holdfast.records.drivers.sql.schema_inspection import (
@@ -23,6 +26,7 @@ from holdfast.records.drivers.sql.server_reader import StatementLog
 from holdfast.records.drivers.sql.server_transaction import ServerTransaction, begin_on
 from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
 from holdfast.records.session import VerbSession
+from holdfast.records.table_names import schema_of
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
@@ -40,6 +44,8 @@ P = ParamSpec("P")
 _ATTEMPTS = 20  # of a call that is a transaction of its own and was undone by a clash
 _PAUSE = 0.002  # seconds before the first new attempt; then twice as long each time
 _LONGEST = 0.25
+_GRACE = 1.0  # seconds that a connection which nobody waits for any more has to be made
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ServerDriver:
@@ -52,9 +58,11 @@ class ServerDriver:
         self.capabilities = server.capabilities
         self.server = server
         self.lock_timeout = server.options.lock_timeout
+        self.schema = server.options.schema
         self._statements: StoreStatements | None = None
         self._session: PooledSession | None = None
         self._connect: Callable[[], Awaitable[ServerExecutor]] | None = None
+        self._listening: list[ServerExecutor] = []
         self._inherited: list[Pool] = []
         """Those of the parent, in a forked child: kept, as what is dropped would be ended."""
 
@@ -64,7 +72,9 @@ class ServerDriver:
         connection = await server.connect()
         try:
             dialect = mapped_dialect(await server.dialect(connection), models)
-            statements = statements_of(tuple(models), dialect)
+            named = any(each.adapter is None and schema_of(each.table) for each in models)
+            schema = self.schema or (server.home if named else "")
+            statements = statements_of(tuple(models), dialect, schema)
         except BaseException:
             connection.abandon()
             raise
@@ -85,6 +95,16 @@ class ServerDriver:
     def records_changes(self) -> bool:
         """See `ChangeRecorder`."""
         return hasattr(self.server.executor, "replace_recorded")
+
+    @property
+    def gives_defaults(self) -> bool:
+        """See `DefaultGiver`."""
+        return True
+
+    @property
+    def takes_rows(self) -> bool:
+        """See `RowTaker`."""
+        return hasattr(self.server.executor, "take")
 
     @property
     def _wrote(self) -> Callable[[], None] | None:
@@ -134,6 +154,39 @@ class ServerDriver:
         """Run the least statement there is. Raises UnavailableError."""
         await self.session().read(ServerExecutor.asked, "SELECT 1")
 
+    async def server_time(self) -> datetime:
+        """See `TimeTeller`."""
+        ((moment,),) = await self.session().read(ServerExecutor.asked, self.server.time)
+        return _EPOCH + timedelta(microseconds=int(cast("int", moment)))
+
+    @property
+    def notifies(self) -> bool:
+        """See `Notifier`."""
+        return self.server.notification is not None
+
+    @property
+    def listens(self) -> bool:
+        """See `Notifier`."""
+        return self.server.listens
+
+    async def notify(self, channel: str, texts: Sequence[str]) -> None:
+        """See `Notifier`."""
+        query = self.server.notification
+        assert query is not None
+        await self.session().read(ServerExecutor.asked, query, channel, list(texts))
+
+    async def listen(self, channel: str, heard: Callable[[str | None], None]) -> None:
+        """See `Notifier`."""
+        self.session()
+        assert self._connect is not None
+        executor = await _uninterrupted(self._connect())
+        self._listening.append(executor)  # a forked child keeps it: see `_inherited`
+        try:
+            await executor.listen(channel, heard)
+        finally:
+            self._listening.remove(executor)
+            await executor.connection.close()
+
     def stats(self) -> Stats:
         """Return the pool's figures since the opening."""
         pool = self.session().pool
@@ -142,30 +195,53 @@ class ServerDriver:
     async def differences(self) -> list[Difference]:
         """See `Verifiable`."""
         statements = self._opened_statements
-        query = inspection_query(self.name, statements.tables)
-        found = found_tables(await self.session().read(ServerExecutor.asked, query))
-        return schema_differences(statements.tables, statements.dialect, found)
+        tables, schema = statements.tables.values(), self.schema
+        query = inspection_query(self.name, tables, schema)
+        found = found_tables(await self._ask(query))
+        differences = schema_differences(tables, statements.dialect, found, schema)
+        return differences + await mysql_family_schema.differences(self._ask, statements, found)
 
     async def create_schema(self) -> None:
-        """Create what is missing: mapped classes' tables by their metadata, the others here."""
+        """Create what is missing: mapped classes' tables by their metadata, the others here.
+
+        Raises SchemaMismatchError where those of mapped classes then don't keep values to the
+        rules, as by a collation of their own.
+        """
         mapped, own = self._apart()
-        if mapped:
+        if mapped and self._is_mysql_family:
+            await mysql_family_schema.create(
+                self.server, self._define, self._ask, self._opened_statements
+            )
+        elif mapped:
             await self._by_metadata(mapped, lambda metadata: metadata.create_all)
-        await self.session().write(self.server.executor.define, self.server.creation(own))
+        await self._define(self.server.creation(own))
 
     async def index_words(self) -> None:
         """See `WordIndexer`."""
         texts = self.server.word_indexes(self._opened_statements)
         if texts:
-            await self.session().write(self.server.executor.define, texts)
+            await self._define(texts)
 
     async def drop_schema(self) -> None:
         """Drop all tables, with their rows."""
         mapped, own = self._apart()
         if own.tables:
-            await self.session().write(self.server.executor.define, self.server.removal(own))
-        if mapped:
+            await self._define(self.server.removal(own))
+        if mapped and self._is_mysql_family:
+            await mysql_family_schema.drop(self.server, self._define, self._opened_statements)
+        elif mapped:
             await self._by_metadata(mapped, lambda metadata: metadata.drop_all)
+
+    async def _ask(self, query: str) -> Sequence[Sequence[object]]:
+        return await self.session().read(ServerExecutor.asked, query)
+
+    async def _define(self, texts: Sequence[str]) -> None:
+        await self.session().write(self.server.executor.define, texts)
+
+    @property
+    def _is_mysql_family(self) -> bool:
+        """Whether CREATE ends a transaction, so that no metadata can do it in one."""
+        return isinstance(self._opened_statements.dialect, MySQLFamilyDialect)
 
     def _apart(self) -> tuple[list[sa.Table], StoreStatements]:
         """Return the tables that mapped classes declare, and the statements of all others."""
@@ -285,3 +361,18 @@ class PooledSession(VerbSession[ServerExecutor]):
             await sleep_thread(seconds)
         else:
             await asyncio.sleep(seconds)
+
+
+async def _uninterrupted(connecting: Awaitable[ServerExecutor]) -> ServerExecutor:
+    """Return the connection that is being made; when cancelled, have it made and let go of it.
+
+    To stop asyncpg in the middle leaves failures behind that nobody looks at.
+    """
+    task = asyncio.ensure_future(connecting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_GRACE)
+        if not task.cancel() and task.exception() is None:
+            await task.result().connection.close()
+        raise

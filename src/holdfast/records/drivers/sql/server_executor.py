@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from holdfast.errors import (
     ConflictError,
+    SchemaMismatchError,
     SerializationError,
     StoredValueError,
     UnavailableError,
 )
 from holdfast.records.drivers.sql.conflict_lookup import overflow
 from holdfast.records.drivers.sql.failure import FailureKind, serialization_error
+from holdfast.records.drivers.sql.returned_defaults import (
+    alike_parts,
+    completed,
+    decoded,
+    moved,
+)
+from holdfast.records.drivers.sql.sequence_ddl import NUMBERS, numbers_query
 from holdfast.records.drivers.sql.server_reader import ServerReader
+from holdfast.records.server_values import run_out
+from holdfast.records.table_names import in_schema
 from holdfast.records.write_order import lock_order, points_ahead
 
 if TYPE_CHECKING:
@@ -24,8 +34,10 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.query import Predicate
+    from holdfast.records.server_default import SequenceDefault
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -56,6 +68,7 @@ class ServerExecutor(ServerReader):
         self.under_way: asyncio.Future[Any] | None = None
         """The call that goes on after its caller was cancelled (see `Pool`)."""
         self._guard_open = False
+        self._nested = 0  # savepoints of batches that are open
 
     # --- transactions -----------------------------------------------------------------------
 
@@ -154,8 +167,11 @@ class ServerExecutor(ServerReader):
         return result
 
     async def _inside(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        # MariaDB and MySQL forget a savepoint when another one gets its name.
+        name = f"{name}_{self._nested}"
         await self.command(f"SAVEPOINT {name}")
         self._guard_open = False
+        self._nested += 1
         try:
             result = await work()
         except Exception as error:
@@ -163,6 +179,8 @@ class ServerExecutor(ServerReader):
                 await self.command(f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}")
             self._guard_open = False
             raise
+        finally:
+            self._nested -= 1
         await self.command(f"RELEASE SAVEPOINT {name}")
         self._guard_open = False
         return result
@@ -193,10 +211,83 @@ class ServerExecutor(ServerReader):
 
     # --- writing ----------------------------------------------------------------------------
 
+    async def numbers(self, model: Model[E], spec: FieldSpec, count: int) -> list[int]:
+        """See `NumberGiver`."""
+        assert spec.server_default is not None
+        source = cast("SequenceDefault", spec.server_default.source)
+        place = in_schema(self.statements.tables[model.table].schema, source.name)
+        found: list[int] = []
+        while len(found) < count:
+            part = min(count - len(found), NUMBERS[self.backend])
+            query = numbers_query(place, self.statements.dialect, part)
+            found += await self._next_numbers(model, spec, query)
+        return found
+
+    async def _next_numbers(
+        self, model: Model[E], spec: FieldSpec, query: tuple[str, Sequence[object]]
+    ) -> list[int]:
+        async def work() -> Sequence[Sequence[object]]:
+            return await self.fetch_raw(*query)
+
+        try:
+            return [cast("int", row[0]) for row in await self.written(work, several=False)]
+        except Exception as error:
+            match self.note_failure(error).kind:
+                case FailureKind.OVERFLOW:
+                    raise run_out(model, spec) from error
+                case FailureKind.NO_TABLE:
+                    missing = f"the sequence of {model.name}.{spec.name} is missing"
+                    raise SchemaMismatchError(f"the {self.backend} database", (missing,)) from error
+                case _:
+                    raise self.error_of(error, model) from error
+
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
         """See `Writer`."""
+        if not model.server_defaults:
+            return await self._insert(model, rows, atomic=atomic)
+
+        async def each(alike: Model[E], part: Sequence[Row]) -> Sequence[Row | ConflictError]:
+            return await self._insert(alike, part, atomic=atomic)
+
+        return await self.in_parts(model, rows, each)
+
+    async def in_parts(
+        self,
+        model: Model[E],
+        rows: Sequence[Row],
+        work: Callable[[Model[E], Sequence[Row]], Awaitable[Sequence[T]]],
+    ) -> list[T]:
+        """Do *work* with each part of *rows* that leaves the same fields to the database."""
+        parts = alike_parts(model, rows)
+
+        async def all_of_them() -> list[T]:
+            results: list[T] = []
+            for alike, start, part in parts:
+                try:
+                    made = await work(alike, part)
+                except ConflictError as conflict:
+                    if len(rows) == 1:
+                        raise
+                    raise moved(conflict, start) from conflict
+                results += [
+                    cast("T", moved(each, start)) if isinstance(each, ConflictError) else each
+                    for each in made
+                ]
+            return results
+
+        if len(parts) == 1 and not self.reads_back(parts[0][0]):
+            return await all_of_them()
+        return await self.written(all_of_them, several=True)
+
+    def reads_back(self, model: Model[E]) -> bool:  # noqa: ARG002 - where writes return no rows
+        """Tell whether an insertion of *model* is followed by a look at what was left out."""
+        return False
+
+    async def _insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
         if len(rows) == 1:
             return [await self.insert_one(model, rows[0], None, atomic=atomic)]
 
@@ -208,14 +299,20 @@ class ServerExecutor(ServerReader):
 
         at = model.keys[0].position
         numbered = {row[at] is None for row in rows}
-        if len(numbered) > 1 or points_ahead(model, rows):
+        nothing_given = True in numbered and model.given == model.keys
+        if len(numbered) > 1 or nothing_given or points_ahead(model, rows):
             return await self.written(one_by_one, several=True)
         given = True not in numbered
         parts = self.parts(model, lock_order(model, rows) if given else rows)
 
         async def at_once() -> list[Row | ConflictError]:
             made = [row for part in parts for row in await self.insert_many(model, *part)]
-            return list(rows) if given else list(made)
+            if not given:
+                return list(made)
+            if not model.left_out:
+                return list(rows)
+            by_key = {model.key_of(row): row for row in made}  # they went in the order of locks
+            return [by_key[model.key_of(row)] for row in rows]
 
         return await self.together(model, at_once, one_by_one, several=len(parts) > 1)
 
@@ -253,10 +350,27 @@ class ServerExecutor(ServerReader):
         try:
             return await self.stored_one(model, row)
         except Exception as error:
+            if isinstance(error, StoredValueError):
+                raise
             refused = await self.refused_row(model, error, row, index)
             if atomic or not isinstance(refused, ConflictError):
                 raise refused from error
             return refused
+
+    def completed_rows(
+        self,
+        model: Model[E],
+        rows: Sequence[Row],
+        found: Sequence[Sequence[object]],
+        *,
+        numbered: bool,
+    ) -> list[Row]:
+        """Return *rows* with what their insertion returned; outside a transaction they stay."""
+        try:
+            values = decoded(model, self.statements.dialect, found)
+        except StoredValueError as error:
+            raise (error if self.in_transaction else error.after_write()) from error
+        return completed(model, rows, values, numbered=numbered)
 
     def hydrated(self, model: Model[E], found: Sequence[Sequence[object]]) -> list[E]:
         """Return the entities that a write's answer holds; outside a transaction it stays."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import HoldfastError
 from holdfast.records.drivers.sql.failure import (
@@ -18,10 +18,10 @@ from holdfast.records.drivers.sql.failure import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from holdfast.records.driver import AggregateQuery, Select, Values
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.server_connection import Listening, ServerConnection
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model
     from holdfast.records.operands import ValueColumn
@@ -103,10 +103,17 @@ class ServerReader:
         except Exception as error:
             raise self.error_of(error, model) from error
 
-    async def asked(self, sql: str) -> Sequence[Sequence[object]]:
+    async def asked(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
         """Run a query about the database itself; a failure is raised as Holdfast's error."""
         try:
-            return await self.fetch_raw(sql, ())
+            return await self.fetch_raw(sql, values)
+        except Exception as error:
+            raise self.error_of(error) from error
+
+    async def listen(self, channel: str, heard: Callable[[str | None], None]) -> None:
+        """Listen on *channel*, on a connection that can: see `Notifier.listen`."""
+        try:
+            await cast("Listening", self.connection).listen(channel, heard)
         except Exception as error:
             raise self.error_of(error) from error
 
@@ -134,13 +141,14 @@ class ServerReader:
             return False
         return True
 
-    async def fetch_raw(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+    def fetch_raw(
+        self, sql: str, values: Sequence[object]
+    ) -> Coroutine[object, None, Sequence[Sequence[object]]]:
         """Run a statement and return its rows; a failure is the driver's own exception."""
         if self.undone:
             raise serialization_error(self.backend)
-        if not self._log.enabled:
-            return await self.connection.fetch(sql, values)
-        return await self.watched(sql, self.connection.fetch(sql, values))
+        found = self.connection.fetch(sql, values)
+        return self.watched(sql, found) if self._log.enabled else found
 
     async def execute_raw(self, sql: str, values: Sequence[object]) -> int:
         """Run a statement and return how many rows it found; a failure is the driver's own."""

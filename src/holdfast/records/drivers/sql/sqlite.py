@@ -66,7 +66,10 @@ class SQLiteDriver:
     """Records in one SQLite file."""
 
     name = "sqlite"
-    capabilities = frozenset(StoreCapability) - {StoreCapability.ROW_LOCKS}
+    capabilities = frozenset(StoreCapability) - {
+        StoreCapability.ROW_LOCKS,
+        StoreCapability.SEQUENCES,
+    }
 
     def __init__(
         self, path: Path, options: SQLiteOptions, offload: Callable[[str], Offload]
@@ -78,6 +81,7 @@ class SQLiteDriver:
         self._path = path
         self._options = options
         self.lock_timeout = options.lock_timeout
+        self.schema = options.schema
         self._offload = offload
         self._statements = statements_of((), _DIALECT)
         self._connections: list[SQLiteConnection] = []
@@ -90,7 +94,7 @@ class SQLiteDriver:
     async def open(self, models: Sequence[Model[object]]) -> None:
         """Open the file, created when missing. Raises StorageError, LockTimeoutError."""
         dialect = mapped_sqlite(models) or _DIALECT
-        self._statements = statements_of(tuple(models), dialect)
+        self._statements = statements_of(tuple(models), dialect, self.schema)
         writer = await self._connection("writer", read_only=False)
         reader = await self._connection("reader", read_only=True)
         self._use(writer, reader)
@@ -112,6 +116,16 @@ class SQLiteDriver:
         if self._session is not None or self._renewing is not None:
             self._connections, self._idle, self._session = [], [], None
             self._renewing = threading.Lock()
+
+    @property
+    def gives_defaults(self) -> bool:
+        """See `DefaultGiver`."""
+        return True
+
+    @property
+    def takes_rows(self) -> bool:
+        """See `RowTaker`."""
+        return True
 
     def session(self) -> SQLiteSession:
         """Return the session in which each call is its own transaction."""
@@ -181,10 +195,10 @@ class SQLiteDriver:
 
     async def differences(self) -> list[Difference]:
         """See `Verifiable`."""
-        tables = self._statements.tables
-        query = inspection_query(_DIALECT.name, tables)
+        tables, schema = self._statements.tables.values(), self.schema
+        query = inspection_query(_DIALECT.name, tables, schema)
         rows = await self.session().read(SQLiteExecutor.asked, query)
-        return schema_differences(tables, _DIALECT, found_tables(rows))
+        return schema_differences(tables, _DIALECT, found_tables(rows), schema)
 
     async def create_schema(self) -> None:
         """Create what is missing: mapped classes' tables by their metadata, the others here."""
@@ -214,7 +228,7 @@ class SQLiteDriver:
             for table in self._own_tables()
         ]
         mapped = declared_tables(self._statements.models)
-        names = {model.table.lower() for model in self._statements.models}
+        names = {table.name.lower() for table in self._statements.tables.values()}
 
         def work(executor: SQLiteExecutor) -> None:
             if mapped:

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 
 from holdfast.records.aggregate_values import mean
 from holdfast.records.value import Kind
+from holdfast.time_text import read_datetime, read_time
+from holdfast.uuid7 import set_int, set_safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +49,7 @@ TYPES: dict[Kind, TypeEngine[object]] = cast(
 )
 
 
-_new, _set, _UNKNOWN = UUID.__new__, object.__setattr__, SafeUUID.unknown
+_new, _UNKNOWN = UUID.__new__, SafeUUID.unknown
 
 
 def decode_uuid(text: str) -> UUID:
@@ -59,8 +61,8 @@ def decode_uuid(text: str) -> UUID:
     if len(text) != _UUID_LENGTH:
         raise ValueError("a UUID has 36 characters")
     made = _new(UUID)
-    _set(made, "int", int(text.replace("-", ""), 16))
-    _set(made, "is_safe", _UNKNOWN)
+    set_int(made, int(text.replace("-", ""), 16))
+    set_safety(made, _UNKNOWN)
     return made
 
 
@@ -71,7 +73,7 @@ def encode_datetime(value: datetime) -> str:
 
 def decode_datetime(text: str) -> datetime:
     """Return the moment that `encode_datetime` wrote."""
-    return datetime.fromisoformat(text + "+00:00")
+    return read_datetime(text + "+00:00")
 
 
 def _remembering(encode: Callable[[datetime], str]) -> Callable[[object], object]:
@@ -137,7 +139,7 @@ def decoder(spec: FieldSpec) -> Callable[[object], object] | None:
         case Kind.DATE:
             return cast("Callable[[object], object]", date.fromisoformat)
         case Kind.TIME:
-            return cast("Callable[[object], object]", time.fromisoformat)
+            return cast("Callable[[object], object]", read_time)
         case Kind.TIMEDELTA:
             return lambda value: cast("int", value) * _MICROSECOND
         case Kind.UUID:

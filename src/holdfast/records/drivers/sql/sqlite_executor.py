@@ -27,6 +27,12 @@ from holdfast.records.drivers.sql.conflict_lookup import (
     touched,
 )
 from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
+from holdfast.records.drivers.sql.returned_defaults import (
+    alike_parts,
+    completed,
+    decoded,
+    moved,
+)
 from holdfast.records.model import model_of
 from holdfast.records.row_rules import duplicate, takes_part
 from holdfast.records.schema_diff import Difference
@@ -34,7 +40,7 @@ from holdfast.records.schema_diff import Difference
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Update, Values
+    from holdfast.records.driver import AggregateQuery, Select, Taking, Update, Values
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.store_statements import StoreStatements
     from holdfast.records.model import Model, Row
@@ -115,7 +121,28 @@ class SQLiteExecutor:
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
         """See `Writer`."""
-        if atomic and len(rows) > 1 and model.keys[0].role != "generated":
+        if not model.server_defaults:
+            return self._insert(model, rows, atomic=atomic)
+        results: list[Row | ConflictError] = []
+        parts = alike_parts(model, rows)
+        with self._undone_together(len(parts)):
+            for alike, start, part in parts:
+                try:
+                    made = self._insert(alike, part, atomic=atomic)
+                except ConflictError as conflict:
+                    if len(rows) == 1:
+                        raise
+                    raise moved(conflict, start) from conflict
+                results += [
+                    moved(each, start) if isinstance(each, ConflictError) else each for each in made
+                ]
+        return results
+
+    def _insert(
+        self, model: Model[E], rows: Sequence[Row], *, atomic: bool
+    ) -> list[Row | ConflictError]:
+        plain = model.keys[0].role != "generated" and not model.left_out
+        if atomic and len(rows) > 1 and plain:
             with suppress(sqlite3.IntegrityError):
                 self._insert_all(model, rows)
                 return list(rows)
@@ -126,6 +153,11 @@ class SQLiteExecutor:
             for index, row in enumerate(rows):
                 encoded = prepared.encode(row)
                 try:
+                    if model.left_out:
+                        returning = prepared.returning_insert
+                        given = self._execute(returning.sql, returning.bind(encoded)).fetchall()
+                        results += self._completed(model, row, given)
+                        continue
                     cursor = self._execute(prepared.insert.sql, prepared.insert.bind(encoded))
                 except sqlite3.Error as error:
                     at = index if len(rows) > 1 else None
@@ -139,6 +171,14 @@ class SQLiteExecutor:
                         row = (*row[: key.position], cursor.lastrowid, *row[key.position + 1 :])  # noqa: PLW2901
                     results.append(row)
         return results
+
+    def _completed(self, model: Model[E], row: Row, given: Sequence[Sequence[object]]) -> list[Row]:
+        """Return *row*, of which the database has *given* the rest."""
+        try:
+            values = decoded(model, self._statements.dialect, given)
+        except StoredValueError as error:
+            raise (error if self.connection.in_transaction else error.after_write()) from error
+        return completed(model, (row,), values, numbered=True)
 
     def _insert_all(self, model: Model[E], rows: Sequence[Row]) -> None:
         prepared = self._of_model(model)
@@ -188,10 +228,36 @@ class SQLiteExecutor:
         except sqlite3.Error as error:
             raise self._conflict_of_update(update, error) from error
 
+    def take(self, taking: Taking[E]) -> list[E]:
+        """See `TakingWriter`."""
+        sql, values = self._statements.take(taking, locks=False)
+        try:
+            found = self._execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._conflict_of_update(taking.update, error) from error
+        return self._hydrated(taking.update.model, found)
+
     def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
     ) -> list[tuple[E, bool]]:
         """See `Writer`."""
+        if not model.server_defaults:
+            return self._upsert(model, rows, on)
+        stored: list[tuple[E, bool]] = []
+        parts = alike_parts(model, rows)
+        with self._undone_together(len(parts)):
+            for alike, start, part in parts:
+                try:
+                    stored += self._upsert(alike, part, on)
+                except ConflictError as conflict:
+                    if len(rows) == 1:
+                        raise
+                    raise moved(conflict, start) from conflict
+        return stored
+
+    def _upsert(
+        self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
+    ) -> list[tuple[E, bool]]:
         prepared = self._of_model(model)
         statement = prepared.upsert(on)
         unique = model.unique_on(on)
@@ -271,13 +337,14 @@ class SQLiteExecutor:
 
     def _lacking(self, model: Model[E]) -> list[Difference]:
         """Return what the statements about *model* name and the database lacks."""
-        found = self._execute("SELECT name FROM pragma_table_xinfo(?)", (model.table,))
+        table = self._statements.tables[model.table]
+        found = self._execute("SELECT name FROM pragma_table_xinfo(?)", (table.name,))
         names = {name for (name,) in found}
         if not names:
-            return [Difference("missing table", model.table)]
+            return [Difference("missing table", table.name)]
         return [
-            Difference("missing column", model.table, column.name)
-            for column in self._statements.tables[model.table].columns
+            Difference("missing column", table.name, column.name)
+            for column in table.columns
             if column.name not in names
         ]
 

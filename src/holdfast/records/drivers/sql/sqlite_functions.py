@@ -16,9 +16,10 @@ import orjson
 from holdfast.records.aggregate_values import percentile
 from holdfast.records.drivers.sql.sqlite_codecs import decode_datetime, encode_datetime
 from holdfast.records.evaluate import has_item, in_json_order, matches, value_at
+from holdfast.records.json_edit import EditAction, JsonEdit, edited
 from holdfast.records.json_values import json_equal
 from holdfast.records.query import Operator, Part
-from holdfast.records.text import fold_case
+from holdfast.records.text import ValueRejected, fold_case
 from holdfast.records.truncated_times import truncated
 from holdfast.records.value import EXACT
 
@@ -103,6 +104,17 @@ def _has_item(text: str | None, wanted: str) -> bool:
     return text is not None and has_item(orjson.loads(text), orjson.loads(wanted))
 
 
+def _edited(text: str | None, said: str) -> str | None:
+    """Return the document with an edit made. Raises OverflowError where it can't be."""
+    steps, action, value = orjson.loads(said)
+    edit = JsonEdit(tuple(steps), EditAction(action), value)
+    try:
+        made = edited(None if text is None else orjson.loads(text), edit)
+    except ValueRejected as unfit:
+        raise OverflowError(str(unfit)) from None
+    return None if made is None else orjson.dumps(made).decode()
+
+
 def _whole(value: float | None) -> int | None:
     """Return *value*. Raises OverflowError for a float, which SQLite makes of too large an int."""
     if isinstance(value, float):
@@ -144,7 +156,7 @@ def _add(
 
 def _span(text: str | None) -> int | None:
     """Return the microseconds of an Interval as SQLAlchemy keeps it: a moment after 1970."""
-    return None if text is None else (_moment(text) - _EPOCH) // _MICROSECOND
+    return None if text is None else (decode_datetime(text) - _EPOCH) // _MICROSECOND
 
 
 def _added(
@@ -157,8 +169,8 @@ def _added(
     """
     match kind:
         case "timedelta":
-            total = _moment(stored) + (_moment(amount) - _EPOCH)
-            return total.isoformat(" ", "microseconds")[:26]
+            total = decode_datetime(str(stored)) + (decode_datetime(str(amount)) - _EPOCH)
+            return encode_datetime(total)
         case "decimal":
             whole = _exactly(stored, scale) + _exactly(amount, scale)
             if abs(whole) >= Decimal(10) ** (precision - scale):
@@ -176,10 +188,6 @@ def _added(
             return real
 
 
-def _moment(text: str | float) -> datetime:
-    return datetime.fromisoformat(f"{text}+00:00")
-
-
 def _exactly(value: str | float, scale: int) -> Decimal:
     return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-scale), context=EXACT)
 
@@ -190,6 +198,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., str | bytes | float | None]], ..
     ("holdfast_among", 2, _among),
     ("holdfast_match", 4, _match),
     ("holdfast_has_item", 2, _has_item),
+    ("holdfast_edited", 2, _edited),
     ("holdfast_whole", 1, _whole),
     ("holdfast_finite", 1, _finite),
     ("holdfast_shifted", 3, _shifted),

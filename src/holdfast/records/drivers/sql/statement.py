@@ -99,7 +99,7 @@ def parameter(position: int) -> sa.BindParameter[object]:
     return sa.bindparam(f"p{position}", type_=sa.types.NullType())
 
 
-def literal(text: str) -> sa.ColumnElement[Any]:
+def literal(text: str) -> sa.ColumnClause[Any]:
     """Return *text* as it stands in the SQL itself."""
     return sa.literal_column("'" + text.replace("'", "''") + "'")
 

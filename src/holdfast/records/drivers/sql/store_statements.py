@@ -7,7 +7,7 @@ One walk over a query yields its shape, which finds the compiled statement, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from holdfast.records.drivers.sql.comparable_aggregates import (
     comparable,
     comparable_decoder,
 )
-from holdfast.records.drivers.sql.conditions import ConditionBuilder
+from holdfast.records.drivers.sql.conditions import ConditionBuilder, join_shape
 from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, joined, number
 from holdfast.records.drivers.sql.joined_aggregates import (
     JoinedAggregates,
@@ -33,6 +33,7 @@ from holdfast.records.hydration import converted
 from holdfast.records.operands import Column, SearchRank, may_be_null
 from holdfast.records.query import (
     Compare,
+    EditJson,
     Everything,
     In,
     Increment,
@@ -49,10 +50,11 @@ from holdfast.records.query import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Groups, Select, Update
+    from holdfast.records.driver import AggregateQuery, Groups, Select, Taking, Update
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Statement
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.json_edit import JsonEdit
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, ValueColumn
     from holdfast.records.query import Change, Predicate
@@ -63,9 +65,11 @@ _SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
 
 
 @lru_cache(maxsize=8)
-def statements_of(models: tuple[Model[object], ...], dialect: Dialect) -> StoreStatements:
-    """Return the statements for *models*: the same ones for each store of the same entities."""
-    return StoreStatements(models, dialect)
+def statements_of(
+    models: tuple[Model[object], ...], dialect: Dialect, schema: str = ""
+) -> StoreStatements:
+    """Return the statements for *models*: the same ones for each store of these in *schema*."""
+    return StoreStatements(models, dialect, schema)
 
 
 class ModelLookup(Protocol):
@@ -104,12 +108,15 @@ class Beside:
 class StoreStatements:
     """The statements for some models in one dialect, compiled at their first use.
 
-    Any number of stores and threads may share them.
+    Tables whose models name no schema are in *schema*. Any number of stores and threads may share
+    them.
     """
 
-    def __init__(self, models: tuple[Model[object], ...], dialect: Dialect) -> None:
+    def __init__(
+        self, models: tuple[Model[object], ...], dialect: Dialect, schema: str = ""
+    ) -> None:
         self.models = models
-        self.tables = build_tables(models, dialect)
+        self.tables = build_tables(models, dialect, schema)
         self.dialect = dialect
         self.of_model = cast("ModelLookup", _Prepared(self.tables, dialect).__getitem__)
         self._conditions = ConditionBuilder(dialect)
@@ -270,7 +277,7 @@ class StoreStatements:
 
     def _walk_joined(self, related: JoinedAggregates, values: list[object]) -> Shape:
         return tuple(
-            (join, tuple(named), self._conditions.walk(where, values))
+            (join_shape(join), tuple(named), self._conditions.walk(where, values))
             for join, where, named in related.groups
         )
 
@@ -389,6 +396,52 @@ class StoreStatements:
 
         return self._statement(shape, update.model, build, values)
 
+    def take(self, taking: Taking[E], *, locks: bool) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for *taking*, which returns the rows; *locks*: it holds them."""
+        update, takings = taking.update, taking.each()
+        values: list[object] = []
+        shape = (
+            "take",
+            update.model.table,
+            tuple(self._walk_change(change, values) for change in update.changes),
+            tuple(self._walk_part(each, values) for each in takings),
+        )
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            outside = JoinedTable(self.tables, table)
+            assignments = {
+                change.column.name: self._assignment(outside, change, parameters)
+                for change in update.changes
+            }
+            names = update.model.key_names
+            picked = [self._picked(outside.again(), each, parameters) for each in takings]
+            if locks:
+                picked = [each.with_for_update(skip_locked=True) for each in picked]
+            these = _is_picked([table.c[name] for name in names], picked, locks=locks)
+            built = sa.update(table).ordered_values(*_by_column(table, assignments))
+            return built.where(these).returning(*table.c)
+
+        return self._statement(shape, update.model, build, values)
+
+    def _walk_part(self, taking: Taking[E], values: list[object]) -> Shape:
+        """Append the values of the rows that *taking* finds, and return its shape."""
+        shape = (
+            self._conditions.walk(taking.update.where, values),
+            self._walk_order(taking.order, values, JoinedAggregates()),
+        )
+        values += (taking.limit, 0)
+        return shape
+
+    def _picked(
+        self, source: JoinedTable, taking: Taking[E], parameters: Parameters
+    ) -> sa.Select[Any]:
+        """Return the search for the keys of the rows that *taking* finds."""
+        condition = self._conditions.condition(source, taking.update.where, parameters)
+        along = self._order(source, taking.order, parameters)
+        picked = sa.select(*(source.table.c[name] for name in taking.update.model.key_names))
+        picked = picked.select_from(source.rows).where(condition).order_by(*along)
+        return picked.limit(parameters.next()).offset(parameters.next())
+
     def _walk_change(self, change: Change, values: list[object]) -> Shape:
         """Append the values of *change*, and return its shape."""
         spec = change.column.spec
@@ -401,8 +454,15 @@ class StoreStatements:
             case Increment(_, amount):
                 values.append(self._conditions.encode(spec, amount))
                 return (spec, "add")
+            case EditJson(_, edits):
+                return (spec, *(self._walk_edit(spec, edit, values) for edit in edits))
             case _:
                 assert_never(change)
+
+    def _walk_edit(self, spec: FieldSpec, edit: JsonEdit, values: list[object]) -> Shape:
+        shape, given = self.dialect.edit_values(spec, edit)
+        values += given
+        return (edit.action, tuple(map(type, edit.steps)), shape)
 
     def delete(self, model: Model[E], where: Predicate) -> tuple[str, Sequence[object]]:
         """Return SQL and values that delete the rows of *model* that fit *where*."""
@@ -452,8 +512,7 @@ class StoreStatements:
         keys = [table.c[name] for name in model.key_names]
         # DISTINCT keeps the server from merging it into the statement, which it then refuses.
         found = sa.select(*keys).where(*built).distinct().subquery("holdfast found")
-        key = keys[0] if len(keys) == 1 else sa.tuple_(*keys)
-        return joined(sa.and_, [*own, key.in_(sa.select(*found.c))])
+        return joined(sa.and_, [*own, _together(keys).in_(sa.select(*found.c))])
 
     def _order(
         self,
@@ -490,6 +549,11 @@ class StoreStatements:
             case Increment(column, _):
                 stored = source.column(column)
                 return self.dialect.increased(column.spec, stored, parameters.next())
+            case EditJson(column, edits):
+                found = source.column(column)
+                for edit in edits:
+                    found = self.dialect.edited(found, edit, parameters)
+                return found
             case _:
                 assert_never(change)
 
@@ -513,6 +577,28 @@ def _by_column(
     table: sa.Table, assignments: Mapping[str, Expression]
 ) -> list[tuple[sa.Column[Any], Expression]]:
     return [(table.c[name], value) for name, value in assignments.items()]
+
+
+def _is_picked(
+    keys: Sequence[sa.Column[Any]], picked: Sequence[sa.Select[Any]], *, locks: bool
+) -> Expression:
+    """Tell whether *keys* are among those that one of *picked* finds, each of which is asked once.
+
+    PostgreSQL would else ask a search that *locks* and has a limit once for each row, and so find
+    more than that. Of an array it knows that few rows have to be looked up.
+    """
+    if locks and len(keys) == 1:
+        arrays: list[Expression] = [sa.func.array(each.scalar_subquery()) for each in picked]
+        return keys[0] == sa.any_(reduce(lambda some, more: some.op("||")(more), arrays))
+    found = [
+        each.cte(f"holdfast picked {number}") if locks else each.subquery()
+        for number, each in enumerate(picked)
+    ]
+    return _together(keys).in_(sa.union_all(*(sa.select(*each.c) for each in found)))
+
+
+def _together(keys: Sequence[sa.Column[Any]]) -> Expression:
+    return keys[0] if len(keys) == 1 else sa.tuple_(*keys)
 
 
 def _update_from_copy(

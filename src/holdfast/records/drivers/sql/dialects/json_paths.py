@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def path_texts(steps: Steps) -> list[str]:
     """Return the path of *steps*, and the path of each list on it: see `extracted`."""
     lists = [at for at, step in enumerate(steps) if not isinstance(step, str)]
-    return [_path(steps), *(_path(steps[:at]) for at in lists)]
+    return [path_text(steps), *(path_text(steps[:at]) for at in lists)]
 
 
-def _path(steps: Steps) -> str:
+def path_text(steps: Steps) -> str:
+    """Return *steps* as a path of the database's own."""
     return "$" + "".join(
         f".{orjson.dumps(step).decode()}" if isinstance(step, str) else f"[{step}]"
         for step in steps

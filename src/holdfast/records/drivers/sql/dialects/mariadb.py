@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.case_folding import Misfolded
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.drivers.sql.dialects.mysql_family import JSONSearch
+    from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
     from holdfast.records.model import Model
 
 E = TypeVar("E")
@@ -51,7 +51,7 @@ class MariaDBDialect(MySQLFamilyDialect):
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created."""
         key = model.key_names[0]
-        values = {spec.name: parameter(spec.position) for spec in model.fields}
+        values = {spec.name: parameter(spec.position) for spec in model.given}
         created: Expression = sa.literal_column("@holdfast_created")
         marked: Expression = sa.literal_column("(@holdfast_created := 1)")
         values[key] = getattr(sa.func, "if")(marked, values[key], sa.null())
@@ -83,7 +83,8 @@ def index_by_columns(index: sa.Index, compiler: Compiler, *, if_not_exists: bool
         )
         parts.append(quote(name))
     unique = f"ADD UNIQUE INDEX{there} {quote(str(index.name))} ({', '.join(parts)})"
-    return f"ALTER TABLE {quote(table.name)} {', '.join([*added, unique])}"
+    place = compiler.identifier_preparer.format_table(table)
+    return f"ALTER TABLE {place} {', '.join([*added, unique])}"
 
 
 def column_name(index: str, number: int) -> str:

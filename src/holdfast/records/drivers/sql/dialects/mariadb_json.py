@@ -47,10 +47,8 @@ _COMPARED: dict[Operator, Callable[[Expression, Expression], Expression]] = {
 
 def path_values(steps: Steps) -> tuple[Shape, list[object]]:
     """See `path_texts`."""
-    paths, dashed = path_texts(steps), _is_dashed(steps)
-    if dashed:
-        paths = [_undashed(path) for path in paths]
-    return (len(paths), dashed), list[object](paths)
+    paths = [escaped(steps, path) for path in path_texts(steps)]
+    return (len(paths), is_escaped(steps)), list[object](paths)
 
 
 # MariaDB finds no name that begins with "-", however it is quoted. Where a path has one, the text
@@ -58,16 +56,6 @@ def path_values(steps: Steps) -> tuple[Shape, list[object]]:
 
 _MARK = "\ufdd1"
 _CHANGES = ((_MARK, f"{_MARK}0"), ('"-', f'"{_MARK}1-'))
-
-
-def _is_dashed(steps: Steps) -> bool:
-    return any(isinstance(step, str) and step.startswith("-") for step in steps)
-
-
-def _undashed(path: str) -> str:
-    for old, new in _CHANGES:
-        path = path.replace(old, new)
-    return path
 
 
 def compared_values(steps: Steps, how: Operator, value: object) -> tuple[Shape, list[object]]:
@@ -148,10 +136,8 @@ def has_item(place: Place, value: object, given: Parameters) -> Expression:
     """Return a condition, never NULL: whether the JSON in *place* is a list with *value*."""
     found = _extracted(place)
     listed = sa.case((type_of(place) == literal("ARRAY"), found), else_=literal("[]"))
-    numbers = _Places(listed).table_valued("at", name="holdfast items")
-    path = sa.func.concat(literal("$["), numbers.c.at.op("-")(sa.literal_column("1")), literal("]"))
-    item = Place(sa.func.json_extract(listed, path), is_json=True)
-    wanted = compare(item, Operator.EQ, value, given)
+    numbers, item = _items_of(listed)
+    wanted = compare(Place(item, is_json=True), Operator.EQ, value, given)
     return sa.select(sa.literal_column("1")).where(wanted).correlate_except(numbers).exists()
 
 
@@ -167,6 +153,93 @@ def _as_table(element: _Places, compiler: SQLCompiler, **options: Any) -> str:
     (listed,) = element.clauses
     text = compiler.process(listed, **options)
     return f"JSON_TABLE({text}, '$[*]' COLUMNS (`at` FOR ORDINALITY))"
+
+
+def kind_of(found: Expression) -> Expression:
+    """See `JSONSearch`."""
+    return sa.func.json_type(found)
+
+
+def json_of(text: Expression) -> Expression:
+    """See `JSONSearch`."""
+    return sa.func.json_compact(text)
+
+
+def one_row(document: Expression) -> tuple[sa.TableValuedAlias, Expression]:
+    """See `JSONSearch`. There is no row for a NULL, and no document is the JSON null."""
+    null = literal("null")
+    rows = _OneText(sa.func.coalesce(document, null)).table_valued("value", name="holdfast edited")
+    return rows, sa.func.nullif(rows.c.value, null)
+
+
+def without_item(listed: Expression, value: object, given: Parameters) -> Expression:
+    """See `JSONSearch`. It is as long as the session's `group_concat_max_len`."""
+    numbers, item = _items_of(listed)
+    wanted = compare(Place(item, is_json=True), Operator.EQ, value, given)
+    parts = sa.func.coalesce(_Listed(item, numbers.c.at), literal(""))
+    whole = sa.func.concat(literal("["), parts, literal("]"))
+    chosen = sa.select(whole).where(sa.not_(wanted))
+    return chosen.correlate_except(numbers).scalar_subquery()
+
+
+def _items_of(listed: Expression) -> tuple[sa.TableValuedAlias, Expression]:
+    """Return the places in the list *listed* as rows, and the text of the item at each."""
+    numbers = _Places(listed).table_valued("at", name="holdfast items")
+    path = sa.func.concat(literal("$["), numbers.c.at.op("-")(sa.literal_column("1")), literal("]"))
+    return numbers, sa.func.json_extract(listed, path)
+
+
+class _OneText(FunctionElement[Any]):
+    """A text as a table of one row."""
+
+    inherit_cache = False
+    type = sa.types.NullType()
+
+
+@compiles(_OneText)
+def _as_row(element: _OneText, compiler: SQLCompiler, **options: Any) -> str:
+    (text,) = element.clauses
+    quoted = compiler.process(sa.func.json_quote(text), **options)
+    return f"JSON_TABLE({quoted}, '$' COLUMNS (`value` LONGTEXT PATH '$'))"
+
+
+class _Listed(FunctionElement[Any]):
+    """Texts of a group with commas between them, along a number."""
+
+    inherit_cache = False
+    type = sa.types.NullType()
+
+
+@compiles(_Listed)
+def _as_list(element: _Listed, compiler: SQLCompiler, **options: Any) -> str:
+    text, by = (compiler.process(each, **options) for each in element.clauses)
+    return f"GROUP_CONCAT({text} ORDER BY {by} SEPARATOR ',')"
+
+
+def is_escaped(steps: Steps) -> bool:
+    """See `JSONSearch`."""
+    return any(isinstance(step, str) and step.startswith("-") for step in steps)
+
+
+def escaped(steps: Steps, text: str) -> str:
+    """See `JSONSearch`."""
+    for old, new in _CHANGES if is_escaped(steps) else ():
+        text = text.replace(old, new)
+    return text
+
+
+def escaped_json(steps: Steps, document: Expression) -> Expression:
+    """See `JSONSearch`."""
+    for old, new in _CHANGES if is_escaped(steps) else ():
+        document = sa.func.replace(document, literal(old), literal(new))
+    return document
+
+
+def unescaped_json(steps: Steps, document: Expression) -> Expression:
+    """See `JSONSearch`."""
+    for old, new in reversed(_CHANGES) if is_escaped(steps) else ():
+        document = sa.func.replace(document, literal(new), literal(old))
+    return document
 
 
 def _bounds(how: Operator, value: float) -> tuple[int, float | str]:
@@ -276,16 +349,8 @@ def _extracted(place: Place) -> Expression:
     """Return the place's JSON text, NULL for nowhere."""
     if not place.path:
         return place.column
-    document = place.column
-    dashed = _is_dashed(place.steps)
-    if dashed:
-        for old, new in _CHANGES:
-            document = sa.func.replace(document, literal(old), literal(new))
-    found = extracted(document, place.path, sa.func.json_type)
-    if dashed:
-        for old, new in reversed(_CHANGES):
-            found = sa.func.replace(found, literal(new), literal(old))
-    return found
+    document = escaped_json(place.steps, place.column)
+    return unescaped_json(place.steps, extracted(document, place.path, kind_of))
 
 
 def type_of(place: Place) -> Expression:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.case_folding import Misfolded
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.drivers.sql.dialects.mysql_family import JSONSearch
+    from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
     from holdfast.records.model import Model
 
 E = TypeVar("E")
@@ -105,6 +105,10 @@ class MySQLDialect(MySQLFamilyDialect):
 
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """See `Dialect`. LAST_INSERT_ID() tells afterwards whether a row was found."""
-        values = {spec.name: parameter(spec.position) for spec in model.fields}
+        values: dict[str, Expression] = {
+            spec.name: parameter(spec.position) for spec in model.given
+        }
+        # Named all the same: the new row's alias has no other columns.
+        values |= {name: sa.literal_column("DEFAULT") for name in model.left_out}
         noted = sa.func.last_insert_id(_FOUND) == _FOUND
         return overwriting(self, model, table, on, values, noted)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
+from uuid import UUID, SafeUUID
 
 import orjson
 import sqlalchemy as sa
@@ -11,19 +12,24 @@ from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.driver import StoreCapability
-from holdfast.records.drivers.sql.dialect import divided, figure_text_decoder, total_decoder
-from holdfast.records.drivers.sql.dialects import mysql_family_expressions
+from holdfast.records.drivers.sql.dialect import (
+    aware,
+    divided,
+    figure_text_decoder,
+    naive,
+    total_decoder,
+)
+from holdfast.records.drivers.sql.dialects import json_edits, mysql_family_expressions
 from holdfast.records.drivers.sql.group_limit import keys_by_number
 from holdfast.records.drivers.sql.statement import RowList, ValueList, literal
 from holdfast.records.drivers.sql.upsert import alike, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
-from holdfast.uuid7 import uuid_from_int
+from holdfast.uuid7 import set_int, set_safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import time
-    from uuid import UUID
 
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
@@ -38,8 +44,10 @@ if TYPE_CHECKING:
         Shape,
         Steps,
     )
+    from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.json_edit import JsonEdit
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
@@ -48,6 +56,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+_new, _UNKNOWN = UUID.__new__, SafeUUID.unknown
 _MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no zone
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -63,53 +72,6 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
 }
 
 
-class JSONSearch(Protocol):
-    """How one of the databases looks into JSON: a module of functions. See `Dialect`."""
-
-    @property
-    def depth(self) -> int:
-        """How many levels a document may have."""
-        ...
-
-    def path_values(self, steps: Steps) -> tuple[Shape, list[object]]:
-        """See `Dialect`."""
-        ...
-
-    def compared_values(
-        self, steps: Steps, how: Operator, value: object
-    ) -> tuple[Shape, list[object]]:
-        """See `Dialect.json_values`."""
-        ...
-
-    def compare(self, place: Place, how: Operator, value: object, given: Parameters) -> Expression:
-        """See `Dialect.compare_json`; never NULL."""
-        ...
-
-    def list_values(self, steps: Steps, wanted: Sequence[object]) -> tuple[Shape, list[object]]:
-        """See `Dialect.json_list_values`."""
-        ...
-
-    def in_list(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
-        """See `Dialect.in_json`; never NULL."""
-        ...
-
-    def item_values(self, steps: Steps, value: object) -> tuple[Shape, list[object]]:
-        """See `Dialect`."""
-        ...
-
-    def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
-        """See `Dialect`."""
-        ...
-
-    def type_of(self, place: Place) -> Expression:
-        """Return what the database calls the type of the JSON in *place*, NULL for nowhere."""
-        ...
-
-    def text_of(self, place: Place) -> Expression:
-        """Return the text in *place*, which is of the type STRING."""
-        ...
-
-
 class MySQLFamilyDialect:
     """See `Dialect`. Which collation, which JSON and how a row is upserted differs by database."""
 
@@ -120,6 +82,7 @@ class MySQLFamilyDialect:
     json_type: TypeEngine[Any]
     bool_type: TypeEngine[Any] = mysql.TINYINT(1)
     no_limit: int | None = 2**63 - 1
+    time_now = "utc_timestamp(6)"
     returns_changed = False
     compares_rows = False
     writes_see_one_state = False
@@ -155,7 +118,7 @@ class MySQLFamilyDialect:
         """See `Dialect`."""
         match spec.type.kind:
             case Kind.DATETIME:
-                return lambda value: cast("datetime", value).replace(tzinfo=None)
+                return cast("Callable[[object], object]", naive)
             case Kind.TIME:
                 return lambda value: cast("time", value).isoformat("microseconds")
             case Kind.TIMEDELTA:
@@ -173,13 +136,13 @@ class MySQLFamilyDialect:
             case Kind.BOOL:
                 return bool
             case Kind.DATETIME:
-                return lambda value: cast("datetime", value).replace(tzinfo=UTC)
+                return cast("Callable[[object], object]", aware)
             case Kind.TIME:
                 return _time_of_day
             case Kind.TIMEDELTA:
                 return lambda value: cast("int", value) * _MICROSECOND
             case Kind.UUID:
-                return lambda value: uuid_from_int(int.from_bytes(cast("bytes", value), "big"))
+                return cast("Callable[[object], object]", _uuid)
             case Kind.JSON:
                 return cast("Callable[[object], object]", orjson.loads)
             case _:
@@ -373,6 +336,17 @@ class MySQLFamilyDialect:
         """See `Dialect`."""
         return self.json.has_item(place, value, given)
 
+    def edit_values(self, spec: FieldSpec, edit: JsonEdit) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        encode = self.encoder(spec)
+        assert encode is not None
+        encode(edit.made())  # as deep as it lies in the document
+        return json_edits.edit_values(self.json, edit, encode)
+
+    def edited(self, document: Expression, edit: JsonEdit, given: Parameters) -> Expression:
+        """See `Dialect`."""
+        return json_edits.edited(self.json, document, edit, given)
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         return column + amount
@@ -405,6 +379,14 @@ def overwriting(
     impossible = _TOO_LARGE if model.keys[0].role == "generated" else sa.null()
     kept = {key: getattr(sa.func, "if")(same, table.c[key], impossible)}
     return insert.on_duplicate_key_update({**kept, **changes})
+
+
+def _uuid(data: bytes) -> UUID:
+    # As `uuid7.uuid_from_int` does, whose call for each value would cost as much as the making.
+    made = _new(UUID)
+    set_int(made, int.from_bytes(data, "big"))
+    set_safety(made, _UNKNOWN)
+    return made
 
 
 def _time_of_day(value: object) -> object:

@@ -18,7 +18,7 @@ from holdfast.records.drivers.sql.dialect import (
     number,
     total_decoder,
 )
-from holdfast.records.drivers.sql.dialects import postgresql_expressions
+from holdfast.records.drivers.sql.dialects import postgresql_expressions, postgresql_json_edits
 from holdfast.records.drivers.sql.group_limit import keys_by_lateral
 from holdfast.records.drivers.sql.statement import literal, parameter, typed
 from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.json_edit import JsonEdit
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
@@ -66,6 +67,10 @@ _NAMES: dict[Kind, str] = {
     Kind.UUID: "uuid",
     Kind.JSON: "json",  # jsonb turns 1e18 into an int
 }
+# The bounds of Python's calendar.
+_FIRST: Expression = sa.literal_column("timestamp '0001-01-01'")
+_LAST: Expression = sa.literal_column("timestamp '9999-12-31 23:59:59.999999'")
+_EARLIEST: Expression = sa.literal_column("timestamptz '0001-01-01 00:00:00+00'")
 _UNAGGREGATED = (Kind.UUID, Kind.BYTES, Kind.BOOL)  # no min() and max() before PostgreSQL 18
 _TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.BOOL: sa.Boolean(),
@@ -98,6 +103,7 @@ class PostgreSQLDialect:
 
     name = "postgresql"
     no_limit: int | None = None
+    time_now = "statement_timestamp()"
     returns_changed = True
     compares_rows = True
     writes_see_one_state = True
@@ -182,10 +188,16 @@ class PostgreSQLDialect:
     def truncated(self, spec: FieldSpec, column: Expression, unit: Unit, zone: str) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         local: Expression = sa.func.timezone(literal(zone), column)
-        start: Expression = sa.func.date_trunc(literal(unit), local)
         if unit == "hour":
-            return column.op("-")(local.op("-")(start))
-        return sa.cast(start, sa.Date())
+            start: Expression = sa.func.date_trunc(literal(unit), local)
+            found: Expression = column.op("-")(local.op("-")(start))
+            bounded: Expression = sa.func.greatest(found, _EARLIEST)
+        else:
+            found = sa.cast(sa.func.date_trunc(literal(unit), local), sa.Date())
+            within = sa.func.least(sa.func.greatest(local, _FIRST), _LAST)
+            bounded = sa.cast(sa.func.date_trunc(literal(unit), within), sa.Date())
+        # greatest and least pass over nulls.
+        return found if zone == "UTC" else sa.case((column.is_not(None), bounded))
 
     def list_value(self, spec: FieldSpec, encoded: list[object]) -> object:  # noqa: ARG002
         """See `Dialect`."""
@@ -193,7 +205,9 @@ class PostgreSQLDialect:
 
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
         """See `Dialect`."""
-        return column == sa.func.any(typed(listed, f"{self.type_name(spec)}[]"))
+        among = sa.func.any(typed(listed, f"{self.type_name(spec)}[]"))
+        # With ==, Python would ask `among` first where the column is a function too.
+        return column.op("=", is_comparison=True)(among)
 
     def rows_values(
         self,
@@ -338,13 +352,21 @@ class PostgreSQLDialect:
         wanted = items.c.value == typed(given.next(), "jsonb")
         return sa.select(number(1)).where(wanted).correlate_except(items).exists()
 
+    def edit_values(self, spec: FieldSpec, edit: JsonEdit) -> tuple[Shape, list[object]]:
+        """See `Dialect`."""
+        return postgresql_json_edits.edit_values(edit, self.encoder(spec))
+
+    def edited(self, document: Expression, edit: JsonEdit, given: Parameters) -> Expression:
+        """See `Dialect`."""
+        return postgresql_json_edits.edited(document, edit, given)
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         return column + amount
 
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """The last column tells whether the row was created: xmax is 0 where nothing was before."""
-        values = {spec.name: parameter(spec.position) for spec in model.fields}
+        values = {spec.name: parameter(spec.position) for spec in model.given}
         return self.upsert_of(model, on, postgresql.insert(table).values(values))
 
     def upsert_of(
@@ -363,7 +385,7 @@ class PostgreSQLDialect:
 
         When *numbered*, the store numbers the keys, in the order of the rows.
         """
-        specs = [spec for spec in model.fields if not (numbered and spec in model.keys)]
+        specs = [spec for spec in model.given if not (numbered and spec in model.keys)]
         lists = [
             typed(parameter(place), f"{self.type_name(spec)}[]") for place, spec in enumerate(specs)
         ]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.json_edit import JsonEdit
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
@@ -61,6 +62,7 @@ class SQLiteDialect:
     name = "sqlite"
     compiler: Compiler = sqlite_dialect(paramstyle="qmark")
     no_limit: int | None = -1
+    time_now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     returns_changed = True
     compares_rows = True
     writes_see_one_state = False
@@ -245,13 +247,22 @@ class SQLiteDialect:
         """See `Dialect`."""
         return sa.func.holdfast_has_item(_follow(place), given.next()) == _ONE
 
+    def edit_values(self, spec: FieldSpec, edit: JsonEdit) -> tuple[Shape, list[object]]:  # noqa: ARG002
+        """See `Dialect`."""
+        said = [list(edit.steps), edit.action.value, edit.value]
+        return (), [sqlite_codecs.encode_json(said)]
+
+    def edited(self, document: Expression, edit: JsonEdit, given: Parameters) -> Expression:  # noqa: ARG002
+        """See `Dialect`."""
+        return sa.func.holdfast_edited(document, given.next())
+
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""
         return column + amount
 
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
         """See `Dialect`."""
-        built = insert(table).values({spec.name: parameter(spec.position) for spec in model.fields})
+        built = insert(table).values({spec.name: parameter(spec.position) for spec in model.given})
         return built.on_conflict_do_update(
             **conflict_target(self, model, table, on),
             set_=upserted_values(model, table, on, built.excluded),

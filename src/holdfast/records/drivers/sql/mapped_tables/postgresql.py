@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
@@ -12,18 +12,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import operators
 
-from holdfast.errors import ConfigurationError, UnsupportedError
+from holdfast.errors import ConfigurationError
+from holdfast.records.drivers.sql.dialect import aware, naive
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
 from holdfast.records.drivers.sql.statement import literal
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression
+    from holdfast.records.drivers.sql.dialect import Codec, Expression
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate
@@ -37,20 +38,15 @@ _MICROSECONDS = 1_000_000
 _EXPONENT = re.compile(rb"\d[eE][-+]?\d")
 
 
-def mapped_dialect(dialect: Dialect, models: Sequence[Model[object]]) -> Dialect:
-    """Return *dialect*, or where some of *models* are mapped classes one that knows them.
+@lru_cache(maxsize=8)
+def mapped_postgresql(
+    dialect: PostgreSQLDialect, models: tuple[Model[object], ...]
+) -> MappedPostgreSQL:
+    """Return the same as *dialect* is, with the mapped columns of *models*.
 
-    Raises UnsupportedError for a server on which their rules are not held yet, and
-    ConfigurationError for a column that is not kept there as the rules want it.
+    Raises ConfigurationError for a column that is not kept there as the rules want it.
     """
-    theirs = [model.name for model in models if model.adapter is not None]
-    if not theirs:
-        return dialect
-    if not isinstance(dialect, PostgreSQLDialect):
-        raise UnsupportedError(
-            f"the mapped classes {', '.join(theirs)}, whose text it compares but for case",
-            dialect.name,
-        )
+    # One for all stores of these classes: what is compiled is kept for a dialect.
     adapted = MappedPostgreSQL.over(dialect)
     adapted.check(models)
     return adapted
@@ -143,7 +139,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
             case Kind.TIMEDELTA:
                 return None
             case Kind.DATETIME if not cast("sa.DateTime", stored).timezone:
-                return lambda value: cast("datetime", value).replace(tzinfo=None)
+                return cast("Callable[[object], object]", naive)
             case Kind.JSON if isinstance(stored, postgresql.JSONB):
                 return encode_jsonb
             case _:
@@ -155,7 +151,7 @@ class MappedPostgreSQL(PostgreSQLDialect):
             return super().decoder(spec)
         stored = self.stored(spec)
         if spec.type.kind is Kind.DATETIME and not cast("sa.DateTime", stored).timezone:
-            return lambda value: cast("datetime", value).replace(tzinfo=UTC)
+            return cast("Callable[[object], object]", aware)
         return None
 
     def order(self, by: Order, column: Expression, *, nullable: bool) -> list[Expression]:

@@ -99,7 +99,7 @@ class MappedSQLite(SQLiteDialect):
                 scale = spec.type.bounds.scale
                 return lambda value: Decimal(f"{value:.{scale}f}")
             case Kind.TIMEDELTA:
-                return lambda value: datetime.fromisoformat(f"{value}+00:00") - _EPOCH
+                return lambda value: sqlite_codecs.decode_datetime(cast("str", value)) - _EPOCH
             case Kind.FLOAT:
                 return cast("Callable[[object], object]", float)
             case Kind.INT | Kind.STR | Kind.BYTES | Kind.BOOL:

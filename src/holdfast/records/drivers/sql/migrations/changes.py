@@ -8,12 +8,15 @@ from alembic.operations import ops
 
 from holdfast.records.drivers.sql.migrations.column_types import ColumnType
 from holdfast.records.drivers.sql.migrations.constraint_changes import ConstraintOp
+from holdfast.records.drivers.sql.migrations.key_changes import KeyOp
+from holdfast.records.drivers.sql.migrations.sequence_changes import SequenceOp
 from holdfast.records.schema_diff import Difference, DifferenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.server_default import SequenceDefault
 
 _WHOLE = (ops.CreateTableOp, ops.DropTableOp)
 _NULLS = ("required", "nullable")
@@ -30,6 +33,7 @@ def differences_of(
 ) -> Iterator[Difference]:
     """Yield what *changes* would put right; of a table that is missing or extra, nothing else."""
     flat = list(_flat(changes))
+    keys: dict[str, dict[bool, str]] = {}
     whole = {each.table_name for each in flat if isinstance(each, _WHOLE)}
     for change in flat:
         if not isinstance(change, _WHOLE) and _table_of(change) in whole:
@@ -53,8 +57,19 @@ def differences_of(
                 found = "missing" if change.adds else "of no entity"
                 name = change.constraint_name
                 yield Difference("constraint", change.table_name, name, found=found)
+            case SequenceOp():
+                wanted, found = _counts(change.becomes), _counts(change.was)
+                yield Difference("sequence", change.place, "", wanted, found)
+            case KeyOp():
+                keys.setdefault(change.table_name, {})[change.adds] = ", ".join(change.columns)
             case _:
                 yield _part(change)
+    for table, key in keys.items():
+        yield Difference("key", table, "", key[True], key.get(False, "missing"))
+
+
+def _counts(source: SequenceDefault | None) -> str:
+    return "" if source is None else f"from {source.start} by {source.increment}"
 
 
 def _flat(changes: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
@@ -74,6 +89,12 @@ def _altered(change: ops.AlterColumnOp, dialect: Dialect) -> Iterator[Difference
         if isinstance(there, ColumnType) and isinstance(change.modify_type, ColumnType):
             found, wanted = f"{found} by {there.source}", f"{wanted} by {change.modify_type.source}"
         yield Difference("type", table, column, wanted, found)
+    if change.modify_server_default is not False:
+        wanted, found = (
+            getattr(each, "source", "none")
+            for each in (change.modify_server_default, change.existing_server_default)
+        )
+        yield Difference("default", table, column, wanted, found)
     if change.modify_nullable is not None:
         wanted, found = _NULLS[change.modify_nullable], _NULLS[not change.modify_nullable]
         yield Difference("nullability", table, column, wanted, found)

@@ -92,11 +92,14 @@ def _apply(call: ast.Call, found: ColumnHistory, batches: dict[str, str]) -> Non
             if column is not None and renamed is not None and column in columns:
                 columns[renamed] = columns.pop(column)
                 column = renamed
+            old = None if column is None else columns.get(column)
             if column is not None and "type_" in words:
-                old = columns.get(column)
-                columns[column] = WrittenColumn(
+                old = columns[column] = WrittenColumn(
                     ast.unparse(words["type_"]), None if old is None else old.default
                 )
+            if column is not None and old is not None and "server_default" in words:
+                given = ast.unparse(words["server_default"])
+                columns[column] = WrittenColumn(old.type, None if given == "None" else given)
         case "drop_table":
             del found[table]
         case "rename_table":

@@ -15,6 +15,8 @@ from alembic.operations import ops
 
 from holdfast.records.drivers.sql.constraint_ddl import CHECK, UNIQUE, database_name
 from holdfast.records.drivers.sql.migrations.constraint_source import constraint_source
+from holdfast.records.drivers.sql.schema_inspection import place_of
+from holdfast.records.table_names import in_schema, without_schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -29,23 +31,29 @@ _FIELD = re.compile(r"""operations\.field\((['"])(.+?)\1""")
 _MAKERS = {"check": 0, "add_check": 1, "add_unique": 1}
 """At which place the words of a file that make a constraint have its name."""
 _INDEXES = {
-    "sqlite": "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'",
+    "sqlite": "SELECT '', 1, tbl_name, name FROM sqlite_master WHERE type = 'index'",
     "postgresql": (
-        "SELECT t.relname::text, i.relname::text FROM pg_catalog.pg_index x "
+        "SELECT n.nspname::text, pg_catalog.pg_table_is_visible(t.oid), t.relname::text, "
+        "i.relname::text FROM pg_catalog.pg_index x "
         "JOIN pg_catalog.pg_class t ON t.oid = x.indrelid "
         "JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid "
-        "WHERE pg_catalog.pg_table_is_visible(t.oid)"
+        "JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace "
+        "WHERE pg_catalog.pg_table_is_visible(t.oid) OR n.nspname IN ({schemas})"
     ),
     "mysql": (
-        "SELECT DISTINCT table_name, index_name FROM information_schema.statistics "
-        "WHERE table_schema = DATABASE()"
+        "SELECT DISTINCT table_schema, table_schema = DATABASE(), table_name, index_name "
+        "FROM information_schema.statistics WHERE table_schema IN (DATABASE(), {schemas})"
     ),
 }
+"""The schema of each index, whether a name without one means it, its table and its name.
+
+Of the schema that such a name means, and of those named.
+"""
 
 
 def is_ours(name: object) -> bool:
     """Tell whether *name* is one that a database has a constraint of `__constraints__` under."""
-    return isinstance(name, str) and _OURS.fullmatch(name) is not None
+    return isinstance(name, str) and _OURS.fullmatch(without_schema(name)) is not None
 
 
 class ConstraintOp(ops.MigrateOperation):
@@ -112,7 +120,7 @@ def add_constraint_changes(
             elif whole is not None:
                 _put_in(whole, each)
             else:
-                _table_changes(changes, table).ops.append(each)
+                table_changes(changes, table).ops.append(each)
 
 
 def _put_in(whole: ops.CreateTableOp | ops.DropTableOp, check: ConstraintOp) -> None:
@@ -125,7 +133,8 @@ def _put_in(whole: ops.CreateTableOp | ops.DropTableOp, check: ConstraintOp) -> 
         ]
 
 
-def _table_changes(changes: ops.UpgradeOps, table: str) -> ops.ModifyTableOps:
+def table_changes(changes: ops.UpgradeOps, table: str) -> ops.ModifyTableOps:
+    """Return what *changes* has for *table*, to be added to."""
     for each in changes.ops:
         if isinstance(each, ops.ModifyTableOps) and each.table_name == table:
             return each
@@ -139,18 +148,29 @@ def constraints_found(
 ) -> dict[str, set[str]]:
     """Return the names of such constraints that each of *tables* has."""
     found: dict[str, set[str]] = {}
-    query = _INDEXES.get(dialect, _INDEXES["mysql"])
-    for table, name in connection.exec_driver_sql(query).all():
-        if table in tables and is_ours(name):
-            found.setdefault(str(table), set()).add(str(name))
+    places: dict[str | None, set[str]] = {}
+    for table in tables:
+        name, schema = place_of(table, dialect)
+        places.setdefault(schema, set()).add(name)
+    wanted = ", ".join(f"'{schema}'" for schema in places if schema is not None) or "''"
+    query = _INDEXES.get(dialect, _INDEXES["mysql"]).format(schemas=wanted)
+    for schema, visible, name, index in connection.exec_driver_sql(query).all():
+        for table in {in_schema(schema, name), *([name] if visible else [])} & {*tables}:
+            if is_ours(index):
+                found.setdefault(str(table), set()).add(without_schema(str(index)))
     inspector = sa.inspect(connection)
-    there = {*tables}.intersection(inspector.get_table_names())
-    for (_, table), checks in (
-        inspector.get_multi_check_constraints(filter_names=sorted(there)).items() if there else ()
-    ):
-        names = {str(check["name"]) for check in checks if is_ours(check["name"])}
-        if names:
-            found.setdefault(table, set()).update(names)
+    schemas = {*inspector.get_schema_names()} if {*places} - {None} else set[str]()
+    for schema, names in places.items():
+        if schema is not None and schema not in schemas:
+            continue  # it is still to be made
+        there = sorted(names.intersection(inspector.get_table_names(schema)))
+        if not there:
+            continue
+        every = inspector.get_multi_check_constraints(schema, filter_names=there)
+        for (_, name), checks in every.items():
+            ours = {str(check["name"]) for check in checks if is_ours(check["name"])}
+            if ours:
+                found.setdefault(in_schema(schema, name), set()).update(ours)
     return found
 
 

@@ -25,6 +25,8 @@ from holdfast.records.drivers.sql.migrations.script_operations import (
     row_value,
     told,
 )
+from holdfast.records.drivers.sql.migrations.table_places import index_at
+from holdfast.records.drivers.sql.schema_inspection import place_of
 from holdfast.records.drivers.sql.server_folding import folding_dialect
 from holdfast.records.field import Field
 from holdfast.records.value import Bounds
@@ -110,6 +112,7 @@ def add_unique(
     """
     made = _unique(fields, where, ignore_case=ignore_case)
     dialect = _dialect(made)
+    name = index_at(name, table, dialect.name)
     index = unique_index(_table(table, made), made, dialect, name=name)
     if dialect.name == "mariadb":
         _run(index_by_columns(index, dialect.compiler))
@@ -119,16 +122,22 @@ def add_unique(
 
 def drop_unique(table: str, name: str) -> None:
     """Drop what `add_unique` made."""
-    quote = op.get_context().dialect.identifier_preparer.quote
-    match current_dialect():
+    dialect, preparer = current_dialect(), op.get_context().dialect.identifier_preparer
+    quote = preparer.quote
+    bare, schema = place_of(table, dialect)
+    place = preparer.format_table(sa.Table(bare, sa.MetaData(), schema=schema))
+    match dialect:
         case "mariadb":
             columns = (quote(column_name(name, number)) for number in range(_HIDDEN))
             dropped = ", ".join(f"DROP COLUMN IF EXISTS {each}" for each in columns)
-            text = f"ALTER TABLE {quote(table)} DROP INDEX {quote(name)}, {dropped}"
+            text = f"ALTER TABLE {place} DROP INDEX {quote(name)}, {dropped}"
         case "mysql":
-            text = f"ALTER TABLE {quote(table)} DROP INDEX {quote(name)}"
+            text = f"ALTER TABLE {place} DROP INDEX {quote(name)}"
+        case "sqlite":
+            text = f"DROP INDEX {quote(index_at(name, table, dialect))}"
         case _:
-            text = f"DROP INDEX {quote(name)}"
+            within = "" if schema is None else f"{preparer.quote_schema(schema)}."
+            text = f"DROP INDEX {within}{quote(name)}"
     _run(text)
 
 
@@ -207,7 +216,8 @@ def _table(name: str, constraint: Constraint) -> sa.Table:
         digits = None if bounds.precision is None else (bounds.precision, bounds.scale or 0)
         kind = ColumnType(each.type.kind.value, digits=digits, indexed=bounds.max_length)
         columns[each.name] = sa.Column(each.name, kind)
-    return sa.Table(name, sa.MetaData(), *columns.values())
+    bare, schema = place_of(name, current_dialect())
+    return sa.Table(bare, sa.MetaData(), *columns.values(), schema=schema)
 
 
 def _dialect(unique: Unique) -> Dialect:

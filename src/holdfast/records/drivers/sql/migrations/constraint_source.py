@@ -40,7 +40,7 @@ def constraint_source(constraint: Constraint) -> str:
     """Return what stands behind the name where a file makes *constraint*."""
     if isinstance(constraint, Check):
         return predicate_source(constraint.predicate)
-    fields = ", ".join(map(_field, constraint.columns))
+    fields = ", ".join(field_source(column.spec) for column in constraint.columns)
     where = "" if constraint.where is None else f", where={predicate_source(constraint.where)}"
     return f"[{fields}]{where}{', ignore_case=True' if constraint.ignore_case else ''}"
 
@@ -102,9 +102,14 @@ def _column(operand: Operand) -> Column:
 
 
 def _field(column: Column) -> str:
-    kind, bounds = column.type.kind, column.type.bounds
-    words = [repr(column.name), repr(kind.value)]
-    if column.nullable:
+    return field_source(column.spec)
+
+
+def field_source(spec: FieldSpec) -> str:
+    """Return what a file has for a field of a constraint."""
+    kind, bounds = spec.type.kind, spec.type.bounds
+    words = [repr(spec.name), repr(kind.value)]
+    if spec.type.nullable:
         words.append("nullable=True")
     if bounds.precision is not None and bounds.scale is not None:
         words.append(f"digits={(bounds.precision, bounds.scale)!r}")

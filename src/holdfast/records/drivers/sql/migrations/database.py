@@ -21,6 +21,8 @@ from holdfast.errors import (
 )
 from holdfast.extras import needs_extra
 from holdfast.records.drivers.sql.cleartext import CleartextRefusedError
+from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
+from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.encryption import encryption, is_this_machine
 from holdfast.records.drivers.sql.failure import (
     FailureKind,
@@ -34,9 +36,11 @@ from holdfast.records.drivers.sql.mariadb import MariaDBServer
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
 from holdfast.records.drivers.sql.mysql import MySQLServer, read_public_key
 from holdfast.records.drivers.sql.mysql_connection import MARIADB, MYSQL, SessionStart
-from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK
+from holdfast.records.drivers.sql.mysql_family_server import database_creation
+from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK, schema_creation
 from holdfast.records.drivers.sql.server_address import ServerAddress, server_addresses
 from holdfast.records.drivers.sql.sqlite_connection import connect
+from holdfast.records.identifiers import check_schema
 from holdfast.records.options import (
     MariaDBOptions,
     MySQLOptions,
@@ -83,6 +87,15 @@ class Database(Protocol):
         """Begin; return what is to be called before the migrations are committed."""
         ...
 
+    @property
+    def home(self) -> str | None:
+        """What the database calls the schema of the URL; None where it is not to be named."""
+        ...
+
+    def entering(self) -> Sequence[str]:
+        """Return the statements by which a session goes into the schema of the URL, made or not."""
+        ...
+
     def meaning(self, error: Exception) -> Exception | None:
         """Return Holdfast's error for a driver's that says nothing about the migration."""
         ...
@@ -93,7 +106,10 @@ def database_at(url: str) -> Database:
     location = parse_store_url(url)
     match location.scheme:
         case "sqlite":
-            return SQLiteDatabase(file_path(location), options_for(location, SQLiteOptions()))
+            options = options_for(location, SQLiteOptions())
+            if options.schema:
+                raise UnsupportedError("migrations of a store with a schema of its own", "sqlite")
+            return SQLiteDatabase(file_path(location), options)
         case "postgresql":
             places, rest = server_addresses(location, port=5432, user="postgres")
             return PostgreSQLDatabase(places, options_for(rest, PostgreSQLOptions()))
@@ -111,6 +127,7 @@ class SQLiteDatabase:
     """See `Database`. Its one lock for writers keeps other migrations out as well."""
 
     undoes_structure = True
+    home = None
     dialect = DIALECTS["sqlite"]
 
     def __init__(self, path: Path, options: SQLiteOptions) -> None:
@@ -156,6 +173,10 @@ class SQLiteDatabase:
 
         return look
 
+    def entering(self) -> Sequence[str]:
+        """See `Database`: a schema is a part of the names, and the URL names none."""
+        return ()
+
     def meaning(self, error: Exception) -> Exception | None:
         """See `Database`."""
         if not isinstance(error, sqlite3.Error):
@@ -189,13 +210,22 @@ class _ServerDatabase:
         return ", ".join(map(str, self._places))
 
     def before(self, connection: sa.Connection) -> Callable[[], None]:  # noqa: ARG002
+        """See `Database`."""
         return lambda: None
+
+    @property
+    def _schema(self) -> str:
+        """That of the URL, which the session is in."""
+        if self._options.schema:
+            check_schema("the store", self._options.schema)
+        return self._options.schema
 
 
 class PostgreSQLDatabase(_ServerDatabase):
     """See `Database`."""
 
     undoes_structure = True
+    home = None
     dialect = DIALECTS["postgresql"]
 
     def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
@@ -210,6 +240,8 @@ class PostgreSQLDatabase(_ServerDatabase):
         elsewhere = [place for place in self._places if not is_this_machine(place.host)]
         chosen = (elsewhere or self._places)[0]
         several = len(self._places) > 1
+        schema = self._schema
+        path = f'"{schema}"' if schema and not options.pgbouncer else options.search_path
         target = "read-write" if options.target_session_attrs == "any" and several else None
         engine = sa.create_engine(
             "postgresql+psycopg://",
@@ -222,7 +254,7 @@ class PostgreSQLDatabase(_ServerDatabase):
                 "connect_timeout": max(1, round(options.connect_timeout or _FOREVER)),
                 "prepare_threshold": None,
                 "application_name": "holdfast migrate",
-                "options": libpq_options({"search_path": options.search_path}),
+                "options": libpq_options({"search_path": path}),
             },
         )
         limit = round(options.lock_timeout * 1000)
@@ -230,10 +262,24 @@ class PostgreSQLDatabase(_ServerDatabase):
         @event.listens_for(engine, "begin")
         def _begun(connection: sa.Connection) -> None:
             # For the transaction alone, as PgBouncer may give the session to somebody else.
-            for setting in (f"lock_timeout = {limit}", "statement_timeout = 0", "TIME ZONE 'UTC'"):
+            settings = [f"lock_timeout = {limit}", "statement_timeout = 0", "TIME ZONE 'UTC'"]
+            if schema:
+                settings.append(f'search_path = "{schema}"')
+            for setting in settings:
                 connection.exec_driver_sql(f"SET LOCAL {setting}")
 
         return engine
+
+    def before(self, connection: sa.Connection) -> Callable[[], None]:
+        """See `Database`."""
+        if self._schema:
+            connection.exec_driver_sql(schema_creation(self._schema))
+        return super().before(connection)
+
+    def entering(self) -> Sequence[str]:
+        """See `Database`."""
+        schema = self._schema
+        return (schema_creation(schema), f'SET search_path = "{schema}"') if schema else ()
 
     @contextmanager
     def alone(self, wait: float) -> Iterator[None]:
@@ -271,14 +317,25 @@ class _MySQLFamilyDatabase(_ServerDatabase):
     sql_mode: ClassVar[str]
     isolation: ClassVar[str]
     """The variable that has a session's isolation level."""
+    collation: ClassVar[str]
 
     def public_key(self) -> bytes | None:
         """Return the RSA key by which the server is known, if it is."""
         return None
 
-    def engine(self, *, writing: bool) -> sa.Engine:  # noqa: ARG002
+    @property
+    def home(self) -> str | None:
         """See `Database`."""
-        options = self._options
+        return self._schema or self._places[0].database
+
+    def entering(self) -> Sequence[str]:
+        """See `Database`."""
+        schema = self._schema
+        return (database_creation(schema, self.collation), f"USE `{schema}`") if schema else ()
+
+    def engine(self, *, writing: bool) -> sa.Engine:
+        """See `Database`."""
+        options, entering = self._options, self.entering()
         patience = max(1, round(options.lock_timeout)) if options.lock_timeout else _FOREVER
         settings = {
             "sql_mode": f"'{self.sql_mode}'",
@@ -301,7 +358,15 @@ class _MySQLFamilyDatabase(_ServerDatabase):
             from holdfast.records.drivers.sql.pymysql_connection import open_raw
 
         def connect(place: ServerAddress) -> pymysql.Connection:
-            return open_raw(place, encryption(options, place.host), start)
+            connection = open_raw(place, encryption(options, place.host), start)
+            try:
+                with connection.cursor() as cursor:
+                    for statement in entering if writing else entering[1:]:
+                        cursor.execute(statement)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
 
         def connect_to_one_that_writes() -> pymysql.Connection:
             for place in self._places[:-1]:
@@ -355,6 +420,7 @@ class MariaDBDatabase(_MySQLFamilyDatabase):
     product = MARIADB
     sql_mode = MariaDBServer.sql_mode
     isolation = "tx_isolation"
+    collation = MariaDBDialect.collation
 
 
 class MySQLDatabase(_MySQLFamilyDatabase):
@@ -364,6 +430,7 @@ class MySQLDatabase(_MySQLFamilyDatabase):
     product = MYSQL
     sql_mode = MySQLServer.sql_mode
     isolation = "transaction_isolation"
+    collation = MySQLDialect.collation
 
     def public_key(self) -> bytes | None:
         """See `_MySQLFamilyDatabase`."""

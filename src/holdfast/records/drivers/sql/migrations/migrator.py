@@ -30,18 +30,26 @@ from holdfast.records.drivers.sql.migrations.database import (
     reached,
     refusal,
 )
+from holdfast.records.drivers.sql.migrations.key_changes import add_key_changes
 from holdfast.records.drivers.sql.migrations.renderer import ScriptRenderer
 from holdfast.records.drivers.sql.migrations.script_folder import ScriptFolder
+from holdfast.records.drivers.sql.migrations.sequence_changes import (
+    add_lost_defaults,
+    add_sequence_changes,
+    sequence_history,
+)
 from holdfast.records.drivers.sql.migrations.structure import adopt, unseen_expressions
+from holdfast.records.drivers.sql.migrations.table_places import as_written
 from holdfast.records.drivers.sql.migrations.target import Target
 from holdfast.records.drivers.sql.schema_inspection import (
     VERSION_TABLE,
     found_tables,
     inspection_query,
 )
-from holdfast.records.drivers.sql.tables import WORD_INDEX
+from holdfast.records.drivers.sql.tables import WORD_INDEX, build_tables
 from holdfast.records.migration_types import MigrationResult, Revision
 from holdfast.records.schema_diff import Difference
+from holdfast.records.table_names import in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -148,19 +156,26 @@ class Migrator:
         declared = column_history(script)
         # Tables of others are left alone; those that a file made of an entity and none has, go.
         ours = {*target.tables, *of_entities(declared)} if there or newest else set[str]()
-        query = inspection_query(self._database.dialect.name, target.tables)
+        query = inspection_query(self._database.dialect.name, target.tables.values())
         found = found_tables(connection.exec_driver_sql(query).all())
+        schemas = target.schemas(ours)
+        said = declared if there == newest else {}
 
-        def include(name: str | None, kind: str, _parents: object) -> bool:
+        def include(name: str | None, kind: str, parents: Any) -> bool:
+            if kind == "schema":
+                return name is None or name in schemas
             if kind == "index" and name is not None and name.startswith(f"{WORD_INDEX}_"):
                 return False
-            return name in ours if kind == "table" else not is_ours(name)
+            if kind == "table":
+                return in_schema(parents["schema_name"], str(name)) in ours
+            return not is_ours(name)
 
         opts = {
             "target_metadata": target.metadata,
-            "compare_type": target.compare(found, declared if there == newest else {}),
-            "compare_server_default": False,
+            "compare_type": target.compare(found, said),
+            "compare_server_default": target.compare_default(found, said),
             "include_name": include,
+            "include_schemas": bool(schemas),
             "version_table": VERSION_TABLE,
             "render_as_batch": True,
         }
@@ -168,10 +183,15 @@ class Migrator:
         with unseen_expressions():
             changes = produce_migrations(comparing, target.metadata).upgrade_ops
         assert changes is not None
+        as_written(changes, comparing.dialect.default_schema_name)
         writing = ScriptRenderer(target, declared, comparing)
         writing.describe(changes)
         tables = ours or set(target.tables)
         there_already = constraints_found(connection, self._database.dialect.name, tables)
+        dialect, made = self._database.dialect, sequence_history(script)
+        add_sequence_changes(changes, self._models, connection, dialect, made)
+        add_lost_defaults(changes, target, said)
+        add_key_changes(changes, target, found)
         add_constraint_changes(changes, self._models, there_already, constraint_sources(script))
         return writing, changes
 
@@ -222,6 +242,8 @@ class Migrator:
                     transactional_ddl=self._database.undoes_structure,
                 )
                 adopt(environment.get_context())
+                environment.get_context().dialect.default_schema_name = self._database.home
+                text.write("".join(f"{each};\n\n" for each in self._database.entering()))
                 try:
                     with environment.begin_transaction():
                         environment.run_migrations()
@@ -261,8 +283,9 @@ class Migrator:
                 return course.moved()
 
     def _refuse_unadopted(self, connection: sa.Connection) -> None:
-        tables = [model.table for model in self._models]
-        query = inspection_query(self._database.dialect.name, tables)
+        dialect = self._database.dialect
+        tables = build_tables(self._models, dialect)
+        query = inspection_query(dialect.name, tables.values())
         found = sorted(found_tables(connection.exec_driver_sql(query).all()).keys() & {*tables})
         if found:
             raise ConfigurationError(

@@ -15,10 +15,18 @@ from holdfast.records.drivers.sql.migrations.column_types import (
     from_source,
 )
 from holdfast.records.drivers.sql.migrations.constraint_changes import ConstraintOp, is_ours
-from holdfast.records.drivers.sql.migrations.constraint_source import written
+from holdfast.records.drivers.sql.migrations.constraint_source import field_source
+from holdfast.records.drivers.sql.migrations.default_source import (
+    Initial,
+    counts,
+    default_of,
+    initial_of,
+)
+from holdfast.records.drivers.sql.migrations.key_changes import KeyOp
+from holdfast.records.drivers.sql.migrations.sequence_changes import SequenceOp
 from holdfast.records.drivers.sql.migrations.target import limit_name
 from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of, named
-from holdfast.records.field_spec import MISSING
+from holdfast.records.table_names import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +36,6 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory, WrittenColumn
     from holdfast.records.drivers.sql.migrations.target import Target
-    from holdfast.records.field_spec import FieldSpec
 
 
 class ScriptRenderer:
@@ -47,7 +54,11 @@ class ScriptRenderer:
                     said = self._said(operation.table_name, operation.column_name)
                     if said is not None:
                         operation.existing_type = from_source(said.type)
-                        operation.existing_server_default = _default_of(said) or False
+                        was = default_of(said)
+                        if was is not None or operation.modify_server_default is not False:
+                            operation.existing_server_default = was
+                        else:
+                            operation.existing_server_default = False
                 case ops.DropColumnOp():
                     column = operation.to_column(self._context)
                     self._describe_column(operation.table_name, column)
@@ -90,8 +101,10 @@ class ScriptRenderer:
         said = self._said(table, column.name)
         if said is not None:
             column.type = from_source(said.type)
-            column.server_default = _default_of(said)
-            if column.autoincrement is False:
+            column.server_default = default_of(said)
+            if counts(said.default):
+                column.autoincrement = False
+            elif column.autoincrement is False:
                 column.autoincrement = "auto"  # as it was written
 
     def _said(self, table: str, column: str) -> WrittenColumn | None:
@@ -116,7 +129,7 @@ class ScriptRenderer:
                     lines += self._table(operation)
             elif isinstance(operation, ops.CreateTableOp):
                 lines += self._new_table(operation, late)
-            elif not isinstance(operation, ConstraintOp):
+            elif not isinstance(operation, (ConstraintOp, SequenceOp)):
                 lines += self._render(operation)
         new = _new_columns(operations)
         for each in uniques:
@@ -129,7 +142,10 @@ class ScriptRenderer:
         # Before anything is changed, as MariaDB can't undo it.
         refusals = [line for line in lines if line.startswith("operations.refuse_")]
         rest = [line for line in lines if line not in refusals]
-        return "\n    ".join([*refusals, *rest, *late])
+        sequences = [each for each in operations if isinstance(each, SequenceOp)]
+        made = [each.words for each in sequences if each.becomes is not None]
+        gone = [each.words for each in sequences if each.becomes is None]
+        return "\n    ".join([*refusals, *_schemas(operations), *made, *rest, *late, *gone])
 
     def _new_table(self, operation: ops.CreateTableOp, late: list[str]) -> list[str]:
         for part in list(operation.columns):
@@ -167,7 +183,8 @@ class ScriptRenderer:
         if gone and come:
             before += _renaming(table, gone, [column.name for column in come])
         for part in parts:
-            rendered = [] if isinstance(part, ConstraintOp) else self._in_batch(table, part)
+            ours = isinstance(part, (ConstraintOp, KeyOp))
+            rendered = [] if ours else self._in_batch(table, part)
             match part:
                 case ops.AddColumnOp():
                     before += self._fill(table, part.column)
@@ -184,19 +201,32 @@ class ScriptRenderer:
                 case ConstraintOp():
                     before += _refused_by_check(part, _new_columns([operation]))
                     body += _check(part)
+                case KeyOp():
+                    before += self._refused_by_key(part, new)
+                    body.append(_key(part))
                 case _:
                     body += rendered
         options = self._target.tables[table].kwargs if table in self._target.tables else {}
         kept = {name: value for name, value in options.items() if name.startswith("sqlite_")}
         words = f", table_kwargs={kept!r}" if kept else ""
+        if any(isinstance(part, KeyOp) for part in parts):
+            words += ", naming_convention=operations.KEY_NAMES"
         return [*before, f"with op.batch_alter_table({table!r}{words}) as batch_op:", *body]
+
+    def _refused_by_key(self, part: KeyOp, new: set[str]) -> list[str]:
+        """Refuse rows that are alike in what becomes their key, before the old one goes."""
+        specs = [self._target.specs.get((part.table_name, name)) for name in part.columns]
+        if not part.adds or new.intersection(part.columns):
+            return []
+        fields = ", ".join(field_source(spec) for spec in specs if spec is not None)
+        return [f"operations.refuse_alike({part.table_name!r}, [{fields}])"]
 
     def _fill(self, table: str, column: sa.Column[Any]) -> list[str]:
         """Give a new column what the rows that are there will hold, or refuse them."""
         if column.nullable or column.server_default is not None:
             return []
         spec = self._target.specs.get((table, column.name))
-        source = None if spec is None else _initial(spec)
+        source = None if spec is None else initial_of(spec, table)
         if source is None:
             return [f"operations.refuse_rows({table!r}, {column.name!r})"]
         column.server_default = Initial(source)
@@ -210,7 +240,7 @@ class ScriptRenderer:
         spec = self._target.specs.get((table, name))
         source = None
         if spec is not None and not spec.type.nullable and part.modify_type is None:
-            source = _initial(spec)
+            source = initial_of(spec, table)
         if source is None:
             return [f"operations.refuse_nulls({table!r}, {name!r})"]
         return [
@@ -233,38 +263,11 @@ class ScriptRenderer:
         return [line for line in lines if line and not line.startswith("# ###")]
 
 
-class Initial(sa.DefaultClause):
-    """The default of a new column, in the words of a migration's file."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__("")
-        self.source = source
-
-
-def _default_of(said: WrittenColumn) -> Initial | None:
-    return None if said.default is None else Initial(said.default)
-
-
-def _initial(spec: FieldSpec) -> str | None:
-    """Return the words for what rows that are there hold in a new field, None if nobody knows."""
-    declaration = spec.declaration
-    value: object
-    match spec.role:
-        case "version":
-            value = 1
-        case "created_at" | "updated_at":
-            return "operations.initial_value('datetime', 'now')"
-        case _ if declaration.default_factory in (dict, list):
-            value = declaration.default_factory()
-        case _ if declaration.default is MISSING or declaration.default is None:
-            return None
-        case _:
-            value = declaration.default
-    kind, bounds = spec.type.kind, spec.type.bounds
-    words = [repr(kind.value), repr(written(kind, spec.to_row("", value)))]
-    if bounds.precision is not None:
-        words.append(f"digits={(bounds.precision, bounds.scale)!r}")
-    return f"operations.initial_value({', '.join(words)})"
+def _schemas(operations: Sequence[ops.MigrateOperation]) -> list[str]:
+    """Return the lines that make the schemas of new tables."""
+    made = (each.table_name for each in operations if isinstance(each, ops.CreateTableOp))
+    schemas = dict.fromkeys(schema_of(table) for table in made)
+    return [f"operations.create_schema({schema!r})" for schema in schemas if schema]
 
 
 def _change(table: str, part: ops.AlterColumnOp) -> list[str]:
@@ -308,6 +311,8 @@ def _turn(part: ops.MigrateOperation, new: set[str], gone: set[str]) -> int:
     match part:
         case ConstraintOp():
             return 8 if part.adds else 0
+        case KeyOp():
+            return 5 if part.adds else 1
         case ops.DropConstraintOp():
             return 3 if part.constraint_type == "unique" else 1
         case ops.CreateIndexOp():
@@ -376,6 +381,14 @@ def _refused_by_check(part: ConstraintOp, new: set[tuple[str, str | None]]) -> l
     if not part.adds or part.source is None or _reads_any(part, new):
         return []
     return [f"operations.refuse_broken({part.table_name!r}, {part.source})"]
+
+
+def _key(part: KeyOp) -> str:
+    name = named("pk", part.table_name, part.columns)
+    if not part.adds:
+        return f"    operations.drop_key(batch_op, {name!r})"
+    columns = ", ".join(map(repr, part.columns))
+    return f"    operations.add_key(batch_op, {columns}, name={name!r})"
 
 
 def _check(part: ConstraintOp) -> list[str]:

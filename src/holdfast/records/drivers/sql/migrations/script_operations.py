@@ -6,26 +6,36 @@ that were written once must run forever: what is here is added to, and never cha
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util.sqla_compat import _NONE_NAME
 
 from holdfast.errors import ConfigurationError, ConflictError
+from holdfast.records.drivers.sql.dialects import mariadb_json, mysql_json
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS, ColumnType
 from holdfast.records.drivers.sql.migrations.lossless_casts import survives
 from holdfast.records.drivers.sql.migrations.structure import expression_default
+from holdfast.records.drivers.sql.migrations.table_places import table_at
+from holdfast.records.drivers.sql.mysql_family_server import database_creation
+from holdfast.records.drivers.sql.postgresql import schema_creation
 from holdfast.records.value import Kind
+from holdfast.time_text import read_datetime, read_time
 
 if TYPE_CHECKING:
     from alembic.operations import BatchOperations
 
 __all__ = [
+    "KEY_NAMES",
+    "add_key",
     "add_limit",
     "column_type",
+    "create_schema",
+    "drop_key",
     "drop_limit",
     "fill_nulls",
     "initial_value",
@@ -34,9 +44,12 @@ __all__ = [
     "refuse_changed",
     "refuse_nulls",
     "refuse_rows",
+    "server_now",
+    "server_text",
 ]
 
 
+_COLLATIONS = {"mariadb": mariadb_json.COLLATION, "mysql": mysql_json.COLLATION}
 _LARGE = (Kind.STR, Kind.BYTES, Kind.JSON)
 """Kinds whose columns take no value as a default on MySQL, but an expression."""
 
@@ -57,6 +70,22 @@ def column_type(
 def primary_key(*columns: str, name: str | None = None) -> sa.PrimaryKeyConstraint:
     """Return the primary key; without its name on SQLite, which else would not number keys."""
     return sa.PrimaryKeyConstraint(*columns, name=None if current_dialect() == "sqlite" else name)
+
+
+KEY_NAMES = {"pk": "holdfast_key"}
+"""What SQLite's primary key, which has no name, is called while its table is copied."""
+
+
+def drop_key(batch: BatchOperations, name: str) -> None:
+    """Drop the primary key *name* of the table of *batch*, which gets another one."""
+    here = KEY_NAMES["pk"] if current_dialect() == "sqlite" else name
+    batch.drop_constraint(here, type_="primary")
+
+
+def add_key(batch: BatchOperations, *columns: str, name: str) -> None:
+    """Give the table of *batch* the primary key *name*, of *columns*; see `primary_key`."""
+    nameless: Any = _NONE_NAME
+    batch.create_primary_key(nameless if current_dialect() == "sqlite" else name, [*columns])
 
 
 def limit(condition: str, *, name: str) -> sa.CheckConstraint:
@@ -104,6 +133,35 @@ def initial_value(
             return str(stored)
 
 
+def server_now() -> sa.TextClause:
+    """Return the default by which a row that is added gets the time, by the database's clock."""
+    return sa.text(f"({DIALECTS[current_dialect()].time_now})")
+
+
+def server_text(
+    *,
+    postgresql: str | None = None,
+    sqlite: str | None = None,
+    mariadb: str | None = None,
+    mysql: str | None = None,
+) -> sa.TextClause | None:
+    """Return the default by an expression in the words of the database at hand, if it has any."""
+    given = {"postgresql": postgresql, "sqlite": sqlite, "mariadb": mariadb, "mysql": mysql}
+    text = given[current_dialect()]
+    return None if text is None else sa.text(f"({text})".replace(":", "\\:"))
+
+
+def create_schema(name: str) -> None:
+    """Make the schema *name* if it is missing; on SQLite there is nothing to make."""
+    match current_dialect():
+        case "sqlite":
+            pass
+        case "postgresql":
+            op.execute(schema_creation(name))
+        case dialect:
+            op.execute(database_creation(name, _COLLATIONS[dialect]))
+
+
 def fill_nulls(table: str, column: str, value: str | sa.TextClause) -> None:
     """Give the rows of *table* without a value in *column* the *value* of an `initial_value`."""
     given: Any = value
@@ -111,14 +169,15 @@ def fill_nulls(table: str, column: str, value: str | sa.TextClause) -> None:
         # In the text, as a default is: the database makes of it what the column is.
         given = sa.bindparam(None, value, type_=sa.String(), literal_execute=True)
     place: sa.ColumnClause[Any] = sa.column(column)
-    op.execute(sa.update(sa.table(table, place)).where(place.is_(None)).values({column: given}))
+    rows = _table(table, place)
+    op.execute(sa.update(rows).where(place.is_(None)).values({column: given}))
 
 
 def refuse_rows(table: str, column: str) -> None:
     """Raise ConflictError when *table* has rows, which *column* would need a value for."""
     if told(f"{table} must have no rows: {column} has no default"):
         return
-    found = sa.select(sa.exists(sa.select(sa.literal(1)).select_from(sa.table(table))))
+    found = sa.select(sa.exists(sa.select(sa.literal(1)).select_from(_table(table))))
     if op.get_bind().scalar(found):
         raise ConflictError(
             f"{table} has rows, and its new column {column} is required and has no default: in "
@@ -131,7 +190,7 @@ def refuse_nulls(table: str, column: str) -> None:
     if told(f"{table}.{column} must have no nulls: it becomes required and has no default"):
         return
     place: sa.ColumnClause[Any] = sa.column(column)
-    nulls = sa.select(sa.func.count()).select_from(sa.table(table, place)).where(place.is_(None))
+    nulls = sa.select(sa.func.count()).select_from(_table(table, place)).where(place.is_(None))
     count = op.get_bind().scalar(nulls)
     if count:
         raise ConflictError(
@@ -149,12 +208,16 @@ def refuse_changed(table: str, column: str, was: ColumnType, becomes: ColumnType
         return
     place: sa.ColumnClause[Any] = sa.column(column)
     kept_as_is = survives(current_dialect(), place, was, becomes)
-    lost = sa.select(place).select_from(sa.table(table)).where(place.is_not(None), ~kept_as_is)
+    lost = sa.select(place).select_from(_table(table)).where(place.is_not(None), ~kept_as_is)
     for (value,) in op.get_bind().execute(lost.limit(1)):
         raise ConflictError(
             f"{table} has rows whose {column} does not survive the change from {change}, as "
             f"{value!r:.80}: change them first, or fill a new column beside the old one"
         )
+
+
+def _table(table: str, *columns: sa.ColumnClause[Any]) -> sa.TableClause:
+    return table_at(table, current_dialect(), *columns)
 
 
 def told(wanted: str) -> bool:
@@ -182,11 +245,11 @@ def row_value(kind: Kind, value: object, digits: tuple[int, int] | None) -> obje
             assert digits is not None
             return Decimal(str(value)).quantize(Decimal(1).scaleb(-digits[1]))
         case Kind.DATETIME:
-            return datetime.now(UTC) if value == "now" else datetime.fromisoformat(str(value))
+            return datetime.now(UTC) if value == "now" else read_datetime(str(value))
         case Kind.DATE:
             return date.fromisoformat(str(value))
         case Kind.TIME:
-            return time.fromisoformat(str(value))
+            return read_time(str(value))
         case Kind.TIMEDELTA:
             return timedelta(microseconds=cast("int", value))
         case Kind.UUID:

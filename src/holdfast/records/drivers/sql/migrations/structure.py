@@ -17,10 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
+from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.ddl.sqlite import SQLiteImpl
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.migrations.constraint_changes import is_ours
+from holdfast.records.drivers.sql.migrations.table_places import (
+    InPlace,
+    placed_reference,
+    put_index_in_place,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +36,8 @@ if TYPE_CHECKING:
 _FOUND = sa.text(
     "SELECT column_type, collation_name, is_nullable, column_default, extra, column_comment "
     "FROM information_schema.columns "
-    "WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
+    "WHERE table_schema = coalesce(:schema, DATABASE()) AND table_name = :table "
+    "AND column_name = :column"
 )
 _INDEXES = sa.text(
     "SELECT name, sql FROM sqlite_master "
@@ -58,6 +65,10 @@ def adopt(context: MigrationContext) -> None:
     )
 
 
+class PostgreSQLStructure(InPlace, PostgresqlImpl):
+    """For the contexts that `adopt` it, and none else."""
+
+
 class WholeColumns(MySQLImpl):
     """Alembic's way to MariaDB and MySQL, which say all of a column that they change."""
 
@@ -65,13 +76,12 @@ class WholeColumns(MySQLImpl):
         """Rename a column, or change it and keep of it what is not named."""
         name = words.pop("name", None)
         if name is not None and name != column_name:
-            quote = self.dialect.identifier_preparer.quote
-            self._exec(
-                sa.text(
-                    f"ALTER TABLE {quote(table_name)} RENAME COLUMN {quote(column_name)} "
-                    f"TO {quote(name)}"
-                )
+            preparer = self.dialect.identifier_preparer
+            place = preparer.format_table(
+                sa.Table(table_name, sa.MetaData(), schema=words.get("schema"))
             )
+            old, new = preparer.quote(column_name), preparer.quote(name)
+            self._exec(sa.text(f"ALTER TABLE {place} RENAME COLUMN {old} TO {new}"))
             column_name = name
         changes = any(words.get(each) is not None for each in _OF_A_COLUMN)
         if changes or words.get("comment", False) is not False:
@@ -90,7 +100,8 @@ class WholeColumns(MySQLImpl):
                     "existing_nullable= in the migration's file"
                 )
             return {}
-        row = self.connection.execute(_FOUND, {"table": table, "column": column}).first()
+        where = {"schema": words.get("schema"), "table": table, "column": column}
+        row = self.connection.execute(_FOUND, where).first()
         if row is None:
             return {}
         kind, collation, nullable, default, extra, comment = row
@@ -109,12 +120,12 @@ class WholeColumns(MySQLImpl):
         return _verbatim(default)
 
 
-class MariaDBStructure(WholeColumns, MariaDBImpl):
+class MariaDBStructure(InPlace, WholeColumns, MariaDBImpl):
     """For the contexts that `adopt` it, and none else."""
 
 
-class MySQLStructure(WholeColumns):
-    """For the contexts that `adopt` it, and none else."""
+class MySQLColumns(WholeColumns):
+    """Changes columns as MySQL wants it."""
 
     def alter_column(self, table_name: str, column_name: str, **words: Any) -> None:
         """See `WholeColumns`.
@@ -122,11 +133,12 @@ class MySQLStructure(WholeColumns):
         A default is an expression, as MySQL takes no other one for text; and not by `SET DEFAULT`,
         which refuses that too, but with all of the column.
         """
-        if isinstance(words.get("server_default"), str):
-            words["server_default"] = expression_default(words["server_default"])
-            if words.get("nullable") is None:
-                found = self._kept(table_name, column_name, words)
-                words["nullable"] = found.get("existing_nullable")
+        default = words.get("server_default")
+        if isinstance(default, str):
+            words["server_default"] = expression_default(default)
+        if isinstance(default, (str, sa.TextClause)) and words.get("nullable") is None:
+            found = self._kept(table_name, column_name, words)
+            words["nullable"] = found.get("existing_nullable")
         super().alter_column(table_name, column_name, **words)
 
     def default_found(self, default: str, extra: str) -> str | sa.TextClause:
@@ -166,8 +178,12 @@ def unseen_expressions() -> Iterator[None]:
         yield
 
 
-class SQLiteStructure(SQLiteImpl):
-    """Alembic's way to SQLite; for the contexts that `adopt` it, and none else.
+class MySQLStructure(InPlace, MySQLColumns):
+    """For the contexts that `adopt` it, and none else."""
+
+
+class CopiedTables(SQLiteImpl):
+    """Alembic's way to SQLite.
 
     When it copies a table it would lose the indexes on expressions: those of uniques are made again
     by their own words.
@@ -197,6 +213,11 @@ class SQLiteStructure(SQLiteImpl):
 
     def requires_recreate_in_batch(self, batch_op: Any) -> bool:
         """Rename the columns that are to be renamed; tell whether the rest needs a copy."""
+        for at, (verb, given, words) in enumerate(batch_op.batch):
+            if verb in ("create_index", "drop_index"):
+                put_index_in_place(given[0], self.dialect)
+            elif verb == "add_constraint" and isinstance(given[0], sa.ForeignKeyConstraint):
+                batch_op.batch[at] = (verb, (placed_reference(given[0]),), words)
         quote = self.dialect.identifier_preparer.quote
         renamed = {
             given[1]: words["name"]
@@ -221,7 +242,12 @@ class SQLiteStructure(SQLiteImpl):
         return super().requires_recreate_in_batch(batch_op)
 
 
+class SQLiteStructure(InPlace, CopiedTables):
+    """For the contexts that `adopt` it, and none else."""
+
+
 _KINDS: dict[str, Any] = {
+    "postgresql": PostgreSQLStructure,
     "mariadb": MariaDBStructure,
     "mysql": MySQLStructure,
     "sqlite": SQLiteStructure,

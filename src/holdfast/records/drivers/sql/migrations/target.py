@@ -12,12 +12,13 @@ from holdfast.records.drivers.sql.migrations.column_types import (
     column_type_of,
     from_source,
 )
-from holdfast.records.drivers.sql.schema_inspection import expected_type, same_type
+from holdfast.records.drivers.sql.migrations.default_source import Initial, server_default_of
+from holdfast.records.drivers.sql.schema_inspection import expected_type, place_of, same_type
 from holdfast.records.drivers.sql.tables import build_tables, limit_of, named
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory
@@ -49,6 +50,9 @@ class Target:
                     if spec not in model.keys or spec.type.kind is not Kind.INT:
                         column.autoincrement = "auto"  # the default, which no file need say
                     self.specs[model.table, spec.name] = spec
+                    column.server_default = (
+                        server_default_of(spec, model.table) or column.server_default
+                    )
                     _add_limit(table, spec)
             if (model.table, model.key_names[0]) in self.specs:
                 table.primary_key.name = named("pk", model.table, model.key_names)
@@ -58,6 +62,11 @@ class Target:
     def metadata(self) -> sa.MetaData:
         """The collection that the tables are in."""
         return next(iter(self.tables.values())).metadata if self.tables else sa.MetaData()
+
+    def schemas(self, tables: Iterable[str]) -> set[str]:
+        """Return the schemas that *tables* name, where the database has such."""
+        places = (place_of(table, self.dialect.name)[1] for table in tables)
+        return {schema for schema in places if schema is not None}
 
     def compare(self, found: FoundTables, declared: ColumnHistory) -> Callable[..., bool]:
         """Return what tells Alembic whether a column's type differs from the one in *found*.
@@ -69,7 +78,7 @@ class Target:
         def differs(
             _context: object, _inspected: object, column: sa.Column[Any], *_types: object
         ) -> bool:
-            said = declared.get(column.table.name, {}).get(column.name)
+            said = declared.get(column.table.key, {}).get(column.name)
             made = None if said is None else from_source(said.type)
             kept = column.type
             if (
@@ -78,9 +87,29 @@ class Target:
                 and made.source != kept.source
             ):
                 return True
-            there = found[column.table.name][column.name]
-            wanted = cast("sa.Column[object]", self.concrete[column.table.name].c[column.name])
+            there = found[column.table.key][column.name]
+            wanted = cast("sa.Column[object]", self.concrete[column.table.key].c[column.name])
             return not same_type(self.dialect.name, there, expected_type(wanted, self.dialect))
+
+        return differs
+
+    def compare_default(self, found: FoundTables, declared: ColumnHistory) -> Callable[..., bool]:
+        """Return what tells Alembic whether a column lacks the default that its field names.
+
+        It is compared with what the files *declared*, for no database writes an expression back as
+        it was. A default that no field names stays: it may be what filled the rows that were there.
+        Not that of a sequence: see `add_lost_defaults`.
+        """
+
+        def differs(
+            _context: object, _inspected: object, column: sa.Column[Any], *_defaults: object
+        ) -> bool:
+            if not isinstance(column.server_default, Initial):
+                return False
+            said = declared.get(column.table.key, {}).get(column.name)
+            if said is not None:
+                return said.default != column.server_default.source
+            return not found[column.table.key][column.name].filled
 
         return differs
 

@@ -1,0 +1,156 @@
+"""Pages of a bucket as a whole: what is kept for how long, and where its bytes lie."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from holdfast.access import Role
+from holdfast.access.gate import AskedBy, allow
+from holdfast.console.bucket_places import bucket_crumbs, find_bucket
+from holdfast.console.console_site import ConsoleSite
+from holdfast.console.forgery_check import FormSent, SentForm
+from holdfast.console.object_forms import pairs_in
+from holdfast.console.page import PageHead, moved, page
+from holdfast.console.visit import Notice
+from holdfast.errors import InvalidValueError
+from holdfast.objects import (
+    Bucket,
+    BucketCapability,
+    DefaultEncryption,
+    DefaultRetention,
+    Lifecycle,
+    LifecycleRule,
+    Versioning,
+)
+
+MOST_COUNTED = 100_000
+"""Objects that a page of usage looks at."""
+_Prefix = Annotated[str, Query(max_length=1024)]
+_SHOWN = 200  # prefixes of a page of usage
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixUsage:
+    """What lies below a *prefix*, a folder or one object: *objects*, of *size* stored bytes."""
+
+    prefix: str
+    objects: int
+    size: int
+    share: float
+
+
+def add_bucket_settings(router: APIRouter, site: ConsoleSite) -> None:
+    """Add the pages of a bucket's settings and of its usage."""
+
+    @router.get("/buckets/{name}/settings", dependencies=[allow(Role.VIEWER)])
+    async def settings(name: str, request: Request, caller: AskedBy) -> Response:
+        """Show what the bucket keeps, encrypts and removes by itself."""
+        bucket = find_bucket(site, name)
+        can = bucket.capabilities
+        context = {
+            "name": name,
+            "backend": bucket.backend,
+            "rules": await _rules(bucket) if BucketCapability.LIFECYCLE in can else None,
+            "versioning": await bucket.admin.get(Versioning)
+            if BucketCapability.VERSIONS in can
+            else None,
+            "keeps_versions": BucketCapability.VERSIONS in can,
+            "encryption": await bucket.admin.get(DefaultEncryption)
+            if BucketCapability.DEFAULT_ENCRYPTION in can
+            else None,
+            "has_locks": BucketCapability.OBJECT_LOCK in can,
+            "retention": await bucket.admin.get(DefaultRetention)
+            if BucketCapability.OBJECT_LOCK in can
+            else None,
+            "may_manage": caller.role.includes(Role.ADMIN),
+        }
+        head = PageHead("What it keeps", "buckets", bucket_crumbs(site, name, ""))
+        return page(request, "bucket_settings.html", head, context)
+
+    @router.post("/buckets/{name}/lifecycle", dependencies=[allow(Role.ADMIN)])
+    async def add_rule(name: str, request: Request, form: FormSent) -> Response:
+        """Add a lifecycle rule beside those that are there."""
+        bucket = find_bucket(site, name)
+        rule = _rule_in(form)
+        rules = await _rules(bucket)
+        if rule.name in {each.name for each in rules}:
+            raise HTTPException(409, f"there is a rule {rule.name!r} already")
+        await bucket.admin.set(Lifecycle((*rules, rule)))
+        return moved(request, site.url(f"buckets/{name}/settings"), Notice("The rule is added."))
+
+    @router.post("/buckets/{name}/lifecycle/remove", dependencies=[allow(Role.ADMIN)])
+    async def remove_rule(name: str, request: Request, form: FormSent) -> Response:
+        """Remove a lifecycle rule; nothing happens when it is gone already."""
+        bucket = find_bucket(site, name)
+        left = [each for each in await _rules(bucket) if each.name != form.text("rule")]
+        if left:
+            await bucket.admin.set(Lifecycle(tuple(left)))
+        else:
+            await bucket.admin.unset(Lifecycle)
+        return moved(request, site.url(f"buckets/{name}/settings"), Notice("The rule is removed."))
+
+    @router.get("/buckets/{name}/usage", dependencies=[allow(Role.VIEWER)])
+    async def usage(name: str, request: Request, prefix: _Prefix = "") -> Response:
+        """Show how many bytes lie below each folder, the largest first."""
+        found, is_cut = await _usage(find_bucket(site, name), prefix)
+        context = {
+            "name": name,
+            "prefix": prefix,
+            "found": found[:_SHOWN],
+            "more": len(found) - _SHOWN,
+            "objects": sum(each.objects for each in found),
+            "size": sum(each.size for each in found),
+            "most": MOST_COUNTED,
+            "cut": is_cut,
+        }
+        crumbs = bucket_crumbs(site, name, prefix)
+        return page(request, "bucket_usage.html", PageHead("Usage", "buckets", crumbs), context)
+
+
+async def _rules(bucket: Bucket) -> tuple[LifecycleRule, ...]:
+    found = await bucket.admin.get(Lifecycle)
+    return () if found is None else found.rules
+
+
+def _rule_in(form: SentForm) -> LifecycleRule:
+    return LifecycleRule(
+        name=form.text("rule").strip(),
+        prefix=form.text("prefix"),
+        tags=pairs_in(form.text("tags"), "tags"),
+        expire=_days_in(form, "expire"),
+        expire_old=_days_in(form, "expire_old"),
+        abort_uploads=_days_in(form, "abort_uploads"),
+    )
+
+
+def _days_in(form: SentForm, field: str) -> int | None:
+    text = form.text(field).strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise InvalidValueError("lifecycle", field, "expected a number of days")
+    return int(text)
+
+
+async def _usage(bucket: Bucket, prefix: str) -> tuple[list[PrefixUsage], bool]:
+    """Return what lies below each folder in *prefix*, and whether not all was counted."""
+    objects: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    counted = 0
+    is_cut = False
+    async for each in bucket.list(prefix):
+        if counted == MOST_COUNTED:
+            is_cut = True
+            break
+        folder, slash, _ = each.key[len(prefix) :].partition("/")
+        place = f"{prefix}{folder}{slash}" if slash else each.key
+        objects[place] += 1
+        sizes[place] += each.stored_size
+        counted += 1
+    total = sizes.total() or 1
+    found = [PrefixUsage(each, objects[each], size, size / total) for each, size in sizes.items()]
+    return sorted(found, key=lambda each: (-each.size, each.prefix)), is_cut

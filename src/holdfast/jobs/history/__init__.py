@@ -1,0 +1,1 @@
+"""What is kept about jobs beside the jobs: attempts, logs, figures of tasks over time."""

@@ -1,0 +1,1 @@
+"""Schedules: jobs that are enqueued again and again."""

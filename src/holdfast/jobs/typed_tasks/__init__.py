@@ -1,0 +1,1 @@
+"""Typed tasks: functions whose parameters are a job's payload."""

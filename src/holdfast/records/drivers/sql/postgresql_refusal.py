@@ -1,0 +1,59 @@
+"""Which constraint refused a row on PostgreSQL, whose errors name it: Holdfast's error for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError
+from holdfast.records.drivers.sql.constraint_ddl import database_name
+from holdfast.records.drivers.sql.failure import FailureKind
+from holdfast.records.drivers.sql.mapped_tables.constraint_names import constraint_names
+from holdfast.records.drivers.sql.tables import named
+from holdfast.records.row_rules import check_error, duplicate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.records.constraint import Constraint
+    from holdfast.records.drivers.sql.failure import Failure
+    from holdfast.records.model import Model
+
+E = TypeVar("E")
+
+CONFLICT_ERRORS: dict[FailureKind, Callable[[str, tuple[str, ...], int | None], ConflictError]] = {
+    FailureKind.DUPLICATE: DuplicateError,
+    FailureKind.FOREIGN_KEY: ForeignKeyError,
+}
+
+
+def refused_by(model: Model[E], failure: Failure, index: int | None) -> Exception | None:
+    """Return the error for a *failure* that is told by one of the model's constraints."""
+    name, table = failure.constraint, model.table
+    if model.adapter is not None:
+        for fields, constraint in constraint_names(model, failure.kind):
+            if constraint == name:
+                return CONFLICT_ERRORS[failure.kind](model.name, fields, index)
+        return None
+    match failure.kind:
+        case FailureKind.FOREIGN_KEY:
+            for spec in model.references:
+                if named("fk", table, [spec.name]) == name:
+                    return ForeignKeyError(model.name, (spec.name,), index)
+        case FailureKind.DUPLICATE:
+            if named("pk", table, model.key_names) == name:
+                return duplicate(model, model.key_unique, index)
+            for unique in model.all_uniques:
+                plain = unique.plain
+                if name == (named("uq", table, unique.fields) if plain else _called(model, unique)):
+                    return duplicate(model, unique, index)
+        case FailureKind.CHECK:
+            for check in model.checks:
+                if _called(model, check) == name:
+                    return check_error(model, check)
+        case _:
+            pass
+    return None
+
+
+def _called(model: Model[E], constraint: Constraint) -> str:
+    return database_name(model.table, constraint)

@@ -1,0 +1,1 @@
+"""Changes the code to see whether tests notice: `python -m tools.mutation`."""

@@ -1,0 +1,162 @@
+"""Tells whether the tests notice when code is changed.
+
+    python -m tools.mutation [CORE ...] [--minutes N]
+
+mutmut changes one thing at a time in the functions of a core, and runs the tests that call the
+function. A change that no test notices has survived: a test is missing, or the code says more than
+it has to. Each core is changed in a copy in `.mutation/`; `survivors.diff` there shows what
+survived. What was not tried within `--minutes` is counted as that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.mutation.cores import CORES
+
+if TYPE_CHECKING:
+    from tools.mutation.cores import Core
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LOCK = Path(__file__).with_name("tools.lock")
+ENVIRONMENT = CHECKOUT / ".venv-mutation"
+WORK = CHECKOUT / ".mutation"
+COPIED = ("src", "tests", "tools", "examples", "docs")
+COLUMNS = ("killed", "timeout", "survived", "no tests", "not checked")
+"""What mutmut says of a change. *timeout*: the tests never ended, which is noticed too."""
+_DIFFERENCES = """
+import sys
+from pathlib import Path
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+for name in sys.argv[1:]:
+    path = Path("src", *name.split(".")[:-1]).with_suffix(".py")
+    print(name, get_diff_for_mutant(name, path=path), sep="\\n")
+"""
+"""`mutmut show` reads every file of the source for each name; this, the one that has it."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try the cores that *arguments* name, and return 0 when none was broken off."""
+    options = _parser().parse_args(arguments)
+    _install()
+    whole = True
+    print(f"{'core':12}" + "".join(f"{name:>13}" for name in COLUMNS), flush=True)
+    for name in options.cores or CORES:
+        folder = _copy(name, CORES[name])
+        ended = _run(folder, options.minutes * 60)
+        found = _results(folder)
+        counts = Counter(found.values())
+        print(f"{name:12}" + "".join(f"{counts[each]:>13}" for each in COLUMNS), flush=True)
+        _show(folder, found)
+        whole = whole and ended and bool(found)
+    return 0 if whole else 1
+
+
+def _install() -> None:
+    uv = Path(sys.executable).with_name("uv")
+    inside = {**os.environ, "VIRTUAL_ENV": str(ENVIRONMENT)}
+    locks = ("-r", CHECKOUT / "requirements.lock", "-r", LOCK)
+    commands: list[list[str | Path]] = [
+        [uv, "venv", "--quiet", "--allow-existing", ENVIRONMENT],
+        [uv, "pip", "install", "--quiet", "--require-hashes", *locks],
+        [uv, "pip", "install", "--quiet", "--no-deps", "--editable", CHECKOUT],
+    ]
+    for command in commands:
+        subprocess.run(command, env=inside, check=True)
+
+
+def _copy(name: str, core: Core) -> Path:
+    """Return a new folder in which *core* is changed: mutmut keeps verdicts though tests change."""
+    folder = WORK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for part in COPIED:
+        shutil.copytree(
+            CHECKOUT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    (folder / "pyproject.toml").write_text(_configuration(core), encoding="utf-8")
+    return folder
+
+
+def _configuration(core: Core) -> str:
+    """Return a pyproject.toml: pytest's part as in the checkout, and mutmut's."""
+    whole = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+    pytest = whole["tool"]["pytest"]["ini_options"]
+    pytest["addopts"] = [*pytest["addopts"], "-p", "no:cacheprovider"]
+    mutmut = {
+        "source_paths": ["src"],
+        "only_mutate": [f"src/holdfast/{module}.py" for module in core.modules],
+        "also_copy": [part for part in COPIED if part not in ("src", "tests")],
+        "pytest_add_cli_args": ["-k", core.keywords] if core.keywords else [],
+        "pytest_add_cli_args_test_selection": list(core.tests),
+        "use_git_change_detection": False,
+    }
+    tables = {"tool.pytest.ini_options": pytest, "tool.mutmut": mutmut}
+    # What stands in these tables are texts, lists of them and bools: TOML writes them as JSON does.
+    return "\n".join(
+        line
+        for table, values in tables.items()
+        for line in (f"[{table}]", *(f"{key} = {json.dumps(each)}" for key, each in values.items()))
+    )
+
+
+def _run(folder: Path, seconds: float) -> bool:
+    """Let mutmut work for *seconds* at the most, and return whether it came to its end."""
+    workers = str(os.cpu_count() or 1)
+    with (folder / "mutmut.log").open("wb") as log:
+        running = subprocess.Popen(
+            [ENVIRONMENT / "bin" / "mutmut", "run", "--max-children", workers],
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            return running.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGINT)
+            running.wait()
+            return False
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+
+
+def _results(folder: Path) -> dict[str, str]:
+    said = _said(folder, "mutmut", "results", "--all", "true")
+    pairs = (line.strip().rsplit(": ", 1) for line in said.splitlines() if ": " in line)
+    return {name: status for name, status in pairs if "__mutmut_" in name}
+
+
+def _show(folder: Path, found: dict[str, str]) -> None:
+    """Write what survived as differences, in the order of the code."""
+    survived = [name for name, status in found.items() if status == "survived"]
+    shown = _said(folder, "python", "-c", _DIFFERENCES, *survived)
+    (folder / "survivors.diff").write_text(shown, encoding="utf-8")
+
+
+def _said(folder: Path, program: str, *words: str) -> str:
+    """Return what a *program* of the environment prints in *folder*."""
+    command: list[str | Path] = [ENVIRONMENT / "bin" / program, *words]
+    done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tools.mutation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("cores", nargs="*", metavar="CORE", help=f"of {', '.join(CORES)}")
+    parser.add_argument("--minutes", type=float, default=20.0, help="for each core, at the most")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Makes a release of a commit: wheel, sdist, bill of materials, checksums, signature."""
