@@ -86,6 +86,10 @@ class Select(Generic[E]):
     offset nor a lock. With *lock* they are held for the transaction, a "share" of them beside
     others who only share; *skip_locked* leaves out those that others hold, instead of waiting for
     them.
+
+    Holdfast itself asks a store without ROW_LOCKS for "update" too. Where the writers of a store
+    take turns there is nothing to do for it; where they meet at their commits, of two transactions
+    that hold one row, and write, one fails with SerializationError.
     """
 
     model: Model[E]

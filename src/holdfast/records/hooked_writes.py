@@ -104,7 +104,7 @@ class HookedWrites:
         self._hooked = hooked
         self._recorders: dict[Model[object], StatementHook | None] = {}
         locks = StoreCapability.ROW_LOCKS in store.capabilities
-        # Without row locks a transaction that writes is alone with the store.
+        # Without row locks a transaction is alone, or what it read is checked at its end.
         self._lock: RowLock | None = "update" if locks else None
 
     async def insert(

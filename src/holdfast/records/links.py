@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidQueryError, NotFoundError
 from holdfast.records import validation
-from holdfast.records.driver import StoreCapability
+from holdfast.records.driver import Select
+from holdfast.records.indexed_session import plain_session
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.own_transaction import in_own_transaction
-from holdfast.records.query import Compare, In, Operator, Order, Predicate
+from holdfast.records.query import Compare, In, IsNull, Operator, Order, Predicate
 from holdfast.records.relation import ALL_ROWS, Many
 from holdfast.records.result_types import LinkChanges
-from holdfast.records.row_key import has_key
+from holdfast.records.row_key import has_key, key_order
 from holdfast.records.transaction import current
 from holdfast.records.write_order import at_its_place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-    from holdfast.records.driver import RowLock
     from holdfast.records.repository import Repository
     from holdfast.records.store import Store
 
@@ -55,9 +55,6 @@ class Links(Generic[E]):
         self._near = Column(self._model.name, link.near)
         self._far = Column(self._model.name, link.far)
         self._rows: Repository[object] = store.repository(link.entity)
-        locks = StoreCapability.ROW_LOCKS in store.capabilities
-        # Without row locks a transaction that writes is alone with the store.
-        self._lock: RowLock | None = "update" if locks else None
 
     async def connect(self, key: object, others: Iterable[object]) -> tuple[object, ...]:
         """Link the row under *key* with those under *others*; return those that were not linked.
@@ -82,7 +79,7 @@ class Links(Generic[E]):
             return ()
 
         async def work() -> tuple[object, ...]:
-            there = set(await self._linked(near, wanted, lock=self._lock))
+            there = set(await self._linked(near, wanted, held=True))
             gone = tuple(each for each in wanted if each in there)
             await self._remove(near, gone)
             return gone
@@ -101,7 +98,7 @@ class Links(Generic[E]):
 
         async def work() -> LinkChanges:
             await self._hold(near)
-            there = await self._linked(near, lock=self._lock)
+            there = await self._linked(near, held=True)
             gone = tuple(each for each in there if each not in wanted)
             await self._remove(near, gone)
             return LinkChanges(await self._add(near, wanted, there), gone)
@@ -130,17 +127,29 @@ class Links(Generic[E]):
 
     async def _hold(self, near: object) -> None:
         """Keep others from replacing the links of *near* until the transaction ends."""
-        owners = self.store.repository(self._owner.entity)
-        if not await owners.find(has_key(self._owner, near), lock=self._lock):
-            raise NotFoundError(self._owner.name, near)
+        owner = self._owner
+        if not await self._held(owner, has_key(owner, near), key_order(owner)):
+            raise NotFoundError(owner.name, near)
 
     async def _linked(
-        self, near: object, among: Iterable[object] = (), *, lock: RowLock | None = None
+        self, near: object, among: Iterable[object] = (), *, held: bool = False
     ) -> list[object]:
         """Return what *near* is linked with, in the order of the keys: all, or of those *among*."""
-        where = self._links_of(near, tuple(among))
-        found = await self._rows.find(where, order_by=Order(self._far), lock=lock)
+        where, order = self._links_of(near, tuple(among)), Order(self._far)
+        if held:
+            found = await self._held(self._model, where, (order, *key_order(self._model)))
+        else:
+            found = await self._rows.find(where, order_by=order)
         return [vars(link)[self._far.name] for link in found]
+
+    async def _held(
+        self, model: Model[object], where: Predicate, order: tuple[Order, ...]
+    ) -> list[object]:
+        """Return the living rows of *model* that fit, held on every backend: see `Select`."""
+        if model.deleted_at is not None:
+            where &= IsNull(Column(model.name, model.deleted_at))
+        select = Select(model, where, order, lock="update")
+        return await plain_session(self.store).find(select)
 
     async def _add(
         self, near: object, wanted: Mapping[object, int], there: Collection[object]

@@ -298,7 +298,7 @@ class Repository(RepositoryReads[E]):
         return self._beside is None and isinstance(driver, RowTaker) and driver.takes_rows
 
     async def _take_by_steps(self, taking: Taking[E], lockable: bool) -> list[E]:
-        """Do *taking* inside of a transaction, which without row locks is alone with the rows."""
+        """Do *taking* inside of a transaction: it locks, is alone, or is checked at its end."""
         lock: RowLock | None = "update" if lockable else None
         found: dict[object, None] = {}
         for each in taking.each():

@@ -19,6 +19,7 @@ from holdfast.records.drivers.dynamodb.table_layout import (
     REVISION,
     StoredRow,
     counter_name,
+    new_revision,
     target_of,
 )
 from holdfast.records.drivers.dynamodb.unit_of_work import (
@@ -166,7 +167,7 @@ def item_writes(unit: UnitOfWork) -> list[ItemWrite]:
         writes += [
             _check(unit, place, stored)
             for place, stored in unit.seen.items()
-            if place not in touched and (unit.checks or place in gone)
+            if place not in touched and (unit.checks or place in gone or place in unit.held)
         ]
     return writes
 
@@ -344,12 +345,14 @@ def _count_write(unit: UnitOfWork, place: Place, counts: Mapping[str, int]) -> I
     layout = unit.reader.layout(model)
     names = ExpressionNames()
     added = [f"{names.name(name)} {names.value({'N': str(by)})}" for name, by in counts.items()]
+    held = f"SET {_revised(names)} " if place in unit.held else ""
     # What is marked as deleted only is still there to be pointed at: its revision tells.
-    stored = unit.seen.get(place) if unit.checks or model.deleted_at is not None else None
+    known = unit.checks or held or model.deleted_at is not None
+    stored = unit.seen.get(place) if known else None
     request = {
         "TableName": layout.name,
         "Key": layout.key_of(key),
-        "UpdateExpression": f"ADD {', '.join(added)}",
+        "UpdateExpression": f"{held}ADD {', '.join(added)}",
         "ConditionExpression": (
             f"attribute_exists({names.name(layout.key_name)})"
             if stored is None
@@ -383,6 +386,13 @@ def _check(unit: UnitOfWork, place: Place, stored: StoredRow | None) -> ItemWrit
         "TableName": layout.name,
         "Key": layout.key_of(key),
         "ConditionExpression": condition,
-        **names.parameters(),
     }
-    return ItemWrite("ConditionCheck", request, said(place))
+    if stored is None or place not in unit.held:
+        return ItemWrite("ConditionCheck", request | names.parameters(), said(place))
+    request["UpdateExpression"] = f"SET {_revised(names)}"
+    return ItemWrite("Update", request | names.parameters(), said(place))
+
+
+def _revised(names: ExpressionNames) -> str:
+    """Return the assignment by which others who have read the row find it changed."""
+    return f"{names.name(REVISION)} = {names.value({'S': new_revision()})}"

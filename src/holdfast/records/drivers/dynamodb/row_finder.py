@@ -23,7 +23,16 @@ from holdfast.records.operands import (
     SearchRank,
     starts_in,
 )
-from holdfast.records.query import Compare, Everything, In, Operator, all_of, columns_of
+from holdfast.records.query import (
+    Compare,
+    Everything,
+    In,
+    Operator,
+    all_of,
+    columns_of,
+    node,
+    parts_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
     from holdfast.records.evaluate import Follow
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import Operand
     from holdfast.records.query import Predicate, Subquery
@@ -69,10 +79,32 @@ class RowFinder:
 
     async def rows(self, select: Select[E]) -> list[Row]:
         """Return the rows that *select* asks for, in its order."""
-        model = cast("Model[object]", select.model)
-        layout = self.reader.layout(model)
         if select.groups is not None:
             return await self._rows_of_groups(select, select.groups)
+        if self.unit is not None and select.lock is not None:
+            rows = await self._rows_held(self.unit, select)
+            self.unit.hold(cast("Model[object]", select.model), rows)
+            return rows
+        return await self._rows_along_path(select)
+
+    async def _rows_held(self, unit: UnitOfWork, select: Select[E]) -> list[Row]:
+        """Return the rows of *select*; those that point at one row come as they are counted there.
+
+        An index lags behind the writes of others: without the count a row could be missed.
+        """
+        model = cast("Model[object]", select.model)
+        path = access_path(self.reader.layout(model), select.where, select.order)
+        pointing = _pointing(model, select.where) if path.access == "index" else None
+        if pointing is None:
+            return await self._rows_along_path(select)
+        found = await unit.pointing_at(model, *pointing)
+        follow = await self.follow(select.where, [by.operand for by in select.order])
+        rows = sort(list(filter(fits(select.where, follow), found)), select.order, follow)
+        return rows[select.offset :][: select.limit]
+
+    async def _rows_along_path(self, select: Select[E]) -> list[Row]:
+        model = cast("Model[object]", select.model)
+        layout = self.reader.layout(model)
         end = None if select.limit is None else select.offset + select.limit
         path = access_path(layout, select.where, select.order)
         follow = await self.follow(select.where, [by.operand for by in select.order])
@@ -195,6 +227,17 @@ def followed(where: Predicate, operands: Iterable[Operand] = ()) -> list[type]:
                 case Column():
                     continue
     return list(found)
+
+
+def _pointing(model: Model[object], where: Predicate) -> tuple[FieldSpec, object] | None:
+    """Return the reference that *where* fixes, with the key that it is to have."""
+    for part in parts_of(where):
+        match node(part):
+            case Compare(Column(spec=spec), Operator.EQ, value) if spec in model.references:
+                return spec, value
+            case _:
+                continue
+    return None
 
 
 def _reaching(end: int | None) -> Callable[[list[Item]], bool] | None:

@@ -61,6 +61,8 @@ class UnitOfWork:
         self.keys_only = keys_only
         self.seen: dict[Place, StoredRow | None] = {}
         self.written: dict[Place, Row | None] = {}
+        self.held: set[Place] = set()
+        """Rows whose transaction is to clash with any other that holds them too."""
         self.expected: set[Place] = set()
         """Rows that the unit is about to add, which nothing can point at before."""
         self._owners: dict[str, object] = {}
@@ -203,6 +205,10 @@ class UnitOfWork:
     def has_written(self, model: Model[object]) -> bool:
         """Tell whether the unit has written rows of *model*."""
         return any(each is model for each, _ in self.written)
+
+    def hold(self, model: Model[object], rows: Iterable[Row]) -> None:
+        """Let the unit, when it writes at all, be the only one at a time that holds *rows*."""
+        self.held |= {(model, model.key_of(row)) for row in rows}
 
     # --- writing ----------------------------------------------------------------------------
 
