@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test pythons crash crowd endurance hunt layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release audit extras services services-stop doctor
+.PHONY: help setup browser demo test coverage pythons crash crowd endurance hunt layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release notes audit extras services services-stop doctor
 
 help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,11 @@ demo: $(STAMP) ## a generated traffic scene, or VIDEO=path: ingested, detected, 
 
 test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they compute
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder
+
+coverage: $(STAMP) ## lines and branches that the tests reach, printed by file (TESTS=tests/records); pages in .coverage-pages/
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder $(TESTS); \
+		code=$$?; $(BIN)/coverage combine --quiet; $(BIN)/coverage html --quiet; $(BIN)/coverage report; exit $$code
 
 pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", TESTS=tests/records)
 	@$(BIN)/python -m tools.pythons $(VERSIONS) --workers $(or $(WORKERS),4) $(if $(TESTS),--tests $(TESTS))
@@ -114,6 +119,9 @@ bench: $(STAMP) ## measure against other libraries, and write docs/benchmarks.md
 
 release: $(STAMP) ## wheel, sdist, bill of materials and checksums of HEAD in dist/ (KEY=an SSH key signs)
 	@$(BIN)/python -m tools.release make $(if $(KEY),--key $(KEY))
+
+notes: $(STAMP) ## the release notes in changes/ become the next version in CHANGELOG.md and pyproject.toml
+	@$(BIN)/python -m tools.release notes
 
 audit: $(STAMP) ## known vulnerabilities of the packages that the extras bring in
 	@$(BIN)/python -m tools.release audit

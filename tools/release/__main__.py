@@ -1,4 +1,4 @@
-"""`python -m tools.release [--commit HEAD] [--key SSH_KEY] [--folder dist]`."""
+"""`python -m tools.release [make | audit | notes] [--commit HEAD] [--key KEY] [--folder dist]`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.release import checksums, distribution, materials, programs
+from tools.release import checksums, distribution, materials, notes, programs
 from tools.release.failure import ReleaseError
 
-COMMANDS = ("make", "audit")
+COMMANDS = ("make", "audit", "notes")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make a release, or ask about the vulnerabilities of what it brings in; return 0 or 1."""
+    """Make a release, its notes, or ask what is known against what it brings in; return 0 or 1."""
     parser = argparse.ArgumentParser(prog="tools.release", description=__doc__)
     parser.add_argument("command", choices=COMMANDS, nargs="?", default="make")
     parser.add_argument("--commit", default="HEAD", help="what is released: HEAD")
@@ -25,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.command == "audit":
             _audit()
+        elif asked.command == "notes":
+            version = notes.write(inside=programs.installed())
+            print(f"CHANGELOG.md and pyproject.toml are of {version}: look, commit, tag v{version}")
         else:
             _make(asked.commit, asked.folder, asked.key)
     except ReleaseError as error:
