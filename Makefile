@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test coverage pythons crash crowd endurance hunt layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release notes audit extras services services-stop doctor
+.PHONY: help setup browser demo test campaigns coverage pythons crash crowd endurance hunt layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release notes audit extras services services-stop doctor
 
 help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,12 +25,17 @@ $(STAMP): pyproject.toml requirements.lock
 demo: $(STAMP) ## a generated traffic scene, or VIDEO=path: ingested, detected, reported
 	@$(BIN)/holdfast demo $(if $(VIDEO),"$(VIDEO)")
 
-test: $(STAMP) ## all tests, WORKERS=4 at once, for they wait more than they compute
-	@$(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder
+
+test: $(STAMP) ## all tests but the campaigns, WORKERS=4 at once, for they wait more than they compute
+	@$(PYTEST) -m "not campaign"
+
+campaigns: $(STAMP) ## the long tests: kills, random requests, suites again on servers, releases, services
+	@$(PYTEST) -m campaign
 
 coverage: $(STAMP) ## lines and branches that the tests reach, printed by file (TESTS=tests/records); pages in .coverage-pages/
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -n $(or $(WORKERS),4) --dist loadscope --no-loadscope-reorder $(TESTS); \
+	@$(BIN)/coverage run -m $(subst $(BIN)/python -m ,,$(PYTEST)) -q $(TESTS); \
 		code=$$?; $(BIN)/coverage combine --quiet; $(BIN)/coverage html --quiet; $(BIN)/coverage report; exit $$code
 
 pythons: $(STAMP) ## the tests on every supported Python (VERSIONS="3.12 3.14", TESTS=tests/records)

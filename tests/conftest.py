@@ -36,8 +36,49 @@ LONG = (
     "objects/test_bounded_memory.py",
 )
 """What takes long, longest first: begun last, one of them would keep one worker alone."""
-for _name in LONG:
-    assert (Path(__file__).parent / _name).is_file(), f"{_name} is no longer there: {__file__}"
+
+CAMPAIGNS = (
+    # Programs and servers are killed, restarted and cut off, again and again.
+    "audit/test_killed_sequencer.py",
+    "cache/test_slow_line.py",
+    "cli/test_crashes.py",
+    "cli/test_on_servers.py",
+    "hosts/test_kills.py",
+    "jobs/test_killed_claims.py",
+    "jobs/test_killed_steps.py",
+    "jobs/test_server_death.py",
+    "jobs/test_server_faults.py",
+    "models/test_crash_safety.py",
+    "objects/test_disk_crashes.py",
+    "records/sql/test_death.py",
+    # An API is asked at random, and stores are.
+    "fastapi/test_schemathesis.py",
+    "hunt/test_hunts.py",
+    "web/test_schemathesis.py",
+    # The public suite again, on servers that it has passed on by themselves.
+    "integrations/sqlalchemy/test_conformance.py::TestMariaDB",
+    "integrations/sqlalchemy/test_conformance.py::TestMySQL",
+    "integrations/sqlalchemy/test_conformance.py::TestPostgreSQL",
+    "records/sql/test_pgbouncer.py",
+    # Every way that the guide of migrations tells, on each database.
+    "records/migrations/test_documented.py",
+    "records/migrations/test_moving.py",
+    # What installs and starts the servers, and the other Pythons; what makes a release.
+    "release/",
+    "services/",
+)
+"""What `make campaigns` runs and `make test` leaves out; a whole folder, module or class."""
+
+for _name in (*LONG, *CAMPAIGNS):
+    _path = Path(__file__).parent / _name.partition("::")[0]
+    assert _path.exists(), f"{_name} is no longer there: {__file__}"
+
+
+def pytest_itemcollected(item):
+    """Mark what belongs to a campaign."""
+    name = item.nodeid.removeprefix("tests/")
+    if name.startswith(CAMPAIGNS):
+        item.add_marker("campaign")
 
 
 def pytest_collection_modifyitems(items):
