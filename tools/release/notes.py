@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.release import programs
 from tools.release.failure import ReleaseError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER = programs.CHECKOUT / "changes"
 KINDS = ("breaking", "added", "fixed")
