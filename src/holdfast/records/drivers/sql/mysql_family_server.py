@@ -8,6 +8,8 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
+from holdfast.records.drivers.sql.mapped_tables import mysql_family_schema
+from holdfast.records.drivers.sql.mapped_tables.mapped_mysql_family import mapped_mysql_family
 from holdfast.records.drivers.sql.mysql_connection import SessionStart
 from holdfast.records.drivers.sql.server_connection import connection_module
 
@@ -16,13 +18,17 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import TransactionOptions
     from holdfast.records.drivers.sql.case_folding import Misfolded
+    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect
     from holdfast.records.drivers.sql.mysql_connection import Product
     from holdfast.records.drivers.sql.mysql_family_executor import MySQLFamilyExecutor
+    from holdfast.records.drivers.sql.server import MappedSchema
     from holdfast.records.drivers.sql.server_address import ServerAddress
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.model import Model
     from holdfast.records.options import MariaDBOptions, MySQLOptions
 
 FOREVER = 31_536_000  # seconds
@@ -42,6 +48,7 @@ class MySQLFamilyServer:
         StoreCapability.TIME_ZONES,
     }
     executor: type[ServerExecutor]
+    mapped_schema: MappedSchema | None = mysql_family_schema
     sql_mode = _MODE
 
     def __init__(
@@ -74,6 +81,10 @@ class MySQLFamilyServer:
         self._driver = connection_module(
             "pymysql" if blocking else "asyncmy", server=self.product.name, extra=self.name
         )
+
+    def mapped_dialect(self, dialect: Dialect, models: Sequence[Model[object]]) -> Dialect:  # noqa: ARG002
+        """See `Server`; columns are looked at when the store opens."""
+        return mapped_mysql_family(cast("MySQLFamilyDialect", dialect))
 
     def settings(self) -> Mapping[str, str]:
         """Return what else a session is set to."""

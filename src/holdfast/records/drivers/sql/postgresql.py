@@ -14,6 +14,7 @@ from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.postgresql import FOLDS, LOWERED, PostgreSQLDialect
 from holdfast.records.drivers.sql.encryption import advised, encryption
 from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
+from holdfast.records.drivers.sql.mapped_tables.postgresql import mapped_postgresql
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.sequence_ddl import creation as sequence_creation
 from holdfast.records.drivers.sql.sequence_ddl import quoted, sequences_in
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.driver import TransactionOptions
+    from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.server_address import ServerAddress
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.model import Model
     from holdfast.records.options import PostgreSQLOptions
 
 OLDEST = 130000  # PostgreSQL 13
@@ -42,6 +45,7 @@ class PostgreSQLServer:
 
     name = "postgresql"
     capabilities = frozenset(StoreCapability)
+    mapped_schema = None
     executor: type[ServerExecutor] = PostgreSQLExecutor
     shielded = False
     home = ""
@@ -131,6 +135,10 @@ class PostgreSQLServer:
             return found[0][0]
 
         return _dialect(await learned(f"{next(iter(self._hosts))} {full}", lower))
+
+    def mapped_dialect(self, dialect: Dialect, models: Sequence[Model[object]]) -> Dialect:
+        """See `Server`."""
+        return mapped_postgresql(cast("PostgreSQLDialect", dialect), tuple(models))
 
     def execute_on(
         self, connection: ServerConnection, statements: StoreStatements, log: StatementLog

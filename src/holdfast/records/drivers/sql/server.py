@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from holdfast.records.driver import StoreCapability, TransactionOptions
     from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.schema_inspection import FoundTables
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.model import Model
     from holdfast.records.options import PoolOptions
+    from holdfast.records.schema_diff import Difference
+
+    Ask: TypeAlias = Callable[[str], Awaitable[Sequence[Sequence[object]]]]
+    Define: TypeAlias = Callable[[Sequence[str]], Awaitable[None]]
+
+
+class MappedSchema(Protocol):
+    """The tables of mapped classes on a server where CREATE ends a transaction."""
+
+    async def differences(
+        self, ask: Ask, statements: StoreStatements, found: FoundTables
+    ) -> list[Difference]:
+        """Return which of their columns would not keep values to the rules, and the cure."""
+        ...
+
+    async def create(
+        self, server: Server, define: Define, ask: Ask, statements: StoreStatements
+    ) -> None:
+        """Create what is missing of them. Raises SchemaMismatchError where one is of no use."""
+        ...
+
+    async def drop(self, server: Server, define: Define, statements: StoreStatements) -> None:
+        """Drop them, with their rows."""
+        ...
 
 
 class Server(Protocol):
@@ -40,6 +66,18 @@ class Server(Protocol):
 
         Raises ConfigurationError for a server that is too old.
         """
+        ...
+
+    def mapped_dialect(self, dialect: Dialect, models: Sequence[Model[object]]) -> Dialect:
+        """Return *dialect* as one that knows the columns of the mapped classes among *models*.
+
+        Raises ConfigurationError for a column that is not kept there as the rules want it.
+        """
+        ...
+
+    @property
+    def mapped_schema(self) -> MappedSchema | None:
+        """What looks after the tables of mapped classes; None where their metadata makes them."""
         ...
 
     def execute_on(

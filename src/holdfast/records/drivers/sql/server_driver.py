@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 from holdfast.clock import sleep_thread
 from holdfast.errors import SerializationError, TransactionError, UnavailableError
 from holdfast.records.driver import TransactionOptions
-from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect
-from holdfast.records.drivers.sql.mapped_tables import mysql_family_schema
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
-from holdfast.records.drivers.sql.mapped_tables.mapped_dialects import mapped_dialect
 from holdfast.records.drivers.sql.pool import Pool
 from holdfast.records.drivers.sql.replica_reads import ReplicaReads
 from holdfast.records.drivers.sql.schema_inspection import (
@@ -71,7 +68,9 @@ class ServerDriver:
         server, options = self.server, self.server.options
         connection = await server.connect()
         try:
-            dialect = mapped_dialect(await server.dialect(connection), models)
+            dialect = await server.dialect(connection)
+            if any(each.adapter is not None for each in models):
+                dialect = server.mapped_dialect(dialect, models)
             named = any(each.adapter is None and schema_of(each.table) for each in models)
             schema = self.schema or (server.home if named else "")
             statements = statements_of(tuple(models), dialect, schema)
@@ -199,7 +198,9 @@ class ServerDriver:
         query = inspection_query(self.name, tables, schema)
         found = found_tables(await self._ask(query))
         differences = schema_differences(tables, statements.dialect, found, schema)
-        return differences + await mysql_family_schema.differences(self._ask, statements, found)
+        if self.server.mapped_schema is not None:
+            differences += await self.server.mapped_schema.differences(self._ask, statements, found)
+        return differences
 
     async def create_schema(self) -> None:
         """Create what is missing: mapped classes' tables by their metadata, the others here.
@@ -208,10 +209,9 @@ class ServerDriver:
         rules, as by a collation of their own.
         """
         mapped, own = self._apart()
-        if mapped and self._is_mysql_family:
-            await mysql_family_schema.create(
-                self.server, self._define, self._ask, self._opened_statements
-            )
+        schema = self.server.mapped_schema
+        if mapped and schema is not None:
+            await schema.create(self.server, self._define, self._ask, self._opened_statements)
         elif mapped:
             await self._by_metadata(mapped, lambda metadata: metadata.create_all)
         await self._define(self.server.creation(own))
@@ -227,8 +227,9 @@ class ServerDriver:
         mapped, own = self._apart()
         if own.tables:
             await self._define(self.server.removal(own))
-        if mapped and self._is_mysql_family:
-            await mysql_family_schema.drop(self.server, self._define, self._opened_statements)
+        if mapped and self.server.mapped_schema is not None:
+            schema = self.server.mapped_schema
+            await schema.drop(self.server, self._define, self._opened_statements)
         elif mapped:
             await self._by_metadata(mapped, lambda metadata: metadata.drop_all)
 
@@ -237,11 +238,6 @@ class ServerDriver:
 
     async def _define(self, texts: Sequence[str]) -> None:
         await self.session().write(self.server.executor.define, texts)
-
-    @property
-    def _is_mysql_family(self) -> bool:
-        """Whether CREATE ends a transaction, so that no metadata can do it in one."""
-        return isinstance(self._opened_statements.dialect, MySQLFamilyDialect)
 
     def _apart(self) -> tuple[list[sa.Table], StoreStatements]:
         """Return the tables that mapped classes declare, and the statements of all others."""

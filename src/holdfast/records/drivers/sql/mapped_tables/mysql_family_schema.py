@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from holdfast.errors import SchemaMismatchError
 from holdfast.records.drivers.sql.mapped_tables.column_misfits import misfits
@@ -13,17 +13,12 @@ from holdfast.records.drivers.sql.schema_inspection import found_tables, inspect
 from holdfast.records.drivers.sql.store_statements import StoreStatements
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
     import sqlalchemy as sa
 
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.schema_inspection import FoundTables
-    from holdfast.records.drivers.sql.server import Server
+    from holdfast.records.drivers.sql.server import Ask, Define, Server
     from holdfast.records.schema_diff import Difference
-
-    Ask: TypeAlias = Callable[[str], Awaitable[Sequence[Sequence[object]]]]
-    Define: TypeAlias = Callable[[Sequence[str]], Awaitable[None]]
 
 
 async def differences(
