@@ -39,6 +39,16 @@ SEEKS = """async ([script, url, count]) => {
 }"""
 
 
+# Tells the place that was sought for the frame's own time, as Firefox does now and then.
+TELLING_THE_PLACE = """
+  const { prototype } = HTMLVideoElement;
+  prototype.requestVideoFrameCallback = function (told) {
+    return setTimeout(() => told(performance.now(), { mediaTime: this.currentTime }), 20);
+  };
+  prototype.cancelVideoFrameCallback = clearTimeout.bind(window);
+"""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A client of a server with a film of each kind, looked at; `pages` are their addresses."""
@@ -105,6 +115,19 @@ def test_the_boxes_are_those_of_the_frame_that_is_shown(site, page, kind):
         page.keyboard.press("g")
         page.keyboard.type(f"{frame}f")
         page.keyboard.press("Enter")
+        assert_exact(page, frame)
+
+
+def test_a_browser_that_tells_a_place_within_the_frame_shows_that_frame(site, page):
+    page.add_init_script(TELLING_THE_PLACE)
+    page.goto(f"{site.url}/console/videos/{site.ids['gate.mp4']}?frame=20")
+    assert_exact(page, 20)
+    for frame in (34, 12):
+        page.keyboard.press("g")
+        page.keyboard.type(f"{frame}f")
+        page.keyboard.press("Enter")
+        assert_exact(page, frame)
+        page.wait_for_timeout(200)  # in which it is told ten times more
         assert_exact(page, frame)
 
 

@@ -13,12 +13,19 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.conformance import KeepingHarness, StoreConformance
 from records.sql.notes import ENTITIES, Counter, Note, sessions
 from records.sql.own_server import OwnServer
-from servers import execute
+from servers import database_on, execute
 
 SESSIONS = 4
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def postgresql_url():
+    """A database of this module's: the suite leaves tables that refer to one another."""
+    with database_on("postgresql") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
 def bouncer(postgresql_url):
     """The URL of a database through a PgBouncer that opens *SESSIONS* sessions at the most."""
     execute(postgresql_url, f"ALTER DATABASE {urlsplit(postgresql_url).path[1:]} SET jit = off")

@@ -92,8 +92,10 @@ if ("requestVideoFrameCallback" in video) {
   follow = () => {
     asked = video.requestVideoFrameCallback((_when, about) => {
       // After a seek the frame before it may be told once more, and then no other.
-      const late = video.paused && Math.abs(about.mediaTime - video.currentTime) > 2 / rate;
-      if (origin !== null && !late) show(about.mediaTime - origin);
+      const off = video.paused ? Math.abs(about.mediaTime - video.currentTime) : NaN;
+      // Firefox tells the place that was sought, within the frame, for that frame's own time.
+      const told = off < 1e-4 ? startOf(about.mediaTime - origin) : about.mediaTime - origin;
+      if (origin !== null && !(off > 2 / rate)) show(told);
       follow();
     });
   };

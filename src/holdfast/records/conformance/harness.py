@@ -78,8 +78,8 @@ class KeepingHarness(StoreHarness):
 
     One may stand for all cases of a test class; then the tables are made once. Where connections
     are dear too, do it as `with KeepingHarness(url) as harness`: up to the end of the block the
-    cases share one awaited store and one blocking store, in one event loop. A case that fails takes
-    its store with it.
+    cases share one awaited store and one blocking store, in one event loop, and its end drops the
+    tables. A case that fails takes its store with it.
     """
 
     def __init__(self, url: str) -> None:
@@ -94,16 +94,22 @@ class KeepingHarness(StoreHarness):
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Close them."""
+        """Drop the tables, which another suite in this place would meet, and close the stores."""
         assert self._runner is not None
         with self._runner:
             for blocking in list(self._stores):
-                closing = self._stores.pop(blocking).opening.__aexit__(None, None, None)
+                closing = self._closed(self._stores.pop(blocking))
                 if blocking:
                     run(closing)
                 else:
                     self._runner.run(closing)
         self._runner = None
+
+    async def _closed(self, kept: _KeptStore) -> None:
+        if self._kept:
+            await kept.store.drop_schema()
+            self._kept = False
+        await kept.opening.__aexit__(None, None, None)
 
     def run(self, work: Coroutine[object, None, T]) -> T:
         """Return what *work* returns: in the event loop of the kept stores, if there are any."""
