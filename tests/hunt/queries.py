@@ -458,6 +458,7 @@ class Round:
                 return lambda rep: told(rep.patch(wanted, *changes, when=when))
             case 6:
                 where, order, size = self.predicate(), self.order(), self.random.randrange(1, 6)
+                order = order or [self.entity.id.asc()]  # DynamoDB has one of its own
                 return lambda rep: pages(rep, where, order, size)
             case 7:
                 where, groups = self.predicate(), self.random.sample(list(self.kinds), 1)

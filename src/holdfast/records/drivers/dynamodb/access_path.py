@@ -121,7 +121,7 @@ def access_path(
     best: AccessPath | None = None
     depth = (0, False)
     for index in layout.indexes:
-        made = _along(model, index, parts, order)
+        made = _along(layout, index, parts, order)
         if made is None:
             continue
         reached = _depth(made)
@@ -215,7 +215,7 @@ def _lists(
 
 
 def _along(
-    model: Model[object],
+    layout: TableLayout[object],
     index: TableIndex,
     parts: tuple[Predicate, ...],
     order: tuple[Order, ...],
@@ -255,7 +255,7 @@ def _along(
     if ordered:
         for part in parts:
             if isinstance(part, After) and part.order == order:
-                start = _start(model, index, fixed, part)
+                start = _start(layout, index, fixed, part)
                 if start is not None and _within(index, start[0], len(further) + 1, bound):
                     used.append(part)
                     break
@@ -321,23 +321,31 @@ def _is_fixed(by: Order, fixed: dict[FieldSpec, tuple[Predicate, object]]) -> bo
 
 
 def _start(
-    model: Model[object],
+    layout: TableLayout[object],
     index: TableIndex,
     fixed: dict[FieldSpec, tuple[Predicate, object]],
     after: After,
 ) -> tuple[tuple[object, ...], object] | None:
-    """Return the index's values at the place of *after*, and the key; None if one lacks."""
+    """Return the index's values at the place of *after*, and the key.
+
+    None if one lacks, or can't be in the index: anybody can make a cursor.
+    """
     known: dict[FieldSpec, object] = {spec: value for spec, (_, value) in fixed.items()}
     for by, value in zip(after.order, after.values, strict=True):
         column = cast("Column", by.operand)
         if column.spec in known and known[column.spec] != value:
             return None
         known[column.spec] = value
-    if any(spec not in known for spec in (*(each.spec for each in index.attributes), *model.keys)):
+    keys = layout.model.keys
+    if any(spec not in known for spec in (*(each.spec for each in index.attributes), *keys)):
         return None
-    first, *further = (known[spec] for spec in model.keys)
+    first, *further = (known[spec] for spec in keys)
+    key = (first, *further) if further else first
     values = tuple(known[each.spec] for each in index.attributes)
-    return values, (first, *further) if further else first
+    pairs = zip(index.attributes, values, strict=True)
+    if not layout.may_be_key(key) or not all(each.may_be(value) for each, value in pairs):
+        return None
+    return values, key
 
 
 def _within(

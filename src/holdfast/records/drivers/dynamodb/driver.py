@@ -23,6 +23,7 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.dynamodb.access_path import access_path
 from holdfast.records.drivers.dynamodb.clash_retries import ClashRetries
 from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBService
 from holdfast.records.drivers.dynamodb.dynamodb_session import DynamoDBSession, DynamoDBTransaction
@@ -146,6 +147,11 @@ class DynamoDBDriver:
     def reads_batches(self) -> bool:
         """See `BatchReading`."""
         return True
+
+    def walks_table(self, select: Select[E]) -> bool:
+        """See `BatchReading`."""
+        layout = self.reader.layout(cast("Model[object]", select.model))
+        return access_path(layout, select.where).access == "scan"
 
     @property
     def reader(self) -> ItemReader:
