@@ -182,10 +182,9 @@ class DynamoDBDriver:
         await create_tables(self.reader, self._options)
 
     async def drop_schema(self) -> None:
-        """Remove the tables of the models, and that of the guards."""
-        reader = self.reader
-        names = [layout.name for layout in reader.layouts]
-        await drop_tables(reader.service, [*names, reader.guards])
+        """Remove the tables of the models, and their guards."""
+        prefix = self._address.prefix
+        await drop_tables(self.reader, f"{prefix}." if prefix else "")
 
     async def probe(self) -> None:
         """Ask for the names of tables, one at the most."""

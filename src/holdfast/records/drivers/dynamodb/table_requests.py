@@ -12,7 +12,7 @@ from holdfast.records.drivers.dynamodb.backfill import (
     recorded_parts,
 )
 from holdfast.records.drivers.dynamodb.expiry import enable_expiry
-from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY
+from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY, GUARDS_TABLE, table_of_guard
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 
 if TYPE_CHECKING:
@@ -195,7 +195,61 @@ async def describe(service: DynamoDBService, name: str) -> TableDescription | No
     return answer.get("Table", {})
 
 
-async def drop_tables(service: DynamoDBService, names: Sequence[str]) -> None:
+async def drop_tables(reader: ItemReader, beginning: str) -> None:
+    """Remove the tables of the store's entities and their guards, and return when they are gone.
+
+    The table of guards goes with the last other table whose name has the *beginning* of all that
+    may use it; until then only the guards of the store's own entities are removed.
+    """
+    service = reader.service
+    await _drop(service, [layout.name for layout in reader.layouts])
+    if await _is_last(service, reader.guards, beginning):
+        await _drop(service, [reader.guards])
+    else:
+        await _drop_guards(reader)
+
+
+async def _is_last(service: DynamoDBService, guards: str, beginning: str) -> bool:
+    """Tell whether no table is left beside those of guards. It asks for the names of all tables."""
+    request: dict[str, object] = {}
+    while True:
+        answer = await service.read("ListTables", request)
+        for name in answer.get("TableNames", []):
+            own = name == guards or name.endswith(f".{GUARDS_TABLE}")
+            if name.startswith(beginning) and not own:
+                return False
+        last = answer.get("LastEvaluatedTableName")
+        if last is None:
+            return True
+        request["ExclusiveStartTableName"] = last
+
+
+async def _drop_guards(reader: ItemReader) -> None:
+    """Remove what the table of guards has of the store's entities. It reads all of the table."""
+    tables = {layout.model.table for layout in reader.layouts}
+    request: dict[str, object] = {
+        "TableName": reader.guards,
+        "ConsistentRead": True,
+        "ProjectionExpression": "#key",
+        "ExpressionAttributeNames": {"#key": GUARDS_KEY},
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    while True:
+        try:
+            answer = await reader.service.read("Scan", request)
+        except DynamoDBError as refusal:
+            if refusal.is_absent_table:
+                return
+            raise
+        keys = [item for item in answer.get("Items", []) if table_of_guard(item) in tables]
+        await reader.write_batches(reader.guards, [{"DeleteRequest": {"Key": key}} for key in keys])
+        last = answer.get("LastEvaluatedKey")
+        if last is None:
+            return
+        request["ExclusiveStartKey"] = last
+
+
+async def _drop(service: DynamoDBService, names: Sequence[str]) -> None:
     """Remove the tables, and return when they are gone."""
     going: list[str] = []
     for name in names:
