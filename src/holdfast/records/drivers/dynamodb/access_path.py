@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
     from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
-    from holdfast.records.drivers.dynamodb.table_layout import (
-        IndexAttribute,
-        TableIndex,
-        TableLayout,
-    )
+    from holdfast.records.drivers.dynamodb.table_index import IndexAttribute, TableIndex
+    from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query_plan import Access
@@ -57,6 +54,8 @@ class IndexRange:
 
     def condition(self, names: ExpressionNames) -> str:
         """Return the condition on the index's attributes, as the service reads it."""
+        if self.index.composed is not None:
+            return self._composed_condition(self.index.composed, names)
         attributes = self.index.attributes
         said = [
             f"{names.name(each.name)} = {names.value(each.encode(value))}"
@@ -68,13 +67,26 @@ class IndexRange:
             said.append(f"{names.name(each.name)} {_SIGNS[how]} {names.value(each.encode(value))}")
         return " AND ".join(said)
 
+    def _composed_condition(self, sort: str, names: ExpressionNames) -> str:
+        first = self.index.partition
+        value = names.value(first.encode(self.fixed[0]))
+        said = f"{names.name(first.name)} = {value}"
+        low, high = self.index.span(self.fixed[1:], self.bound)
+        if low and high is not None:
+            between = f"{names.value({'S': low})} AND {names.value({'S': high})}"
+            return f"{said} AND {names.name(sort)} BETWEEN {between}"
+        if low:
+            return f"{said} AND {names.name(sort)} >= {names.value({'S': low})}"
+        if high is not None:
+            return f"{said} AND {names.name(sort)} <= {names.value({'S': high})}"
+        return said
+
     def start_key(self, layout: TableLayout[object]) -> Item | None:
         """Return the key behind which the walk begins, None for its beginning."""
         if self.start is None:
             return None
         values, key = self.start
-        pairs = zip(self.index.attributes, values, strict=True)
-        return {each.name: each.encode(value) for each, value in pairs} | layout.key_of(key)
+        return self.index.key_of(values) | layout.key_of(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +252,12 @@ def _along(
     rest = list(index.sort)
     while rest and rest[0].spec in fixed:
         part, value = fixed[rest[0].spec]
-        if (value is None and not rest[0].copied) or not rest[0].may_be(value):
+        if (value is None and not rest[0].copied) or not index.takes((*further, value)):
             break
         further.append(value)
         used.append(part)
         rest.pop(0)
-    bounding = _bounding(parts, rest[0]) if rest else None
+    bounding = _bounding(parts, index, further) if rest else None
     if bounding is not None:
         used.append(bounding)
     bound = None if bounding is None else (bounding.operator, bounding.value)
@@ -261,14 +273,17 @@ def _along(
                     break
                 start = None
     ranges = tuple(IndexRange(index, (each, *further), bound, start, forward) for each in starts)
-    own = {each.spec.name for each in index.attributes if not each.copied}
+    own = {each.spec.name for each in index.own_attributes if not each.copied}
     left = [part for part in parts if not any(part is each for each in used)]
     server, client = _divided(left, own)
     return AccessPath("index", ranges=ranges, server=server, client=client, ordered=ordered)
 
 
-def _bounding(parts: tuple[Predicate, ...], attribute: IndexAttribute) -> Compare | None:
-    """Return the last part that bounds *attribute* from one side."""
+def _bounding(
+    parts: tuple[Predicate, ...], index: TableIndex, fixed: list[object]
+) -> Compare | None:
+    """Return the last part that bounds from one side what the index sorts by behind *fixed*."""
+    attribute = index.sort[len(fixed)]
     found: Compare | None = None
     for part in parts:
         match part:
@@ -276,7 +291,7 @@ def _bounding(parts: tuple[Predicate, ...], attribute: IndexAttribute) -> Compar
                 spec is attribute.spec
                 and how in _SIGNS
                 and not _upward(attribute, how)
-                and attribute.may_be(value)
+                and index.takes((*fixed, value))
             ):
                 found = part
             case _:
@@ -342,8 +357,8 @@ def _start(
     first, *further = (known[spec] for spec in keys)
     key = (first, *further) if further else first
     values = tuple(known[each.spec] for each in index.attributes)
-    pairs = zip(index.attributes, values, strict=True)
-    if not layout.may_be_key(key) or not all(each.may_be(value) for each, value in pairs):
+    there = index.partition.may_be(values[0]) and index.takes(values[1:])
+    if not there or not layout.may_be_key(key):
         return None
     return values, key
 

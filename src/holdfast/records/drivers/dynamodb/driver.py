@@ -121,7 +121,12 @@ class DynamoDBDriver:
         expires = expiry_fields(models, options.expires)
         names = stored_names(models, options.schema)
         layouts = {
-            model: TableLayout(model, address.table(names[model.table]), expires.get(model))
+            model: TableLayout(
+                model,
+                address.table(names[model.table]),
+                expires.get(model),
+                form=options.indexes,
+            )
             for model in models
         }
         guards = address.table(in_schema(options.schema, GUARDS_TABLE))

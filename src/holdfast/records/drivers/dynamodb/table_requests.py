@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.errors import UnavailableError
+from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.dynamodb.backfill import (
     backfill,
     parts_of,
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         TableDescription,
     )
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
-    from holdfast.records.drivers.dynamodb.table_layout import TableIndex, TableLayout
+    from holdfast.records.drivers.dynamodb.table_index import TableIndex
+    from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.options import DynamoDBOptions
 
 _LONGEST_WAIT = 600.0  # seconds for one table; an index that is filled takes longest
@@ -33,7 +34,8 @@ _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 def table_request(layout: TableLayout[object], options: DynamoDBOptions) -> dict[str, object]:
     """Return the request that makes the table of *layout*, with all its indexes."""
     letters = {layout.key_name: layout.key_letter}
-    letters |= {each.name: each.letter for one in layout.indexes for each in one.attributes}
+    for index in layout.indexes:
+        letters |= index.letters
     request = _request(layout.name, layout.key_name, letters, options)
     if layout.indexes:
         request["GlobalSecondaryIndexes"] = [_index_request(each) for each in layout.indexes]
@@ -66,8 +68,9 @@ def _definitions(letters: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _index_request(index: TableIndex) -> dict[str, object]:
-    keys = [{"AttributeName": index.partition.name, "KeyType": "HASH"}]
-    keys += [{"AttributeName": each.name, "KeyType": "RANGE"} for each in index.sort]
+    first, *rest = index.letters
+    keys = [{"AttributeName": first, "KeyType": "HASH"}]
+    keys += [{"AttributeName": name, "KeyType": "RANGE"} for name in rest]
     return {
         "IndexName": index.name,
         "KeySchema": keys,
@@ -85,7 +88,7 @@ async def create_tables(reader: ItemReader, options: DynamoDBOptions) -> None:
     service, layouts = reader.service, reader.layouts
     asked = {reader.guards: guards_request(reader.guards, options)}
     asked |= {layout.name: table_request(layout, options) for layout in layouts}
-    made = {name for name, request in asked.items() if await _create(service, request)}
+    made = {name for name, request in asked.items() if await _create(service, request, options)}
     found = {name: await _active(service, name) for name in asked}
     recorded = await recorded_parts(reader, layouts)
     for layout in layouts:
@@ -93,7 +96,7 @@ async def create_tables(reader: ItemReader, options: DynamoDBOptions) -> None:
             missing = parts_of(layout) - recorded[layout.name]
             if missing:
                 await backfill(reader, layout, missing)
-            await _add_indexes(service, layout, found[layout.name])
+            await _add_indexes(service, layout, found[layout.name], options)
         if layout.expires is not None:
             await enable_expiry(service, layout.name)
     for name, description in found.items():
@@ -130,33 +133,49 @@ def _tags(options: DynamoDBOptions) -> list[dict[str, str]]:
     return [{"Key": tag, "Value": text} for tag, text in options.tags]
 
 
-async def _create(service: DynamoDBService, request: Mapping[str, object]) -> bool:
+async def _create(
+    service: DynamoDBService, request: Mapping[str, object], options: DynamoDBOptions
+) -> bool:
     try:
         await service.write("CreateTable", request, repeatable=True)
     except DynamoDBError as refusal:
         if refusal.code != "ResourceInUseException":  # it is there
-            raise
+            raise _index_refusal(refusal, options) from refusal
         return False
     return True
 
 
 async def _add_indexes(
-    service: DynamoDBService, layout: TableLayout[object], found: TableDescription
+    service: DynamoDBService,
+    layout: TableLayout[object],
+    found: TableDescription,
+    options: DynamoDBOptions,
 ) -> None:
     """Add the indexes that the table lacks, one after another, as the service wants it."""
     there = {each.get("IndexName") for each in found.get("GlobalSecondaryIndexes", [])}
     for index in layout.indexes:
         if index.name in there:
             continue
-        letters = {each.name: each.letter for each in index.attributes}
-        letters[layout.key_name] = layout.key_letter
+        letters = index.letters | {layout.key_name: layout.key_letter}
         request = {
             "TableName": layout.name,
             "AttributeDefinitions": _definitions(letters),
             "GlobalSecondaryIndexUpdates": [{"Create": _index_request(index)}],
         }
-        await service.write("UpdateTable", request)
+        try:
+            await service.write("UpdateTable", request)
+        except DynamoDBError as refusal:
+            raise _index_refusal(refusal, options) from refusal
         await _active(service, layout.name)
+
+
+def _index_refusal(refusal: DynamoDBError, options: DynamoDBOptions) -> Exception:
+    """Return what *refusal* of a table or an index says, with the way out if it is of its form."""
+    if refusal.code != "ValidationException" or options.indexes == "composed":
+        return refusal
+    return ConfigurationError(
+        f"{refusal}. A service without indexes of several attributes needs indexes='composed'"
+    )
 
 
 async def _active(service: DynamoDBService, name: str) -> TableDescription:
