@@ -11,7 +11,6 @@ from holdfast.records.drivers.dynamodb.access_path import access_path
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown
 from holdfast.records.evaluate import fits
-from holdfast.records.hydration import from_own_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +98,7 @@ def _entities(
 ) -> list[E]:
     if holds is None:
         return layout.entities(items)
-    return from_own_rows(layout.model)(list(filter(holds, layout.rows(items))))
+    return layout.entities_of(list(filter(holds, layout.rows(items))))
 
 
 async def _decided_here(

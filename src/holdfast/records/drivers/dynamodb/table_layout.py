@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import orjson
 
-from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.errors import ConfigurationError, InvalidValueError, StoredValueError
 from holdfast.records.drivers.dynamodb.attribute_codec import (
     AttributeValue,
     Item,
@@ -36,7 +36,13 @@ from holdfast.records.drivers.dynamodb.table_index import (
     indexes_of,
     key_letter,
 )
-from holdfast.records.hydration import converted, hydrator
+from holdfast.records.hydration import (
+    NO_VALUE,
+    converted,
+    from_own_rows,
+    from_rows,
+    hydrator,
+)
 from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
@@ -110,6 +116,7 @@ class TableLayout(Generic[E]):
         self._key_encoders = [encoder(spec) for spec in model.keys]
         self._key_decoders = [(key_letter(spec), decoder(spec)) for spec in model.keys]
         self._names = [spec.name for spec in model.fields]
+        self._required = [at for at, spec in enumerate(model.fields) if not spec.type.nullable]
         self._decoders = [decoder(spec) for spec in model.fields]
         if len(self.indexes) > _MOST_INDEXES:
             raise ConfigurationError(
@@ -219,14 +226,24 @@ class TableLayout(Generic[E]):
         """Return the entities that *items* hold. Raises StoredValueError."""
         return self._hydrate(map(self._values, items))
 
+    def entities_of(self, rows: Sequence[Row], *, copied: bool = False) -> list[E]:
+        """Return the entities of *rows*, which they take over unless these are *copied*.
+
+        Raises StoredValueError for a row from before a field that is never null.
+        """
+        for row in rows:
+            for at in self._required:
+                if row[at] is None:
+                    model, spec = self.model, self.model.fields[at]
+                    key = model.key_of(row)
+                    raise StoredValueError(model.name, spec.name, None, NO_VALUE, key=key)
+        return (from_rows if copied else from_own_rows)(self.model)(rows)
+
     def _values(self, item: Item) -> tuple[AttributeValue | None, ...]:
-        find = item.get
-        return tuple(
-            [
-                None if (value := find(name)) is None or "NULL" in value else value
-                for name in self._names
-            ]
-        )
+        values = tuple(map(item.get, self._names))
+        if len(self._required) == len(values):
+            return values
+        return tuple([None if value is None or "NULL" in value else value for value in values])
 
     @cached_property
     def _hydrate(self) -> Callable[[Iterable[Sequence[object]]], list[E]]:
