@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test campaigns coverage pythons crash crowd endurance hunt layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release notes audit extras services services-stop doctor
+.PHONY: help setup browser demo test campaigns coverage pythons crash crowd endurance hunt moto layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release notes audit extras services services-stop doctor
 
 help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,9 @@ hunt: $(STAMP) ## random searches for faults, MINUTES=10 each; ONLY="queries fil
 		echo "$$each: $(or $(MINUTES),10) minutes"; \
 		$(BIN)/python tests/hunt/$$each.py --minutes $(or $(MINUTES),10) || exit 1; \
 	done
+
+moto: $(STAMP) ## the public suite on moto's server, the other emulator of DynamoDB
+	@$(BIN)/python -m pytest -q -n $(or $(WORKERS),2) tests/records/dynamodb/moto_suite.py
 
 layouts: $(STAMP) ## models in layouts of OCI, by skopeo and ORAS (installed where missing)
 	@PYTHONPATH=. $(BIN)/python tests/models/layout_trips.py

@@ -284,6 +284,8 @@ async def all_as_tasks(
     calls: Sequence[Callable[[], Coroutine[object, None, T]]], *, at_once: int
 ) -> list[T]:
     """Return the results of *calls* in order, each in a task; see `Offload.all_of`."""
+    if len(calls) <= 1:
+        return [await call() for call in calls]
     results: dict[int, T] = {}
     waiting = iter(enumerate(calls))
 

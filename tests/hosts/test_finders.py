@@ -26,6 +26,9 @@ from holdfast.hosts.host_repositories import (
 )
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.drivers.dynamodb import row_finder
+from holdfast.records.drivers.sql.server_reader import ServerReader
+from holdfast.records.model import model_of
+from servers import execute
 
 pytestmark = pytest.mark.anyio
 
@@ -146,7 +149,7 @@ async def test_machines_are_found_by_request_template_age_status_and_instance(
 
 FINDERS = {
     "get_all": (TemplateRepository, lambda seen: seen.get_all({"max_number__gte": 3})),
-    "get_by_name": (TemplateRepository, lambda seen: seen.get_by_name("a")),
+    "get_by_name": (TemplateRepository, lambda seen: seen.get_by_name("t1")),
     "get_by_provider_type": (TemplateRepository, lambda seen: seen.get_by_provider_type("x")),
     "find_by_attributes": (
         TemplateRepository,
@@ -244,3 +247,104 @@ async def test_each_finder_goes_along_one_index_or_by_key_on_dynamodb(url, monke
             assert requests == 1, name
             asked_in_order = name not in ("get_by_name", "count_by_status", "count of machines")
             assert all(each.ordered for each in paths) is asked_in_order, name
+
+
+ALONG = {
+    "get_all": ("pool", "name"),
+    "get_by_name": ("pool", "name"),
+    "get_by_provider_type": ("pool", "provider_type", "name"),
+    "find_by_attributes": ("pool", "name"),
+    "all requests": ("pool", "created_at"),
+    "get_by_status": ("pool", "status", "created_at"),
+    "get_active_requests": ("pool", "stage", "deadline"),
+    "get_overdue": ("pool", "stage", "deadline"),
+    "count_by_status": ("pool", "status", "created_at"),
+    "all machines": ("pool", "created_at"),
+    "get_live": ("pool", "stage", "changed_at"),
+    "machines by status and age": ("pool", "status", "changed_at"),
+    "count of machines": ("pool", "status", "changed_at"),
+    "get_by_request_id": ("request_id", "created_at"),
+    "get_by_return_request_id": ("return_request_id", "created_at"),
+    "get_by_template": ("template_id", "created_at"),
+    "get_by_instance_ids": ("instance_id",),
+}
+"""The index that is declared for each finder."""
+
+
+async def fill(store):
+    """Sixteen pools of 250 templates, five of 600 requests and machines, most of them ended."""
+    moment, pools = store.now(), [f"p{number}" for number in range(16)]
+    await store.repository(Template).add_many(
+        [
+            Template(pool=pool, name=f"t{n}", provider_type="xyz"[n % 3], max_number=n)
+            for pool in pools
+            for n in range(250)
+        ]
+    )
+    await store.repository(HostRequest).add_many(
+        [
+            HostRequest(
+                pool=pools[n % 5], kind=RequestKind.ACQUIRE, requested=1,
+                status=R.PENDING if n % 7 == 0 else R.COMPLETE,
+                stage=Stage.LIVE if n % 7 == 0 else Stage.ENDED,
+                deadline=moment + timedelta(minutes=n - 1500),
+            )
+            for n in range(3000)
+        ]
+    )  # fmt: skip
+    requests, templates = [uuid4() for _ in range(200)], [uuid4() for _ in range(100)]
+    await store.repository(Machine).add_many(
+        [
+            machine(
+                pools[n % 5], moment - timedelta(minutes=n), instance_id=f"i-{n}",
+                request_id=requests[n % 200], template_id=templates[n % 100],
+                return_request_id=None if n % 3 else requests[n % 200],
+                status=M.RUNNING if n % 7 == 0 else M.TERMINATED,
+                stage=Stage.LIVE if n % 7 == 0 else Stage.ENDED,
+            )
+            for n in range(3000)
+        ]
+    )  # fmt: skip
+
+
+def indexes_of_plan(backend, plan):
+    """Return the indexes that *plan* reads, and what tables it reads from end to end."""
+    if backend != "postgresql":
+        kind, key = (4, 6) if backend == "mysql" else (3, 5)
+        return {row[key] for row in plan}, [row for row in plan if row[kind] == "ALL"]
+    nodes = [plan[0][0][0]["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])
+    indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
+    return indexes, [node for node in nodes if node["Node Type"] == "Seq Scan"]
+
+
+@pytest.mark.parametrize(
+    "backend", ["postgresql", "mariadb", "mysql"], indirect=True, scope="module"
+)
+async def test_each_finder_goes_along_its_index_on_servers(url, backend, monkeypatch):
+    plans, fetch = [], ServerReader.fetch
+    explain = {"postgresql": "EXPLAIN (FORMAT JSON)", "mysql": "EXPLAIN FORMAT=TRADITIONAL"}
+
+    async def explained(reader, model, sql, values):
+        words = explain.get(backend, "EXPLAIN")
+        plans.append(await reader.connection.fetch(f"{words} {sql}", values))
+        return await fetch(reader, model, sql, values)
+
+    async with open_store(url, HOST_ENTITIES) as store:
+        await store.create_schema()
+        await fill(store)
+        for entity in HOST_ENTITIES:
+            word = "" if backend == "postgresql" else "TABLE"
+            execute(url, f"ANALYZE {word} {model_of(entity).table}")
+        monkeypatch.setattr(ServerReader, "fetch", explained)
+        for name, (kind, finder) in FINDERS.items():
+            plans.clear()
+            seen = kind(store, pool="p3")
+            await finder(seen)
+            ((plan,), table) = plans, seen.model.table
+            indexes, scans = indexes_of_plan(backend, plan)
+            declared = "_".join((table, *ALONG[name]))
+            assert indexes <= {f"ix_{declared}", f"uq_{declared}"}, (name, indexes)
+            assert len(indexes) == 1, (name, plan)
+            assert not scans, (name, plan)

@@ -68,17 +68,24 @@ class Cursor:
 
 
 class CursorCodec:
-    """Makes and reads the cursors of one query: what fits *where*, along *order*."""
+    """Makes and reads the cursors of one query: what fits *where*, along *order*.
 
-    def __init__(self, where: Predicate, order: tuple[Order, ...]) -> None:
-        self._where = where
-        self._order = order
+    *of_table*: the rows come in the order of their table, *order* is by key and says which row.
+    """
+
+    def __init__(
+        self, where: Predicate, order: tuple[Order, ...], *, of_table: bool = False
+    ) -> None:
+        self.where = where
+        self.order = order
+        self.of_table = of_table
         self._made: str | None = None  # a cached_property takes a lock on Python 3.11
 
     @property
     def _fingerprint(self) -> str:
         if self._made is None:
-            self._made = _fingerprint(self._where, self._order)
+            made = _fingerprint(self.where, self.order)
+            self._made = f"{made}-table" if self.of_table else made
         return self._made
 
     def encode(self, cursor: Cursor) -> str:
@@ -87,7 +94,7 @@ class CursorCodec:
 
         values = [
             value if type(value) in _JSON_KNOWS else _to_json(by, value)
-            for by, value in zip(self._order, cursor.values, strict=True)
+            for by, value in zip(self.order, cursor.values, strict=True)
         ]
         body = orjson.dumps([self._fingerprint, cursor.direction, values])
         return binascii.b2a_base64(body, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
@@ -104,13 +111,14 @@ class CursorCodec:
             raise _damaged() from None
         if fingerprint != self._fingerprint:
             raise InvalidCursorError("the cursor belongs to another query: other filters or order")
-        if direction not in ("after", "before") or not isinstance(values, list):
+        directions = ("after",) if self.of_table else ("after", "before")
+        if direction not in directions or not isinstance(values, list):
             raise _damaged()
-        if len(values) != len(self._order):
+        if len(values) != len(self.order):
             raise _damaged()
         return Cursor(
             cast("Direction", direction),
-            tuple(_from_json(by, value) for by, value in zip(self._order, values, strict=True)),
+            tuple(_from_json(by, value) for by, value in zip(self.order, values, strict=True)),
         )
 
 

@@ -308,6 +308,14 @@ class BatchReader(Protocol):
         """
         ...
 
+    async def find_behind(self, select: Select[E], key: object) -> list[E]:
+        """Return the first rows of *select*, in the order of the table, behind the row *key*.
+
+        None is before all rows. *select* has a limit and no order. The row *key* may be gone.
+        Raises InvalidCursorError for a key that no row can have.
+        """
+        ...
+
 
 @runtime_checkable
 class BatchReading(Protocol):
@@ -319,6 +327,10 @@ class BatchReading(Protocol):
     @property
     def reads_batches(self) -> bool:
         """Whether they are."""
+        ...
+
+    def walks_table(self, select: Select[E]) -> bool:
+        """Tell whether *select* would read its table from one end to the other."""
         ...
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError)
 """What the functions that make a field's value raise of one that they know nothing to do with."""
+NO_VALUE = "there is no value"
+"""Why a row can't be read that lacks a field which is never null."""
 _TYPES = {"_datetime": datetime, "_date": date, "_time": time}
 
 
@@ -230,8 +232,11 @@ def _unreadable(
 ) -> Exception:
     """Return what is wrong with the row whose values are in *found*; *error* if nothing is."""
     for spec, (decode, load) in zip(model.fields, stages, strict=True):
-        value = found.get(f"v{spec.position}")
+        name = f"v{spec.position}"
+        value = found.get(name)
         try:
+            if value is None and name in found and not spec.type.nullable:
+                raise ValueError(NO_VALUE)
             if value is not None:
                 check = value_check(spec)
                 made = value if decode is None else decode(value)

@@ -53,6 +53,11 @@ class MeasuredSession:
         call = cast("BatchReader", self._session).find_batch(select, place)
         return await self._timed("find", call, on=select.model.table)
 
+    async def find_behind(self, select: Select[E], key: object) -> list[E]:
+        """See `BatchReader`."""
+        call = cast("BatchReader", self._session).find_behind(select, key)
+        return await self._timed("find", call, on=select.model.table)
+
     async def values(self, select: Select[E], columns: tuple[ValueColumn, ...]) -> list[Values]:
         """See `Reader`."""
         call = self._session.values(select, columns)

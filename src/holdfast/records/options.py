@@ -23,6 +23,9 @@ SessionTarget: TypeAlias = Literal[
 ]
 """What kind of server is looked for; the words are those of libpq. See `PoolOptions`."""
 
+IndexForm: TypeAlias = Literal["native", "composed"]
+"""How DynamoDB sorts an index by several fields: by as many attributes, or by one of them all."""
+
 
 ExpiryField: TypeAlias = Field[datetime] | Field[datetime | None]
 """A field with the moment after which its row may be removed."""
@@ -173,23 +176,25 @@ class DynamoDBOptions(RecordOptions):
     *endpoint_url*: ``AWS_ENDPOINT_URL_DYNAMODB``, ``AWS_ENDPOINT_URL``, the AWS profile, else AWS
     itself. *scan*: queries that no key and no index answers are answered by reading the whole
     table; else they are refused. *scan_segments*: the parts that one scan reads at once.
-    *consistent*: reads by key and scans see all that was written before; without it they may lag
-    and cost half. Reads along an index always may. *point_in_time_recovery*,
-    *deletion_protection* and *tags*, pairs of texts, are what `create_schema` switches on for the
-    store's tables, and never off. *expires*: datetime fields, one of an entity at most, after
-    whose moment the service removes the row; until it has, within days, the row is there.
-    *connect_timeout*,
-    *read_timeout*, *total_timeout*: until a connection is open, until the next bytes come, and for
-    one request with all its retries. *attempts*: how often one request is sent at most.
-    *connections*: how many are open at once. *lock_timeout*: how long a write that clashed waits
-    for the others of this process that did. *ca_bundle*: a file of trusted certificates,
-    ``AWS_CA_BUNDLE``. *credentials*: keys, or what returns them and is asked again before they
-    expire; None for the places where AWS users keep them.
+    *indexes*: an index sorts by several attributes ("native"), or by one that is composed of the
+    fields ("composed"), for services that know no index of several. *consistent*: reads by key and
+    scans see all that was written before; without it they may lag and cost half. Reads along an
+    index always may. *point_in_time_recovery*, *deletion_protection* and *tags*, pairs of texts,
+    are what `create_schema` switches on for the store's tables, and never off. *expires*: datetime
+    fields, one of an entity at most, after whose moment the service removes the row; until it has,
+    within days, the row is there. *connect_timeout*, *read_timeout*, *total_timeout*: until a
+    connection is open, until the next bytes come, and for one request with all its retries.
+    *attempts*: how often one request is sent at most. *connections*: how many are open at once.
+    *lock_timeout*: how long a write that clashed waits for the others of this process that did.
+    *ca_bundle*: a file of trusted certificates, ``AWS_CA_BUNDLE``. *credentials*: keys, or what
+    returns them and is asked again before they expire; None for the places where AWS users keep
+    them.
     """
 
     endpoint_url: str = ""
     scan: bool = False
     scan_segments: int = 1
+    indexes: IndexForm = "native"
     consistent: bool = True
     point_in_time_recovery: bool = False
     deletion_protection: bool = False

@@ -49,6 +49,24 @@ async def find_placed(reader: Reader, select: Select[E]) -> tuple[list[E], Calla
     return from_own_rows(model)([row[:width] for row in rows]), place_at
 
 
+async def find_behind(
+    reader: Reader, select: Select[E], place: Place | None, *, of_table: bool
+) -> tuple[list[E], Callable[[int], Place]]:
+    """Do as `find_placed` for the rows behind *place*, None for the first.
+
+    *of_table*: the *reader* is a `BatchReader`, and rows come in the order of the table; the order
+    of *select* is by key, and *place* is the key's values.
+    """
+    if of_table:
+        key = place[0] if place is not None and len(place) == 1 else place
+        items = await cast("BatchReader", reader).find_behind(replace(select, order=()), key)
+        return items, lambda at: _place(items[at], select.order)
+    if place is not None:
+        behind = After(select.order, place)
+        select = replace(select, where=all_of((select.where, behind)))
+    return await find_placed(reader, select)
+
+
 async def next_batch(
     reader: Reader, select: Select[E], place: object, *, resumes: bool
 ) -> tuple[list[E], object]:
@@ -58,11 +76,8 @@ async def next_batch(
     """
     if resumes:
         return await cast("BatchReader", reader).find_batch(select, place)
-    asked = select
-    if place is not None:
-        behind = After(select.order, cast("Place", place))
-        asked = replace(select, where=all_of((select.where, behind)))
-    items, place_at = await find_placed(reader, asked)
+    behind = cast("Place | None", place)
+    items, place_at = await find_behind(reader, select, behind, of_table=False)
     return items, place_at(len(items) - 1) if len(items) == select.limit else None
 
 

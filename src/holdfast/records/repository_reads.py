@@ -20,8 +20,8 @@ from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.indexed_session import indexed_writes
 from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
-from holdfast.records.placed_rows import find_placed, next_batch
-from holdfast.records.query import After, Order, Predicate, all_of
+from holdfast.records.placed_rows import find_behind, next_batch
+from holdfast.records.query import Order, Predicate
 from holdfast.records.query_plan import Planner
 from holdfast.records.result_types import Page, SearchHit
 from holdfast.records.row_key import has_key, has_key_among
@@ -196,13 +196,15 @@ class RepositoryReads(ValueReads[E]):
         """Return the page of up to *size* results after (or before) *cursor*, or the first one.
 
         The order is total, ties break by key, so that nothing is shown twice or left out when rows
-        are added or deleted between pages. Raises InvalidCursorError for another query's cursor.
+        are added or deleted between pages. Without *order_by* DynamoDB, outside of a transaction,
+        goes along a scan in the order of the table, which has no way back: `previous` is None.
+        Raises InvalidCursorError for another query's cursor.
         """
-        predicate, order = (
-            self._condition(where),
-            validation.total_order(self.model, order_by),
-        )
-        found, _ = await self._page((predicate, order), size, cursor, total=total, load=load)
+        order = validation.total_order(self.model, order_by)
+        select = Select(self.model, self._condition(where), order)
+        of_table = not validation.orders(self.model, order_by) and self._walks_table(select)
+        asked = CursorCodec(select.where, order, of_table=of_table)
+        found, _ = await self._page(asked, size, cursor, total=total, load=load)
         return found
 
     async def search(
@@ -229,34 +231,32 @@ class RepositoryReads(ValueReads[E]):
             return Page([], None, None, 0 if total else None)
         best = Order(index.rank(terms), descending=True)
         order = (best, *map(Order, self.model.key_columns))
-        found, places = await self._page((predicate, order), size, cursor, total=total, load=load)
+        asked = CursorCodec(predicate, order)
+        found, places = await self._page(asked, size, cursor, total=total, load=load)
         return found.map(lambda entity: SearchHit(entity, cast("int", next(places)[0])))
 
     async def _page(
         self,
-        asked: tuple[Predicate, tuple[Order, ...]],
+        asked: CursorCodec,
         size: int,
         cursor: str | None,
         *,
         total: bool,
         load: RelationArgument | Sequence[RelationArgument],
     ) -> tuple[Page[E], Iterator[Place]]:
-        """Return the page of what is *asked*, a condition and an order, and each item's place."""
-        predicate, order = asked
+        """Return the page of what is *asked*, and the place of each of its items."""
         if not validation.count("size", size) or size > PAGE_LIMIT:
             raise InvalidQueryError(f"size={size}: expected 1 to {PAGE_LIMIT}")
-        codec = CursorCodec(predicate, order)
-        place = None if cursor is None else codec.decode(cursor)
+        place = None if cursor is None else asked.decode(cursor)
         backwards = place is not None and place.direction == "before"
-        along = reverse(order) if backwards else order
-        wanted = predicate
-        if place is not None:
-            wanted = all_of((predicate, After(along, place.values)))
+        along = reverse(asked.order) if backwards else asked.order
+        select = Select(self.model, asked.where, along, size + 1)
+        values = None if place is None else place.values
         async with self._one_view() if load or total else nullcontext():
-            items, place_at = await find_placed(
-                self._session, Select(self.model, wanted, along, size + 1)
+            items, place_at = await find_behind(
+                self._session, select, values, of_table=asked.of_table
             )
-            counted = await self._count(predicate) if total else None
+            counted = await self._count(asked.where) if total else None
             further = len(items) > size
             items = items[:size]
             await self._load(items, load)
@@ -264,12 +264,12 @@ class RepositoryReads(ValueReads[E]):
         if backwards:
             items.reverse()
             found_at = found_at[::-1]
-        before = further if backwards else place is not None
+        before = (further if backwards else place is not None) and not asked.of_table
         after = bool(place) if backwards else further
         found = Page(
             items,
-            next=codec.encode(Cursor("after", place_at(found_at[-1]))) if after and items else None,
-            previous=codec.encode(Cursor("before", place_at(found_at[0])))
+            next=asked.encode(Cursor("after", place_at(found_at[-1]))) if after and items else None,
+            previous=asked.encode(Cursor("before", place_at(found_at[0])))
             if before and items
             else None,
             total=counted,
@@ -292,10 +292,7 @@ class RepositoryReads(ValueReads[E]):
         if not validation.count("batch", batch) or batch > PAGE_LIMIT:
             raise InvalidQueryError(f"batch={batch}: expected 1 to {PAGE_LIMIT}")
         order = validation.total_order(self.model, order_by)
-        driver, session = self._driver, self._session
-        resumes = (
-            isinstance(driver, BatchReading) and driver.reads_batches and current(driver) is None
-        )
+        session, resumes = self._session, self._batches is not None
         if resumes and not validation.orders(self.model, order_by):
             order = ()
         select = Select(self.model, self._condition(where), order, batch)
@@ -366,6 +363,18 @@ class RepositoryReads(ValueReads[E]):
             validation.count("limit", limit),
         )
         return await driver.explain(select)
+
+    @property
+    def _batches(self) -> BatchReading | None:
+        """The driver where sessions read batches, None in a transaction."""
+        driver = self._driver
+        if isinstance(driver, BatchReading) and driver.reads_batches and current(driver) is None:
+            return driver
+        return None
+
+    def _walks_table(self, select: Select[E]) -> bool:
+        batches = self._batches
+        return batches is not None and batches.walks_table(select)
 
     @property
     def _session(self) -> Session:

@@ -18,8 +18,9 @@ R = TypeVar("R")
 class Page(Generic[E]):
     """A stretch of a query's results, with cursors to the stretches before and after it.
 
-    `next` and `previous` are None where nothing lies in that direction; `total` counts all that
-    fit, and is None unless it was asked for.
+    `next` and `previous` are None where nothing lies in that direction, `previous` also where
+    DynamoDB has no way back, without an order; `total` counts all that fit, and is None unless it
+    was asked for.
     """
 
     items: list[E]

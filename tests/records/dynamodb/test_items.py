@@ -191,3 +191,29 @@ def test_sortable_floats_are_those_of_their_bits():
         bits = int(sortable_text(spec, value), 16)
         flipped = bits ^ (1 << 63) if bits >> 63 else bits ^ (2**64 - 1)
         assert struct.unpack(">d", flipped.to_bytes(8))[0] == value
+
+
+def test_rows_from_before_a_field_are_named_until_they_have_a_value():
+    class Before(Entity, table="grown"):
+        id: Field[int] = key()
+
+    class After(Entity, table="grown"):
+        id: Field[int] = key()
+        size: Field[int] = field(default=0)
+        note: Field[str | None] = field(default=None)
+
+    url = store_url("dynoxide", uuid4().hex)
+    with open_store(url, [Before]) as store:
+        store.create_schema()
+        store.repository(Before).add_many([Before(id=number) for number in range(3)])
+    with open_store(url, [After]) as store:
+        store.create_schema()
+        grown = store.repository(After)
+        for read in (lambda: grown.get(1), grown.find, lambda: list(grown.stream())):
+            with pytest.raises(StoredValueError, match=r"After\.size: .*there is no value"):
+                read()
+        grown.patch(1, After.size.to(5))
+        assert grown.get_one(1).size == 5
+        assert grown.update_where(After.size.is_null(), changes=[After.size.to(7)]) == 2
+        assert sorted(each.size for each in grown.find()) == [5, 7, 7]
+        store.drop_schema()

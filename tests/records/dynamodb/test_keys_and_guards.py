@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from dynamodb_servers import store_url
-from holdfast import Entity, Field, Many, field, key, many, ref, unique, uuid7
+from holdfast import Entity, Field, Many, field, generated_key, key, many, ref, unique, uuid7
 from holdfast.errors import DuplicateError, InvalidValueError, UnsupportedError
 from holdfast.sync import open_store
 
@@ -139,3 +139,44 @@ def test_a_partial_unique_without_case_is_one_guard(store, botocore_client):
     shelves.patch(one.id, Shelf.sealed.to(False))
     assert owner() is None
     assert shelves.patch(other.id, Shelf.sealed.to(True)).sealed
+
+
+class Tag(Entity, table="tags"):
+    id: Field[int] = generated_key()
+    name: Field[str] = field(unique=True)
+
+
+class Colour(Entity, table="tags_of_colour"):
+    id: Field[int] = generated_key()
+    name: Field[str] = field(unique=True)
+
+
+@pytest.mark.parametrize("server", ["dynoxide", "moto"])
+def test_what_is_dropped_leaves_the_guards_of_others(server, clients):
+    url = store_url(server, prefix := "drops" + uuid4().hex)
+    names = lambda: {each for each in listed(clients(server)) if each.startswith(prefix)}  # noqa: E731
+    with open_store(url, [Tag]) as store, open_store(url, [Colour]) as other:
+        store.create_schema()
+        other.create_schema()
+        store.repository(Tag).add_many([Tag(name="a"), Tag(name="b")])
+        other.repository(Colour).add(Colour(name="red"))
+        store.drop_schema()
+        with pytest.raises(DuplicateError):
+            other.repository(Colour).add(Colour(name="red"))
+        assert other.repository(Colour).add(Colour(name="blue")).id == 3, "numbered on"
+        before = other.stats().counters["requests"]
+        other.create_schema()
+        assert other.stats().counters["requests"] - before <= 6, "the record of its parts is there"
+        store.drop_schema()
+        store.create_schema()
+        assert store.repository(Tag).add(Tag(name="a")).id == 1
+        other.drop_schema()
+        assert names() == {f"{prefix}.tags", f"{prefix}.holdfast_guards"}
+        store.drop_schema()
+        assert names() == set()
+        store.drop_schema()
+
+
+def listed(client):
+    pages = client.get_paginator("list_tables").paginate()
+    return [name for page in pages for name in page["TableNames"]]

@@ -133,7 +133,7 @@ async def ties_break_by_all_fields_of_the_key(lab: Lab) -> None:
     keys = [(a, b) for a in range(1, 5) for b in range(1, 5) if a != b]
     assert [_key(each) for each in await followings.find()] == keys
     for order, expected in (
-        ((), keys),
+        (Following.follower_id.asc(), keys),
         (Following.closeness.desc(), sorted(keys, key=lambda k: (k[1], k[0], k[1]), reverse=True)),
         (Following.followed_id, sorted(keys, key=lambda k: (k[1], k[0]))),
         (Following.follower_id.desc(), sorted(keys, reverse=True)),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.records.query import Order
 
 ORDERS: tuple[tuple[Order, ...], ...] = (
-    (),
+    (Specimen.id.asc(),),
     (Specimen.id.desc(),),
     (Specimen.maybe_number.asc(),),
     (Specimen.maybe_number.desc().nulls_first(),),
@@ -91,6 +91,38 @@ async def pages_go_back_the_way_they_came(lab: Lab) -> None:
         assert back.previous is None
         forth = await repository.page(order_by=order, size=7, cursor=back.next)
         assert forth.items == pages[1].items
+
+
+@case("PAGE-1", "PAGE-3", "PAGE-5")
+async def pages_without_an_order_give_everything_once(lab: Lab) -> None:
+    """By key, and the way back leads there; or in the order of the table, without one."""
+    repository = lab.repository(Setting)
+    await repository.add_many([Setting(name=f"{each:02}") for each in range(20)])
+    seen: list[str] = []
+    page = await repository.page(size=6, total=True)
+    by_key = [each.name for each in await repository.page(order_by=Setting.name.asc())]
+    assert page.previous is None
+    while True:
+        assert page.total == 20
+        seen += [each.name for each in page]
+        if page.next is None:
+            break
+        further = await repository.page(size=6, cursor=page.next, total=True)
+        if further.previous is not None:
+            assert seen == by_key[: len(seen)]
+            assert (await repository.page(size=6, cursor=further.previous)).items == page.items
+        page = further
+    assert sorted(seen) == by_key
+    first = await repository.page(size=6)
+    gone = first.items[-1].name
+    await repository.delete(gone)
+    seen = [each.name for each in first]
+    cursor = first.next
+    while cursor is not None:
+        page = await repository.page(size=6, cursor=cursor)
+        seen += [each.name for each in page]
+        cursor = page.next
+    assert sorted(seen) == by_key
 
 
 @case("PAGE-3")

@@ -80,7 +80,7 @@ async def the_first_of_each_cost_one_query_and_lead_on(lab: Lab) -> None:
     streamed = [
         each async for each in members.stream(Member.id < 4, order_by=order, batch=2, load=[part])
     ]
-    paged = await members.page(Member.id < 4, size=3, load=[part])
+    paged = await members.page(Member.id < 4, order_by=order, size=3, load=[part])
     for some in (streamed, paged.items):
         assert [[each.id for each in chief.reports] for chief in some] == [[7], [8], []]
 

@@ -315,6 +315,7 @@ class RandomWork(RuleBasedStateMachine):
     @rule(where=CONDITIONS, order=DIRECTIONS, size=st.integers(1, 3))
     def pages(self, where: Condition, order: list[Direction], size: int) -> None:
         expected = self._ordered(where, order)
+        along = orders_of(order) or [Sample.id.asc()]  # without one a backend may have its own
         seen: list[Row] = []
         cursor: str | None = None
         previous: str | None = None
@@ -322,7 +323,7 @@ class RandomWork(RuleBasedStateMachine):
             page = self.do(
                 self.repository.page(
                     predicate_of(where),
-                    order_by=orders_of(order),
+                    order_by=along,
                     size=size,
                     cursor=cursor,
                     total=True,
@@ -333,7 +334,7 @@ class RandomWork(RuleBasedStateMachine):
                 back = self.do(
                     self.repository.page(
                         predicate_of(where),
-                        order_by=orders_of(order),
+                        order_by=along,
                         size=size,
                         cursor=page.previous,
                     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.store import Store
 
-_READS = frozenset({"get", "find", "values", "aggregate"})
+_READS = frozenset({"get", "find", "find_batch", "find_behind", "values", "aggregate"})
 _WRITES = frozenset({"insert", "replace", "patch", "update", "upsert", "delete", "take", "numbers"})
 
 

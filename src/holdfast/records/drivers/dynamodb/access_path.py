@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
     from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
-    from holdfast.records.drivers.dynamodb.table_layout import (
-        IndexAttribute,
-        TableIndex,
-        TableLayout,
-    )
+    from holdfast.records.drivers.dynamodb.table_index import IndexAttribute, TableIndex
+    from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query_plan import Access
@@ -57,6 +54,8 @@ class IndexRange:
 
     def condition(self, names: ExpressionNames) -> str:
         """Return the condition on the index's attributes, as the service reads it."""
+        if self.index.composed is not None:
+            return self._composed_condition(self.index.composed, names)
         attributes = self.index.attributes
         said = [
             f"{names.name(each.name)} = {names.value(each.encode(value))}"
@@ -68,13 +67,26 @@ class IndexRange:
             said.append(f"{names.name(each.name)} {_SIGNS[how]} {names.value(each.encode(value))}")
         return " AND ".join(said)
 
+    def _composed_condition(self, sort: str, names: ExpressionNames) -> str:
+        first = self.index.partition
+        value = names.value(first.encode(self.fixed[0]))
+        said = f"{names.name(first.name)} = {value}"
+        low, high = self.index.span(self.fixed[1:], self.bound)
+        if low and high is not None:
+            between = f"{names.value({'S': low})} AND {names.value({'S': high})}"
+            return f"{said} AND {names.name(sort)} BETWEEN {between}"
+        if low:
+            return f"{said} AND {names.name(sort)} >= {names.value({'S': low})}"
+        if high is not None:
+            return f"{said} AND {names.name(sort)} <= {names.value({'S': high})}"
+        return said
+
     def start_key(self, layout: TableLayout[object]) -> Item | None:
         """Return the key behind which the walk begins, None for its beginning."""
         if self.start is None:
             return None
         values, key = self.start
-        pairs = zip(self.index.attributes, values, strict=True)
-        return {each.name: each.encode(value) for each, value in pairs} | layout.key_of(key)
+        return self.index.key_of(values) | layout.key_of(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,7 @@ def access_path(
     best: AccessPath | None = None
     depth = (0, False)
     for index in layout.indexes:
-        made = _along(model, index, parts, order)
+        made = _along(layout, index, parts, order)
         if made is None:
             continue
         reached = _depth(made)
@@ -215,7 +227,7 @@ def _lists(
 
 
 def _along(
-    model: Model[object],
+    layout: TableLayout[object],
     index: TableIndex,
     parts: tuple[Predicate, ...],
     order: tuple[Order, ...],
@@ -240,12 +252,12 @@ def _along(
     rest = list(index.sort)
     while rest and rest[0].spec in fixed:
         part, value = fixed[rest[0].spec]
-        if (value is None and not rest[0].copied) or not rest[0].may_be(value):
+        if (value is None and not rest[0].copied) or not index.takes((*further, value)):
             break
         further.append(value)
         used.append(part)
         rest.pop(0)
-    bounding = _bounding(parts, rest[0]) if rest else None
+    bounding = _bounding(parts, index, further) if rest else None
     if bounding is not None:
         used.append(bounding)
     bound = None if bounding is None else (bounding.operator, bounding.value)
@@ -255,20 +267,23 @@ def _along(
     if ordered:
         for part in parts:
             if isinstance(part, After) and part.order == order:
-                start = _start(model, index, fixed, part)
+                start = _start(layout, index, fixed, part)
                 if start is not None and _within(index, start[0], len(further) + 1, bound):
                     used.append(part)
                     break
                 start = None
     ranges = tuple(IndexRange(index, (each, *further), bound, start, forward) for each in starts)
-    own = {each.spec.name for each in index.attributes if not each.copied}
+    own = {each.spec.name for each in index.own_attributes if not each.copied}
     left = [part for part in parts if not any(part is each for each in used)]
     server, client = _divided(left, own)
     return AccessPath("index", ranges=ranges, server=server, client=client, ordered=ordered)
 
 
-def _bounding(parts: tuple[Predicate, ...], attribute: IndexAttribute) -> Compare | None:
-    """Return the last part that bounds *attribute* from one side."""
+def _bounding(
+    parts: tuple[Predicate, ...], index: TableIndex, fixed: list[object]
+) -> Compare | None:
+    """Return the last part that bounds from one side what the index sorts by behind *fixed*."""
+    attribute = index.sort[len(fixed)]
     found: Compare | None = None
     for part in parts:
         match part:
@@ -276,7 +291,7 @@ def _bounding(parts: tuple[Predicate, ...], attribute: IndexAttribute) -> Compar
                 spec is attribute.spec
                 and how in _SIGNS
                 and not _upward(attribute, how)
-                and attribute.may_be(value)
+                and index.takes((*fixed, value))
             ):
                 found = part
             case _:
@@ -321,23 +336,31 @@ def _is_fixed(by: Order, fixed: dict[FieldSpec, tuple[Predicate, object]]) -> bo
 
 
 def _start(
-    model: Model[object],
+    layout: TableLayout[object],
     index: TableIndex,
     fixed: dict[FieldSpec, tuple[Predicate, object]],
     after: After,
 ) -> tuple[tuple[object, ...], object] | None:
-    """Return the index's values at the place of *after*, and the key; None if one lacks."""
+    """Return the index's values at the place of *after*, and the key.
+
+    None if one lacks, or can't be in the index: anybody can make a cursor.
+    """
     known: dict[FieldSpec, object] = {spec: value for spec, (_, value) in fixed.items()}
     for by, value in zip(after.order, after.values, strict=True):
         column = cast("Column", by.operand)
         if column.spec in known and known[column.spec] != value:
             return None
         known[column.spec] = value
-    if any(spec not in known for spec in (*(each.spec for each in index.attributes), *model.keys)):
+    keys = layout.model.keys
+    if any(spec not in known for spec in (*(each.spec for each in index.attributes), *keys)):
         return None
-    first, *further = (known[spec] for spec in model.keys)
+    first, *further = (known[spec] for spec in keys)
+    key = (first, *further) if further else first
     values = tuple(known[each.spec] for each in index.attributes)
-    return values, (first, *further) if further else first
+    there = index.partition.may_be(values[0]) and index.takes(values[1:])
+    if not there or not layout.may_be_key(key):
+        return None
+    return values, key
 
 
 def _within(

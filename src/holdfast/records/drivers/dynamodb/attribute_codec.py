@@ -14,6 +14,7 @@ import struct
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import orjson
@@ -196,10 +197,10 @@ _ENCODERS: dict[Kind, Callable[[Any], AttributeValue]] = {
     Kind.JSON: lambda value: {"S": orjson.dumps(value).decode()},
 }
 _DECODERS: dict[Kind, Callable[[Any], object]] = {
-    Kind.BOOL: lambda found: found["BOOL"],
+    Kind.BOOL: itemgetter("BOOL"),
     Kind.INT: _int,
     Kind.FLOAT: _decode_float,
-    Kind.STR: lambda found: found["S"],
+    Kind.STR: itemgetter("S"),
     Kind.BYTES: lambda found: base64.b64decode(found["B"], validate=True),
     Kind.DATETIME: _aware,
     Kind.DATE: lambda found: date.fromisoformat(found["S"]),

@@ -43,6 +43,7 @@ _PARTS = "parts"
 def parts_of(layout: TableLayout[object]) -> frozenset[str]:
     """Return the names of what each row of the table has to have beside its fields."""
     parts = {f"index:{each.spec.name}" for each in layout.copies}
+    parts |= {f"composed:{each.name}" for each in layout.composed.values()}
     parts |= {f"unique:{unique_name(each)}" for each in layout.model.all_uniques}
     parts |= {f"reference:{spec.name}:{target_of(spec).table}" for spec in layout.model.references}
     if layout.expires is not None:
@@ -83,7 +84,8 @@ async def backfill(
     ForeignKeyError for rows that can't have them, StoredValueError for those that can't be read.
     """
     uniques = [u for u in layout.model.all_uniques if f"unique:{unique_name(u)}" in missing]
-    if uniques or any(part.startswith(("index:", "expires:")) for part in missing):
+    kept = ("index:", "composed:", "expires:")
+    if uniques or any(part.startswith(kept) for part in missing):
         async for items in _pages(reader, layout):
             held = await _held(reader, layout, items, uniques)
             await reader.at_once(
@@ -176,7 +178,7 @@ def _row_write(
 ) -> dict[str, dict[str, object]]:
     """Return what completes the item itself, on condition that it is as it was read."""
     wanted = layout.item(stored.row)
-    kept = {each.name for each in layout.copies}
+    kept = {*layout.composed, *(each.name for each in layout.copies)}
     if layout.expires is not None:
         kept.add(EXPIRES)
     names = ExpressionNames()

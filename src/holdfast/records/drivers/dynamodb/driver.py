@@ -23,6 +23,7 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.dynamodb.access_path import access_path
 from holdfast.records.drivers.dynamodb.clash_retries import ClashRetries
 from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBService
 from holdfast.records.drivers.dynamodb.dynamodb_session import DynamoDBSession, DynamoDBTransaction
@@ -120,7 +121,12 @@ class DynamoDBDriver:
         expires = expiry_fields(models, options.expires)
         names = stored_names(models, options.schema)
         layouts = {
-            model: TableLayout(model, address.table(names[model.table]), expires.get(model))
+            model: TableLayout(
+                model,
+                address.table(names[model.table]),
+                expires.get(model),
+                form=options.indexes,
+            )
             for model in models
         }
         guards = address.table(in_schema(options.schema, GUARDS_TABLE))
@@ -146,6 +152,11 @@ class DynamoDBDriver:
     def reads_batches(self) -> bool:
         """See `BatchReading`."""
         return True
+
+    def walks_table(self, select: Select[E]) -> bool:
+        """See `BatchReading`."""
+        layout = self.reader.layout(cast("Model[object]", select.model))
+        return access_path(layout, select.where).access == "scan"
 
     @property
     def reader(self) -> ItemReader:
@@ -176,10 +187,9 @@ class DynamoDBDriver:
         await create_tables(self.reader, self._options)
 
     async def drop_schema(self) -> None:
-        """Remove the tables of the models, and that of the guards."""
-        reader = self.reader
-        names = [layout.name for layout in reader.layouts]
-        await drop_tables(reader.service, [*names, reader.guards])
+        """Remove the tables of the models, and their guards."""
+        prefix = self._address.prefix
+        await drop_tables(self.reader, f"{prefix}." if prefix else "")
 
     async def probe(self) -> None:
         """Ask for the names of tables, one at the most."""

@@ -13,7 +13,6 @@ from holdfast.records.drivers.dynamodb.unit_of_work import Clash, marks, said
 from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown
 from holdfast.records.evaluate import changed, reader
 from holdfast.records.grouped_rows import grouped
-from holdfast.records.hydration import from_rows
 from holdfast.records.json_values import copy_json
 from holdfast.records.operands import Aggregate
 from holdfast.records.row_rules import check_row, duplicate, unique_values
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.driver import Select, Taking, Update, Values
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
+    from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
@@ -48,10 +48,14 @@ class DynamoDBReading:
         known = cast("Model[object]", model)
         if self._unit is not None:
             row = await self._unit.row(known, key)
-            return None if row is None else from_rows(model)((row,))[0]
+            return None if row is None else self._entities(model, (row,))[0]
         layout = self._reader.layout(known)
         item = await self._reader.item(layout, key)
         return None if item is None else cast("E", layout.entities((item,))[0])
+
+    def _entities(self, model: Model[E], rows: Sequence[Row]) -> list[E]:
+        layout = cast("TableLayout[E]", self._reader.layout(cast("Model[object]", model)))
+        return layout.entities_of(rows, copied=True)
 
     async def find(self, select: Select[E]) -> list[E]:
         """See `Reader`."""
@@ -121,7 +125,7 @@ class DynamoDBExecutor(DynamoDBReading):
             return None
         written = _keeping(known, row, stored)
         await self._put(known, written, stored)
-        return from_rows(model)((written,))[0]
+        return self._entities(model, (written,))[0]
 
     async def patch(self, update: Update[E]) -> E | None:
         """See `Writer`."""
@@ -131,7 +135,7 @@ class DynamoDBExecutor(DynamoDBReading):
             return None
         written = changed(rows[0], update.changes)
         await self._put(model, written, rows[0])
-        return from_rows(update.model)((written,))[0]
+        return self._entities(update.model, (written,))[0]
 
     async def update(self, update: Update[E]) -> int:
         """See `Writer`."""
@@ -155,7 +159,7 @@ class DynamoDBExecutor(DynamoDBReading):
             for row, stored in zip(written, rows, strict=True):
                 await self._put(model, row, stored)
             taken += written
-        return from_rows(update.model)(taken)
+        return self._entities(update.model, taken)
 
     async def upsert(
         self, model: Model[E], rows: Sequence[Row], on: tuple[str, ...]
@@ -181,7 +185,7 @@ class DynamoDBExecutor(DynamoDBReading):
                 replaced[place] = cast("int", stored[place]) + 1
             await self._put(known, tuple(replaced), stored, at)
             written.append(tuple(replaced))
-        return list(zip(from_rows(model)(written), created, strict=True))
+        return list(zip(self._entities(model, written), created, strict=True))
 
     async def delete(self, model: Model[E], where: Predicate) -> int:
         """See `Writer`."""

@@ -75,6 +75,8 @@ class DynamoDBAnswer(TypedDict, total=False):
     UnprocessedItems: dict[str, list[object]]
     ConsumedCapacity: dict[str, object] | list[dict[str, object]]
     Table: TableDescription
+    TableNames: list[str]
+    LastEvaluatedTableName: str
     TimeToLiveDescription: dict[str, str]
 
 

@@ -22,7 +22,7 @@ from holdfast.records.drivers.dynamodb.native_writes import (
     native_replace,
 )
 from holdfast.records.drivers.dynamodb.numbering import numbered
-from holdfast.records.drivers.dynamodb.row_batches import find_batch
+from holdfast.records.drivers.dynamodb.row_batches import find_batch, find_behind
 from holdfast.records.drivers.dynamodb.unit_of_work import Clash, UnitOfWork, too_many
 from holdfast.records.query import all_of
 from holdfast.records.row_key import has_key
@@ -71,6 +71,10 @@ class DynamoDBSession(VerbSession[DynamoDBExecutor]):
     async def find_batch(self, select: Select[E], place: object) -> tuple[list[E], object]:
         """See `BatchReader`."""
         return await find_batch(self._reader, select, place)
+
+    async def find_behind(self, select: Select[E], key: object) -> list[E]:
+        """See `BatchReader`."""
+        return await find_behind(self._reader, select, key)
 
     async def write(
         self,

@@ -62,6 +62,11 @@ def guard_owner(layout: TableLayout[object], guard: Item) -> object:
     return layout.decode_key(guard[OWNER])
 
 
+def table_of_guard(guard: Item) -> str:
+    """Return the table of the entity that an item of the table of guards is of."""
+    return str(guard[GUARDS_KEY]["S"]).partition("/")[0]
+
+
 def number_key(model: Model[object]) -> str:
     """Return the key of the item that has the last number that rows of *model* got."""
     return f"{model.table}/~number"

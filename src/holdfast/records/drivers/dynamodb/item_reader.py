@@ -206,11 +206,12 @@ class ItemReader:
 
     async def count(self, layout: TableLayout[object], path: AccessPath) -> int:
         """Return how many rows *path* leads to, all of it decided by the service."""
-        requests: list[tuple[str, dict[str, object]]]
         if path.access == "index":
-            requests = [("Query", self._query(layout, path, each)) for each in path.ranges]
+            requests = [
+                PageRequest("Query", self._query(layout, path, each)) for each in path.ranges
+            ]
         else:
-            requests = [("Scan", self._scanning(layout, path, strong=False))]
+            requests = [self.scan_request(layout, path)]
         total = 0
         for operation, request in requests:
             request["Select"] = "COUNT"
@@ -239,7 +240,7 @@ class ItemReader:
             asked = [PageRequest("Query", self._query(layout, path, each)) for each in path.ranges]
         else:
             segments = self._options.scan_segments
-            request = self._scanning(layout, path, strong=strong)
+            request = self.scan_request(layout, path, strong=strong).request
             parts: list[dict[str, object]] = [{}]
             if segments > 1:
                 parts = [{"Segment": each, "TotalSegments": segments} for each in range(segments)]
@@ -248,6 +249,24 @@ class ItemReader:
             for each in asked:
                 each.request["Limit"] = max(1, most // len(asked))
         return asked
+
+    def scan_request(
+        self,
+        layout: TableLayout[object],
+        path: AccessPath,
+        *,
+        behind: object = None,
+        strong: bool = False,
+    ) -> PageRequest:
+        """Return the request for a scan of all the table, or of what lies *behind* a key."""
+        request: dict[str, object] = {
+            "TableName": layout.name,
+            "ConsistentRead": strong or self._options.consistent,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        if behind is not None:
+            request["ExclusiveStartKey"] = layout.key_of(behind)
+        return PageRequest("Scan", _filtered(request, path.server, ExpressionNames()))
 
     async def page(
         self, asked: PageRequest, layout: TableLayout[object]
@@ -332,16 +351,6 @@ class ItemReader:
         if most is not None and not path.server and not path.client:
             request["Limit"] = max(most, 1)
         return await self._pages(PageRequest("Query", request), layout, enough)
-
-    def _scanning(
-        self, layout: TableLayout[object], path: AccessPath, *, strong: bool
-    ) -> dict[str, object]:
-        request: dict[str, object] = {
-            "TableName": layout.name,
-            "ConsistentRead": strong or self._options.consistent,
-            "ReturnConsumedCapacity": "TOTAL",
-        }
-        return _filtered(request, path.server, ExpressionNames())
 
     async def _scan(
         self,

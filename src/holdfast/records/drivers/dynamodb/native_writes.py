@@ -77,6 +77,8 @@ async def native_replace(
     unseen = {spec.name for spec in model.fields if spec.kept and spec not in model.keys}
     if not layout.is_plain or any(unseen.intersection(check.fields) for check in model.checks):
         raise NotNative
+    if any(index.reads(unseen) for index in layout.composed.values()):
+        raise NotNative
     check_row(model, row)
     names = ExpressionNames()
     if model.version is None:
@@ -209,6 +211,7 @@ def _bound(layout: TableLayout[object]) -> set[str]:
     names |= {name for check in model.checks if check.of is None for name in check.fields}
     if layout.expires is not None:
         names.add(layout.expires.name)
+    names |= {each.spec.name for index in layout.composed.values() for each in index.sort}
     return names | {spec.name for spec in model.references}
 
 

@@ -6,19 +6,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from holdfast.errors import InvalidCursorError
 from holdfast.records.drivers.dynamodb.access_path import access_path
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown
 from holdfast.records.evaluate import fits
-from holdfast.records.hydration import from_own_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.driver import Select
+    from holdfast.records.drivers.dynamodb.access_path import AccessPath
+    from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader, PageRequest
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.model import Model, Row
+    from holdfast.records.query import Predicate
 
 E = TypeVar("E")
 
@@ -60,27 +63,59 @@ async def find_batch(
         pages = await reader.at_once([partial(reader.page, each, layout) for each in requests])
         requests = [request for _, request in pages if request is not None]
         items = [item for came, _ in pages for item in came]
-        if place.holds is None:
-            entities = cast("TableLayout[E]", layout).entities(items)
-        else:
-            rows = [row for row in layout.rows(items) if place.holds(row)]
-            entities = from_own_rows(select.model)(rows)
+        entities = _entities(cast("TableLayout[E]", layout), items, place.holds)
         if entities:
             return entities, _Underway(requests, place.holds) if requests else None
     return [], None
 
 
+async def find_behind(reader: ItemReader, select: Select[E], key: object) -> list[E]:
+    """Do as `BatchReader.find_behind`.
+
+    The first request reads no more items than are wanted, each that follows twice as many as the
+    one before: where few rows fit, there are not many requests.
+    """
+    refuse_unknown(select)
+    layout = reader.layout(cast("Model[object]", select.model))
+    path = access_path(layout, select.where)
+    reader.require_scan(layout, select.where)
+    if key is not None and not layout.may_be_key(key):
+        raise InvalidCursorError("the cursor is damaged: no row has such a key")
+    holds = await _decided_here(reader, path, select.where)
+    most = limit = select.limit or 1
+    asked: PageRequest | None = reader.scan_request(layout, path, behind=key)
+    found: list[E] = []
+    while asked is not None and len(found) < limit:
+        asked.request["Limit"] = most
+        items, asked = await reader.page(asked, layout)
+        found += _entities(cast("TableLayout[E]", layout), items, holds)
+        most *= 2
+    return found[:limit]
+
+
+def _entities(
+    layout: TableLayout[E], items: list[Item], holds: Callable[[Row], bool] | None
+) -> list[E]:
+    if holds is None:
+        return layout.entities(items)
+    return layout.entities_of(list(filter(holds, layout.rows(items))))
+
+
+async def _decided_here(
+    reader: ItemReader, path: AccessPath, where: Predicate
+) -> Callable[[Row], bool] | None:
+    """Return what is decided here of a row that came, None where nothing is."""
+    return fits(path.left, await RowFinder(reader).follow(where)) if path.client else None
+
+
 async def _begun(reader: ItemReader, select: Select[E]) -> _Underway | _Sorted[E]:
     layout = reader.layout(cast("Model[object]", select.model))
     path = access_path(layout, select.where, select.order)
-    finder = RowFinder(reader)
     if not (path.ordered or (path.access == "scan" and not select.order)):
-        return _Sorted(await finder.entities(replace(select, limit=None)))
+        return _Sorted(await RowFinder(reader).entities(replace(select, limit=None)))
     if path.access == "scan":
         reader.require_scan(layout, select.where)
-    holds = None
-    if path.client:
-        holds = fits(path.left, await finder.follow(select.where))
+    holds = await _decided_here(reader, path, select.where)
     return _Underway(reader.page_requests(layout, path, select.limit), holds)
 
 

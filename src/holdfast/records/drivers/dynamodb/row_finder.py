@@ -11,7 +11,6 @@ from holdfast.records.driver import Select, StoreCapability
 from holdfast.records.drivers.dynamodb.access_path import AccessPath, access_path
 from holdfast.records.drivers.dynamodb.item_reader import NAME
 from holdfast.records.evaluate import first_of_groups, fits, sort
-from holdfast.records.hydration import from_own_rows
 from holdfast.records.joins import remote_field
 from holdfast.records.model import model_of
 from holdfast.records.operands import (
@@ -65,14 +64,14 @@ class RowFinder:
         """Return the entities that *select* asks for, in its order."""
         layout = self.reader.layout(cast("Model[object]", select.model))
         if select.groups is not None:
-            return from_own_rows(select.model)(await self.rows(select))
+            return cast("TableLayout[E]", layout).entities_of(await self.rows(select))
         end = None if select.limit is None else select.offset + select.limit
         path = access_path(layout, select.where, select.order)
         single = path.access in ("key", "unique") and len(path.keys) == 1
         in_order = path.ordered or single or not select.order
         if self.unit is not None or path.client or not in_order:
             rows = await self.rows(select)
-            return from_own_rows(select.model)(rows)
+            return cast("TableLayout[E]", layout).entities_of(rows)
         items = await self._walk(layout, path, select.where, _reaching(end), end)
         found = cast("TableLayout[E]", layout).entities(items)
         return found[select.offset : end]

@@ -8,7 +8,8 @@ A field is the attribute of its name. Beside them an item has, with names that n
 - ``~referred:table.field``, how many rows of that table point at it by that field;
 - ``~expires``, where rows expire: seconds since 1970, by which the service removes the item;
 - ``~index:field``, for a field that an index goes by and whose values no index could take as they
-  are: its text that sorts, after ``=``, or ``~`` alone for a null, which so comes last.
+  are: its text that sorts, after ``=``, or ``~`` alone for a null, which so comes last;
+- ``~sort:name``, where an index goes by one composed attribute (`table_index`).
 """
 
 from __future__ import annotations
@@ -20,17 +21,28 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import orjson
 
-from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.errors import ConfigurationError, InvalidValueError, StoredValueError
 from holdfast.records.drivers.dynamodb.attribute_codec import (
     AttributeValue,
     Item,
     decoder,
     encoder,
-    sortable_text,
 )
 from holdfast.records.drivers.dynamodb.expiry import EXPIRES, expiry_value
 from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM, item_size, value_size
-from holdfast.records.hydration import converted, hydrator
+from holdfast.records.drivers.dynamodb.table_index import (
+    LONGEST_SORTED,
+    TableIndex,
+    indexes_of,
+    key_letter,
+)
+from holdfast.records.hydration import (
+    NO_VALUE,
+    converted,
+    from_own_rows,
+    from_rows,
+    hydrator,
+)
 from holdfast.records.model import model_of
 from holdfast.records.value import Kind
 
@@ -39,63 +51,14 @@ if TYPE_CHECKING:
 
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
+    from holdfast.records.options import IndexForm
 
 E = TypeVar("E")
 
 COMPOSED_KEY = "~key"
 REVISION = "~revision"
-_MOST_RANGE = 4  # attributes of an index's sort key
 _LONGEST_KEY = 2048  # bytes of a key
-_LONGEST_SORTED = 1024  # bytes in the sort key of an index
 _MOST_INDEXES = 20
-_BY_ITSELF = frozenset(
-    {Kind.INT, Kind.DECIMAL, Kind.DATETIME, Kind.DATE, Kind.TIME, Kind.TIMEDELTA, Kind.UUID}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class IndexAttribute:
-    """An attribute that an index goes by: a field's own, or the *copied* one that sorts."""
-
-    spec: FieldSpec
-    copied: bool
-
-    @property
-    def name(self) -> str:
-        """The attribute's name."""
-        return f"~index:{self.spec.name}" if self.copied else self.spec.name
-
-    @property
-    def letter(self) -> str:
-        """The attribute's type, as tables declare it."""
-        return "S" if self.copied else key_letter(self.spec)
-
-    def may_be(self, value: object) -> bool:
-        """Tell whether a row can have the value here: an index takes no long text."""
-        return value_size(self.encode(value)) <= _LONGEST_SORTED
-
-    def encode(self, value: object) -> AttributeValue:
-        """Return the attribute's value for the field's row value."""
-        if not self.copied:
-            return encoder(self.spec)(value)
-        return {"S": "~" if value is None else f"={sortable_text(self.spec, value)}"}
-
-
-@dataclass(frozen=True, slots=True)
-class TableIndex:
-    """A secondary index: rows with one value of *partition* together, in the order of *sort*.
-
-    *sort* ends with the fields of the key, where it has room for them, and so is a total order.
-    """
-
-    name: str
-    partition: IndexAttribute
-    sort: tuple[IndexAttribute, ...]
-
-    @property
-    def attributes(self) -> tuple[IndexAttribute, ...]:
-        """All attributes, in the order of the index."""
-        return (self.partition, *self.sort)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +68,6 @@ class StoredRow:
     row: Row
     revision: str | None
     referred: dict[str, int]
-
-
-def key_letter(spec: FieldSpec) -> str:
-    """Return the type of the attribute that a key or an index of this field goes by."""
-    return "N" if spec.type.kind in (Kind.INT, Kind.DECIMAL, Kind.TIMEDELTA) else "S"
 
 
 def new_revision() -> str:
@@ -131,12 +89,21 @@ def target_of(spec: FieldSpec) -> Model[object]:
 class TableLayout(Generic[E]):
     """One model's table. Raises ConfigurationError for indexes that the service can't have."""
 
-    def __init__(self, model: Model[E], name: str, expires: FieldSpec | None = None) -> None:
+    def __init__(
+        self,
+        model: Model[E],
+        name: str,
+        expires: FieldSpec | None = None,
+        *,
+        form: IndexForm = "native",
+    ) -> None:
         self.model = model
         self.name = name
         self.expires = expires
-        self.indexes = _indexes(cast("Model[object]", model))
-        attributes = {each.name: each for one in self.indexes for each in one.attributes}
+        self.indexes = indexes_of(cast("Model[object]", model), form)
+        self.composed = {one.composed: one for one in self.indexes if one.composed is not None}
+        """The indexes that go by a composed attribute, by its name."""
+        attributes = {each.name: each for one in self.indexes for each in one.own_attributes}
         self.copies = tuple(each for each in attributes.values() if each.copied)
         self._texts = [
             each for each in attributes.values() if each.copied or each.spec.type.kind is Kind.STR
@@ -149,6 +116,7 @@ class TableLayout(Generic[E]):
         self._key_encoders = [encoder(spec) for spec in model.keys]
         self._key_decoders = [(key_letter(spec), decoder(spec)) for spec in model.keys]
         self._names = [spec.name for spec in model.fields]
+        self._required = [at for at, spec in enumerate(model.fields) if not spec.type.nullable]
         self._decoders = [decoder(spec) for spec in model.fields]
         if len(self.indexes) > _MOST_INDEXES:
             raise ConfigurationError(
@@ -194,6 +162,8 @@ class TableLayout(Generic[E]):
         }
         for each in self.copies:
             item[each.name] = each.encode(row[each.spec.position])
+        for name, index in self.composed.items():
+            item[name] = {"S": index.sort_text(row)}
         if self._composed:
             item[COMPOSED_KEY] = self.encode_key(self.model.key_of(row))
         if self.expires is not None and (moment := row[self.expires.position]) is not None:
@@ -221,11 +191,20 @@ class TableLayout(Generic[E]):
                 self.model.name, names, f"a key has at most {_LONGEST_KEY} bytes"
             )
         for each in self._texts:
-            if value_size(item[each.name]) > _LONGEST_SORTED:
+            if value_size(item[each.name]) > LONGEST_SORTED:
                 raise InvalidValueError(
                     self.model.name,
                     each.spec.name,
-                    f"an index goes by it, and takes at most {_LONGEST_SORTED - each.copied} bytes",
+                    f"an index goes by it, and takes at most {LONGEST_SORTED - each.copied} bytes",
+                )
+
+        for name, index in self.composed.items():
+            if (size := value_size(item[name])) > LONGEST_SORTED:
+                raise InvalidValueError(
+                    self.model.name,
+                    ", ".join(each.spec.name for each in index.sort),
+                    f"an index goes by them together, which have {size} bytes; it takes at most "
+                    f"{LONGEST_SORTED}",
                 )
 
     def stored(self, item: Item) -> StoredRow:
@@ -247,14 +226,24 @@ class TableLayout(Generic[E]):
         """Return the entities that *items* hold. Raises StoredValueError."""
         return self._hydrate(map(self._values, items))
 
+    def entities_of(self, rows: Sequence[Row], *, copied: bool = False) -> list[E]:
+        """Return the entities of *rows*, which they take over unless these are *copied*.
+
+        Raises StoredValueError for a row from before a field that is never null.
+        """
+        for row in rows:
+            for at in self._required:
+                if row[at] is None:
+                    model, spec = self.model, self.model.fields[at]
+                    key = model.key_of(row)
+                    raise StoredValueError(model.name, spec.name, None, NO_VALUE, key=key)
+        return (from_rows if copied else from_own_rows)(self.model)(rows)
+
     def _values(self, item: Item) -> tuple[AttributeValue | None, ...]:
-        find = item.get
-        return tuple(
-            [
-                None if (value := find(name)) is None or "NULL" in value else value
-                for name in self._names
-            ]
-        )
+        values = tuple(map(item.get, self._names))
+        if len(self._required) == len(values):
+            return values
+        return tuple([None if value is None or "NULL" in value else value for value in values])
 
     @cached_property
     def _hydrate(self) -> Callable[[Iterable[Sequence[object]]], list[E]]:
@@ -268,30 +257,3 @@ class TableLayout(Generic[E]):
     def is_plain(self) -> bool:
         """Whether a write of a row concerns no other item: no unique fields, no references."""
         return not self.model.all_uniques and not self.model.references
-
-
-def _indexes(model: Model[object]) -> tuple[TableIndex, ...]:
-    wanted = [tuple(model.by_name[name] for name in names) for names in model.indexes]
-    starts = {fields[0] for fields in wanted}
-    wanted += [(spec,) for spec in model.references if spec not in starts]
-    return tuple(_index(model, fields) for fields in dict.fromkeys(wanted))
-
-
-def _index(model: Model[object], fields: tuple[FieldSpec, ...]) -> TableIndex:
-    name = "-".join(spec.name for spec in fields)
-    first, *rest = (_attribute(model, spec, name) for spec in fields)
-    if len(rest) > _MOST_RANGE:
-        raise ConfigurationError(
-            f"{model.name}: the index on {name} has {len(fields)} fields; DynamoDB sorts by "
-            f"{_MOST_RANGE}, after the first"
-        )
-    missing = [spec for spec in model.keys if spec not in fields]
-    rest += [_attribute(model, spec, name) for spec in missing[: _MOST_RANGE - len(rest)]]
-    return TableIndex(name if len(name) > 2 else f"by-{name}", first, tuple(rest))
-
-
-def _attribute(model: Model[object], spec: FieldSpec, index: str) -> IndexAttribute:
-    if spec.type.kind is Kind.JSON:
-        raise ConfigurationError(f"{model.name}: the index on {index} goes by a JSON field")
-    own = spec in model.keys or (spec.type.kind in _BY_ITSELF and not spec.type.nullable)
-    return IndexAttribute(spec, copied=not own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.errors import UnavailableError
+from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.records.drivers.dynamodb.backfill import (
     backfill,
     parts_of,
@@ -12,7 +12,7 @@ from holdfast.records.drivers.dynamodb.backfill import (
     recorded_parts,
 )
 from holdfast.records.drivers.dynamodb.expiry import enable_expiry
-from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY
+from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY, GUARDS_TABLE, table_of_guard
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         TableDescription,
     )
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
-    from holdfast.records.drivers.dynamodb.table_layout import TableIndex, TableLayout
+    from holdfast.records.drivers.dynamodb.table_index import TableIndex
+    from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.options import DynamoDBOptions
 
 _LONGEST_WAIT = 600.0  # seconds for one table; an index that is filled takes longest
@@ -33,7 +34,8 @@ _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 def table_request(layout: TableLayout[object], options: DynamoDBOptions) -> dict[str, object]:
     """Return the request that makes the table of *layout*, with all its indexes."""
     letters = {layout.key_name: layout.key_letter}
-    letters |= {each.name: each.letter for one in layout.indexes for each in one.attributes}
+    for index in layout.indexes:
+        letters |= index.letters
     request = _request(layout.name, layout.key_name, letters, options)
     if layout.indexes:
         request["GlobalSecondaryIndexes"] = [_index_request(each) for each in layout.indexes]
@@ -66,8 +68,9 @@ def _definitions(letters: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _index_request(index: TableIndex) -> dict[str, object]:
-    keys = [{"AttributeName": index.partition.name, "KeyType": "HASH"}]
-    keys += [{"AttributeName": each.name, "KeyType": "RANGE"} for each in index.sort]
+    first, *rest = index.letters
+    keys = [{"AttributeName": first, "KeyType": "HASH"}]
+    keys += [{"AttributeName": name, "KeyType": "RANGE"} for name in rest]
     return {
         "IndexName": index.name,
         "KeySchema": keys,
@@ -85,7 +88,7 @@ async def create_tables(reader: ItemReader, options: DynamoDBOptions) -> None:
     service, layouts = reader.service, reader.layouts
     asked = {reader.guards: guards_request(reader.guards, options)}
     asked |= {layout.name: table_request(layout, options) for layout in layouts}
-    made = {name for name, request in asked.items() if await _create(service, request)}
+    made = {name for name, request in asked.items() if await _create(service, request, options)}
     found = {name: await _active(service, name) for name in asked}
     recorded = await recorded_parts(reader, layouts)
     for layout in layouts:
@@ -93,7 +96,7 @@ async def create_tables(reader: ItemReader, options: DynamoDBOptions) -> None:
             missing = parts_of(layout) - recorded[layout.name]
             if missing:
                 await backfill(reader, layout, missing)
-            await _add_indexes(service, layout, found[layout.name])
+            await _add_indexes(service, layout, found[layout.name], options)
         if layout.expires is not None:
             await enable_expiry(service, layout.name)
     for name, description in found.items():
@@ -130,33 +133,49 @@ def _tags(options: DynamoDBOptions) -> list[dict[str, str]]:
     return [{"Key": tag, "Value": text} for tag, text in options.tags]
 
 
-async def _create(service: DynamoDBService, request: Mapping[str, object]) -> bool:
+async def _create(
+    service: DynamoDBService, request: Mapping[str, object], options: DynamoDBOptions
+) -> bool:
     try:
         await service.write("CreateTable", request, repeatable=True)
     except DynamoDBError as refusal:
         if refusal.code != "ResourceInUseException":  # it is there
-            raise
+            raise _index_refusal(refusal, options) from refusal
         return False
     return True
 
 
 async def _add_indexes(
-    service: DynamoDBService, layout: TableLayout[object], found: TableDescription
+    service: DynamoDBService,
+    layout: TableLayout[object],
+    found: TableDescription,
+    options: DynamoDBOptions,
 ) -> None:
     """Add the indexes that the table lacks, one after another, as the service wants it."""
     there = {each.get("IndexName") for each in found.get("GlobalSecondaryIndexes", [])}
     for index in layout.indexes:
         if index.name in there:
             continue
-        letters = {each.name: each.letter for each in index.attributes}
-        letters[layout.key_name] = layout.key_letter
+        letters = index.letters | {layout.key_name: layout.key_letter}
         request = {
             "TableName": layout.name,
             "AttributeDefinitions": _definitions(letters),
             "GlobalSecondaryIndexUpdates": [{"Create": _index_request(index)}],
         }
-        await service.write("UpdateTable", request)
+        try:
+            await service.write("UpdateTable", request)
+        except DynamoDBError as refusal:
+            raise _index_refusal(refusal, options) from refusal
         await _active(service, layout.name)
+
+
+def _index_refusal(refusal: DynamoDBError, options: DynamoDBOptions) -> Exception:
+    """Return what *refusal* of a table or an index says, with the way out if it is of its form."""
+    if refusal.code != "ValidationException" or options.indexes == "composed":
+        return refusal
+    return ConfigurationError(
+        f"{refusal}. A service without indexes of several attributes needs indexes='composed'"
+    )
 
 
 async def _active(service: DynamoDBService, name: str) -> TableDescription:
@@ -195,7 +214,61 @@ async def describe(service: DynamoDBService, name: str) -> TableDescription | No
     return answer.get("Table", {})
 
 
-async def drop_tables(service: DynamoDBService, names: Sequence[str]) -> None:
+async def drop_tables(reader: ItemReader, beginning: str) -> None:
+    """Remove the tables of the store's entities and their guards, and return when they are gone.
+
+    The table of guards goes with the last other table whose name has the *beginning* of all that
+    may use it; until then only the guards of the store's own entities are removed.
+    """
+    service = reader.service
+    await _drop(service, [layout.name for layout in reader.layouts])
+    if await _is_last(service, reader.guards, beginning):
+        await _drop(service, [reader.guards])
+    else:
+        await _drop_guards(reader)
+
+
+async def _is_last(service: DynamoDBService, guards: str, beginning: str) -> bool:
+    """Tell whether no table is left beside those of guards. It asks for the names of all tables."""
+    request: dict[str, object] = {}
+    while True:
+        answer = await service.read("ListTables", request)
+        for name in answer.get("TableNames", []):
+            own = name == guards or name.endswith(f".{GUARDS_TABLE}")
+            if name.startswith(beginning) and not own:
+                return False
+        last = answer.get("LastEvaluatedTableName")
+        if last is None:
+            return True
+        request["ExclusiveStartTableName"] = last
+
+
+async def _drop_guards(reader: ItemReader) -> None:
+    """Remove what the table of guards has of the store's entities. It reads all of the table."""
+    tables = {layout.model.table for layout in reader.layouts}
+    request: dict[str, object] = {
+        "TableName": reader.guards,
+        "ConsistentRead": True,
+        "ProjectionExpression": "#key",
+        "ExpressionAttributeNames": {"#key": GUARDS_KEY},
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    while True:
+        try:
+            answer = await reader.service.read("Scan", request)
+        except DynamoDBError as refusal:
+            if refusal.is_absent_table:
+                return
+            raise
+        keys = [item for item in answer.get("Items", []) if table_of_guard(item) in tables]
+        await reader.write_batches(reader.guards, [{"DeleteRequest": {"Key": key}} for key in keys])
+        last = answer.get("LastEvaluatedKey")
+        if last is None:
+            return
+        request["ExclusiveStartKey"] = last
+
+
+async def _drop(service: DynamoDBService, names: Sequence[str]) -> None:
     """Remove the tables, and return when they are gone."""
     going: list[str] = []
     for name in names:
