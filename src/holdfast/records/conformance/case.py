@@ -1,4 +1,4 @@
-"""Cases: what proves a rule, and which rules it proves."""
+"""Choice: what proves a rule, and which rules it proves."""
 
 from __future__ import annotations
 

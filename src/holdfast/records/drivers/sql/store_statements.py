@@ -40,6 +40,7 @@ from holdfast.records.query import (
     InRows,
     Operator,
     Order,
+    SetBy,
     SetFrom,
     SetTo,
     follows_relations,
@@ -451,6 +452,12 @@ class StoreStatements:
                 return (spec, "set")
             case SetFrom(_, operand):
                 return (spec, self._conditions.walk_value(operand, values))
+            case SetBy(_, by, chosen):
+                encode = self._conditions.encode
+                keys = [encode(by.spec, each) for each in chosen]
+                given = [encode(spec, each) for each in chosen.values()]
+                values += self.dialect.choice_values((by.spec, keys), (spec, given))
+                return (spec, "by", by.spec)
             case Increment(_, amount):
                 values.append(self._conditions.encode(spec, amount))
                 return (spec, "add")
@@ -546,6 +553,9 @@ class StoreStatements:
                 return parameters.next()
             case SetFrom(_, operand):
                 return self._conditions.value(source, operand, parameters)
+            case SetBy(column, by, _):
+                found = source.column(by)
+                return self.dialect.choice(by.spec, found, column.spec, parameters)
             case Increment(column, _):
                 stored = source.column(column)
                 return self.dialect.increased(column.spec, stored, parameters.next())
