@@ -44,7 +44,7 @@ from holdfast.jobs.job_limits import JobLimits
 from holdfast.jobs.job_queue import OpenQueues
 from holdfast.jobs.limited_claims import LimitedClaims
 from holdfast.jobs.options import Backoff, check_queues
-from holdfast.jobs.ready_jobs import ReadyJobs
+from holdfast.jobs.ready_jobs import QUARANTINE_AFTER, ReadyJobs
 from holdfast.jobs.sealing_keys import opened
 from holdfast.records import everything
 
@@ -73,7 +73,7 @@ class JobClaims(ReadyJobs):
         *,
         backoff: Backoff = _BACKOFF,
         chance: Callable[[], float] = random.random,
-        quarantine_after: int = 3,
+        quarantine_after: int = QUARANTINE_AFTER,
         keys: JobKeys | None = None,
     ) -> None:
         super().__init__(store, quarantine_after=quarantine_after)

@@ -1,4 +1,4 @@
-"""Choice: what proves a rule, and which rules it proves."""
+"""Cases: what proves a rule, and which rules it proves."""
 
 from __future__ import annotations
 
