@@ -35,6 +35,9 @@ Search: TypeAlias = Callable[[int], Awaitable[list[Job]]]
 """Claims up to so many jobs, and returns them."""
 
 _log = logging.getLogger("holdfast.jobs")
+# So PostgreSQL counts along the index of leases, where what ended stands behind the time that is
+# asked for, and is not read. By status and queue it reads all that it can't remove yet.
+_BY_LEASE = (Job.leased_until, Job.awaited)
 _MOST_IN_SMALL_WRITES = 25  # jobs: DynamoDB takes 100 items, those of limits and keys among them
 
 
@@ -130,15 +133,21 @@ class LimitedClaims:
                 continue
             runs = leased(now, queue=each.row.queue)
             if each.row.key_concurrency is None:
-                each.running = Counter({None: await jobs.count(runs)})
-            else:
-                found = await jobs.aggregate(count(), where=runs, by=Job.limit_key)
-                each.running = Counter(dict(found))
+                alike = await jobs.aggregate(count(), where=runs, by=_BY_LEASE)
+                numbers = cast("list[tuple[object, object, int]]", alike)
+                each.running[None] = sum(number for _, _, number in numbers)
+                continue
+            keyed = await jobs.aggregate(count(), where=runs, by=(*_BY_LEASE, Job.limit_key))
+            for _, _, key, number in cast("list[tuple[object, object, str | None, int]]", keyed):
+                each.running[key] += number
         if by_task:
             runs = leased(now) & Job.task.in_(by_task)
-            counted = await jobs.aggregate(count(), where=runs, by=(Job.task, Job.limit_key))
-            for task, key, number in cast("list[tuple[str, str | None, int]]", counted):
-                by_task[task].running[key] = number
+            by = (*_BY_LEASE, Job.task, Job.limit_key)
+            counted = await jobs.aggregate(count(), where=runs, by=by)
+            for _, _, task, key, number in cast(
+                "list[tuple[object, object, str, str | None, int]]", counted
+            ):
+                by_task[task].running[key] += number
 
     async def _take(self, claim: _Claim, queue: str, most: int) -> None:
         if StoreCapability.LARGE_WRITES not in self._limits.store.capabilities:
