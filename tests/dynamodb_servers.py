@@ -10,7 +10,12 @@ REGION = "eu-central-1"
 
 def endpoint_of(name):
     """Return the address of the emulator; its keys go into the environment of AWS programs."""
-    parts = urlsplit(url_of(name))
+    return endpoint_at(url_of(name))
+
+
+def endpoint_at(url):
+    """Do as `endpoint_of`, for the emulator at *url*."""
+    parts = urlsplit(url)
     os.environ.setdefault("AWS_ACCESS_KEY_ID", parts.username)
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", parts.password)
     return f"http://{parts.hostname}:{parts.port}"
@@ -18,6 +23,11 @@ def endpoint_of(name):
 
 def store_url(name, prefix, *, scan=True, **options):
     """Return the URL of a store there whose tables begin with *prefix*."""
+    return store_url_at(endpoint_of(name), prefix, scan=scan, **options)
+
+
+def store_url_at(endpoint, prefix, *, scan=True, **options):
+    """Return the URL of a store at *endpoint*; see `store_url`."""
     said = "".join(f"&{key}={value}" for key, value in options.items())
-    where = quote(endpoint_of(name), safe="")
+    where = quote(endpoint, safe="")
     return f"dynamodb://{REGION}/{prefix}?endpoint_url={where}&scan={str(scan).lower()}{said}"

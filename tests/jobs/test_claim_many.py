@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.errors import ConfigurationError, InvalidValueError, LeaseLostError
 from holdfast.jobs import EnqueueOptions, Jobs, JobStatus, NewJob
+from holdfast.records.conformance.statement_counter import CountingDriver
 
 pytestmark = pytest.mark.anyio
 MINUTE = timedelta(minutes=1)
@@ -91,6 +92,61 @@ async def test_ends_are_written_together_and_each_is_told_what_came_of_it(every_
         assert (job.status, job.result, job.progress) == (JobStatus.SUCCEEDED, result, 1.0)
         assert (job.lease, job.finished_at) == (None, clock.time)
     assert (await jobs.get(claims[4].job.id)).status is JobStatus.RUNNING
+
+
+async def test_each_job_ends_with_its_own_result_and_a_zombies_is_kept_out(every_jobs, clock):
+    jobs = every_jobs
+    await jobs.enqueue_many([new(f"t{at}") for at in range(6)])
+    old = await jobs.claim_many("w", 2, lease=MINUTE)
+    clock.forward(minutes=1)
+    claims = await jobs.claim_many("w", 6)
+    given = {
+        claim.job.id: result
+        for claim, result in zip(
+            claims,
+            ({"n": 1}, [1.5, None, "\N{SNOWMAN}'\""], "", None, "x" * 20_000, 0),
+            strict=True,
+        )
+    }
+    ends = [*((claim, "a zombie's") for claim in old)]
+    ends += [(claim, given[claim.job.id]) for claim in claims]
+    outcomes = await jobs.complete_many([*ends, (claims[0], "too late")])
+    lost = [isinstance(each, LeaseLostError) for each in outcomes]
+    assert lost == [True, True, *[False] * 6, True]
+    found = {claim.job.id: (await jobs.get_one(claim.job.id)).result for claim in claims}
+    assert found == given
+
+
+async def test_of_results_that_are_written_together_the_lost_are_told_apart(every_jobs, clock):
+    jobs = every_jobs
+    await jobs.enqueue_many([new(f"t{at}") for at in range(4)])
+    claims = await jobs.claim_many("w", 4)
+    await jobs.fail(claims[1], "meanwhile")
+    outcomes = await jobs.complete_many([(claim, {"at": at}) for at, claim in enumerate(claims)])
+    assert [isinstance(each, LeaseLostError) for each in outcomes] == [False, True, False, False]
+    found = [(await jobs.get_one(claim.job.id)).result for claim in claims]
+    assert found == [{"at": 0}, None, {"at": 2}, {"at": 3}]
+
+
+async def test_a_result_that_is_no_json_keeps_no_other_from_its_end(every_jobs):
+    jobs = every_jobs
+    await jobs.enqueue_many([new(f"t{at}") for at in range(3)])
+    claims = await jobs.claim_many("w", 3)
+    results = ({"at": 0}, {"when": MINUTE}, {1: "a key that is no text"})
+    outcomes = await jobs.complete_many(list(zip(claims, results, strict=True)))
+    assert [type(each) for each in outcomes] == [type(None), *[InvalidValueError] * 2]
+    assert (await jobs.get_one(claims[0].job.id)).result == {"at": 0}
+
+
+async def test_jobs_with_results_end_by_one_write(live_store):
+    jobs = Jobs(live_store)
+    await jobs.enqueue_many([new(f"t{at}") for at in range(40)])
+    with CountingDriver.around(live_store) as counting:
+        claims = await (several := Jobs(live_store)).claim_many("w", 40)
+        before = counting.writes
+        ends = [(claim, {"at": at}) for at, claim in enumerate(claims)]
+        assert await several.complete_many(ends) == [None] * 40
+        assert counting.writes == before + 1
 
 
 async def test_a_zombies_ends_are_refused_although_its_worker_holds_the_job_anew(every_jobs, clock):

@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.errors import ConfigurationError
 from holdfast.jobs import EnqueueOptions, JobLimitKey, Jobs, Limit, NewJob
+from holdfast.records.conformance.statement_counter import CountingDriver
 
 pytestmark = pytest.mark.anyio
 MINUTE = timedelta(minutes=1)
@@ -206,3 +207,18 @@ async def test_a_store_without_the_table_has_no_limits_and_says_so(jobs):
     assert await jobs.claim("w") is not None
     with pytest.raises(ConfigurationError, match="JOB_ENTITIES"):
         await jobs.limits.set(Limit(queue="default", concurrency=1))
+
+
+async def test_what_keys_have_used_is_read_for_several_of_them_at_once(jobs_of_all):
+    limit = Limit(queue="default", key_rate=1000)
+    await jobs_of_all.limits.set(limit)
+    await jobs_of_all.enqueue_many([new(f"key {at % 10}") for at in range(400)])
+    with CountingDriver.around(jobs_of_all.store) as counting:
+        jobs = Jobs(jobs_of_all.store)
+        for _ in range(3):  # until all keys are found, each by a search
+            assert len(await jobs.claim_ready("w", 40)) == 40
+        before = counting.reads, counting.writes
+        keys = {claim.job.limit_key for claim in await jobs.claim_ready("w", 40)}
+        assert len(keys) == 4
+        # The limit, and what its keys have used; the jobs, and what they have used now.
+        assert (counting.reads - before[0], counting.writes - before[1]) == (2, 2)

@@ -7,19 +7,23 @@ server is that it keeps what it acknowledged: PostgreSQL's commits wait for the 
 """
 
 import asyncio
+import dataclasses
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from tools.services.dynamodb import DYNOXIDE
 from tools.services.mariadb import MARIADB
 from tools.services.mysql import MYSQL
 from tools.services.postgresql import POSTGRESQL
 
-from holdfast import Entity, Field, generated_key, open_store
+from dynamodb_servers import endpoint_at, store_url_at
+from holdfast import Entity, Field, key, open_store
 from holdfast.errors import LeaseLostError, UnavailableError
 from holdfast.jobs import JOB_ENTITIES, Job, Jobs, JobStatus
+from holdfast.uuid7 import uuid7
 from jobs.killed_moments import KILLS
 from records.sql.own_server import OwnServer
 from records.sql.standby import Standby, let_commits_wait, wait_until_followed
@@ -31,10 +35,20 @@ BETWEEN = 12  # ends that are acknowledged between two faults
 LEASE = timedelta(seconds=4)
 
 
+def _plan_on_disk(site):
+    """Plan dynoxide as it runs in memory, but with a file that outlives the process."""
+    (launch,) = DYNOXIDE.plan(site)
+    *command, _ = launch.command
+    return (dataclasses.replace(launch, command=(*command, str(site.folder / "tables.db"))),)
+
+
+ON_DISK = dataclasses.replace(DYNOXIDE, plan=_plan_on_disk)
+
+
 class Done(Entity, table="done"):
     """Written with the end of a job, in one transaction: two of one job are two ends."""
 
-    id: Field[int] = generated_key()
+    id: Field[UUID] = key(default_factory=uuid7)
     job_id: Field[UUID]
     by: Field[str]
 
@@ -126,6 +140,18 @@ async def test_a_server_that_restarts_or_dies_in_mid_run_loses_no_job(server):
             own.start()
 
         await hurt(own.url, [die if each % 2 else own.restart for each in range(KILLS)])
+
+
+async def test_an_emulator_of_dynamodb_that_restarts_or_dies_in_mid_run_loses_no_job():
+    """It stands for the network and the client's part: the service itself does not restart."""
+    with OwnServer(ON_DISK) as own:
+
+        def die():
+            own.kill()
+            own.start()
+
+        url = store_url_at(endpoint_at(own.url), "faults")
+        await hurt(url, [die if each % 2 else own.restart for each in range(KILLS)])
 
 
 async def test_a_server_that_fails_over_to_its_standby_in_mid_run_loses_no_job():

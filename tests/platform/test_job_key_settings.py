@@ -1,14 +1,15 @@
-"""Keys that seal the jobs of a platform, as settings."""
+"""Keys that seal the jobs of a platform, and when one is poison, as settings."""
 
 import base64
 import secrets
+from datetime import timedelta
 
 import anyio
 import pytest
 
 from holdfast.domain import Domain
 from holdfast.errors import InvalidSettingsError
-from holdfast.jobs import Job, JobKeys, Jobs, Worker
+from holdfast.jobs import EnqueueOptions, Job, JobKeys, Jobs, JobStatus, Worker
 from holdfast.platform import open_platform
 from holdfast.settings import read_settings, resolve_settings, settings_in_force
 from holdfast.web.platform_application import create_application
@@ -113,3 +114,27 @@ def test_which_key_seals_must_be_known(monkeypatch):
     monkeypatch.delenv("HOLDFAST_JOBS_CURRENT_KEY")
     assert (fault().name, fault().value) == ("HOLDFAST_JOBS_CURRENT_KEY", "")
     assert JobKeys.parse(OLD).current == "old"
+
+
+async def test_a_platform_fails_a_job_as_poison_after_as_many_leases_as_its_setting_says(
+    monkeypatch,
+):
+    monkeypatch.setenv("HOLDFAST_JOBS_QUARANTINE_AFTER", "2")
+    async with open_platform(read_settings()) as platform:
+        jobs, instant = platform.jobs, timedelta(microseconds=1)
+        job = (await jobs.enqueue("t", options=EnqueueOptions(max_attempts=9))).job
+        statuses = []
+        for _ in range(2):
+            assert await jobs.claim("a worker that vanishes", lease=instant)
+            await jobs.make_ready()
+            statuses.append((await jobs.get_one(job.id)).status)
+        assert statuses == [JobStatus.QUEUED, JobStatus.FAILED]
+        assert (await jobs.get_one(job.id)).error.startswith("poison: 2 workers")
+
+
+@pytest.mark.parametrize("wrong", ["0", "1001", "many"])
+def test_a_number_of_leases_that_can_not_be_is_refused_with_its_place(monkeypatch, wrong):
+    monkeypatch.setenv("HOLDFAST_JOBS_QUARANTINE_AFTER", wrong)
+    found = fault()
+    assert "HOLDFAST_JOBS_QUARANTINE_AFTER" in str(found)
+    assert "a whole number from 1 to 1000" in str(found)

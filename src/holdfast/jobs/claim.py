@@ -19,6 +19,7 @@ NOWHERE: Change = Job.lane.to(NO_LANE)
 IN_LANE: Change = Job.lane.to(Job.queue)
 """Gives a job, whose time has come, its place among those that can be claimed."""
 _MOST = 2**63 - 1
+_NOTHING = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,10 @@ def released(*, lane: Change = NOWHERE) -> tuple[Change, ...]:
     return (Job.lease.to(None), Job.leased_until.to(None), lane)
 
 
-def succeeded(now: datetime, result: object, retention: int | None) -> tuple[Change, ...]:
-    """Return the changes that end a job with *result*; see `ended`."""
+def succeeded(now: datetime, retention: int | None) -> tuple[Change, ...]:
+    """Return the changes that end a job well, but for its result; see `ended`."""
     return (
         *ended(JobStatus.SUCCEEDED, now, retention),
-        Job.result.to(result),
         Job.progress.to(1.0),
         Job.error.to(None),
     )
@@ -178,3 +178,8 @@ def requeued(run_at: datetime, *, lane: Change = NOWHERE) -> tuple[Change, ...]:
 def woken(now: datetime, *, lane: Change = NOWHERE) -> tuple[Change, ...]:
     """Return the changes that queue a job which has waited for an event; *lane* as `requeued`."""
     return (*requeued(now, lane=lane), Job.event.to(None))
+
+
+def lasted(job: Job, now: datetime) -> timedelta | None:
+    """Return how long the attempt has lasted that *job* was claimed for; no clock goes back."""
+    return None if job.started_at is None else max(now - job.started_at, _NOTHING)

@@ -18,7 +18,7 @@ from holdfast.jobs.atomic import atomically
 from holdfast.jobs.claim import IN_LANE
 from holdfast.jobs.held_key import HeldKey, held_key, take
 from holdfast.jobs.job import ENDS, Job, JobStatus, checked_payload
-from holdfast.jobs.job_claims import JobClaims
+from holdfast.jobs.job_completion import JobCompletion
 from holdfast.jobs.job_edit import JobEdit
 from holdfast.jobs.side_tables import has_table
 from holdfast.jobs.uniqueness import LIVE_STATES
@@ -54,7 +54,7 @@ class BulkChange:
     next: UUID | None
 
 
-class JobChanges(JobClaims):
+class JobChanges(JobCompletion):
     """What those who look after the jobs of *store* do to them; see `Jobs` for the parameters."""
 
     async def retry(self, job_id: UUID) -> Job:

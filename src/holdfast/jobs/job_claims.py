@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,8 +16,6 @@ from typing import TYPE_CHECKING
 from holdfast.errors import (
     ConfigurationError,
     DuplicateError,
-    HoldfastError,
-    InvalidValueError,
     LeaseLostError,
     NotFoundError,
     PreconditionFailedError,
@@ -28,10 +25,9 @@ from holdfast.jobs.claim import (
     Claimed,
     ended,
     held,
-    held_by,
+    lasted,
     missed,
     requeued,
-    succeeded,
 )
 from holdfast.jobs.claim_batch import ClaimBatch
 from holdfast.jobs.history.job_attempt import AttemptOutcome, add_attempt
@@ -48,15 +44,13 @@ from holdfast.jobs.job_limits import JobLimits
 from holdfast.jobs.job_queue import OpenQueues
 from holdfast.jobs.limited_claims import LimitedClaims
 from holdfast.jobs.options import Backoff, check_queues
-from holdfast.jobs.ready_jobs import ReadyJobs
+from holdfast.jobs.ready_jobs import QUARANTINE_AFTER, ReadyJobs
 from holdfast.jobs.sealing_keys import opened
-from holdfast.records import StoreCapability, everything
+from holdfast.records import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
-    from uuid import UUID
 
     from holdfast.jobs.claim_floors import ClaimFloors
     from holdfast.jobs.sealing_keys import JobKeys
@@ -64,12 +58,10 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(seconds=60)
 _BACKOFF = Backoff()
-_NOTHING = timedelta(0)
 _EVERYTHING = everything()
 _QUEUES = ("default",)
 LOOK_EVERY = timedelta(seconds=1)
 """How often claims look for jobs whose time has come, while there are others to claim."""
-_FEW = 2  # ends that are worth a statement for all of them
 
 
 class JobClaims(ReadyJobs):
@@ -81,7 +73,7 @@ class JobClaims(ReadyJobs):
         *,
         backoff: Backoff = _BACKOFF,
         chance: Callable[[], float] = random.random,
-        quarantine_after: int = 3,
+        quarantine_after: int = QUARANTINE_AFTER,
         keys: JobKeys | None = None,
     ) -> None:
         super().__init__(store, quarantine_after=quarantine_after)
@@ -207,85 +199,6 @@ class JobClaims(ReadyJobs):
             return await self.write_log(claim, left)
         return job
 
-    async def complete(self, claim: Claimed, result: object = None) -> Job:
-        """End the job as succeeded with *result*, which is JSON.
-
-        In a transaction with what the work has written, both happen or neither. A request to
-        cancel came too late. Raises LeaseLostError, and InvalidValueError for a result that is no
-        JSON.
-        """
-        if self._sealing is not None and result is not None:
-            result = self._sealing.seal(claim.job.id, "result", result)
-        now = self.now()
-        job = await self._write(claim, *succeeded(now, result, claim.job.retention))
-        await self._count(job, now, duration=_lasted(claim.job, now))
-        return job
-
-    async def complete_many(
-        self, ends: Sequence[tuple[Claimed, object]]
-    ) -> list[HoldfastError | None]:
-        """End each job as succeeded with its result; None at its position says that it was.
-
-        As `complete`, each for itself: a lease that was lost, or a result that is no JSON, keeps no
-        other from its end, and its error stands in its place. Those that were claimed together and
-        have no result are ended by one statement, which reads none of them back, the others in one
-        transaction, where the backend has large ones.
-        """
-        outcomes: dict[int, HoldfastError | None] = {}
-        alike: dict[tuple[UUID, int | None], dict[UUID, int]] = {}
-        for at, (claim, result) in enumerate(ends):
-            if result is None:
-                alike.setdefault((claim.token, claim.job.retention), {})[claim.job.id] = at
-        for (token, retention), places in alike.items():
-            if len(places) < _FEW:
-                continue
-            now = self.now()
-            try:
-                claims = {job_id: ends[at][0] for job_id, at in places.items()}
-                for job_id in await self._end_alike(claims, token, now, retention):
-                    outcomes[places[job_id]] = None
-                    job = claims[job_id].job
-                    lasted = _lasted(job, now)
-                    await self._count(job, now, status=JobStatus.SUCCEEDED, duration=lasted)
-            except HoldfastError as error:
-                outcomes |= dict.fromkeys(places.values(), error)
-        left = [at for at in range(len(ends)) if at not in outcomes]
-        try:
-            async with self._together(len(left)):
-                outcomes |= {at: await self._completed(*ends[at]) for at in left}
-        except HoldfastError as error:
-            outcomes |= dict.fromkeys(left, error)
-        return [outcomes[at] for at in range(len(ends))]
-
-    async def _end_alike(
-        self, claims: Mapping[UUID, Claimed], token: UUID, now: datetime, retention: int | None
-    ) -> Collection[UUID]:
-        """End those of *claims*, which have one token, that still hold their jobs; return which."""
-        ids = tuple(claims)
-        held_still = Job.id.in_(ids) & held_by(token, now)
-        changes = succeeded(now, None, retention)
-        if StoreCapability.LARGE_WRITES not in self.store.capabilities:
-            found = await self._jobs.take(held_still, changes=changes, limit=len(ids))
-            return [job.id for job in found]
-        if await self._jobs.update_where(held_still, changes=changes) == len(ids):
-            return ids
-        # Some were lost. Who took one over made another attempt at it.
-        over = (Job.status == JobStatus.SUCCEEDED) & (Job.finished_at == now)
-        rows = await self._jobs.select(Job.id, Job.attempts, where=Job.id.in_(ids) & over)
-        return [job_id for job_id, tried in rows if tried == claims[job_id].job.attempts]
-
-    async def _completed(self, claim: Claimed, result: object) -> HoldfastError | None:
-        try:
-            await self.complete(claim, result)
-        except (LeaseLostError, InvalidValueError) as error:
-            return error
-        return None
-
-    def _together(self, count: int) -> AbstractAsyncContextManager[object]:
-        """Return a transaction where *count* writes cost less in one than each for itself."""
-        whole = StoreCapability.LARGE_WRITES in self.store.capabilities
-        return self.store.transaction() if count > 1 and whole else nullcontext()
-
     async def fail(
         self, claim: Claimed, error: str, *, retry: bool = True, after: timedelta | None = None
     ) -> Job:
@@ -301,7 +214,7 @@ class JobClaims(ReadyJobs):
             await add_attempt(
                 self.store, claim.job, AttemptOutcome.FAILED, ended_at=now, error=error
             )
-        await self._count(job, now, duration=_lasted(claim.job, now), error=error)
+        await self._count(job, now, duration=lasted(claim.job, now), error=error)
         return job
 
     async def _fail(
@@ -395,8 +308,3 @@ class JobClaims(ReadyJobs):
             return False
         await self.fail(claim, reason, retry=False)
         return True
-
-
-def _lasted(job: Job, now: datetime) -> timedelta | None:
-    """Return how long the attempt has lasted that *job* was claimed for; no clock goes back."""
-    return None if job.started_at is None else max(now - job.started_at, _NOTHING)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from holdfast.domain import Domain
 from holdfast.errors import HoldfastError
 from holdfast.jobs.history.figure_recording import roll_up
 from holdfast.jobs.job_entities import JOB_ENTITIES
 from holdfast.jobs.jobs import Jobs
+from holdfast.jobs.ready_jobs import QUARANTINE_AFTER
 from holdfast.jobs.schedules.scheduler import Scheduler
 from holdfast.jobs.sealing_keys import JobKeys
 
@@ -29,7 +30,11 @@ async def _service(parts: DomainParts) -> AsyncIterator[object]:
     """Open the jobs; at the end what they counted is written down, if it can be."""
     section = parts.section("jobs")
     text, current = str(section.get("keys", "")), str(section.get("current_key", ""))
-    jobs = Jobs(parts.store, keys=JobKeys.parse(text, current=current) if text else None)
+    jobs = Jobs(
+        parts.store,
+        keys=JobKeys.parse(text, current=current) if text else None,
+        quarantine_after=cast("int", section.get("quarantine_after", QUARANTINE_AFTER)),
+    )
     try:
         yield jobs
     finally:

@@ -32,8 +32,8 @@ class TurnTaker(Protocol):
         """Return how many more jobs with *key* may start; its use is loaded."""
         ...
 
-    async def load_use(self, keys: Iterable[str | None]) -> None:
-        """Have at hand what *keys* have used."""
+    async def load_use(self, key: str | None, ahead: Iterable[str | None]) -> None:
+        """Have at hand what *key* has used; if it has to be read, that of keys *ahead* with it."""
         ...
 
     async def take(self, parts: dict[str | None, int]) -> Counter[str | None]:
@@ -51,6 +51,7 @@ class KeyRing:
         self._store = store
         self._queue = queue
         self._next: dict[str | None, str | None] = {}
+        self._before: dict[str | None, str | None] = {}
         self._since: datetime | None = None
         self._turn: tuple[str | None, int] | None = None
 
@@ -71,7 +72,7 @@ class KeyRing:
         """
         old = self._since is None or not self._since <= now < self._since + KNOWN_FOR
         if old:
-            self._next.clear()
+            self._before, self._next = self._next, {}
             self._since = now
         if self._turn is not None:
             holder.last_key, holder.turn_left = self._turn
@@ -82,10 +83,10 @@ class KeyRing:
         self._turn = (holder.last_key, holder.turn_left)
 
     def ahead(self, key: str | None, most: int) -> list[str | None]:
-        """Return up to *most* keys behind *key*, as far as they are known."""
+        """Return up to *most* keys that are likely to come behind *key*: as last found."""
         found: list[str | None] = []
-        while key in self._next and len(found) < most:
-            key = self._next[key]
+        while len(found) < most and (key in self._next or key in self._before):
+            key = self._next[key] if key in self._next else self._before[key]
             found.append(key)
         return found
 
@@ -154,13 +155,12 @@ class KeyTurns:
         laps, left = 0, most
         while left and laps < _LAPS and self._turns < _MOST_TURNS:
             if holder.turn_left == 0:
-                await self._claim.load_use(self._ring.ahead(holder.last_key, _TURNS + 1))
                 holder.last_key = await self._ring.after(holder.last_key)
                 holder.turn_left = part * weights.get(holder.last_key or "", 1)
                 self._turns += 1
                 laps += holder.last_key is None
             key = holder.last_key
-            await self._claim.load_use([key])
+            await self._claim.load_use(key, self._ring.ahead(key, _TURNS))
             room = 0 if key in self._short else self._claim.key_room(key) - parts.get(key, 0)
             wanted = min(left, holder.turn_left)
             given = min(wanted, room)

@@ -35,6 +35,9 @@ Search: TypeAlias = Callable[[int], Awaitable[list[Job]]]
 """Claims up to so many jobs, and returns them."""
 
 _log = logging.getLogger("holdfast.jobs")
+# So PostgreSQL counts along the index of leases, where what ended stands behind the time that is
+# asked for, and is not read. By status and queue it reads all that it can't remove yet.
+_BY_LEASE = (Job.leased_until, Job.awaited)
 _MOST_IN_SMALL_WRITES = 25  # jobs: DynamoDB takes 100 items, those of limits and keys among them
 
 
@@ -130,15 +133,21 @@ class LimitedClaims:
                 continue
             runs = leased(now, queue=each.row.queue)
             if each.row.key_concurrency is None:
-                each.running = Counter({None: await jobs.count(runs)})
-            else:
-                found = await jobs.aggregate(count(), where=runs, by=Job.limit_key)
-                each.running = Counter(dict(found))
+                alike = await jobs.aggregate(count(), where=runs, by=_BY_LEASE)
+                numbers = cast("list[tuple[object, object, int]]", alike)
+                each.running[None] = sum(number for _, _, number in numbers)
+                continue
+            keyed = await jobs.aggregate(count(), where=runs, by=(*_BY_LEASE, Job.limit_key))
+            for _, _, key, number in cast("list[tuple[object, object, str | None, int]]", keyed):
+                each.running[key] += number
         if by_task:
             runs = leased(now) & Job.task.in_(by_task)
-            counted = await jobs.aggregate(count(), where=runs, by=(Job.task, Job.limit_key))
-            for task, key, number in cast("list[tuple[str, str | None, int]]", counted):
-                by_task[task].running[key] = number
+            by = (*_BY_LEASE, Job.task, Job.limit_key)
+            counted = await jobs.aggregate(count(), where=runs, by=by)
+            for _, _, task, key, number in cast(
+                "list[tuple[object, object, str, str | None, int]]", counted
+            ):
+                by_task[task].running[key] += number
 
     async def _take(self, claim: _Claim, queue: str, most: int) -> None:
         if StoreCapability.LARGE_WRITES not in self._limits.store.capabilities:
@@ -195,19 +204,21 @@ class _Claim:
         """Return how many jobs with *key* the limit of the queue allows."""
         return min((each.key_room(key) for each in self._of_queue), default=ANY_NUMBER)
 
-    async def load_use(self, keys: Iterable[str | None]) -> None:
-        """Have at hand what *keys* have used of rates by key."""
+    async def load_use(self, key: str | None, ahead: Iterable[str | None]) -> None:
+        """Have at hand what *key* has used of rates by key; see `TurnTaker`."""
         rated = [each for each in self._held if each.row.key_rate is not None]
+        if key is None or all(key in each.key_used for each in rated):
+            return
         wanted = [
-            (each, key)
+            (each, each_key)
             for each in rated
-            for key in dict.fromkeys(keys)
-            if key is not None and key not in each.key_used
+            for each_key in dict.fromkeys([key, *ahead])
+            if each_key is not None and each_key not in each.key_used
         ]
-        names = [(each.row.name, key) for each, key in wanted]
-        found = await self._limits.key_rows().get_many(names) if names else []
-        for (each, key), row in zip(wanted, found, strict=True):
-            each.count_key(key, row)
+        names = [(each.row.name, each_key) for each, each_key in wanted]
+        found = await self._limits.key_rows().get_many(names)
+        for (each, each_key), row in zip(wanted, found, strict=True):
+            each.count_key(each_key, row)
 
     async def take(
         self, parts: dict[str | None, int], *, by_key: bool = True
@@ -224,7 +235,9 @@ class _Claim:
                     taken[job.limit_key] += 1
             return taken
         if by_key:
-            limit = [(_of(key), most) for key, most in parts.items()]
+            # Those without a key last: so the statement has fewer forms, each of which is compiled.
+            named = sorted(parts.items(), key=lambda part: part[0] is None)
+            limit = [(_of(key), most) for key, most in named]
             found = await self._batch.take(self._where, limit)
         else:
             found = await self._search(parts[None])

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CHANNEL = "holdfast_jobs"
 """On which the queues are told that have new jobs to be claimed."""
+QUARANTINE_AFTER = 3
+"""How many leases a job may lose, where nothing else is said, until it is failed as poison."""
 _TOGETHER = 500  # jobs whose time has come that one statement changes
 _TAKEN_BACK = 50  # lost jobs, at most, that a worker takes back before it goes on with others
 

@@ -51,6 +51,7 @@ from holdfast.records.query import (
     Order,
     Part,
     Related,
+    SetBy,
     SetFrom,
     SetTo,
     Subquery,
@@ -219,6 +220,8 @@ def changed(row: Row, changes: Iterable[Change]) -> Row:
                 found = reader(operand, _nowhere)(row)
                 made = None if found is None else spec.to_row(change.column.entity, found)
                 values[spec.position] = made
+            case SetBy(_, by, chosen):
+                values[spec.position] = chosen[row[by.spec.position]]
             case Increment(_, amount):
                 stored = row[spec.position]
                 if stored is not None:

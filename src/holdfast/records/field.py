@@ -16,6 +16,7 @@ from holdfast.records.query import (
     Increment,
     Of,
     Predicate,
+    SetBy,
     SetFrom,
     SetTo,
     Subquery,
@@ -25,6 +26,7 @@ from holdfast.records.truncated_times import check_unit
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime, timedelta
     from decimal import Decimal
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from holdfast.records.truncated_times import Unit
 
 T = TypeVar("T")
+K = TypeVar("K")
 W = TypeVar("W")
 Item = TypeVar("Item")
 
@@ -97,6 +100,28 @@ class Field(Expression[T, Of]):
         if isinstance(value, Valued):
             return SetFrom(self.column, arithmetic.assignable(self.column, value.operand))
         return SetTo(self.column, self.spec.bounded(self.owner, self._value(value)))
+
+    @overload
+    def to_by(self, by: Field[K, Of], values: Mapping[K, T]) -> SetBy[Of]: ...
+    @overload
+    def to_by(self, by: Field[K | None, Of], values: Mapping[K, T]) -> SetBy[Of]: ...
+    def to_by(self, by: Field[K, Of] | Field[K | None, Of], values: Mapping[K, T]) -> SetBy[Of]:
+        """Return the change that gives each row the one of *values* under its value in *by*.
+
+        It is for `update_where` and `take`, and rows with another value in *by*, or null, do not
+        fit them. Raises InvalidQueryError without a value, and where *by* is JSON or no field.
+        """
+        if not isinstance(by, Field) or by.spec.type.kind is Kind.JSON:
+            raise InvalidQueryError(
+                f"{self!r}.to_by: expected a field that is not JSON, got {by!r}"
+            )
+        if not values:
+            raise InvalidQueryError(f"{self!r}.to_by: expected a value for some {by!r}, got none")
+        found = {
+            by.spec.to_row(by.owner, each): self.spec.bounded(self.owner, self._value(value))
+            for each, value in values.items()
+        }
+        return SetBy(self.column, by.column, found)
 
     @overload
     def increment(self: Field[int, Of], amount: int = 1) -> Increment[Of]: ...

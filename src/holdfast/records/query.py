@@ -24,7 +24,7 @@ from holdfast.records.operands import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from typing_extensions import TypeVar
 
@@ -457,6 +457,19 @@ class SetFrom(Generic[Of]):
 
 
 @dataclass(frozen=True, slots=True)
+class SetBy(Generic[Of]):
+    """Give the field the row value, or null, that *values* have under the row's value in *by*.
+
+    Rows with another value there, or null, do not fit the write: its condition says so, for
+    `update` and `take` alone. *values* are not empty, their keys row values too.
+    """
+
+    column: Column
+    by: Column
+    values: Mapping[object, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Increment(Generic[Of]):
     """Add *amount* to the field's stored number; a null stays null."""
 
@@ -472,5 +485,7 @@ class EditJson(Generic[Of]):
     edits: tuple[JsonEdit, ...]
 
 
-Change: TypeAlias = SetTo[Of] | SetFrom[Of] | Increment[Of] | EditJson[Of]
+Change: TypeAlias = SetTo[Of] | SetFrom[Of] | SetBy[Of] | Increment[Of] | EditJson[Of]
 """What is done to a field of a row of the entity Of. All changes see the row as it was."""
+CHANGES = (SetTo, SetFrom, SetBy, Increment, EditJson)
+"""The kinds of a `Change`, for `isinstance`."""

@@ -237,11 +237,7 @@ class Repository(RepositoryReads[E]):
         `everything()`.
         """
         validation.require_predicate(where, "update_where")
-        update = Update(
-            self.model,
-            self._condition(where),
-            validation.set_changes(self.model, changes, now=self.store.now()),
-        )
+        update = self._update_of(where, changes)
         return await self._changing(update, self._writing.update)
 
     async def take(
@@ -266,11 +262,7 @@ class Repository(RepositoryReads[E]):
         most, parts = self._most_of(limit)
         if not most:
             return []
-        update = Update(
-            self.model,
-            self._condition(where),
-            validation.set_changes(self.model, changes, now=self.store.now()),
-        )
+        update = self._update_of(where, changes)
         taking = Taking(update, validation.total_order(self.model, order_by), most, parts)
 
         async def work(_: Update[E]) -> list[E]:
@@ -280,6 +272,16 @@ class Repository(RepositoryReads[E]):
             return await whole_write(self.store, lambda: self._take_by_steps(taking, lockable))
 
         return await self._changing(update, work)
+
+    def _update_of(
+        self,
+        where: tuple[Condition[E], ...],
+        wanted: ChangeArgument[E] | Sequence[ChangeArgument[E]],
+    ) -> Update[E]:
+        """Return the update of all rows that fit *where* by the changes *wanted*."""
+        changes = validation.set_changes(self.model, wanted, now=self.store.now())
+        fitting = validation.with_a_value(self._condition(where), changes)
+        return Update(self.model, fitting, changes)
 
     def _most_of(
         self, limit: int | Sequence[tuple[Condition[E], int]]

@@ -22,14 +22,17 @@ from holdfast.records.operands import (
     ValueColumn,
 )
 from holdfast.records.query import (
+    CHANGES,
     MOST_EDITS,
     Change,
     EditJson,
     Everything,
+    In,
     Increment,
     IsNull,
     Order,
     Predicate,
+    SetBy,
     SetFrom,
     SetTo,
     all_of,
@@ -210,11 +213,22 @@ def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ..
 def changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
     """Return *wanted*, one change or several, with what every write changes too.
 
-    That is nothing when all of them are changes of unversioned fields.
+    That is nothing when all of them are changes of unversioned fields. Raises InvalidQueryError for
+    values by those of a field, which are for many rows.
     """
+    found = _changes(model, wanted, now=now)
+    for change in found:
+        if isinstance(change, SetBy):
+            raise InvalidQueryError(
+                f"{change.column!r}.to_by is for update_where and take; to gives one row its value"
+            )
+    return found
+
+
+def _changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Change, ...]:
     nothing = isinstance(wanted, (list, tuple, Mapping)) and not wanted
     if model.adapter is not None and not nothing:
-        if isinstance(wanted, (SetTo, SetFrom, Increment, EditJson)):
+        if isinstance(wanted, CHANGES):
             wanted = (wanted,)
         wanted = model.adapter.arguments.changes(wanted, now=now)
     found = () if nothing else one_or_several(wanted)
@@ -228,7 +242,7 @@ def _with_store_set(
         raise InvalidQueryError("no changes: expected such as Video.title.to('x')")
     made: dict[str, Change] = {}
     for change in wanted:
-        if not isinstance(change, (SetTo, SetFrom, Increment, EditJson)):
+        if not isinstance(change, CHANGES):
             raise InvalidQueryError(
                 f"expected a change such as Video.title.to('x'), got {change!r}"
             )
@@ -237,7 +251,11 @@ def _with_store_set(
             raise InvalidQueryError(f"{change.column!r} is set by the store alone")
         made[spec.name] = _together(change, made.get(spec.name))
         if isinstance(change, SetFrom):
-            _check_source(model, change)
+            check_operand(model, change.operand)
+        if isinstance(change, SetBy):
+            owned(model, change.by)
+        if isinstance(change, (SetFrom, SetBy)):
+            _check_several(model, change)
     if all(change.column.spec.declaration.unversioned for change in wanted):
         return tuple(made.values())
     extra: list[Change] = []
@@ -262,9 +280,8 @@ def _together(change: Change, earlier: Change | None) -> Change:
     return EditJson(change.column, edits)
 
 
-def _check_source(model: Model[E], change: SetFrom) -> None:
-    """Raise InvalidQueryError for a change to what other rows have a say in, or by another row."""
-    check_operand(model, change.operand)
+def _check_several(model: Model[E], change: SetFrom | SetBy) -> None:
+    """Raise InvalidQueryError for a change, of another value in each row, of what others tell."""
     held = {name for each in model.all_uniques for name in each.reads}
     if change.column.spec.reference is not None or change.column.name in held:
         raise InvalidQueryError(
@@ -279,7 +296,7 @@ def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Chan
     Raises InvalidQueryError for an increment of a unique field too: databases look at each row as
     they come to it, and would find one's sum taken by another that is still to be increased.
     """
-    found = changes(model, wanted, now=now)
+    found = _changes(model, wanted, now=now)
     unique = {name for each in model.all_uniques for name in each.fields}
     for change in found:
         if isinstance(change, Increment) and change.column.name in unique:
@@ -288,6 +305,12 @@ def set_changes(model: Model[E], wanted: object, *, now: datetime) -> tuple[Chan
                 "patch them one by one"
             )
     return found
+
+
+def with_a_value(where: Predicate, changed: Iterable[Change]) -> Predicate:
+    """Return *where*, of the rows alone for which all of *changed* have a value."""
+    given = (In(each.by, tuple(each.values)) for each in changed if isinstance(each, SetBy))
+    return all_of((where, *given))
 
 
 def conflict_fields(model: Model[E], on: object) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The section of the settings that says by which keys jobs are sealed."""
+"""The section of the settings that says by which keys jobs are sealed, and when one is poison."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field
 
 from holdfast.settings.sections import Section
 from holdfast.settings.setting_spec import About
-from holdfast.settings.value_checks import checked_keys
+from holdfast.settings.value_checks import NUMBER, checked_keys
 
 
 class JobsSection(Section):
-    """The section `[jobs]`: the keys that seal payloads and results in the store."""
+    """The section `[jobs]`: the keys that seal what is stored, and when a job is poison."""
 
     keys: Annotated[
         str,
@@ -34,3 +34,13 @@ class JobsSection(Section):
             unset="the only key",
         ),
     ] = ""
+    quarantine_after: Annotated[
+        int,
+        NUMBER,
+        Field(ge=1, le=1000),
+        About(
+            what="leases that a job may lose, as its worker vanished, until it is failed as poison "
+            "whatever attempts it has left",
+            expected="a whole number from 1 to 1000",
+        ),
+    ] = 3

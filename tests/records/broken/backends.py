@@ -45,6 +45,7 @@ from holdfast.records.query import (
     Order,
     Part,
     Related,
+    SetBy,
     SetTo,
 )
 from holdfast.records.row_key import has_key, key_order
@@ -680,6 +681,17 @@ class ConditionsOfPatchesAreIgnored(Bent):
 class DeleteIgnoresItsFilter(Bent):
     async def delete(self, model, where):
         return await self.inner.delete(model, Everything())
+
+
+class OneOfManyValuesIsGivenToAll(Bent):
+    async def update(self, update):
+        changes = tuple(
+            SetTo(each.column, next(iter(each.values.values())))
+            if isinstance(each, SetBy)
+            else each
+            for each in update.changes
+        )
+        return await self.inner.update(replace(update, changes=changes))
 
 
 class UpdatesAreMadeRowByRow(Bent):

@@ -64,6 +64,7 @@ BREAKS = {
     "IntsWrapAround": "VALUE-3",
     "ConditionsOfPatchesAreIgnored": "WRITE-7",
     "DeleteIgnoresItsFilter": "WHERE-1",
+    "OneOfManyValuesIsGivenToAll": "WHERE-2",
     "UpdatesAreMadeRowByRow": "WRITE-1",
     "CountsOfUpdatesAreOfTheChangedAlone": "WRITE-6",
     "RollbackKeepsAll": "TX-1",

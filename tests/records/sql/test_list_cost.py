@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast import Entity, Field, Many, One, field, generated_key, many, one, ref
-from holdfast.records.driver import Select
+from holdfast.records.driver import Select, Taking, Update
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
@@ -72,6 +72,21 @@ def test_an_or_of_many_values_is_a_list(dialect):
         sql, _ = statements.select(Select(model_of(Parent), ~where))
         lengths.add(len(sql.replace(", %s", "")))
     assert len(lengths) == 1
+
+
+@pytest.mark.parametrize("dialect", [SQLiteDialect(), PostgreSQLDialect()])
+def test_what_is_taken_in_parts_has_a_statement_for_each_power_of_two(dialect):
+    statements, model = StoreStatements((model_of(Parent),), dialect), model_of(Parent)
+    update = Update(model, Parent.ratio > 1, (Parent.ratio.to(2.0),))
+    texts = set()
+    for count in range(1, 65):
+        parts = tuple((Parent.data == bytes([each]), 3) for each in range(count))
+        taking = Taking(update, (Parent.id.asc(),), 3 * count, parts)
+        sql, values = statements.take(taking, locks=dialect.name == "postgresql")
+        texts.add(sql)
+        limits = [value for value in values if value in (0, 3)]
+        assert limits.count(3) == count
+    assert len(texts) == 7
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])

@@ -16,15 +16,14 @@ from holdfast.records.json_path import JsonPath
 from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
 from holdfast.records.query import (
+    CHANGES,
     Change,
-    EditJson,
     Everything,
     Increment,
     Not,
     Order,
     Predicate,
     Related,
-    SetFrom,
     SetTo,
     all_of,
 )
@@ -176,7 +175,7 @@ class ExpressionTranslator:
 
     def changes(self, expression: object) -> list[Change]:
         """Return the changes that *expression* is: one, or a mapping from attributes to values."""
-        if isinstance(expression, (SetTo, SetFrom, Increment, EditJson)):
+        if isinstance(expression, CHANGES):
             return [expression]
         if not isinstance(expression, Mapping):
             raise InvalidQueryError(

@@ -20,7 +20,7 @@ from holdfast.records.drivers.dynamodb.table_layout import REVISION, new_revisio
 from holdfast.records.evaluate import changed, fits
 from holdfast.records.json_values import INT_MAX, INT_MIN
 from holdfast.records.operands import Column
-from holdfast.records.query import EditJson, Increment, IsNull, SetFrom, SetTo
+from holdfast.records.query import EditJson, Increment, IsNull, SetBy, SetFrom, SetTo
 from holdfast.records.row_rules import check_row
 from holdfast.records.value import EXACT, Kind
 
@@ -244,7 +244,7 @@ def _say(
             added = encoder(spec)(amount)
             sets.append(f"{attribute} = {attribute} + {names.value(added)}")
             conditions.append(_in_range(spec, Decimal(cast("str", added["N"])), attribute, names))
-        case SetFrom() | EditJson():
+        case SetFrom() | SetBy() | EditJson():
             raise NotNative
         case _:
             assert_never(change)

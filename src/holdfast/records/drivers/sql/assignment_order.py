@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.records.operands import columns_in
-from holdfast.records.query import SetFrom
+from holdfast.records.query import SetBy, SetFrom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,8 @@ def in_turn(changes: Sequence[Change]) -> tuple[Change, ...] | None:
 
 
 def _read(change: Change) -> frozenset[str]:
+    if isinstance(change, SetBy):
+        return frozenset({change.by.name})
     if not isinstance(change, SetFrom):
         return frozenset()
     return frozenset(column.spec.name for column in columns_in(change.operand))

@@ -174,6 +174,21 @@ class Dialect(Protocol):
         """Tell whether the values of *columns* together are one of the rows."""
         ...
 
+    def choice_values(
+        self, keys: tuple[FieldSpec, list[object]], values: tuple[FieldSpec, list[object]]
+    ) -> list[object]:
+        """Return the values of the parameters that `choice` takes.
+
+        *keys* and, at their positions, *values* are encoded; there is one, and values may be None.
+        """
+        ...
+
+    def choice(
+        self, key: FieldSpec, column: Expression, spec: FieldSpec, given: Parameters
+    ) -> Expression:
+        """Return the value of *spec* that is given for the value of *key* in *column*."""
+        ...
+
     def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
         """Return the keys of the rows that *groups* wants, to be joined to the table's *keys*."""
         ...

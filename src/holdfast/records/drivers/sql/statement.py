@@ -7,11 +7,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy.engine import Dialect as Compiler
+    from sqlalchemy.sql.compiler import SQLCompiler
 
 
 _MARK = "%s"
@@ -33,7 +36,13 @@ class RowList(tuple[tuple[object, ...], ...]):
     __slots__ = ()
 
 
-_REPEATED = (ValueList, RowList)
+class WhenList(tuple[tuple[object, object], ...]):
+    """The branches of one `CaseExpression`, as a `ValueList`: each is WHEN and THEN with a mark."""
+
+    __slots__ = ()
+
+
+_REPEATED = (ValueList, RowList, WhenList)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,10 @@ class Statement:
                 text += (", ".join([group] * len(value)), after)
                 flat += chain.from_iterable(value)
                 continue
+            if type(value) is WhenList:
+                text += (" ".join([f"WHEN {_MARK} THEN {_MARK}"] * len(value)), after)
+                flat += chain.from_iterable(value)
+                continue
             listed = value if type(value) is ValueList else (value,)
             text += (", ".join([_MARK] * len(listed)), after)
             flat += listed
@@ -97,6 +110,18 @@ def parameter(position: int) -> sa.BindParameter[object]:
     """Return the parameter that stands for the value at *position* of the walk, or of a row."""
     # Typed as NULL, so that SQLAlchemy adds no conversion of its own to any value.
     return sa.bindparam(f"p{position}", type_=sa.types.NullType())
+
+
+class CaseExpression(FunctionElement[Any]):
+    """CASE of the first element, its branches the `WhenList` of the second."""
+
+    inherit_cache = True
+
+
+@compiles(CaseExpression)
+def _written(cases: CaseExpression, compiler: SQLCompiler, **options: object) -> str:
+    column, branches = (compiler.process(each, **options) for each in cases.clauses)
+    return f"CASE {column} {branches} END"
 
 
 def literal(text: str) -> sa.ColumnClause[Any]:

@@ -6,7 +6,7 @@ One walk over a query yields its shape, which finds the compiled statement, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
@@ -40,6 +40,7 @@ from holdfast.records.query import (
     InRows,
     Operator,
     Order,
+    SetBy,
     SetFrom,
     SetTo,
     follows_relations,
@@ -398,7 +399,7 @@ class StoreStatements:
 
     def take(self, taking: Taking[E], *, locks: bool) -> tuple[str, Sequence[object]]:
         """Return SQL and values for *taking*, which returns the rows; *locks*: it holds them."""
-        update, takings = taking.update, taking.each()
+        update, takings = taking.update, _in_few_numbers(taking.each())
         values: list[object] = []
         shape = (
             "take",
@@ -451,6 +452,12 @@ class StoreStatements:
                 return (spec, "set")
             case SetFrom(_, operand):
                 return (spec, self._conditions.walk_value(operand, values))
+            case SetBy(_, by, chosen):
+                encode = self._conditions.encode
+                keys = [encode(by.spec, each) for each in chosen]
+                given = [encode(spec, each) for each in chosen.values()]
+                values += self.dialect.choice_values((by.spec, keys), (spec, given))
+                return (spec, "by", by.spec)
             case Increment(_, amount):
                 values.append(self._conditions.encode(spec, amount))
                 return (spec, "add")
@@ -546,6 +553,9 @@ class StoreStatements:
                 return parameters.next()
             case SetFrom(_, operand):
                 return self._conditions.value(source, operand, parameters)
+            case SetBy(column, by, _):
+                found = source.column(by)
+                return self.dialect.choice(by.spec, found, column.spec, parameters)
             case Increment(column, _):
                 stored = source.column(column)
                 return self.dialect.increased(column.spec, stored, parameters.next())
@@ -577,6 +587,16 @@ def _by_column(
     table: sa.Table, assignments: Mapping[str, Expression]
 ) -> list[tuple[sa.Column[Any], Expression]]:
     return [(table.c[name], value) for name, value in assignments.items()]
+
+
+def _in_few_numbers(takings: list[Taking[E]]) -> list[Taking[E]]:
+    """Return *takings*, with some of nothing behind them: 1, 2, 4, 8 ... in all.
+
+    Each number of them is a text of its own to compile, which takes ten times as long as to run it.
+    """
+    nothing = replace(takings[0], limit=0)
+    wanted = 1 << (len(takings) - 1).bit_length()
+    return takings + [nothing] * (wanted - len(takings))
 
 
 def _is_picked(

@@ -21,7 +21,13 @@ from holdfast.records.drivers.sql.dialect import (
 )
 from holdfast.records.drivers.sql.dialects import json_edits, mysql_family_expressions
 from holdfast.records.drivers.sql.group_limit import keys_by_number
-from holdfast.records.drivers.sql.statement import RowList, ValueList, literal
+from holdfast.records.drivers.sql.statement import (
+    CaseExpression,
+    RowList,
+    ValueList,
+    WhenList,
+    literal,
+)
 from holdfast.records.drivers.sql.upsert import alike, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
@@ -240,6 +246,22 @@ class MySQLFamilyDialect:
     ) -> Expression:
         """See `Dialect`."""
         return sa.tuple_(*columns).op("IN")(sa.tuple_(given.next()))
+
+    def choice_values(
+        self, keys: tuple[FieldSpec, list[object]], values: tuple[FieldSpec, list[object]]
+    ) -> list[object]:
+        """See `Dialect`."""
+        return [WhenList(zip(keys[1], values[1], strict=True))]
+
+    def choice(
+        self,
+        key: FieldSpec,  # noqa: ARG002 - values of all kinds are alike
+        column: Expression,
+        spec: FieldSpec,  # noqa: ARG002
+        given: Parameters,
+    ) -> Expression:
+        """See `Dialect`."""
+        return CaseExpression(column, given.next())
 
     def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
         """See `Dialect`."""

@@ -9,6 +9,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.sql import elements
 
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
 from holdfast.records.drivers.sql.dialect import (
@@ -225,6 +226,22 @@ class PostgreSQLDialect:
         lists = [typed(given.next(), f"{self.type_name(spec)}[]") for spec in specs]
         rows = sa.func.unnest(*lists).table_valued(*names).render_derived(name="holdfast_rows")
         return sa.tuple_(*columns).in_(sa.select(*(rows.c[name] for name in names)))
+
+    def choice_values(
+        self, keys: tuple[FieldSpec, list[object]], values: tuple[FieldSpec, list[object]]
+    ) -> list[object]:
+        """See `Dialect`."""
+        return [keys[1], values[1]]
+
+    def choice(
+        self, key: FieldSpec, column: Expression, spec: FieldSpec, given: Parameters
+    ) -> Expression:
+        """See `Dialect`."""
+        keys = typed(given.next(), f"{self.type_name(key)}[]")
+        values = typed(given.next(), f"{self.type_name(spec)}[]")
+        place = sa.func.array_position(keys, column)
+        listed = elements.Grouping(sa.type_coerce(values, postgresql.ARRAY(sa.types.NullType)))
+        return listed[place]
 
     def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
         """See `Dialect`."""

@@ -158,6 +158,25 @@ class SQLiteDialect:
         ]
         return sa.tuple_(*columns).in_(sa.select(*values))
 
+    def choice_values(
+        self, keys: tuple[FieldSpec, list[object]], values: tuple[FieldSpec, list[object]]
+    ) -> list[object]:
+        """See `Dialect`."""
+        spec, column = values
+        known = iter(_in_json(spec, [each for each in column if each is not None]))
+        given = [None if each is None else next(known) for each in column]
+        return [sqlite_codecs.encode_json(list(zip(_in_json(*keys), given, strict=True)))]
+
+    def choice(
+        self, key: FieldSpec, column: Expression, spec: FieldSpec, given: Parameters
+    ) -> Expression:
+        """See `Dialect`."""
+        pair: Expression = sa.func.json_each(given.next()).table_valued("value").c.value
+        its_key = _of_json(key, sa.func.json_extract(pair, literal("$[0]")))
+        value = sa.func.json_extract(pair, literal("$[1]"))
+        found = sa.case((value.is_not(None), _of_json(spec, value)))
+        return sa.select(found).where(its_key == column).scalar_subquery()
+
     def keys_of_groups(self, groups: GroupLimit, keys: Sequence[Expression]) -> GroupKeys:
         """See `Dialect`."""
         given = sa.func.json_each(groups.listed).table_valued("value")
