@@ -156,7 +156,7 @@ async def test_reviews_clips_and_cases_are_made_by_forms_alone(looked_at):
 async def test_a_part_of_a_name_is_looked_for_in_bounded_pieces_of_all_videos(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("holdfast.console.video_pages._LOOKED_THROUGH", 3)
+    monkeypatch.setattr("holdfast.console.bounded_look.LOOKED_THROUGH", 3)
     asked = []
     async with console_client(tmp_path) as client:
         library = client.platform.library
