@@ -67,6 +67,17 @@ async def test_a_part_of_an_error_is_looked_for_in_pieces_of_the_jobs_that_faile
         assert len(await pieces(client, f"/console/jobs?{asked}")) == 1, "an index has it"
 
 
+async def test_rows_of_one_time_are_looked_through_in_pieces_too(client):
+    options = EnqueueOptions(queue="ties", run_at=client.jobs.now())
+    tasks = ["first", *["usual"] * 6, "last"]
+    made = await client.jobs.enqueue_many([NewJob(task, options=options) for task in tasks])
+    ids = {each.job.task: each.job.id for each in made}
+    asked = "/console/jobs?queue=ties&status=queued&task"
+    for task, there in (("last", [True, False]), ("first", [False, True])):
+        shown = await pieces(client, f"{asked}={task}")
+        assert [str(ids[task]) in each for each in shown] == there, task
+
+
 async def test_jobs_that_failed_stand_in_the_order_in_which_they_did(client):
     options = EnqueueOptions(queue="order")
     await client.jobs.enqueue_many([NewJob("copy", options=options)] * 2)
@@ -134,7 +145,9 @@ async def test_pages_of_a_piece_stay_within_it(client, monkeypatch):
         ahead = ahead or re.search(r'href="([^"]+)">Look among those before', page)
         path = html.unescape(ahead[1]) if ahead else ""
     assert seen == [["room 6", "room 5"], ["room 4", "room 3"], ["room 2", "room 1"], ["room 0"]]
-    assert (await client.get("/console/records/depots?size=1&_until=x")).status_code == 422
+    for wrong in ("x", "[1]", '["1"]', '["1", "2"]'):
+        asked = {"size": "1", "_until": wrong}
+        assert (await client.get("/console/records/depots", params=asked)).status_code == 400
 
 
 def test_what_an_index_leads_to_is_told_from_what_it_does_not():

@@ -10,22 +10,30 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from uuid import UUID
 
+import orjson
+
 from holdfast.console.page_urls import asked_cursor, page_urls
+from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.records.cursor import reverse
 from holdfast.records.operands import Column
+from holdfast.records.query import After, Compare, Operator
 from holdfast.records.record_values import parsed_value, text_value
+from holdfast.records.validation import total_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.console.console_site import ConsoleSite
     from holdfast.records import Field, Order, Page, Predicate, Relation, Repository
+    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.model import Model
 
 E = TypeVar("E")
 
 LOOKED_THROUGH = 10_000
 """The rows that a page looks through."""
-PIECE = ("_since", "_until")
-"""What an address says of the rows that are looked through: after and up to a value of a field."""
+PIECE = ("_since", "_until", "_last")
+"""What of an address says between which places rows are looked through, and the last of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +57,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class AskedPiece:
-    """Which page an address asks for, and of which rows: *since* and *until* are as in PIECE."""
+    """Which page an address asks for, and of which rows: those between two places, as PIECE has it.
+
+    *last* is the place of the last of them, which pages after the first are told.
+    """
 
     cursor: str | None = None
     since: str = ""
     until: str = ""
+    last: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> AskedPiece:
         """Return what the parameters *given* ask for. Raises InvalidCursorError."""
-        since, until = (given.get(name, "") for name in PIECE)
-        return cls(asked_cursor(given.get("_cursor", "")), since, until)
+        since, until, last = (given.get(name, "") for name in PIECE)
+        return cls(asked_cursor(given.get("_cursor", "")), since, until, last)
 
     @property
     def is_first(self) -> bool:
@@ -69,14 +81,17 @@ class AskedPiece:
 
 @dataclass(frozen=True, slots=True)
 class Look(Generic[E]):
-    """A page of what was found, and the rows that were looked through: none before *since*, if any.
+    """A page of what was found, and the rows that were looked through.
 
-    *at* is the time of *since*, None where that tells none. *along* is the field of both.
+    They come after the place *until*, and before the place *since*; '' stands for none. *last* is
+    that of the last of them where there are others before, and *at* its time, None where it tells
+    none. *along* is the field that they were looked through by.
     """
 
     page: Page[E]
     until: str = ""
     since: str = ""
+    last: str = ""
     at: datetime | None = None
     along: str = ""
     rows: int = LOOKED_THROUGH
@@ -87,10 +102,10 @@ class Look(Generic[E]):
         *further* leads to the rows before, once there are no more pages of these. *path* is that of
         the list in the console, *asked* what stands in its address besides.
         """
-        kept = {**asked, "_since": self.since, "_until": self.until}
+        kept = {**asked, **dict(zip(PIECE, (self.since, self.until, self.last), strict=True))}
         further = ""
-        if self.since and not self.page.next:
-            further = site.url(path, {**asked, "_until": self.since})
+        if self.last and not self.page.next:
+            further = site.url(path, {**asked, "_until": self.last})
         return {**page_urls(site, path, kept, self.page), "further": further, "look": self}
 
 
@@ -104,30 +119,68 @@ async def look(
 ) -> Look[E]:
     """Return the page of *wanted* that is *asked* for.
 
-    The page after the first is of the rows that the first looked through. Raises InvalidValueError
-    for a piece of the address that is no value of the field, and InvalidCursorError.
+    The page after the first is of the rows that the first looked through. Raises InvalidQueryError
+    for a place that this order does not have, and InvalidCursorError.
     """
-    assert isinstance(wanted.newest.operand, Column)
-    entity, spec = rows.model.entity, wanted.newest.operand.spec
-    field = cast("Field[object]", getattr(entity, spec.name))
+    model = rows.model
+    newest = total_order(model, wanted.newest)
     where = list(wanted.within)
-    since = parsed_value(entity, spec, asked.since) if asked.since else None
     if asked.until:
-        where.append(field <= parsed_value(entity, spec, asked.until))
-    is_new = asked.cursor is None and since is None
-    if wanted.bounded and is_new and await _are_many(rows, wanted.led):
-        following = await rows.find(*where, order_by=wanted.newest, limit=1, offset=LOOKED_THROUGH)
-        since = vars(following[0])[spec.name] if following else None
-        if since is not None and text_value(spec, since) == asked.until:
-            since = None  # more rows than that have one value: all that are left are looked through
-    if since is not None:
-        where.append(field > since)
-    order = wanted.order or [wanted.newest]
+        where += _beyond(model, newest, _place(model, newest, asked.until))
+    since, last, at = asked.since, asked.last, None
+    if not (since or asked.cursor) and wanted.bounded and await _are_many(rows, wanted.led):
+        ends = await rows.find(*where, order_by=newest, limit=2, offset=LOOKED_THROUGH - 1)
+        if len(ends) == 2:
+            last, since = (_place_text(newest, each) for each in ends)
+    if since:
+        where += _beyond(model, reverse(newest), _place(model, newest, since))
+    if last:
+        at = _time_of(_place(model, newest, last)[0])
     found = await rows.page(
-        *where, *wanted.sought, order_by=order, size=size, cursor=asked.cursor, load=load
+        *where,
+        *wanted.sought,
+        order_by=wanted.order or newest,
+        size=size,
+        cursor=asked.cursor,
+        load=load,
     )
-    text = "" if since is None else text_value(spec, since)
-    return Look(found, asked.until, text, _time_of(since), spec.name, LOOKED_THROUGH)
+    along = _specs(newest)[0].name
+    return Look(found, asked.until, since, last, at, along, LOOKED_THROUGH)
+
+
+def _specs(order: Sequence[Order]) -> list[FieldSpec]:
+    return [each.operand.spec for each in order if isinstance(each.operand, Column)]
+
+
+def _place_text(order: Sequence[Order], row: object) -> str:
+    """Return the place of *row* in *order*, for an address."""
+    values = vars(row)
+    return orjson.dumps([text_value(each, values[each.name]) for each in _specs(order)]).decode()
+
+
+def _place(model: Model[E], order: Sequence[Order], text: str) -> list[object]:
+    """Return the values in *text*, as `_place_text` wrote it. Raises InvalidQueryError."""
+    specs = _specs(order)
+    try:
+        given = orjson.loads(text)
+        if isinstance(given, list) and len(given) == len(specs):
+            pairs = zip(specs, given, strict=True)
+            return [parsed_value(model.entity, each, value) for each, value in pairs]
+    except (orjson.JSONDecodeError, InvalidValueError):
+        pass
+    raise InvalidQueryError("the address names a place that this list does not have")
+
+
+def _beyond(model: Model[E], order: Sequence[Order], place: Sequence[object]) -> list[Predicate]:
+    """Return the conditions of the rows that come after *place* in *order*.
+
+    The first says nothing that the second does not, in a form that every index serves.
+    """
+    first = order[0]
+    specs = _specs(order)
+    values = tuple(each.to_row(model.name, value) for each, value in zip(specs, place, strict=True))
+    how = Operator.LE if first.descending else Operator.GE
+    return [Compare(first.operand, how, values[0]), After(tuple(order), values)]
 
 
 def _time_of(value: object) -> datetime | None:
