@@ -87,7 +87,7 @@ async def test_jobs_that_failed_stand_in_the_order_in_which_they_did(client):
     page = (await client.get("/console/jobs?status=failed")).text
     at = [page.index(f"/console/jobs/{each.job.id}") for each in (first, second)]
     assert at == sorted(at), "what failed last stands first, whichever was made first"
-    assert "those that ended last first" in page
+    assert "Those that ended last stand first" in page
 
 
 async def test_the_few_jobs_that_live_are_found_behind_any_number_that_ended(client):

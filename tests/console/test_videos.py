@@ -206,6 +206,29 @@ async def test_another_detection_is_asked_for_with_what_was_drawn(looked_at):
     await looked_at.platform.jobs.cancel(job)
 
 
+async def test_a_record_of_a_video_leads_to_its_job_and_its_many_filters_are_folded(looked_at):
+    video = await looked_at.platform.library.videos.get_one(looked_at.video)
+    record = (await looked_at.get(f"/console/records/videos/row?_key={video.id}")).text
+    assert f'<a href="/console/jobs/{video.job_id}"><code>{video.job_id}</code></a>' in record
+    front, folded = (await looked_at.get("/console/records/videos?codec=h264")).text.split(
+        " more fields</summary>"
+    )
+    assert front.count('<label for="f-') < 12
+    assert 'id="f-codec"' not in folded, "what is filled in stands in front"
+    assert 'id="f-duration__gte"' in folded
+    few = (await looked_at.get("/console/records/projects")).text
+    assert "more fields" not in few
+
+
+async def test_the_project_of_a_list_is_chosen_in_its_form_however_many_there_are(
+    looked_at, monkeypatch
+):
+    monkeypatch.setattr("holdfast.console.video_pages._MOST_PROJECTS", 1)
+    last = await looked_at.platform.library.project("zz last")
+    page = (await looked_at.get(f"/console/videos?project={last.id}")).text
+    assert re.findall(r'<option value="([^"]+)" selected>', page) == [str(last.id)]
+
+
 async def test_a_viewer_reviews_and_changes_nothing_else(tmp_path):
     async with console_client(tmp_path / "data", keys=True) as client:
         library = client.platform.library

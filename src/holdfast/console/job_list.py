@@ -60,10 +60,10 @@ class AskedJobs:
         Of a queue and a status it is that of when they were due, of an end that of the ends.
         """
         task, error = self.task or None, self.error or None
-        if self.status is not None and self.queue:
+        if self.by_due:
             within = (Job.status == self.status) & (Job.queue == self.queue)
             return _wanted(Job.run_at.desc(), within, JobFilter(task=task, error=error))
-        if self.status in ENDS:
+        if self.by_end:
             ended = Job.finished_at.desc().nulls_first()  # as PostgreSQL's index has them
             within = Job.status == self.status
             return _wanted(ended, within, JobFilter(task=task, error=error))
@@ -78,11 +78,14 @@ class AskedJobs:
         return _wanted(Job.id.desc(), within, rest, led)
 
     @property
-    def order(self) -> str:
-        """Which jobs stand first in the list, as its page says it."""
-        if self.status is not None and self.queue:
-            return "those due last first"
-        return "those that ended last first" if self.status in ENDS else "the newest first"
+    def by_due(self) -> bool:
+        """Whether the list goes by when jobs were due."""
+        return self.status is not None and bool(self.queue)
+
+    @property
+    def by_end(self) -> bool:
+        """Whether it goes by when they ended."""
+        return self.status in ENDS and not self.queue
 
     def followed(self) -> JobFilter:
         """Return the filter of the jobs whose changes may change the list: some leave it."""

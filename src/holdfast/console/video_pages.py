@@ -171,6 +171,7 @@ def _add_list(router: APIRouter, site: ConsoleSite, library: MediaLibrary) -> No
             if chosen is not None and writes
             else [],
             "projects": projects,
+            "listed": chosen is not None and any(each.id == chosen.id for each in projects),
             "name": name,
             "videos": found,
             **videos.urls(site, "videos", {"project": project, "name": name}),
