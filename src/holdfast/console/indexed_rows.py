@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.console.bounded_look import Wanted
+from holdfast.errors import InvalidQueryError
+from holdfast.fastapi.list_query import MOST_PREDICATES
 from holdfast.records import text_matches
 from holdfast.records.operands import Column
 from holdfast.records.query import Order
@@ -86,6 +88,8 @@ def indexed_rows(
     sought: list[Predicate] = []
     led: list[tuple[Predicate, Sequence[Order]]] = []
     is_narrowed = False
+    if sum(value.count(",") + 1 for value in filters.values()) > MOST_PREDICATES:
+        raise InvalidQueryError(f"more than {MOST_PREDICATES} values are asked for")
     for name, value in filters.items():
         (where,) = parse_filters(model.entity, [f"{name}={value}"])
         named, operator = (name, "") if name in model.by_name else name.rsplit("__", 1)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.access import Role
-from holdfast.access.gate import AskedBy, allow, still_allowed
+from holdfast.access.gate import AskedBy, allow, counted_as, still_allowed
 from holdfast.console.bounded_look import AskedPiece
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.forgery_check import FormSent
@@ -107,7 +107,9 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
                         told = feed.last
                         yield await list_now()
 
-        return event_stream(request, drawn, authorize=still_allowed(request))
+        return event_stream(
+            request, drawn, client=counted_as(request), authorize=still_allowed(request)
+        )
 
     @router.post("/jobs/queues/pause", dependencies=[allow(Role.OPERATOR)])
     async def pause(request: Request, form: FormSent) -> Response:
@@ -155,7 +157,9 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
                 )
             yield ServerSentEvent(data="", name="end")
 
-        return event_stream(request, drawn, authorize=still_allowed(request))
+        return event_stream(
+            request, drawn, client=counted_as(request), authorize=still_allowed(request)
+        )
 
     @router.post("/jobs/{job_id}/retry", dependencies=[allow(Role.OPERATOR)])
     async def retry(job_id: UUID, request: Request) -> Response:
