@@ -19,7 +19,7 @@ PAGES = (
     "", "records/projects", "records/projects/new", "records/projects/import",
     "records/projects/matching", "jobs", "jobs/schedules", "jobs/limits",
     "jobs/limits/one?queue=default", "jobs/matching/cancel", "buckets/main", "hosts",
-    "buckets/main/usage", "buckets/main/settings",
+    "buckets/main/usage", "buckets/main/settings", "videos", "records/jobs", "jobs?status=failed",
     "cache?pattern=*", "audit", "settings/keys", "search?q=gate", "design", "login",
 )  # fmt: skip
 # All rules once; what differs in the dark are the colours alone.

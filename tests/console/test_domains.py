@@ -47,6 +47,10 @@ async def test_a_model_shows_versions_metrics_and_what_differs(client, model):
     assert "<polyline" in pages[1].text
     assert "mAP: last 0.3, highest 0.3" in pages[1].text
     assert '<td class="was">0.1</td><td class="now">0.3</td>' in pages[3].text
+    (digest,) = re.findall(
+        r'<td class="now"><code class="cut" title="([0-9a-f]{64})">', pages[3].text
+    )
+    assert f">{digest[:8]}…</code>" in pages[3].text, "two digests beside one another fit a phone"
     assert (await client.get(f"{model}/versions/9")).status_code == 404
     assert (await client.get("/console/models/none")).status_code == 404
 

@@ -108,6 +108,7 @@ async def test_a_failed_job_shows_its_attempts_and_is_retried(client):
     page = await client.get(f"/console/jobs/{job.id}")
     assert_inert(page)
     assert "worker &lt;b&gt;1&lt;/b&gt;" in page.text
+    assert "<progress" not in page.text, "it made none"
     assert (await send(client, f"/console/jobs/{job.id}/retry")).status_code == 303
     assert (await client.jobs.get(job.id)).status is JobStatus.QUEUED
     assert (await send(client, f"/console/jobs/{job.id}/retry")).status_code == 409

@@ -156,7 +156,7 @@ async def test_reviews_clips_and_cases_are_made_by_forms_alone(looked_at):
 async def test_a_part_of_a_name_is_looked_for_in_bounded_pieces_of_all_videos(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("holdfast.console.video_pages._LOOKED_THROUGH", 3)
+    monkeypatch.setattr("holdfast.console.bounded_look.LOOKED_THROUGH", 3)
     asked = []
     async with console_client(tmp_path) as client:
         library = client.platform.library
@@ -204,6 +204,30 @@ async def test_another_detection_is_asked_for_with_what_was_drawn(looked_at):
     kept = (await looked_at.platform.jobs.get(job)).payload["options"]
     assert kept["lines"] == [{"name": "a", "start": [9.0, 9.0], "end": [90.0, 9.0]}]
     await looked_at.platform.jobs.cancel(job)
+
+
+async def test_a_record_of_a_video_leads_to_its_job_and_its_many_filters_are_folded(looked_at):
+    video = await looked_at.platform.library.videos.get_one(looked_at.video)
+    record = (await looked_at.get(f"/console/records/videos/row?_key={video.id}")).text
+    assert f'<a href="/console/jobs/{video.job_id}"><code>{video.job_id}</code></a>' in record
+    assert f'by <strong><a href="/console/jobs/{video.job_id}">job {video.job_id}</a>' in record
+    front, folded = (await looked_at.get("/console/records/videos?codec=h264")).text.split(
+        " more fields</summary>"
+    )
+    assert front.count('<label for="f-') < 12
+    assert 'id="f-codec"' not in folded, "what is filled in stands in front"
+    assert 'id="f-duration__gte"' in folded
+    few = (await looked_at.get("/console/records/projects")).text
+    assert "more fields" not in few
+
+
+async def test_the_project_of_a_list_is_chosen_in_its_form_however_many_there_are(
+    looked_at, monkeypatch
+):
+    monkeypatch.setattr("holdfast.console.video_pages._MOST_PROJECTS", 1)
+    last = await looked_at.platform.library.project("zz last")
+    page = (await looked_at.get(f"/console/videos?project={last.id}")).text
+    assert re.findall(r'<option value="([^"]+)" selected>', page) == [str(last.id)]
 
 
 async def test_a_viewer_reviews_and_changes_nothing_else(tmp_path):

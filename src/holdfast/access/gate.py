@@ -171,6 +171,12 @@ def still_allowed(request: HTTPConnection) -> Callable[[], Awaitable[bool]]:
     return ask
 
 
+def counted_as(request: HTTPConnection) -> str | None:
+    """Return whose an event stream is, for the number that each may have: None for the address."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return None if caller is None else caller.login or None
+
+
 AskedBy = Annotated[Caller, Depends(caller_of)]
 """A parameter of a route: who asks."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 import orjson
+
+from holdfast.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from holdfast.console.console_site import ConsoleSite
 
 _MOST_TEXT = 300
+_JOB = re.compile("job ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")  # as a worker acts
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,10 @@ class ShownChange:
 
 @dataclass(frozen=True, slots=True)
 class ShownEntry:
-    """An entry for a page. *row_url* leads to the record, '' where there is none now."""
+    """An entry for a page.
+
+    *row_url* leads to the record, *actor_url* to the job that wrote it; '' where there is none.
+    """
 
     id: int
     at: datetime
@@ -37,6 +44,7 @@ class ShownEntry:
     entity: str
     key: str
     actor: str
+    actor_url: str
     reason: str
     request: str
     changes: tuple[ShownChange, ...]
@@ -72,6 +80,7 @@ def shown_entries(site: ConsoleSite, entries: Iterable[AuditEntry]) -> list[Show
                 entity=entry.entity,
                 key=entry.key or "",
                 actor=entry.actor or "",
+                actor_url=_job_url(site, entry.actor or ""),
                 reason=entry.reason or "",
                 request=entry.request or "",
                 changes=tuple(_changes(entry)),
@@ -80,6 +89,11 @@ def shown_entries(site: ConsoleSite, entries: Iterable[AuditEntry]) -> list[Show
             )
         )
     return found
+
+
+def _job_url(site: ConsoleSite, actor: str) -> str:
+    found = _JOB.fullmatch(actor)
+    return site.url(f"jobs/{found[1]}") if found and site.has_service(Jobs) else ""
 
 
 def _changes(entry: AuditEntry) -> Iterable[ShownChange]:

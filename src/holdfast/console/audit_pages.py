@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
@@ -13,9 +14,9 @@ from holdfast.access.gate import allow
 from holdfast.audit import AuditEntry, AuditFilter
 from holdfast.audit.log_keeper import LogKeeper
 from holdfast.console.audit_entries import shown_entries
+from holdfast.console.bounded_look import AskedPiece, Look, Wanted, look
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.page import Crumb, PageHead, page
-from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.records import Page
 from holdfast.time_text import read_datetime
 
@@ -36,7 +37,7 @@ def audit_page_routes(site: ConsoleSite) -> APIRouter:
         given = request.query_params
         asked = {name: given.get(name, "").strip() for name in _ASKED}
         fault = ""
-        found: Page[AuditEntry] = Page([], None, None)
+        found: Look[AuditEntry] = Look(Page([], None, None))
         try:
             wanted = AuditFilter(
                 **{name: asked[name] or None for name in _TEXTS},
@@ -46,16 +47,15 @@ def audit_page_routes(site: ConsoleSite) -> APIRouter:
         except ValueError:
             fault = "expected a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
         else:
-            cursor = asked_cursor(given.get("_cursor", ""))
-            found = await keeper.log.search(wanted, size=_PAGE, cursor=cursor)
+            found = await _found(site, wanted, AskedPiece.of(given))
         store = site.platform.store
         context = {
-            "entries": shown_entries(site, found.items),
+            "entries": shown_entries(site, found.page.items),
             "asked": asked,
             "any_asked": any(asked.values()),
             "fault": fault,
             "entities": sorted(model.name for model in store.models if store.hooked.watched(model)),
-            **page_urls(site, "audit", asked, found),
+            **found.urls(site, "audit", asked),
         }
         status = 400 if fault else 200
         return page(request, "audit.html", PageHead("Audit", "audit"), context, status=status)
@@ -69,6 +69,30 @@ def audit_page_routes(site: ConsoleSite) -> APIRouter:
         return page(request, "audit_verification.html", head, context)
 
     return router
+
+
+async def _found(site: ConsoleSite, wanted: AuditFilter, piece: AskedPiece) -> Look[AuditEntry]:
+    """Return a page of the entries that fit, the latest first.
+
+    An index leads to those of one row, and of an entity that has few. For others the latest are
+    looked through, of the time or of the actor that is asked for.
+    """
+    entries = site.platform.store.repository(AuditEntry)
+    timed = wanted.since is not None or wanted.until is not None
+    if timed:
+        within = AuditFilter(since=wanted.since, until=wanted.until)
+        rest = replace(wanted, since=None, until=None)
+    else:
+        within, rest = AuditFilter(actor=wanted.actor), replace(wanted, actor=None)
+    entity = [] if rest.entity is None else [AuditEntry.entity == rest.entity]
+    asked = Wanted(
+        newest=(AuditEntry.at if timed else AuditEntry.id).desc(),
+        within=[within.predicate()],
+        sought=[rest.predicate()],
+        led=[(each, [AuditEntry.key.asc()]) for each in entity],
+        bounded=rest != AuditFilter() and None in (rest.entity, rest.key),
+    )
+    return await look(entries, asked, piece, size=_PAGE)
 
 
 def _moment(text: str) -> datetime | None:

@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.access import Role
-from holdfast.access.gate import AskedBy, allow, still_allowed
+from holdfast.access.gate import AskedBy, allow, counted_as, still_allowed
+from holdfast.console.bounded_look import AskedPiece
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.forgery_check import FormSent
 from holdfast.console.job_list import JobsAsked, failure_url, listed_jobs
 from holdfast.console.limit_pages import limit_page_routes
 from holdfast.console.matching_job_pages import matching_job_routes
 from holdfast.console.page import Crumb, PageHead, moved, page, part
-from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.console.schedule_pages import schedule_page_routes
 from holdfast.console.template_filters import indented
 from holdfast.console.visit import Notice
@@ -59,10 +59,10 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
         request: Request,
         caller: AskedBy,
         asked: JobsAsked,
-        cursor: Annotated[str, Query(alias="_cursor", max_length=4000)] = "",
     ) -> Response:
         """Show how many jobs stand where, and those that fit; the first page is followed."""
-        found = await listed_jobs(site, asked, asked_cursor(cursor))
+        piece = AskedPiece.of(request.query_params)
+        found = await listed_jobs(site, asked, piece)
         paused = await _paused(jobs)
         context = {
             "queues": await _queues(jobs, paused),
@@ -71,11 +71,11 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
             "paused": paused,
             "failures": [(each, failure_url(site, each)) for each in await _failures(jobs)],
             "statuses": list(JobStatus),
-            "jobs": found.items,
+            "jobs": found.page.items,
             "asked": asked,
-            "live": "" if cursor else site.url("jobs/live", asked.query),
+            "live": "" if not piece.is_first else site.url("jobs/live", asked.query),
             "may_write": caller.role.includes(Role.OPERATOR),
-            **page_urls(site, "jobs", asked.query, found),
+            **found.urls(site, "jobs", asked.query),
         }
         return page(request, "jobs.html", PageHead(title="Jobs", section="jobs"), context)
 
@@ -92,8 +92,8 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
         time = asyncio.get_running_loop().time
 
         async def list_now() -> ServerSentEvent:
-            found = await listed_jobs(site, asked)
-            context = {"jobs": found.items, "asked": asked, "site": site}
+            found = await listed_jobs(site, asked, AskedPiece())
+            context = {"jobs": found.page.items, "asked": asked, "look": found, "site": site}
             return ServerSentEvent(data=part("job_list.html", context), name="job-list")
 
         async def drawn(_: str | None) -> AsyncIterator[ServerSentEvent]:
@@ -107,7 +107,9 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
                         told = feed.last
                         yield await list_now()
 
-        return event_stream(request, drawn, authorize=still_allowed(request))
+        return event_stream(
+            request, drawn, client=counted_as(request), authorize=still_allowed(request)
+        )
 
     @router.post("/jobs/queues/pause", dependencies=[allow(Role.OPERATOR)])
     async def pause(request: Request, form: FormSent) -> Response:
@@ -155,7 +157,9 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
                 )
             yield ServerSentEvent(data="", name="end")
 
-        return event_stream(request, drawn, authorize=still_allowed(request))
+        return event_stream(
+            request, drawn, client=counted_as(request), authorize=still_allowed(request)
+        )
 
     @router.post("/jobs/{job_id}/retry", dependencies=[allow(Role.OPERATOR)])
     async def retry(job_id: UUID, request: Request) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -18,6 +18,7 @@ import orjson
 
 from holdfast.access import Role
 from holdfast.errors import NotFoundError
+from holdfast.jobs import Jobs
 from holdfast.records.model import model_of
 from holdfast.records.record_values import json_value, text_value
 from holdfast.records.relation import Many
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 COLUMNS = 7  # of a list, the key among them
+_FEW_CONTROLS = 9  # which all stand in front
 _MOST_TEXT = 20_000  # characters of a value on a record's own page
 _RANGES = frozenset(
     {Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.DATETIME, Kind.DATE, Kind.TIME, Kind.TIMEDELTA}
@@ -69,12 +71,14 @@ class Cell:
 class FilterControl:
     """A field of the form of filters: its parameters, each with its label and value.
 
-    *choices* are there where the value is one of a few.
+    *choices* are there where the value is one of a few. Of many fields those that the list shows,
+    and those that are filled in, stand in *front*.
     """
 
     label: str
     inputs: tuple[tuple[str, str, str], ...]
     choices: tuple[tuple[str, str], ...] = ()
+    front: bool = True
 
 
 def record_kinds(site: ConsoleSite, caller: Caller) -> list[RecordKind]:
@@ -142,12 +146,15 @@ def cell(site: ConsoleSite, spec: FieldSpec, value: object, *, most: int = 120) 
         text = orjson.dumps(json_value(spec, value), option=options).decode()
         return Cell(_cut(text, most), "code")
     text = text_value(spec, value)
+    if not text:
+        return Cell("empty", "null")
     if spec.reference is not None:
         target: Model[object] = model_of(spec.reference.target())
         url = site.url(f"records/{target.table}/row", {"_key": text})
         return Cell(_cut(text, most), "id" if isinstance(value, UUID) else "text", url=url)
     if isinstance(value, UUID):
-        return Cell(text, "id")
+        job = spec.name == "job_id" and site.has_service(Jobs)
+        return Cell(text, "id", url=site.url(f"jobs/{text}") if job else "")
     if _DIGEST.fullmatch(text):
         return Cell(text, "digest")
     return Cell(_cut(text, most), "number" if is_number(spec) else "text")
@@ -161,6 +168,7 @@ def full_cell(site: ConsoleSite, spec: FieldSpec, value: object) -> Cell:
 def filter_controls(model: Model[E], given: Mapping[str, str]) -> list[FilterControl]:
     """Return the form of filters for *model*, filled in as *given*."""
     found: list[FilterControl] = []
+    listed = listed_fields(model)
     for spec in model.fields:
         if spec.type.kind in _UNLISTED or is_hidden(spec):
             continue
@@ -180,7 +188,9 @@ def filter_controls(model: Model[E], given: Mapping[str, str]) -> list[FilterCon
             asked = f"{name}__icontains" if is_text else name
             said = "contains" if is_text else "is"
             found.append(FilterControl(label, ((asked, said, given.get(asked, "")),)))
-    return found
+        filled = any(value for _, _, value in found[-1].inputs)
+        found[-1] = replace(found[-1], front=filled or spec in listed)
+    return found if len(found) > _FEW_CONTROLS else [replace(each, front=True) for each in found]
 
 
 def choices_of(spec: FieldSpec) -> tuple[tuple[str, str], ...]:

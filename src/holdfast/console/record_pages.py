@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, cast
 from urllib.parse import urlencode
 
@@ -19,9 +19,10 @@ from holdfast.audit import AuditLog
 from holdfast.audit.audit_hook import is_recorded
 from holdfast.audit.captured_value import key_text
 from holdfast.console.audit_entries import shown_entries
+from holdfast.console.bounded_look import PIECE, AskedPiece, Look, look
 from holdfast.console.console_site import ConsoleSite
+from holdfast.console.indexed_rows import IndexedRows, indexed_rows
 from holdfast.console.page import Crumb, PageHead, page
-from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.console.record_list import (
     RecordKind,
     cell,
@@ -38,8 +39,7 @@ from holdfast.console.record_list import (
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.fastapi.exchange import exchange_in
 from holdfast.jobs import Jobs
-from holdfast.records import Order, Page, Predicate, text_matches
-from holdfast.records.operands import Column
+from holdfast.records import Order, Page, Predicate
 from holdfast.records.record_filters import parse_filters, parse_sort
 from holdfast.records.record_values import json_value, parsed_key, text_value
 
@@ -75,11 +75,10 @@ def record_routes(site: ConsoleSite) -> APIRouter:
             return RedirectResponse(site.url(f"records/{path}", kept), 303)
         asked = AskedRows(kind, kept)
         fault = asked.fault
-        found: Page[object] = Page([], None, None)
-        if not fault:
-            found = await site.platform.store.repository(kind.model.entity).page(
-                *asked.where, order_by=asked.order, size=PAGE, cursor=asked.cursor
-            )
+        found: Look[object] = Look(Page([], None, None))
+        if asked.found is not None:
+            stored = site.platform.store.repository(kind.model.entity)
+            found = await look(stored, asked.found.wanted(kind.model), asked.piece, size=PAGE)
         fields = listed_fields(kind.model)
         context = {
             "kind": kind,
@@ -92,10 +91,10 @@ def record_routes(site: ConsoleSite) -> APIRouter:
                     key_query(kind.model, each),
                     [cell(site, spec, vars(each)[spec.name]) for spec in fields],
                 )
-                for each in found
+                for each in found.page
             ],
             "controls": filter_controls(kind.model, kept),
-            **page_urls(site, f"records/{path}", asked.kept, found),
+            **found.urls(site, f"records/{path}", asked.kept),
             "may_edit": kind.editable and caller.role.includes(Role.OPERATOR),
             "has_jobs": site.has_service(Jobs),
         }
@@ -167,22 +166,29 @@ class AskedRows:
         self.filters = {name: value for name, value in given.items() if not name.startswith("_")}
         self.text = given.get("_q", "")
         self.sort = given.get("_sort", "")
-        self.where: list[Predicate] = []
-        self.order: list[Order] = []
+        self.found: IndexedRows | None = None
         self.fault = ""
-        entity = kind.model.entity
-        self.kept = {name: value for name, value in given.items() if name != "_cursor"}
-        self.cursor = asked_cursor(given.get("_cursor", ""))
+        self.kept = {
+            name: value for name, value in given.items() if name not in ("_cursor", *PIECE)
+        }
+        self.piece = AskedPiece.of(given)
         try:
             _refuse_hidden(kind, (*self.filters, self.sort.removeprefix("-")))
-            self.where = parse_filters(
-                entity, [f"{name}={value}" for name, value in self.filters.items()]
-            )
-            if self.text and kind.model.search is not None:
-                self.where.append(text_matches(entity, self.text))
-            self.order = parse_sort(entity, self.sort) or _newest_first(kind)
+            sort = parse_sort(kind.model.entity, self.sort)
+            text = self.text if kind.model.search is not None else ""
+            self.found = indexed_rows(kind.model, self.filters, sort, text)
         except (InvalidQueryError, InvalidValueError) as error:
             self.fault = str(error)
+
+    @property
+    def where(self) -> list[Predicate]:
+        """The conditions of all that is asked."""
+        return [] if self.found is None else [*self.found.within, *self.found.sought]
+
+    @property
+    def order(self) -> Sequence[Order]:
+        """The order that is asked for, or the newest first."""
+        return [] if self.found is None else self.found.order
 
     def url(self, site: ConsoleSite, **changed: str | None) -> str:
         """Return the address that asks the same but for what is *changed*."""
@@ -243,10 +249,6 @@ def kind_crumbs(site: ConsoleSite, kind: RecordKind | None = None) -> list[Crumb
     if kind is not None:
         found.append(Crumb(kind.model.name, site.url(f"records/{kind.path}")))
     return found
-
-
-def _newest_first(kind: RecordKind) -> list[Order]:
-    return [Order(Column(kind.model.name, spec), descending=True) for spec in kind.model.keys]
 
 
 def _shown_rows(site: ConsoleSite, kind: RecordKind, rows: list[object]) -> list[object]:

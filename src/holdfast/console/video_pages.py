@@ -2,17 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.access import Caller, Role
 from holdfast.access.gate import AskedBy, allow
+from holdfast.console.bounded_look import AskedPiece, Wanted, look
 from holdfast.console.case_pages import add_case_pages
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.page import Crumb, PageHead, page
@@ -41,7 +41,6 @@ from holdfast.media.review.stored_detections import (
     open_detections,
 )
 from holdfast.media.review.stored_tracks import TrackPage, open_tracks, tracks_page
-from holdfast.records import Predicate
 
 _SIZE = 24  # videos of a page
 _MOST_PROJECTS = 200
@@ -50,7 +49,6 @@ _BOXES = 200  # of the moment, as a table
 _SEGMENTS = 100
 _TRACKS = 24
 _MOMENTS = 50
-_LOOKED_THROUGH = 20_000  # videos of which a page reads the names; a link goes on
 _LOOKED_AT = 400_000  # detections that a page looks through for a region; the script asks on
 _PLAYED_CODECS = frozenset({"h264", "vp8", "vp9", "av1"})
 _PLAYED_CONTAINERS = ("mp4", "webm", "mov")
@@ -86,16 +84,10 @@ class MomentQuery(TrackQuery):
 
 
 class VideoListQuery(BaseModel):
-    """What of the videos is to be listed: those of a project, with a part of a name, by a time.
-
-    Pages of what is found by a name keep in *since* where the look for it ended.
-    """
+    """What of the videos is to be listed: those of a project, with a part of a name."""
 
     project: UUID | None = None
     name: str = Field(default="", max_length=2000)
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    cursor: str | None = Field(default=None, max_length=4096)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -151,27 +143,20 @@ def _add_list(router: APIRouter, site: ConsoleSite, library: MediaLibrary) -> No
 
         For a part of a name the newest are looked through, and the page leads to those before.
         """
-        project, name, until = asked.project, asked.name, asked.until
+        project, name = asked.project, asked.name.strip()
         chosen = None if project is None else await reached_project(library, project, caller)
-        where = reached(caller, Video.project_id)
+        within = reached(caller, Video.project_id)
         if chosen is not None:
-            where.append(Video.project_id == chosen.id)
-        if until is not None:
-            where.append(Video.created_at <= until)
-        before = asked.since
-        if name.strip():
-            if before is None:
-                before = await _last_looked_through(library, where, until)
-            if before is not None:
-                where.append(Video.created_at > before)
-            where.append(Video.filename.icontains(name.strip()))
-        found = await library.videos.page(
-            *where,
-            order_by=Video.created_at.desc(),
-            size=_SIZE,
-            cursor=asked.cursor,
-            load=[Video.project],
+            within.append(Video.project_id == chosen.id)
+        wanted = Wanted(
+            newest=Video.created_at.desc(),
+            within=within,
+            sought=[Video.filename.icontains(name)] if name else [],
+            bounded=bool(name),
         )
+        piece = AskedPiece.of(request.query_params)
+        videos = await look(library.videos, wanted, piece, size=_SIZE, load=[Video.project])
+        found = videos.page
         ids = [each.id for each in found.items]
         jobs = await library.store.repository(Job).get_many(
             [each.job_id for each in found.items if each.job_id is not None]
@@ -186,11 +171,10 @@ def _add_list(router: APIRouter, site: ConsoleSite, library: MediaLibrary) -> No
             if chosen is not None and writes
             else [],
             "projects": projects,
-            "kept": {"project": project, "name": name or None, "until": _text_of(until)},
-            "before": _text_of(before),
-            "looked_through": _LOOKED_THROUGH,
+            "listed": chosen is not None and any(each.id == chosen.id for each in projects),
             "name": name,
             "videos": found,
+            **videos.urls(site, "videos", {"project": project, "name": name}),
             "progress": await ReviewQueue(library.store, caller.name).progress(ids),
             "jobs": {each.id: each for each in jobs if each is not None},
         }
@@ -198,24 +182,6 @@ def _add_list(router: APIRouter, site: ConsoleSite, library: MediaLibrary) -> No
         crumbs = () if chosen is None else (Crumb("Videos", request.url.path),)
         head = PageHead(title=title, section="videos", crumbs=crumbs)
         return page(request, "videos.html", head, context)
-
-
-async def _last_looked_through(
-    library: MediaLibrary, where: list[Predicate], until: datetime | None
-) -> datetime | None:
-    """Return the time behind which no more videos that fit *where* are looked through.
-
-    None where there are no more than a page looks through, and where one time has more than that.
-    """
-    following = await library.videos.find(
-        *where, order_by=Video.created_at.desc(), limit=1, offset=_LOOKED_THROUGH
-    )
-    found = following[0].created_at if following else None
-    return None if found == until else found
-
-
-def _text_of(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()
 
 
 def _add_video(router: APIRouter, site: ConsoleSite, library: MediaLibrary) -> None:

@@ -87,6 +87,12 @@ current_exchange: ContextVar[Exchange | None] = ContextVar("holdfast_exchange", 
 """The exchange that the running code belongs to, None outside of requests."""
 
 
+def cursor_secret() -> str:
+    """Return what seals the cursors of the application that answers, '' outside of one."""
+    exchange = current_exchange.get()
+    return "" if exchange is None else exchange.resources.options.secret
+
+
 def keep_exchange(scope: Scope, exchange: Exchange) -> None:
     """Let everything that is given *scope* find *exchange*."""
     scope[_KEY] = exchange

@@ -31,6 +31,7 @@ async def job_event_stream(
     jobs: Jobs,
     job_id: UUID,
     *,
+    client: str | None = None,
     authorize: Authorize | None = None,
     options: EventStreamOptions = _OPTIONS,
 ) -> Response:
@@ -42,7 +43,8 @@ async def job_event_stream(
     job = await jobs.get_one(job_id)
     if job.status.finished and request.headers.get("last-event-id") == str(job.version):
         return Response(status_code=204)
-    return event_stream(request, job_events(jobs, job_id), authorize=authorize, options=options)
+    events = job_events(jobs, job_id)
+    return event_stream(request, events, client=client, authorize=authorize, options=options)
 
 
 def job_events(jobs: Jobs, job_id: UUID, *, poll: timedelta = _POLL) -> EventSource:

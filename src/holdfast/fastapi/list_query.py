@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic import create_model as create_pydantic_model
 
 from holdfast.errors import ConfigurationError
-from holdfast.fastapi.exchange import current_exchange
+from holdfast.fastapi.exchange import current_exchange, cursor_secret
 from holdfast.fastapi.filter_parameter import (
     FilterParameter,
     filter_parameters,
@@ -236,7 +236,7 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
         beside it. Raises InvalidCursorError for a cursor that this list did not give.
         """
         exchange = current_exchange.get()
-        secret = "" if exchange is None else exchange.resources.options.secret
+        secret = cursor_secret()
         cursor: str | None = getattr(self, "cursor", None)
         found = await repository.page(
             *self.where(),

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from holdfast.jobs.claim import Claimed
 
 _FEW = 2  # ends that are worth a statement for all of them
-_SMALL = (
-    16 * 1024
-)  # bytes of a result that goes with others: what a server takes at once is bounded
+_SMALL = 16 * 1024
+"""Bytes of a result that may go with others: what a server takes at once is bounded."""
 
 
 class JobCompletion(JobClaims):

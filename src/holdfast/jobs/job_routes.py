@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from holdfast.access import Role
-from holdfast.access.gate import allow, still_allowed
+from holdfast.access.gate import allow, counted_as, still_allowed
 from holdfast.fastapi import Repo, event_stream, problem_responses
 from holdfast.fastapi.job_events import job_event_stream
 from holdfast.fastapi.query_time import QueryTime
@@ -101,7 +101,9 @@ def _lists(jobs: Jobs) -> APIRouter:
         """
         lasting = timedelta(seconds=asked.seconds)
         source = change_events(feed, asked.filter(), lasting=lasting)
-        return event_stream(request, source, authorize=still_allowed(request))
+        return event_stream(
+            request, source, client=counted_as(request), authorize=still_allowed(request)
+        )
 
     return router
 
@@ -120,7 +122,9 @@ def _one(jobs: Jobs) -> APIRouter:
     @router.get("/{job_id}/events", response_class=Response)
     async def events(job_id: UUID, request: Request) -> Response:
         """Follow a job to its end: server-sent events `progress`, and `finished` as the last."""
-        return await job_event_stream(request, jobs, job_id, authorize=still_allowed(request))
+        return await job_event_stream(
+            request, jobs, job_id, client=counted_as(request), authorize=still_allowed(request)
+        )
 
     @router.get("/{job_id}/attempts")
     async def attempts(job_id: UUID) -> list[JobAttemptOut]:
@@ -144,7 +148,12 @@ def _one(jobs: Jobs) -> APIRouter:
     async def log_stream(job_id: UUID, request: Request) -> Response:
         """Follow a job's log to the job's end: server-sent events `line`."""
         await jobs.get_one(job_id)
-        return event_stream(request, log_events(jobs, job_id), authorize=still_allowed(request))
+        return event_stream(
+            request,
+            log_events(jobs, job_id),
+            client=counted_as(request),
+            authorize=still_allowed(request),
+        )
 
     @router.get("/{job_id}/position")
     async def position(job_id: UUID) -> QueuePositionOut:

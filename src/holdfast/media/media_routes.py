@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.access import Role
-from holdfast.access.gate import AskedBy, allow, caller_of, still_allowed
+from holdfast.access.gate import AskedBy, allow, caller_of, counted_as, still_allowed
 from holdfast.domain import DomainLimits
 from holdfast.errors import NotFoundError, ObjectKeyError
 from holdfast.fastapi import (
@@ -193,7 +193,11 @@ def _add_videos(router: APIRouter, library: MediaLibrary) -> None:
         if video.job_id is None:
             raise NotFoundError("Job", video_id)
         return await job_event_stream(
-            request, library.jobs, video.job_id, authorize=still_allowed(request)
+            request,
+            library.jobs,
+            video.job_id,
+            client=counted_as(request),
+            authorize=still_allowed(request),
         )
 
     @router.get("/videos/{video_id}/clips", dependencies=looks)

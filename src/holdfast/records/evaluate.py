@@ -221,7 +221,7 @@ def changed(row: Row, changes: Iterable[Change]) -> Row:
                 made = None if found is None else spec.to_row(change.column.entity, found)
                 values[spec.position] = made
             case SetBy(_, by, chosen):
-                values[spec.position] = chosen[row[by.spec.position]]
+                values[spec.position] = chosen.get(row[by.spec.position], row[spec.position])
             case Increment(_, amount):
                 stored = row[spec.position]
                 if stored is not None:

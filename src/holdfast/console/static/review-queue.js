@@ -37,7 +37,9 @@ export class Queue {
     this.now?.classList.remove("now");
     this.now = item;
     item.classList.add("now");
-    item.scrollIntoView({ block: "nearest" });
+    const list = this.list.getBoundingClientRect(), box = item.getBoundingClientRect();
+    if (box.top < list.top) this.list.scrollTop -= list.top - box.top; // the list alone, not the page
+    else if (box.bottom > list.bottom) this.list.scrollTop += box.bottom - list.bottom;
   }
 
   open(item) {

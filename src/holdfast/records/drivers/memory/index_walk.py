@@ -43,7 +43,7 @@ def index_walk(model: Model[object], where: Predicate, order: tuple[Order, ...])
         if list(full[head : head + len(along)]) != along:
             continue
         prefix = tuple(sortable(model.fields[at], fixed[at]) for at in full[:head])
-        low, high = _bounds(conditions, wanted, prefix, descending=descending)
+        low, high = _bounds(conditions, wanted, prefix)
         return Walk(positions, low, high, descending)
     return None
 
@@ -64,8 +64,6 @@ def _bounds(
     conditions: tuple[Predicate, ...],
     wanted: list[Order],
     prefix: Entry,
-    *,
-    descending: bool,
 ) -> tuple[Entry, Entry]:
     low: Entry = prefix
     high: Entry = (*prefix, TOP)
@@ -78,9 +76,10 @@ def _bounds(
                 _position(by) for by in wanted
             ]:
                 place = (*prefix, *values)
-                if descending:
+                ways = {by.descending for by in order}
+                if ways == {True}:  # its own way, which may be against that of the walk
                     high = min(high, place)
-                else:
+                elif ways == {False}:
                     low = max(low, (*place, TOP))
             case Compare(Column(_, spec), how, value) if spec.position == first:
                 match how:
