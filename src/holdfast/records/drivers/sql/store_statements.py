@@ -1,68 +1,40 @@
-"""The statements of a store: built by SQLAlchemy once per query shape, then text and values.
-
-One walk over a query yields its shape, which finds the compiled statement, and its values (see
-`conditions.py`); on a miss a second walk builds the SQL.
-"""
+"""The statements of a store: those that read, and here those that change rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial, reduce
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
+from functools import lru_cache, reduce
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.assignment_order import in_turn
-from holdfast.records.drivers.sql.comparable_aggregates import (
-    aggregate_in,
-    comparable,
-    comparable_decoder,
-)
-from holdfast.records.drivers.sql.conditions import ConditionBuilder, join_shape
-from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, joined, number
-from holdfast.records.drivers.sql.joined_aggregates import (
-    JoinedAggregates,
-    joined_aggregates,
-    joined_in_groups,
-)
+from holdfast.records.drivers.sql.dialect import joined
+from holdfast.records.drivers.sql.joined_aggregates import JoinedAggregates
 from holdfast.records.drivers.sql.joined_table import JoinedTable
-from holdfast.records.drivers.sql.model_statements import ModelStatements
-from holdfast.records.drivers.sql.statement import Parameters, compiled
-from holdfast.records.drivers.sql.tables import build_tables
-from holdfast.records.hydration import converted
-from holdfast.records.operands import Column, SearchRank, may_be_null
+from holdfast.records.drivers.sql.read_statements import ReadStatements, by_key
 from holdfast.records.query import (
-    Compare,
     EditJson,
-    Everything,
-    In,
     Increment,
-    InRows,
-    Operator,
-    Order,
     SetBy,
     SetFrom,
     SetTo,
     follows_relations,
-    node,
     parts_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Groups, Select, Taking, Update
-    from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
-    from holdfast.records.drivers.sql.statement import Statement
+    from holdfast.records.driver import Taking, Update
+    from holdfast.records.drivers.sql.dialect import Dialect, Expression, Shape
+    from holdfast.records.drivers.sql.statement import Parameters
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.json_edit import JsonEdit
     from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate, ValueColumn
     from holdfast.records.query import Change, Predicate
 
 E = TypeVar("E")
-
-_SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
 
 
 @lru_cache(maxsize=8)
@@ -71,27 +43,6 @@ def statements_of(
 ) -> StoreStatements:
     """Return the statements for *models*: the same ones for each store of these in *schema*."""
     return StoreStatements(models, dialect, schema)
-
-
-class ModelLookup(Protocol):
-    """Finds what is prepared for a model."""
-
-    def __call__(self, model: Model[E], /) -> ModelStatements[E]:
-        """Return the statements of *model*, which is one of the store's."""
-        ...
-
-
-class _Prepared(dict["Model[object]", "ModelStatements[object]"]):
-    """The statements of each model, made at their first use."""
-
-    def __init__(self, tables: dict[str, sa.Table], dialect: Dialect) -> None:
-        super().__init__()
-        self._tables = tables
-        self._dialect = dialect
-
-    def __missing__(self, model: Model[object]) -> ModelStatements[object]:
-        made = self[model] = ModelStatements(model, self._tables[model.table], self._dialect)
-        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,254 +57,8 @@ class Beside:
     build: Callable[[dict[str, Expression], Expression, int], sa.ClauseElement]
 
 
-class StoreStatements:
-    """The statements for some models in one dialect, compiled at their first use.
-
-    Tables whose models name no schema are in *schema*. Any number of stores and threads may share
-    them.
-    """
-
-    def __init__(
-        self, models: tuple[Model[object], ...], dialect: Dialect, schema: str = ""
-    ) -> None:
-        self.models = models
-        self.tables = build_tables(models, dialect, schema)
-        self.dialect = dialect
-        self.of_model = cast("ModelLookup", _Prepared(self.tables, dialect).__getitem__)
-        self._conditions = ConditionBuilder(dialect)
-        self._compiled: dict[Shape, Statement] = {}
-
-    def encode(self, spec: FieldSpec, value: object) -> object:
-        """Return the database's value for the row value *value*."""
-        return self._conditions.encode(spec, value)
-
-    def select(
-        self, select: Select[E], columns: tuple[ValueColumn, ...] | None = None
-    ) -> tuple[str, Sequence[object]]:
-        """Return SQL and values for *select*: all fields, or *columns*."""
-        if select.groups is not None:
-            return self._of_groups(select, select.groups, columns)
-        values: list[object] = []
-        related = joined_aggregates(select, columns or (), least=self.dialect.least_joined)
-        shape = (
-            "select",
-            select.model.table,
-            self._walk_joined(related, values),
-            None if columns is None else self._walk_values(columns, values, related),
-            self._conditions.walk(select.where, values, related.names),
-            self._walk_order(select.order, values, related, columns or ()),
-            windowed := select.limit is not None or select.offset > 0,
-            select.lock,
-            select.skip_locked,
-        )
-        if windowed:
-            values += (
-                self.dialect.no_limit if select.limit is None else select.limit,
-                select.offset,
-            )
-
-        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            source = JoinedTable(self.tables, table, by_key=_by_key(select.model, select.where))
-            wanted = columns or [Column(select.model.name, spec) for spec in select.model.fields]
-            if select.lock is None:  # or what is joined would be locked too
-                source.join((*wanted, *(by.operand for by in select.order)))
-            self._join_aggregates(source, related, parameters)
-            built = sa.select(
-                *(self._conditions.value(source, each, parameters) for each in wanted)
-            )
-            condition = self._conditions.condition(source, select.where, parameters)
-            order = self._order(source, select.order, parameters, columns or ())
-            built = built.select_from(source.rows).where(condition).order_by(*order)
-            if windowed:
-                built = built.limit(parameters.next()).offset(parameters.next())
-            if select.lock is not None:
-                shared = select.lock == "share"
-                built = built.with_for_update(read=shared, skip_locked=select.skip_locked)
-            return built
-
-        return self._statement(shape, select.model, build, values)
-
-    def _of_groups(
-        self, select: Select[E], groups: Groups, columns: tuple[ValueColumn, ...] | None
-    ) -> tuple[str, Sequence[object]]:
-        """Return SQL and values for the rows whose keys the dialect finds, group by group."""
-        values: list[object] = []
-        spec, none = groups.column.spec, JoinedAggregates()
-        encoded = [self.encode(spec, value) for value in groups.values]
-        shape = (
-            "groups",
-            select.model.table,
-            groups.column,
-            self._conditions.walk(select.where, values),
-            self._walk_order(select.order, values, none),
-            None if columns is None else self._walk_values(columns, values, none),
-            self._walk_order(select.order, values, none),
-        )
-        values += (self.dialect.list_value(spec, encoded), select.limit)
-
-        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            source = JoinedTable(self.tables, table)
-            inside = source.again()
-            orders = [by.operand for by in select.order]
-            inside.join(orders)
-            condition = self._conditions.condition(inside, select.where, parameters)
-            order = self._order(inside, select.order, parameters)
-            wanted = columns or [Column(select.model.name, each) for each in select.model.fields]
-            source.join((*wanted, *orders))
-            built = sa.select(
-                *(self._conditions.value(source, each, parameters) for each in wanted)
-            )
-            built = built.order_by(*self._order(source, select.order, parameters))
-            names = select.model.key_names
-            limit = GroupLimit(
-                spec=spec,
-                rows=inside.rows,
-                keys=[inside.table.c[name] for name in names],
-                value=inside.table.c[groups.column.name],
-                condition=condition,
-                order=order,
-                listed=parameters.next(),
-                limit=parameters.next(),
-            )
-            keys = self.dialect.keys_of_groups(limit, [source.table.c[name] for name in names])
-            return built.select_from(keys.rows.join(source.rows, keys.condition))
-
-        return self._statement(shape, select.model, build, values)
-
-    def aggregate(self, query: AggregateQuery[E]) -> tuple[str, Sequence[object]]:
-        """Return SQL and values for *query*, a row for each group, in their order."""
-        values: list[object] = []
-        related = joined_in_groups(query, least=self.dialect.least_joined)
-        conditions = self._conditions
-        shape = (
-            "aggregate",
-            query.model.table,
-            self._walk_joined(related, values),
-            self._walk_values(query.by, values, related),
-            tuple(
-                (
-                    figure.function,
-                    figure.fraction,
-                    figure.operand and conditions.walk_value(figure.operand, values),
-                )
-                for figure in query.aggregates
-            ),
-            conditions.walk(query.where, values, related.names),
-            conditions.walk(query.having, values),
-            self._walk_order(query.order, values, related),
-            windowed := query.limit is not None or query.offset > 0,
-        )
-        if windowed:
-            values += (
-                self.dialect.no_limit if query.limit is None else query.limit,
-                query.offset,
-            )
-
-        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
-            source = JoinedTable(self.tables, table)
-            source.join(query.by)
-            source.join(figure.operand for figure in query.aggregates if figure.operand)
-            self._join_aggregates(source, related, parameters)
-            by = [conditions.value(source, each, parameters) for each in query.by]
-            read = [
-                None
-                if figure.operand is None
-                else conditions.value(source, figure.operand, parameters)
-                for figure in query.aggregates
-            ]
-            figures = list(zip(query.aggregates, read, strict=True))
-            made = [self._figure(figure, column) for figure, column in figures]
-            compared = [comparable(self.dialect, figure, column) for figure, column in figures]
-            source.results = [*by, *compared]
-            condition = conditions.condition(source, query.where, parameters)
-            built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
-            if not isinstance(query.having, Everything):
-                built = built.having(conditions.condition(source, query.having, parameters))
-            built = built.order_by(*self._order(source, query.order, parameters))
-            if windowed:
-                built = built.limit(parameters.next()).offset(parameters.next())
-            return built
-
-        return self._statement(shape, query.model, build, values)
-
-    def _walk_joined(self, related: JoinedAggregates, values: list[object]) -> Shape:
-        return tuple(
-            (join_shape(join), tuple(named), self._conditions.walk(where, values))
-            for join, where, named in related.groups
-        )
-
-    def _walk_values(
-        self, operands: Sequence[ValueColumn], values: list[object], related: JoinedAggregates
-    ) -> Shape:
-        return tuple(self._conditions.walk_value(each, values, related.names) for each in operands)
-
-    def _walk_order(
-        self,
-        order: Sequence[Order],
-        values: list[object],
-        related: JoinedAggregates,
-        chosen: Sequence[ValueColumn] = (),
-    ) -> Shape:
-        return tuple(
-            (
-                None
-                if _is_chosen(by, chosen)
-                else self._conditions.walk_value(by.operand, values, related.names),
-                by.descending,
-                by.first,
-            )
-            for by in order
-        )
-
-    def _join_aggregates(
-        self, source: JoinedTable, related: JoinedAggregates, parameters: Parameters
-    ) -> None:
-        """Join a table of the aggregates of each relation's rows that fit one condition."""
-        for at_join, (join, where, named) in enumerate(related.groups, 1):
-            target = source.target(join)
-            by = source.grouped(join, target)
-            fitting = self._conditions.condition(target, where, parameters)
-            made = [
-                self._conditions.aggregate(target, each).label(f"value {at}")
-                for at, each in enumerate(named.values())
-            ]
-            found = sa.select(by.label("key"), *made).select_from(target.table)
-            found = found.where(fitting, *target.living(join))
-            counts = {name: not each.nullable for name, each in named.items()}
-            source.join_aggregates(
-                join, found.group_by(by).subquery(f"holdfast aggregates {at_join}"), counts
-            )
-
-    def column_decoders(self, columns: Sequence[ValueColumn]) -> list[Codec]:
-        """Return what decodes the values of `select` for *columns*."""
-        return [
-            column_decoder(self.dialect, column.spec)
-            if (aggregate := aggregate_in(column)) is None
-            else comparable_decoder(self.dialect, aggregate)
-            for column in columns
-        ]
-
-    def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
-        """Return what decodes the values of `aggregate` for *query*."""
-        return [
-            *self.column_decoders(query.by),
-            *(self.dialect.figure_decoder(figure) for figure in query.aggregates),
-        ]
-
-    def decoded(
-        self, select: Select[E], columns: Sequence[ValueColumn], rows: Iterable[Sequence[object]]
-    ) -> list[tuple[object, ...]]:
-        """Return the row values of `select`'s *rows*. Raises StoredValueError."""
-        specs = [column.spec for column in columns]
-        return converted(select.model, rows, specs, self.column_decoders(columns))
-
-    def figures(
-        self, query: AggregateQuery[E], rows: Iterable[Sequence[object]]
-    ) -> list[tuple[object, ...]]:
-        """Return the row values of `aggregate`'s *rows*. Raises StoredValueError."""
-        operands = [figure.operand for figure in query.aggregates]
-        specs = [None if each is None else each.spec for each in (*query.by, *operands)]
-        return converted(query.model, rows, specs, self.figure_decoders(query))
+class StoreStatements(ReadStatements):
+    """The statements for some models in one dialect: see `ReadStatements`."""
 
     def update(
         self, update: Update[E], *, returning: bool, record: Beside | None = None
@@ -481,27 +186,6 @@ class StoreStatements:
 
         return self._statement(shape, model, build, values)
 
-    def compile(self, built: sa.ClauseElement) -> Statement:
-        """Return *built* as this dialect's text."""
-        return compiled(built, self.dialect.compiler)
-
-    def _statement(
-        self,
-        shape: Shape,
-        model: Model[E],
-        build: Callable[[sa.Table, Parameters], sa.ClauseElement],
-        values: list[object],
-    ) -> tuple[str, Sequence[object]]:
-        statement = self._compiled.get(shape)
-        if statement is None:
-            if len(self._compiled) >= _SHAPES:
-                self._compiled.clear()
-            statement = self.compile(build(self.tables[model.table], Parameters()))
-            self._compiled[shape] = statement
-        if self.dialect.repeats_lists:
-            return statement.repeated(values)
-        return statement.sql, statement.bind(values)
-
     def _fitting(
         self, table: sa.Table, model: Model[E], where: Predicate, parameters: Parameters
     ) -> Expression:
@@ -511,7 +195,7 @@ class StoreStatements:
         found, and a version that was expected must be the one that is overwritten.
         """
         parts = parts_of(where)
-        source = JoinedTable(self.tables, table, by_key=_by_key(model, where))
+        source = JoinedTable(self.tables, table, by_key=by_key(model, where))
         built = [self._conditions.condition(source, part, parameters) for part in parts]
         if self.dialect.writes_see_one_state or not follows_relations(where):
             return joined(sa.and_, built)
@@ -520,30 +204,6 @@ class StoreStatements:
         # DISTINCT keeps the server from merging it into the statement, which it then refuses.
         found = sa.select(*keys).where(*built).distinct().subquery("holdfast found")
         return joined(sa.and_, [*own, _together(keys).in_(sa.select(*found.c))])
-
-    def _order(
-        self,
-        source: JoinedTable,
-        order: Sequence[Order],
-        parameters: Parameters,
-        chosen: Sequence[ValueColumn] = (),
-    ) -> list[Expression]:
-        """Return the order; a rank that is among the *chosen* columns is named by its place."""
-        found: list[Expression] = []
-        for by in order:
-            if _is_chosen(by, chosen):
-                at = [each == by.operand for each in chosen].index(True)
-                place = number(at + 1)
-                found.append(place.desc() if by.descending else place.asc())
-                continue
-            column = self._conditions.value(source, by.operand, parameters)
-            found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
-        return found
-
-    def _figure(self, figure: Aggregate, column: Expression | None) -> Expression:
-        if column is None or figure.function in ("count", "count_distinct"):
-            return comparable(self.dialect, figure, column)
-        return self.dialect.figure(figure, column)
 
     def _assignment(
         self, source: JoinedTable, change: Change, parameters: Parameters
@@ -566,21 +226,6 @@ class StoreStatements:
                 return found
             case _:
                 assert_never(change)
-
-
-def _by_key(model: Model[E], where: Predicate) -> bool:
-    """Tell whether *where* names the keys of the rows that it asks for."""
-    return any(map(partial(_names_key, model), parts_of(where)))
-
-
-def _names_key(model: Model[E], part: Predicate) -> bool:
-    match node(part):
-        case Compare(Column(_, spec), Operator.EQ) | In(Column(_, spec)):
-            return spec in model.keys
-        case InRows(columns):
-            return columns == model.key_columns
-        case _:
-            return False
 
 
 def _by_column(
@@ -635,8 +280,3 @@ def _update_from_copy(
     copy = copied.subquery("holdfast copy")
     new = {name: copy.c[f"new {name}"] for name in assignments}
     return sa.update(table).values(new).where(*(key == copy.c[key.name] for key in keys))
-
-
-def _is_chosen(by: Order, chosen: Sequence[ValueColumn]) -> bool:
-    """Tell whether *by* goes by a rank among *chosen*, which would else be reckoned twice."""
-    return isinstance(by.operand, SearchRank) and by.operand in chosen
