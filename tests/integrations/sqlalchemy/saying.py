@@ -40,6 +40,7 @@ from holdfast.records.query import (
     Part,
     Predicate,
     Related,
+    SetBy,
     SetTo,
     Subquery,
 )
@@ -271,6 +272,9 @@ def one_change(change):
             return {attribute(column): attribute(column) + amount}
         case EditJson(column, edits):
             return EditJson(field_of(attribute(column)).column, edits)
+        case SetBy(column, by, values):
+            given = {value_of(by, each): value_of(column, values[each]) for each in values}
+            return field_of(attribute(column)).to_by(field_of(attribute(by)), given)
     return change
 
 
