@@ -1,9 +1,9 @@
 """A worker that ends, or stops, itself: `main(url, signal, moment)`.
 
 It runs a workflow's jobs until none is due. Before and after each write and each commit is a
-moment; at the one that it is told it sends itself the signal. Moments inside of a transaction are
-left out where it is to stop, as nobody gets past its locks. It prints "at" then, and the number of
-moments at its end.
+moment; at the one that it is told it sends itself the signal. Moments at which a transaction or a
+write is open, in whichever task, are left out where it is to stop, as nobody gets past its locks.
+It prints "at" then, and the number of moments at its end.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from holdfast import Entity, Field, generated_key, open_store
 from holdfast.jobs import JOB_ENTITIES, Jobs, Worker, Workflow, Workflows
-from holdfast.records import Repository, Savepoint, Transaction
+from holdfast.records import Repository, Transaction
 
 WRITES = ("add", "add_many", "patch", "update_where", "take")
 
@@ -69,31 +69,37 @@ class Moments:
         self.count = 0
         self._signal = number
         self._target = target
+        self._open = 0  # transactions and writes, of all tasks
 
-    def pass_by(self, *, inside):
-        if inside and self._signal == signal.SIGSTOP:
+    def pass_by(self):
+        if self._open and self._signal == signal.SIGSTOP:
             return
         self.count += 1
         if self.count == self._target:
             os.write(1, b"at\n")
             os.kill(os.getpid(), self._signal)
 
-    def around(self, call, inside):
+    def around(self, call, *, opens=1, closes=1):
+        """Return *call* between two moments; it *opens* and *closes* so many."""
+
         @wraps(call)
         async def called(self_, *args, **options):
-            self.pass_by(inside=inside(self_))
-            found = await call(self_, *args, **options)
-            self.pass_by(inside=inside(self_))
+            self.pass_by()
+            self._open += opens
+            try:
+                found = await call(self_, *args, **options)
+            finally:
+                self._open -= closes
+            self.pass_by()
             return found
 
         return called
 
     def install(self):
         for name in WRITES:
-            write = getattr(Repository, name)
-            in_one = lambda each: isinstance(each.store.transaction(), Savepoint)  # noqa: E731
-            setattr(Repository, name, self.around(write, in_one))
-        Transaction.__aexit__ = self.around(Transaction.__aexit__, lambda _: True)
+            setattr(Repository, name, self.around(getattr(Repository, name)))
+        Transaction.__aenter__ = self.around(Transaction.__aenter__, closes=0)
+        Transaction.__aexit__ = self.around(Transaction.__aexit__, opens=0)
 
 
 async def run(url, number, target):

@@ -82,5 +82,12 @@ async def test_a_worker_that_stopped_at_any_moment_and_goes_on_too_late_changes_
         _, said = await asyncio.to_thread(process.communicate, 120)
         assert process.returncode == 0, (moment, said)
         async with open_store(url, ENTITIES) as store:
-            assert await ends(store, run) == found, moment
+            now = await ends(store, run)
+        # What a handler tells other jobs is no write of its own job: it may come once more.
+        first, again = found["first"], now["first"].signals - found["first"].signals
+        assert again in (0, 1), moment
+        if again:
+            first.signals, first.updated_at = now["first"].signals, now["first"].updated_at
+            first.version += 1
+        assert now == found, moment
     assert stopped
