@@ -72,9 +72,8 @@ class AskedJobs:
             return _wanted(Job.id.desc(), Job.queue == self.queue, rest)
         within = everything() if task is None else Job.task == task
         rest = JobFilter(statuses=() if self.status is None else (self.status,), error=error)
-        living = [] if self.status is None else [Job.status == self.status]
         by_queue = [Job.queue.asc(), Job.run_at.asc()]
-        led = [(each, by_queue) for each in living]
+        led = [] if self.status is None else [(Job.status == self.status, by_queue)]
         return _wanted(Job.id.desc(), within, rest, led)
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
-from holdfast.records.driver import ChangeRecorder, Select, StoreCapability, Update
+from holdfast.records.driver import ChangeRecorder, Select, Update
 from holdfast.records.indexed_session import (
     indexed_session,
     indexed_writes,
@@ -24,6 +24,7 @@ from holdfast.records.model import model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import In, InRows, Predicate
 from holdfast.records.row_key import has_key, has_key_among, key_asked_for, key_order
+from holdfast.records.row_lock import lock_of
 from holdfast.records.row_rules import alike, unique_values
 from holdfast.records.scope import scope_of
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
@@ -103,9 +104,7 @@ class HookedWrites:
         self._store = store
         self._hooked = hooked
         self._recorders: dict[Model[object], StatementHook | None] = {}
-        locks = StoreCapability.ROW_LOCKS in store.capabilities
-        # Without row locks a transaction is alone, or what it read is checked at its end.
-        self._lock: RowLock | None = "update" if locks else None
+        self._lock: RowLock | None = lock_of(store.capabilities)
 
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool

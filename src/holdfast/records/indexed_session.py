@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from holdfast.records.driver import Select, StoreCapability, Update
+from holdfast.records.driver import Select, Update
 from holdfast.records.operands import Column
 from holdfast.records.own_transaction import in_own_transaction
 from holdfast.records.query import In, Order, SetTo
+from holdfast.records.row_lock import lock_of
 from holdfast.records.search_words import document_of
 from holdfast.records.transaction import current, session_of
 
@@ -34,12 +35,12 @@ T = TypeVar("T")
 class IndexedSession:
     """See `Session`: *session*, inside a transaction, with documents kept.
 
-    With *locks* the rows of a write to many are held while their documents are written.
+    With a *lock* the rows of a write to many are held while their documents are written.
     """
 
-    def __init__(self, session: Session, *, locks: bool) -> None:
+    def __init__(self, session: Session, lock: RowLock | None) -> None:
         self._session = session
-        self._lock: RowLock | None = "update" if locks else None
+        self._lock: RowLock | None = lock
 
     async def get(self, model: Model[E], key: object) -> E | None:
         """See `Reader`."""
@@ -188,8 +189,7 @@ def indexed_session(store: Store) -> Session:
     """Return the same with documents kept; for the inside of a transaction."""
     if not store.searched:
         return plain_session(store)
-    locks = StoreCapability.ROW_LOCKS in store.capabilities
-    return IndexedSession(plain_session(store), locks=locks)
+    return IndexedSession(plain_session(store), lock_of(store.capabilities))
 
 
 def indexed_writes(store: Store, model: Model[E]) -> IndexedWrites | None:

@@ -11,7 +11,7 @@ from holdfast.records.indexed_session import plain_session
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.own_transaction import in_own_transaction
-from holdfast.records.query import Compare, In, IsNull, Operator, Order, Predicate
+from holdfast.records.query import Compare, In, Operator, Order, Predicate
 from holdfast.records.relation import ALL_ROWS, Many
 from holdfast.records.result_types import LinkChanges
 from holdfast.records.row_key import has_key, key_order
@@ -146,8 +146,8 @@ class Links(Generic[E]):
         self, model: Model[object], where: Predicate, order: tuple[Order, ...]
     ) -> list[object]:
         """Return the living rows of *model* that fit, held on every backend: see `Select`."""
-        if model.deleted_at is not None:
-            where &= IsNull(Column(model.name, model.deleted_at))
+        if model.living is not None:
+            where &= model.living
         select = Select(model, where, order, lock="update")
         return await plain_session(self.store).find(select)
 

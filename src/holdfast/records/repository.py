@@ -20,7 +20,6 @@ from holdfast.records.driver import (
     DefaultGiver,
     RowTaker,
     Select,
-    StoreCapability,
     Taking,
     Update,
 )
@@ -32,6 +31,7 @@ from holdfast.records.query import Compare, Operator, Predicate, all_of
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.row_key import has_key, has_key_among
+from holdfast.records.row_lock import lock_of
 from holdfast.records.row_rules import check_row
 from holdfast.records.server_values import filled, numbered
 from holdfast.records.soft_deletion import (
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         Condition,
         Ordering,
     )
-    from holdfast.records.driver import NumberGiver, RowLock, TakingWriter
+    from holdfast.records.driver import NumberGiver, TakingWriter
     from holdfast.records.model import Row
 
 E = TypeVar("E")
@@ -268,8 +268,7 @@ class Repository(RepositoryReads[E]):
         async def work(_: Update[E]) -> list[E]:
             if self._takes_rows:
                 return await cast("TakingWriter", self._writing).take(taking)
-            lockable = StoreCapability.ROW_LOCKS in self.store.capabilities
-            return await whole_write(self.store, lambda: self._take_by_steps(taking, lockable))
+            return await whole_write(self.store, lambda: self._take_by_steps(taking))
 
         return await self._changing(update, work)
 
@@ -299,9 +298,9 @@ class Repository(RepositoryReads[E]):
         driver = self._driver
         return self._beside is None and isinstance(driver, RowTaker) and driver.takes_rows
 
-    async def _take_by_steps(self, taking: Taking[E], lockable: bool) -> list[E]:
-        """Do *taking* inside of a transaction: it locks, is alone, or is checked at its end."""
-        lock: RowLock | None = "update" if lockable else None
+    async def _take_by_steps(self, taking: Taking[E]) -> list[E]:
+        """Do *taking* inside of a transaction."""
+        lock = lock_of(self.store.capabilities)
         found: dict[object, None] = {}
         for each in taking.each():
             rows = await self._session.values(each.select(lock), self.model.key_columns)

@@ -10,6 +10,7 @@ from holdfast.records.query import Compare, In, InRows, Operator, Order, all_of,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model
     from holdfast.records.query import Predicate
 
@@ -35,15 +36,21 @@ def key_order(model: Model[E], *, descending: bool = False) -> tuple[Order, ...]
     return tuple(Order(column, descending) for column in model.key_columns)
 
 
-def key_asked_for(model: Model[E], where: Predicate) -> object:
-    """Return the key that *where* names among all that must fit, None where it names none."""
-    found: dict[object, object] = {}
+def values_asked_for(where: Predicate) -> dict[FieldSpec, object]:
+    """Return the fields that *where* compares with one value, which all that fit have."""
+    found: dict[FieldSpec, object] = {}
     for part in parts_of(where):
         match node(part):
             case Compare(Column(spec=spec), Operator.EQ, value):
                 found.setdefault(spec, value)
             case _:
                 continue
+    return found
+
+
+def key_asked_for(model: Model[E], where: Predicate) -> object:
+    """Return the key that *where* names among all that must fit, None where it names none."""
+    found = values_asked_for(where)
     if any(spec not in found for spec in model.keys):
         return None
     first, *further = (found[spec] for spec in model.keys)

@@ -10,7 +10,17 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.transaction import current
 
 if TYPE_CHECKING:
-    from holdfast.records.driver import Driver
+    from collections.abc import Collection
+
+    from holdfast.records.driver import Driver, RowLock
+
+
+def lock_of(capabilities: Collection[StoreCapability]) -> RowLock | None:
+    """Return the lock of rows that are read to be written, None for a store without row locks.
+
+    Without them a transaction that writes is alone, or what it read is checked at its end.
+    """
+    return "update" if StoreCapability.ROW_LOCKS in capabilities else None
 
 
 def check_row_lock(driver: Driver, lock: object, *, skip_locked: bool = False) -> None:

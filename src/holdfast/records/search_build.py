@@ -18,9 +18,9 @@ from holdfast.records.query import (
     all_of,
     everything,
 )
+from holdfast.records.row_lock import lock_of
 
 if TYPE_CHECKING:
-    from holdfast.records.driver import RowLock
     from holdfast.records.model import Model
     from holdfast.records.query import Predicate
     from holdfast.records.store import Store
@@ -45,7 +45,7 @@ async def _build(store: Store, model: Model[object], *, rebuild: bool) -> int:
     """
     index = model.search
     assert index is not None
-    lock: RowLock | None = "update" if StoreCapability.ROW_LOCKS in store.capabilities else None
+    lock = lock_of(store.capabilities)
     size = _BATCH if StoreCapability.LARGE_WRITES in store.capabilities else _SMALL_BATCH
     key = Column(model.name, model.key)
     columns = tuple(Column(model.name, spec) for spec in model.fields)

@@ -19,7 +19,6 @@ from holdfast.records.query import (
     Compare,
     In,
     Increment,
-    IsNull,
     Not,
     Operator,
     Order,
@@ -27,6 +26,7 @@ from holdfast.records.query import (
     all_of,
 )
 from holdfast.records.row_key import has_key, has_key_among, key_order
+from holdfast.records.row_lock import lock_of
 from holdfast.records.transaction import current, session_of
 from holdfast.records.write_hook import WriteVerb
 
@@ -52,7 +52,7 @@ class SoftDeletion(Generic[E]):
     def __init__(self, store: Store, model: Model[E]) -> None:
         self._store = store
         self._model = _any(model)
-        self._locks = StoreCapability.ROW_LOCKS in store.capabilities
+        self._lock: RowLock | None = lock_of(store.capabilities)
 
     async def delete(self, where: Predicate) -> int:
         """Mark the living rows that fit *where*, and what goes with them; return how many fitted.
@@ -174,8 +174,7 @@ class SoftDeletion(Generic[E]):
         """Return key and time of deletion of the rows that fit, held until the transaction ends."""
         assert model.deleted_at is not None
         columns = (*model.key_columns, Column(model.name, model.deleted_at))
-        lock: RowLock | None = "update" if self._locks else None
-        select = Select(model, where, key_order(model), lock=lock)
+        select = Select(model, where, key_order(model), lock=self._lock)
         found = await self._session.values(select, columns)
         return [(key[0] if len(key) == 1 else tuple(key), at) for *key, at in found]
 
@@ -253,8 +252,8 @@ async def check_changes(store: Store, model: Model[E], changes: Iterable[Change]
 
 
 def _living(model: Model[object]) -> Predicate:
-    assert model.deleted_at is not None
-    return IsNull(Column(model.name, model.deleted_at))
+    assert model.living is not None
+    return model.living
 
 
 def _marks(model: Model[object], at: datetime | None, now: datetime) -> tuple[Change, ...]:

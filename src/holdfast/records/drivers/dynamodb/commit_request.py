@@ -374,6 +374,7 @@ def _pointing_nowhere(unit: UnitOfWork, place: Place) -> ForeignKeyError | None:
 
 
 def _check(unit: UnitOfWork, place: Place, stored: StoredRow | None) -> ItemWrite:
+    """Check that a row is as it was read; one that is held then differs for others who read it."""
     model, key = place
     layout = unit.reader.layout(model)
     names = ExpressionNames()

@@ -19,8 +19,7 @@ from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 from holdfast.records.drivers.dynamodb.table_layout import REVISION, new_revision, target_of
 from holdfast.records.evaluate import changed, fits
 from holdfast.records.json_values import INT_MAX, INT_MIN
-from holdfast.records.operands import Column
-from holdfast.records.query import EditJson, Increment, IsNull, SetBy, SetFrom, SetTo
+from holdfast.records.query import EditJson, Increment, SetBy, SetFrom, SetTo
 from holdfast.records.row_rules import check_row
 from holdfast.records.value import EXACT, Kind
 
@@ -86,9 +85,8 @@ async def native_replace(
     else:
         value = names.value({"N": str(expected)})
         condition = f"{names.name(model.version.name)} = {value}"
-    if model.deleted_at is not None:
-        living = IsNull(Column(model.name, model.deleted_at))
-        condition = f"{condition} AND {compiled(living, names)}"
+    if model.living is not None:
+        condition = f"{condition} AND {compiled(model.living, names)}"
     item = layout.item(row)
     kept = {layout.key_name} | unseen
     kept |= {each.name for each in layout.copies if each.spec.name in unseen}

@@ -29,9 +29,8 @@ from holdfast.records.query import (
     Operator,
     all_of,
     columns_of,
-    node,
-    parts_of,
 )
+from holdfast.records.row_key import values_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -230,13 +229,8 @@ def followed(where: Predicate, operands: Iterable[Operand] = ()) -> list[type]:
 
 def _pointing(model: Model[object], where: Predicate) -> tuple[FieldSpec, object] | None:
     """Return the reference that *where* fixes, with the key that it is to have."""
-    for part in parts_of(where):
-        match node(part):
-            case Compare(Column(spec=spec), Operator.EQ, value) if spec in model.references:
-                return spec, value
-            case _:
-                continue
-    return None
+    asked = values_asked_for(where)
+    return next(((spec, asked[spec]) for spec in model.references if spec in asked), None)
 
 
 def _reaching(end: int | None) -> Callable[[list[Item]], bool] | None:

@@ -227,8 +227,8 @@ class ServerDriver:
         mapped, own = self._apart()
         if own.tables:
             await self._define(self.server.removal(own))
-        if mapped and self.server.mapped_schema is not None:
-            schema = self.server.mapped_schema
+        schema = self.server.mapped_schema
+        if mapped and schema is not None:
             await schema.drop(self.server, self._define, self._opened_statements)
         elif mapped:
             await self._by_metadata(mapped, lambda metadata: metadata.drop_all)
