@@ -130,6 +130,44 @@ async def test_a_job_from_another_process_wakes_workers_on_postgresql(postgresql
             assert await done.next() == 2
 
 
+async def test_a_job_from_another_process_wakes_workers_on_sqlite(tmp_path):
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    async with open_store(url, JOB_ENTITIES) as store:
+        await store.create_schema()
+        done = Done()
+        async with drowsy(Jobs(store), done):
+            for n in (1, 2):
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-c", ENQUEUE_ALONE.format(url=url, n=n)
+                )
+                assert await process.wait() == 0
+                assert await done.next() == n
+
+
+ENQUEUE_ALONE = """
+from holdfast import sync
+from holdfast.jobs import JOB_ENTITIES, Jobs
+
+with sync.open_store({url!r}, JOB_ENTITIES) as store:
+    store.run(Jobs(store.asynchronous).enqueue("a", {{"n": {n}}}))
+"""
+
+
+async def test_what_a_store_on_sqlite_writes_itself_is_heard_by_others_alone(tmp_path):
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    async with open_store(url, JOB_ENTITIES) as store, open_store(url, JOB_ENTITIES) as other:
+        await store.create_schema()
+        own, others = Told(), Told()
+        async with store.listening(CHANNEL, own), other.listening(CHANNEL, others):
+            await own.wait_for(None)
+            await others.wait_for(None)
+            await store.notify(CHANNEL, "here")  # no other store hears the text
+            await Jobs(store).enqueue("a", {"n": 1})
+            await others.wait_for(None)
+            heard = [own.texts.get_nowait() for _ in range(own.texts.qsize())]
+            assert heard == ["here", "default"]
+
+
 async def test_a_job_that_nobody_is_told_of_is_found_all_the_same(postgresql):
     silent = f"{postgresql}?notify=false"
     async with (

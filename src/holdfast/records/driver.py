@@ -483,7 +483,8 @@ class TimeTeller(Protocol):
 class Notifier(Protocol):
     """A driver whose server passes notifications on between its clients, where it says so.
 
-    Or another way between processes; see `Store.notify_by`.
+    Or another way between processes; see `Store.notify_by`. One that listens and notifies nobody
+    hears of every commit by itself, with None for a text.
     """
 
     @property

@@ -62,7 +62,7 @@ class Notifications:
 
     def __init__(self, driver: Driver, affinity: Affinity) -> None:
         self._driver: Notifier | None = None
-        if isinstance(driver, Notifier) and driver.notifies:
+        if isinstance(driver, Notifier) and (driver.notifies or driver.listens):
             self._driver = driver
         self._affinity = affinity
         self._name = secrets.token_hex(8)
@@ -87,14 +87,14 @@ class Notifications:
         self._notice_fork()
         if any(self._listeners.values()):
             raise TransactionError("notify_by while somebody listens: call it before")
-        if self._driver is None or not self._driver.listens:
+        if self._driver is None or not (self._driver.notifies and self._driver.listens):
             self._driver = notifier
 
     async def tell(self, channel: str, texts: Sequence[str]) -> None:
         """Tell listeners here before this returns, and those elsewhere soon; raises nothing."""
         self._notice_fork()
         self._pass_on(channel, texts)
-        if self._driver is None:
+        if self._driver is None or not self._driver.notifies:
             return
         if self._affinity.blocking:
             await self._send_unless_just_sent(channel, texts)

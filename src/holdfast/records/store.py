@@ -230,7 +230,8 @@ class Store:
         too: it raises nothing when it can't be passed on, and the same text told several times
         within 20 ms may be heard once. Those who listen in this store hear it before this
         returns; those in other processes on PostgreSQL, where a task tells them on a connection
-        of the pool (a blocking store does so itself), or where `notify_by` says how. A channel has
+        of the pool (a blocking store does so itself), or where `notify_by` says how; on SQLite
+        they hear that something was committed, and not what. A channel has
         a name of 1 to 63 bytes, a text at most 7,000: raises InvalidQueryError.
         """
         check_notification(channel, texts)
@@ -255,11 +256,12 @@ class Store:
         """Return a block during which *heard* is called with what is told on *channel*.
 
         By this store, and on PostgreSQL by all stores of the database: a connection beside the
-        pool then listens, and is opened again when it is lost. PgBouncer in transaction mode keeps
-        no such connection: with the option `pgbouncer` nothing is heard of others, but for what
-        `notify_by` brings. *heard* is
-        called in the event loop and must be quick; what it raises is logged. It takes None for
-        "something may have been missed": when a connection begins to listen. Raises
+        pool then listens, and is opened again when it is lost. On SQLite *heard* gets None within
+        25 ms of what others committed to the file, whatever that was. PgBouncer in transaction
+        mode keeps no such connection: with the option `pgbouncer` nothing is heard of others, but
+        for what `notify_by` brings. *heard* is called in the event loop and must be quick; what it
+        raises is logged. It takes None for "something may have been missed": when a connection
+        begins to listen. Raises
         ConfigurationError on a blocking store, TransactionError on one that is not open, and
         InvalidQueryError.
         """

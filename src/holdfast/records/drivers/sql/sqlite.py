@@ -16,15 +16,18 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from holdfast.errors import ConfigurationError, ForeignKeyError, TransactionError
-from holdfast.offload import Inline
+from holdfast.errors import (
+    ConfigurationError,
+    ForeignKeyError,
+    TransactionError,
+    UnsupportedError,
+)
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.drivers.sql.failure import sqlite_error
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
 from holdfast.records.drivers.sql.mapped_tables.sqlite import create, drop, mapped_sqlite
 from holdfast.records.drivers.sql.schema_inspection import (
@@ -32,25 +35,23 @@ from holdfast.records.drivers.sql.schema_inspection import (
     inspection_query,
     schema_differences,
 )
-from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import BorrowedConnection
-from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
 from holdfast.records.drivers.sql.sqlite_connection import (
     SQLiteConnection,
     SQLiteWriter,
 )
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
 from holdfast.records.drivers.sql.sqlite_forking import inherited_open
+from holdfast.records.drivers.sql.sqlite_session import SQLiteSession, SQLiteTransaction
 from holdfast.records.drivers.sql.store_statements import statements_of
-from holdfast.records.session import VerbSession
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from holdfast.offload import Offload
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.model import Model, Row
+    from holdfast.records.model import Model
     from holdfast.records.options import SQLiteOptions
     from holdfast.records.schema_diff import Difference
 
@@ -60,6 +61,7 @@ P = ParamSpec("P")
 
 _DIALECT = SQLiteDialect()
 OLDEST = (3, 38, 0)  # STRICT tables and RETURNING
+_LOOKS = 0.025  # seconds between two looks whether others have committed; one takes some 50 us
 
 
 class SQLiteDriver:
@@ -183,6 +185,41 @@ class SQLiteDriver:
         """Read from the file. Raises StorageError, LockTimeoutError."""
         await self.session().read(SQLiteExecutor.asked, "SELECT count(*) FROM sqlite_master")
 
+    @property
+    def notifies(self) -> bool:
+        """See `Notifier`: who commits need not tell, for the file itself does."""
+        return False
+
+    @property
+    def listens(self) -> bool:
+        """See `Notifier`."""
+        return True
+
+    async def notify(self, channel: str, texts: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
+        """See `Notifier`."""
+        raise UnsupportedError("notifications with a text", self.name)
+
+    async def listen(
+        self,
+        channel: str,  # noqa: ARG002 - the protocol's
+        heard: Callable[[str | None], None],
+    ) -> None:
+        """See `Notifier`: None for each time that others were found to have committed.
+
+        Others are all but this driver's own writer, whose connection is asked.
+        https://sqlite.org/pragma.html#pragma_data_version
+        """
+        import asyncio  # noqa: PLC0415 - slow to import, and needed by those who await alone
+
+        seen = None
+        while True:
+            writer = self.session().writer.connection
+            found = await writer.offload.run(writer.executor.asked, "PRAGMA data_version")
+            if found != seen:
+                seen = found
+                heard(None)
+            await asyncio.sleep(_LOOKS)
+
     def stats(self) -> Stats:
         """Return how many connections are open, and how many of those for snapshots are idle."""
         return Stats(
@@ -274,143 +311,3 @@ class SQLiteDriver:
         await connection.open(self._path, self._options, self._statements, read_only=read_only)
         self._opened += 1
         return connection
-
-
-class SQLiteSession(VerbSession[SQLiteExecutor]):
-    """Each call is a transaction of its own."""
-
-    executor = SQLiteExecutor
-    keeps_verbs = True
-
-    def __init__(self, reader: SQLiteConnection, writer: SQLiteWriter) -> None:
-        self._reader = reader
-        self.writer = writer
-
-    async def read(
-        self,
-        verb: Callable[Concatenate[SQLiteExecutor, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Return what *verb* returns, run by the connection that reads."""
-        reader = self._reader
-        return await reader.offload.run(verb, reader.executor, *args, **kwargs)
-
-    async def write(
-        self,
-        verb: Callable[Concatenate[SQLiteExecutor, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Return what *verb* returns, done in a transaction."""
-        writer = self.writer
-        return await writer.run(writer.connection.alone, verb, *args, **kwargs)
-
-    async def write_one(
-        self,
-        verb: Callable[Concatenate[SQLiteExecutor, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Return what *verb*, one statement at the most, returns; that commits by itself."""
-        writer = self.writer
-        return await writer.run(writer.connection.single, verb, *args, **kwargs)
-
-    async def write_rows(
-        self,
-        verb: Callable[..., T],
-        model: Model[E],
-        rows: Sequence[Row],
-        /,
-        *,
-        atomic: bool,
-    ) -> T:
-        """Return what *verb* returns, which inserts *rows*: one of them is one statement."""
-        how = self.write_one if atomic and len(rows) == 1 else self.write
-        return await how(verb, model, rows, atomic=atomic)
-
-
-class SQLiteTransaction(VerbSession[SQLiteExecutor]):
-    """All calls are one transaction on one connection."""
-
-    executor = SQLiteExecutor
-
-    def __init__(self, connection: SQLiteConnection, end: Callable[[str], Awaitable[None]]) -> None:
-        self._connection = connection
-        self._end = end
-        self._depth = 0
-
-    async def read(
-        self,
-        verb: Callable[Concatenate[SQLiteExecutor, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Return what *verb* returns, done in this transaction."""
-        connection = self._connection
-        return await connection.offload.run(verb, connection.executor, *args, **kwargs)
-
-    write = read
-
-    def lend(self) -> BorrowedConnection:
-        """Return the connection as SQLAlchemy borrows it, not open yet."""
-        connection = self._connection.executor.connection
-        offload = self._connection.offload
-        blocking = isinstance(offload, Inline)
-        engine = sqlite_engine(connection, None if blocking else offload)
-
-        def meaning(error: BaseException) -> BaseException | None:
-            return sqlite_error(error) if isinstance(error, sqlite3.Error) else None
-
-        return BorrowedConnection(engine, before=lambda: None, meaning=meaning)
-
-    async def commit(self) -> None:
-        """See `DriverTransaction`."""
-        await self._end("COMMIT")
-
-    async def rollback(self) -> None:
-        """See `DriverTransaction`."""
-        await self._end("ROLLBACK")
-
-    async def savepoint(self) -> None:
-        """See `DriverTransaction`, and `SQLiteConnection` on callers that stop waiting."""
-        self._depth = depth = self._depth + 1
-        connection = self._connection
-        opened = False
-
-        def start() -> None:
-            nonlocal opened
-            connection.execute(f"SAVEPOINT holdfast_{depth}")
-            opened = True
-
-        def forget() -> None:
-            if opened:
-                connection.execute(f"RELEASE holdfast_{depth}")
-
-        try:
-            await connection.offload.run(start)
-        except BaseException:
-            self._depth = depth - 1
-            connection.offload.post(forget)
-            raise
-
-    async def release(self) -> None:
-        """See `DriverTransaction`."""
-        depth, self._depth = self._depth, self._depth - 1
-        connection = self._connection
-        await connection.offload.run(connection.execute, f"RELEASE holdfast_{depth}")
-
-    async def rollback_to(self) -> None:
-        """See `DriverTransaction`."""
-        depth, self._depth = self._depth, self._depth - 1
-        connection = self._connection
-
-        def undo() -> None:
-            connection.execute(f"ROLLBACK TO holdfast_{depth}")
-            connection.execute(f"RELEASE holdfast_{depth}")
-
-        await connection.offload.run(undo)

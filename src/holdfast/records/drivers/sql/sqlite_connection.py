@@ -31,6 +31,13 @@ P = ParamSpec("P")
 
 _OWNER_ALONE = 0o600
 _OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
+_BUSY_LOOKS = 5
+"""Milliseconds after which a writer begins to wait anew for one of another process.
+
+SQLite looks after 1, 2, 2, 5, 10 ... up to 100 ms, and between two looks a busy writer frees the
+lock and takes it many times: who waited for some time gets it last of all. Begun anew each time,
+the looks stay 2 ms apart at the most.
+"""
 
 
 def connect(path: Path, options: SQLiteOptions, *, read_only: bool) -> sqlite3.Connection:
@@ -111,6 +118,7 @@ class SQLiteConnection:
     def __init__(self, offload: Offload) -> None:
         self.offload = offload
         self._open = self._closed = False
+        self._patience = 0.0
         forking.watch(self)
 
     async def open(
@@ -149,8 +157,11 @@ class SQLiteConnection:
         read_only: bool,
     ) -> None:
         """Connect, in the thread that calls. Raises StorageError, LockTimeoutError."""
+        self._patience = options.lock_timeout
         self.executor = SQLiteExecutor(connect(path, options, read_only=read_only), statements)
         self._open = True  # kept even for a caller who was cancelled, so that `close` closes it
+        if not read_only and options.lock_timeout:
+            self.execute(f"PRAGMA busy_timeout = {_BUSY_LOOKS}")
 
     def _disconnect(self) -> None:
         if self._open:
@@ -158,7 +169,7 @@ class SQLiteConnection:
 
     def begin(self, statement: str) -> None:
         """Begin a transaction; a plain BEGIN takes its snapshot at once."""
-        self.execute(statement)
+        self._once_free(self.execute, statement)
         if statement == "BEGIN":
             # A snapshot is taken at the first read, and this is it.
             self.execute("SELECT 1 FROM sqlite_master LIMIT 1")
@@ -201,8 +212,21 @@ class SQLiteConnection:
         nobody takes away what refused it before that is named.
         """
         with suppress(ConflictError):
-            return verb(self.executor, *args, **kwargs)
+            return self._once_free(verb, self.executor, *args, **kwargs)
         return self.alone(verb, *args, **kwargs)
+
+    def _once_free(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what *call* returns, whose first statement waits for writers elsewhere.
+
+        Raises LockTimeoutError when they hold the file for longer than `lock_timeout`.
+        """
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return call(*args, **kwargs)
+            except LockTimeoutError:
+                if time.monotonic() >= deadline:
+                    raise
 
     def abandon(self) -> None:
         """Undo the open transaction, if there is one."""
