@@ -139,6 +139,13 @@ async def use(
             Specimen.attributes["b"].to("c"),
         ],
     )
+    await tallies.update_where(
+        Tally.total > 0,
+        changes=[
+            Tally.ratio.to_by(Tally.id, {"t": 0.5}),
+            Tally.maybe.to_by(Tally.maybe, {1: None}),
+        ],
+    )
     condition: Condition[Tally] = Tally.total + Tally.maybe <= coalesce(Tally.maybe, 0) * 2
     change: ChangeArgument[Tally] = Tally.total.to(Tally.total + coalesce(Tally.maybe, 0))
     await tallies.patch("t", change, Tally.ratio.to(Tally.total * 0.5), when=condition)

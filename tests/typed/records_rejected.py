@@ -60,6 +60,9 @@ async def use_expressions(books: Repository[Book], tallies: Repository[Tally]) -
     await tallies.find(Tally.amount * 0.5 == 1)  # refused
     await tallies.patch("t", Tally.total.to(Tally.maybe))  # refused
     await tallies.patch("t", Tally.total.to(Tally.ratio * 2))  # refused
+    Tally.total.to_by(Tally.id, {"t": "x"})  # refused
+    Tally.total.to_by(Tally.id, {1: 2})  # refused
+    Tally.total.to_by(Author.name, {"t": 2})  # refused
     Tally.id + "x"  # refused
     Tally.total.in_(subquery(Tally.id))  # refused
     rows: list[tuple[str]] = await tallies.select(Tally.total + 1)  # refused
