@@ -29,28 +29,34 @@ WHOLE_EVERY = 1.0
 """Seconds between two whole searches, at the least."""
 _QUICK = 0.002  # seconds
 _SHARE = 1 / 100  # of the time, at the most, that whole searches of one kind take
+_FIRST_SHARE = 1 / 20  # while it is not known well what they take
 _LITTLE = 3  # times what searches from the floor take: then whole ones are made instead
 _LEVELS = 8  # priorities that are remembered; with more, each search is whole
+_IN_A_ROW = 8  # whole ones; then one from the floor tells again what those take
 _RECENT = 3  # searches of which the quickest says what they cost: the machine may slow one down
 
 
 class SearchPace:
     """Tells when a search goes over the whole of its index, and not from a floor on.
 
-    That is always, while it costs little more than the other. Else it is once a second, and less
-    often where it takes long: a hundredth of the time goes into it. *tell* gives seconds.
+    That is nearly always, while it costs little more than the other. Else it is once a second, and
+    less often where it takes long: a hundredth of the time goes into it, five until three have told
+    what they take. *tell* gives seconds.
     """
 
     def __init__(self, tell: Callable[[], float] = time.monotonic) -> None:
         self.tell = tell
         self._costs: deque[float] = deque(maxlen=_RECENT)
         self._costs_from_floor: deque[float] = deque(maxlen=_RECENT)
+        self._in_a_row = 0
         self._due = float("-inf")
 
     def whole(self) -> bool:
         """Return whether the next search is to be whole."""
+        if self.tell() >= self._due:
+            return True
         little = _LITTLE * min(self._costs_from_floor, default=0.0)
-        return min(self._costs, default=0.0) < little or self.tell() >= self._due
+        return self._in_a_row < _IN_A_ROW and min(self._costs, default=0.0) < little
 
     def quick(self) -> bool:
         """Return whether whole searches cost next to nothing, as far as they were made."""
@@ -61,10 +67,13 @@ class SearchPace:
         now = self.tell()
         if not whole:
             self._costs_from_floor.append(now - began)
+            self._in_a_row = 0
             return
         self._costs.append(now - began)
+        self._in_a_row += 1
         known = len(self._costs) == _RECENT  # the first may have had to connect
-        self._due = now + max(WHOLE_EVERY, min(self._costs) / _SHARE if known else 0.0)
+        share = _SHARE if known else _FIRST_SHARE
+        self._due = now + max(WHOLE_EVERY, min(self._costs) / share)
 
 
 @dataclass
