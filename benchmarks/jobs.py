@@ -68,7 +68,10 @@ class ServerCPU(threading.Thread):
     def run(self):
         import psycopg
 
-        asked = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        asked = (
+            "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() "
+            "AND backend_type <> 'autovacuum worker'"
+        )
         with psycopg.connect(self.url, autocommit=True) as connection:
             while True:
                 last = self.over.is_set()
