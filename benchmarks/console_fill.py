@@ -135,8 +135,8 @@ async def seed(platform: Platform) -> Filled:
 async def fill_rows(platform: Platform, url: str, count: int) -> None:
     """Have *count* videos, each with a clip, as many jobs, and an entry of the audit for each.
 
-    `add_many` writes BATCH of each, SQL the copies of those. The copies of entries are not
-    sequenced.
+    `add_many` writes BATCH of each, SQL the copies of those. The copies of entries have places
+    that the log does not know, for the sequencer would work on them beside what is measured.
     """
     models = platform.store.models
     kept = {
@@ -204,7 +204,7 @@ _CHANGED = {
     },
     "clips": {"id": "", "number": "number + n.i"},
     "jobs": {"id": ""},
-    "audit_entries": {"position": "NULL"},
+    "audit_entries": {"position": "1000000000 + 10000 * n.i + own.id"},
 }
 """What differs in a copy, by table and column; '' stands for a new value at random."""
 _OWN = {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HEAD = 1
 """The key of the head's only row."""
 BATCH = 1000
+_AT_ONCE = 100  # entries that are hashed and written before others on the event loop get a turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,6 @@ class Sequencer:
         if not waiting:
             return None
         await self._check_key(head.size)
-        leaves = [leaf_of(entry) for entry in waiting]
         tiles = dict(await stored_tiles(self._store, last_tiles(head.size)))
         known = range_hash((0, head.size), await self._rest(tiles, head.size))
         if known != head.root:
@@ -119,14 +119,18 @@ class Sequencer:
                 f"the audit's log is damaged: its last tiles do not lead to the root of {head.size}"
                 " leaves; `holdfast audit verify` says more"
             )
+        leaves: list[bytes] = []
+        for start in range(0, len(waiting), _AT_ONCE):
+            part = waiting[start : start + _AT_ONCE]
+            for place, entry in enumerate(part, head.size + start):
+                leaves.append(leaf_of(entry))
+                entry.position = place
+            await entries.upsert_many(part)
         changed = appended(head.size, tiles, leaves)
         size = head.size + len(leaves)
         tiles.update(changed)
         root = range_hash((0, size), await self._rest(tiles, size))
         checkpoint = Checkpoint(self._origin, size, root)
-        for place, entry in enumerate(waiting, head.size):
-            entry.position = place
-        await entries.upsert_many(waiting)
         await self._store.repository(AuditTile).upsert_many(
             [AuditTile(id=tile_id(tile), hashes=hashes) for tile, hashes in changed.items()]
         )

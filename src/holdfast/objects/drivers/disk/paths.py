@@ -18,7 +18,6 @@ belongs to which key.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
@@ -37,14 +36,6 @@ _VERSION = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _RESERVED_DOT = re.compile(r"^\.|\.(?=json$)")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordName:
-    """One entry of a records folder: the bytes of the key that it adds, and what it is."""
-
-    text: bytes
-    is_record: bool
-
-
 def record_path(key: str) -> str:
     """Return where the record of *key* lies, relative to the records folder."""
     *folders, last = key.encode().split(b"/", _DEEPEST)
@@ -53,16 +44,16 @@ def record_path(key: str) -> str:
     return "/".join(parts) + _RECORD
 
 
-def parse_name(name: str) -> RecordName:
-    """Return what the entry *name* of a records folder means.
+def parse_name(name: str) -> tuple[bytes, bool]:
+    """Return the bytes of the key that the entry *name* of a records folder adds.
 
-    Sorting entries by their text sorts the keys below them.
+    And whether it is a record. Sorting entries by their bytes sorts the keys below them.
     """
     if name.endswith(_RECORD):
-        return RecordName(_unescaped(name[: -len(_RECORD)]), is_record=True)
+        return _unescaped(name[: -len(_RECORD)]), True
     if name.endswith(_CUT):
-        return RecordName(_unescaped(name[: -len(_CUT)]), is_record=False)
-    return RecordName(_unescaped(name) + b"/", is_record=False)
+        return _unescaped(name[: -len(_CUT)]), False
+    return _unescaped(name) + b"/", False
 
 
 def new_version(serial: int) -> str:
@@ -123,4 +114,6 @@ def _escaped(text: bytes) -> str:
 
 
 def _unescaped(name: str) -> bytes:
+    if "%" not in name:
+        return name.encode()
     return b"" if name == _EMPTY else unquote_to_bytes(name)

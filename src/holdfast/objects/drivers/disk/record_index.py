@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError
 from holdfast.objects.drivers.disk.paths import (
-    RecordName,
     is_version,
     parse_name,
     record_path,
@@ -167,16 +167,14 @@ def scan(
     meanwhile is left out. Memory is bounded by the largest folders on one path.
     """
     first, least = prefix.encode(), start.encode()
-    open_folders = [(os.fspath(records), b"", iter(_sorted_names(os.fspath(records))))]
+    root = os.fspath(records)
+    open_folders = [(root, _entries(root, b"", first, least))]
     while open_folders:
-        folder, above, names = open_folders[-1]
-        for name, part in names:
-            text = above + part.text
-            if not _may_hold(text, part, first, least):
-                continue
+        folder, entries = open_folders[-1]
+        for text, name, is_record in entries:
             path = f"{folder}/{name}"
-            if not part.is_record:
-                open_folders.append((path, text, iter(_sorted_names(path))))
+            if not is_record:
+                open_folders.append((path, _entries(path, text, first, least)))
                 break
             try:
                 entry = read(path)
@@ -191,16 +189,30 @@ def scan(
             open_folders.pop()
 
 
-def _sorted_names(folder: str) -> list[tuple[str, RecordName]]:
+def _entries(
+    folder: str, above: bytes, prefix: bytes, start: bytes
+) -> Iterator[tuple[bytes, str, bool]]:
+    """Yield what *folder* holds that may be asked for: the key so far, the name, if it's a record.
+
+    In order, which is found as far as it is needed: of a large folder a page wants few.
+    """
     try:
         names = os.listdir(folder)  # noqa: PTH208 - names, not paths
     except FileNotFoundError:
-        return []
-    return sorted(((name, parse_name(name)) for name in names), key=lambda pair: pair[1].text)
+        return
+    found: list[tuple[bytes, str, bool]] = []
+    for name in names:
+        part, is_record = parse_name(name)
+        text = above + part
+        if _may_hold(text, prefix, start, is_record=is_record):
+            found.append((text, name, is_record))
+    heapify(found)
+    while found:
+        yield heappop(found)
 
 
-def _may_hold(text: bytes, part: RecordName, prefix: bytes, start: bytes) -> bool:
-    if part.is_record:
+def _may_hold(text: bytes, prefix: bytes, start: bytes, *, is_record: bool) -> bool:
+    if is_record:
         return text.startswith(prefix) and text >= start
     inside = text.startswith(prefix) or prefix.startswith(text)
     return inside and (text >= start or start.startswith(text))
