@@ -1,5 +1,6 @@
 """Buckets in the console: folders, previews that run nothing, uploads, versions, deletion."""
 
+import asyncio
 import contextlib
 import html
 import io
@@ -220,10 +221,19 @@ async def test_an_erasure_shows_what_goes_and_leaves_no_version(client):
     assert beside.status_code == 400
 
 
-async def test_usage_adds_up_what_lies_below_each_folder(client, monkeypatch):
+async def counted(client, prefix):
+    """Return the page of usage once the count has come to its end."""
+    async with asyncio.timeout(60):
+        while True:
+            page = await client.get(f"{MAIN}/usage?prefix={prefix}")
+            if "The count goes on" not in page.text:
+                return page
+
+
+async def test_usage_adds_up_what_lies_below_each_folder(client):
     for key, size in (("use/a/1", 300), ("use/a/b/2", 300), ("use/c/3", 200), ("use/4", 200)):
         await client.bucket.put(key, b"x" * size)
-    page = await client.get(f"{MAIN}/usage?prefix=use/")
+    page = await counted(client, "use/")
     assert_inert(page)
     assert "4 objects, 1.0 kB" in page.text
     rows = re.findall(
@@ -232,8 +242,27 @@ async def test_usage_adds_up_what_lies_below_each_folder(client, monkeypatch):
     assert rows == [
         ("a/", "600 bytes", "60%"), ("4", "200 bytes", "20%"), ("c/", "200 bytes", "20%"),
     ]  # fmt: skip
-    monkeypatch.setattr("holdfast.console.bucket_settings_pages.MOST_COUNTED", 3)
-    assert "Of the first 3 objects alone" in (await client.get(f"{MAIN}/usage?prefix=use/")).text
+
+
+async def test_usage_is_shown_while_it_is_counted(client, monkeypatch):
+    for number in range(3):
+        await client.bucket.put(f"slow/{number}", b"x")
+    go, list_ = asyncio.Event(), type(client.bucket).list
+
+    async def slowly(bucket, prefix="", **options):
+        async for each in list_(bucket, prefix, **options):
+            yield each
+            await go.wait()
+
+    monkeypatch.setattr(type(client.bucket), "list", slowly)
+    page = await client.get(f"{MAIN}/usage?prefix=slow/")
+    assert_inert(page)
+    assert "So far 1 object, 1 byte" in page.text
+    assert "0 objects" in (await client.get(f"{MAIN}/usage?prefix=other/")).text  # waits
+    go.set()
+    assert "3 objects, 3 bytes" in (await counted(client, "slow/")).text
+    await client.bucket.put("slow/more", b"x")
+    assert "3 objects, 3 bytes" in (await counted(client, "slow/")).text  # as it was counted
 
 
 async def test_what_domains_keep_is_removed_by_administrators_alone(tmp_path):

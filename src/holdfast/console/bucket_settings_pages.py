@@ -1,7 +1,5 @@
 """Pages of a bucket as a whole: what is kept for how long, and where its bytes lie."""
 
-from collections import Counter
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query
@@ -27,20 +25,8 @@ from holdfast.objects import (
     Versioning,
 )
 
-MOST_COUNTED = 100_000
-"""Objects that a page of usage looks at."""
 _Prefix = Annotated[str, Query(max_length=1024)]
 _SHOWN = 200  # prefixes of a page of usage
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixUsage:
-    """What lies below a *prefix*, a folder or one object: *objects*, of *size* stored bytes."""
-
-    prefix: str
-    objects: int
-    size: int
-    share: float
 
 
 def add_bucket_settings(router: APIRouter, site: ConsoleSite) -> None:
@@ -96,16 +82,14 @@ def add_bucket_settings(router: APIRouter, site: ConsoleSite) -> None:
     @router.get("/buckets/{name}/usage", dependencies=[allow(Role.VIEWER)])
     async def usage(name: str, request: Request, prefix: _Prefix = "") -> Response:
         """Show how many bytes lie below each folder, the largest first."""
-        found, is_cut = await _usage(find_bucket(site, name), prefix)
+        count = await site.usage.below(name, find_bucket(site, name), prefix)
+        found = count.by_size()
         context = {
             "name": name,
             "prefix": prefix,
             "found": found[:_SHOWN],
-            "more": len(found) - _SHOWN,
-            "objects": sum(each.objects for each in found),
-            "size": sum(each.size for each in found),
-            "most": MOST_COUNTED,
-            "cut": is_cut,
+            "more": max(0, len(found) - _SHOWN) + count.others,
+            "count": count,
         }
         crumbs = bucket_crumbs(site, name, prefix)
         return page(request, "bucket_usage.html", PageHead("Usage", "buckets", crumbs), context)
@@ -134,23 +118,3 @@ def _days_in(form: SentForm, field: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 6):
         raise InvalidValueError("lifecycle", field, "expected a number of days")
     return int(text)
-
-
-async def _usage(bucket: Bucket, prefix: str) -> tuple[list[PrefixUsage], bool]:
-    """Return what lies below each folder in *prefix*, and whether not all was counted."""
-    objects: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
-    counted = 0
-    is_cut = False
-    async for each in bucket.list(prefix):
-        if counted == MOST_COUNTED:
-            is_cut = True
-            break
-        folder, slash, _ = each.key[len(prefix) :].partition("/")
-        place = f"{prefix}{folder}{slash}" if slash else each.key
-        objects[place] += 1
-        sizes[place] += each.stored_size
-        counted += 1
-    total = sizes.total() or 1
-    found = [PrefixUsage(each, objects[each], size, size / total) for each, size in sizes.items()]
-    return sorted(found, key=lambda each: (-each.size, each.prefix)), is_cut

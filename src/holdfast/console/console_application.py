@@ -24,6 +24,7 @@ from holdfast.console.page import environment
 from holdfast.console.session_gate import SessionGate
 from holdfast.console.static_files import static_routes
 from holdfast.console.upload_sessions import UploadSessions
+from holdfast.console.usage_counts import UsageCounts
 from holdfast.errors import ConfigurationError
 from holdfast.settings.backend_options import login_provider
 
@@ -65,7 +66,8 @@ def add_console(
     )
     sections = tuple(each for each in SECTIONS if each.fits(platform))
     uploads = _uploads_of(platform.settings)
-    site = ConsoleSite(platform, options, gate, sessions, sections, uploads, provider)
+    usage = UsageCounts(platform.store.now)
+    site = ConsoleSite(platform, options, gate, sessions, sections, uploads, usage, provider)
     console = FastAPI(
         title="Holdfast console",
         openapi_url=None,

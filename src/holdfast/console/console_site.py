@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.access.openid_provider import OpenIDProvider
     from holdfast.console.console_options import ConsoleOptions
     from holdfast.console.upload_sessions import UploadSessions
+    from holdfast.console.usage_counts import UsageCounts
     from holdfast.platform import Platform
 
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class ConsoleSite:
     """One console. *sections* are those that its platform has something for, in order.
 
-    *uploads* are the unfinished ones of all its pages. *provider* is by whom people log in without
+    *uploads* are the unfinished ones of all its pages, *usage* what was counted in buckets.
+    *provider* is by whom people log in without
     a key, None for nobody.
     """
 
@@ -37,6 +39,7 @@ class ConsoleSite:
     sessions: LoginSessions
     sections: tuple[ConsoleSection, ...]
     uploads: UploadSessions
+    usage: UsageCounts
     provider: OpenIDProvider | None = None
 
     def url(self, path: str = "", query: Mapping[str, object] | None = None) -> str:
