@@ -1,6 +1,7 @@
 """The log proves itself, and whoever writes the database past Holdfast is found out by name."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -27,6 +28,7 @@ from holdfast.audit import (
 )
 from holdfast.audit.audit_entry import AuditCheckpoint, AuditHead, AuditTile
 from holdfast.audit.checkpoint_export import CheckpointExport
+from holdfast.audit.checkpoint_note import read_checkpoint
 from holdfast.audit.entry_leaf import erasing
 from holdfast.audit.inclusion import consistency_proof, verify_consistency
 from holdfast.domain import RoleBucket
@@ -197,6 +199,43 @@ async def test_a_table_that_was_replaced_shows_by_the_checkpoint_that_was_kept(
         assert "first 10 leaves" in found.findings[0].detail
         named = await verified(StoreLog(store, await export.leaves()), kept=kept)
         assert ("changed", 6) in kinds(named)
+
+
+async def test_a_proof_that_another_key_signed_is_refused_by_who_names_a_key(
+    store, log, written, signer
+):
+    entry = (await log.search()).items[0]
+    proof = await inclusion_proof(store, entry.id)
+    other = SignerKey.generate(signer.verifier.name)
+    forged = replace(proof, note=other.sign(read_checkpoint(proof.note)))
+    with pytest.raises(IntegrityError):
+        verify_inclusion(entry, forged, signer.verifier)
+    assert verify_inclusion(entry, forged) == verify_inclusion(entry, proof, signer.verifier)
+
+
+async def test_no_proof_is_made_beyond_the_newest_checkpoint(store, log, written):
+    entries = {each.position: each.id for each in (await log.search(size=20)).items}
+    checkpoints = store.repository(AuditCheckpoint)
+    await checkpoints.delete_where(AuditCheckpoint.size > 4)
+    assert (await inclusion_proof(store, entries[3])).position == 3
+    with pytest.raises(NotFoundError, match=rf"AuditEntry in the log.*{entries[4]}"):
+        await inclusion_proof(store, entries[4])
+    await checkpoints.delete_where(everything())
+    with pytest.raises(NotFoundError, match="AuditEntry in the log"):
+        await inclusion_proof(store, entries[0])
+    with pytest.raises(NotFoundError, match=r"AuditCheckpoint.*99"):
+        await consistency_proof(store, 4, 99)
+
+
+async def test_damaged_notes_here_and_elsewhere_are_named_beside_a_row_that_was_tampered_with(
+    store, written
+):
+    await store.repository(AuditEntry).update_where(
+        AuditEntry.position == 2, changes=[AuditEntry.actor.to("mallory")]
+    )
+    await store.repository(AuditCheckpoint).patch(4, AuditCheckpoint.note.to("no note"))
+    found = await verified(StoreLog(store), kept=["nor this"])
+    assert kinds(found) == [("unsigned", None), ("unsigned", None), ("changed", 2)]
 
 
 async def test_another_key_and_a_damaged_note_are_refused(store, written, signer):

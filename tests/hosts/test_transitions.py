@@ -67,7 +67,47 @@ async def test_the_tables_allow_their_steps_and_no_other(store, pool_name, kind)
                 with pytest.raises(IllegalTransitionError) as refused:
                     await step(seen, before, wanted)
                 assert (refused.value.current, refused.value.wanted) == (current, wanted)
+                assert refused.value.entity == seen.model.name
+                assert str(before.id) in str(refused.value)
                 assert await seen.get(before.id) == before
+
+
+def test_which_statuses_are_ends():
+    ends = {
+        *(
+            RequestStatus(each)
+            for each in ("complete", "partial", "failed", "cancelled", "timeout")
+        ),
+        *(MachineStatus(each) for each in ("terminated", "returned", "failed")),
+    }
+    found = {each for each in (*RequestStatus, *MachineStatus) if stage_of(each) is Stage.ENDED}
+    assert found == ends
+
+
+@pytest.mark.parametrize("backend", ["memory"], indirect=True, scope="module")
+async def test_who_comes_late_is_told_of_what_and_where_it_stands(store, pool_name):
+    for kind, made, step, early, late in (
+        (MachineRepository, a_machine, step_machine, MachineStatus.STOPPED, MachineStatus.FAILED),
+        (
+            RequestRepository,
+            a_request,
+            step_request,
+            RequestStatus.IN_PROGRESS,
+            RequestStatus.FAILED,
+        ),
+    ):
+        seen = kind(store, pool=pool_name)
+        status = MachineStatus.RUNNING if kind is MachineRepository else RequestStatus.PENDING
+        before = await seen.add(made(store, pool_name, status))
+        await step(seen, before, early)
+        with pytest.raises(StaleVersionError) as stale:
+            await step(seen, before, late)
+        assert (stale.value.entity, stale.value.key) == (seen.model.name, before.id)
+        assert (stale.value.expected, stale.value.actual) == (before.version, before.version + 1)
+        await seen.delete(before.id)
+        with pytest.raises(NotFoundError) as gone:
+            await step(seen, before, late)
+        assert (gone.value.entity, gone.value.key) == (seen.model.name, before.id)
 
 
 async def test_of_those_who_take_a_step_at_once_one_does(store, pool_name):
