@@ -1,5 +1,6 @@
 """Counts of what lies below folders of a bucket."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +28,12 @@ async def test_a_count_that_broke_off_says_so_and_is_made_anew_after_a_minute():
             yield SimpleNamespace(key="a/1", stored_size=1)
             raise UnavailableError("the server is away")
 
+    class Endless:
+        async def list(self, _prefix):
+            while True:
+                await asyncio.sleep(0)
+                yield SimpleNamespace(key="a/1", stored_size=1)
+
     clock = Clock()
     counts = UsageCounts(clock)
     broken = await counts.below("main", Broken(), "a/")
@@ -34,3 +41,7 @@ async def test_a_count_that_broke_off_says_so_and_is_made_anew_after_a_minute():
     assert await counts.below("main", Broken(), "a/") is broken
     clock.forward(minutes=1)
     assert await counts.below("main", Broken(), "a/") is not broken
+    endless = await counts.below("main", Endless(), "b/")
+    assert (endless.ended, endless.sizes.total() > 0) == (None, True)
+    await counts.aclose()
+    assert endless.failed == "the server was stopped"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from holdfast.objects import Bucket
 
+_log = logging.getLogger("holdfast.console")
 KEPT = timedelta(minutes=1)
 """How long what was counted is shown; who asks later has it counted anew."""
 _MOST = 20  # counts that are kept
@@ -89,6 +91,13 @@ class UsageCounts:
         await asyncio.wait({task}, timeout=_PATIENCE)
         return count
 
+    async def aclose(self) -> None:
+        """End the counts that go on."""
+        tasks = [task for _, task in self._counts.values() if not task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _is_old(self, count: UsageCount) -> bool:
         return count.ended is not None and not count.ended <= self._now() < count.ended + KEPT
 
@@ -112,8 +121,11 @@ class UsageCounts:
                     count.add(each.key, each.stored_size)
         except HoldfastError as error:
             count.failed = str(error)
-        except BaseException:
-            count.failed = "it was interrupted"
+        except asyncio.CancelledError:
+            count.failed = "the server was stopped"
             raise
+        except Exception:  # noqa: BLE001 - nobody awaits it: the log tells, and the page
+            _log.exception("the count of what lies below %r broke off", count.prefix)
+            count.failed = "the server's log says why"
         finally:
             count.ended = self._now()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -63,9 +63,9 @@ def create_application(
         )
         await require_a_key(platform, options)
         _add_routes(app, platform)
-        console = ConsoleOptions(origins=frozenset(options.allowed_origins))
-        add_console(app, platform, gate=app.state.gate, options=console)
-        async with keeping_up(platform):
+        shown = ConsoleOptions(origins=frozenset(options.allowed_origins))
+        console = add_console(app, platform, gate=app.state.gate, options=shown)
+        async with aclosing(console.state.console.usage), keeping_up(platform):
             if not options.work:
                 yield
                 return
