@@ -281,8 +281,9 @@ class Store:
         A *read_only* one sees one state of the store throughout, and goes to a replica where the
         store has one, unless *replica* is False; see `PoolOptions`.
 
-        Raises TransactionError when the inner one asks for what the outer one does not give, and
-        UnsupportedError where the backend has none such.
+        Raises TransactionError when the inner one asks for what the outer one does not give,
+        UnsupportedError where the backend has none such, and InvalidQueryError for an *isolation*
+        that is none of the three.
         """
         if isolation is not None and isolation not in get_args(Isolation):
             expected = ", ".join(map(repr, get_args(Isolation)))
