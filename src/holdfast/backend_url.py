@@ -60,6 +60,11 @@ def parse_url(
     host: there it may as well be the end of a password that holds a / # or ?.
     """
     known = ", ".join(f"{scheme}://" for scheme in schemes)
+    if not isinstance(url, str):
+        raise ConfigurationError(
+            f"the URL is {'None' if url is None else f'a {type(url).__name__}'}: "
+            f"expected text that starts with {known}"
+        )
     scheme = _scheme_of(url)
     if not scheme:
         raise ConfigurationError(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ENTER = "write `{0} open_{1}(...) as {1}`"
 _TWICE = "this was entered before; call open_{} again for another one"
 
 
@@ -41,6 +42,23 @@ class Opening(Generic[T]):
         """Close it."""
         return await self._manager.__aexit__(kind, error, traceback)
 
+    if not TYPE_CHECKING:  # what is typed first by many, answered with what to type instead
+
+        def _refuse(self, *_):  # noqa: ANN002, ANN202 - hidden from type checkers
+            raise TypeError(
+                f"{_ENTER.format('async with', self._noun)}; in blocking code import "
+                f"open_{self._noun} from holdfast.sync"
+            )
+
+        __enter__ = __exit__ = __await__ = _refuse
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise AttributeError(
+                f"nothing has {name!r} yet: {_ENTER.format('async with', self._noun)}"
+            )
+
 
 class BlockingOpening(Generic[T]):
     """Opens one thing, blocking: `with open_store(url, entities) as store`; see `Opening`."""
@@ -65,3 +83,18 @@ class BlockingOpening(Generic[T]):
     ) -> bool | None:
         """Close it."""
         return self._manager.__exit__(kind, error, traceback)
+
+    if not TYPE_CHECKING:
+
+        def _refuse(self, *_):  # noqa: ANN002, ANN202
+            raise TypeError(
+                f"{_ENTER.format('with', self._noun)}; in code that awaits import "
+                f"open_{self._noun} from holdfast"
+            )
+
+        __aenter__ = __aexit__ = __await__ = _refuse
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise AttributeError(f"nothing has {name!r} yet: {_ENTER.format('with', self._noun)}")

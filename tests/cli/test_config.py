@@ -1,5 +1,7 @@
 """`holdfast config`: what is in force, where it comes from, and no secret."""
 
+import pytest
+
 from cli.program import here
 
 
@@ -38,6 +40,17 @@ def test_it_names_every_fault_and_what_looks_like_a_setting(monkeypatch):
     assert ran.code == 2
     assert "HOLDFAST_LEASE='soon'" in ran.err
     assert "DATABASE_POOL_SIZE='many'" in ran.err
+    first, *faults = [line for line in ran.err.splitlines() if "HOLDFAST_STROE" not in line]
+    assert first == "holdfast: 2 settings can't be used:"
+    assert [line.split("=")[0] for line in faults] == ["  HOLDFAST_LEASE", "  DATABASE_POOL_SIZE"]
+
+
+@pytest.mark.parametrize("command", [("videos",), ("worker", "--once"), ("migrate", "check")])
+def test_every_command_tells_of_what_looks_like_a_setting(monkeypatch, tmp_path, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOLDFAST_STROE", "postgresql://nowhere/app")
+    said = here(*command).err
+    assert said.count("HOLDFAST_STROE is not a setting; is HOLDFAST_STORE meant?") == 1
 
 
 def test_a_part_that_can_not_be_opened_is_named(monkeypatch):

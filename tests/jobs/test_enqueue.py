@@ -121,8 +121,14 @@ async def test_what_can_not_be_stored_is_refused_by_name(jobs):
 
 @pytest.mark.parametrize("delay", [timedelta.max, timedelta(days=40_000), timedelta(seconds=-1)])
 def test_a_delay_beyond_all_calendars_is_refused(delay):
-    with pytest.raises(ConfigurationError, match=r"delay=.*of 0 to"):
+    with pytest.raises(ConfigurationError, match=r"delay=.*of 0 to \d+ days$"):
         EnqueueOptions(delay=delay)
+
+
+async def test_options_are_no_dict(jobs):
+    with pytest.raises(ConfigurationError, match=r"options=.*: expected EnqueueOptions"):
+        await jobs.enqueue("a", options={"priority": 1})
+    assert len(await jobs.list()) == 0
 
 
 @pytest.mark.parametrize("payload", [[1, 2], "text", 7, [("a", 1)]])

@@ -105,6 +105,28 @@ async def test_async_and_plain_handlers_run_and_their_results_are_kept(live):
     assert threads["plain"] is not threading.main_thread()
 
 
+async def test_a_way_to_run_that_there_is_none_of_is_refused_at_once(jobs):
+    with pytest.raises(ConfigurationError, match=r"until='empty': .*'idle'"):
+        await worker_for(jobs, {}).run(until="empty")
+
+
+@pytest.mark.parametrize(
+    ("handlers", "reason"),
+    [
+        (None, "handlers=None: expected functions by the tasks"),
+        ([print], "expected functions by the tasks"),
+        ({5: print}, "handlers: 5: expected the name of a task"),
+        ({"a": 5}, "the handler of 'a' is 5: expected a function"),
+        ({"a": lambda: 1}, "the handler of 'a': .* does not take one argument"),
+        ({"a": lambda _context, _more: 1}, "does not take one argument"),
+    ],
+)
+async def test_handlers_are_functions_of_the_context_by_task(jobs, handlers, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        Worker(jobs, handlers)
+    Worker(jobs, {"a": lambda *_: 1, "b": lambda _context, _more=2: 1, "c": dict})
+
+
 async def test_until_one_runs_one_job_at_the_most(live):
     worker = worker_for(live, {"a": lambda _: None})
     assert await worker.run(until="one") == 0

@@ -39,3 +39,11 @@ def test_further_fields_of_presign_options_are_checked_too():
         PresignOptions(filename=5)
     with pytest.raises(InvalidValueError, match=r"presign_post\.most"):
         PresignPostOptions(most="1")
+
+
+async def test_options_are_of_their_class_and_stand_behind_the_key():
+    async with open_bucket("memory://") as bucket:
+        with pytest.raises(InvalidValueError, match="options: expected PresignOptions, got 'key'"):
+            await bucket.presign("GET", "key")
+        with pytest.raises(InvalidValueError, match="options: expected PresignPostOptions"):
+            await bucket.presign_post("key", {"expires": 5})

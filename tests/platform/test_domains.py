@@ -137,3 +137,18 @@ async def test_two_domains_can_not_do_one_task(settings):
     async with open_platform(settings, domains=[NOTES, twin]) as platform:
         with pytest.raises(ConfigurationError, match="both handle 'count-words'"):
             _ = platform.handlers
+
+
+async def test_a_service_that_can_not_be_entered_is_told_of_nullcontext(settings):
+    bare = Domain(name="bare", service=lambda _parts: Notes)
+    with pytest.raises(ConfigurationError, match=r"`async with`: .* contextlib\.nullcontext") as no:
+        async with open_platform(settings, domains=[bare]):
+            pass
+    assert no.value.__notes__ == ["so the platform's domain bare could not be opened"]
+
+
+async def test_handlers_come_by_task(settings):
+    listed = Domain(name="listed", handlers=lambda _parts: [print])
+    async with open_platform(settings, domains=[listed]) as platform:
+        with pytest.raises(ConfigurationError, match="the domain listed: handlers gives"):
+            _ = platform.handlers

@@ -86,6 +86,29 @@ def test_sigterm_under_load_loses_no_write_that_was_acknowledged(tmp_path, port)
     assert set(acknowledged) <= kept
 
 
+def test_a_port_that_is_taken_is_said_in_one_line_and_nothing_is_announced(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = here("serve", "--port", port, "--data", tmp_path / "data")
+    assert ran.code == 2
+    (line,) = ran.err.splitlines()
+    assert f"nothing can listen on 127.0.0.1:{port}: Address already in use" in line
+
+
+def test_what_is_announced_takes_connections(tmp_path, port):
+    process = start(
+        "serve", "--port", port, "--data", tmp_path / "data", "--no-worker", env=environment()
+    )
+    assert process.stderr.readline().decode() == (
+        f"Serving on http://127.0.0.1:{port}/console/; "
+        f"its API is told at http://127.0.0.1:{port}/docs\n"
+    )
+    assert httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 200
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode in (0, 130, -signal.SIGINT)
+
+
 def test_with_keys_a_caller_shows_one(tmp_path, port):
     data = ("--data", tmp_path / "data")
     refused = here("serve", "--keys", *data)

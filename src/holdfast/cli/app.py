@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -40,8 +40,11 @@ from holdfast.cli.commands.workflows import workflows
 from holdfast.cli.domain_commands import ProgramGroup
 from holdfast.cli.exit_codes import Exit, exit_of
 from holdfast.cli.options import ProgramState
-from holdfast.cli.output import ReaderLeftError, complain
-from holdfast.errors import HoldfastError
+from holdfast.cli.output import ReaderLeftError, complain, note, plain
+from holdfast.errors import HoldfastError, InvalidSettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 app = typer.Typer(
     name="holdfast",
@@ -82,7 +85,10 @@ def _program(
 
 
 def main() -> NoReturn:
-    """Run the program and exit; an error is one line that says what was wrong."""
+    """Run the program and exit; an error is one line that says what was wrong.
+
+    Of several settings that can't be used each has a line of its own.
+    """
     state = ProgramState()
     try:
         code = app(prog_name="holdfast", obj=state, standalone_mode=False)
@@ -98,6 +104,8 @@ def main() -> NoReturn:
     except HoldfastError as error:
         if state.traceback:
             traceback.print_exc()
+        if isinstance(error, InvalidSettingsError) and len(error.faults) > 1:
+            _end(f"{len(error.faults)} settings can't be used:", exit_of(error), error.faults)
         _end("; ".join((str(error), *getattr(error, "__notes__", ()))), exit_of(error))
     except Exception as error:
         if state.traceback:
@@ -120,6 +128,8 @@ def _leave_pipe() -> None:
     os.close(nothing)
 
 
-def _end(message: str, code: Exit) -> NoReturn:
+def _end(message: str, code: Exit, details: Iterable[object] = ()) -> NoReturn:
     complain(message)
+    for each in details:
+        note(f"  {plain(each)}", style="red")
     sys.exit(code)

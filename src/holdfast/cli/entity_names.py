@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.records import Entity
@@ -23,16 +23,16 @@ def imported_entities(name: str) -> list[type]:
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
         found: object = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(f"--entities {name!r}: there is no module {module!r}") from error
-    except AttributeError as error:
-        if error.name != attribute:
-            raise
-        raise ConfigurationError(
-            f"--entities {name!r}: the module {module!r} has no {attribute!r}"
-        ) from error
+    except HoldfastError:  # a class that can't be an entity says so itself
+        raise
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and _leads_to(module, error.name):
+            reason = f"there is no module {module!r}"
+        elif isinstance(error, AttributeError) and error.name == attribute:
+            reason = f"the module {module!r} has no {attribute!r}"
+        else:
+            reason = f"importing {module!r} raises {type(error).__name__}: {error}"
+        raise ConfigurationError(f"--entities {name!r}: {reason}") from error
     finally:
         sys.path.pop(0)
     if isinstance(found, type):
@@ -42,6 +42,11 @@ def imported_entities(name: str) -> list[type]:
         if all(isinstance(each, type) for each in listed):
             return cast("list[type]", listed)
     raise ConfigurationError(f"--entities {name!r}: expected an entity or a list of entities")
+
+
+def _leads_to(module: str, missing: str | None) -> bool:
+    """Tell whether *missing* is *module* itself, or a package that it is said to be in."""
+    return missing is not None and f"{module}.".startswith(f"{missing}.")
 
 
 def entity_called(name: str, entities: Sequence[type]) -> type[Entity]:

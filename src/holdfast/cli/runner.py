@@ -60,10 +60,24 @@ def _check_there(settings: Settings) -> None:
 
 
 def settings_of(data: Path | None) -> Settings:
-    """Return what environment and files set, with *data* taking precedence."""
+    """Return what environment and files set, with *data* taking precedence.
+
+    A variable that looks like a setting and is none is told on standard error: nothing else would
+    say that a server works on another database than was meant.
+    """
     from holdfast.settings import read_settings
 
+    tell_misspelt()
     return read_settings(data=data)
+
+
+def tell_misspelt() -> None:
+    """Tell on standard error which variables look like settings and are none."""
+    from holdfast.cli.output import note
+    from holdfast.settings.in_force import misspelt_variables
+
+    for name, meant in misspelt_variables().items():
+        note(f"{name} is not a setting; is {meant} meant?", style="yellow")
 
 
 def run_with(opening: AbstractAsyncContextManager[P], work: Callable[[P], Awaitable[T]]) -> T:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from holdfast.errors import InvalidValueError
+from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.jobs.claim import placed
 from holdfast.jobs.job import Job, checked_payload
 from holdfast.jobs.options import EnqueueOptions
@@ -48,6 +48,8 @@ def job_of(new: NewJob, now: datetime) -> Job:
     if not new.task:
         raise InvalidValueError("Job", "task", "is empty; a task has a name")
     options = new.options
+    if not isinstance(options, EnqueueOptions):
+        raise ConfigurationError(f"options={options!r}: expected EnqueueOptions(...)")
     payload = checked_payload(new.payload)
     unique = options.unique
     unique_key = options.unique_key

@@ -108,7 +108,9 @@ class Backoff:
 
 def _check_span(name: str, span: timedelta) -> None:
     if not (isinstance(span, timedelta) and _NOTHING <= span <= LONGEST_DELAY):
-        raise ConfigurationError(f"{name}={span!r}: expected a timedelta of 0 to {LONGEST_DELAY}")
+        raise ConfigurationError(
+            f"{name}={span!r}: expected a timedelta of 0 to {LONGEST_DELAY.days} days"
+        )
 
 
 def check_queues(queues: Collection[str]) -> None:

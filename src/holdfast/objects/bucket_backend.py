@@ -106,6 +106,7 @@ class BucketBackend:
         where no server answers URLs.
         """
         check_key(key)
+        _check_kind(options, PresignOptions)
         if options.content_type is not None:
             check_content_type(options.content_type)
         self._require(BucketCapability.PRESIGN)
@@ -119,6 +120,7 @@ class BucketBackend:
         type or size than *options* say. Raises UnsupportedError where no server takes forms.
         """
         check_key(key)
+        _check_kind(options, PresignPostOptions)
         if options.content_type is not None:
             check_content_type(options.content_type)
         self._require(BucketCapability.PRESIGN_POST)
@@ -165,3 +167,8 @@ class BucketBackend:
         ):
             if asked:
                 self._require(capability)
+
+
+def _check_kind(options: object, kind: type) -> None:
+    if not isinstance(options, kind):
+        raise InvalidValueError("object", "options", f"expected {kind.__name__}, got {options!r}")

@@ -108,6 +108,11 @@ class Platform:
         owners: dict[str, str] = {}
         for domain in self.domains:
             brought = {} if domain.handlers is None else domain.handlers(self.parts)
+            if not isinstance(brought, Mapping):
+                raise ConfigurationError(
+                    f"the domain {domain.name}: handlers gives {brought!r}: expected functions by "
+                    "the tasks that they do"
+                )
             for task, handler in brought.items():
                 if task in found:
                     raise ConfigurationError(
@@ -270,6 +275,16 @@ async def open_platform(
         yield Platform(settings, parts, bucket, chosen)
 
 
+def _enterable(manager: AbstractAsyncContextManager[T]) -> AbstractAsyncContextManager[T]:
+    """Return *manager*. Raises ConfigurationError where a domain gave its service itself."""
+    if not hasattr(type(manager), "__aenter__"):
+        raise ConfigurationError(
+            f"{type(manager).__name__} can't be entered by `async with`: for what has nothing to "
+            "close say contextlib.nullcontext(...)"
+        )
+    return manager
+
+
 class _NamedPart(Generic[T]):
     """Opens and closes one part; an error of either gets a note that names it."""
 
@@ -279,7 +294,7 @@ class _NamedPart(Generic[T]):
 
     async def __aenter__(self) -> T:
         try:
-            self._manager = self._opening()
+            self._manager = _enterable(self._opening())
             return await self._manager.__aenter__()
         except Exception as error:
             error.add_note(f"so the platform's {self._name} could not be opened")

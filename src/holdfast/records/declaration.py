@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.records.query import Predicate
 
 T = TypeVar("T")
+_DIGITS = 2  # precision and scale
 
 
 @overload
@@ -102,6 +103,8 @@ def field(  # noqa: PLR0913 - the words of a declaration
     upsert leave what such a field holds: it is changed by `patch` and `update_where` alone. The
     words of text with *search* are found by `Repository.search`; a number is their weight there.
     """
+    if digits is not None and not (isinstance(digits, tuple) and len(digits) == _DIGITS):
+        raise ConfigurationError(f"digits={digits!r}: expected precision and scale, as in (12, 2)")
     precision, scale = digits or (None, None)
     left_to_server = default if isinstance(default, ServerDefault) else None
     return Field(
@@ -176,6 +179,10 @@ def ref(
     refused, deletes this too ("cascade"), or makes this null ("set null"). With *key* the field is
     the entity's key, or a part of it as each `key()` beside it is.
     """
+    if not isinstance(target, type | str):
+        raise ConfigurationError(
+            f"ref({target!r}): expected an entity's class, or its name where it comes later"
+        )
     return Field(
         Declaration(
             "key" if key else "plain",

@@ -31,6 +31,7 @@ from holdfast.records.model_builder import (
     constrained,
     constructor,
     dataclass_of,
+    spells_class_variable,
     spells_field,
     table_in,
     viewed,
@@ -85,6 +86,12 @@ class EntityType(type):
             for attribute, value in list(namespace.items())
             if isinstance(value, (Field, Relation))
         }
+        for made in ("__init__", "__post_init__"):
+            if made in namespace:
+                raise ConfigurationError(
+                    f"{name}.{made}: an entity is made of its fields' values alone; say "
+                    "field(default=...), or write a classmethod that makes one"
+                )
         cls = super().__new__(metacls, name, bases, namespace)
         hints = annotations_of(cls)
         scope = Scope(cls, sys._getframe(1).f_locals)  # noqa: SLF001 - where a local class is known
@@ -94,7 +101,18 @@ class EntityType(type):
         for attribute, hint in hints.items():
             if attribute in declared or spells_field(hint):
                 value = declared.pop(attribute, None) or Field(Declaration())
+                if attribute in namespace:
+                    raise ConfigurationError(
+                        f"{name}.{attribute} = {namespace[attribute]!r}: a default is written "
+                        "field(default=...)"
+                    )
                 members[attribute] = (value, hint, scope)
+            elif not spells_class_variable(hint):
+                raise ConfigurationError(
+                    f"{name}.{attribute}: annotated as {_spelled(hint)}, expected Field[...], One "
+                    "or Many with one() or many() right of it, or ClassVar[...] for what is not "
+                    "stored"
+                )
         if declared:
             raise ConfigurationError(
                 f"{name}.{next(iter(declared))} has no annotation; write name: Field[...] = ..."
@@ -140,6 +158,11 @@ class EntityType(type):
 
         def __dir__(cls):  # noqa: ANN204
             return [*super().__dir__(), *cls.__vocabulary__]
+
+
+def _spelled(hint: object) -> str:
+    """Return the annotation *hint* as it is written, near enough."""
+    return hint if isinstance(hint, str) else getattr(hint, "__name__", None) or repr(hint)
 
 
 class Entity(metaclass=EntityType):

@@ -68,6 +68,14 @@ class Declaration:
         if self.audit not in get_args(AuditPolicy):
             expected = ", ".join(map(repr, get_args(AuditPolicy)))
             raise ConfigurationError(f"audit={self.audit!r}: expected one of {expected}")
+        if self.on_delete not in get_args(OnDelete):
+            expected = ", ".join(map(repr, get_args(OnDelete)))
+            raise ConfigurationError(f"on_delete={self.on_delete!r}: expected one of {expected}")
+        if self.default_factory is not None and not callable(self.default_factory):
+            raise ConfigurationError(
+                f"default_factory={self.default_factory!r}: expected a function that makes the "
+                "value, such as uuid7 without brackets behind it"
+            )
         if self.search < 0:
             raise ConfigurationError(f"search={self.search}: expected True, or a weight from 1 on")
         given = (self.default is not MISSING) + (self.server_default is not None)

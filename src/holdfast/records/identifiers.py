@@ -30,7 +30,7 @@ def check_mapped(entity: str, name: str, kind: str) -> None:
 
 def check_table(entity: str, table: str) -> None:
     """Raise ConfigurationError unless *table* is a name that every backend can keep."""
-    if not table or "\0" in table:
+    if not isinstance(table, str) or not table or "\0" in table:
         raise ConfigurationError(f"{entity}: table={table!r}: expected a name")
     if len(table.encode(errors="replace")) > LONGEST:
         raise ConfigurationError(

@@ -46,7 +46,7 @@ def _copied(value: typing.Any, path: _Place, depth: int) -> object:
         for name, item in value.items():
             if type(name) is not str:
                 raise ValueRejected(
-                    _at(path, f"the key {name!r} is a {type(name).__name__}, not a str")
+                    _at(path, f"the key {name!r} is of type {type(name).__name__}, not str")
                 )
             if not name.isascii() or "\0" in name:
                 try:
@@ -78,7 +78,7 @@ def _copied(value: typing.Any, path: _Place, depth: int) -> object:
             for index, item in enumerate(value)
         ]
     raise ValueRejected(
-        _at(path, f"a {kind.__name__} is not a JSON value; use dict, list, str, int, float")
+        _at(path, f"{kind.__name__} is not a type of JSON; use dict, list, str, int, float")
     )
 
 

@@ -283,7 +283,7 @@ class Model(Generic[E]):
 
 def model_of(entity: type[E]) -> Model[E]:
     """Return what is known of *entity*. Raises ConfigurationError for any other class."""
-    found = getattr(entity, "__holdfast__", None)
+    found = getattr(entity, "__holdfast__", None) if isinstance(entity, type) else None
     if isinstance(found, Model) and (found.adapter is None or found.entity is entity):
         return found
     raise ConfigurationError(

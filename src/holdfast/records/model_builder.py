@@ -51,11 +51,13 @@ _ORDERED = (
     Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.DATETIME, Kind.DATE, Kind.TIME, Kind.TIMEDELTA
 )  # fmt: skip
 _ROLE_KINDS = {
+    "generated": Kind.INT,
     "version": Kind.INT,
     "created_at": Kind.DATETIME,
     "updated_at": Kind.DATETIME,
     "deleted_at": Kind.DATETIME,
 }
+_SPECIFIERS = {"generated": "generated_key"}  # those that are not called as their role is
 
 
 class Scope:
@@ -71,8 +73,9 @@ class Scope:
             hint = hint.__forward_arg__
         if not isinstance(hint, str):
             return hint
-        module = vars(sys.modules[self.cls.__module__])
-        return eval(hint, module, {**self.local, self.cls.__name__: self.cls})  # noqa: S307 - the class's own annotation
+        module = sys.modules.get(self.cls.__module__)  # none where it was run from its text alone
+        names = {} if module is None else vars(module)
+        return eval(hint, names, {**self.local, self.cls.__name__: self.cls})  # noqa: S307 - the class's own annotation
 
     def resolve_type(self, hint: object, of: str) -> type:
         """Return the entity that *hint* names. Raises ConfigurationError, which names *of*."""
@@ -96,6 +99,15 @@ def annotations_of(cls: type) -> dict[str, object]:
 
         return dict(annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF))
     return dict(inspect.get_annotations(cls))
+
+
+def spells_class_variable(hint: object) -> bool:
+    """Tell whether the annotation *hint* is that of an attribute of the class alone."""
+    if isinstance(hint, typing.ForwardRef):
+        hint = hint.__forward_arg__
+    if isinstance(hint, str):
+        return hint.partition("[")[0].rpartition(".")[2] == "ClassVar"
+    return hint is typing.ClassVar or typing.get_origin(hint) is typing.ClassVar
 
 
 def spells_field(hint: object) -> bool:
@@ -126,7 +138,7 @@ def build_model(
     check_fields(cls.__name__, members)
     specs: list[FieldSpec] = []
     relations: dict[str, Relation] = {}
-    indexed = {name for names in (*indexes, *uniques) for name in names}
+    indexed = {name for names in _several(cls.__name__, indexes, uniques) for name in names}
     for name, (member, hint, scope) in members.items():
         of = f"{cls.__name__}.{name}"
         if name.startswith("_") or not name.isidentifier() or keyword.iskeyword(name):
@@ -159,6 +171,22 @@ def build_model(
     )
     _check_model(model, indexed)
     return model
+
+
+def _several(
+    entity: str, indexes: Sequence[tuple[str, ...]], uniques: Sequence[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """Return all that are declared. Raises ConfigurationError for a name where a tuple belongs."""
+    for word, declared in (("indexes", indexes), ("uniques", uniques)):
+        if isinstance(declared, str):
+            raise ConfigurationError(f"{entity}: {word}={declared!r}: expected a list of tuples")
+        for names in declared:
+            if isinstance(names, str):
+                raise ConfigurationError(
+                    f"{entity}: {word}=[{names!r}]: expected tuples of field names, as in "
+                    f"{word}=[({names!r},)]"
+                )
+    return [*indexes, *uniques]
 
 
 def _bounds_check(entity: str, spec: FieldSpec) -> Check:
@@ -276,8 +304,9 @@ def _check_declared(declaration: Declaration, found: ValueType) -> None:
     bounds, default = declaration.bounds, declaration.default
     if bounds.max_length is not None and found.kind not in _BOUNDED:
         raise ConfigurationError("max_length bounds str and bytes")
-    if bounds.max_length is not None and bounds.max_length < 1:
-        raise ConfigurationError(f"max_length={bounds.max_length}: expected 1 or more")
+    length = bounds.max_length
+    if length is not None and not (isinstance(length, int) and length >= 1):
+        raise ConfigurationError(f"max_length={length!r}: expected 1 or more")
     if bounds.precision is not None and found.kind is not Kind.DECIMAL:
         raise ConfigurationError("digits are for a Decimal")
     if isinstance(default, ServerDefault):  # of a ref()
@@ -398,8 +427,8 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
             raise ConfigurationError(f"{model.name}: more than one {role}() field")
         nullable = role == "deleted_at"
         if found and (found[0].type.kind is not kind or found[0].type.nullable is not nullable):
-            what = f"{kind.value}{' | None' if nullable else ''}"
-            raise ConfigurationError(f"{model.name}.{found[0].name}: a {role} is a {what}")
+            what, name = f"{kind.value}{' | None' if nullable else ''}", _SPECIFIERS.get(role, role)
+            raise ConfigurationError(f"{model.name}.{found[0].name}: {name}() is for Field[{what}]")
     unversioned = [spec.name for spec in model.fields if spec.declaration.unversioned]
     if unversioned and not any(spec.role == "version" for spec in model.fields):
         raise ConfigurationError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -13,7 +14,6 @@ from holdfast.records.model import Model, model_of
 from holdfast.records.relation import Many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from importlib.metadata import EntryPoint
 
     from holdfast.records.field_spec import FieldSpec
@@ -44,7 +44,7 @@ def models_of(entities: Iterable[type]) -> tuple[Model[object], ...]:
     Raises ConfigurationError when they don't fit together in one store.
     """
     found: dict[Model[object], None] = {}
-    for entity in entities:
+    for entity in listed(entities):
         model: Model[object] = _entity_model(entity)
         found[model] = None
         if model.search is not None:
@@ -52,6 +52,15 @@ def models_of(entities: Iterable[type]) -> tuple[Model[object], ...]:
     models = tuple(found)
     _check_models(models)
     return models
+
+
+def listed(entities: Iterable[type]) -> Iterable[type]:
+    """Return *entities*. Raises ConfigurationError for a class alone, and for what is no list."""
+    if isinstance(entities, type) or not isinstance(entities, Iterable):
+        raise ConfigurationError(
+            f"entities={entities!r}: expected a list of classes, as in [Video, Review]"
+        )
+    return entities
 
 
 def _entity_model(entity: type[E]) -> Model[E]:
@@ -105,8 +114,8 @@ def _check_models(models: tuple[Model[object], ...]) -> None:
                 )
             if target.key.type.kind is not spec.type.kind:
                 raise ConfigurationError(
-                    f"{model.name}.{spec.name} is a {spec.type.kind.value}, "
-                    f"but the key of {target.name} is a {target.key.type.kind.value}"
+                    f"{model.name}.{spec.name} is of type {spec.type.kind.value}, "
+                    f"but the key of {target.name} is of type {target.key.type.kind.value}"
                 )
         for relation in model.relations.values():
             target = model_of(relation.target)

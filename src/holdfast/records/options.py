@@ -43,11 +43,19 @@ class RecordOptions(OperationOptions):
     schema: str = ""
 
 
+def _check_wait(seconds: float) -> None:
+    if not (isinstance(seconds, int | float) and seconds >= 0):
+        raise ConfigurationError(f"lock_timeout={seconds!r}: expected seconds, 0 or more")
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryOptions(RecordOptions):
     """What tunes the memory backend. *lock_timeout* is in seconds."""
 
     lock_timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        _check_wait(self.lock_timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,9 @@ class SQLiteOptions(RecordOptions):
     lock_timeout: float = 60.0
     synchronous: Literal["full", "normal"] = "full"
     private: bool = True
+
+    def __post_init__(self) -> None:
+        _check_wait(self.lock_timeout)
 
 
 @dataclass(frozen=True, slots=True)

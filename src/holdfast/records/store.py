@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from holdfast.capability import require
 from holdfast.clock import pause, utc_now
@@ -20,6 +20,7 @@ from holdfast.health import Health, probed
 from holdfast.opening import Opening
 from holdfast.records.affinity import Affinity
 from holdfast.records.driver import (
+    Isolation,
     SchemaHolder,
     StoreCapability,
     TimeTeller,
@@ -27,7 +28,7 @@ from holdfast.records.driver import (
 )
 from holdfast.records.hooked_writes import HookedModels
 from holdfast.records.links import Links
-from holdfast.records.model_set import dependents_first, models_of
+from holdfast.records.model_set import dependents_first, listed, models_of
 from holdfast.records.notifications import Notifications, check_notification
 from holdfast.records.operands import Column
 from holdfast.records.query import SetTo, everything
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from holdfast.records.driver import Driver, Isolation, Notifier
+    from holdfast.records.driver import Driver, Notifier
     from holdfast.records.model import Model
     from holdfast.records.notifications import Heard
     from holdfast.records.relation import Many
@@ -91,7 +92,7 @@ class Store:
         self.now = clock
         watching = tuple(hooks)
         kept = (entity for hook in watching for entity in hook.entities)
-        self.models = models_of((*entities, *kept))
+        self.models = models_of((*listed(entities), *kept))
         self._known = {id(model) for model in self.models}
         if any(model.adapter is not None for model in self.models):
             self._require(StoreCapability.MAPPED_CLASSES)
@@ -280,9 +281,13 @@ class Store:
         A *read_only* one sees one state of the store throughout, and goes to a replica where the
         store has one, unless *replica* is False; see `PoolOptions`.
 
-        Raises TransactionError when the inner one asks for what the outer one does not give, and
-        UnsupportedError where the backend has none such.
+        Raises TransactionError when the inner one asks for what the outer one does not give,
+        UnsupportedError where the backend has none such, and InvalidQueryError for an *isolation*
+        that is none of the three.
         """
+        if isolation is not None and isolation not in get_args(Isolation):
+            expected = ", ".join(map(repr, get_args(Isolation)))
+            raise InvalidQueryError(f"isolation={isolation!r}: expected one of {expected}")
         outer = current(self.driver)
         if outer is None:
             self._require(StoreCapability.TRANSACTIONS)

@@ -169,7 +169,9 @@ def _bytes_check(max_length: int | None) -> Callable[[object], bytes]:
 def _decimal_check(bounds: Bounds) -> Callable[[object], Decimal]:
     precision, scale = bounds.precision, bounds.scale
     if precision is None or scale is None:
-        raise ConfigurationError("a Decimal field declares its precision and scale")
+        raise ConfigurationError(
+            "a Decimal field declares its precision and scale, as in field(digits=(12, 2))"
+        )
     if not 0 <= scale <= precision <= DECIMAL_DIGITS or precision == 0:
         raise ConfigurationError(
             f"precision={precision}, scale={scale}: expected "

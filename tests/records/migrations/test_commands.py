@@ -129,6 +129,31 @@ def test_entities_that_are_none_are_named(run, name, said):
 
 
 @pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("raise RuntimeError('boom')", "importing 'broken' raises RuntimeError: boom"),
+        ("ALL = (", "importing 'broken' raises SyntaxError: "),
+        ("import nowhere_else", "raises ModuleNotFoundError: No module named 'nowhere_else'"),
+        ("ALL.nothing", "raises NameError: "),
+    ],
+)
+def test_a_module_that_can_not_be_imported_is_no_bug_of_ours(run, source, said):
+    Path("broken.py").write_text(source)
+    code, _, err = run("check", "--url", "sqlite:///shop.db", "--entities", "broken:ALL")
+    assert (code, "a bug" in err) == (2, False)
+    assert "--entities 'broken:ALL': importing 'broken' raises" in err
+    assert said in err
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb", "mysql"])
+def test_a_database_that_is_not_there_is_named_and_waits_for_nobody(run, make_database, kind):
+    url = f"{make_database(kind).url.rpartition('/')[0]}/nowhere"
+    code, _, err = run("check", "--url", url, "--entities", "shop:Task")
+    assert code == 2
+    assert "has no database 'nowhere'" in err
+
+
+@pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (("upgrade", "nowhere"), 2),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import note, print_json, print_table
+from holdfast.cli.runner import tell_misspelt
 
 
 def config(data: Data = None, as_json: AsJson = False, traceback: Traceback = False) -> None:
     """Print every setting that is in force, and where it comes from; no secret is shown."""
     from holdfast.settings import resolve_settings, settings_in_force
-    from holdfast.settings.in_force import misspelt_variables
 
     resolved = resolve_settings(data=data)
     settings, found = resolved.settings, settings_in_force(resolved)
@@ -38,5 +38,4 @@ def config(data: Data = None, as_json: AsJson = False, traceback: Traceback = Fa
             "second one when that is busy",
             style="yellow",
         )
-    for name, meant in misspelt_variables().items():
-        note(f"{name} is not a setting; is {meant} meant?", style="yellow")
+    tell_misspelt()

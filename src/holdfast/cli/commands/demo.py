@@ -76,10 +76,16 @@ def _serve(found: Video, data: Path | None) -> None:
     port = _free_port()
     options = ServeOptions(port=port, data=None if data is None else str(data))
     api = f"http://127.0.0.1:{port}/api/v1/videos/{found.id}"
-    console().print("\nServing it now, until Ctrl-C:", style="bold")
-    for address in (f"http://127.0.0.1:{port}/console/", f"{api}/files/processed/annotated.mp4"):
-        console().print(f"  {address}", soft_wrap=True)
-    uvicorn_server.serve(options)
+
+    def announce() -> None:
+        console().print("\nServing it now, until Ctrl-C:", style="bold")
+        for address in (
+            f"http://127.0.0.1:{port}/console/",
+            f"{api}/files/processed/annotated.mp4",
+        ):
+            console().print(f"  {address}", soft_wrap=True)
+
+    uvicorn_server.serve(options, announce)
 
 
 def _free_port() -> int:

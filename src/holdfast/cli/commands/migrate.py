@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typer._click.core import Context
 
     from holdfast.records.migration_types import MigrationResult
+    from holdfast.settings import Settings
     from holdfast.sync import Migrations
 
 migrate = typer.Typer(
@@ -210,12 +211,14 @@ def _migrations(url: str, names: list[str] | None, folder: Path) -> Migrations:
     from holdfast.sync import Migrations
 
     named = [each for name in names or () for each in imported_entities(name)]
-    entities = named or list(platform_entities(settings_of(None)))
-    return Migrations(url or _store_url(), entities, folder=folder)
-
-
-def _store_url() -> str:
+    if named and url:
+        return Migrations(url, named, folder=folder)
     settings = settings_of(None)
+    entities = named or list(platform_entities(settings))
+    return Migrations(url or _store_url(settings), entities, folder=folder)
+
+
+def _store_url(settings: Settings) -> str:
     if not settings.store:
         try:
             settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)

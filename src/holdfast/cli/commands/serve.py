@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -57,6 +58,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command
     )
     settings = settings_of(data)
     uvicorn_server.check_start(settings, options)
-    note(f"Serving on http://{host}:{port}/console/; its API is told at http://{host}:{port}/docs")
+    uvicorn_server.serve(options, partial(_announce, f"http://{host}:{port}"))
+
+
+def _announce(url: str) -> None:
+    note(f"Serving on {url}/console/; its API is told at {url}/docs")
     note("Ctrl-C stops.")
-    uvicorn_server.serve(options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias, TypeVar
@@ -94,6 +94,30 @@ def options_of(handler: Handler) -> HandlerOptions:
     if not isinstance(options, HandlerOptions):
         raise ConfigurationError(f"{handler!r}.handler_options: expected HandlerOptions")
     return options
+
+
+def check_handlers(handlers: Mapping[str, Handler]) -> None:
+    """Raise ConfigurationError unless *handlers* are functions of one argument, by task."""
+    if not isinstance(handlers, Mapping):
+        raise ConfigurationError(
+            f"handlers={handlers!r}: expected functions by the tasks that they do, as in "
+            '{"resize": resize}'
+        )
+    for task, handler in handlers.items():
+        if not isinstance(task, str):
+            raise ConfigurationError(f"handlers: {task!r}: expected the name of a task")
+        if not callable(handler):
+            raise ConfigurationError(
+                f"the handler of {task!r} is {handler!r}: expected a function of the context"
+            )
+        try:
+            inspect.signature(handler).bind(None)
+        except TypeError:
+            raise ConfigurationError(
+                f"the handler of {task!r}: {handler!r} does not take one argument, the context"
+            ) from None
+        except ValueError:
+            pass  # some of C's tell nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import socket
 import time
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.jobs.history.figure_recording import writing_regularly
@@ -19,6 +19,7 @@ from holdfast.jobs.job_ends import FIGURES_EVERY
 from holdfast.jobs.ready_jobs import CHANNEL
 from holdfast.jobs.schedules.scheduler import Scheduler, scheduling
 from holdfast.jobs.workers.claimed_ahead import ClaimedAhead
+from holdfast.jobs.workers.handler import check_handlers
 from holdfast.jobs.workers.job_runner import JobRunner
 from holdfast.jobs.workers.lease_renewal import call_from_thread, set_within
 from holdfast.jobs.workers.loop_watch import watching
@@ -54,7 +55,8 @@ class Worker:
     Until it is stopped, a worker is a scheduler too: of the schedules in the store, and of
     *schedules*, which stand in code.
 
-    Raises ConfigurationError for a handler that is to run in a process and can't be sent to one.
+    Raises ConfigurationError for a handler that is no function, and for one that is to run in a
+    process and can't be sent to one.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Worker:
         schedules: Sequence[Schedule] = (),
     ) -> None:
         check_not_imported()
+        check_handlers(handlers)
         self.name = options.name or _own_name()
         self._jobs = jobs
         self._options = options
@@ -109,6 +112,9 @@ class Worker:
         is cancelled, async handlers are cancelled, plain ones are asked to stop, and their jobs are
         taken up again when their leases have run out.
         """
+        if until not in get_args(Until):
+            expected = ", ".join(map(repr, get_args(Until)))
+            raise ConfigurationError(f"until={until!r}: expected one of {expected}")
         if self._wake is not None:
             raise ConfigurationError("this worker runs already; make another one")
         wake = asyncio.Event()

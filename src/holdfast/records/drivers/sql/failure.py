@@ -264,6 +264,7 @@ _LOST_ERRNOS = frozenset(
     {1053, 1152, 1158, 1159, 1160, 1161, 1927, 2003, 2006, 2013, 2014, 2055, 4031}
 )
 _UNREACHED_ERRNOS = frozenset({2002, 2003, 2005, 2013, 2026})
+_NO_DATABASE = frozenset({"3D000", 1049})  # PostgreSQL's, and MariaDB's and MySQL's
 _REFUSED_ERRNOS = frozenset({1044, 1045, 1049, 1130, 1698})
 _ERRNOS: Mapping[int, FailureKind] = {
     1061: FailureKind.INDEX_EXISTS,
@@ -343,6 +344,8 @@ def connect_error(
     where = f"{server} at {address}"
     if refused:
         reason = f" ({code})" if code else ""
+        if code in _NO_DATABASE:
+            return ConfigurationError(f"{where} has no database {address.database!r}{reason}")
         return ConfigurationError(
             f"{where} refuses user {address.user!r}, the password given, or database "
             f"{address.database!r}{reason}"

@@ -26,6 +26,7 @@ from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.encryption import encryption, is_this_machine
 from holdfast.records.drivers.sql.failure import (
     FailureKind,
+    connect_error,
     errno_failure,
     is_refused_errno,
     is_unreached_errno,
@@ -300,9 +301,14 @@ class PostgreSQLDatabase(_ServerDatabase):
 
     def meaning(self, error: Exception) -> Exception | None:
         """See `Database`."""
+        from holdfast.records.drivers.sql.psycopg_connection import unreachable
+
         code = getattr(error, "sqlstate", "")
         if sqlstate_failure(str(code)).kind is FailureKind.LOCK_TIMEOUT:
             return LockTimeoutError("postgresql: a lock was not granted in time")
+        if code is None and getattr(error, "pgconn", None) is not None and len(self._places) == 1:
+            (place,) = self._places
+            return unreachable(error, place, encryption(self._options, place.host))
         if code is None or str(code).startswith(("08", "57P", "53")):
             return UnavailableError(f"PostgreSQL at {self._where}: {error}")
         return None
@@ -407,7 +413,8 @@ class _MySQLFamilyDatabase(_ServerDatabase):
             return LockTimeoutError(f"{self.product.scheme}: a lock was not granted in time")
         where = f"{self.product.name} at {self._where}"
         if is_refused_errno(code):
-            return ConfigurationError(f"{where}: {error}")
+            (place, *_others) = self._places
+            return connect_error(self.product.name, place, refused=True, code=code)
         if kind in (FailureKind.LOST, FailureKind.UNAVAILABLE) or is_unreached_errno(code):
             return UnavailableError(f"{where}: {error}")
         return None
