@@ -189,6 +189,63 @@ async def test_a_rollback_goes_back_one_promotion_and_again_one_further(registry
     ]  # fmt: skip
 
 
+async def test_an_alias_of_the_same_name_is_each_models_own(registry, weights, clock):
+    path = weights(b"x")
+    for name in ("vehicles", "bicycles"):
+        for _ in range(3):
+            version = await register(registry, path, name)
+            await registry.promote(version, "prod")
+            await registry.promote(version, "another")
+            clock.forward(minutes=1)
+    await registry.rollback("bicycles", "prod")
+    assert await pointed(registry, "bicycles") == [("another", 3), ("prod", 2)]
+    assert await pointed(registry, "vehicles") == [("another", 3), ("prod", 3)]
+    for name, moves in (("vehicles", [3, 2, 1]), ("bicycles", [2, 3, 2, 1])):
+        history = await registry.history(name, "prod")
+        assert [each.to_number for each in history] == moves
+    start = clock.time - timedelta(minutes=6)
+    first = await registry.resolve("vehicles@prod", at=start)
+    assert (first.number, (await registry.resolve("bicycles@prod")).number) == (1, 2)
+    with pytest.raises(NotFoundError):
+        await registry.resolve("bicycles@prod", at=start)
+    with pytest.raises(NotFoundError, match=r"ModelAlias.*vehicles@no-such"):
+        await registry.rollback("vehicles", "no-such")
+
+
+async def pointed(registry, name):
+    versions = {each.id: each.number for each in await registry.search(VersionSearch())}
+    return [(each.name, versions[each.version_id]) for each in await registry.aliases(name)]
+
+
+async def test_a_version_keeps_all_that_was_said_of_it(registry, weights):
+    told = []
+    folder = weights(b"12345", "one.bin").parent
+    weights(b"123", "two.bin")
+    with acting_as("ann"):
+        made = await registry.register(
+            "vehicles",
+            folder,
+            VersionDetails(
+                semantic_version="1.2.3", description="of the north", metrics={"mAP": 0.5},
+                config={"lr": 1}, tags={"camera": "north"},
+            ),
+            progress=lambda *each: told.append(each),
+        )  # fmt: skip
+    (kept,) = await registry.search(VersionSearch())
+    assert kept.id == made.version.id
+    assert (kept.semantic, kept.description, kept.created_by) == ("1.2.3", "of the north", "ann")
+    assert (kept.metrics, kept.config, kept.tags) == (
+        {"mAP": 0.5}, {"lr": 1}, {"camera": "north"},
+    )  # fmt: skip
+    assert [moved for moved, _ in told] == sorted(moved for moved, _ in told)
+    assert {total for _, total in told} == {8}
+    assert told[-1] == (8, 8)
+    reason = "r" * 1_000
+    assert (await registry.promote(kept, "prod", reason=reason)).reason == reason
+    with pytest.raises(InvalidValueError, match=r"AliasMove\.reason.*1000"):
+        await registry.promote(kept, "prod", reason=reason + "r")
+
+
 async def test_search_by_metric_configuration_tag_and_word(registry, weights):
     path = weights(b"x")
     for number, name in enumerate(("vehicles", "people")):

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, time
@@ -10,12 +11,13 @@ from uuid import UUID
 
 import pytest
 
+from holdfast import subquery
 from holdfast.errors import InvalidQueryError
 from holdfast.records import cursor as cursors
-from holdfast.records.conformance.sample_entities import Specimen
+from holdfast.records.conformance.sample_entities import Author, Specimen
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
-from holdfast.records.query import Everything, Order
+from holdfast.records.query import Everything, InRows, Order
 from holdfast.records.value import Kind
 
 PROGRAM = """
@@ -126,3 +128,61 @@ def test_a_cursor_is_the_same_text_in_each_version():
         "2026-01-02T03:04:05.000678+00:00", "2026-01-02", "03:04:05",
         "00000000-0000-0000-0000-000000000007",
     ]]  # fmt: skip
+
+
+def in_rows(*rows):
+    """Return the condition that text and number are one of *rows*."""
+    specs = {spec.name: spec for spec in model_of(Specimen).fields}
+    columns = tuple(Column("Specimen", specs[name]) for name in ("text", "number"))
+    return InRows(columns, rows)
+
+
+def chosen(field, *where):
+    return Specimen.text.in_(subquery(field, *where))
+
+
+DIFFERENT = [
+    (Specimen.number == 1, Specimen.number == 2),
+    (Specimen.number == 1, Specimen.maybe_number == 1),
+    (Specimen.number < 1, Specimen.number <= 1),
+    (Specimen.number.in_([1, 2]), Specimen.number.in_([1, 3])),
+    (in_rows(("x", 1), ("y", 2)), in_rows(("x", 1), ("y", 3))),
+    (Specimen.number < Specimen.maybe_number, Specimen.number <= Specimen.maybe_number),
+    (Specimen.number < Specimen.maybe_number, Specimen.level < Specimen.maybe_number),
+    (Specimen.number < Specimen.maybe_number, Specimen.number < Specimen.number + 1),
+    (chosen(Author.name), chosen(Author.email)),
+    (chosen(Author.name), chosen(Author.name, Author.born == 1)),
+    (chosen(Author.name), Specimen.label.in_(subquery(Author.name))),
+    (Specimen.items.has_item("x"), Specimen.items.has_item("y")),
+    (Specimen.items.has_item("x"), Specimen.attributes["a"].has_item("x")),
+    (Specimen.label.is_null(), Specimen.maybe_number.is_null()),
+    (Specimen.text.startswith("a"), Specimen.text.endswith("a")),
+    (Specimen.attributes == {"a": 1, "b": [1, 2]}, Specimen.attributes == {"a": 1, "b": [1, 3]}),
+    (Specimen.items == [1, [2]], Specimen.items == [1, 2]),
+]
+
+
+@pytest.mark.parametrize("pair", DIFFERENT, ids=str)
+def test_a_cursor_of_another_condition_is_refused(pair):
+    order = (Specimen.number.asc(), Specimen.id.asc())
+    one, other = (cursors.CursorCodec(where, order) for where in pair)
+    place = cursors.Cursor("after", (1, UUID(int=1)))
+    assert one.decode(one.encode(place)) == place
+    with pytest.raises(InvalidQueryError, match="another query: other filters or order"):
+        other.decode(one.encode(place))
+
+
+@pytest.mark.parametrize("text", ["", "x", "*", "+/==", "A" * 8, "AAAA\n", "Ü", "bnVsbA", "W10"])
+def test_what_is_no_cursor_is_said_to_be_damaged(text):
+    with pytest.raises(InvalidQueryError, match="damaged: it is not one that a page gave"):
+        cursors.CursorCodec(Everything(), (Specimen.id.asc(),)).decode(text)
+
+
+def test_a_cursor_can_stand_in_an_address_whatever_it_holds():
+    order = (Specimen.text.asc(), Specimen.id.asc())
+    codec = cursors.CursorCodec(Everything(), order)
+    for number in range(64):
+        place = cursors.Cursor("before", (f"ÿ~?>{number}", UUID(int=number)))
+        text = codec.encode(place)
+        assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
+        assert codec.decode(text) == place
