@@ -20,7 +20,7 @@ PAGES = (
     "records/projects/matching", "jobs", "jobs/schedules", "jobs/limits",
     "jobs/limits/one?queue=default", "jobs/matching/cancel", "buckets/main", "hosts",
     "buckets/main/usage", "buckets/main/settings", "videos", "records/jobs", "jobs?status=failed",
-    "cache?pattern=*", "audit", "settings/keys", "search?q=gate", "design", "login",
+    "cache?pattern=*", "audit", "settings/keys", "search?q=gate", "design", "login", "jobs/no-such",
 )  # fmt: skip
 # All rules once; what differs in the dark are the colours alone.
 RULES = {"light": "{}", "dark": "{runOnly: ['color-contrast']}"}
