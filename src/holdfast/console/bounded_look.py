@@ -68,10 +68,10 @@ class AskedPiece:
     last: str = ""
 
     @classmethod
-    def of(cls, given: Mapping[str, str]) -> AskedPiece:
+    def of(cls, site: ConsoleSite, given: Mapping[str, str]) -> AskedPiece:
         """Return what the parameters *given* ask for. Raises InvalidCursorError."""
         since, until, last = (given.get(name, "") for name in PIECE)
-        return cls(asked_cursor(given.get("_cursor", "")), since, until, last)
+        return cls(asked_cursor(site, given.get("_cursor", "")), since, until, last)
 
     @property
     def is_first(self) -> bool:

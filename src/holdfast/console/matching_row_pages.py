@@ -39,20 +39,20 @@ def matching_row_routes(site: ConsoleSite) -> APIRouter:
     async def looked_at(path: str, request: Request, caller: AskedBy) -> Response:
         """Show how many rows fit, and what can be done with all of them."""
         kind = editable_kind(site, caller, path)
-        return await _matching_page(site, request, kind, _asked(kind, request), {})
+        return await _matching_page(site, request, kind, _asked(site, kind, request), {})
 
     @router.post("/delete")
     async def delete(path: str, request: Request, caller: AskedBy, form: FormSent) -> Response:
         """Put in the job that deletes them, if the name was typed."""
         kind = editable_kind(site, caller, path)
-        asked = _rows_asked(kind, caller, form, _asked(kind, request))
+        asked = _rows_asked(kind, caller, form, _asked(site, kind, request))
         return await put_in(request, asked)
 
     @router.post("/change")
     async def change(path: str, request: Request, caller: AskedBy, form: FormSent) -> Response:
         """Put in the job that sets a field of them, if the name was typed and the value fits."""
         kind = editable_kind(site, caller, path)
-        listed = _asked(kind, request)
+        listed = _asked(site, kind, request)
         spec = next(
             (
                 each
@@ -116,10 +116,10 @@ def _label(spec: FieldSpec) -> str:
     return f"{name} ({said})" if said else name
 
 
-def _asked(kind: RecordKind, request: Request) -> AskedRows:
+def _asked(site: ConsoleSite, kind: RecordKind, request: Request) -> AskedRows:
     """Return what the address asks for. Raises InvalidQueryError for what means nothing."""
     given = {name: value for name, value in request.query_params.items() if value}
-    asked = AskedRows(kind, given)
+    asked = AskedRows(site, kind, given)
     if asked.fault:
         raise InvalidQueryError(asked.fault)
     return asked

@@ -39,7 +39,7 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
     @router.get("/models", dependencies=[allow(Role.VIEWER)])
     async def all_models(request: Request, cursor: _Cursor = "") -> Response:
         """List the models, each with its aliases."""
-        found = await registry.list(size=_PAGE, cursor=asked_cursor(cursor))
+        found = await registry.list(size=_PAGE, cursor=asked_cursor(site, cursor))
         named: dict[UUID, list[str]] = defaultdict(list)
         if found.items:
             ids = [each.id for each in found]
@@ -60,7 +60,7 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
     async def one(name: str, request: Request, caller: AskedBy, cursor: _Cursor = "") -> Response:
         """Show a model: versions, metrics over them, aliases and where they pointed."""
         model = await registry.model(name)
-        found = await registry.versions(name, size=_PAGE, cursor=asked_cursor(cursor))
+        found = await registry.versions(name, size=_PAGE, cursor=asked_cursor(site, cursor))
         aliases = await registry.aliases(name)
         pointing: dict[UUID | None, list[str]] = defaultdict(list)
         for alias in aliases:
