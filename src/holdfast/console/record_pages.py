@@ -42,6 +42,7 @@ from holdfast.jobs import Jobs
 from holdfast.records import Order, Page, Predicate
 from holdfast.records.record_filters import parse_filters, parse_sort
 from holdfast.records.record_values import json_value, parsed_key, text_value
+from holdfast.records.search_build import finds_words_by_index
 
 if TYPE_CHECKING:
     from holdfast.records import Repository
@@ -176,7 +177,8 @@ class AskedRows:
             _refuse_hidden(kind, (*self.filters, self.sort.removeprefix("-")))
             sort = parse_sort(kind.model.entity, self.sort)
             text = self.text if kind.model.search is not None else ""
-            self.found = indexed_rows(kind.model, self.filters, sort, text)
+            words_led = bool(text) and finds_words_by_index(site.platform.store)
+            self.found = indexed_rows(kind.model, self.filters, sort, text, words_led=words_led)
         except (InvalidQueryError, InvalidValueError) as error:
             self.fault = str(error)
 
