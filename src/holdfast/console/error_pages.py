@@ -28,6 +28,7 @@ _ADVICE = {
     400: "The address or the form has something in it that this page does not understand.",
     403: "Ask an administrator for a key with a higher role, or go back.",
     404: "It may have been removed, or the address may have a slip in it.",
+    405: "The address takes what a form sends. Go back to the page that has the form.",
     409: "Look at what is there now, and decide again.",
     412: "Somebody else changed it while you looked. Load it again to see what is there now.",
     413: "Send less at once.",
@@ -92,7 +93,7 @@ async def error_page(request: Request, problem: ProblemError) -> Response:
     if request.headers.get("accept") == "application/json":
         return problem_response(request, problem)
     status = problem.status_code
-    title = problem.title or phrase(status)
+    title = problem.title or phrase(status).capitalize()
     context = {
         "status": status,
         "detail": problem.detail,
@@ -100,11 +101,9 @@ async def error_page(request: Request, problem: ProblemError) -> Response:
         "request_id": request_id_of(request),
     }
     is_part = request.headers.get("hx-request") == "true"
-    section = None if is_part else await _section_around(request, status)
-    context["section"] = section
+    context["section"] = None if is_part else await _section_around(request, status)
     template = "error_part.html" if is_part else "error.html"
-    head = PageHead(title=title, section=None if section is None else section.name)
-    response = page(request, template, head, context, status=status)
+    response = page(request, template, PageHead(title=title), context, status=status)
     for name, value in (problem.headers or {}).items():
         response.headers[name] = value
     if is_part:

@@ -99,15 +99,25 @@ async def _by_name(site: ConsoleSite, kind: RecordKind, text: str) -> list[objec
         words = indexed_rows(
             kind.model, {}, [], text, words_led=finds_words_by_index(site.platform.store)
         )
-        found = await look(repository, words.wanted(kind.model), AskedPiece(), size=_EACH)
-        return found.page.items
+        looked = await look(repository, words.wanted(kind.model), AskedPiece(), size=_EACH)
+        return looked.page.items
     led_by = {names[0] for names in (*kind.model.indexes, *kind.model.uniques)}
     for name in _NAMES:
         spec = kind.model.by_name.get(name)
         if spec is not None and (spec.unique or name in led_by):
-            where = parse_filters(kind.model.entity, [f"{name}__startswith={text}"])
-            return await repository.find(*where, limit=_EACH)
+            found: list[object] = []
+            for each in _first_letters(text):
+                where = parse_filters(kind.model.entity, [f"{name}__startswith={each}"])
+                found += await repository.find(*where, limit=_EACH - len(found))
+                if len(found) == _EACH:
+                    break
+            return found
     return []
+
+
+def _first_letters(text: str) -> list[str]:
+    """Return *text*, and as it would begin with a capital or small letter: an index knows both."""
+    return list(dict.fromkeys((text, text[:1].upper() + text[1:], text[:1].lower() + text[1:])))
 
 
 async def _objects(site: ConsoleSite, text: str) -> AsyncIterator[Found]:
