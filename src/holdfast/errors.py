@@ -60,6 +60,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 _SHOWN = 200  # characters of a value, or of what its type says of it
 
@@ -207,7 +208,7 @@ class StoredValueError(HoldfastError):
     ) -> None:
         shown = value if isinstance(value, str) else repr(value)
         shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-        row = "" if key is None else f" in the row under {key!r}"
+        row = "" if key is None else f" in the row under {_key_text(key)}"
         after = "; the write was made, and this was met in its answer" if written else ""
         super().__init__(
             f"{entity}.{field}: the store has {shown}{row}, which the class can't hold: "
@@ -251,7 +252,7 @@ class NotFoundError(HoldfastError):
     """
 
     def __init__(self, entity: str, key: object = None, *, hint: str = "") -> None:
-        what = "none fits the predicate" if key is None else f"no such key: {key!r}"
+        what = "none fits the predicate" if key is None else f"no such key: {_key_text(key)}"
         super().__init__(f"{entity}: {what}{hint and f'; {hint}'}")
         self.entity = entity
         self.key = key
@@ -340,7 +341,7 @@ class StaleVersionError(ConflictError):
         self, entity: str, key: object, *, expected: int, actual: int | None = None
     ) -> None:
         super().__init__(
-            f"{entity} {key!r}: expected version {expected}, the stored one is {actual}; "
+            f"{entity} {_key_text(key)}: expected version {expected}, the stored one is {actual}; "
             "read it again and repeat the change"
         )
         self.entity = entity
@@ -353,7 +354,9 @@ class PreconditionFailedError(ConflictError):
     """What the write was conditional on does not hold for *key*."""
 
     def __init__(self, entity: str, key: object) -> None:
-        super().__init__(f"{entity} {key!r}: the condition that came with the write does not hold")
+        super().__init__(
+            f"{entity} {_key_text(key)}: the condition that came with the write does not hold"
+        )
         self.entity = entity
         self.key = key
 
@@ -389,7 +392,7 @@ class IllegalTransitionError(ConflictError):
     """No step leads from the status *current* to *wanted*; nothing was written."""
 
     def __init__(self, entity: str, key: object, *, current: str, wanted: str) -> None:
-        super().__init__(f"{entity} {key!r}: no step leads from {current} to {wanted}")
+        super().__init__(f"{entity} {_key_text(key)}: no step leads from {current} to {wanted}")
         self.entity = entity
         self.key = key
         self.current = current
@@ -400,7 +403,7 @@ class LeaseLostError(ConflictError):
     """The lease that came with the write ran out or is not the current one; nothing was written."""
 
     def __init__(self, entity: str, key: object) -> None:
-        super().__init__(f"{entity} {key!r}: the lease is lost; stop working on it")
+        super().__init__(f"{entity} {_key_text(key)}: the lease is lost; stop working on it")
         self.entity = entity
         self.key = key
 
@@ -605,3 +608,10 @@ class ModelFileError(HoldfastError):
         super().__init__(f"{path!r}: {reason}")
         self.path = path
         self.reason = reason
+
+
+def _key_text(key: object) -> str:
+    """Return *key* as people know it: a UUID by its digits alone, others as Python has them."""
+    if isinstance(key, tuple):
+        return f"({', '.join(map(_key_text, key))})"
+    return str(key) if isinstance(key, UUID) else repr(key)

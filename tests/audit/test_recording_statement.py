@@ -4,11 +4,13 @@ import asyncio
 from collections import Counter
 from datetime import date, time, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
-from audited_entities import Colour, Project, audited_store
-from holdfast.audit import AuditEntry
+from audited_entities import Colour, Project, Task, audited_store
+from holdfast import Entity, Field, field, key, open_store, uuid7
+from holdfast.audit import AuditEntry, AuditHook
 from holdfast.audit.captured_value import recovered
 from holdfast.errors import DuplicateError, PreconditionFailedError, StaleVersionError
 from holdfast.records.hooked_writes import HookedWrites
@@ -126,6 +128,38 @@ async def test_refusals_are_those_of_a_plain_write_and_leave_no_entry(store):
     newest = await entries.first(order_by=AuditEntry.id.desc())
     assert newest.changes["name"] == ["a", "kept"]
     assert await entries.count() == before + 2
+
+
+class Note(Entity, table="recorded_notes", audited=True):
+    id: Field[UUID] = key(default_factory=uuid7)
+    text: Field[str] = field(search=True)
+
+
+async def test_rows_without_words_are_recorded_beside_an_entity_that_is_searched(url, clock):
+    entities = [Project, Task, Note]
+    async with open_store(url, entities, hooks=[AuditHook()], clock=clock) as store:
+        await store.create_schema()
+        projects, notes = store.repository(Project), store.repository(Note)
+        project = await projects.add(Project(name="of notes"))
+        note = await notes.add(Note(text="red"))
+        project = await projects.patch(project.id, Project.cached.to(1))
+        async with store.transaction():
+            project.description = "d"
+            await projects.update(project)
+            await projects.patch(project.id, Project.colour.to(Colour.BLUE))
+            await notes.patch(note.id, Note.text.to("blue"))
+        assert [hit.entity.id for hit in await notes.search("blue")] == [note.id]
+        found = await store.repository(AuditEntry).find(
+            AuditEntry.key.in_([str(project.id), str(note.id)]), order_by=AuditEntry.id.asc()
+        )
+        verbs = [(each.entity, each.verb) for each in found]
+        assert Counter(verbs) == {
+            ("Project", "add"): 1,
+            ("Note", "add"): 1,
+            ("Project", "patch"): 2,
+            ("Project", "update"): 1,
+            ("Note", "patch"): 1,
+        }
 
 
 async def test_what_waits_for_a_lock_records_what_it_found_behind_it(store, url):

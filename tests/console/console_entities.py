@@ -41,4 +41,9 @@ class Rota(Entity, table="rotas"):
     who: Field[str | None] = field(default=None)
 
 
-DEPOTS = Domain(name="depots", entities=(Depot, Gatehouse, Rota), editable=(Depot, Gatehouse))
+class Memo(Entity, table="memos"):
+    id: Field[UUID] = key(default_factory=uuid7)
+    text: Field[str] = field(search=True)
+
+
+DEPOTS = Domain(name="depots", entities=(Depot, Gatehouse, Rota, Memo), editable=(Depot, Gatehouse))

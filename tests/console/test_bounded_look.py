@@ -6,13 +6,14 @@ import re
 import pytest
 
 from console.conftest import STORES, assert_inert, console_on
-from console.console_entities import DEPOTS, Depot, Gatehouse, Mood
+from console.console_entities import DEPOTS, Depot, Gatehouse, Memo, Mood
 from holdfast.audit import AuditLog
 from holdfast.console.indexed_rows import indexed_rows, newest_first
 from holdfast.jobs import EnqueueOptions, Jobs, NewJob
 from holdfast.media import Video
 from holdfast.records.model import model_of
 from holdfast.records.record_filters import parse_sort
+from holdfast.records.search_build import finds_words_by_index
 
 AT_ONCE = 4
 
@@ -148,6 +149,80 @@ async def test_pages_of_a_piece_stay_within_it(client, monkeypatch):
     for wrong in ("x", "[1]", '["1"]', '["1", "2"]'):
         asked = {"size": "1", "_until": wrong}
         assert (await client.get("/console/records/depots", params=asked)).status_code == 400
+
+
+async def test_words_are_looked_for_in_pieces_where_no_index_leads_to_few_rows(client):
+    memos = client.platform.store.repository(Memo)
+    texts = ["rare and usual", *["usual"] * 6]
+    await memos.add_many([Memo(text=text) for text in texts])
+    rare = await pieces(client, "/console/records/memos?_q=rare")
+    has_index = finds_words_by_index(client.platform.store)
+    assert has_index == (client.platform.store.driver.name == "postgresql")
+    found = [True] if has_index else [False, True]
+    assert ["rare and usual" in each for each in rare] == found
+    assert ("Not among the newest of them" in rare[0]) != has_index
+    usual = await pieces(client, "/console/records/memos?_q=usual")
+    assert [each.count(">usual<") for each in usual] == [AT_ONCE, 2]
+    palette = await client.get("/console/search?q=usual&part=1")
+    assert palette.text.count("records/memos/row") == AT_ONCE, "among the newest alone"
+
+
+async def test_what_fits_is_counted_as_far_as_a_list_looks(client):
+    def told(page):
+        assert page.status_code == 200, page.text
+        assert_inert(page)
+        lead = " ".join(re.search(r'<p class="lead">(.*?)</p>', page.text, re.DOTALL)[1].split())
+        return lead, re.findall(r'name="rows" value="([^"]*)"', page.text)
+
+    await client.depots.delete_many([each.id for each in await client.depots.find()])
+    added = [
+        Depot(name=f"shed {n}", size=n, mood=Mood.BUSY if n in (0, 5) else Mood.CALM)
+        for n in range(6)
+    ]
+    await client.depots.add_many(added)
+    at = "/console/records/depots/matching"
+    assert told(await client.get(at)) == ("More than 4 rows fit.", ["all"] * 2)
+    assert told(await client.get(f"{at}?_sort=size")) == ("More than 4 rows fit.", ["all"] * 2)
+    assert told(await client.get(f"{at}?name=shed+1")) == ("1 row fits.", ["1"] * 2)
+    lead, rows = told(await client.get(f"{at}?mood=busy"))
+    assert lead == (
+        "Of the newest 4 that were looked through, 1 fits. There may be more among those before."
+    )
+    assert rows == ["all"] * 2
+    lead, rows = told(await client.get(f"{at}?size=0"))
+    assert lead.startswith("Of the newest 4 that were looked through, 0 fit.")
+    assert rows == ["all"] * 2, "there may be some"
+    await client.depots.delete_many([each.id for each in added[:2]])
+    assert told(await client.get(f"{at}?mood=busy")) == ("1 row fits.", ["1"] * 2)
+
+    for number in range(6):
+        await failed(client, "counted", "disk 7 is full" if number == 5 else "no such file")
+    at = "/console/jobs/matching/retry?queue=counted"
+    assert told(await client.get(at))[0] == "More than 4 jobs fit and failed for good."
+    assert told(await client.get(f"{at}&error=disk"))[0] == (
+        "Of the newest 4 that were looked through, 1 fits and failed for good. "
+        "There may be more among those before."
+    )
+    at = "/console/jobs/matching/cancel?queue=counted"
+    assert told(await client.get(at))[0] == "0 jobs fit and are not at their end."
+    made = NewJob("copy", options=EnqueueOptions(queue="counted"))
+    await client.jobs.enqueue_many([made] * 5)
+    assert told(await client.get(at))[0] == (
+        "Of the newest 4 that were looked through, 4 fit and are not at their end. "
+        "There may be more among those before."
+    )
+
+
+async def test_what_points_at_a_record_is_counted_as_far_too(client):
+    depot = await client.depots.add(Depot(name="with gates"))
+    gates = client.platform.store.repository(Gatehouse)
+    for many, told in ((4, "4"), (5, "more than 4")):
+        await gates.add_many(
+            [Gatehouse(code=f"{many}-{n}", depot_id=depot.id) for n in range(many)]
+        )
+        page = await client.get(f"/console/records/depots/delete?_key={depot.id}")
+        assert f'<td class="n">{told}</td>' in page.text
+        await gates.delete_where(Gatehouse.depot_id == depot.id)
 
 
 def test_what_an_index_leads_to_is_told_from_what_it_does_not():

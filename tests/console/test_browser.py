@@ -20,7 +20,7 @@ PAGES = (
     "records/projects/matching", "jobs", "jobs/schedules", "jobs/limits",
     "jobs/limits/one?queue=default", "jobs/matching/cancel", "buckets/main", "hosts",
     "buckets/main/usage", "buckets/main/settings", "videos", "records/jobs", "jobs?status=failed",
-    "cache?pattern=*", "audit", "settings/keys", "search?q=gate", "design", "login",
+    "cache?pattern=*", "audit", "settings/keys", "search?q=gate", "design", "login", "jobs/no-such",
 )  # fmt: skip
 # All rules once; what differs in the dark are the colours alone.
 RULES = {"light": "{}", "dark": "{runOnly: ['color-contrast']}"}
@@ -160,6 +160,24 @@ def test_on_a_phone_no_cell_of_a_list_is_cut_off(opened, address):
         )
         assert cut, path
         assert [text for more, text in cut if more > 1] == [], path
+
+
+def test_on_a_phone_the_list_of_jobs_stands_before_the_queues(opened, address):
+    api = address.replace("/console/", "/api/v1/jobs/schedules/sweep")
+    httpx.put(api, json={"task": "sweep", "every": 3600}).raise_for_status()
+    httpx.post(f"{api}/run").raise_for_status()
+    page = opened("jobs")
+
+    def top(name):
+        return page.get_by_role("heading", name=name).bounding_box()["y"]
+
+    assert top("Queues") < top("Latest"), "where there is room for both"
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert top("Latest") < top("Queues")
+    assert page.locator("#job-list tbody tr").first.bounding_box()["y"] < 844
+    zeros = page.locator("td.zero")
+    assert zeros.count() > 0
+    assert not any(each.is_visible() for each in zeros.all())
 
 
 @pytest.mark.parametrize("scheme", RULES)

@@ -1,37 +1,106 @@
 """What somebody may send to the console, and what becomes of it: docs/explanation/security.md."""
 
 import asyncio
+import base64
+import contextlib
 import html
 import re
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fastapi import FastAPI
 from starlette.responses import Response
 
-from console.conftest import console_client, log_in, send, token_in
+from console.conftest import HOST, console_client, log_in, send, token_in
 from console.console_entities import DEPOTS, Depot
 from holdfast.access import ApiKeys, Role
 from holdfast.audit import AuditFilter, AuditLog
-from holdfast.fastapi import HTTPOptions
+from holdfast.console import ConsoleOptions, add_console
+from holdfast.fastapi import Holdfast, HTTPOptions
+from holdfast.fastapi.sealed_cursor import seal, unseal
+from holdfast.platform import open_platform
+from holdfast.settings import Settings
+from holdfast.settings.backend_options import cursor_secrets
+from http_serving import client_of
 
 
-async def test_a_cursor_of_an_application_with_a_secret_can_not_be_made_by_others(
+def job_keys(*names, current=""):
+    """Return the section `jobs` of the settings with the keys of *names*."""
+    keys = {name: base64.b64encode(name.encode() * 32).decode() for name in names}
+    text = ",".join(f"{name}:{key}" for name, key in keys.items())
+    return {"keys": text, "current_key": current}
+
+
+async def test_a_cursor_is_signed_where_servers_share_a_key_and_taken_by_all_that_have_it(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("holdfast.console.record_pages.PAGE", 1)
-    paths = []
-    for secret in ("s", ""):
-        monkeypatch.setattr(
-            "holdfast.web.platform_application.HTTPOptions",
-            lambda secret=secret, **given: HTTPOptions(secret=secret, **given),
-        )
-        async with console_client(tmp_path / (secret or "none"), domains=[DEPOTS]) as client:
+    servers = {
+        "none": {},
+        "old": job_keys("a"),
+        "new key is known": job_keys("a", "b", current="a"),
+        "new key is current": job_keys("a", "b", current="b"),
+        "old key is gone": job_keys("b"),
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        clients, paths = {}, {}
+        for name, section in servers.items():
+            given = {"domains": [DEPOTS], "jobs": section}
+            client = await stack.enter_async_context(console_client(tmp_path / name, **given))
             depots = client.platform.store.repository(Depot)
             await depots.add_many([Depot(name="north"), Depot(name="south")])
             page = (await client.get("/console/records/depots?_sort=name")).text
-            paths.append(html.unescape(re.search(r'rel="next" href="([^"]+)"', page)[1]))
-            answers = [(await client.get(path)).status_code for path in paths]
-    assert answers == [400, 200], "one with another secret, and its own"
+            paths[name] = html.unescape(re.search(r'rel="next" href="([^"]+)"', page)[1])
+            clients[name] = client
+        takes = {
+            name: [of for of, path in paths.items() if (await client.get(path)).status_code == 200]
+            for name, client in clients.items()
+        }
+    assert takes == {
+        "none": ["none"],
+        "old": ["old", "new key is known"],
+        "new key is known": ["old", "new key is known", "new key is current", "old key is gone"],
+        "new key is current": ["old", "new key is known", "new key is current", "old key is gone"],
+        "old key is gone": ["new key is current", "old key is gone"],
+    }
+
+
+async def test_a_console_in_an_application_of_ones_own_signs_by_its_platform_too(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("holdfast.console.record_pages.PAGE", 1)
+    given = {"storage": {"type": "memory"}, "bucket": "memory://", "jobs": job_keys("a")}
+    settings = Settings(data=tmp_path, **given)
+    async with open_platform(settings, domains=[DEPOTS]) as platform:
+        await platform.store.repository(Depot).add_many([Depot(name="north"), Depot(name="south")])
+        for options, secrets in (
+            (None, cursor_secrets(settings)),
+            (HTTPOptions(), cursor_secrets(settings)),
+            (HTTPOptions(secret="its own"), ("its own",)),
+        ):
+            app = FastAPI()
+            if options is not None:
+                Holdfast(app, store=contextlib.nullcontext(platform.store), options=options)
+            add_console(app, platform, options=ConsoleOptions(is_open=True))
+            async with client_of(app, headers=HOST) as client:
+                page = (await client.get("/console/records/depots?_sort=name")).text
+                path = html.unescape(re.search(r'rel="next" href="([^"]+)"', page)[1])
+                (cursor,) = parse_qs(urlsplit(path).query)["_cursor"]
+                assert seal(unseal(cursor, secrets), secrets) == cursor
+                assert (await client.get(path)).status_code == 200
+
+
+def test_the_secret_of_cursors_is_none_of_the_keys_it_is_made_of(tmp_path):
+    settings = Settings(data=tmp_path, jobs=job_keys("a", "b", current="b"))
+    secrets = cursor_secrets(settings)
+    assert len(set(secrets)) == 2
+    for key in (b"a" * 32, b"b" * 32):
+        for text in (key.decode(), key.hex(), base64.b64encode(key).decode()):
+            assert text not in secrets
+    assert cursor_secrets(settings) == secrets, "the same in every process"
+    assert cursor_secrets(Settings(data=tmp_path, jobs=job_keys("b")))[0] == secrets[0]
+    assert cursor_secrets(Settings(data=tmp_path)) == ()
 
 
 async def test_more_conditions_than_a_hundred_and_larger_forms_are_refused(tmp_path):

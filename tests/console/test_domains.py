@@ -46,13 +46,28 @@ async def test_a_model_shows_versions_metrics_and_what_differs(client, model):
         assert_inert(page)
     assert "<polyline" in pages[1].text
     assert "mAP: last 0.3, highest 0.3" in pages[1].text
-    assert '<td class="was">0.1</td><td class="now">0.3</td>' in pages[3].text
+    assert '<td class="was"><span title="0.1">0.1</span></td>' in pages[3].text
     (digest,) = re.findall(
         r'<td class="now"><code class="cut" title="([0-9a-f]{64})">', pages[3].text
     )
     assert f">{digest[:8]}…</code>" in pages[3].text, "two digests beside one another fit a phone"
     assert (await client.get(f"{model}/versions/9")).status_code == 404
     assert (await client.get("/console/models/none")).status_code == 404
+
+
+async def test_metrics_that_are_not_alike_have_plots_of_their_own(client, tmp_path):
+    for number in (1, 2):
+        (tmp_path / "w").write_bytes(bytes([number]))
+        metrics = {"mAP": number / 3, "recall": 0.9, "latency": 40.0 - number, "params": 7_654_321}
+        await client.registry.register("plotted", tmp_path / "w", VersionDetails(metrics=metrics))
+    page = await client.get("/console/models/plotted")
+    said = re.findall(r'aria-label="([^"]* over the versions)\.', page.text)
+    assert said == [f"{each} over the versions" for each in ("latency", "mAP, recall", "params")]
+    one = await client.get("/console/models/plotted/versions/1")
+    assert '<dd title="0.3333333333333333">0.3333</dd>' in one.text
+    assert ">7,654,321</dd>" in one.text
+    diff = await client.get("/console/models/plotted/compare?a=1&b=2")
+    assert '<span title="0.3333333333333333">0.333333</span>' in diff.text
 
 
 async def test_an_alias_is_moved_if_its_gates_let_it_and_rolled_back(client, model):

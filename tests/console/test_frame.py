@@ -17,7 +17,7 @@ from holdfast.audit import AuditLog
 from holdfast.console import ConsoleOptions, add_console
 from holdfast.console.console_application import check_policies
 from holdfast.console.login_form import own_address
-from holdfast.errors import ConfigurationError, UnauthenticatedError
+from holdfast.errors import ConfigurationError, UnauthenticatedError, UnavailableError
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
 from http_serving import client_of
@@ -235,7 +235,9 @@ async def test_errors_are_pages_that_tell_no_more_than_they_should(console, monk
     wrong = await console.get("/console/jobs/nothing")
     assert wrong.status_code == 404
     assert "UUID" not in wrong.text
-    assert "Not Found" in missing.text
+    assert "Not found" in missing.text
+    form_alone = await console.get("/console/audit/verification")
+    assert (form_alone.status_code, "what a form sends" in form_alone.text) == (405, True)
     broken = "secret detail"
 
     async def fail():
@@ -249,6 +251,59 @@ async def test_errors_are_pages_that_tell_no_more_than_they_should(console, monk
     part = await console.get("/console/", headers={"HX-Request": "true"})
     assert part.headers["hx-retarget"] == "#notices"
     assert "<html" not in part.text
+
+
+NOWHERE = "/console/nothing-here"
+
+
+async def test_a_page_of_an_error_leads_on_for_who_is_logged_in(guarded):
+    await log_in(guarded, Role.VIEWER)
+    missing = await guarded.get(NOWHERE)
+    assert missing.status_code == 404
+    assert 'aria-label="Sections"' in missing.text
+    assert 'action="/console/search"' in missing.text
+    assert "Settings" not in missing.text, "which is for administrators"
+    gone = await guarded.get(f"/console/jobs/{uuid4()}")
+    assert gone.status_code == 404
+    assert ">To Jobs</a>" in gone.text
+    assert "UUID(" not in gone.text
+    refused = await guarded.get("/console/settings")
+    assert (refused.status_code, 'aria-label="Sections"' in refused.text) == (403, True)
+    assert ">To Settings</a>" not in refused.text
+    guarded.cookies.clear()
+    await log_in(guarded, Role.VIEWER, projects=[uuid4()])
+    bound = await guarded.get("/console/jobs")
+    assert (bound.status_code, ">To the overview</a>" in bound.text) == (403, True)
+    for part in ("/console/search", ">To Jobs</a>"):
+        assert part not in bound.text, "it is not for a key that is limited to projects"
+    assert "/console/search" not in (await guarded.get("/console/")).text
+
+
+async def test_a_page_of_an_error_shows_nothing_of_the_console_to_who_is_not(guarded):
+    for cookie in ("", "x" * 43, f"hs_{'x' * 43}"):
+        guarded.cookies.clear()
+        if cookie:
+            guarded.cookies.set("holdfast_console", cookie)
+        missing = await guarded.get(NOWHERE)
+        assert missing.status_code == 404
+        for part in ('aria-label="Sections"', "/console/search", "/console/jobs", "Log out"):
+            assert part not in missing.text, (cookie, part)
+
+
+async def test_who_it_is_is_not_asked_again_where_that_may_be_what_failed(guarded, monkeypatch):
+    await log_in(guarded, Role.VIEWER)
+    asked = []
+
+    async def away(_self, token):
+        asked.append(token)
+        raise UnavailableError("the store is away")
+
+    monkeypatch.setattr(LoginSessions, "caller", away)
+    page = await guarded.get("/console/jobs")
+    assert (page.status_code, len(asked)) == (503, 1)
+    assert 'aria-label="Sections"' not in page.text
+    missing = await guarded.get(NOWHERE)
+    assert missing.status_code == 404, "the page comes without what can't be known"
 
 
 async def test_logins_are_recorded_in_the_name_of_who_logs_in(guarded):

@@ -160,7 +160,7 @@ async def test_an_export_that_was_edited_changes_what_differs_and_nothing_newer(
 
 
 def typed(page):
-    return {"rows": re.search(r'name="rows" value="(\d+)"', page.text)[1], "typed": "Depot"}
+    return {"rows": re.search(r'name="rows" value="(\w+)"', page.text)[1], "typed": "Depot"}
 
 
 async def worked(client, answer):
@@ -198,6 +198,24 @@ async def test_all_that_fit_are_deleted_by_a_job_in_the_name_of_who_asked(client
     assert (told.actor, told.changes["rows"]) == ("local", 50)
     gone = await log.search(AuditFilter(entity="Depot", verb="delete", actor="local"), size=100)
     assert len([each for each in gone if str(job.id) in (each.reason or "")]) == 48
+
+
+async def test_more_rows_than_are_counted_are_all_changed_and_those_that_fit_by_then(
+    client, monkeypatch
+):
+    monkeypatch.setattr("holdfast.console.bounded_look.LOOKED_THROUGH", 4)
+    monkeypatch.setattr("holdfast.platform.matching_rows._PIECE", 3)
+    await client.depots.add_many([Depot(name=f"depot {n}", size=n) for n in range(7)])
+    own = f"{LIST}/matching/delete?size__gte=1"
+    page = await client.get(f"{LIST}/matching?size__gte=1")
+    assert "all that do are changed, however many they are" in page.text
+    for wrong in ("", "-1", "some"):
+        assert (await send(client, own, rows=wrong, typed="Depot")).status_code == 400
+    answer = await send(client, own, **typed(page))
+    await client.depots.add(Depot(name="late", size=9))
+    job = await worked(client, answer)
+    assert (job.status, job.result["changed"]) == (JobStatus.SUCCEEDED, 7)
+    assert await names(client) == ["depot 0"]
 
 
 async def test_a_field_of_all_that_fit_is_set_and_of_no_more_than_was_confirmed(client):

@@ -53,10 +53,13 @@ async def test_the_navigation_lights_what_is_looked_at_and_nothing_else(client):
 
 async def test_a_search_finds_pages_names_keys_and_objects(client):
     await send(client, "/console/records/projects/new", **{"f.name": "northern <b>gate</b>"})
+    await send(client, "/console/records/projects/new", **{"f.name": "Harbour"})
     await client.platform.bucket.put("north/a.txt", b"x")
     for query, found in (
         ("rec", "/console/records"),
         ("northern", "/console/records/projects/row?_key="),
+        ("Northern", "/console/records/projects/row?_key="),
+        ("harbour", "/console/records/projects/row?_key="),
         ("nor", "/console/buckets/main?prefix=north%2F"),
         ("north/a", "/console/buckets/main/object?key=north%2Fa.txt"),
     ):

@@ -180,10 +180,24 @@ async def test_a_cursor_that_was_changed_or_is_of_another_list_is_refused(client
 
 
 def test_a_cursor_with_a_secret_can_not_be_made_by_others():
-    assert unseal(seal("abc", "s"), "s") == "abc"
-    for secret in ("", "t"):
+    assert unseal(seal("abc", ["s"]), ["s"]) == "abc"
+    for secrets in ([], ["t"], ["t", "s"]):
         with pytest.raises(InvalidCursorError):
-            unseal(seal("abc", secret), "s")
+            unseal(seal("abc", secrets), ["s"])
+    with pytest.raises(InvalidCursorError):
+        unseal(seal("abc", ["s"]), [])
+
+
+def test_a_cursor_that_a_former_secret_signed_is_taken():
+    options = hf.HTTPOptions(secret="new", former_secrets=("old", "older"))
+    for secret in ("new", "old", "older"):
+        assert unseal(seal("abc", [secret]), options.secrets) == "abc"
+    assert seal("abc", options.secrets) == seal("abc", ["new"])
+    assert hf.HTTPOptions().secrets == ()
+    assert "old" not in repr(options)
+    for wrong in ({"former_secrets": ("old",)}, {"secret": "s", "former_secrets": "old"}):
+        with pytest.raises(ConfigurationError, match="former_secrets"):
+            hf.HTTPOptions(**wrong)
 
 
 async def test_conditions_of_the_route_hold_whatever_is_asked(client):

@@ -17,6 +17,7 @@ from holdfast.audit.log_keeper import LogKeeper
 from holdfast.audit.row_snapshot import RowSnapshot
 from holdfast.errors import NotFoundError
 from holdfast.fastapi import OutModel, problem_responses
+from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
 from holdfast.fastapi.query_time import QueryTime
 from holdfast.records import Page
 
@@ -98,7 +99,8 @@ def audit_routes(keeper: LogKeeper) -> APIRouter:
     @router.get("/entries")
     async def entries(asked: Annotated[EntryQuery, Query()]) -> EntryPage:
         """List entries, the latest first."""
-        return _page(await log.search(asked.wanted(), size=asked.size, cursor=asked.cursor))
+        cursor = unsealed_cursor(asked.cursor)
+        return _page(await log.search(asked.wanted(), size=asked.size, cursor=cursor))
 
     @router.get("/entries/{entry_id}", responses=problem_responses(404))
     async def entry(entry_id: int) -> EntryOut:
@@ -157,7 +159,8 @@ def audit_routes(keeper: LogKeeper) -> APIRouter:
 
 def _page(found: Page[AuditEntry]) -> EntryPage:
     items = [EntryOut.of(each) for each in found]
-    return EntryPage(items=items, next=found.next, previous=found.previous)
+    page = sealed_page(found)
+    return EntryPage(items=items, next=page.next, previous=page.previous)
 
 
 def _entity(keeper: LogKeeper, name: str) -> type:

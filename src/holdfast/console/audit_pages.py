@@ -47,7 +47,7 @@ def audit_page_routes(site: ConsoleSite) -> APIRouter:
         except ValueError:
             fault = "expected a time such as 2026-01-31 or 2026-01-31T12:00:00Z"
         else:
-            found = await _found(site, wanted, AskedPiece.of(given))
+            found = await _found(site, wanted, AskedPiece.of(site, given))
         store = site.platform.store
         context = {
             "entries": shown_entries(site, found.page.items),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-LOOKED_THROUGH = 10_000
+LOOKED_THROUGH = 5_000
 """The rows that a page looks through."""
 PIECE = ("_since", "_until", "_last")
 """What of an address says between which places rows are looked through, and the last of them."""
@@ -68,10 +68,10 @@ class AskedPiece:
     last: str = ""
 
     @classmethod
-    def of(cls, given: Mapping[str, str]) -> AskedPiece:
+    def of(cls, site: ConsoleSite, given: Mapping[str, str]) -> AskedPiece:
         """Return what the parameters *given* ask for. Raises InvalidCursorError."""
         since, until, last = (given.get(name, "") for name in PIECE)
-        return cls(asked_cursor(given.get("_cursor", "")), since, until, last)
+        return cls(asked_cursor(site, given.get("_cursor", "")), since, until, last)
 
     @property
     def is_first(self) -> bool:
@@ -128,10 +128,8 @@ async def look(
     if asked.until:
         where += _beyond(model, newest, _place(model, newest, asked.until))
     since, last, at = asked.since, asked.last, None
-    if not (since or asked.cursor) and wanted.bounded and await _are_many(rows, wanted.led):
-        ends = await rows.find(*where, order_by=newest, limit=2, offset=LOOKED_THROUGH - 1)
-        if len(ends) == 2:
-            last, since = (_place_text(newest, each) for each in ends)
+    if not (since or asked.cursor) and wanted.bounded:
+        last, since = await _piece(rows, wanted, newest, where)
     if since:
         where += _beyond(model, reverse(newest), _place(model, newest, since))
     if last:
@@ -146,6 +144,58 @@ async def look(
     )
     along = _specs(newest)[0].name
     return Look(found, asked.until, since, last, at, along, LOOKED_THROUGH)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many rows fit: *count* of them, all where it *is_all*.
+
+    Else there are more, or *among* so many of the newest rows alone was looked; 0 for all rows.
+    """
+
+    count: int
+    is_all: bool
+    among: int = 0
+
+    @property
+    def may_be_some(self) -> bool:
+        """Whether there may be a row that fits."""
+        return bool(self.count) or not self.is_all
+
+
+async def counted(rows: Repository[E], wanted: Wanted) -> Counted:
+    """Return how many rows are *wanted*, LOOKED_THROUGH at most.
+
+    Where no index leads to them they are counted among the newest LOOKED_THROUGH rows alone.
+    """
+    newest = total_order(rows.model, wanted.newest)
+    where = [*wanted.within, *wanted.sought]
+    if wanted.sought and wanted.bounded:
+        _, since = await _piece(rows, wanted, newest, wanted.within)
+        if since:
+            place = _place(rows.model, newest, since)
+            where += _beyond(rows.model, reverse(newest), place)
+            return Counted(await rows.count(*where), is_all=False, among=LOOKED_THROUGH)
+    beyond = LOOKED_THROUGH
+    if await rows.select(_key_of(rows), where=where, order_by=newest, limit=1, offset=beyond):
+        return Counted(LOOKED_THROUGH, is_all=False)
+    return Counted(await rows.count(*where), is_all=True)
+
+
+async def _piece(
+    rows: Repository[E], wanted: Wanted, newest: Sequence[Order], where: Sequence[Predicate]
+) -> tuple[str, str]:
+    """Return the places of the last row that is looked through, and of the first that is not.
+
+    Of the rows that fit *where*; '' for both where all of them are.
+    """
+    if not await _are_many(rows, wanted.led):
+        return "", ""
+    ends = await rows.find(*where, order_by=newest, limit=2, offset=LOOKED_THROUGH - 1)
+    if len(ends) < 2:
+        return "", ""
+    last, since = (_place_text(newest, each) for each in ends)
+    return last, since
 
 
 def _specs(order: Sequence[Order]) -> list[FieldSpec]:
@@ -192,9 +242,14 @@ def _time_of(value: object) -> datetime | None:
 
 async def _are_many(rows: Repository[E], led: Sequence[tuple[Predicate, Sequence[Order]]]) -> bool:
     """Tell whether more rows than are looked through fit each of *led*."""
-    key = cast("Field[object]", getattr(rows.model.entity, rows.model.keys[0].name))
     for where, order in led:
         beyond = LOOKED_THROUGH
-        if not await rows.select(key, where=where, order_by=order, limit=1, offset=beyond):
+        if not await rows.select(
+            _key_of(rows), where=where, order_by=order, limit=1, offset=beyond
+        ):
             return False
     return True
+
+
+def _key_of(rows: Repository[E]) -> Field[object]:
+    return cast("Field[object]", getattr(rows.model.entity, rows.model.keys[0].name))

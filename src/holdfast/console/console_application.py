@@ -26,7 +26,7 @@ from holdfast.console.static_files import static_routes
 from holdfast.console.upload_sessions import UploadSessions
 from holdfast.console.usage_counts import UsageCounts
 from holdfast.errors import ConfigurationError
-from holdfast.settings.backend_options import login_provider
+from holdfast.settings.backend_options import cursor_secrets, login_provider
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,8 +66,17 @@ def add_console(
     )
     sections = tuple(each for each in SECTIONS if each.fits(platform))
     uploads = _uploads_of(platform.settings)
-    usage = UsageCounts(platform.store.now)
-    site = ConsoleSite(platform, options, gate, sessions, sections, uploads, usage, provider)
+    site = ConsoleSite(
+        platform,
+        options,
+        gate,
+        sessions,
+        sections,
+        uploads,
+        UsageCounts(platform.store.now),
+        provider,
+        cursor_secrets(platform.settings),
+    )
     console = FastAPI(
         title="Holdfast console",
         openapi_url=None,

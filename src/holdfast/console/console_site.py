@@ -29,8 +29,8 @@ class ConsoleSite:
     """One console. *sections* are those that its platform has something for, in order.
 
     *uploads* are the unfinished ones of all its pages, *usage* what was counted in buckets.
-    *provider* is by whom people log in without
-    a key, None for nobody.
+    *provider* is by whom people log in without a key, None for nobody. *cursor_secrets* sign the
+    cursors in its addresses where the application around it has no secret of its own.
     """
 
     platform: Platform
@@ -41,6 +41,7 @@ class ConsoleSite:
     uploads: UploadSessions
     usage: UsageCounts
     provider: OpenIDProvider | None = None
+    cursor_secrets: tuple[str, ...] = ()
 
     def url(self, path: str = "", query: Mapping[str, object] | None = None) -> str:
         """Return the address of the page *path* of the console, as in `records/videos`.

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from holdfast.access.gate import caller_of
 from holdfast.console.console_site import site_of
 from holdfast.console.page import PageHead, page
 from holdfast.errors import HoldfastError, UnauthenticatedError
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
 
+    from holdfast.console.console_site import ConsoleSection
+
 _log = logging.getLogger("holdfast.console")
 _ADVICE = {
     400: "The address or the form has something in it that this page does not understand.",
     403: "Ask an administrator for a key with a higher role, or go back.",
     404: "It may have been removed, or the address may have a slip in it.",
+    405: "The address takes what a form sends. Go back to the page that has the form.",
     409: "Look at what is there now, and decide again.",
     412: "Somebody else changed it while you looked. Load it again to see what is there now.",
     413: "Send less at once.",
@@ -34,6 +38,9 @@ _ADVICE = {
     502: "It is in the server's log under the id below.",
     503: "Load the page again in a moment. The overview says which part is away.",
 }
+
+
+_NOT_ASKED = frozenset({429, *range(500, 600)})  # answers after which nobody is asked for
 
 
 def install_error_pages(app: FastAPI) -> None:
@@ -50,7 +57,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     problem = problem_of(cast("HoldfastError", error))
     if problem.status_code >= 500:
         _note(request, error, told=problem.status_code)
-    return error_page(request, problem)
+    return await error_page(request, problem)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
@@ -58,34 +65,35 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ProblemError):
         said = None if error.detail == phrase(error.status_code) else str(error.detail)
         error = ProblemError(error.status_code, said, headers=error.headers)
-    return error_page(request, error)
+    return await error_page(request, error)
 
 
 async def _answer_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if any(each["loc"][0] == "path" for each in error.errors()):
-        return error_page(request, ProblemError(404))  # no page has such an address
+        return await error_page(request, ProblemError(404))  # no page has such an address
     told = "; ".join(
         f"{'.'.join(str(step) for step in each['loc'][1:])}: {each['msg']}"
         for each in error.errors()[:10]
     )
-    return error_page(request, ProblemError(400, told))
+    return await error_page(request, ProblemError(400, told))
 
 
 async def _answer_bug(request: Request, error: Exception) -> Response:
     _note(request, error, told=500)
-    return error_page(request, ProblemError(500, title="The service failed"))
+    return await error_page(request, ProblemError(500, title="The service failed"))
 
 
-def error_page(request: Request, problem: ProblemError) -> Response:
+async def error_page(request: Request, problem: ProblemError) -> Response:
     """Return the page of *problem*; for a part of a page, the notice that takes its place.
 
-    A script that asks for JSON gets the problem document.
+    Who is logged in finds the navigation on it. A script that asks for JSON gets the problem
+    document.
     """
     if request.headers.get("accept") == "application/json":
         return problem_response(request, problem)
     status = problem.status_code
-    title = problem.title or phrase(status)
+    title = problem.title or phrase(status).capitalize()
     context = {
         "status": status,
         "detail": problem.detail,
@@ -93,6 +101,7 @@ def error_page(request: Request, problem: ProblemError) -> Response:
         "request_id": request_id_of(request),
     }
     is_part = request.headers.get("hx-request") == "true"
+    context["section"] = None if is_part else await _section_around(request, status)
     template = "error_part.html" if is_part else "error.html"
     response = page(request, template, PageHead(title=title), context, status=status)
     for name, value in (problem.headers or {}).items():
@@ -101,6 +110,24 @@ def error_page(request: Request, problem: ProblemError) -> Response:
         response.headers["HX-Retarget"] = "#notices"
         response.headers["HX-Reswap"] = "innerHTML"
     return response
+
+
+async def _section_around(request: Request, status: int) -> ConsoleSection | None:
+    """Return the section that the address lies in, of those that the visitor may see.
+
+    No route has asked who it is where none has such an address, so that is asked now, unless it may
+    be what failed. Who is nobody, or is not known, gets a page that shows nothing of the console.
+    """
+    if status in _NOT_ASKED and not hasattr(request.state, "caller"):
+        return None
+    try:
+        caller = await caller_of(request)
+    except HoldfastError:
+        return None
+    site = site_of(request)
+    name = wanted_path(request).partition("?")[0].partition("/")[0]
+    found = (each for each in site.sections_of(caller) if name and each.name == name)
+    return next(found, None)
 
 
 def _to_login(request: Request) -> Response:

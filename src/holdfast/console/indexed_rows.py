@@ -51,8 +51,7 @@ class IndexedRows:
 
     *within* are the filters that an index has in the order of `newest_first`, *sought* the others;
     *led* are those of them that an index leads to, each with the order that it has them in.
-    *is_ordered* tells whether an index has what is *within* in the order that is asked for,
-    *is_searched* whether one of words leads to them all.
+    *is_ordered* tells whether an index has what is *within* in the order that is asked for.
     """
 
     order: Sequence[Order]
@@ -60,7 +59,6 @@ class IndexedRows:
     sought: list[Predicate]
     led: list[tuple[Predicate, Sequence[Order]]]
     is_ordered: bool
-    is_searched: bool = False
 
     def wanted(self, model: Model[E]) -> Wanted:
         """Return what a page looks for: among all rows only where an index leads there."""
@@ -70,17 +68,22 @@ class IndexedRows:
             sought=self.sought,
             led=self.led,
             order=self.order,
-            bounded=(bool(self.sought) or not self.is_ordered) and not self.is_searched,
+            bounded=bool(self.sought) or not self.is_ordered,
         )
 
 
 def indexed_rows(
-    model: Model[E], filters: Mapping[str, str], sort: Sequence[Order], text: str = ""
+    model: Model[E],
+    filters: Mapping[str, str],
+    sort: Sequence[Order],
+    text: str = "",
+    *,
+    words_led: bool = False,
 ) -> IndexedRows:
     """Return how the rows that fit *filters* are found, along *sort* or the newest first.
 
-    *filters* are as an address has them, `duration__gte`. Those that have the words of *text* are
-    found by its index. Raises InvalidQueryError and InvalidValueError.
+    *filters* are as an address has them, `duration__gte`; *words_led*: an index leads to those that
+    have the words of *text*. Raises InvalidQueryError and InvalidValueError.
     """
     indexes = list(indexes_of(model))
     newest = [_name(each) for each in newest_first(model)]
@@ -107,9 +110,10 @@ def indexed_rows(
                 led.append((where, order))
     in_order = not sort or (not is_narrowed and _has_order(model, indexes, sort))
     if text:
-        sought.append(text_matches(model.entity, text))
-    ordered = sort or newest_first(model)
-    return IndexedRows(ordered, within, sought, led, in_order, is_searched=bool(text))
+        words = text_matches(model.entity, text)
+        sought.append(words)
+        led += [(words, ())] if words_led else []
+    return IndexedRows(sort or newest_first(model), within, sought, led, in_order)
 
 
 def _has_order(model: Model[E], indexes: Sequence[tuple[str, ...]], sort: Sequence[Order]) -> bool:

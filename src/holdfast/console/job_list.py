@@ -64,8 +64,8 @@ class AskedJobs:
             within = (Job.status == self.status) & (Job.queue == self.queue)
             return _wanted(Job.run_at.desc(), within, JobFilter(task=task, error=error))
         if self.by_end:
-            ended = Job.finished_at.desc().nulls_first()  # as PostgreSQL's index has them
-            within = Job.status == self.status
+            ended = Job.finished_at.desc().nulls_first()  # as DynamoDB's index has them
+            within = (Job.status == self.status) & ~Job.finished_at.is_null()  # or none has them
             return _wanted(ended, within, JobFilter(task=task, error=error))
         if self.queue:
             rest = JobFilter(task=task, error=error)

@@ -61,7 +61,7 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
         asked: JobsAsked,
     ) -> Response:
         """Show how many jobs stand where, and those that fit; the first page is followed."""
-        piece = AskedPiece.of(request.query_params)
+        piece = AskedPiece.of(site, request.query_params)
         found = await listed_jobs(site, asked, piece)
         paused = await _paused(jobs)
         context = {

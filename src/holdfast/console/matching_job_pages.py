@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from holdfast.access import Role
 from holdfast.access.gate import allow
+from holdfast.console.bounded_look import counted
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.forgery_check import FormSent, SentForm
 from holdfast.console.job_list import AskedJobs, JobsAsked
@@ -23,7 +25,7 @@ from holdfast.jobs.job import LIVE
 from holdfast.time_text import read_datetime
 
 if TYPE_CHECKING:
-    from holdfast.records import Condition
+    from holdfast.console.bounded_look import Wanted
 
 MOST_AT_ONCE = 1_000  # jobs that one form changes
 
@@ -79,25 +81,39 @@ async def _confirmation(
     *,
     done: BulkChange | None = None,
 ) -> Response:
-    concerned = [each for each in _CONCERNED[verb] if asked.status in (None, each)]
-    jobs = site.platform.service(Jobs)
-    where: list[Condition[Job]] = [asked.jobs(until=until).where(), Job.status.in_(concerned)]
-    if done is not None and done.next is not None:
-        where.append(Job.id > done.next)
+    after = None if done is None else done.next
+    rows = site.platform.store.repository(Job)
     context = {
         "verb": verb.value,
         "asked": asked,
-        "count": await jobs.count(*where),
+        "found": await counted(rows, _concerned(verb, asked, until, after)),
         "most": MOST_AT_ONCE,
         "name": _name_of(asked),
         "until": until.isoformat(),
-        "after": "" if done is None else str(done.next),
+        "after": "" if after is None else str(after),
         "told": "" if done is None else _told(verb, done),
     }
     crumbs = [Crumb("Jobs", site.url("jobs", asked.query))]
     title = "Retry all that failed" if verb is BulkVerb.RETRY else "Cancel all"
     head = PageHead(title=title, section="jobs", crumbs=crumbs)
     return page(request, "matching_jobs.html", head, context)
+
+
+def _concerned(verb: BulkVerb, asked: AskedJobs, until: datetime, after: UUID | None) -> Wanted:
+    """Return the jobs that would be changed: those that fit, in a status of *verb*."""
+    statuses = [each for each in _CONCERNED[verb] if asked.status in (None, each)]
+    if len(statuses) == 1:
+        found = replace(asked, status=statuses[0]).wanted()
+    else:
+        found = asked.wanted()
+        living = Job.status.in_(statuses)
+        fitting = living & (Job.queue == asked.queue) if asked.queue else living
+        led = (fitting, [Job.status.asc(), Job.queue.asc(), Job.run_at.asc()])
+        sought = [*found.sought, living]
+        found = replace(found, sought=sought, led=[*found.led, led], bounded=True)
+    # Few are newer than the page, or done already: these are left out of what is looked through.
+    made = [Job.created_at < until, *([] if after is None else [Job.id > after])]
+    return replace(found, within=[*found.within, *made])
 
 
 def _name_of(asked: AskedJobs) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
+from holdfast.console.bounded_look import Counted, counted
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.forgery_check import FormSent, SentForm
 from holdfast.console.form_fields import hint_of
@@ -25,7 +26,10 @@ from holdfast.jobs import Jobs
 from holdfast.platform.matching_rows import RowsAsked, changeable_fields
 
 if TYPE_CHECKING:
+    from holdfast.records import Repository
     from holdfast.records.field_spec import FieldSpec
+
+_ALL = "all"  # of a form: there were more rows than the page counts
 
 
 def matching_row_routes(site: ConsoleSite) -> APIRouter:
@@ -39,20 +43,20 @@ def matching_row_routes(site: ConsoleSite) -> APIRouter:
     async def looked_at(path: str, request: Request, caller: AskedBy) -> Response:
         """Show how many rows fit, and what can be done with all of them."""
         kind = editable_kind(site, caller, path)
-        return await _matching_page(site, request, kind, _asked(kind, request), {})
+        return await _matching_page(site, request, kind, _asked(site, kind, request), {})
 
     @router.post("/delete")
     async def delete(path: str, request: Request, caller: AskedBy, form: FormSent) -> Response:
         """Put in the job that deletes them, if the name was typed."""
         kind = editable_kind(site, caller, path)
-        asked = _rows_asked(kind, caller, form, _asked(kind, request))
+        asked = _rows_asked(kind, caller, form, _asked(site, kind, request))
         return await put_in(request, asked)
 
     @router.post("/change")
     async def change(path: str, request: Request, caller: AskedBy, form: FormSent) -> Response:
         """Put in the job that sets a field of them, if the name was typed and the value fits."""
         kind = editable_kind(site, caller, path)
-        listed = _asked(kind, request)
+        listed = _asked(site, kind, request)
         spec = next(
             (
                 each
@@ -93,7 +97,7 @@ async def _matching_page(
     context = {
         "kind": kind,
         "asked": listed,
-        "count": await site.platform.store.repository(kind.model.entity).count(*listed.where),
+        "found": await _counted(site, kind, listed),
         "fields": [(each.name, _label(each)) for each in fields],
         "texts": texts,
         "chosen": chosen,
@@ -108,6 +112,12 @@ async def _matching_page(
     return page(request, "matching_rows.html", head, context, status=status)
 
 
+async def _counted(site: ConsoleSite, kind: RecordKind, listed: AskedRows) -> Counted:
+    assert listed.found is not None, "what has a fault was refused"
+    rows: Repository[object] = site.platform.store.repository(kind.model.entity)
+    return await counted(rows, listed.found.wanted(kind.model))
+
+
 def _label(spec: FieldSpec) -> str:
     """Return what a field is called, and what it takes."""
     choices = ", ".join(value for value, _ in choices_of(spec))
@@ -116,10 +126,10 @@ def _label(spec: FieldSpec) -> str:
     return f"{name} ({said})" if said else name
 
 
-def _asked(kind: RecordKind, request: Request) -> AskedRows:
+def _asked(site: ConsoleSite, kind: RecordKind, request: Request) -> AskedRows:
     """Return what the address asks for. Raises InvalidQueryError for what means nothing."""
     given = {name: value for name, value in request.query_params.items() if value}
-    asked = AskedRows(kind, given)
+    asked = AskedRows(site, kind, given)
     if asked.fault:
         raise InvalidQueryError(asked.fault)
     return asked
@@ -130,12 +140,12 @@ def _rows_asked(kind: RecordKind, caller: AskedBy, form: SentForm, listed: Asked
     if form.text("typed") != kind.model.name:
         raise HTTPException(400, f"type {kind.model.name} to change all rows that fit")
     rows = form.text("rows")
-    if not (rows.isascii() and rows.isdigit()):
-        raise HTTPException(400, "rows: expected how many there were")
+    if rows != _ALL and not (rows.isascii() and rows.isdigit()):
+        raise HTTPException(400, f"rows: expected how many there were, or {_ALL}")
     return RowsAsked(
         table=kind.path,
         filters=tuple(f"{name}={value}" for name, value in listed.filters.items()),
         words=listed.text,
-        rows=int(rows),
+        rows=None if rows == _ALL else int(rows),
         actor=caller.name,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.forgery_check import FormSent
-from holdfast.console.line_plot import LinePlot, line_plot
+from holdfast.console.line_plot import NARROW, WIDE, LinePlot, line_plot
 from holdfast.console.page import Crumb, PageHead, moved, page
 from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.console.template_filters import indented
@@ -27,6 +27,7 @@ from holdfast.models.model_entities import ModelAlias
 
 _PAGE = 50
 _MOVES = 10
+_ALIKE = 5  # times that one metric of a plot may be as large as another
 _METRICS = 4  # of a plot, and of the columns of a list
 _Cursor = Annotated[str, Query(alias="_cursor", max_length=4000)]
 
@@ -39,7 +40,7 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
     @router.get("/models", dependencies=[allow(Role.VIEWER)])
     async def all_models(request: Request, cursor: _Cursor = "") -> Response:
         """List the models, each with its aliases."""
-        found = await registry.list(size=_PAGE, cursor=asked_cursor(cursor))
+        found = await registry.list(size=_PAGE, cursor=asked_cursor(site, cursor))
         named: dict[UUID, list[str]] = defaultdict(list)
         if found.items:
             ids = [each.id for each in found]
@@ -60,7 +61,7 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
     async def one(name: str, request: Request, caller: AskedBy, cursor: _Cursor = "") -> Response:
         """Show a model: versions, metrics over them, aliases and where they pointed."""
         model = await registry.model(name)
-        found = await registry.versions(name, size=_PAGE, cursor=asked_cursor(cursor))
+        found = await registry.versions(name, size=_PAGE, cursor=asked_cursor(site, cursor))
         aliases = await registry.aliases(name)
         pointing: dict[UUID | None, list[str]] = defaultdict(list)
         for alias in aliases:
@@ -71,7 +72,7 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
             "versions": found.items,
             "metrics": metrics,
             "figure": _figure,
-            "plot": _metric_plot(found.items, metrics),
+            "plots": _metric_plots(found.items, metrics),
             "aliases": aliases,
             "pointing": pointing,
             "moves": {
@@ -164,7 +165,7 @@ async def _version_page(
         "version": version,
         "name": name,
         "pointing": [each.name for each in aliases if each.version_id == version.id],
-        "metrics": {key: _plain(value) for key, value in sorted(version.metrics.items())},
+        "metrics": dict(sorted(version.metrics.items())),
         "config": indented(version.config) if version.config else "",
         "contents": indented(version.contents) if version.contents else "",
         "files": await registry.files(version),
@@ -196,13 +197,33 @@ def _figure(version: ModelVersion, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _metric_plot(versions: Sequence[ModelVersion], names: Sequence[str]) -> LinePlot | None:
-    """Return the metrics over the versions, oldest first; None for fewer than two versions."""
+def _metric_plots(versions: Sequence[ModelVersion], names: Sequence[str]) -> Mapping[str, LinePlot]:
+    """Return plots of the metrics over the versions, oldest first, by what they show.
+
+    Metrics share a plot where they are about as large, for a line far below another is flat. There
+    is none for fewer than two versions.
+    """
     if len(versions) < 2:
-        return None
+        return {}
     oldest_first = list(reversed(versions))
+    numbers = [str(each.number) for each in oldest_first]
     series = {name: [_figure(each, name) for each in oldest_first] for name in names}
-    return line_plot(series, [str(each.number) for each in oldest_first], dotted=True)
+    size = {name: max(abs(each or 0.0) for each in line) for name, line in series.items()}
+    groups: list[list[str]] = []
+    for name in sorted(names, key=lambda name: -size[name]):
+        if groups and size[name] * _ALIKE >= size[groups[-1][0]]:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    groups.sort(key=lambda group: min(map(names.index, group)))
+    width = WIDE if len(groups) == 1 else NARROW
+    plots: dict[str, LinePlot] = {}
+    for group in groups:
+        lines = {name: series[name] for name in names if name in group}
+        plot = line_plot(lines, numbers, dotted=True, width=width)
+        if plot is not None:
+            plots[", ".join(lines)] = plot
+    return plots
 
 
 def _plain(value: object) -> str:

@@ -69,11 +69,13 @@ def page(
     """Return the page that *template* makes of *context*, in the frame.
 
     A template extends `frame.html` and fills its block `content`. Besides *context* it has `site`,
-    `head`, `caller` (None before the login), `form_token` and the filters of `template_filters`.
+    `head`, `caller` (None before the login), `may_search`, `form_token` and the filters of
+    `template_filters`.
     """
     site = site_of(request)
     caller: Caller | None = getattr(request.state, "caller", None)
     notice = notice_left(request)
+    sections = [] if caller is None else site.sections_of(caller)
     shown = (
         environment()
         .get_template(template)
@@ -83,7 +85,8 @@ def page(
                 "site": site,
                 "head": head,
                 "caller": caller,
-                "sections": [] if caller is None else site.sections_of(caller),
+                "sections": sections,
+                "may_search": any(each.name == "search" for each in sections),
                 "form_token": form_token(request),
                 "notice": notice,
                 "theme": theme_of(request),

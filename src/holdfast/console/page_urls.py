@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.fastapi.exchange import cursor_secret
+from holdfast.fastapi.exchange import cursor_secrets
 from holdfast.fastapi.sealed_cursor import seal, unseal
 
 if TYPE_CHECKING:
@@ -23,13 +23,18 @@ def page_urls(
     *path* is that of the list in the console, *asked* what stands in its address besides.
     """
     kept = {name: value for name, value in asked.items() if value}
-    secret = cursor_secret()
+    secrets = _secrets(site)
     return {
-        name: "" if cursor is None else site.url(path, {**kept, "_cursor": seal(cursor, secret)})
+        name: "" if cursor is None else site.url(path, {**kept, "_cursor": seal(cursor, secrets)})
         for name, cursor in (("back", found.previous), ("ahead", found.next))
     }
 
 
-def asked_cursor(given: str) -> str | None:
+def asked_cursor(site: ConsoleSite, given: str) -> str | None:
     """Return the cursor in an address, None for none. Raises InvalidCursorError."""
-    return unseal(given, cursor_secret()) if given else None
+    return unseal(given, _secrets(site)) if given else None
+
+
+def _secrets(site: ConsoleSite) -> tuple[str, ...]:
+    """Return the secrets of the application around the console, or those of its platform."""
+    return cursor_secrets() or site.cursor_secrets

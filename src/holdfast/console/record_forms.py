@@ -18,9 +18,11 @@ from starlette.responses import Response
 from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
 from holdfast.audit import AuditLog
+from holdfast.console.bounded_look import Wanted, counted
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.forgery_check import FormSent, SentForm
 from holdfast.console.form_fields import BASE, FIELD, form_fields
+from holdfast.console.indexed_rows import newest_first
 from holdfast.console.page import PageHead, moved, page
 from holdfast.console.record_list import (
     RecordKind,
@@ -145,17 +147,18 @@ def record_form_routes(site: ConsoleSite) -> APIRouter:
         pointing = []
         for relation in relations_to_many(kind.model):
             where = parse_filters(relation.target, [f"{relation.via}={keys[0]}"])
-            count = await site.platform.store.repository(relation.target).count(*where)
             target: Model[object] = model_of(relation.target)
+            pointed = Wanted(newest=newest_first(target)[0], within=where, bounded=False)
+            found = await counted(site.platform.store.repository(target.entity), pointed)
             reference = target.by_name[relation.via].reference
             assert reference is not None
-            pointing.append((relation.name, count, reference.on_delete))
+            pointing.append((relation.name, found, reference.on_delete))
         context = {
             "kind": kind,
             "keys": {"_key": keys},
             "version": _version_of(kind, entity),
-            "pointing": [each for each in pointing if each[1]],
-            "held": any(count and rule == "restrict" for _, count, rule in pointing),
+            "pointing": [each for each in pointing if each[1].count],
+            "held": any(found.count and rule == "restrict" for _, found, rule in pointing),
             "marked": kind.model.deleted_at is not None,
         }
         crumbs = row_crumbs(site, kind, entity)

@@ -42,6 +42,7 @@ from holdfast.jobs import Jobs
 from holdfast.records import Order, Page, Predicate
 from holdfast.records.record_filters import parse_filters, parse_sort
 from holdfast.records.record_values import json_value, parsed_key, text_value
+from holdfast.records.search_build import finds_words_by_index
 
 if TYPE_CHECKING:
     from holdfast.records import Repository
@@ -73,7 +74,7 @@ def record_routes(site: ConsoleSite) -> APIRouter:
         kept = {name: value for name, value in given.items() if value}
         if kept != given:  # an empty field of the form asks for nothing
             return RedirectResponse(site.url(f"records/{path}", kept), 303)
-        asked = AskedRows(kind, kept)
+        asked = AskedRows(site, kind, kept)
         fault = asked.fault
         found: Look[object] = Look(Page([], None, None))
         if asked.found is not None:
@@ -106,7 +107,7 @@ def record_routes(site: ConsoleSite) -> APIRouter:
         """Send the rows that fit as a file, MOST_EXPORTED at most."""
         kind = record_kind(site, caller, path)
         given = {name: value for name, value in request.query_params.items() if value}
-        asked = AskedRows(kind, given)
+        asked = AskedRows(site, kind, given)
         if asked.fault:
             raise InvalidQueryError(asked.fault)
         as_csv = given.get("_format") != "jsonl"
@@ -161,7 +162,7 @@ def record_routes(site: ConsoleSite) -> APIRouter:
 class AskedRows:
     """What an address asks of the rows of *kind*; *fault* says what is wrong with it, else ''."""
 
-    def __init__(self, kind: RecordKind, given: Mapping[str, str]) -> None:
+    def __init__(self, site: ConsoleSite, kind: RecordKind, given: Mapping[str, str]) -> None:
         self.kind = kind
         self.filters = {name: value for name, value in given.items() if not name.startswith("_")}
         self.text = given.get("_q", "")
@@ -171,12 +172,13 @@ class AskedRows:
         self.kept = {
             name: value for name, value in given.items() if name not in ("_cursor", *PIECE)
         }
-        self.piece = AskedPiece.of(given)
+        self.piece = AskedPiece.of(site, given)
         try:
             _refuse_hidden(kind, (*self.filters, self.sort.removeprefix("-")))
             sort = parse_sort(kind.model.entity, self.sort)
             text = self.text if kind.model.search is not None else ""
-            self.found = indexed_rows(kind.model, self.filters, sort, text)
+            words_led = bool(text) and finds_words_by_index(site.platform.store)
+            self.found = indexed_rows(kind.model, self.filters, sort, text, words_led=words_led)
         except (InvalidQueryError, InvalidValueError) as error:
             self.fault = str(error)
 

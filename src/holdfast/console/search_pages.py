@@ -13,15 +13,17 @@ from starlette.responses import HTMLResponse, Response
 
 from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
+from holdfast.console.bounded_look import AskedPiece, look
 from holdfast.console.bucket_places import buckets_of
 from holdfast.console.console_site import ConsoleSite
+from holdfast.console.indexed_rows import indexed_rows
 from holdfast.console.page import PageHead, page, part
 from holdfast.console.record_list import RecordKind, key_query, record_kinds
 from holdfast.console.record_pages import title_of
 from holdfast.errors import ObjectKeyError
 from holdfast.objects import CommonPrefix
-from holdfast.records import text_matches
 from holdfast.records.record_filters import parse_filters
+from holdfast.records.search_build import finds_words_by_index
 from holdfast.records.value import Kind
 
 _EACH = 5  # of each kind
@@ -91,17 +93,31 @@ async def _by_key(site: ConsoleSite, kind: RecordKind, key: UUID) -> list[object
 
 
 async def _by_name(site: ConsoleSite, kind: RecordKind, text: str) -> list[object]:
-    """Return rows of *kind* that are called like *text*, by an index alone."""
+    """Return rows of *kind* that are called like *text*, by an index, or among the newest rows."""
     repository = site.platform.store.repository(kind.model.entity)
     if kind.model.search is not None:
-        return await repository.find(text_matches(kind.model.entity, text), limit=_EACH)
+        words = indexed_rows(
+            kind.model, {}, [], text, words_led=finds_words_by_index(site.platform.store)
+        )
+        looked = await look(repository, words.wanted(kind.model), AskedPiece(), size=_EACH)
+        return looked.page.items
     led_by = {names[0] for names in (*kind.model.indexes, *kind.model.uniques)}
     for name in _NAMES:
         spec = kind.model.by_name.get(name)
         if spec is not None and (spec.unique or name in led_by):
-            where = parse_filters(kind.model.entity, [f"{name}__startswith={text}"])
-            return await repository.find(*where, limit=_EACH)
+            found: list[object] = []
+            for each in _first_letters(text):
+                where = parse_filters(kind.model.entity, [f"{name}__startswith={each}"])
+                found += await repository.find(*where, limit=_EACH - len(found))
+                if len(found) == _EACH:
+                    break
+            return found
     return []
+
+
+def _first_letters(text: str) -> list[str]:
+    """Return *text*, and as it would begin with a capital or small letter: an index knows both."""
+    return list(dict.fromkeys((text, text[:1].upper() + text[1:], text[:1].lower() + text[1:])))
 
 
 async def _objects(site: ConsoleSite, text: str) -> AsyncIterator[Found]:

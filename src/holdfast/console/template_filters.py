@@ -58,6 +58,14 @@ def lasted(time: timedelta | float | None) -> str:
     return formatting.lasting(seconds)
 
 
+def metric(value: object, digits: int = 4) -> str:
+    """Return a number that was measured, in so many *digits* that count; all before its point."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return short(value, 16)
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if "e" in text and 1 <= abs(value) < 1e12 else text
+
+
 def indented(value: object) -> str:
     """Return JSON as people read it, over several lines."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
@@ -67,6 +75,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "clock": formatting.clock,
     "criterion": criterion,
     "lasted": lasted,
+    "metric": metric,
     "number": formatting.number,
     "plain": formatting.plain,
     "readable": formatting.readable,

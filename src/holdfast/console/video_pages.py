@@ -154,7 +154,7 @@ def _add_list(router: APIRouter, site: ConsoleSite, library: MediaLibrary) -> No
             sought=[Video.filename.icontains(name)] if name else [],
             bounded=bool(name),
         )
-        piece = AskedPiece.of(request.query_params)
+        piece = AskedPiece.of(site, request.query_params)
         videos = await look(library.videos, wanted, piece, size=_SIZE, load=[Video.project])
         found = videos.page
         ids = [each.id for each in found.items]

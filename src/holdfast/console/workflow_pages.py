@@ -40,7 +40,9 @@ def workflow_page_routes(site: ConsoleSite) -> APIRouter:
         cursor: Annotated[str, Query(alias="_cursor", max_length=4000)] = "",
     ) -> Response:
         """List workflows, the newest first."""
-        found = await workflows.runs(name=name or None, size=_RUNS, cursor=asked_cursor(cursor))
+        found = await workflows.runs(
+            name=name or None, size=_RUNS, cursor=asked_cursor(site, cursor)
+        )
         context = {
             "statuses": await workflows.statuses(found.items),
             "name": name,

@@ -87,10 +87,13 @@ current_exchange: ContextVar[Exchange | None] = ContextVar("holdfast_exchange", 
 """The exchange that the running code belongs to, None outside of requests."""
 
 
-def cursor_secret() -> str:
-    """Return what seals the cursors of the application that answers, '' outside of one."""
+def cursor_secrets() -> tuple[str, ...]:
+    """Return what seals the cursors of the application that answers, none outside of one.
+
+    The first seals, and all of them open.
+    """
     exchange = current_exchange.get()
-    return "" if exchange is None else exchange.resources.options.secret
+    return () if exchange is None else exchange.resources.options.secrets
 
 
 def keep_exchange(scope: Scope, exchange: Exchange) -> None:

@@ -7,21 +7,21 @@ is a model for query parameters: `?duration__gte=60&sort=-created_at&size=50&cur
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import create_model as create_pydantic_model
 
 from holdfast.errors import ConfigurationError
-from holdfast.fastapi.exchange import current_exchange, cursor_secret
+from holdfast.fastapi.exchange import current_exchange
 from holdfast.fastapi.filter_parameter import (
     FilterParameter,
     filter_parameters,
     named_parameter,
 )
+from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
 from holdfast.fastapi.page_links import add_links
-from holdfast.fastapi.sealed_cursor import seal, unseal
 from holdfast.fastapi.wire_type import ModelMetaclass
 from holdfast.records import Entity, Order, Page
 from holdfast.records.field import Field as EntityField
@@ -236,19 +236,18 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
         beside it. Raises InvalidCursorError for a cursor that this list did not give.
         """
         exchange = current_exchange.get()
-        secret = cursor_secret()
         cursor: str | None = getattr(self, "cursor", None)
         found = await repository.page(
             *self.where(),
             *where,
             order_by=self.order_by(),
             size=self.size,
-            cursor=None if cursor is None else unseal(cursor, secret),
+            cursor=unsealed_cursor(cursor),
             total=self.total,
             load=load,
         )
         shown: Page[Any] = found if out is None else found.map(out.of)
-        page = replace(shown, next=seal(found.next, secret), previous=seal(found.previous, secret))
+        page = sealed_page(shown)
         if exchange is not None:
             add_links(exchange, page.next, page.previous)
         return page

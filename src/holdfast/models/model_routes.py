@@ -16,6 +16,7 @@ from holdfast.errors import NotFoundError
 from holdfast.fastapi import OutModel, problem_responses
 from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.object_response import add_download, object_response
+from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
 from holdfast.fastapi.query_time import QueryTime
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import receive_upload
@@ -187,7 +188,7 @@ def _add_versions(router: APIRouter, registry: ModelRegistry) -> None:
         size: Annotated[int, Query(ge=1, le=200)] = 50, cursor: str | None = None
     ) -> Page[RegisteredModelOut]:
         """List models by name."""
-        page = await registry.list(size=size, cursor=cursor)
+        page = await registry.list(size=size, cursor=unsealed_cursor(cursor))
         return _page(page, [RegisteredModelOut.of(each) for each in page.items])
 
     @router.get("/search", dependencies=_READS)
@@ -226,7 +227,7 @@ def _add_versions(router: APIRouter, registry: ModelRegistry) -> None:
         name: str, size: Annotated[int, Query(ge=1, le=200)] = 50, cursor: str | None = None
     ) -> Page[ModelVersionOut]:
         """List the versions of a model, the newest first."""
-        page = await registry.versions(name, size=size, cursor=cursor)
+        page = await registry.versions(name, size=size, cursor=unsealed_cursor(cursor))
         return _page(page, [ModelVersionOut.of(each) for each in page.items])
 
     @router.get("/{name}/versions/{number}", dependencies=_READS)
@@ -376,7 +377,7 @@ async def _version(registry: ModelRegistry, name: str, number: int) -> ModelVers
 
 
 def _page(page: Page[ModelVersion] | Page[RegisteredModel], items: Sequence[object]) -> Page:  # type: ignore[type-arg]
-    return Page(list(items), page.next, page.previous, page.total)
+    return sealed_page(Page(list(items), page.next, page.previous, page.total))
 
 
 def _kin(kin: Kin) -> KinOut:

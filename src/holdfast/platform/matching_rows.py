@@ -51,7 +51,7 @@ class RowsAsked:
     *filters* are in the grammar of the API, `duration__gte=60`, *words* a search, '' for none.
     *field* is set to what the text *value* stands for, a null for none; without one the rows are
     deleted. *rows* is how many there were when *actor* asked: if there are more once the job
-    begins, it changes nothing.
+    begins, it changes nothing. None is for more than were counted: it changes as many as there are.
     """
 
     table: str
@@ -59,7 +59,7 @@ class RowsAsked:
     words: str = ""
     field: str | None = None
     value: str | None = None
-    rows: int
+    rows: int | None
     actor: str
 
 
@@ -143,15 +143,16 @@ class MatchingRows:
             raise PermanentError(str(error)) from error
         with acting_as(asked.actor, reason=f"{context.job.task} by job {context.job.id}"):
             fitting = await context.step("count", self._repository(asked).count, *where)
-            if fitting > asked.rows:
+            most = fitting if asked.rows is None else asked.rows
+            if fitting > most:
                 raise PermanentError(
-                    f"{fitting:,} rows fit now, and {asked.rows:,} did when it was asked for; "
+                    f"{fitting:,} rows fit now, and {most:,} did when it was asked for; "
                     "nothing was changed"
                 )
             done = PieceDone(0, 0, 0, None)
-            while done.seen < asked.rows:
+            while done.seen < most:
                 context.raise_if_cancelled()
-                size = min(self._piece_size, asked.rows - done.seen)
+                size = min(self._piece_size, most - done.seen)
                 piece = await self._recorded(context, asked, done, size)
                 done = PieceDone(
                     done.seen + piece.seen,

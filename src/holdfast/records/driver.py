@@ -453,7 +453,12 @@ class DefaultGiver(Protocol):
 
 @runtime_checkable
 class WordIndexer(Protocol):
-    """A driver that finds the words of a search's documents by an index of the database's own."""
+    """A driver that may find the words of a search's documents by an index of the database's."""
+
+    @property
+    def indexes_words(self) -> bool:
+        """Whether its database has such indexes; others read all documents."""
+        ...
 
     async def index_words(self) -> None:
         """Make the indexes that are missing. Idempotent."""

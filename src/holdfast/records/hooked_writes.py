@@ -129,8 +129,7 @@ class HookedWrites:
         key = model.key_of(row)
         if (recorder := self._recorder(model)) is not None:
             record = recorder.record_of(self._store, _any(model), WriteVerb.UPDATE, key)
-            writer = cast("RecordingWriter", self._session)
-            return await writer.replace_recorded(model, row, expected, record)
+            return await self._recording.replace_recorded(model, row, expected, record)
         where = has_key(model, key)
 
         async def work(session: Session) -> E | None:
@@ -154,7 +153,7 @@ class HookedWrites:
         key = key_asked_for(model, update.where)
         if key is not None and (recorder := self._recorder(model)) is not None:
             record = recorder.record_of(self._store, _any(model), WriteVerb.PATCH, key)
-            return await cast("RecordingWriter", self._session).patch_recorded(update, record)
+            return await self._recording.patch_recorded(update, record)
 
         async def work(session: Session) -> E | None:
             before = await self._locked(session, model, update.where)
@@ -314,6 +313,11 @@ class HookedWrites:
     def _session(self) -> Session:
         """Inside of a transaction: several statements are one write there alone."""
         return indexed_session(self._store)
+
+    @property
+    def _recording(self) -> RecordingWriter:
+        """Where models with a recorder are written: they have no documents beside them."""
+        return cast("RecordingWriter", plain_session(self._store))
 
     def _beneath(self, model: Model[E]) -> Writer:
         """Return how rows of *model* are written where no hook is told of it."""

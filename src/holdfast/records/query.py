@@ -390,7 +390,7 @@ def expanded(after: After) -> Predicate:
             result = further | (same & result)
     assert result is not None
     first, value = places[0]
-    if len(places) > 1 and value is not None and not may_be_null(first.operand):
+    if len(places) > 1 and value is not None and (first.first or not may_be_null(first.operand)):
         # Implied by the rest, and what lets an index on the first field start at the right place.
         bound = Operator.LE if first.descending else Operator.GE
         result = Compare(first.operand, bound, value) & result

@@ -29,6 +29,11 @@ _BATCH = 500
 _SMALL_BATCH = 25  # rows, each with its documents and what goes with these
 
 
+def finds_words_by_index(store: Store) -> bool:
+    """Tell whether an index leads to the rows of *store* that have certain words."""
+    return isinstance(store.driver, WordIndexer) and store.driver.indexes_words
+
+
 async def build_search(store: Store, *, rebuild: bool) -> int:
     """See `Store.build_search`."""
     if not store.searched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -101,6 +102,22 @@ def s3_options(settings: Settings) -> S3Options:
         connections=s3.max_connections,
         credentials=credentials,
     )
+
+
+def cursor_secrets(settings: Settings) -> tuple[str, ...]:
+    """Return what signs the cursors of pages: of the current key that seals jobs, then the others.
+
+    None where no key is set. A key does one thing alone: a secret is the first block that HKDF
+    (RFC 5869) expands a key to under a label of its own, and tells nothing of the key.
+    """
+    if not settings.jobs.keys:
+        return ()
+    from holdfast.jobs.sealing_keys import current_id, parse_keys  # noqa: PLC0415 - slow to import
+
+    keys = parse_keys(settings.jobs.keys)
+    current = keys.pop(current_id(keys, settings.jobs.current_key))
+    label = b"holdfast: cursors of pages\x01"
+    return tuple(hmac.digest(key, label, "sha256").hex() for key in (current, *keys.values()))
 
 
 def login_provider(settings: Settings) -> OpenIDProvider | None:

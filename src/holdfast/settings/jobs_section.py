@@ -19,10 +19,11 @@ class JobsSection(Section):
         AfterValidator(checked_keys),
         About(
             what="keys that seal payloads and results of jobs, each `ID:` and 32 random bytes in "
-            "base64, a line or a comma apart; best in a secret file",
+            "base64, a line or a comma apart; best in a secret file. Secrets that are made of them "
+            "sign the cursors of pages",
             expected="keys such as april:BASE64, a line or a comma apart",
             shown="secret",
-            unset="they are not sealed",
+            unset="they are not sealed, and cursors have a checksum",
         ),
     ] = ""
     current_key: Annotated[

@@ -18,6 +18,7 @@ from holdfast.fastapi.background_jobs import working
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import WorkerOptions
 from holdfast.platform import open_platform
+from holdfast.settings.backend_options import cursor_secrets
 from holdfast.web.cache_routes import cache_routes
 from holdfast.web.docs_page import add_docs_page
 from holdfast.web.object_routes import object_routes
@@ -82,10 +83,13 @@ def create_application(
         redoc_url=None,
         lifespan=lifespan,
     )
+    secret, *former = cursor_secrets(settings) or ("",)
     http = HTTPOptions(
         max_body=int(limits.body),
         max_json_depth=limits.json_depth,
         request_time=limits.request_time,
+        secret=secret,
+        former_secrets=tuple(former),
     )
     Holdfast(app, store=parts.store(), bucket=parts.bucket(), cache=parts.cache(), options=http)
     app.add_middleware(Shield, hosts=options.hosts, origins=frozenset(options.allowed_origins))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from holdfast.access import Role
 from holdfast.access.gate import allow
 from holdfast.fastapi import OutModel, Writing, problem_responses
+from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
 from holdfast.webhooks.webhook_entities import URL_LENGTH, Webhook, WebhookDelivery
 from holdfast.webhooks.webhooks import Subscribed, Webhooks
 
@@ -96,7 +97,8 @@ def webhook_routes(webhooks: Webhooks) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=4096)] = None,
     ) -> DeliveryPage:
         """List the attempts to tell a webhook of events, the latest first."""
-        page = await webhooks.deliveries(webhook_id, size=size, cursor=cursor)
+        found = await webhooks.deliveries(webhook_id, size=size, cursor=unsealed_cursor(cursor))
+        page = sealed_page(found)
         return DeliveryPage(
             items=[WebhookDeliveryOut.of(each) for each in page.items],
             next=page.next,

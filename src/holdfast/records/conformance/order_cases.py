@@ -62,6 +62,15 @@ async def nulls_come_last_unless_said_otherwise(lab: Lab) -> None:
         assert "".join(each.id for each in found) == expected, order
         some = await repository.find(order_by=order, limit=2, offset=1)
         assert "".join(each.id for each in some) == expected[1:3], order
+        for where, fitting in (
+            (Tally.maybe >= 1, "ac"),
+            (~Tally.maybe.is_null(), "ac"),
+            (Tally.maybe.in_([2]), "a"),
+            (~(Tally.maybe == 1), "abd"),
+            ((Tally.maybe == 1) | Tally.maybe.is_null(), "bcd"),
+        ):
+            told = "".join(each.id for each in await repository.find(where, order_by=order))
+            assert told == "".join(each for each in expected if each in fitting), (order, where)
 
 
 @case("ORDER-1", "ORDER-2")

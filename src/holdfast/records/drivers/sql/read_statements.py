@@ -6,7 +6,6 @@ One walk over a query yields its shape, which finds the compiled statement, and 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from holdfast.records.drivers.sql.comparable_aggregates import (
     comparable,
     comparable_decoder,
 )
+from holdfast.records.drivers.sql.condition_facts import by_key, valued_operands
 from holdfast.records.drivers.sql.conditions import ConditionBuilder, join_shape
 from holdfast.records.drivers.sql.dialect import GroupLimit, column_decoder, number
 from holdfast.records.drivers.sql.joined_aggregates import (
@@ -29,16 +29,7 @@ from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
 from holdfast.records.hydration import converted
 from holdfast.records.operands import Column, SearchRank, may_be_null
-from holdfast.records.query import (
-    Compare,
-    Everything,
-    In,
-    InRows,
-    Operator,
-    Order,
-    node,
-    parts_of,
-)
+from holdfast.records.query import Everything, Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,6 +44,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+_ALL = Everything()
 _SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
 
 
@@ -133,7 +125,7 @@ class ReadStatements:
                 *(self._conditions.value(source, each, parameters) for each in wanted)
             )
             condition = self._conditions.condition(source, select.where, parameters)
-            order = self._order(source, select.order, parameters, columns or ())
+            order = self._order(source, select.order, parameters, columns or (), where=select.where)
             built = built.select_from(source.rows).where(condition).order_by(*order)
             if windowed:
                 built = built.limit(parameters.next()).offset(parameters.next())
@@ -168,13 +160,14 @@ class ReadStatements:
             orders = [by.operand for by in select.order]
             inside.join(orders)
             condition = self._conditions.condition(inside, select.where, parameters)
-            order = self._order(inside, select.order, parameters)
+            order = self._order(inside, select.order, parameters, where=select.where)
             wanted = columns or [Column(select.model.name, each) for each in select.model.fields]
             source.join((*wanted, *orders))
             built = sa.select(
                 *(self._conditions.value(source, each, parameters) for each in wanted)
             )
-            built = built.order_by(*self._order(source, select.order, parameters))
+            along = self._order(source, select.order, parameters, where=select.where)
+            built = built.order_by(*along)
             names = select.model.key_names
             limit = GroupLimit(
                 spec=spec,
@@ -332,8 +325,14 @@ class ReadStatements:
         order: Sequence[Order],
         parameters: Parameters,
         chosen: Sequence[ValueColumn] = (),
+        *,
+        where: Predicate = _ALL,
     ) -> list[Expression]:
-        """Return the order; a rank that is among the *chosen* columns is named by its place."""
+        """Return the order; a rank that is among the *chosen* columns is named by its place.
+
+        It is of rows that fit *where*: of what is null in none of them no nulls are placed.
+        """
+        valued = valued_operands(where)
         found: list[Expression] = []
         for by in order:
             if _is_chosen(by, chosen):
@@ -342,7 +341,8 @@ class ReadStatements:
                 found.append(place.desc() if by.descending else place.asc())
                 continue
             column = self._conditions.value(source, by.operand, parameters)
-            found += self.dialect.order(by, column, nullable=may_be_null(by.operand))
+            nullable = may_be_null(by.operand) and by.operand not in valued
+            found += self.dialect.order(by, column, nullable=nullable)
         return found
 
     def _figure(self, figure: Aggregate, column: Expression | None) -> Expression:
@@ -370,21 +370,6 @@ class ReadStatements:
         if self.dialect.repeats_lists:
             return statement.repeated(values)
         return statement.sql, statement.bind(values)
-
-
-def by_key(model: Model[E], where: Predicate) -> bool:
-    """Tell whether *where* names the keys of the rows that it asks for."""
-    return any(map(partial(_names_key, model), parts_of(where)))
-
-
-def _names_key(model: Model[E], part: Predicate) -> bool:
-    match node(part):
-        case Compare(Column(_, spec), Operator.EQ) | In(Column(_, spec)):
-            return spec in model.keys
-        case InRows(columns):
-            return columns == model.key_columns
-        case _:
-            return False
 
 
 def _is_chosen(by: Order, chosen: Sequence[ValueColumn]) -> bool:

@@ -216,6 +216,11 @@ class ServerDriver:
             await self._by_metadata(mapped, lambda metadata: metadata.create_all)
         await self._define(self.server.creation(own))
 
+    @property
+    def indexes_words(self) -> bool:
+        """See `WordIndexer`."""
+        return bool(self.server.word_indexes(self._opened_statements))
+
     async def index_words(self) -> None:
         """See `WordIndexer`."""
         texts = self.server.word_indexes(self._opened_statements)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.assignment_order import in_turn
+from holdfast.records.drivers.sql.condition_facts import by_key
 from holdfast.records.drivers.sql.dialect import joined
 from holdfast.records.drivers.sql.joined_aggregates import JoinedAggregates
 from holdfast.records.drivers.sql.joined_table import JoinedTable
-from holdfast.records.drivers.sql.read_statements import ReadStatements, by_key
+from holdfast.records.drivers.sql.read_statements import ReadStatements
 from holdfast.records.query import (
     EditJson,
     Increment,
@@ -143,7 +144,8 @@ class StoreStatements(ReadStatements):
     ) -> sa.Select[Any]:
         """Return the search for the keys of the rows that *taking* finds."""
         condition = self._conditions.condition(source, taking.update.where, parameters)
-        along = self._order(source, taking.order, parameters)
+        where = taking.update.where
+        along = self._order(source, taking.order, parameters, where=where)
         picked = sa.select(*(source.table.c[name] for name in taking.update.model.key_names))
         picked = picked.select_from(source.rows).where(condition).order_by(*along)
         return picked.limit(parameters.next()).offset(parameters.next())
