@@ -11,7 +11,7 @@ import pytest
 
 from cli.agreement import disagreements
 from cli.program import apart, environment, finish, here, start
-from cli.test_crashes import kill_often
+from cli.test_crashes import PATIENT, kill_often
 from dynamodb_servers import store_url
 from holdfast.jobs import Job
 from holdfast.media import ENTITIES
@@ -96,8 +96,12 @@ def test_the_main_job_finds_on_servers_what_it_finds_in_a_folder(
     assert report.stat().st_size > 10_000
 
 
-def test_killed_at_random_moments_and_repeated_it_leaves_one_of_everything(films, tmp_path, served):
-    quick = {**served, "HOLDFAST_LEASE": "1"}  # the killed, not who ends their work
+def test_killed_at_random_moments_and_repeated_it_leaves_one_of_everything(
+    films, tmp_path, served, monkeypatch
+):
+    monkeypatch.setenv(*PATIENT)
+    # The lease is that of the killed, not of who ends their work.
+    quick = {**served, "HOLDFAST_LEASE": "1", **dict([PATIENT])}
     for command in (("ingest", films / "middle.mp4"), ("worker", "--once")):
         kill_often(partial(start, *command, "--data", tmp_path, env=quick), 1.0)
         assert here(*command, "--data", tmp_path).code == 0
