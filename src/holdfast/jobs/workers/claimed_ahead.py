@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("holdfast.jobs")
 _AHEAD = 0.1  # seconds of work that are claimed ahead
-_MOST_AHEAD = 250  # jobs
+_MOST_AHEAD = 500  # jobs
 _LOOK_IDLE = 0.2  # seconds between two looks for jobs whose time has come, where too few were found
 _LOOK_BUSY = 1.0  # and where there were enough
 _PATIENCE = 1.0  # seconds, at most, that a job claimed ahead waits for its turn
