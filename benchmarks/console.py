@@ -286,7 +286,8 @@ def installation(asked, store):
             os.environ["AWS_SECRET_ACCESS_KEY"] = at.password
             server = f"{at.scheme}://{at.hostname}:{at.port}"
             bucket = f"console-{uuid4().hex}?endpoint_url={server}&region=us-east-1&create=true"
-        yield Settings(data=folder / "data", store=url, bucket=bucket), url
+        limits = {"request_rate": 100_000, "request_burst": 100_000}
+        yield Settings(data=folder / "data", store=url, bucket=bucket, limits=limits), url
 
 
 def report(store, asked, pages, paint):

@@ -446,7 +446,7 @@ class RateLimitedError(AccessError):
     """Too much was asked in too short a time; after *wait* seconds it may be asked again."""
 
     def __init__(self, wait: float) -> None:
-        super().__init__(f"too many requests; try again in {wait:.1f} s")
+        super().__init__(f"too many requests; try again in {max(wait, 0.1):.1f} s")
         self.wait = wait
 
 
