@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-LOOKED_THROUGH = 5_000
+LOOKED_THROUGH = 4_000
 """The rows that a page looks through."""
 PIECE = ("_since", "_until", "_last")
 """What of an address says between which places rows are looked through, and the last of them."""

@@ -201,10 +201,11 @@ def _entries(
     except FileNotFoundError:
         return
     found: list[tuple[bytes, str, bool]] = []
+    every = above.startswith(prefix) and start <= above
     for name in names:
         part, is_record = parse_name(name)
         text = above + part
-        if _may_hold(text, prefix, start, is_record=is_record):
+        if every or _may_hold(text, prefix, start, is_record=is_record):
             found.append((text, name, is_record))
     heapify(found)
     while found:
