@@ -196,17 +196,23 @@ _NEW = {
         "sha256": "md5(random()::text) || md5(random()::text)",
     },
 }
+_EARLIER = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', created_at, '-' || n.i || ' minutes', "
+    "'-' || (abs(random() % 5000) / 100.0) || ' seconds') || '000'",
+    "postgresql": "created_at - n.i * interval '1 minute' - random() * interval '50 seconds'",
+}
 _CHANGED = {
     "videos": {
         "id": "",
         "sha256": "",
         "filename": "substr(filename, 1, 15) || '-' || n.i || '.mp4'",
+        "created_at": "earlier",
     },
-    "clips": {"id": "", "number": "number + n.i"},
-    "jobs": {"id": ""},
+    "clips": {"id": "", "number": "number + n.i", "created_at": "earlier"},
+    "jobs": {"id": "", "created_at": "earlier"},
     "audit_entries": {"position": "1000000000 + 10000 * n.i + own.id"},
 }
-"""What differs in a copy, by table and column; '' stands for a new value at random."""
+"""What differs in a copy, by table and column: '' is a value at random, `earlier` a time."""
 _OWN = {
     "videos": "size > 0",
     "clips": "number = 1",
@@ -229,7 +235,8 @@ def _multiply(url: str, times: int) -> None:
                 f"WHERE table_name = '{name}' AND table_schema = current_schema()",
             )
         columns = [column for (column,) in found if (name, column) != ("audit_entries", "id")]
-        values = [changed.get(each, each) or _NEW[kind][each] for each in columns]
+        new = {each: changed.get(each, each) or _NEW[kind][each] for each in columns}
+        values = [_EARLIER[kind] if value == "earlier" else value for value in new.values()]
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {})"
         execute(
             url,

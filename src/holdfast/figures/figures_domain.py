@@ -9,6 +9,7 @@ from holdfast.domain import Domain
 from holdfast.figures.figure_history import FigureHistory, Resolution
 from holdfast.figures.figure_slot import FigureSlot
 from holdfast.jobs import Job, Jobs, JobStatus
+from holdfast.jobs.job import ENDS
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -55,12 +56,13 @@ class FigureSampler:
         running = await jobs.count(Job.status == JobStatus.RUNNING)
         for resolution in Resolution:
             since = Job.finished_at >= resolution.start(now)
-            failed = await jobs.count(since, Job.status == JobStatus.FAILED)
-            ended = await jobs.count(since)
+            # By status each, along the index that has both.
+            ended = {status: await jobs.count(since, Job.status == status) for status in ENDS}
+            failed = ended.pop(JobStatus.FAILED)
             await self.history.set(
                 resolution,
                 {
-                    "jobs_ended": float(ended - failed),
+                    "jobs_ended": float(sum(ended.values())),
                     "jobs_failed": float(failed),
                     "jobs_waiting": float(waiting),
                     "jobs_running": float(running),
