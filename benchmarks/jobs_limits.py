@@ -129,6 +129,7 @@ def row(kind, rounds, none):
 
 
 async def compared(asked):
+    print("## Limits of jobs\n")
     count, rounds = (500, 1) if asked.quick else (asked.jobs, asked.rounds)
     for backend in asked.only.split(","):
         async with place(backend) as url:

@@ -85,6 +85,10 @@ def jobs(asked) -> str:
     return printed("jobs.py", *(["--quick"] if asked.quick else []))
 
 
+def limits(asked) -> str:
+    return printed("jobs_limits.py", *(["--quick"] if asked.quick else []))
+
+
 def dynamodb(asked) -> str:
     return printed("dynamodb.py", *(["--quick"] if asked.quick else []))
 
@@ -111,6 +115,7 @@ PROGRAMS = {
     "jobs": jobs,
     "endurance": endurance,
     "table": large_table,
+    "limits": limits,
     "objects": objects,
     "cache": cache,
     "api": api,
