@@ -201,6 +201,7 @@ async def asked_pages(settings, made, calls):
             if "GET" in (route.methods or ())
             for path in addresses(route.path, made, kinds)
         ]
+        paths.sort(key=lambda path: "/usage" in path)  # last: their counts go on beside the others
         found: dict[str, Taken] = {}
         for path in paths:
             taken, worked = [], []
