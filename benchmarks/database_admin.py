@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pymysql
@@ -17,3 +19,15 @@ def admin(url):
         host=parts.hostname, port=parts.port, user=parts.username,
         password=parts.password or "", autocommit=True,
     )  # fmt: skip
+
+
+@contextmanager
+def new_database(server):
+    """Yield the URL of a new database on *server*, a PostgreSQL, and drop it afterwards."""
+    name = f"bench_{uuid4().hex[:12]}"
+    with admin(server) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"{server.rpartition('/')[0]}/{name}"
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -23,7 +23,6 @@ import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from uuid import uuid4
 
 from jobs_sides import APART, SIDES
 from timing import machine, table
@@ -250,20 +249,15 @@ def compared(asked):
 
 def turn_of(name, kind, servers, count):
     """Measure one side once, in a place of its own."""
-    import psycopg
-
     if kind == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             return child(name, f"sqlite:///{folder}/jobs.db", count)
     if kind == "redis":
         return child(name, servers["redis"].rpartition("/")[0] + "/9", count)
-    database = f"bench_{uuid4().hex[:12]}"
-    with psycopg.connect(servers["postgresql"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-        try:
-            return child(name, f"{servers['postgresql'].rpartition('/')[0]}/{database}", count)
-        finally:
-            connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+    from database_admin import new_database
+
+    with new_database(servers["postgresql"]) as url:
+        return child(name, url, count)
 
 
 def row(titled, taken):

@@ -18,9 +18,9 @@ import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
+from database_admin import new_database
 from timing import machine, table
 
 from holdfast import open_store
@@ -68,21 +68,6 @@ pairs, one right after the other. *Dead* are row versions there that nothing but
 could see. *Look from the start* is one claim that goes by no position from before. Measured on
 {machine}.
 """
-
-
-@asynccontextmanager
-async def database(server):
-    """Yield the URL of a new database on *server*."""
-    name = f"endurance_{uuid4().hex[:12]}"
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{server.rpartition('/')[0]}/{name}"
-        finally:
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
 
 
 class Side:
@@ -176,7 +161,7 @@ def ticks_of(pid):
 async def side(server, *, held):
     """Yield the jobs of a new database, *held*: with a snapshot from before the first."""
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(database(server))
+        url = stack.enter_context(new_database(server))
         store = await stack.enter_async_context(open_store(url, JOB_ENTITIES))
         await store.create_schema()
         watcher = await asyncpg.connect(url)

@@ -15,11 +15,10 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
+from database_admin import new_database
 from timing import machine, table
 
 from holdfast import open_store
@@ -63,8 +62,8 @@ async def done(jobs, queue, count, url):
 
     options = [EnqueueOptions(queue=queue, limit_key=f"key {n}") for n in range(KEYS)]
     for start in range(0, count, 1_000):
-        new = [NewJob("noop", options=options[n % KEYS]) for n in range(start, count)][:1_000]
-        await jobs.enqueue_many(new)
+        few = range(start, min(count, start + 1_000))
+        await jobs.enqueue_many([NewJob("noop", options=options[n % KEYS]) for n in few])
     server = ServerCPU(url) if url.startswith("postgresql") else None
     if server is not None:
         server.start()
@@ -98,24 +97,15 @@ async def measured(url, count, rounds):
     return found
 
 
-@asynccontextmanager
-async def place(backend):
+@contextmanager
+def place(backend):
     """Yield the URL of an empty database."""
     if backend == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             yield f"sqlite:///{folder}/jobs.db"
         return
-    server = endpoints()[backend].url
-    name = f"limits_{uuid4().hex[:12]}"
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{server.rpartition('/')[0]}/{name}"
-        finally:
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
+    with new_database(endpoints()[backend].url) as url:
+        yield url
 
 
 def row(kind, rounds, none):
@@ -132,7 +122,7 @@ async def compared(asked):
     print("## Limits of jobs\n")
     count, rounds = (500, 1) if asked.quick else (asked.jobs, asked.rounds)
     for backend in asked.only.split(","):
-        async with place(backend) as url:
+        with place(backend) as url:
             found = await measured(url, count, rounds)
         print(TEXT.format(backend=backend, jobs=count, rounds=rounds, machine=machine()))
         head = ["limit", "done /s", "CPU here", "CPU there", "of the rate without", "CPU beside it"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -10,16 +10,41 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ENTER = "write `{0} open_{1}(...) as {1}`"
 _TWICE = "this was entered before; call open_{} again for another one"
 
 
-class Opening(Generic[T]):
+class _Unentered:
+    """What is typed first by many is answered with what to type instead."""
+
+    _noun: str
+    _way: ClassVar[str]
+    """The statement that enters it."""
+    _elsewhere: ClassVar[str]
+    """Where the code that awaits, or does not, finds its own."""
+
+    if not TYPE_CHECKING:  # type checkers refuse all of these
+
+        def refuse(self, *_):  # noqa: ANN002, ANN202
+            raise TypeError(f"{self._written()}; {self._elsewhere.format(self._noun)}")
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise AttributeError(f"nothing has {name!r} yet: {self._written()}")
+
+    def _written(self) -> str:
+        return f"write `{self._way} open_{self._noun}(...) as {self._noun}`"
+
+
+class Opening(_Unentered, Generic[T]):
     """Opens one thing: `async with open_store(url, entities) as store`.
 
     Made without any I/O. Entering connects; leaving the block closes, whatever the block raised.
     Entering a second time raises RuntimeError.
     """
+
+    _way = "async with"
+    _elsewhere = "in blocking code import open_{} from holdfast.sync"
 
     def __init__(self, manager: AbstractAsyncContextManager[T], noun: str) -> None:
         self._manager = manager
@@ -42,26 +67,15 @@ class Opening(Generic[T]):
         """Close it."""
         return await self._manager.__aexit__(kind, error, traceback)
 
-    if not TYPE_CHECKING:  # what is typed first by many, answered with what to type instead
-
-        def _refuse(self, *_):  # noqa: ANN002, ANN202 - hidden from type checkers
-            raise TypeError(
-                f"{_ENTER.format('async with', self._noun)}; in blocking code import "
-                f"open_{self._noun} from holdfast.sync"
-            )
-
-        __enter__ = __exit__ = __await__ = _refuse
-
-        def __getattr__(self, name):  # noqa: ANN001, ANN204
-            if name.startswith("_"):
-                raise AttributeError(name)
-            raise AttributeError(
-                f"nothing has {name!r} yet: {_ENTER.format('async with', self._noun)}"
-            )
+    if not TYPE_CHECKING:
+        __enter__ = __exit__ = __await__ = _Unentered.refuse
 
 
-class BlockingOpening(Generic[T]):
+class BlockingOpening(_Unentered, Generic[T]):
     """Opens one thing, blocking: `with open_store(url, entities) as store`; see `Opening`."""
+
+    _way = "with"
+    _elsewhere = "in code that awaits import open_{} from holdfast"
 
     def __init__(self, manager: AbstractContextManager[T], noun: str) -> None:
         self._manager = manager
@@ -85,16 +99,4 @@ class BlockingOpening(Generic[T]):
         return self._manager.__exit__(kind, error, traceback)
 
     if not TYPE_CHECKING:
-
-        def _refuse(self, *_):  # noqa: ANN002, ANN202
-            raise TypeError(
-                f"{_ENTER.format('with', self._noun)}; in code that awaits import "
-                f"open_{self._noun} from holdfast"
-            )
-
-        __aenter__ = __aexit__ = __await__ = _refuse
-
-        def __getattr__(self, name):  # noqa: ANN001, ANN204
-            if name.startswith("_"):
-                raise AttributeError(name)
-            raise AttributeError(f"nothing has {name!r} yet: {_ENTER.format('with', self._noun)}")
+        __aenter__ = __aexit__ = __await__ = _Unentered.refuse

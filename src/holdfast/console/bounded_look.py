@@ -176,8 +176,7 @@ async def counted(rows: Repository[E], wanted: Wanted) -> Counted:
             place = _place(rows.model, newest, since)
             where += _beyond(rows.model, reverse(newest), place)
             return Counted(await rows.count(*where), is_all=False, among=LOOKED_THROUGH)
-    beyond = LOOKED_THROUGH
-    if await rows.select(_key_of(rows), where=where, order_by=newest, limit=1, offset=beyond):
+    if await _are_more(rows, where, newest):
         return Counted(LOOKED_THROUGH, is_all=False)
     return Counted(await rows.count(*where), is_all=True)
 
@@ -243,13 +242,15 @@ def _time_of(value: object) -> datetime | None:
 async def _are_many(rows: Repository[E], led: Sequence[tuple[Predicate, Sequence[Order]]]) -> bool:
     """Tell whether more rows than are looked through fit each of *led*."""
     for where, order in led:
-        beyond = LOOKED_THROUGH
-        if not await rows.select(
-            _key_of(rows), where=where, order_by=order, limit=1, offset=beyond
-        ):
+        if not await _are_more(rows, [where], order):
             return False
     return True
 
 
-def _key_of(rows: Repository[E]) -> Field[object]:
-    return cast("Field[object]", getattr(rows.model.entity, rows.model.keys[0].name))
+async def _are_more(
+    rows: Repository[E], where: Sequence[Predicate], order: Sequence[Order]
+) -> bool:
+    """Tell whether more rows than are looked through fit *where*; an index has them in *order*."""
+    key = cast("Field[object]", getattr(rows.model.entity, rows.model.keys[0].name))
+    beyond = LOOKED_THROUGH
+    return bool(await rows.select(key, where=where, order_by=order, limit=1, offset=beyond))

@@ -65,12 +65,11 @@ class Declaration:
         return given or self.server_default is not None
 
     def __post_init__(self) -> None:
-        if self.audit not in get_args(AuditPolicy):
-            expected = ", ".join(map(repr, get_args(AuditPolicy)))
-            raise ConfigurationError(f"audit={self.audit!r}: expected one of {expected}")
-        if self.on_delete not in get_args(OnDelete):
-            expected = ", ".join(map(repr, get_args(OnDelete)))
-            raise ConfigurationError(f"on_delete={self.on_delete!r}: expected one of {expected}")
+        for name, choices in (("audit", AuditPolicy), ("on_delete", OnDelete)):
+            value = getattr(self, name)
+            if value not in get_args(choices):
+                expected = ", ".join(map(repr, get_args(choices)))
+                raise ConfigurationError(f"{name}={value!r}: expected one of {expected}")
         if self.default_factory is not None and not callable(self.default_factory):
             raise ConfigurationError(
                 f"default_factory={self.default_factory!r}: expected a function that makes the "

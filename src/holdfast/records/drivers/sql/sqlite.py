@@ -16,7 +16,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -54,10 +54,6 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.options import SQLiteOptions
     from holdfast.records.schema_diff import Difference
-
-E = TypeVar("E")
-T = TypeVar("T")
-P = ParamSpec("P")
 
 _DIALECT = SQLiteDialect()
 OLDEST = (3, 38, 0)  # STRICT tables and RETURNING
