@@ -68,12 +68,12 @@ class GrowingBucket:
         assert (await self.bucket.head(self.any())).size == len(BODY)
 
     async def list(self):
-        after, found = key_of(self.dice.randrange(self.size - LISTED)), 0
-        async for _ in self.bucket.list("frames/", start_after=after):
+        first, found = key_of(self.dice.randrange(self.size - LISTED + 1)), 0
+        async for _ in self.bucket.list("frames/", start_after=first.removesuffix(".txt")):
             found += 1
             if found == LISTED:
                 break
-        assert found == LISTED, f"{found} objects behind {after}"
+        assert found == LISTED, f"{found} objects from {first} on"
 
     async def delete(self):
         assert await self.bucket.delete(self.more.pop())
