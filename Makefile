@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test campaigns coverage pythons crash crowd endurance hunt moto layouts hostfactory takeover coherence chaos mutation scale check format docs docs-serve lock bench release notes audit extras services services-stop doctor
+.PHONY: help setup browser demo test campaigns coverage pythons crash crowd endurance hunt moto layouts hostfactory apart readers takeover coherence chaos mutation scale check format docs docs-serve lock bench release notes audit extras services services-stop doctor
 
 help: ## the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,12 @@ layouts: $(STAMP) ## models in layouts of OCI, by skopeo and ORAS (installed whe
 hostfactory: $(STAMP) ## the HostFactory scripts beside those of Open Resource Broker
 	@PYTHONPATH=.:tests $(BIN)/python tests/hosts/orb_trip.py
 
+apart: $(STAMP) ## workers on three hosts (network namespaces, as root): one cut off, one without power
+	@PYTHONPATH=.:tests $(BIN)/python tests/hosts/apart_trip.py
+
+readers: $(STAMP) ## results of a film read by DuckDB, Polars and Ray, in an environment of their own
+	@PYTHONPATH=.:tests $(BIN)/python tests/media/readers_trip.py
+
 takeover: $(STAMP) ## jobs of the real procrastinate, Celery and arq are taken over
 	@PYTHONPATH=.:tests $(BIN)/python tests/integrations/queues/takeover_trip.py
 
@@ -115,6 +121,7 @@ lock: ## add to the lock files, and those of programs, what is asked for (UPGRAD
 		--output-file requirements.lock pyproject.toml
 	@$(BIN)/$(COMPILE) --output-file tools/services/moto.lock tools/services/moto.in
 	@$(BIN)/$(COMPILE) --output-file tests/hosts/orb.lock tests/hosts/orb.in
+	@$(BIN)/$(COMPILE) --output-file tests/media/readers.lock tests/media/readers.in
 	@$(BIN)/$(COMPILE) --output-file tools/release/tools.lock tools/release/tools.in
 	@$(BIN)/$(COMPILE) --constraints requirements-bench.lock \
 		--output-file tools/mutation/tools.lock tools/mutation/tools.in

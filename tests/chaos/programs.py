@@ -28,6 +28,8 @@ class Program:
     def __init__(self, name, words, folder, settings):
         self.name = name
         self.words = words
+        self.before = ()
+        """What starts it in its place: a command, and its arguments before the program's."""
         self.log = folder / f"{name}.log"
         self.clock = folder / f"{name}.clock"
         self.settings = settings
@@ -51,7 +53,7 @@ class Program:
             }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*PROGRAM, *self.words],
+                [*self.before, *PROGRAM, *self.words],
                 env=environment(**self.settings, **turned),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
