@@ -78,8 +78,8 @@ chaos: $(STAMP) ## the whole platform hurt at random, what it promised counted (
 	@PYTHONPATH=.:tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),10) \
 		$(if $(SEED),--seed $(SEED)) $(if $(EMBEDDED),--embedded) $(if $(PLANT),--plant $(PLANT))
 
-mutation: $(STAMP) ## is code that is changed noticed by the tests? ONLY="proofs floors", MINUTES=20 for each
-	@$(BIN)/python -m tools.mutation $(ONLY) --minutes $(or $(MINUTES),20)
+mutation: $(STAMP) ## is code that is changed noticed by the tests? ONLY="proofs floors", MINUTES=20 for each, GO_ON=1: what was not tried
+	@$(BIN)/python -m tools.mutation $(ONLY) --minutes $(or $(MINUTES),20) $(if $(GO_ON),--go-on)
 
 scale: $(STAMP) ## what an operation costs as tables grow (ROWS=10000,1000000 ONLY=sqlite,audit)
 	@$(BIN)/python benchmarks/scale.py $(if $(ROWS),--rows $(ROWS)) $(if $(ONLY),--only $(ONLY))

@@ -1,11 +1,11 @@
 """Tells whether the tests notice when code is changed.
 
-    python -m tools.mutation [CORE ...] [--minutes N]
+    python -m tools.mutation [CORE ...] [--minutes N] [--go-on]
 
 mutmut changes one thing at a time in the functions of a core, and runs the tests that call the
 function. A change that no test notices has survived: a test is missing, or the code says more than
 it has to. Each core is changed in a copy in `.mutation/`; `survivors.diff` there shows what
-survived. What was not tried within `--minutes` is counted as that.
+survived. What was not tried within `--minutes` is counted as that, and tried by `--go-on`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     whole = True
     print(f"{'core':12}" + "".join(f"{name:>13}" for name in COLUMNS), flush=True)
     for name in options.cores or CORES:
-        folder = _copy(name, CORES[name])
+        folder = WORK / name
+        if not options.go_on or not folder.exists():
+            _copy(folder, CORES[name])
         ended = _run(folder, options.minutes * 60)
         found = _results(folder)
         counts = Counter(found.values())
@@ -75,9 +77,8 @@ def _install() -> None:
         subprocess.run(command, env=inside, check=True)
 
 
-def _copy(name: str, core: Core) -> Path:
-    """Return a new folder in which *core* is changed: mutmut keeps verdicts though tests change."""
-    folder = WORK / name
+def _copy(folder: Path, core: Core) -> None:
+    """Make *folder* anew, in which *core* is changed: mutmut keeps verdicts though tests change."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for part in COPIED:
@@ -85,7 +86,6 @@ def _copy(name: str, core: Core) -> Path:
             CHECKOUT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
         )
     (folder / "pyproject.toml").write_text(_configuration(core), encoding="utf-8")
-    return folder
 
 
 def _configuration(core: Core) -> str:
@@ -111,8 +111,11 @@ def _configuration(core: Core) -> str:
 
 
 def _run(folder: Path, seconds: float) -> bool:
-    """Let mutmut work for *seconds* at the most, and return whether it came to its end."""
-    workers = str(os.cpu_count() or 1)
+    """Let mutmut work for *seconds* at the most, and return whether it came to its end.
+
+    On the processors that this process may run on.
+    """
+    workers = str(len(os.sched_getaffinity(0)))
     with (folder / "mutmut.log").open("wb") as log:
         running = subprocess.Popen(
             [ENVIRONMENT / "bin" / "mutmut", "run", "--max-children", workers],
@@ -155,6 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("cores", nargs="*", metavar="CORE", help=f"of {', '.join(CORES)}")
     parser.add_argument("--minutes", type=float, default=20.0, help="for each core, at the most")
+    parser.add_argument(
+        "--go-on", action="store_true", help="try what was not tried, on the copy that is there"
+    )
     return parser
 
 
