@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast import open_store
-from holdfast.errors import LeaseLostError, UnavailableError
+from holdfast.errors import ConfigurationError, LeaseLostError, UnavailableError
 from holdfast.jobs import JOB_ENTITIES, EnqueueOptions, Job, JobAttempt, Jobs, JobStatus, Worker
 from holdfast.jobs.history.job_log import log_line
 from holdfast.records import Repository
@@ -228,11 +228,18 @@ async def test_a_job_that_ends_its_workers_is_given_up_before_its_attempts_are(s
         assert len(await jobs.claim_many("w", 9, lease=MINUTE)) == 2
         clock.forward(minutes=1)
         assert await jobs.make_ready() == ready
+    with pytest.raises(ConfigurationError, match="quarantine_after=0"):
+        Jobs(store, quarantine_after=0)
     poison, used_up = [await jobs.get(job_id) for job_id in ids]
     assert (poison.status, used_up.status) == (JobStatus.FAILED, JobStatus.FAILED)
     assert poison.error.startswith("poison: 2 workers vanished over it")
     assert poison.error.endswith("the lease of worker w ran out in attempt 2 of 9")
     assert used_up.error == "the lease of worker w ran out in attempt 2 of 2"
+    careful = Jobs(store, quarantine_after=1)
+    await careful.enqueue("a")
+    await careful.claim("w", lease=MINUTE)
+    clock.forward(minutes=1)
+    assert await careful.claim("w") is None
 
 
 async def test_of_ends_that_can_not_be_written_each_is_told_why_and_the_others_are_written(
@@ -244,7 +251,7 @@ async def test_of_ends_that_can_not_be_written_each_is_told_why_and_the_others_a
     alone = await jobs.claim_many("w", 1)
     first, second = [await jobs.claim_many("w", 2) for _ in range(2)]
     large = await jobs.claim_many("w", 2)
-    broken, away = iter([True]), UnavailableError("test", "away")
+    broken, away = iter([False, True]), UnavailableError("test", "away")
     update_where, patch = Repository.update_where, Repository.patch
 
     async def failing(repository, *args, **kwargs):
@@ -261,11 +268,10 @@ async def test_of_ends_that_can_not_be_written_each_is_told_why_and_the_others_a
         patched.setattr(Repository, "update_where", failing)
         ends = [(claim, None) for claim in (*alone, *first, *second)]
         outcomes = await jobs.complete_many(ends)
-        assert outcomes == [None, away, away, None, None]
-        assert [(await jobs.get(claim.job.id)).status for claim, _ in ends] == [
-            JobStatus.SUCCEEDED, *[JobStatus.RUNNING] * 2, *[JobStatus.SUCCEEDED] * 2,
-        ]  # fmt: skip
+        assert outcomes == [None, None, None, away, away]
+        found = [(await jobs.get(claim.job.id)).status for claim, _ in ends]
+        assert found == [JobStatus.SUCCEEDED] * 3 + [JobStatus.RUNNING] * 2
         patched.setattr(Repository, "patch", failing_for_large)
-        ends = [(claim, None) for claim in first] + [(claim, "x" * 20_000) for claim in large]
+        ends = [(claim, None) for claim in second] + [(claim, "x" * 20_000) for claim in large]
         assert await jobs.complete_many(ends) == [None, None, away, away]
     assert (await jobs.get(large[0].job.id)).status is JobStatus.RUNNING

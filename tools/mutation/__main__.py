@@ -5,7 +5,8 @@
 mutmut changes one thing at a time in the functions of a core, and runs the tests that call the
 function. A change that no test notices has survived: a test is missing, or the code says more than
 it has to. Each core is changed in a copy in `.mutation/`; `survivors.diff` there shows what
-survived. What was not tried within `--minutes` is counted as that, and tried by `--go-on`.
+survived. What was not tried within `--minutes` is counted as that. `--go-on` tries again what
+survived, and what was not tried, with the tests as they are now.
 """
 
 from __future__ import annotations
@@ -53,9 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'core':12}" + "".join(f"{name:>13}" for name in COLUMNS), flush=True)
     for name in options.cores or CORES:
         folder = WORK / name
-        if not options.go_on or not folder.exists():
-            _copy(folder, CORES[name])
-        ended = _run(folder, options.minutes * 60)
+        left = _left(folder) if options.go_on else []
+        if not left:
+            shutil.rmtree(folder, ignore_errors=True)
+        _copy(folder, CORES[name])
+        ended = _run(folder, left, options.minutes * 60)
         found = _results(folder)
         counts = Counter(found.values())
         print(f"{name:12}" + "".join(f"{counts[each]:>13}" for each in COLUMNS), flush=True)
@@ -77,11 +80,31 @@ def _install() -> None:
         subprocess.run(command, env=inside, check=True)
 
 
+def _left(folder: Path) -> list[str]:
+    """Return the changes of the last time that no test noticed, or that were not tried.
+
+    None where the source is another by now: its changes have other names.
+    """
+    if _sources(folder) != _sources(CHECKOUT):
+        return []
+    noticed = ("killed", "timeout")
+    return [name for name, status in _results(folder).items() if status not in noticed]
+
+
+def _sources(folder: Path) -> dict[str, bytes]:
+    """Return the files of the source by their names."""
+    source = folder / "src"
+    return {str(each.relative_to(source)): each.read_bytes() for each in source.rglob("*.py")}
+
+
 def _copy(folder: Path, core: Core) -> None:
-    """Make *folder* anew, in which *core* is changed: mutmut keeps verdicts though tests change."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Copy to *folder* what *core* is tried with; the source, if it is there, stays."""
+    folder.mkdir(parents=True, exist_ok=True)
     for part in COPIED:
+        if part == "src" and (folder / part).exists():
+            continue  # mutmut has its verdicts beside it
+        for old in (folder / part, folder / "mutants" / part):
+            shutil.rmtree(old, ignore_errors=True)
         shutil.copytree(
             CHECKOUT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -110,15 +133,15 @@ def _configuration(core: Core) -> str:
     )
 
 
-def _run(folder: Path, seconds: float) -> bool:
-    """Let mutmut work for *seconds* at the most, and return whether it came to its end.
+def _run(folder: Path, changes: list[str], seconds: float) -> bool:
+    """Let mutmut try *changes*, or all, for *seconds* at the most; return whether it ended.
 
     On the processors that this process may run on.
     """
     workers = str(len(os.sched_getaffinity(0)))
     with (folder / "mutmut.log").open("wb") as log:
         running = subprocess.Popen(
-            [ENVIRONMENT / "bin" / "mutmut", "run", "--max-children", workers],
+            [ENVIRONMENT / "bin" / "mutmut", "run", "--max-children", workers, *changes],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
@@ -159,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("cores", nargs="*", metavar="CORE", help=f"of {', '.join(CORES)}")
     parser.add_argument("--minutes", type=float, default=20.0, help="for each core, at the most")
     parser.add_argument(
-        "--go-on", action="store_true", help="try what was not tried, on the copy that is there"
+        "--go-on", action="store_true", help="try again what survived or was not tried"
     )
     return parser
 

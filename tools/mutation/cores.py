@@ -24,7 +24,7 @@ _CASES = "awaited and not random and not cancel"
 
 _CLAIMS = tuple(
     f"tests/jobs/test_{name}.py"
-    for name in ("claim", "claim_many", "changes", "looking_on", "job_history")
+    for name in ("claim", "claim_many", "claim_ends", "changes", "looking_on", "job_history")
 )
 
 CORES = {
@@ -55,8 +55,12 @@ CORES = {
     ),
     "leases": Core(
         ("jobs/job_claims", "jobs/job_completion", "jobs/ready_jobs", "jobs/job_ends"),
-        _CLAIMS,
-        "memory",
+        (
+            *_CLAIMS,
+            *(f"tests/jobs/test_{name}.py" for name in ("claim_floors", "limits", "job_keys")),
+            "tests/jobs/test_task_statistics.py",
+        ),
+        f"{_EMBEDDED} and not sqlite",
     ),
     "transactions": Core(
         ("records/transaction", "records/scope", "records/after_commit", "records/own_transaction"),
@@ -74,8 +78,12 @@ CORES = {
     ),
     "coherence": Core(
         ("cache/loader", "cache/tag_validation", "cache/envelope", "cache/token_bucket"),
-        ("tests/cache/test_conformance.py",),
-        "memory or Memory",
+        (
+            "tests/cache/test_conformance.py::TestMemory",
+            *(f"tests/cache/test_{name}.py" for name in ("crowds", "misuse", "slow_loads")),
+            "tests/cache/test_coordination.py",
+        ),
+        "memory or Memory or slow or a_flight or costly or loaded_none or tokens_come",
     ),
     "gates": Core(("models/metric_gate",), ("tests/models/test_metric_gate.py",)),
     "commits": Core(
