@@ -147,7 +147,7 @@ def _run(folder: Path, changes: list[str], seconds: float) -> bool:
         try:
             return running.wait(seconds) == 0
         except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGINT)
+            os.killpg(running.pid, signal.SIGTERM)  # SIGINT is ignored in the background
             running.wait()
             return False
         finally:

@@ -64,9 +64,16 @@ CORES = {
     ),
     "transactions": Core(
         ("records/transaction", "records/scope", "records/after_commit", "records/own_transaction"),
-        (_ON_MEMORY, "tests/records/sql/test_contexts.py"),
-        "(memory and not (blocking or random)) and (contexts or transaction or savepoint or part or"
-        " block or generator or isolation or event_loop or callback or commit or write_skew)",
+        (
+            _ON_MEMORY,
+            "tests/records/sql/test_contexts.py",
+            "tests/records/test_ends_of_parts.py",
+            "tests/records/test_store.py",
+            "tests/cache/test_after_commit.py",
+        ),
+        "memory and not (blocking or random) and (contexts or transaction or savepoint or part or"
+        " block or generator or isolation or event_loop or callback or commit or write_skew or"
+        " links or retr or clash)",
     ),
     "versions": Core(
         ("records/repository", "records/checked_row"),
