@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import nullcontext
+from contextvars import Context
 
 import pytest
 
-from holdfast import Entity, Field, generated_key, open_store
+from holdfast import Entity, Field, generated_key, open_store, sync
 from holdfast.errors import StorageError, TransactionError
 
 pytestmark = pytest.mark.anyio
@@ -257,5 +258,19 @@ async def test_who_opened_a_block_is_outside_of_it_once_another_task_has_left_it
     over.set()
     with pytest.raises(TransactionError, match="is over"):
         await inside
+    with pytest.raises(TransactionError, match="is over"):
+        await block.__aexit__(None, None, None)
+    with pytest.raises(TransactionError, match="not open"):
+        await store.transaction().__aexit__(None, None, None)
     await rows.add(Row(name="outside"))
     assert await rows.select(Row.name, order_by=Row.id.asc()) == [("inside",), ("outside",)]
+
+
+def test_a_transaction_of_this_thread_holds_up_no_call_on_another_store():
+    with sync.open_store("memory://", [Row]) as one, sync.open_store("memory://", [Row]) as other:
+        one.create_schema()
+        other.create_schema()
+        with one.transaction():
+            assert Context().run(other.repository(Row).count) == 0
+            with pytest.raises(TransactionError, match="in another context"):
+                Context().run(one.repository(Row).count)
