@@ -123,6 +123,9 @@ def _configuration(core: Core) -> str:
         "pytest_add_cli_args": ["-k", core.keywords] if core.keywords else [],
         "pytest_add_cli_args_test_selection": list(core.tests),
         "use_git_change_detection": False,
+        # A change is made in a process that has imported the tests and run none: what they leave
+        # behind, such as compiled statements, would hide it.
+        "process_isolation": "forkserver",
     }
     tables = {"tool.pytest.ini_options": pytest, "tool.mutmut": mutmut}
     # What stands in these tables are texts, lists of them and bools: TOML writes them as JSON does.
