@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'core':12}" + "".join(f"{name:>13}" for name in COLUMNS), flush=True)
     for name in options.cores or CORES:
         folder = WORK / name
-        left = _left(folder) if options.go_on else []
+        left = _left(folder, CORES[name]) if options.go_on else []
         if not left:
             shutil.rmtree(folder, ignore_errors=True)
         _copy(folder, CORES[name])
@@ -80,12 +80,18 @@ def _install() -> None:
         subprocess.run(command, env=inside, check=True)
 
 
-def _left(folder: Path) -> list[str]:
+def _left(folder: Path, core: Core) -> list[str]:
     """Return the changes of the last time that no test noticed, or that were not tried.
 
-    None where the source is another by now: its changes have other names.
+    None where the source is another by now, whose changes have other names, or *core*: mutmut
+    then forgets its verdicts.
     """
-    if _sources(folder) != _sources(CHECKOUT):
+    configuration = folder / "pyproject.toml"
+    if (
+        not configuration.exists()
+        or configuration.read_text(encoding="utf-8") != _configuration(core)
+        or _sources(folder) != _sources(CHECKOUT)
+    ):
         return []
     noticed = ("killed", "timeout")
     return [name for name, status in _results(folder).items() if status not in noticed]
@@ -126,9 +132,10 @@ def _configuration(core: Core) -> str:
         # A change is made in a process that has imported the tests and run none: what they leave
         # behind, such as compiled statements, would hide it.
         "process_isolation": "forkserver",
+        "timeout_multiplier": 4.0,
     }
     tables = {"tool.pytest.ini_options": pytest, "tool.mutmut": mutmut}
-    # What stands in these tables are texts, lists of them and bools: TOML writes them as JSON does.
+    # What stands in these tables, TOML writes as JSON does.
     return "\n".join(
         line
         for table, values in tables.items()
