@@ -266,6 +266,26 @@ async def test_looks_from_then_on_find_what_came_due_since_and_whole_ones_the_re
     assert await jobs.make_ready(pace=pace) == 2
 
 
+async def test_looks_find_what_came_up_to_two_seconds_late_and_put_no_whole_one_off(
+    jobs, clock, seconds
+):
+    pace, stored = SearchPace(seconds), jobs.store.repository(Job)
+    await jobs.enqueue_many([new("lost 2"), new("lost 3")])
+    await jobs.claim_many("w", 2, lease=HOUR)
+    assert await jobs.make_ready(pace=pace) == 0
+    await jobs.enqueue_many([new("due 2"), new("due 3")])
+    for task, field in (("lost", Job.leased_until), ("due", Job.run_at)):
+        for end, ago in ((" 2", 2), (" 3", 2.001)):
+            then = field.to(clock.time - timedelta(seconds=ago))
+            where = Job.task == task + end
+            assert await stored.update_where(where, changes=[then, Job.lane.to("")]) == 1
+    found = []
+    for _ in range(4):
+        seconds.time += 0.25
+        found.append(await jobs.make_ready(pace=pace))
+    assert found == [2, 0, 0, 2]
+
+
 async def test_a_look_is_three_searches_however_many_jobs_run_and_wait(jobs, clock, seconds):
     pace = SearchPace(seconds)
     await jobs.enqueue_many([*[new("runs")] * 3, *[new("later", delay=9 * HOUR)] * 3])
