@@ -1,13 +1,17 @@
 """Values that are loaded again while they are served: when that is, and what stays of them."""
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 
 import pytest
 
-from holdfast.cache import CacheOptions, loader
+from cache.states import counter
+from holdfast.blocking import run
+from holdfast.cache import CacheOptions, loader, sync
 from holdfast.cache.connect import running_cache
 from holdfast.cache.drivers.memory import MemoryCacheDriver
+from holdfast.clock import sleep_thread
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +90,51 @@ async def test_a_value_that_was_loaded_again_is_removed_by_its_tags_as_the_first
             await cache.invalidate(tags=[tag])
             assert await cache.get("k") is None
             assert await cache.get_or_set("k", source.load, **how) == served + 2
+
+
+async def test_a_value_is_loaded_again_as_often_as_it_gets_stale_and_each_hit_is_counted():
+    seconds = Seconds()
+    async with cached(seconds) as cache:
+        source = Source(seconds)
+        for load in range(4):  # within less than the time that a load may take
+            assert await cache.get_or_set("k", source.load, ttl=1, stale=100) == (load or 1)
+            await loaded(cache)
+            seconds.now += 1
+        assert source.loads == 4
+        assert (counter(cache, "hits"), counter(cache, "misses")) == (3, 1)
+
+
+async def test_of_loads_that_are_over_nothing_is_kept():
+    seconds = Seconds()
+    async with cached(seconds) as cache:
+        source = Source(seconds)
+        for number in range(9):
+            await cache.get_or_set(f"k{number}", source.load, ttl=100, stale=1000)
+        with pytest.raises(ConnectionError):
+            await cache.get_or_set("away", source.fail)
+        seconds.now += 100
+        for number in range(9):
+            await cache.get_or_set(f"k{number}", source.load, ttl=100, stale=1000)
+        await loaded(cache)
+        await asyncio.sleep(0)
+        assert source.loads == 19
+        assert (cache._loader._flights, cache._loader._running) == ({}, set())
+
+
+def test_blocking_code_is_given_what_it_has_loaded_itself():
+    seconds = Seconds()
+    manager = running_cache(
+        MemoryCacheDriver(clock=seconds), CacheOptions(early=0), sleep_thread, tasks=False
+    )
+    cached = run(manager.__aenter__())
+    cached._loader._clock = seconds
+    cache = sync.Cache(cached)
+    loads = itertools.count()
+    assert cache.get_or_set("k", lambda: next(loads), ttl=100, stale=1000) == 0
+    seconds.now += 100
+    assert cache.get_or_set("k", lambda: next(loads), ttl=100, stale=1000) == 1
+    assert cache.get("k") == 1
+    run(manager.__aexit__(None, None, None))
 
 
 @pytest.mark.parametrize("early", [1.0, 3.0])
