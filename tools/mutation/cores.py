@@ -44,8 +44,8 @@ CORES = {
     ),
     "statements": Core(
         ("records/drivers/sql/conditions",),
-        (_ON_SQLITE,),
-        _CASES,
+        (_ON_SQLITE, "tests/records/test_marked_composite_keys.py"),
+        f"({_CASES}) or (marked and sqlite)",
     ),
     "floors": Core(("jobs/claim_floors",), ("tests/jobs/test_claim_floors.py",), _EMBEDDED),
     "claims": Core(
@@ -87,7 +87,10 @@ CORES = {
         ("cache/loader", "cache/tag_validation", "cache/envelope", "cache/token_bucket"),
         (
             "tests/cache/test_conformance.py::TestMemory",
-            *(f"tests/cache/test_{name}.py" for name in ("crowds", "slow_loads", "refreshed_values")),
+            *(
+                f"tests/cache/test_{name}.py"
+                for name in ("crowds", "slow_loads", "refreshed_values")
+            ),
             "tests/cache/test_coordination.py",
         ),
         "memory or Memory or slow or refreshed or a_flight or loaded_none or tokens or costly",
