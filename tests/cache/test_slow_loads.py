@@ -173,11 +173,14 @@ async def test_who_waited_long_loads_too_and_the_first_that_ends_is_cached():
         await hanging.wait()
         lock = (await heart.get_many(["k:k"]))[0]
         assert lock.startswith(LOAD_LOCK)
-        assert await cache.get_or_set("k", quick) == "quick"  # after load_timeout
+        quickly = cache.get_or_set("k", quick, tags=["tag"])
+        assert await quickly == "quick"  # after load_timeout
         assert await cache.get("k") == "quick"
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         assert await cache.get("k") == "quick"
+        await cache.invalidate(tags=["tag"])
+        assert await cache.get("k") is None
 
 
 async def test_a_load_that_fails_beside_another_leaves_that_one_its_lock():

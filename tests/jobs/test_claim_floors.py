@@ -10,6 +10,7 @@ from holdfast.errors import SerializationError
 from holdfast.jobs import JOB_ENTITIES, EnqueueOptions, Job, Jobs, Limit, NewJob
 from holdfast.jobs.claim_floors import ClaimFloors, SearchPace
 from holdfast.records import Repository
+from holdfast.records.conformance.statement_counter import CountingDriver
 from servers import connected, database_on, execute
 
 pytestmark = pytest.mark.anyio
@@ -256,9 +257,45 @@ async def test_looks_from_then_on_find_what_came_due_since_and_whole_ones_the_re
     await jobs.store.repository(Job).update_where(
         Job.task == "later", changes=[Job.lane.to(""), Job.run_at.to(clock.time - HOUR)]
     )
+    (claim,) = await jobs.claim_many("w", 1, lease=HOUR)
+    await jobs.store.repository(Job).patch(
+        claim.job.id, Job.leased_until.to(clock.time - timedelta(minutes=1))
+    )
     assert await jobs.make_ready(pace=pace) == 0
     seconds.time += 1
-    assert await jobs.make_ready(pace=pace) == 1
+    assert await jobs.make_ready(pace=pace) == 2
+
+
+async def test_looks_find_what_came_up_to_two_seconds_late_and_put_no_whole_one_off(
+    jobs, clock, seconds
+):
+    pace, stored = SearchPace(seconds), jobs.store.repository(Job)
+    await jobs.enqueue_many([new("lost 2"), new("lost 3")])
+    await jobs.claim_many("w", 2, lease=HOUR)
+    assert await jobs.make_ready(pace=pace) == 0
+    await jobs.enqueue_many([new("due 2"), new("due 3")])
+    for task, field in (("lost", Job.leased_until), ("due", Job.run_at)):
+        for end, ago in ((" 2", 2), (" 3", 2.001)):
+            then = field.to(clock.time - timedelta(seconds=ago))
+            where = Job.task == task + end
+            assert await stored.update_where(where, changes=[then, Job.lane.to("")]) == 1
+    found = []
+    for _ in range(4):
+        seconds.time += 0.25
+        found.append(await jobs.make_ready(pace=pace))
+    assert found == [2, 0, 0, 2]
+
+
+async def test_a_look_is_three_searches_however_many_jobs_run_and_wait(jobs, clock, seconds):
+    pace = SearchPace(seconds)
+    await jobs.enqueue_many([*[new("runs")] * 3, *[new("later", delay=9 * HOUR)] * 3])
+    await jobs.claim_many("w", 3, lease=HOUR)
+    with CountingDriver.around(jobs.store) as counting:
+        looking = Jobs(jobs.store)
+        for looks in (1, 2, 3):
+            assert await looking.make_ready(pace=pace) == 0
+            assert counting.reads + counting.writes == 3 * looks
+            clock.forward(seconds=1)
 
 
 async def test_lost_jobs_are_taken_back_a_few_at_a_time_and_all_of_them(jobs, clock, seconds):

@@ -76,6 +76,39 @@ async def test_jobs_are_found_when_their_time_has_come_while_there_are_others(ev
     assert (await every_jobs.claim("w")).job.task == "urgent"
 
 
+async def test_what_came_due_is_looked_for_when_too_few_are_found_and_once_a_second(jobs, clock):
+    def soon(task):
+        return new(task, priority=9, delay=timedelta(milliseconds=400))
+
+    async def claimed(most):
+        return [claim.job.task for claim in await jobs.claim_many("w", most)]
+
+    assert await claimed(9) == []
+    await jobs.enqueue_many([new("a"), soon("b"), soon("c"), soon("d")])
+    clock.forward(milliseconds=500)
+    assert await claimed(3) == ["a", "b", "c"]  # and no more than were asked for
+    await jobs.enqueue_many([*[new("a")] * 3, soon("e")])
+    clock.forward(milliseconds=999)
+    assert await claimed(2) == ["d", "a"]  # enough of them, and the last look is not old
+    clock.forward(milliseconds=1)
+    assert await claimed(1) == ["e"]
+
+
+async def test_of_each_queue_no_more_are_claimed_than_is_said(jobs):
+    await jobs.enqueue_many([new("t", queue=queue) for queue in "aaabbbccc"])
+    first = await jobs.claim_ready("w", 5, queues={"a": 2, "b": 1, "c": 3})
+    assert [claim.job.queue for claim in first] == ["a", "a", "b", "c", "c"]
+    assert await jobs.claim_ready("w", 0, queues={"a": 2}) == []
+    (last,) = await jobs.claim_ready("w", 9, queues={"b": 0, "a": 9})
+    assert last.job.queue == "a"
+
+
+async def test_however_many_come_due_at_once_all_of_them_are_made_ready(jobs, clock):
+    await jobs.enqueue_many([new("t", delay=MINUTE)] * 501)
+    clock.forward(minutes=1)
+    assert await jobs.make_ready() == 501
+
+
 async def test_ends_are_written_together_and_each_is_told_what_came_of_it(every_jobs, clock):
     jobs = every_jobs
     await jobs.enqueue_many([new(f"t{at}") for at in range(6)])
@@ -121,7 +154,7 @@ async def test_of_results_that_are_written_together_the_lost_are_told_apart(ever
     jobs = every_jobs
     await jobs.enqueue_many([new(f"t{at}") for at in range(4)])
     claims = await jobs.claim_many("w", 4)
-    await jobs.fail(claims[1], "meanwhile")
+    await jobs.fail(claims[1], "at this very moment", retry=False)
     outcomes = await jobs.complete_many([(claim, {"at": at}) for at, claim in enumerate(claims)])
     assert [isinstance(each, LeaseLostError) for each in outcomes] == [False, True, False, False]
     found = [(await jobs.get_one(claim.job.id)).result for claim in claims]

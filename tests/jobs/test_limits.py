@@ -27,6 +27,7 @@ async def test_no_more_jobs_of_a_queue_run_at_once_than_its_limit(every_jobs, cl
     await jobs.complete(first[0])
     assert len(await jobs.claim_many("w", 9, lease=MINUTE)) == 1
     clock.forward(minutes=1)  # the others' workers died: their places are free again
+    assert (await jobs.limits.use(queue="default")).running == {}
     assert len(await jobs.claim_many("w", 9, lease=MINUTE)) == 3
     assert third.job.id is not None
 

@@ -78,6 +78,24 @@ async def test_each_end_is_counted_once_whoever_brings_it_about(store, jobs, clo
     assert found.mean == timedelta(seconds=0.5)
 
 
+async def test_jobs_that_end_together_are_timed_each(jobs, clock):
+    for task in ("a", "a", "b", "b"):
+        await jobs.enqueue(task)
+        clock.forward(seconds=1)
+    claims = await jobs.claim_many("w", 3)
+    clock.forward(seconds=4)
+    claims += await jobs.claim_many("w", 1)
+    clock.forward(seconds=2)
+    assert await jobs.complete_many([(claim, None) for claim in claims]) == [None] * 4
+    await jobs.write_figures()
+    by_task = await told(jobs, step=None, by="task")
+    found = {each.name: (each.succeeded, each.timed, each.mean) for each in by_task}
+    assert found == {
+        "a": (2, 2, timedelta(seconds=6)),
+        "b": (2, 2, timedelta(seconds=4)),
+    }
+
+
 async def test_a_job_that_its_workflow_cancels_is_counted(store, jobs):
     flow = Workflow("w")
     flow.job("b", after=[flow.job("a")])

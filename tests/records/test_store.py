@@ -18,6 +18,7 @@ from holdfast.errors import (
     TransactionError,
     UnsupportedError,
 )
+from holdfast.records import own_transaction
 from holdfast.sync import open_store as open_blocking
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +92,47 @@ async def test_retrying_inside_a_transaction_is_refused(store):
     async with store.transaction():
         with pytest.raises(TransactionError):
             await store.retrying(work)
+
+
+async def test_a_call_that_is_a_transaction_of_its_own_is_done_again_twenty_times_at_most(
+    store, monkeypatch
+):
+    seats = store.repository(Seat)
+    attempts, longest = [], []
+
+    async def pause(seconds, *, blocking):
+        assert not blocking
+        assert seconds in longest
+
+    def latest(least, most):  # as long a pause as there may be
+        assert least == 0
+        longest.append(most)
+        return most
+
+    monkeypatch.setattr(own_transaction, "pause", pause)
+    monkeypatch.setattr(own_transaction.random, "uniform", latest)
+
+    def failing(times, error):
+        attempts.clear()
+
+        async def work():
+            attempts.append(await seats.count())
+            await seats.add(Seat(row="A", number=len(attempts)))
+            if len(attempts) <= times:
+                raise error
+            return "done"
+
+        return own_transaction.in_own_transaction(store.transaction, work, blocking=False)
+
+    for times, error in ((20, SerializationError("clashes")), (1, LockTimeoutError("held"))):
+        with pytest.raises(type(error)):
+            await failing(times, error)
+        assert len(attempts) == times
+    assert longest[:9] == [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.25]
+    assert await seats.count() == 0
+    assert await failing(19, SerializationError("clashes")) == "done"
+    assert attempts == [0] * 20
+    assert [seat.number for seat in await seats.find()] == [20]
 
 
 def test_retrying_blocks_where_the_store_does(url):

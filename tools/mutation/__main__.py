@@ -1,11 +1,12 @@
 """Tells whether the tests notice when code is changed.
 
-    python -m tools.mutation [CORE ...] [--minutes N]
+    python -m tools.mutation [CORE ...] [--minutes N] [--go-on]
 
 mutmut changes one thing at a time in the functions of a core, and runs the tests that call the
 function. A change that no test notices has survived: a test is missing, or the code says more than
 it has to. Each core is changed in a copy in `.mutation/`; `survivors.diff` there shows what
-survived. What was not tried within `--minutes` is counted as that.
+survived. What was not tried within `--minutes` is counted as that. `--go-on` tries again what
+survived, and what was not tried, with the tests as they are now.
 """
 
 from __future__ import annotations
@@ -52,8 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
     whole = True
     print(f"{'core':12}" + "".join(f"{name:>13}" for name in COLUMNS), flush=True)
     for name in options.cores or CORES:
-        folder = _copy(name, CORES[name])
-        ended = _run(folder, options.minutes * 60)
+        folder = WORK / name
+        left = _left(folder, CORES[name]) if options.go_on else []
+        if not left:
+            shutil.rmtree(folder, ignore_errors=True)
+        _copy(folder, CORES[name])
+        ended = _run(folder, left, options.minutes * 60)
         found = _results(folder)
         counts = Counter(found.values())
         print(f"{name:12}" + "".join(f"{counts[each]:>13}" for each in COLUMNS), flush=True)
@@ -75,17 +80,41 @@ def _install() -> None:
         subprocess.run(command, env=inside, check=True)
 
 
-def _copy(name: str, core: Core) -> Path:
-    """Return a new folder in which *core* is changed: mutmut keeps verdicts though tests change."""
-    folder = WORK / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def _left(folder: Path, core: Core) -> list[str]:
+    """Return the changes of the last time that no test noticed, or that were not tried.
+
+    None where the source is another by now, whose changes have other names, or *core*: mutmut
+    then forgets its verdicts.
+    """
+    configuration = folder / "pyproject.toml"
+    if (
+        not configuration.exists()
+        or configuration.read_text(encoding="utf-8") != _configuration(core)
+        or _sources(folder) != _sources(CHECKOUT)
+    ):
+        return []
+    noticed = ("killed", "timeout")
+    return [name for name, status in _results(folder).items() if status not in noticed]
+
+
+def _sources(folder: Path) -> dict[str, bytes]:
+    """Return the files of the source by their names."""
+    source = folder / "src"
+    return {str(each.relative_to(source)): each.read_bytes() for each in source.rglob("*.py")}
+
+
+def _copy(folder: Path, core: Core) -> None:
+    """Copy to *folder* what *core* is tried with; the source, if it is there, stays."""
+    folder.mkdir(parents=True, exist_ok=True)
     for part in COPIED:
+        if part == "src" and (folder / part).exists():
+            continue  # mutmut has its verdicts beside it
+        for old in (folder / part, folder / "mutants" / part):
+            shutil.rmtree(old, ignore_errors=True)
         shutil.copytree(
             CHECKOUT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
         )
     (folder / "pyproject.toml").write_text(_configuration(core), encoding="utf-8")
-    return folder
 
 
 def _configuration(core: Core) -> str:
@@ -100,9 +129,13 @@ def _configuration(core: Core) -> str:
         "pytest_add_cli_args": ["-k", core.keywords] if core.keywords else [],
         "pytest_add_cli_args_test_selection": list(core.tests),
         "use_git_change_detection": False,
+        # A change is made in a process that has imported the tests and run none: what they leave
+        # behind, such as compiled statements, would hide it.
+        "process_isolation": "forkserver",
+        "timeout_multiplier": 4.0,
     }
     tables = {"tool.pytest.ini_options": pytest, "tool.mutmut": mutmut}
-    # What stands in these tables are texts, lists of them and bools: TOML writes them as JSON does.
+    # What stands in these tables, TOML writes as JSON does.
     return "\n".join(
         line
         for table, values in tables.items()
@@ -110,18 +143,21 @@ def _configuration(core: Core) -> str:
     )
 
 
-def _run(folder: Path, seconds: float) -> bool:
-    """Let mutmut work for *seconds* at the most, and return whether it came to its end."""
-    workers = str(os.cpu_count() or 1)
+def _run(folder: Path, changes: list[str], seconds: float) -> bool:
+    """Let mutmut try *changes*, or all, for *seconds* at the most; return whether it ended.
+
+    On the processors that this process may run on.
+    """
+    workers = str(len(os.sched_getaffinity(0)))
     with (folder / "mutmut.log").open("wb") as log:
         running = subprocess.Popen(
-            [ENVIRONMENT / "bin" / "mutmut", "run", "--max-children", workers],
+            [ENVIRONMENT / "bin" / "mutmut", "run", "--max-children", workers, *changes],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
             return running.wait(seconds) == 0
         except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGINT)
+            os.killpg(running.pid, signal.SIGTERM)  # SIGINT is ignored in the background
             running.wait()
             return False
         finally:
@@ -155,6 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("cores", nargs="*", metavar="CORE", help=f"of {', '.join(CORES)}")
     parser.add_argument("--minutes", type=float, default=20.0, help="for each core, at the most")
+    parser.add_argument(
+        "--go-on", action="store_true", help="try again what survived or was not tried"
+    )
     return parser
 
 

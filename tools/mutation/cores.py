@@ -18,7 +18,14 @@ class Core:
 
 
 _ON_MEMORY = "tests/records/test_conformance.py::TestMemory"
+_ON_SQLITE = "tests/records/test_conformance.py::TestSQLite"
 _EMBEDDED = "not (postgresql or mariadb or mysql or dynamodb)"
+_CASES = "awaited and not random and not cancel"
+
+_CLAIMS = tuple(
+    f"tests/jobs/test_{name}.py"
+    for name in ("claim", "claim_many", "claim_ends", "changes", "looking_on", "job_history")
+)
 
 CORES = {
     "proofs": Core(("audit/merkle_tree",), ("tests/audit/test_merkle_tree.py",)),
@@ -30,26 +37,63 @@ CORES = {
     "evaluate": Core(
         ("records/evaluate",),
         (_ON_MEMORY,),
-        "awaited and not random",
+        _CASES,
     ),
     "cursors": Core(
         ("records/cursor",), ("tests/records/test_cursors.py", _ON_MEMORY), "page or cursor"
     ),
     "statements": Core(
         ("records/drivers/sql/conditions",),
-        ("tests/records/test_conformance.py::TestSQLite",),
-        "awaited and not random",
+        (_ON_SQLITE, "tests/records/test_marked_composite_keys.py"),
+        f"({_CASES}) or (marked and sqlite)",
     ),
     "floors": Core(("jobs/claim_floors",), ("tests/jobs/test_claim_floors.py",), _EMBEDDED),
     "claims": Core(
         ("jobs/claim", "jobs/claim_batch"),
-        ("tests/jobs/test_claim.py", "tests/jobs/test_limits.py"),
+        (*_CLAIMS, "tests/jobs/test_limits.py"),
         "memory",
+    ),
+    "leases": Core(
+        ("jobs/job_claims", "jobs/job_completion", "jobs/ready_jobs", "jobs/job_ends"),
+        (
+            *_CLAIMS,
+            *(f"tests/jobs/test_{name}.py" for name in ("claim_floors", "limits", "job_keys")),
+            "tests/jobs/test_task_statistics.py",
+        ),
+        f"{_EMBEDDED} and not sqlite",
+    ),
+    "transactions": Core(
+        ("records/transaction", "records/scope", "records/after_commit", "records/own_transaction"),
+        (
+            _ON_MEMORY,
+            "tests/records/sql/test_contexts.py",
+            "tests/records/test_ends_of_parts.py",
+            "tests/records/test_store.py",
+            "tests/cache/test_after_commit.py",
+        ),
+        "memory and not (blocking or random) and (contexts or transaction or savepoint or part or"
+        " block or generator or isolation or event_loop or callback or commit or write_skew or"
+        " links or retr or clash)",
+    ),
+    "versions": Core(
+        ("records/repository", "records/checked_row"),
+        (_ON_MEMORY,),
+        f"{_CASES} and (version or stale or patch or update or upsert or delete or add)",
+    ),
+    "locks": Core(
+        ("cache/cache_lock", "cache/coordination"), ("tests/cache/test_coordination.py",), "memory"
     ),
     "coherence": Core(
         ("cache/loader", "cache/tag_validation", "cache/envelope", "cache/token_bucket"),
-        ("tests/cache/test_conformance.py",),
-        "memory or Memory",
+        (
+            "tests/cache/test_conformance.py::TestMemory",
+            *(
+                f"tests/cache/test_{name}.py"
+                for name in ("crowds", "slow_loads", "refreshed_values")
+            ),
+            "tests/cache/test_coordination.py",
+        ),
+        "memory or Memory or slow or refreshed or a_flight or loaded_none or tokens or costly",
     ),
     "gates": Core(("models/metric_gate",), ("tests/models/test_metric_gate.py",)),
     "commits": Core(

@@ -245,7 +245,7 @@ class MySQLFamilyDialect:
         given: Parameters,
     ) -> Expression:
         """See `Dialect`."""
-        return sa.tuple_(*columns).op("IN")(sa.tuple_(given.next()))
+        return sa.tuple_(*columns).bool_op("IN")(sa.tuple_(given.next()))
 
     def choice_values(
         self, keys: tuple[FieldSpec, list[object]], values: tuple[FieldSpec, list[object]]
