@@ -11,6 +11,7 @@ from fastapi import Request, params
 from holdfast.fastapi.exchange import exchange_of
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import ReceivedUpload, receive_upload
+from holdfast.mistakes import check_kind
 from holdfast.objects import PutOptions
 
 ChooseKey: TypeAlias = Callable[[Request], str]
@@ -47,4 +48,6 @@ def upload_to(
     transaction fails to commit; see `receive_upload`. The limit on bodies does not count for it,
     *limits* do.
     """
+    check_kind(limits, UploadLimits, "limits")
+    check_kind(options, PutOptions)
     return params.Depends(UploadTo(key, limits, options), scope="function")

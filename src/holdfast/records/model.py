@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.mistakes import did_you_mean
 from holdfast.records.annotations import annotations_of
 from holdfast.records.checked_row import checked_row
 from holdfast.records.constraint import Check, Unique
@@ -16,7 +17,6 @@ from holdfast.records.operands import Column
 from holdfast.records.query import IsNull
 from holdfast.records.server_default import SequenceDefault
 from holdfast.records.text import ValueRejected
-from holdfast.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from holdfast.backend_url import parse_url
 from holdfast.errors import ConfigurationError
-from holdfast.spelling import did_you_mean
+from holdfast.mistakes import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
