@@ -98,7 +98,7 @@ def test_a_tutorial_step_runs_and_prints_what_it_says(page, tmp_path):
     printed, compared = "", 0
     with ExitStack() as stack:
         for language, title, code in blocks(page):
-            if language == "python":
+            if language in ("python", "toml"):
                 (tmp_path / title).write_text(code, encoding="utf-8")
             elif title == "The server":
                 stack.enter_context(serving(code, tmp_path, environment, port))

@@ -14,6 +14,7 @@ from holdfast.settings.hosts_section import HostsSection
 from holdfast.settings.jobs_section import JobsSection
 from holdfast.settings.limits_section import LimitsSection
 from holdfast.settings.login_section import LoginSection
+from holdfast.settings.migrations_section import MigrationsSection
 from holdfast.settings.sections import (
     AuditSection,
     ObjectsSection,
@@ -143,6 +144,7 @@ class Settings(BaseSettings):
     hosts: HostsSection = HostsSection()
     worker: WorkerSection = WorkerSection()
     jobs: JobsSection = JobsSection()
+    migrations: MigrationsSection = MigrationsSection()
 
     @model_validator(mode="before")
     @classmethod
