@@ -284,7 +284,7 @@ class Cache(Coordination, Generic[T]):
             raise InvalidValueError(
                 "cache", "invalidate", 'name what is to go: keys=[...], tags=[...] or pattern="..."'
             )
-        names = [*names_of(keys or ()), *tags_of(tags or ())]
+        names = [*names_of(() if keys is None else keys), *tags_of(() if tags is None else tags)]
         compiled = None if pattern is None else compile_pattern(pattern, KEYS)
         return await self._driver.delete_many(names, pattern=compiled)
 
