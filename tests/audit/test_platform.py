@@ -41,6 +41,7 @@ async def test_a_request_acts_as_its_key_and_the_routes_show_and_prove_what_it_d
         made = await client.post("/api/v1/projects", json={"name": "north"}, headers=headers)
         assert made.status_code == 201, made.text
         key = made.json()["id"]
+        assert (await client.get("/api/v1/audit/entries?entty=Project")).status_code == 422
         page = (await client.get("/api/v1/audit/entries?entity=Project")).json()
         (entry,) = page["items"]
         assert (entry["actor"], entry["request"], entry["verb"]) == ("alice", "r-17", "add")

@@ -220,8 +220,10 @@ async def test_arguments_that_mean_nothing_are_named():
     async with open_cache("memory://") as cache:
         for call, reason in (
             (lambda: cache.keys(5), "expected a glob"),
-            (lambda: cache.invalidate(tags=None), "several tags, got None"),
+            (lambda: cache.invalidate(tags=3), "several tags, got 3"),
             (lambda: cache.invalidate(keys=5), "several keys, got 5"),
+            (lambda: cache.invalidate(keys=""), "one text"),
+            (lambda: cache.invalidate(keys=0), "several keys, got 0"),
             (lambda: cache.invalidate(pattern=5), "expected a glob"),
             (lambda: cache.set("k", 1, tags=None), "several tags, got None"),
             (lambda: cache.set("k", 1, tags=[[]]), "expected text"),

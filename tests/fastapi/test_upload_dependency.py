@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 import pytest
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException
 
 import holdfast.fastapi as hf
 from holdfast import Entity, Field, field, generated_key, uuid7
@@ -55,6 +55,12 @@ def app(tmp_path):
             tx.work.commit = lose
         return {"key": upload.key}
 
+    async def nobody() -> None:
+        raise HTTPException(401)
+
+    @app.post("/closed", dependencies=[Depends(nobody)])
+    async def closed(upload: Upload, tx: hf.Writing) -> None: ...
+
     @app.post("/small")
     async def small(title: str) -> None: ...
 
@@ -100,6 +106,13 @@ async def test_no_transaction_is_open_while_a_client_sends(app):
         writer.write(b"cde")
         assert b" 201 " in await reader.readline()
         assert await titles(app) == ["quick", "slow"]
+
+
+async def test_who_may_not_upload_is_told_before_anything_is_received(app):
+    async with served(app) as live, live.connected() as (reader, writer):
+        writer.write(b"POST /closed HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+        async with asyncio.timeout(60):
+            assert b" 401 " in await reader.readline()
 
 
 async def test_a_client_that_leaves_leaves_neither_object_nor_record(app):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, InvalidSettingsError
 from holdfast.settings import Settings, read_settings, resolve_settings, settings_in_force
@@ -281,6 +282,22 @@ def test_settings_made_in_code_take_the_environment_for_the_rest(monkeypatch, tm
     assert settings.store_url == "sqlite:///environment.db"
     assert settings.domains == ("jobs", "billing")
     assert Settings(store="memory://").store_url == "memory://"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"domain": ("jobs",)}, r"Settings has no setting 'domain'; did you mean 'domains'\?"),
+        ({"zzz": 1}, "Settings has no setting 'zzz'; there are data, store, bucket"),
+        ({"storage": {"tpe": "memory"}}, "storage\n.*StorageSection.*'tpe'; did you mean 'type'"),
+        ({"storage": {"sql": {"poolsize": 3}}}, "'poolsize'; did you mean 'pool_size'"),
+        ({"s3": {"secret_key": "hunter2", "acess_key": "k"}}, "'acess_key'; did you mean"),
+    ],
+)
+def test_a_name_that_there_is_no_setting_of_is_refused_with_what_was_meant(given, says):
+    with pytest.raises(ValidationError, match=says) as refused:
+        Settings(**given)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_what_is_in_force_is_shown_without_secrets(monkeypatch):

@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from holdfast.access.api_keys import ApiKeys
     from holdfast.cache import Cache
 
+__all__ = [
+    "Admission",
+    "AskedBy",
+    "Gate",
+    "RequestRate",
+    "allow",
+    "anybody",
+    "caller_of",
+    "counted_as",
+    "policy_of",
+    "still_allowed",
+]
+
 _BEARER = "bearer "
 _LOCAL = Caller(None, "local", Role.ADMIN)
 
@@ -122,10 +135,18 @@ async def caller_of(
     request: HTTPConnection,
     _shown: Annotated[object, Security(_SCHEME)] = None,  # for the description of the API alone
 ) -> Caller:
-    """Return who asks; the gate is passed once for each request."""
+    """Return who asks; the gate is passed once for each request.
+
+    Raises ConfigurationError where the application has none, and what `Admission.admit` raises.
+    """
     state = request.state
     if not hasattr(state, "caller"):
-        gate: Admission = request.app.state.gate
+        gate: Admission | None = getattr(request.app.state, "gate", None)
+        if gate is None:
+            raise ConfigurationError(
+                "no gate: set app.state.gate = Gate(ApiKeys(store), cache) where the application "
+                "starts"
+            )
         state.caller = await gate.admit(request)
         become(state.caller.name)
     return cast("Caller", state.caller)

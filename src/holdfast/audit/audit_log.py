@@ -10,6 +10,7 @@ from holdfast.audit.audit_hook import is_recorded
 from holdfast.audit.captured_value import UNKNOWN, key_of, key_text
 from holdfast.audit.row_snapshot import RowSnapshot, row_now, row_snapshot, undone
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
+from holdfast.mistakes import check_kind
 from holdfast.records import everything
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
@@ -108,6 +109,7 @@ class AuditLog:
         self, wanted: AuditFilter = _ALL, *, size: int = 50, cursor: str | None = None
     ) -> Page[AuditEntry]:
         """Return a page of the entries that fit *wanted*, the latest first."""
+        check_kind(wanted, AuditFilter, "wanted")
         return await self._entries.page(
             wanted.predicate(), order_by=AuditEntry.id.desc(), size=size, cursor=cursor
         )

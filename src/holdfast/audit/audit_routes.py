@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.access import Role
 from holdfast.access.gate import allow
@@ -36,6 +36,8 @@ class EntryPage(BaseModel):
 
 class EntryQuery(BaseModel):
     """Which entries are asked for; all that is given must fit."""
+
+    model_config = ConfigDict(extra="forbid")
 
     entity: str | None = Field(default=None, max_length=200)
     key: str | None = Field(default=None, max_length=255)

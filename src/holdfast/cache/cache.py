@@ -267,15 +267,24 @@ class Cache(Coordination, Generic[T]):
         return sorted(found)
 
     async def invalidate(
-        self, *, keys: Iterable[str] = (), tags: Iterable[str] = (), pattern: str | None = None
+        self,
+        *,
+        keys: Iterable[str] | None = None,
+        tags: Iterable[str] | None = None,
+        pattern: str | None = None,
     ) -> Outcome:
         """Remove *keys*, what was stored with one of *tags*, and the keys that *pattern* fits.
 
         A load that is under way for any of them is not stored. APPLIED: no process reads an older
         value from now on. PENDING: not this process; the others once the store is back in its
         reach. Cancelled or interrupted, it is still carried out, soon; do it again to know when.
+        Raises InvalidValueError where none of the three is given; keys and tags may be none at all.
         """
-        names = [*names_of(keys), *tags_of(tags)]
+        if keys is None and tags is None and pattern is None:
+            raise InvalidValueError(
+                "cache", "invalidate", 'name what is to go: keys=[...], tags=[...] or pattern="..."'
+            )
+        names = [*names_of(() if keys is None else keys), *tags_of(() if tags is None else tags)]
         compiled = None if pattern is None else compile_pattern(pattern, KEYS)
         return await self._driver.delete_many(names, pattern=compiled)
 

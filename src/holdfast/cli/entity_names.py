@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
 
 
-def imported_entities(name: str) -> list[type]:
-    """Return the entities that `module:NAME` stands for. Raises ConfigurationError."""
+def imported_entities(name: str, *, given_by: str = "--entities") -> list[type]:
+    """Return the entities that `module:NAME` stands for. Raises ConfigurationError.
+
+    *given_by* is what was given the name: an option, or a setting.
+    """
     module, colon, attribute = name.partition(":")
     if not (colon and module and attribute):
-        raise ConfigurationError(f"--entities {name!r}: expected MODULE:NAME, as in app.data:ALL")
+        raise ConfigurationError(f"{given_by} {name!r}: expected MODULE:NAME, as in app.data:ALL")
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
         found: object = getattr(importlib.import_module(module), attribute)
@@ -32,7 +35,7 @@ def imported_entities(name: str) -> list[type]:
             reason = f"the module {module!r} has no {attribute!r}"
         else:
             reason = f"importing {module!r} raises {type(error).__name__}: {error}"
-        raise ConfigurationError(f"--entities {name!r}: {reason}") from error
+        raise ConfigurationError(f"{given_by} {name!r}: {reason}") from error
     finally:
         sys.path.pop(0)
     if isinstance(found, type):
@@ -41,7 +44,7 @@ def imported_entities(name: str) -> list[type]:
         listed = list(cast("Iterable[object]", found))
         if all(isinstance(each, type) for each in listed):
             return cast("list[type]", listed)
-    raise ConfigurationError(f"--entities {name!r}: expected an entity or a list of entities")
+    raise ConfigurationError(f"{given_by} {name!r}: expected an entity or a list of entities")
 
 
 def _leads_to(module: str, missing: str | None) -> bool:

@@ -26,6 +26,7 @@ from holdfast.console.static_files import static_routes
 from holdfast.console.upload_sessions import UploadSessions
 from holdfast.console.usage_counts import UsageCounts
 from holdfast.errors import ConfigurationError
+from holdfast.mistakes import check_kind
 from holdfast.settings.backend_options import cursor_secrets, login_provider
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def add_console(
     the settings of the login let nobody in, and when the extra `console` (or `oidc`, where an
     OpenID provider is set) is missing.
     """
+    check_kind(options, ConsoleOptions)
     environment()  # says which extra is missing
     _check_place(app, options.path)
     if gate is None:

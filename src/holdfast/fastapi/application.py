@@ -19,6 +19,7 @@ from holdfast.fastapi.idempotency import IdempotentRoute
 from holdfast.fastapi.problem_schema import describe_problems
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import Job, Jobs
+from holdfast.mistakes import check_kind
 from holdfast.objects import open_bucket
 from holdfast.records import open_store
 
@@ -65,7 +66,8 @@ class Holdfast:
         options: HTTPOptions | None = None,
     ) -> None:
         self.app = app
-        self.options = options or HTTPOptions()
+        self.options = HTTPOptions() if options is None else options
+        check_kind(self.options, HTTPOptions)
         self._resources = Resources(self.options)
         self._places = (store, bucket, cache)
         self._jobs = (

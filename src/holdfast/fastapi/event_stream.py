@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.fastapi.client_watch import sent_within, while_connected
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +119,7 @@ def event_stream(
     Raises HTTPException: 429 for a client that has too many streams, 400 for a `Last-Event-ID`
     that no event of ours had.
     """
+    check_kind(options, EventStreamOptions)
     last = request.headers.get("last-event-id")
     if last is not None and (len(last) > _LONGEST_ID or not _ONE_LINE.fullmatch(last)):
         raise HTTPException(400, f"the Last-Event-ID is not one line of at most {_LONGEST_ID}")

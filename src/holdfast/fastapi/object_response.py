@@ -15,6 +15,7 @@ from holdfast.errors import ConfigurationError, ObjectNotFoundError, Preconditio
 from holdfast.fastapi.client_watch import sent_within, while_connected
 from holdfast.fastapi.object_headers import answer_to
 from holdfast.fastapi.problem_schema import problem_responses
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -75,6 +76,7 @@ async def object_response(
     Raises ObjectNotFoundError, and HTTPException with status 412 for a condition that does not
     hold, 416 for ranges that can't be sent, 405 for another method.
     """
+    check_kind(options, DownloadOptions)
     if request.method not in ("GET", "HEAD"):
         raise HTTPException(405, headers={"Allow": "GET, HEAD"})
     info = await bucket.head(key)

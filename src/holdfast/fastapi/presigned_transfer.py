@@ -16,6 +16,7 @@ from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi.content_sniffing import SNIFFED, fits_type, is_of_type
 from holdfast.fastapi.object_headers import described
 from holdfast.fastapi.request_body import UploadLimits
+from holdfast.mistakes import check_kind
 from holdfast.objects import PresignOptions, PresignPostOptions
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ async def upload_form(
     Raises HTTPException 415 for a type that *limits* don't take, UnsupportedError for a bucket
     without a server, ConfigurationError for a size beyond 5 GiB.
     """
+    check_kind(limits, UploadLimits, "limits")
     if limits.types and not fits_type(content_type, limits.types):
         raise HTTPException(
             415, f"a file of the type {content_type[:80]!r}; expected {', '.join(limits.types)}"
@@ -72,6 +74,7 @@ async def confirm_upload(bucket: Bucket, key: str, *, limits: UploadLimits = _LI
     Only for keys that were given to this client. Raises HTTPException 404 while nothing is there,
     413 and 415 for what is too large or not what it says; that is removed.
     """
+    check_kind(limits, UploadLimits, "limits")
     info = await bucket.head(key)
     if info is None:
         raise HTTPException(404, "nothing was uploaded yet")

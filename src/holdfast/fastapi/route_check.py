@@ -122,13 +122,22 @@ def _check_kind(route: str, dependant: Dependant) -> None:
 def _begin_first(dependant: Dependant, found: list[Dependant]) -> None:
     """Let the transaction begin before any other dependency of the route, which may write.
 
-    An upload comes before even that: a transaction would be open for as long as a client sends.
+    An upload comes before even that: a transaction would be open for as long as a client sends. And
+    before an upload comes what stands in `dependencies=`, such as who asks: nobody is to send
+    gigabytes to be told at their end that he may not.
     """
     uploads = [each for each in dependant.dependencies if isinstance(each.call, UploadTo)]
     _put_first(dependant, found)
     if uploads:
-        moved = [each for each in dependant.dependencies if each not in uploads]
-        dependant.dependencies[:] = [*uploads, *moved]
+        others = [each for each in dependant.dependencies if each not in uploads]
+        asked = [each for each in others if each.name is None and not _begins(each)]
+        others = [each for each in others if each not in asked]
+        dependant.dependencies[:] = [*asked, *uploads, *others]
+
+
+def _begins(dependant: Dependant) -> bool:
+    """Tell whether *dependant* is a transaction of the request, or asks for one."""
+    return any(each.call in _SCOPED for each in (dependant, *_inside(dependant)))
 
 
 def _put_first(dependant: Dependant, found: list[Dependant]) -> None:

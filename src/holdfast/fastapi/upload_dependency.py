@@ -11,6 +11,7 @@ from fastapi import Request, params
 from holdfast.fastapi.exchange import exchange_of
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import ReceivedUpload, receive_upload
+from holdfast.mistakes import check_kind
 from holdfast.objects import PutOptions
 
 ChooseKey: TypeAlias = Callable[[Request], str]
@@ -44,7 +45,10 @@ def upload_to(
 
     `upload: Annotated[ReceivedUpload, upload_to(lambda _: f"videos/{uuid7()}")]`. The file is
     received before the request's transaction begins, and removed when the route raises or that
-    transaction fails to commit; see `receive_upload`. The limit on bodies does not count for it,
-    *limits* do.
+    transaction fails to commit; see `receive_upload`. What stands in `dependencies=` of the route,
+    its router or the application, such as who may upload, comes before it, outside of that
+    transaction. The limit on bodies does not count for it, *limits* do.
     """
+    check_kind(limits, UploadLimits, "limits")
+    check_kind(options, PutOptions)
     return params.Depends(UploadTo(key, limits, options), scope="function")

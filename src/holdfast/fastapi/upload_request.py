@@ -18,6 +18,7 @@ from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.multipart_body import MultipartBody
 from holdfast.fastapi.request_body import FORM_BYTES, UploadLimits, body_chunks, too_large
 from holdfast.fastapi.request_limits import lift_body_limit
+from holdfast.mistakes import check_kind
 from holdfast.objects import BucketCapability, PutOptions
 from holdfast.records.scope import in_transaction
 
@@ -88,6 +89,8 @@ async def receive_upload(
     Raises HTTPException: 400 for a malformed or broken body, 408 for one that is too slow, 413
     for one that is too large, 415 for an encoded one and for a type that *limits* don't take.
     """
+    check_kind(limits, UploadLimits, "limits")
+    check_kind(options, PutOptions)
     if in_transaction():
         raise ConfigurationError(
             "an upload inside a transaction: it would be open for as long as the client sends, "

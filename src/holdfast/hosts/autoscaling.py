@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import ConfigurationError
 from holdfast.hosts.host_entities import MachineStatus, RequestKind
 from holdfast.jobs import Job, JobStatus
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -69,6 +70,7 @@ class Autoscaler:
     """Brings *pool* to what *policy* says of the jobs in *store*. One is enough for a pool."""
 
     def __init__(self, pool: HostPool, store: Store, policy: ScalingPolicy) -> None:
+        check_kind(policy, ScalingPolicy, "policy")
         self._pool = pool
         self._jobs = store.repository(Job)
         self._policy = policy

@@ -32,6 +32,7 @@ from holdfast.hosts.host_options import HostPoolOptions
 from holdfast.hosts.machine_lifecycle import MachineLifecycle, has_ended
 from holdfast.hosts.reconciler import Reconciled, Reconciler
 from holdfast.hosts.request_fulfilment import RequestFulfilment
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,6 +77,7 @@ class HostPool:
         options: HostPoolOptions = _DEFAULTS,
         standard: Template | None = None,
     ) -> None:
+        check_kind(options, HostPoolOptions)
         self._standard = standard
         self.store = store
         self.pool = pool

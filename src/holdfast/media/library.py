@@ -27,6 +27,7 @@ from holdfast.media.decoding_limits import DecoderLimits
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.object_keys import prefixes, raw_key, thumbnail_key, video_id
 from holdfast.media.review.result_table import ResultTables
+from holdfast.mistakes import check_kind
 from holdfast.objects import PutOptions
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class MediaLibrary:
         self.store = store
         self.bucket = bucket
         self.jobs = jobs
-        self.limits = limits or DecoderLimits()
+        self.limits = DecoderLimits() if limits is None else limits
+        check_kind(self.limits, DecoderLimits, "limits")
         self.projects = store.repository(Project)
         self.videos = store.repository(Video)
         self.clips = store.repository(Clip)
@@ -97,8 +99,10 @@ class MediaLibrary:
         that changes while it is read, StorageError for the disk, InvalidValueError for the
         project's name and for options that don't fit the video.
         """
+        asked = AnalysisOptions() if options is None else options
+        check_kind(asked, AnalysisOptions)
         with _decoder(self.limits) as decoder:
-            source = _Source(path, decoder, options or AnalysisOptions())
+            source = _Source(path, decoder, asked)
             return await self._ingest(source, project, progress)
 
     async def detect(self, video: Video, options: AnalysisOptions | None = None) -> Job:
@@ -107,7 +111,8 @@ class MediaLibrary:
         Returns its job; the one that waits or runs when there is one. Raises InvalidValueError
         for options that don't fit the video.
         """
-        asked = options or AnalysisOptions()
+        asked = AnalysisOptions() if options is None else options
+        check_kind(asked, AnalysisOptions)
         asked.check_video(video)
         async with self.store.transaction():
             enqueued = await self._enqueue_detection(video, asked)

@@ -18,6 +18,7 @@ from holdfast.errors import (
     SerializationError,
     UnavailableError,
 )
+from holdfast.mistakes import check_kind
 from holdfast.models.model_entities import (
     AliasMove,
     ModelAlias,
@@ -114,6 +115,7 @@ class AliasHistory:
         GateError when a gate refuses, and then nothing was changed.
         """
         check_alias(name)
+        check_kind(options, MoveOptions)
         for _ in range(_ATTEMPTS):
             alias = await self._there(model, name)
             current = await self._current(alias)
@@ -133,6 +135,7 @@ class AliasHistory:
         Again goes one further back. Raises NotFoundError when there is nothing to go back to, or
         that version was deleted; and PreconditionFailedError as `move` does.
         """
+        check_kind(options, MoveOptions)
         for _ in range(_ATTEMPTS):
             alias = await self.alias(model, name)
             if alias is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.errors import ModelFileError
+from holdfast.mistakes import check_kind
 from holdfast.models.model_tree import is_single
 from holdfast.models.oci_layout import LayoutDetails, read_layout, unpack_layout, write_layout
 from holdfast.models.packed_layer import UnpackLimits
@@ -69,6 +70,7 @@ async def import_layout(
     tags come along where the layout was exported by Holdfast. Raises what `read_layout`,
     `unpack_layout` and `register` raise, and then nothing is registered.
     """
+    check_kind(limits, UnpackLimits, "limits")
     content = await asyncio.to_thread(read_layout, folder)
     work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="holdfast-import-"))
     try:

@@ -14,6 +14,7 @@ from holdfast.objects.checks import (
     check_count,
     check_key,
     check_metadata,
+    check_options,
     check_prefix,
     check_tags,
     check_version,
@@ -79,6 +80,7 @@ class Bucket(BucketCleanup):
         when a file changes while it is read; then nothing was stored.
         """
         check_key(key)
+        check_options(options, PutOptions)
         kind = check_content_type(content_type_of(key) if content_type is None else content_type)
         checked = check_metadata({} if metadata is None else metadata)
         headers = PutHeaders(key, kind, checked, check_tags(options.tags))
@@ -154,6 +156,7 @@ class Bucket(BucketCleanup):
         options: PutOptions = _DEFAULTS,
     ) -> ObjectInfo:
         """Store the local file *path* as *key*: `put` of a path, with the same promises."""
+        check_options(options, PutOptions)
         return await self.put(
             key,
             Path(path),
@@ -242,6 +245,7 @@ class Bucket(BucketCleanup):
         if delimiter is not None and not check_prefix(delimiter):
             raise InvalidValueError("listing", "delimiter", "it is empty; expected text or None")
         if where is not None:
+            check_options(where, Filter, "where")
             return filtered(self._driver, where, prefix, after=start_after, delimiter=delimiter)
         return self._driver.list(prefix, after=start_after, delimiter=delimiter)
 

@@ -18,7 +18,7 @@ from holdfast.objects.capabilities import (
     Tagger,
     VersionStore,
 )
-from holdfast.objects.checks import check_content_type, check_key
+from holdfast.objects.checks import check_content_type, check_key, check_options
 from holdfast.objects.compression import check_compression
 from holdfast.objects.driver import BucketCapability
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks, Instrumentation
@@ -106,7 +106,7 @@ class BucketBackend:
         where no server answers URLs.
         """
         check_key(key)
-        _check_kind(options, PresignOptions)
+        check_options(options, PresignOptions)
         if options.content_type is not None:
             check_content_type(options.content_type)
         self._require(BucketCapability.PRESIGN)
@@ -120,7 +120,7 @@ class BucketBackend:
         type or size than *options* say. Raises UnsupportedError where no server takes forms.
         """
         check_key(key)
-        _check_kind(options, PresignPostOptions)
+        check_options(options, PresignPostOptions)
         if options.content_type is not None:
             check_content_type(options.content_type)
         self._require(BucketCapability.PRESIGN_POST)
@@ -167,8 +167,3 @@ class BucketBackend:
         ):
             if asked:
                 self._require(capability)
-
-
-def _check_kind(options: object, kind: type) -> None:
-    if not isinstance(options, kind):
-        raise InvalidValueError("object", "options", f"expected {kind.__name__}, got {options!r}")

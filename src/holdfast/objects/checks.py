@@ -217,6 +217,14 @@ def _is_tag_text(text: object, longest: int) -> bool:
     return isinstance(text, str) and len(text) <= longest and _TAG_TEXT.fullmatch(text) is not None
 
 
+def check_options(options: object, kind: type, field: str = "options") -> None:
+    """Raise InvalidValueError unless *options*, the argument called *field*, are a *kind*."""
+    if not isinstance(options, kind):
+        raise InvalidValueError(
+            "object", field, f"expected {kind.__name__}(...), got {options!r:.200}"
+        )
+
+
 def check_count(count: SupportsIndex | None, *, of: str, field: str) -> int | None:
     """Return *count*, a number of bytes, as an int; None as None.
 

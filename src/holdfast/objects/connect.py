@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from holdfast.backend_url import BackendURL, options_for, parse_url, redacted
 from holdfast.errors import ConfigurationError
 from holdfast.extras import needs_extra
+from holdfast.mistakes import check_kind
 from holdfast.objects.bucket import Bucket
 from holdfast.objects.drivers.s3.aws_hosts import access_point_of
 from holdfast.objects.drivers.s3.options import S3Options, address_of, with_environment
@@ -80,6 +81,7 @@ def open_bucket(
     refuses, ServiceError for what the service refuses, and UnavailableError when it can't be
     reached.
     """
+    check_kind(hooks, Hooks, "hooks")
     return Opening(_opened(plan_of(url, options), hooks), "bucket")
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from holdfast.blocking import BlockingTwin, blocking, documented_by, iterate, run
+from holdfast.mistakes import check_kind
 from holdfast.objects.administration import Administration as AsyncAdministration
 from holdfast.objects.bucket import Bucket as AsyncBucket
 from holdfast.objects.connect import DiskOptions, Options, connected, plan_of
@@ -51,6 +52,7 @@ def open_bucket(
 
     Nothing in *hooks* may wait for an event loop. Raises as `holdfast.objects.open_bucket` does.
     """
+    check_kind(hooks, Hooks, "hooks")
     plan = plan_of(url, options)
 
     @contextmanager

@@ -38,15 +38,18 @@ _NAMES: dict[str, object] = {
 
 
 def checked_row(
-    entity: str, fields: Sequence[FieldSpec]
+    entity: str,
+    fields: Sequence[FieldSpec],
+    check_names: Callable[[Mapping[str, object]], None] | None,
 ) -> Callable[[Mapping[str, object], int, datetime], tuple[object, ...]]:
     """Return the function that makes a row of *fields* of an *entity*'s values, version and time.
 
     It raises KeyError, ValueRejected and InvalidValueError for values that are not all as they
-    should be.
+    should be, and what *check_names* raises where there are more values than a new entity has.
     """
-    scope = dict(_NAMES)
+    scope = {**_NAMES, "_check_names": check_names}
     parts: list[str] = []
+    always = sum(spec.in_constructor and spec.server_default is None for spec in fields)
     for spec in fields:
         stored = _STORE_SET.get(spec.role)
         if stored is not None:
@@ -60,7 +63,10 @@ def checked_row(
         if spec.server_default is not None:
             checked = f"({checked}) if {spec.name!r} in values else _left_out"
         parts.append(checked)
-    source = f"def row(values, version, now):\n    return ({', '.join(parts)},)"
+    lines = ["def row(values, version, now):", f"    return ({', '.join(parts)},)"]
+    if check_names is not None:  # a look at the number alone costs new entities next to nothing
+        lines.insert(1, f"    if len(values) > {always}: _check_names(values)")
+    source = "\n".join(lines)
     exec(source, scope)  # noqa: S102 - built from field names, which are identifiers
     made = scope["row"]
     return cast("Callable[[Mapping[str, object], int, datetime], tuple[object, ...]]", made)

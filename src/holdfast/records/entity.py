@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from holdfast.errors import ConfigurationError, NotLoadedError
+from holdfast.records.annotations import annotations_of, spells_class_variable
 from holdfast.records.declaration import (
     created_at,
     deleted_at,
@@ -26,12 +27,10 @@ from holdfast.records.model import model_of
 from holdfast.records.model_builder import (
     Members,
     Scope,
-    annotations_of,
     build_model,
     constrained,
     constructor,
     dataclass_of,
-    spells_class_variable,
     spells_field,
     table_in,
     viewed,
@@ -173,8 +172,9 @@ class Entity(metaclass=EntityType):
     recorded; with `view=True` the table is a view of the database's, which is read and never
     written; with `schema="app"` the table is in that schema, else in the store's (see
     `RecordOptions`); without a table it is a mix-in whose fields its subclasses take over. Values
-    are checked when they are written, not when they are set. Two entities are equal when they are
-    of one class and all their fields are equal; loaded relations don't count.
+    are checked when they are written, not when they are set; so is that each attribute is a field,
+    is the class's own, or begins with `_`. Two entities are equal when they are of one class and
+    all their fields are equal; loaded relations don't count.
     """
 
     __vocabulary__: ClassVar[Mapping[str, object]]

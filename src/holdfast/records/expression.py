@@ -27,6 +27,7 @@ from typing import (
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records import arithmetic
+from holdfast.records.foreign_words import EXPRESSION_WORDS, not_there
 from holdfast.records.group_aggregate import GroupAggregate, aggregate_over
 from holdfast.records.operand_conditions import match_text, one_of, several_values
 from holdfast.records.operands import (
@@ -96,6 +97,11 @@ class Expression(Valued[T, Of]):
 
     def __init__(self, operand: ValueColumn) -> None:
         self._operand = operand
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            not_there(self, "a field", name, EXPRESSION_WORDS)
 
     @property
     def operand(self) -> ValueColumn:

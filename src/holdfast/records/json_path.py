@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, cast, get_origin
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.records.foreign_words import EXPRESSION_WORDS, not_there
 from holdfast.records.json_edit import EditAction, JsonEdit
 from holdfast.records.json_values import copy_json
 from holdfast.records.operand_conditions import match_text, one_of, several_values
@@ -34,6 +35,11 @@ class JsonPath(Generic[Of]):
 
     def __init__(self, column: Column, steps: tuple[str | int, ...]) -> None:
         self.operand = Path(column, steps)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            not_there(self, "a place in JSON", name, EXPRESSION_WORDS)
 
     def __getitem__(self, step: str | int) -> JsonPath[Of]:
         if isinstance(step, bool) or not isinstance(step, (str, int)):

@@ -8,6 +8,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.mistakes import did_you_mean
+from holdfast.records.annotations import annotations_of
 from holdfast.records.checked_row import checked_row
 from holdfast.records.constraint import Check, Unique
 from holdfast.records.field_spec import LEFT_OUT
@@ -250,7 +252,28 @@ class Model(Generic[E]):
 
     @cached_property
     def _quick_row(self) -> Callable[[Mapping[str, object], int, datetime], Row]:
-        return checked_row(self.name, self.fields)
+        return checked_row(
+            self.name, self.fields, self._check_names if self.adapter is None else None
+        )
+
+    @cached_property
+    def _known_names(self) -> frozenset[str]:
+        return frozenset((*self.by_name, *self.relations))
+
+    def _check_names(self, values: Mapping[str, object]) -> None:
+        """Raise InvalidValueError for an attribute that a write would leave behind.
+
+        What is the class's or declared there, and what begins with _, is not meant to be stored.
+        """
+        if values.keys() <= self._known_names:
+            return
+        for name in values.keys() - self._known_names:
+            bases = self.entity.__mro__
+            own = any(name in vars(base) or name in annotations_of(base) for base in bases)
+            if not own and not name.startswith("_"):
+                near = did_you_mean(name, self._known_names)
+                way = near or f"; what is not stored is declared {name}: ClassVar[...]"
+                raise InvalidValueError(self.name, name, f"there is no such field{way}")
 
     def _careful_row(self, values: Mapping[str, object], version: int, now: datetime) -> Row:
         """Make the row field by field, and say of the first that is not as it should be why."""

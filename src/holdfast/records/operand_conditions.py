@@ -37,7 +37,9 @@ def match_text(operand: Operand, part: Part, text: str, *, ignore_case: bool = F
     if not isinstance(text, str):
         raise InvalidQueryError(f"{operand!r}: expected text to look for, got {text!r}")
     if not isinstance(operand, Path) and operand.type.kind is not Kind.STR:
-        raise InvalidQueryError(f"{operand!r} is not a text field")
+        json = operand.type.kind is Kind.JSON
+        hint = ': write has_item(item), or look inside it, field["name"]' if json else ""
+        raise InvalidQueryError(f"{operand!r} is not a text field{hint}")
     try:
         check_text(text)
     except ValueRejected as unfit:

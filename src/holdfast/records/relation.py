@@ -18,6 +18,7 @@ from holdfast.errors import (
 )
 from holdfast.records.expression import Expression, TypedByValue, Valued
 from holdfast.records.field import Field
+from holdfast.records.foreign_words import RELATION_WORDS, not_there
 from holdfast.records.group_aggregate import aggregate_over
 from holdfast.records.link_entity import LinkPath
 from holdfast.records.operands import Aggregate, Column, Join, RelatedAggregate, RelatedColumn
@@ -72,6 +73,24 @@ class Relation:
         self.nested: tuple[Relation, ...] = ()
         self.rows = ALL_ROWS
         self._resolve = resolve
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            of_target = {} if name.startswith("_") else self._ways_to_fields()
+            not_there(self, "a relation", name, {**RELATION_WORDS, **of_target})
+
+    def _ways_to_fields(self) -> dict[str, str]:
+        """Return how each field of the target is written in conditions, by its name."""
+        try:
+            target: Any = self.target
+        except ConfigurationError:
+            return {}
+        name, many = target.__name__, isinstance(self, Many)
+        return {
+            each: f"{self!r}.any({name}.{each} == ...)" if many else f"{self!r}[{name}.{each}]"
+            for each in target.__holdfast__.by_name
+        }
 
     def bind(self, owner: type, name: str, resolve: Callable[[], type]) -> Self:
         """Return this relation as *owner*'s, pointing at what *resolve* will find."""

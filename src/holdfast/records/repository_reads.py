@@ -16,6 +16,7 @@ from holdfast.records import validation
 from holdfast.records.cursor import Cursor, CursorCodec, reverse
 from holdfast.records.driver import AggregateQuery, BatchReading, Select, StoreCapability
 from holdfast.records.eager_loading import load_relations
+from holdfast.records.foreign_words import REPOSITORY_WORDS, not_there
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.indexed_session import indexed_writes
 from holdfast.records.model import model_of
@@ -59,6 +60,11 @@ class RepositoryReads(ValueReads[E]):
         self._key = self.model.check_key
         self._living = self.model.living
         """What limits each verb to rows that are not deleted; None where nothing has to."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            not_there(self, "a repository", name, REPOSITORY_WORDS)
 
     async def get(
         self,

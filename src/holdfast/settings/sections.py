@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from holdfast.aws.endpoint import endpoint_of
 from holdfast.settings.setting_spec import About
@@ -12,6 +20,7 @@ from holdfast.settings.value_checks import (
     NUMBER,
     checked_networks,
     checked_url,
+    no_unknown_names,
     parse_bucket,
     parse_endpoint,
     split_names,
@@ -23,7 +32,12 @@ MIB = 1 << 20
 class Section(BaseModel):
     """A part of the settings, as a table of the settings file has it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_names(cls, given: object) -> object:
+        return no_unknown_names(cls, given)
 
 
 class MemoryStorage(Section):

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdfast.settings.hosts_section import HostsSection
 from holdfast.settings.jobs_section import JobsSection
 from holdfast.settings.limits_section import LimitsSection
 from holdfast.settings.login_section import LoginSection
+from holdfast.settings.migrations_section import MigrationsSection
 from holdfast.settings.sections import (
     AuditSection,
     ObjectsSection,
@@ -26,6 +27,7 @@ from holdfast.settings.setting_spec import About
 from holdfast.settings.value_checks import (
     NUMBER,
     checked_url,
+    no_unknown_names,
     parse_bucket,
     parse_cache,
     parse_store,
@@ -48,10 +50,11 @@ class Settings(BaseSettings):
 
     What is not given is read from the environment: `HOLDFAST_<NAME>`, and the names that people
     have already. Without any, all of it lies in one folder: a SQLite file and the objects.
-    `read_settings` reads the files as well.
+    `read_settings` reads the files as well. A name that there is no setting of, and a value that a
+    setting can't have, raise pydantic's ValidationError.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     data: Annotated[
         Path,
@@ -141,6 +144,12 @@ class Settings(BaseSettings):
     hosts: HostsSection = HostsSection()
     worker: WorkerSection = WorkerSection()
     jobs: JobsSection = JobsSection()
+    migrations: MigrationsSection = MigrationsSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_names(cls, given: object) -> object:
+        return no_unknown_names(cls, given)
 
     @classmethod
     def settings_customise_sources(

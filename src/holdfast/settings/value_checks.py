@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from holdfast.backend_url import parse_url
 from holdfast.errors import ConfigurationError
+from holdfast.mistakes import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import BaseModel
+
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _HOST = re.compile(r"[^/?#@\s]+")
+
+
+def no_unknown_names(kind: type[BaseModel], given: object) -> object:
+    """Return what is *given* for a *kind* of settings. A name it does not have is refused."""
+    if not isinstance(given, dict):
+        return given
+    known = kind.model_fields
+    for name in cast("dict[object, object]", given):
+        if name not in known:
+            meant = did_you_mean(str(name), known) or f"; there are {', '.join(known)}"
+            reason = f"{kind.__name__} has no setting {name!r}{meant}"
+            raise PydanticCustomError("name", "{reason}", {"reason": reason})
+    return cast("object", given)
 
 
 def checked_url(parse: Callable[[str], object]) -> Callable[[str], str]:

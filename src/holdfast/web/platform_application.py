@@ -17,12 +17,14 @@ from holdfast.fastapi import BackgroundJobs, Holdfast, HTTPOptions
 from holdfast.fastapi.background_jobs import working
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import WorkerOptions
+from holdfast.mistakes import check_kind
 from holdfast.platform import open_platform
 from holdfast.settings.backend_options import cursor_secrets
 from holdfast.web.cache_routes import cache_routes
 from holdfast.web.docs_page import add_docs_page
 from holdfast.web.object_routes import object_routes
 from holdfast.web.platform_routes import platform_routes
+from holdfast.web.serve_options import ServeOptions
 from holdfast.web.shield import Shield
 from holdfast.web.upkeep import keeping_up
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from holdfast.platform import Domain, Platform
     from holdfast.records import Store
     from holdfast.settings import Settings
-    from holdfast.web.serve_options import ServeOptions
 
 API = "/api/v1"
 
@@ -48,6 +49,7 @@ def create_application(
     runs. It refuses to start, by a ConfigurationError, when a route declares no policy, and when
     keys are asked for but nobody could come in.
     """
+    check_kind(options, ServeOptions)
     parts = _PlatformParts(settings, domains)
     limits = settings.limits
 

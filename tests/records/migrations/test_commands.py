@@ -71,6 +71,32 @@ def test_a_first_migration_from_writing_to_undoing(run):
     assert "tasks is missing" in run("check", *SHOP)[1]
 
 
+def test_what_the_settings_say_is_not_said_again(run):
+    settings = """
+        store = "sqlite:///shop.db"
+        [migrations]
+        entities = ["shop:ALL"]
+        folder = "steps"
+    """
+    Path("holdfast.toml").write_text(settings)
+    code, out, _ = run("create", "-m", "first tables")
+    assert (code, Path(out.strip()).parent) == (0, Path("steps/versions").absolute())
+    assert run("upgrade")[0] == 0
+    assert run("check")[:2] == (0, "")
+    Path("other.py").write_text(ENTITIES.replace("tasks", "others"))
+    assert "others is missing" in run("check", "--entities", "other:ALL")[1]  # it alone
+    given = ("--url", "sqlite:///new.db", "--folder", "elsewhere")
+    _, out, _ = run("create", "-m", "first tables", *given)
+    assert Path(out.strip()).parent == Path("elsewhere/versions").absolute()
+
+
+def test_entities_of_the_settings_that_are_not_there_are_named_by_the_setting(run, monkeypatch):
+    monkeypatch.setenv("HOLDFAST_MIGRATIONS_ENTITIES", "shop:SOME")
+    code, _, err = run("check", "--url", "sqlite:///shop.db")
+    assert code == 2
+    assert "the setting migrations.entities, 'shop:SOME': the module" in " ".join(err.split())
+
+
 def test_one_step_back_is_written_as_minus_one(run):
     for message in ("one", "two", "three"):
         run("create", "-m", message, "--empty", *SHOP)

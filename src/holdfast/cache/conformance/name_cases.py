@@ -134,7 +134,9 @@ class NameCases:
         outcome = await cache.invalidate(keys=["c", "not there"], tags=["blue"], pattern="a*")
         assert outcome is Outcome.APPLIED
         assert await cache.keys() == ["b1", "t2"]
-        assert await cache.invalidate() is Outcome.APPLIED
+        assert await cache.invalidate(keys=[], tags=()) is Outcome.APPLIED
+        with pytest.raises(InvalidValueError, match="name what is to go: keys="):
+            await cache.invalidate()
         assert await cache.keys() == ["b1", "t2"]
 
     async def test_a_pattern_removes_what_it_fits_and_no_more(self, cache: Cache[object]) -> None:

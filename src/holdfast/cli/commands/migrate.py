@@ -17,6 +17,8 @@ from holdfast.cli.runner import settings_of
 from holdfast.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typer._click.core import Context
 
     from holdfast.records.migration_types import MigrationResult
@@ -44,15 +46,21 @@ Entities = Annotated[
     typer.Option(
         "--entities",
         metavar="MODULE:NAME",
-        help="An entity, or several in a list; may be given again. [default: the platform's]",
+        help="An entity, or several in a list; may be given again. "
+        "[default: the setting migrations.entities, else the platform's]",
         show_default=False,
     ),
 ]
 Folder = Annotated[
-    Path, typer.Option("--folder", metavar="DIR", help="Where the files of the migrations are.")
+    Path | None,
+    typer.Option(
+        "--folder",
+        metavar="DIR",
+        help="Where the files of the migrations are. [default: the setting migrations.folder]",
+        show_default=False,
+    ),
 ]
 AsSql = Annotated[bool, typer.Option("--sql", help="Print the SQL; connect to nothing.")]
-_FOLDER = Path("migrations")
 
 
 @migrate.command()
@@ -66,7 +74,7 @@ def create(  # noqa: PLR0913 - options of a command
     ] = False,
     url: Url = "",
     entities: Entities = None,
-    folder: Folder = _FOLDER,
+    folder: Folder = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
@@ -90,7 +98,7 @@ def upgrade(  # noqa: PLR0913
     as_sql: AsSql = False,
     url: Url = "",
     entities: Entities = None,
-    folder: Folder = _FOLDER,
+    folder: Folder = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
@@ -126,7 +134,7 @@ def downgrade(  # noqa: PLR0913
     as_sql: AsSql = False,
     url: Url = "",
     entities: Entities = None,
-    folder: Folder = _FOLDER,
+    folder: Folder = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
@@ -147,7 +155,7 @@ def stamp(
     revision: Annotated[str, typer.Argument(metavar="[REVISION]")] = "head",
     url: Url = "",
     entities: Entities = None,
-    folder: Folder = _FOLDER,
+    folder: Folder = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
@@ -159,7 +167,7 @@ def stamp(
 def check(
     url: Url = "",
     entities: Entities = None,
-    folder: Folder = _FOLDER,
+    folder: Folder = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
@@ -180,7 +188,7 @@ def check(
 def history(
     url: Url = "",
     entities: Entities = None,
-    folder: Folder = _FOLDER,
+    folder: Folder = None,
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
@@ -206,16 +214,25 @@ def _say(moved: MigrationResult, *, as_json: bool) -> None:
     note(f"the database stands at {after}" + ("" if moved.steps else "; there was nothing to do"))
 
 
-def _migrations(url: str, names: list[str] | None, folder: Path) -> Migrations:
+def _migrations(url: str, names: list[str] | None, folder: Path | None) -> Migrations:
     from holdfast.platform import platform_entities
     from holdfast.sync import Migrations
 
-    named = [each for name in names or () for each in imported_entities(name)]
-    if named and url:
-        return Migrations(url, named, folder=folder)
+    entities = _entities(names or (), "--entities")
+    if entities and url and folder is not None:
+        return Migrations(url, entities, folder=folder)
     settings = settings_of(None)
-    entities = named or list(platform_entities(settings))
-    return Migrations(url or _store_url(settings), entities, folder=folder)
+    own = settings.migrations
+    entities = (
+        entities
+        or _entities(own.entities, "the setting migrations.entities,")
+        or list(platform_entities(settings))
+    )
+    return Migrations(url or _store_url(settings), entities, folder=folder or own.folder)
+
+
+def _entities(names: Iterable[str], given_by: str) -> list[type]:
+    return [each for name in names for each in imported_entities(name, given_by=given_by)]
 
 
 def _store_url(settings: Settings) -> str:

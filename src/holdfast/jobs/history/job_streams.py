@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UnavailableError
 from holdfast.fastapi import ServerSentEvent
+from holdfast.jobs.job_filter import JobFilter
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from holdfast.jobs.history.job_feed import JobFeed
     from holdfast.jobs.history.job_log import JobLogLine
     from holdfast.jobs.job import Job
-    from holdfast.jobs.job_filter import JobFilter
     from holdfast.jobs.jobs import Jobs
 
 _POLL = timedelta(seconds=1)
@@ -65,6 +66,7 @@ def change_events(
     message, attempts and error. One called ``reset`` says that changes were missed: by a client
     that was away or slow for too long, or comes from another process.
     """
+    check_kind(wanted, JobFilter, "wanted")
 
     async def follow(last: str | None) -> AsyncIterator[ServerSentEvent]:
         async for change in feed.follow(wanted, after=_number(last), lasting=lasting):

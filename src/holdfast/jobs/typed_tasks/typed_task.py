@@ -12,7 +12,8 @@ from holdfast.jobs.job import JobStatus
 from holdfast.jobs.new_job import NewJob
 from holdfast.jobs.options import EnqueueOptions
 from holdfast.jobs.typed_tasks.retry_policy import RetryPolicy
-from holdfast.jobs.workers.handler import options_of
+from holdfast.jobs.workers.handler import HandlerOptions, options_of
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.jobs.new_job import Enqueued
     from holdfast.jobs.typed_tasks.task_signature import TaskSignature
     from holdfast.jobs.workers.context import Context
-    from holdfast.jobs.workers.handler import Handler, HandlerOptions
+    from holdfast.jobs.workers.handler import Handler
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,6 +79,7 @@ class Task(Generic[P, R_co]):
 
     def using(self, options: EnqueueOptions) -> Task[P, R_co]:
         """Return the same task whose jobs are enqueued as *options* say, else as before."""
+        check_kind(options, EnqueueOptions)
         return Task(
             self.function,
             name=self.name,
@@ -163,6 +165,10 @@ def task(
     of *enqueue*, which says how its jobs are enqueued, and *handler*, which says where they run
     (else `runs` says it of the function). Raises ConfigurationError when both say different things.
     """
+    check_kind(retry, RetryPolicy, "retry")
+    check_kind(enqueue, EnqueueOptions, "enqueue")
+    if handler is not None:
+        check_kind(handler, HandlerOptions, "handler")
     options = replace(enqueue, max_attempts=enqueue.max_attempts or retry.attempts)
     if queue is not None:
         if enqueue.queue not in (None, queue):

@@ -26,6 +26,7 @@ from holdfast.jobs.workers.loop_watch import watching
 from holdfast.jobs.workers.main_module import check_not_imported
 from holdfast.jobs.workers.resident_memory import resident_memory
 from holdfast.jobs.workers.worker_options import UNHURRIED, WorkerOptions
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +71,7 @@ class Worker:
     ) -> None:
         check_not_imported()
         check_handlers(handlers)
+        check_kind(options, WorkerOptions)
         self.name = options.name or _own_name()
         self._jobs = jobs
         self._options = options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import StorageError
 from holdfast.media.report.contents import ReportOptions
 from holdfast.media.report.html import pieces
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from holdfast.media.report.contents import Report
@@ -27,6 +28,8 @@ def write_report(
     StorageError when the disk refuses, MediaError when the annotated video or a picture can't be
     read.
     """
+    asked = ReportOptions() if options is None else options
+    check_kind(asked, ReportOptions)
     final = Path(path).absolute()
     partial = final.with_name(f".partial-{secrets.token_hex(8)}.html")
     try:
@@ -34,7 +37,7 @@ def write_report(
             with open(
                 partial, "x", encoding="utf-8", newline="\n", buffering=1 << 16, opener=_private
             ) as file:
-                file.writelines(pieces(report, options or ReportOptions()))
+                file.writelines(pieces(report, asked))
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(final)

@@ -44,6 +44,7 @@ from holdfast.media.vision.sound import add_sound
 from holdfast.media.vision.track_log import TrackLog, middle_line
 from holdfast.media.vision.track_portraits import Portraits
 from holdfast.media.vision.video_writer import VideoWriter
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     import os
@@ -92,7 +93,8 @@ def analyse(
     the picture; UnsupportedError for a sensitivity that the detector does not know.
     """
     target = Path(folder).absolute()
-    asked = options or AnalysisOptions()
+    asked = AnalysisOptions() if options is None else options
+    check_kind(asked, AnalysisOptions)
     tuned = _tuned(detector, asked)
     with VideoFile(source) as opened:
         video = describe(opened)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from holdfast.media.vision.tracker import TrackerOptions
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from holdfast.media.analysis_options import Sensitivity
@@ -51,7 +52,8 @@ class MotionDetector:
     """Finds what moves before a camera that stands still."""
 
     def __init__(self, options: MotionOptions | None = None) -> None:
-        self._options = options or MotionOptions()
+        self._options = MotionOptions() if options is None else options
+        check_kind(self._options, MotionOptions)
 
     def tuned(self, sensitivity: Sensitivity) -> MotionDetector:
         """Return a detector that finds only what is large and clear ("low"), or more ("high")."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.extras import check_extra
 from holdfast.media.vision.tracker import TrackerOptions
+from holdfast.mistakes import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,8 @@ class OnnxDetector:
     ) -> None:
         self.path = path
         self.facts = dict(facts or {})
-        self._options = options or OnnxOptions()
+        self._options = OnnxOptions() if options is None else options
+        check_kind(self._options, OnnxOptions)
 
     def tuned(self, sensitivity: Sensitivity) -> OnnxDetector:
         """Return a detector that takes only clear boxes ("low"), or unclear ones too ("high")."""
