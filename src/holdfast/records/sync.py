@@ -488,7 +488,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def aggregate(
         self,
-        *figures: AnyAggregate,
+        *aggregates: AnyAggregate,
         where: Condition[E] | Sequence[Condition[E]] = (),
         by: AnyValue[E] | Sequence[AnyValue[E]] = (),
         having: Condition[E] | Sequence[Condition[E]] = (),
@@ -498,7 +498,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @documented_by(AsyncRepository.aggregate)
     def aggregate(
         self,
-        *figures: AnyAggregate,
+        *aggregates: AnyAggregate,
         where: Condition[E] | Sequence[Condition[E]] = (),
         by: AnyValue[E] | Sequence[AnyValue[E]] = (),
         having: Condition[E] | Sequence[Condition[E]] = (),
@@ -507,7 +507,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     ) -> Any:
         return self.step(
             self.asynchronous.aggregate(
-                *figures, where=where, by=by, having=having, order_by=order_by, limit=limit
+                *aggregates, where=where, by=by, having=having, order_by=order_by, limit=limit
             )
         )
 

@@ -120,12 +120,12 @@ class Dialect(Protocol):
         """Return what turns the database's value into a row value; None where they are the same."""
         ...
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
-        """Return the figure over *column*, in the form that `figure_decoder` reads."""
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
+        """Return the aggregate over *column*, in the form that `aggregate_decoder` reads."""
         ...
 
-    def figure_decoder(self, figure: Aggregate) -> Codec:
-        """Return what decodes the values of `figure`; None where they are row values already."""
+    def aggregate_decoder(self, aggregate: Aggregate) -> Codec:
+        """Return what decodes the values of `aggregate`; None where they are row values already."""
         ...
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:
@@ -351,19 +351,19 @@ def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expre
     return [ordered.nulls_first() if by.first else ordered.nulls_last()]
 
 
-def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]) -> Codec:
-    """Return what turns a server's figure into a row value or sum; None where they are the same.
+def aggregate_text_decoder(aggregate: Aggregate, decoder: Callable[[FieldSpec], Codec]) -> Codec:
+    """Return what turns a server's aggregate into a row value or sum; None where they are the same.
 
     Sums and means of exact numbers come as text: the sum, a blank, and the count.
     """
-    if figure.operand is None or not figure.nullable:
+    if aggregate.operand is None or not aggregate.nullable:
         return None
-    spec = figure.operand.spec
-    if figure.function == "percentile":
+    spec = aggregate.operand.spec
+    if aggregate.function == "percentile":
         return None
-    if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
+    if aggregate.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
         return decoder(spec)
-    is_mean = figure.function == "avg"
+    is_mean = aggregate.function == "avg"
 
     def read(text: object) -> object:
         total_text, count = cast("str", text).split()
