@@ -49,7 +49,7 @@ def application(url, bucket):
         return await hf.object_response(request, bucket, name)
 
     @app.get("/jobs/{id}/events")
-    async def events(job: hf.One[Job], request: Request, store: hf.Store) -> Response:
+    async def events(job: hf.FromPath[Job], request: Request, store: hf.Store) -> Response:
         return await hf.job_event_stream(request, Jobs(store), job.id)
 
     return app

@@ -127,7 +127,7 @@ class _Seen:
     entries: int = 0
 
 
-async def verified(
+async def verify_log(
     source: LogSource, *, key: VerifierKey | None = None, kept: Iterable[str] = ()
 ) -> Verification:
     """Return what is wrong with the log of *source*.

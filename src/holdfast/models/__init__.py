@@ -6,7 +6,7 @@ from holdfast.late_import import late_names
 
 if TYPE_CHECKING:
     from holdfast.models.alias_history import AnyVersion
-    from holdfast.models.blob_store import Collection
+    from holdfast.models.blob_store import Collected
     from holdfast.models.layout_exchange import export_layout, import_layout
     from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
     from holdfast.models.mlflow_import import MlflowImport, import_mlflow
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.models.packed_layer import UnpackLimits
     from holdfast.models.registration import Registered
     from holdfast.models.registry import FileDamage, ModelRegistry
-    from holdfast.models.registry_reads import Kin, Lineage, VersionDiff
+    from holdfast.models.registry_reads import Lineage, LineageVersion, VersionDiff
     from holdfast.models.version_details import ModelSignature, TensorSpec, VersionDetails
     from holdfast.models.version_search import VersionSearch
 else:
@@ -32,7 +32,7 @@ else:
         __name__,
         {
             "holdfast.models.alias_history": ("AnyVersion",),
-            "holdfast.models.blob_store": ("Collection",),
+            "holdfast.models.blob_store": ("Collected",),
             "holdfast.models.layout_exchange": ("export_layout", "import_layout"),
             "holdfast.models.manifest_signing": (
                 "DetachedSignature",
@@ -54,7 +54,7 @@ else:
             "holdfast.models.packed_layer": ("UnpackLimits",),
             "holdfast.models.registration": ("Registered",),
             "holdfast.models.registry": ("FileDamage", "ModelRegistry"),
-            "holdfast.models.registry_reads": ("Kin", "Lineage", "VersionDiff"),
+            "holdfast.models.registry_reads": ("LineageVersion", "Lineage", "VersionDiff"),
             "holdfast.models.version_details": ("ModelSignature", "TensorSpec", "VersionDetails"),
             "holdfast.models.version_search": ("VersionSearch",),
         },
@@ -65,11 +65,11 @@ __all__ = [
     "AliasMove",
     "AnyVersion",
     "BundleSigner",
-    "Collection",
+    "Collected",
     "DetachedSignature",
     "FileDamage",
-    "Kin",
     "Lineage",
+    "LineageVersion",
     "LinkKind",
     "ManifestSigner",
     "MlflowImport",

@@ -17,7 +17,7 @@ from holdfast.errors import (
 )
 from holdfast.jobs import Job, JobStatus
 from holdfast.models.alias_history import AnyVersion, Expected, MoveOptions
-from holdfast.models.blob_store import GRACE, BlobStore, Collection
+from holdfast.models.blob_store import GRACE, BlobStore, Collected
 from holdfast.models.metric_gate import parse_gate
 from holdfast.models.model_contents import read_contents
 from holdfast.models.model_download import FileCache
@@ -269,7 +269,7 @@ class ModelRegistry(SignedVersions):
                     damages.append(FileDamage(each, file.path, reason))
         return damages
 
-    async def gc(self, *, grace: timedelta = GRACE) -> Collection:
+    async def gc(self, *, grace: timedelta = GRACE) -> Collected:
         """Remove bytes that no version names; return how many. Safe beside registrations.
 
         What came within *grace* is kept, as its registration may be on its way. With a shorter
