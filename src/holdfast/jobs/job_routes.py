@@ -31,7 +31,7 @@ from holdfast.jobs.job_wire import (
     TaskStatisticsOut,
 )
 from holdfast.jobs.jobs import Jobs
-from holdfast.jobs.limit_routes import limit_routes
+from holdfast.jobs.limits.limit_routes import limit_routes
 from holdfast.jobs.schedules.schedule_routes import schedule_routes
 from holdfast.jobs.workflows.workflow_routes import step_routes, workflow_routes
 from holdfast.records import Page

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.jobs.atomic import atomically
 from holdfast.jobs.claim import leased
 from holdfast.jobs.job import Job, JobStatus
-from holdfast.jobs.job_limit import (
+from holdfast.jobs.limits.job_limit import (
     JobLimit,
     JobLimitKey,
     Limit,
