@@ -192,7 +192,7 @@ class AuditLog:
 
     def _model(self, entity: type[E]) -> Model[E]:
         model = model_of(entity)
-        self.store.require(model)
+        self.store.check_model(model)
         return model
 
     def _named(self, entity: type | str, key: object) -> tuple[str, str]:

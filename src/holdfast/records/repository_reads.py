@@ -51,7 +51,7 @@ class RepositoryReads(ValueReads[E]):
     def __init__(self, entity: type[E], store: Store) -> None:
         self.store = store
         self.model = model_of(entity)
-        store.require(self.model)
+        store.check_model(self.model)
         self._driver = store.driver
         self._affinity = store.affinity
         self._recorder = store.recorder

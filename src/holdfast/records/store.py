@@ -216,7 +216,7 @@ class Store:
         else:
             around.after_commit(callback)
 
-    def require(self, model: Model[E]) -> None:
+    def check_model(self, model: Model[E]) -> None:
         """Raise ConfigurationError unless *model* is one of this store's."""
         if id(model) not in self._known:
             names = ", ".join(known.name for known in self.models)
