@@ -1,4 +1,4 @@
-"""The first page: how every part is, what was done of late, and what changed last."""
+"""The first page: how every part is, what was done lately, and what changed last."""
 
 from __future__ import annotations
 
