@@ -24,11 +24,6 @@ class Film(Entity, table="films"):
     key: Field[str] = key(max_length=100)
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 def application(url, bucket):
     app = FastAPI()
     hf.Holdfast(
