@@ -17,8 +17,9 @@ from fastapi import HTTPException
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.errors import InvalidValueError
 from holdfast.fastapi.client_watch import sent_within, while_connected
+from holdfast.option_checks import check_span, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,11 +90,8 @@ class EventStreamOptions:
     recheck: timedelta = timedelta(seconds=5)
 
     def __post_init__(self) -> None:
-        for name in ("heartbeat", "stall", "retry", "recheck"):
-            if getattr(self, name) <= timedelta(0):
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected a positive time")
-        if self.most_per_client < 1:
-            raise ConfigurationError(f"most_per_client={self.most_per_client}: expected 1 or more")
+        check_span(self, "heartbeat", "stall", "retry", "recheck")
+        check_whole(self, "most_per_client")
 
 
 _DEFAULTS = EventStreamOptions()
