@@ -42,7 +42,7 @@ from holdfast.jobs import Jobs
 from holdfast.records import Order, Page, Predicate
 from holdfast.records.record_filters import parse_filters, parse_sort
 from holdfast.records.record_values import json_value, parsed_key, text_value
-from holdfast.records.search_build import finds_words_by_index
+from holdfast.records.search.search_build import finds_words_by_index
 
 if TYPE_CHECKING:
     from holdfast.records import Repository

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.json_edit import JsonEdit
     from holdfast.records.operands import Column, Join, Operand, Path, Start, ValueColumn
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
 
     Of = TypeVar("Of", default=Any)
 else:

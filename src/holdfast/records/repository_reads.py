@@ -17,7 +17,6 @@ from holdfast.records.cursor import Cursor, CursorCodec, reverse
 from holdfast.records.driver import AggregateQuery, BatchReading, Select, StoreCapability
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.hooked_writes import hooked_writes
-from holdfast.records.indexed_session import indexed_writes
 from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
 from holdfast.records.placed_rows import find_behind, next_batch
@@ -26,8 +25,9 @@ from holdfast.records.query_plan import Planner
 from holdfast.records.result_types import Page, SearchHit
 from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_lock import check_row_lock
-from holdfast.records.search_index import searched
-from holdfast.records.search_words import search_terms
+from holdfast.records.search.indexed_session import indexed_writes
+from holdfast.records.search.search_index import searched
+from holdfast.records.search.search_words import search_terms
 from holdfast.records.transaction import current, session_of
 from holdfast.records.value_reads import ValueReads
 

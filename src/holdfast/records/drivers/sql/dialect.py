@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Operator, Order, Part
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
