@@ -81,8 +81,9 @@ chaos: $(STAMP) ## the whole platform hurt at random, what it promised counted (
 mutation: $(STAMP) ## is code that is changed noticed by the tests? ONLY="proofs floors", MINUTES=20 for each
 	@$(BIN)/python -m tools.mutation $(ONLY) --minutes $(or $(MINUTES),20)
 
-scale: $(STAMP) ## what an operation costs as tables grow (ROWS=10000,1000000 ONLY=sqlite,audit)
-	@$(BIN)/python benchmarks/scale.py $(if $(ROWS),--rows $(ROWS)) $(if $(ONLY),--only $(ONLY))
+scale: $(STAMP) ## what an operation costs as tables and buckets grow (ROWS=10000,1000000 OBJECTS= ENTRIES= ONLY=sqlite,audit)
+	@$(BIN)/python benchmarks/scale.py $(if $(ROWS),--rows $(ROWS)) $(if $(OBJECTS),--objects $(OBJECTS)) \
+		$(if $(ENTRIES),--entries $(ENTRIES)) $(if $(ONLY),--only $(ONLY))
 
 check: $(STAMP) ## lint, format, types, layers
 	@$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import resource
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -54,6 +55,21 @@ async def interleave(works: dict[str, Work], rounds: int) -> dict[str, Taken]:
                 taken[name].wall.append(wall / work.operations)
                 taken[name].cpu.append(cpu / work.operations)
     return taken
+
+
+async def cost(call: Callable[[], Awaitable[object]], times: int) -> tuple[float, float]:
+    """Return what one of *times* calls costs: CPU us of this process, and the least wall us."""
+    walls, cpu = [], time.process_time()
+    for _ in range(times):
+        began = time.perf_counter()
+        await call()
+        walls.append(time.perf_counter() - began)
+    return (time.process_time() - cpu) / times * 1e6, min(walls) * 1e6
+
+
+def peak_memory() -> int:
+    """Return the MiB that this process had at the most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def median(of: list[float]) -> float:

@@ -52,6 +52,7 @@ CAMPAIGNS = (
     "jobs/test_server_faults.py",
     "models/test_crash_safety.py",
     "objects/test_disk_crashes.py",
+    "objects/test_several_nodes.py",
     "records/sql/test_death.py",
     # An API is asked at random, and stores are.
     "fastapi/test_schemathesis.py",

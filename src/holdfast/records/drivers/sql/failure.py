@@ -47,6 +47,8 @@ class FailureKind(StrEnum):
     OVERFLOW = "overflow"
     UNHELD_VALUE = "unheld value"
     """MariaDB and MySQL: a column can't hold a value; *detail* is its name."""
+    NOT_POSSIBLE = "not possible"
+    """PostgreSQL: it has no way to do this, as where a row of a partition is asked for its xmax."""
     INDEX_EXISTS = "index exists"
     NO_TABLE = "no table"
     NO_COLUMN = "no column"
@@ -225,6 +227,7 @@ _SQLSTATES: Mapping[str, FailureKind] = {
     "22003": FailureKind.OVERFLOW,
     "22008": FailureKind.OVERFLOW,  # of a moment
     "2200H": FailureKind.OVERFLOW,  # of a sequence
+    "0A000": FailureKind.NOT_POSSIBLE,
     "42P01": FailureKind.NO_TABLE,
     "42703": FailureKind.NO_COLUMN,
     "40001": FailureKind.SERIALIZATION,

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from sqlalchemy.dialects import postgresql
 
 from holdfast.errors import ConflictError, DuplicateError, TransactionError
+from holdfast.records.drivers.sql.dialects.postgresql_insertions import (
+    PARTITIONED,
+    unnested,
+    upsert_of,
+)
 from holdfast.records.drivers.sql.dialects.postgresql_recording import (
     RecordTarget,
     recorded_update,
@@ -46,6 +51,10 @@ class PostgreSQLExecutor(ServerExecutor):
 
     guards_each_write = True
 
+    @property
+    def _dialect(self) -> PostgreSQLDialect:
+        return cast("PostgreSQLDialect", self.statements.dialect)
+
     async def insert(
         self, model: Model[E], rows: Sequence[Row], *, atomic: bool
     ) -> list[Row | ConflictError]:
@@ -65,6 +74,15 @@ class PostgreSQLExecutor(ServerExecutor):
                 model, rows, lambda alike, part: self._upsert(alike, part, on)
             )
 
+        info = self.statements.tables[model.table].info
+        known = PARTITIONED in info
+        try:
+            return await self._numbering_on(model, rows, work)
+        except Exception as error:
+            if known or self.note_failure(error).kind is not FailureKind.NOT_POSSIBLE:
+                raise
+        info[PARTITIONED] = True  # as its first upsert finds out, and others that run beside it
+        self.statements.forget(model.table)
         return await self._numbering_on(model, rows, work)
 
     async def _numbering_on(
@@ -190,7 +208,7 @@ class PostgreSQLExecutor(ServerExecutor):
             )
             if on is None:
                 return insert.returning(*returned_columns(model, table))
-            return cast("PostgreSQLDialect", statements.dialect).upsert_of(model, on, insert)
+            return upsert_of(self._dialect, model, on, insert)
 
         return self.of_model(model).other(("numbered", on), build)
 
@@ -200,8 +218,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
-            dialect = cast("PostgreSQLDialect", statements.dialect)
-            insert = dialect.unnested(model, table, numbered=numbered)
+            insert = unnested(model, table, self._dialect.type_name, numbered=numbered)
             return insert.returning(*returned_columns(model, table))
 
         return prepared.other(("insert many", numbered), build)
@@ -272,7 +289,7 @@ class PostgreSQLExecutor(ServerExecutor):
 
     def _beside(self, record: ChangeRecord) -> Beside:
         tables = self.statements.tables
-        dialect = cast("PostgreSQLDialect", self.statements.dialect)
+        dialect = self._dialect
 
         def build(
             assignments: dict[str, Expression], condition: Expression, first: int
@@ -321,8 +338,8 @@ class PostgreSQLExecutor(ServerExecutor):
 
         def build() -> sa.ClauseElement:
             table = statements.tables[model.table]
-            dialect = cast("PostgreSQLDialect", statements.dialect)
-            return dialect.upsert_of(model, on, dialect.unnested(model, table, numbered=numbered))
+            insert = unnested(model, table, self._dialect.type_name, numbered=numbered)
+            return upsert_of(self._dialect, model, on, insert)
 
         statement = prepared.other(("upsert many", on, numbered), build)
         columns = encoded_columns(prepared.encoders, rows)

@@ -82,9 +82,16 @@ class ReadStatements:
         self.models = models
         self.tables = build_tables(models, dialect, schema)
         self.dialect = dialect
-        self.of_model = cast("ModelLookup", _Prepared(self.tables, dialect).__getitem__)
+        self._prepared = _Prepared(self.tables, dialect)
+        self.of_model = cast("ModelLookup", self._prepared.__getitem__)
         self._conditions = ConditionBuilder(dialect)
         self._compiled: dict[Shape, Statement] = {}
+
+    def forget(self, table: str) -> None:
+        """Forget what is prepared for *table*: more was found out about it."""
+        for model in list(self._prepared):
+            if model.table == table:
+                self._prepared.pop(model, None)
 
     def encode(self, spec: FieldSpec, value: object) -> object:
         """Return the database's value for the row value *value*."""

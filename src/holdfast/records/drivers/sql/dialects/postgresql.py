@@ -20,9 +20,9 @@ from holdfast.records.drivers.sql.dialect import (
     total_decoder,
 )
 from holdfast.records.drivers.sql.dialects import postgresql_expressions, postgresql_json_edits
+from holdfast.records.drivers.sql.dialects.postgresql_insertions import upsert_of
 from holdfast.records.drivers.sql.group_limit import keys_by_lateral
 from holdfast.records.drivers.sql.statement import literal, parameter, typed
-from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
 from holdfast.records.query import Operator, Part
 from holdfast.records.value import Kind
 
@@ -382,35 +382,9 @@ class PostgreSQLDialect:
         return column + amount
 
     def upsert(self, model: Model[E], table: sa.Table, on: tuple[str, ...]) -> sa.ClauseElement:
-        """The last column tells whether the row was created: xmax is 0 where nothing was before."""
+        """See `Dialect`. The last column tells whether the row was created."""
         values = {spec.name: parameter(spec.position) for spec in model.given}
-        return self.upsert_of(model, on, postgresql.insert(table).values(values))
-
-    def upsert_of(
-        self, model: Model[E], on: tuple[str, ...], insert: postgresql.Insert
-    ) -> sa.ClauseElement:
-        """Return the upsert on *on* that *insert*, of one row or many, becomes."""
-        table = cast("sa.Table", insert.table)
-        created: Expression = sa.literal_column(f'"{table.name}".xmax = 0')
-        return insert.on_conflict_do_update(
-            **conflict_target(self, model, table, on),
-            set_=upserted_values(model, table, on, insert.excluded),
-        ).returning(*table.c, created)
-
-    def unnested(self, model: Model[E], table: sa.Table, *, numbered: bool) -> postgresql.Insert:
-        """Return the insertion of any number of rows, a parameter for each column.
-
-        When *numbered*, the store numbers the keys, in the order of the rows.
-        """
-        specs = [spec for spec in model.given if not (numbered and spec in model.keys)]
-        lists = [
-            typed(parameter(place), f"{self.type_name(spec)}[]") for place, spec in enumerate(specs)
-        ]
-        names = [spec.name for spec in specs]
-        rows = sa.func.unnest(*lists).table_valued(*names, with_ordinality="holdfast_place")
-        rows = rows.render_derived(name="given")
-        chosen = sa.select(*(rows.c[name] for name in names)).order_by(rows.c.holdfast_place)
-        return postgresql.insert(table).from_select(names, chosen)
+        return upsert_of(self, model, on, postgresql.insert(table).values(values))
 
 
 _ORDERED: dict[Operator, Callable[[Expression, Expression], Expression]] = {

@@ -108,7 +108,7 @@ class Migrator:
             if there != newest:
                 words = [", ".join(sorted(each)) or "no revision" for each in (newest, there)]
                 found.append(Difference("revision", VERSION_TABLE, "", *words))
-            _, changes = self._changes(script, context)
+            _, changes = self._changes(script, context, unadopted=True)
             return (*found, *differences_of(changes.ops, self._database.dialect))
 
     # --- writing files ----------------------------------------------------------------------
@@ -146,16 +146,21 @@ class Migrator:
             return Path(made.path)
 
     def _changes(
-        self, script: ScriptDirectory, context: MigrationContext
+        self, script: ScriptDirectory, context: MigrationContext, *, unadopted: bool = False
     ) -> tuple[ScriptRenderer, ops.UpgradeOps]:
-        """Return what would bring the database to the entities' structure."""
+        """Return what would bring the database to the entities' structure.
+
+        The tables of a database that knows no revision, as `create_schema` leaves it, are looked at
+        only where *unadopted* says so: the first file is to make them.
+        """
         connection = context.connection
         assert connection is not None
         target = Target(self._models, self._database.dialect)
         there, newest = set(context.get_current_heads()), set(script.get_heads())
         declared = column_history(script)
         # Tables of others are left alone; those that a file made of an entity and none has, go.
-        ours = {*target.tables, *of_entities(declared)} if there or newest else set[str]()
+        looked_at = there or newest or unadopted
+        ours = {*target.tables, *of_entities(declared)} if looked_at else set[str]()
         query = inspection_query(self._database.dialect.name, target.tables.values())
         found = found_tables(connection.exec_driver_sql(query).all())
         schemas = target.schemas(ours)
