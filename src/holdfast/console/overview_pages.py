@@ -44,7 +44,7 @@ def overview_routes(site: ConsoleSite) -> APIRouter:
     async def overview(
         request: Request, caller: AskedBy, span: Annotated[str, Query(max_length=8)] = "hour"
     ) -> Response:
-        """Show how the platform is; who is limited to projects is led to them."""
+        """Show how the platform is; a caller limited to projects is led to them."""
         if caller.projects is not None:
             first = next((each for each in site.sections_of(caller) if each.name), None)
             if first is not None:

@@ -77,8 +77,8 @@ class TransactionScope:
     def forgotten(self) -> bool:
         """Tell whether the running code is inside by a leftover of its context alone.
 
-        Who has iterated over an async generator and left it by `break` is outside of its blocks
-        at once, with all tasks that are started then; the event loop closes it later.
+        Code that has left an async generator by `break` is outside of its blocks at once, with
+        all tasks that are started then; the event loop closes the generator later.
         """
         ended = self.over and self.cut_off
         if self._iteration is not None and (ended or self._iteration.abandoned()):
