@@ -207,6 +207,6 @@ class AuditLog:
 
 
 def _is_marked(model: Model[E], row: Sequence[object]) -> bool:
-    """Tell whether *row* is marked as deleted."""
+    """Return whether *row* is marked as deleted."""
     marked = model.deleted_at
     return marked is not None and row[marked.position] is not None

@@ -194,7 +194,7 @@ class Loader:
         return value
 
     def _is_due(self, header: envelope.Header) -> bool:
-        """Tell whether to load again: it is stale, or soon will be and chance picks this caller.
+        """Return whether to load again: it is stale, or soon will be and chance picks this caller.
 
         The chance rises with the cost of the load and with nearness to the end (Vattani and
         others, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015).

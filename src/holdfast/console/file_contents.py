@@ -49,7 +49,7 @@ class FileContents:
 
 
 def can_be_looked_into(info: ObjectInfo) -> bool:
-    """Tell whether the name of the object is that of a file whose format is known here."""
+    """Return whether the name of the object is that of a file whose format is known here."""
     return info.key.lower().endswith((".parquet", *_MODELS))
 
 

@@ -110,7 +110,7 @@ async def _latest_entries(site: ConsoleSite, caller: AskedBy) -> list[object]:
 
 
 async def _is_new(site: ConsoleSite) -> bool:
-    """Tell whether nobody has brought anything in yet."""
+    """Return whether nobody has brought anything in yet."""
     store = site.platform.store
     kept = [entity for entity in (Job, Video) if model_of(entity) in store.models]
     return bool(kept) and not any([await store.repository(each).exists() for each in kept])

@@ -271,7 +271,7 @@ async def _within(coming: asyncio.Queue[ServerSentEvent | None], seconds: float)
 
 
 def _server_stops() -> bool:
-    """Tell whether uvicorn was told to stop: it waits for responses, so they have to end.
+    """Return whether uvicorn was told to stop: it waits for responses, so they have to end.
 
     Its handler of SIGTERM is a method of the server, which knows it.
     """

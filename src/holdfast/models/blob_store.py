@@ -95,7 +95,7 @@ class BlobStore:
         raise UnavailableError(f"the bytes {file.sha256} are collected again and again; try later")
 
     async def confirm(self, blobs: Sequence[ModelBlob]) -> bool:
-        """Tell whether all of *blobs* are live still, and keep them so to the transaction's end."""
+        """Return whether all of *blobs* are live, and keep them so to the transaction's end."""
         ids = sorted({blob.id for blob in blobs})
         live = 0
         for start in range(0, len(ids), _PAGE):

@@ -78,11 +78,11 @@ class HookedModels:
             self.reached |= found
 
     def touches(self, model: Model[E]) -> bool:
-        """Tell whether a write of *model* has to be looked at."""
+        """Return whether a write of *model* has to be looked at."""
         return model in self.reached
 
     def watched(self, model: Model[E]) -> bool:
-        """Tell whether a hook is told of changes of *model* itself."""
+        """Return whether a hook is told of changes of *model* itself."""
         return bool(self.by_model[_any(model)])
 
 

@@ -346,7 +346,7 @@ def operands_of(
 
 
 def follows_relations(predicate: Predicate) -> bool:
-    """Tell whether *predicate* reads other rows than the one that it is asked of."""
+    """Return whether *predicate* reads other rows than the one that it is asked of."""
     match leaf := node(predicate):
         case Related() | InSubquery():
             return True

@@ -312,7 +312,7 @@ class RepositoryReads(ValueReads[E]):
         return await self._count(self._condition(where))
 
     async def exists(self, *where: Condition[E]) -> bool:
-        """Tell whether any fits."""
+        """Return whether any fits."""
         select = Select(self.model, self._condition(where), (), 1)
         return bool(await self._session.values(select, self.model.key_columns))
 

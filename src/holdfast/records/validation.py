@@ -82,7 +82,7 @@ def orders(model: Model[E], order_by: object) -> tuple[object, ...]:
 
 
 def _is_computed(word: object) -> TypeGuard[Expression[Any] | GroupAggregate[Any]]:
-    """Tell whether *word* is one of Holdfast's own for what is computed of fields."""
+    """Return whether *word* is one of Holdfast's own for what is computed of fields."""
     return isinstance(word, (Expression, GroupAggregate)) and not isinstance(word, Field)
 
 

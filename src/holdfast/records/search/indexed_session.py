@@ -198,7 +198,7 @@ def indexed_writes(store: Store, model: Model[E]) -> IndexedWrites | None:
 
 
 def changes_words(update: Update[E]) -> bool:
-    """Tell whether *update* changes a field whose words are searched."""
+    """Return whether *update* changes a field whose words are searched."""
     return update.model.search is not None and bool(_words_set(update))
 
 

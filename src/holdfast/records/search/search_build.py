@@ -30,7 +30,7 @@ _SMALL_BATCH = 25  # rows, each with its documents and what goes with these
 
 
 def finds_words_by_index(store: Store) -> bool:
-    """Tell whether an index leads to the rows of *store* that have certain words."""
+    """Return whether an index leads to the rows of *store* that have certain words."""
     return isinstance(store.driver, WordIndexer) and store.driver.indexes_words
 
 

@@ -315,7 +315,7 @@ class S3Service:
         return await self._credentials.replaced(self.offload, used, sure=sure)
 
     def _clock_was_off(self, error: ServiceError, date: str | None, signed: datetime) -> bool:
-        """Tell whether *error* may come of the time when it was *signed*; then set the clock."""
+        """Return whether *error* may come of the time when it was *signed*; then set the clock."""
         refused = self._credentials is not None and error.status in _MAYBE_REFUSED
         return refused and self._clock.follow(date, signed)
 

@@ -156,7 +156,7 @@ class Dialect(Protocol):
         ...
 
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
-        """Tell whether *column* has one of the values that *listed* stands for."""
+        """Return whether *column* has one of the values that *listed* stands for."""
         ...
 
     def rows_values(
@@ -171,7 +171,7 @@ class Dialect(Protocol):
     def in_rows(
         self, specs: Sequence[FieldSpec], columns: Sequence[Expression], given: Parameters
     ) -> Expression:
-        """Tell whether the values of *columns* together are one of the rows."""
+        """Return whether the values of *columns* together are one of the rows."""
         ...
 
     def choice_values(
@@ -207,7 +207,7 @@ class Dialect(Protocol):
     def compare_json(
         self, place: Place, how: Operator, value: object, given: Parameters
     ) -> Expression:
-        """Tell whether the JSON in *place* stands to *value* so; both of one type."""
+        """Return whether the JSON in *place* stands to *value* so; both of one type."""
         ...
 
     def json_list_values(
@@ -217,15 +217,15 @@ class Dialect(Protocol):
         ...
 
     def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
-        """Tell whether the JSON in *place* is one of *wanted*, which is not empty."""
+        """Return whether the JSON in *place* is one of *wanted*, which is not empty."""
         ...
 
     def path_is_null(self, place: Place) -> Expression:
-        """Tell whether the steps lead nowhere, or to a JSON null. Never NULL itself."""
+        """Return whether the steps lead nowhere, or to a JSON null. Never NULL itself."""
         ...
 
     def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
-        """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty."""
+        """Return whether the text in *place* has a part; *text* is it, if folded, if empty."""
         ...
 
     def folded(self, text: Expression, longest: int) -> Expression:
@@ -258,7 +258,7 @@ class Dialect(Protocol):
         ...
 
     def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
-        """Tell whether the JSON in *place* is a list with *value*; never NULL.
+        """Return whether the JSON in *place* is a list with *value*; never NULL.
 
         Its parameters are those of `item_values`.
         """
@@ -309,7 +309,7 @@ def joined(how: Callable[..., Expression], parts: list[Expression]) -> Expressio
 
 
 def is_false(condition: Expression) -> bool:
-    """Tell whether *condition* holds of no row whatever is in it.
+    """Return whether *condition* holds of no row whatever is in it.
 
     MySQL merges a derived table with such an EXISTS into the statement, and refuses that (1093).
     """
@@ -317,7 +317,7 @@ def is_false(condition: Expression) -> bool:
 
 
 def is_true(condition: Expression) -> bool:
-    """Tell whether *condition* holds of each row whatever is in it."""
+    """Return whether *condition* holds of each row whatever is in it."""
     return isinstance(condition, True_)
 
 

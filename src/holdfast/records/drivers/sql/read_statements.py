@@ -380,5 +380,5 @@ class ReadStatements:
 
 
 def _is_chosen(by: Order, chosen: Sequence[ValueColumn]) -> bool:
-    """Tell whether *by* goes by a rank among *chosen*, which would else be reckoned twice."""
+    """Return whether *by* goes by a rank among *chosen*, which would else be reckoned twice."""
     return isinstance(by.operand, SearchRank) and by.operand in chosen

@@ -74,7 +74,7 @@ class MappedMySQLFamily(MySQLFamilyDialect):
         return found
 
     def has_native_uuid(self, spec: FieldSpec) -> bool:
-        """Tell whether the mapped column of *spec* is to be of the database's own UUID type."""
+        """Return whether the mapped column of *spec* is to be of the database's own UUID type."""
         column = column_of(spec)
         assert column is not None
         kind: Any = column.type
