@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import uuid
+import uuid  # noqa: TC003 - what is mapped is read when the classes are made
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -21,6 +21,7 @@ from pathlib import Path
 import psycopg
 import sqlalchemy as sa
 import sqlalchemy_continuum
+from database_admin import new_database
 from sqlalchemy import orm
 from timing import Work, interleave, machine, median, ratio, table
 
@@ -159,30 +160,24 @@ class Continuum:
 @asynccontextmanager
 async def sides(url):
     """Yield the sides by name, on a database of their own, and its URL."""
-    with psycopg.connect(url, autocommit=True) as admin:
-        name = f"bench_{uuid.uuid4().hex}"
-        admin.execute(f"CREATE DATABASE {name}")
-        own = f"{url.rpartition('/')[0]}/{name}"
-        try:
-            async with AsyncExitStack() as stack:
-                store = await stack.enter_async_context(
-                    open_store(own, [Plain, Audited], hooks=[AuditHook()])
-                )
-                await store.create_schema()
-                engine = sa.create_engine(own.replace("postgresql://", "postgresql+psycopg://"))
-                stack.callback(engine.dispose)
-                Base.metadata.create_all(engine)
-                made = {
-                    "Holdfast, plain": Holdfast(store, Plain),
-                    "Holdfast, audited": Holdfast(store, Audited),
-                    "SQLAlchemy, plain": Continuum(engine, Unversioned),
-                    "SQLAlchemy, Continuum": Continuum(engine, Versioned),
-                }
-                for side in made.values():
-                    await side.fill()
-                yield made, own, store
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(url) as own:
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(
+                open_store(own, [Plain, Audited], hooks=[AuditHook()])
+            )
+            await store.create_schema()
+            engine = sa.create_engine(own.replace("postgresql://", "postgresql+psycopg://"))
+            stack.callback(engine.dispose)
+            Base.metadata.create_all(engine)
+            made = {
+                "Holdfast, plain": Holdfast(store, Plain),
+                "Holdfast, audited": Holdfast(store, Audited),
+                "SQLAlchemy, plain": Continuum(engine, Unversioned),
+                "SQLAlchemy, Continuum": Continuum(engine, Versioned),
+            }
+            for side in made.values():
+                await side.fill()
+            yield made, own, store
 
 
 async def measured(url, asked):

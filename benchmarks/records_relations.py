@@ -14,8 +14,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
-import uuid
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ import sqlalchemy as sa
 from advanced_alchemy.base import CommonTableAttributes
 from advanced_alchemy.filters import LimitOffset
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
+from database_admin import new_database
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, relationship
 from timing import Work, interleave, machine, median, ratio, table
@@ -524,28 +524,10 @@ def report(title, results):
 
 
 def on_postgresql(url, asked):
-    made = []
-
-    async def execute(statement):
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    async def compared():
-        names = [f"bench_{uuid.uuid4().hex}" for _ in SIDES["postgresql"]]
-        for name in names:
-            await execute(f"CREATE DATABASE {name}")
-            made.append(name)
-        urls = iter([f"{url.rpartition('/')[0]}/{name}" for name in names])
-        return await compare("postgresql", lambda: next(urls), asked.rounds)
-
-    try:
-        report("On PostgreSQL", asyncio.run(compared()))
-    finally:
-        for name in made:
-            asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+    with ExitStack() as databases:
+        urls = iter([databases.enter_context(new_database(url)) for _ in SIDES["postgresql"]])
+        found = asyncio.run(compare("postgresql", lambda: next(urls), asked.rounds))
+    report("On PostgreSQL", found)
 
 
 def main():

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from clock import Clock
+
 # Before anything imports them: also the suites of other rooms use them.
 pytest.register_assert_rewrite(
     "holdfast.records.conformance", "holdfast.objects.conformance", "holdfast.cache.conformance"
@@ -96,6 +98,16 @@ def pytest_sessionstart():
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def clock():
+    return Clock()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -200,7 +200,7 @@ def public(kind):
 SCOPE = {"check", "enter_context", "leave_context", "forgotten"}
 INTERNAL = {
     "Repository": set(),
-    "Store": {"require"},
+    "Store": {"check_model"},
     "Links": set(),
     "Transaction": {
         "work",

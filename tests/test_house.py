@@ -233,12 +233,12 @@ def module_file(name):
 ALLOWED_IMPORTS = {
     ("records/repository_reads.py", "holdfast.records.store"),
     ("records/hooked_writes.py", "holdfast.records.store"),
-    ("records/indexed_session.py", "holdfast.records.store"),
+    ("records/search/indexed_session.py", "holdfast.records.store"),
     ("records/links.py", "holdfast.records.store"),
     ("records/write_hook.py", "holdfast.records.store"),
-    ("records/search_build.py", "holdfast.records.store"),
+    ("records/search/search_build.py", "holdfast.records.store"),
     ("records/soft_deletion.py", "holdfast.records.store"),
-    ("records/model.py", "holdfast.records.search_index"),
+    ("records/model.py", "holdfast.records.search.search_index"),
 }
 
 

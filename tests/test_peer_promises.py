@@ -22,11 +22,6 @@ PAGE = CHECKOUT / "docs" / "explanation" / "peers.md"
 EVERYWHERE = ["memory", "sqlite", "postgresql", "mariadb", "mysql", "dynamodb"]
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class PeerAuthor(Entity, table="peer_authors"):
     id: Field[UUID] = key(default_factory=uuid7)
     name: Field[str] = field(max_length=100)

@@ -1,10 +1,8 @@
-"""What a caller who made a mistake is told: what was probably meant, and what was expected."""
+"""What a caller who wrote a name that is not there probably meant."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,12 +18,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     folded = {each.lower(): each for each in known}
     close = get_close_matches(name.lower(), folded, n=1)
     return f"; did you mean {folded[close[0]]!r}?" if close else ""
-
-
-def check_kind(given: object, kind: type, name: str = "options") -> None:
-    """Raise ConfigurationError unless *given*, the argument *name*, is a *kind*.
-
-    It may hold a secret, so its type alone is told.
-    """
-    if not isinstance(given, kind):
-        raise ConfigurationError(f"{name}= takes {kind.__name__}(...), not {type(given).__name__}")

@@ -1,18 +1,7 @@
 import pytest
 
-from clock import Clock
 from holdfast import open_store
 from holdfast.access import ApiKey, ApiKeys
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -21,11 +21,6 @@ BACK = "https://video.example/console/login/openid/answer"
 PAIRS = {kid: rsa.generate_private_key(public_exponent=65537, key_size=2048) for kid in "ab"}
 
 
-@pytest.fixture(scope="module")
-def anyio_backend():
-    return "asyncio"
-
-
 class FaultyProvider:
     """A provider that answers what a test says, and remembers what it was asked."""
 

@@ -3,19 +3,8 @@
 import pytest
 
 from audited_entities import BACKENDS, audited_store
-from clock import Clock
 from holdfast.audit import AuditLog, Sequencer, SignerKey
 from servers import empty_store
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

@@ -17,7 +17,7 @@ from holdfast.audit import (
     exported_lines,
     prune,
     redact,
-    verified,
+    verify_log,
 )
 from holdfast.audit.audit_entry import AUDIT_ENTITIES, AuditCheckpoint
 from holdfast.audit.checkpoint_note import read_checkpoint
@@ -54,7 +54,7 @@ async def rotated(store, keys):
 
 
 async def unsigned(source, key, kept=()):
-    found = await verified(source, key=key.verifier, kept=kept)
+    found = await verify_log(source, key=key.verifier, kept=kept)
     assert {each.kind for each in found.findings} <= {FindingKind.UNSIGNED}, found.findings
     return len(found.findings)
 

@@ -10,7 +10,7 @@ import pytest
 
 from audited_entities import Project, audited_store
 from holdfast import open_bucket
-from holdfast.audit import AuditEntry, Sequencer, StoreLog, verified
+from holdfast.audit import AuditEntry, Sequencer, StoreLog, verify_log
 from holdfast.audit.checkpoint_export import CheckpointExport
 from holdfast.domain import RoleBucket
 from servers import database_on
@@ -46,14 +46,14 @@ async def test_each_step_may_be_the_last(signer, tmp_path):
                 await fill(store)
                 step = 1 + (number * (steps - 1)) // max(KILLS - 1, 1)
                 assert sequence(url, signer, folder, step) is None, "it was killed"
-                found = await verified(StoreLog(store), key=signer.verifier)
+                found = await verify_log(StoreLog(store), key=signer.verifier)
                 assert found.ok, (step, found.findings)
                 await Sequencer(store, signer, origin="test.example/audit").run(batch=5)
                 async with open_bucket(f"file://{folder}") as bucket:
                     copies = CheckpointExport(RoleBucket(bucket))
                     await copies.run(store)
                     kept, leaves = await copies.notes(), await copies.leaves()
-                found = await verified(StoreLog(store, leaves), key=signer.verifier, kept=kept)
+                found = await verify_log(StoreLog(store, leaves), key=signer.verifier, kept=kept)
                 assert found.ok, (step, found.findings)
                 total = await store.repository(AuditEntry).count()
                 assert (found.size, found.waiting, len(leaves)) == (total, 0, total)

@@ -11,7 +11,7 @@ from holdfast.audit.object_events import object_events
 from holdfast.domain import RoleBucket
 from holdfast.errors import ConfigurationError
 from holdfast.jobs import Job, Jobs, Worker
-from holdfast.media.entities import ENTITIES, Project
+from holdfast.media.entities import MEDIA_ENTITIES, Project
 from holdfast.objects import Hooks, Versioning
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
@@ -66,7 +66,7 @@ async def test_a_request_acts_as_its_key_and_the_routes_show_and_prove_what_it_d
 
 async def test_a_job_acts_as_itself_and_its_cancellation_is_recorded():
     async with open_store(
-        "memory://", [Job, *ENTITIES], hooks=[AuditHook(also=[Project])]
+        "memory://", [Job, *MEDIA_ENTITIES], hooks=[AuditHook(also=[Project])]
     ) as store:
         await store.create_schema()
         jobs, projects = Jobs(store), store.repository(Project)

@@ -23,8 +23,8 @@ from holdfast.audit import (
     inclusion_proof,
     prune,
     redact,
-    verified,
     verify_inclusion,
+    verify_log,
 )
 from holdfast.audit.audit_entry import AuditCheckpoint, AuditHead, AuditTile
 from holdfast.audit.checkpoint_export import CheckpointExport
@@ -64,11 +64,11 @@ def kinds(verification):
 
 
 async def test_an_untouched_log_verifies_and_tells_what_waits(store, written, signer):
-    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    found = await verify_log(StoreLog(store), key=signer.verifier, kept=written)
     assert found.ok, found.findings
     assert (found.size, found.entries, found.waiting, found.pruned) == (10, 10, 0, 0)
     await store.repository(Project).add(Project(name="late"))
-    assert (await verified(StoreLog(store))).waiting == 1
+    assert (await verify_log(StoreLog(store))).waiting == 1
 
 
 async def test_each_entry_is_proved_alone_and_each_checkpoint_begins_the_next(
@@ -155,10 +155,10 @@ TAMPERING = [
 @pytest.mark.parametrize("tampering", TAMPERING, ids=lambda each: each.__name__)
 async def test_a_row_that_was_tampered_with_is_named(store, written, signer, tampering):
     expected = await tampering(store)
-    found = await verified(StoreLog(store), key=signer.verifier)
+    found = await verify_log(StoreLog(store), key=signer.verifier)
     assert kinds(found) == sorted(expected, key=lambda each: each[1])
     lines = [line async for line in exported_lines(store)]
-    assert kinds(await verified(ExportedLog(lines), key=signer.verifier)) == kinds(found)
+    assert kinds(await verify_log(ExportedLog(lines), key=signer.verifier)) == kinds(found)
 
 
 async def test_a_tail_that_was_cut_off_shows_by_the_checkpoint_that_was_kept(
@@ -171,8 +171,8 @@ async def test_a_tail_that_was_cut_off_shows_by_the_checkpoint_that_was_kept(
     await store.repository(AuditTile).patch("0/0", AuditTile.hashes.to(tile.hashes[: 4 * 32]))
     await store.repository(AuditCheckpoint).delete(10)
     await store.repository(AuditHead).patch(1, AuditHead.size.to(4), AuditHead.root.to(old.root))
-    assert (await verified(StoreLog(store), key=signer.verifier)).ok, "it is a log that once was"
-    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    assert (await verify_log(StoreLog(store), key=signer.verifier)).ok, "it is a log that once was"
+    found = await verify_log(StoreLog(store), key=signer.verifier, kept=written)
     assert kinds(found) == [("truncated", 4)]
 
 
@@ -191,13 +191,13 @@ async def test_a_table_that_was_replaced_shows_by_the_checkpoint_that_was_kept(
         entries[6].actor = "somebody else"
         await store.repository(AuditEntry).add_many(entries)
         await Sequencer(store, signer, origin="test.example/audit").run(batch=4)
-        assert (await verified(StoreLog(store), key=signer.verifier)).ok
+        assert (await verify_log(StoreLog(store), key=signer.verifier)).ok
         kept = await export.notes()
         assert kept == written
-        found = await verified(StoreLog(store), key=signer.verifier, kept=kept)
+        found = await verify_log(StoreLog(store), key=signer.verifier, kept=kept)
         assert kinds(found) == [("replaced", 4)]
         assert "first 10 leaves" in found.findings[0].detail
-        named = await verified(StoreLog(store, await export.leaves()), kept=kept)
+        named = await verify_log(StoreLog(store, await export.leaves()), kept=kept)
         assert ("changed", 6) in kinds(named)
 
 
@@ -234,13 +234,13 @@ async def test_damaged_notes_here_and_elsewhere_are_named_beside_a_row_that_was_
         AuditEntry.position == 2, changes=[AuditEntry.actor.to("mallory")]
     )
     await store.repository(AuditCheckpoint).patch(4, AuditCheckpoint.note.to("no note"))
-    found = await verified(StoreLog(store), kept=["nor this"])
+    found = await verify_log(StoreLog(store), kept=["nor this"])
     assert kinds(found) == [("unsigned", None), ("unsigned", None), ("changed", 2)]
 
 
 async def test_another_key_and_a_damaged_note_are_refused(store, written, signer):
     other = SignerKey.generate("test.example/audit")
-    found = await verified(StoreLog(store), key=other.verifier)
+    found = await verify_log(StoreLog(store), key=other.verifier)
     assert {each.kind for each in found.findings} == {FindingKind.UNSIGNED}
     with pytest.raises(IntegrityError, match="not signed by"):
         other.verifier.checkpoint(written[0])
@@ -268,13 +268,13 @@ async def test_a_person_is_erased_and_the_log_still_verifies(
         assert "user3" not in line
         assert "project-3" not in line
         assert "about-3" not in line
-    assert (await verified(StoreLog(store), key=signer.verifier, kept=written)).ok
+    assert (await verify_log(StoreLog(store), key=signer.verifier, kept=written)).ok
     assert await redact(store, AuditFilter(request="r2"), parts=["changes.name"]) == 1
     entry = await at(store, 4)
     assert (entry.actor, "name" in entry.changes) == ("user2", False)
     assert await redact(store, AuditFilter(request="r2"), parts=["actor"]) == 2
     await sequencer.run()
-    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    found = await verify_log(StoreLog(store), key=signer.verifier, kept=written)
     assert found.ok, found.findings
     told = (await log.search(AuditFilter(actor="privacy officer"))).items
     assert [(each.verb, each.reason) for each in told] == [("audit.redact", "request 17")]
@@ -292,13 +292,13 @@ async def test_what_a_retention_removed_is_told_from_what_was_stolen(
     assert await prune(store, border) == 10
     assert await prune(store, border) == 0
     await sequencer.run()
-    found = await verified(StoreLog(store), key=signer.verifier, kept=written)
+    found = await verify_log(StoreLog(store), key=signer.verifier, kept=written)
     assert found.ok, found.findings
     assert (found.pruned, found.entries, found.size) == (10, 2, 12)
     lines = [line async for line in exported_lines(store)]
-    assert (await verified(ExportedLog(lines), key=signer.verifier, kept=written)).ok
+    assert (await verify_log(ExportedLog(lines), key=signer.verifier, kept=written)).ok
     await store.repository(AuditEntry).delete_where(AuditEntry.position == 10)
-    assert kinds(await verified(StoreLog(store))) == [("removed", 10)]
+    assert kinds(await verify_log(StoreLog(store))) == [("removed", 10)]
 
 
 async def test_an_entry_that_commits_late_is_sequenced_once_when_it_is_there(
@@ -326,7 +326,7 @@ async def test_an_entry_that_commits_late_is_sequenced_once_when_it_is_there(
     found = await store.repository(AuditEntry).find(order_by=AuditEntry.position.asc())
     assert [each.changes["name"][1] for each in found] == ["quick", "slow"]
     assert found[0].id > found[1].id
-    assert (await verified(StoreLog(store), key=signer.verifier)).ok
+    assert (await verify_log(StoreLog(store), key=signer.verifier)).ok
 
 
 async def test_many_writers_and_sequencers_at_once_make_one_log(store, signer):
@@ -345,7 +345,7 @@ async def test_many_writers_and_sequencers_at_once_make_one_log(store, signer):
 
     await asyncio.gather(*(writer(number) for number in range(8)), *(sequence() for _ in range(3)))
     await Sequencer(store, signer, origin="test.example/audit").run()
-    found = await verified(StoreLog(store), key=signer.verifier)
+    found = await verify_log(StoreLog(store), key=signer.verifier)
     assert found.ok, found.findings
     assert (found.size, found.waiting) == (4 + 8 * 4, 0)
     for project in made:
@@ -397,11 +397,11 @@ async def test_locked_copies_convict_who_writes_the_database_and_the_bucket(sign
             await store.repository(Project).add(Project(name=name))
         await sequencer.run()
         source = StoreLog(store, await copies.leaves())
-        found = await verified(source, key=signer.verifier, kept=await copies.notes())
+        found = await verify_log(source, key=signer.verifier, kept=await copies.notes())
         assert FindingKind.CHANGED in {each.kind for each in found.findings}
 
 
 async def test_the_log_of_an_empty_store_verifies(store, signer):
-    found = await verified(StoreLog(store), key=signer.verifier)
+    found = await verify_log(StoreLog(store), key=signer.verifier)
     assert (found.ok, found.size) == (True, 0)
     assert AuditLog(store)

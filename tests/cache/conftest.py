@@ -4,11 +4,6 @@ from cache.servers import RedisCluster, RedisServer, Toxic
 from servers import require, url_of
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory):
     """A server that nobody hurts."""

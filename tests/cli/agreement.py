@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from holdfast.jobs import Job, JobStatus
-from holdfast.media import ENTITIES, Clip, Project, Video
+from holdfast.media import MEDIA_ENTITIES, Clip, Project, Video
 from holdfast.objects.drivers.disk.record import decode
 from holdfast.settings import Settings
 from holdfast.sync import open_bucket, open_store
@@ -28,7 +28,7 @@ def disagreements(data):
     data = Path(data)
     settings = Settings(data=data)
     found = []
-    with open_store(settings.store_url, [*ENTITIES, Job]) as store:
+    with open_store(settings.store_url, [*MEDIA_ENTITIES, Job]) as store:
         videos = store.repository(Video).find()
         clips = store.repository(Clip).find()
         jobs = {job.id: job for job in store.repository(Job).find()}

@@ -14,7 +14,7 @@ from cli.program import apart, environment, finish, here, start
 from cli.test_crashes import PATIENT, kill_often
 from dynamodb_servers import store_url
 from holdfast.jobs import Job
-from holdfast.media import ENTITIES
+from holdfast.media import MEDIA_ENTITIES
 from holdfast.sync import open_store
 from objects.s3_servers import new_name, options_of, remove
 from servers import database_on
@@ -31,7 +31,7 @@ def records_on(database):
         return
     url = store_url("dynoxide", uuid4().hex)
     yield url
-    with open_store(url, [*ENTITIES, Job]) as store:
+    with open_store(url, [*MEDIA_ENTITIES, Job]) as store:
         store.drop_schema()
 
 

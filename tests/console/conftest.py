@@ -19,11 +19,6 @@ HOST = {"Host": "localhost"}
 
 
 @pytest.fixture(scope="module")
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 def chromium():
     """Yield one Chromium for the module; `make browser` installs it where it is missing."""
     found = browser()

@@ -13,7 +13,7 @@ from holdfast.jobs import EnqueueOptions, Jobs, NewJob
 from holdfast.media import Video
 from holdfast.records.model import model_of
 from holdfast.records.record_filters import parse_sort
-from holdfast.records.search_build import finds_words_by_index
+from holdfast.records.search.search_build import finds_words_by_index
 
 AT_ONCE = 4
 

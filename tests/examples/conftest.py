@@ -18,11 +18,6 @@ from vidsvc.work import handlers
 backends = backends_fixture(ENTITIES, hooks=[AuditHook()])
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", autouse=True)
 def servers():
     with named_servers():

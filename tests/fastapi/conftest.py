@@ -4,11 +4,6 @@ from holdfast.objects import open_bucket
 from objects import s3_servers
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.fixture(params=["memory", "disk", "minio"])
 async def bucket(request, tmp_path):
     """An empty bucket on each kind of backend."""

@@ -24,11 +24,6 @@ class Film(Entity, table="films"):
     key: Field[str] = key(max_length=100)
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 def application(url, bucket):
     app = FastAPI()
     hf.Holdfast(
@@ -49,7 +44,7 @@ def application(url, bucket):
         return await hf.object_response(request, bucket, name)
 
     @app.get("/jobs/{id}/events")
-    async def events(job: hf.One[Job], request: Request, store: hf.Store) -> Response:
+    async def events(job: hf.FromPath[Job], request: Request, store: hf.Store) -> Response:
         return await hf.job_event_stream(request, Jobs(store), job.id)
 
     return app

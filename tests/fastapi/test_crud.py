@@ -368,7 +368,7 @@ async def test_a_composite_key_is_several_segments_of_the_path():
     app.include_router(guarded, prefix="/guarded")
 
     @app.get("/of/{video_id}/{tag}")
-    async def of(link: hf.One[VideoTag]) -> VideoTag:
+    async def of(link: hf.FromPath[VideoTag]) -> VideoTag:
         return link
 
     @app.get("/named/{v}/{t}")

@@ -158,7 +158,7 @@ async def test_applications_that_are_mounted_answer_so_too():
     app.mount("/inner", inner)
 
     @inner.get("/videos/{id}")
-    async def get(video: hf.One[Video]) -> Video:
+    async def get(video: hf.FromPath[Video]) -> Video:
         return video
 
     async with client_of(app) as client:

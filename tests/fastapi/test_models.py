@@ -189,7 +189,7 @@ async def test_a_route_takes_and_gives_the_models():
         return VideoOut.of(await videos.add(body.entity(Video.secret.to("s"))))
 
     @router.get("/videos/{id}", response_model=VideoOut)
-    async def get(video: hf.One[Video]) -> Video:
+    async def get(video: hf.FromPath[Video]) -> Video:
         return video
 
     app = FastAPI()

@@ -200,7 +200,7 @@ def test_a_client_that_reads_at_once_over_another_connection_sees_its_write(back
         return await videos.add(Video(title=title))
 
     @own.get("/videos/{id}")
-    async def get(video: hf.One[Video]) -> Video:
+    async def get(video: hf.FromPath[Video]) -> Video:
         return video
 
     with contextlib.ExitStack() as stack:
@@ -279,7 +279,7 @@ async def test_what_the_application_does_not_have_is_refused_at_the_start():
     async def foreign(projects: hf.Repo[Project]) -> None: ...
 
     @other.get("/b/{video}")
-    async def unnamed(video: hf.One[Video]) -> None: ...
+    async def unnamed(video: hf.FromPath[Video]) -> None: ...
 
     @third.get("/c")
     async def bucket(bucket: hf.Bucket) -> None: ...

@@ -5,20 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clock import Clock
 from holdfast import open_store
 from holdfast.figures import FigureHistory, FigureSlot, Resolution
 from servers import empty_store
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture(params=["memory", "postgresql"])

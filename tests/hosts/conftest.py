@@ -4,23 +4,12 @@ from uuid import uuid4
 
 import pytest
 
-from clock import Clock
 from dynamodb_servers import store_url
 from holdfast import open_store, sync
 from holdfast.hosts.host_entities import HOST_ENTITIES
 from servers import empty_store
 
 BACKENDS = ["memory", "sqlite", "postgresql", "mariadb", "mysql", "dynamodb"]
-
-
-@pytest.fixture(scope="module")
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

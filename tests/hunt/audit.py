@@ -26,7 +26,7 @@ from tools.services.endpoints import endpoints
 
 from audited_entities import Project, Task, audited_store
 from holdfast import everything
-from holdfast.audit import AuditEntry, Sequencer, SignerKey, StoreLog, acting_as, verified
+from holdfast.audit import AuditEntry, Sequencer, SignerKey, StoreLog, acting_as, verify_log
 from holdfast.errors import (
     DuplicateError,
     ForeignKeyError,
@@ -136,7 +136,7 @@ async def hunt(url, seconds, writers, seed):
         batches = sum(await asyncio.gather(*sequencers))
         await Sequencer(store, signer, origin=ORIGIN).run()
         began = time.monotonic()
-        found = await verified(StoreLog(store), key=signer.verifier)
+        found = await verify_log(StoreLog(store), key=signer.verifier)
         checked = time.monotonic() - began
         total = await store.repository(AuditEntry).count()
         assert found.ok, found.findings[:5]

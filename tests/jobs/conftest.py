@@ -2,21 +2,10 @@ from uuid import uuid4
 
 import pytest
 
-from clock import Clock
 from dynamodb_servers import store_url
 from holdfast import open_store
 from holdfast.jobs import JOB_ENTITIES, Job, Jobs
 from servers import empty_store
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -21,7 +21,7 @@ from pathlib import Path, PurePath
 import zstandard
 
 from cli.program import apart, environment
-from holdfast.media import ENTITIES, Video
+from holdfast.media import MEDIA_ENTITIES, Video
 from holdfast.media.object_keys import DETECTIONS, LINES, result_key
 from holdfast.media.scene import make_scene
 from holdfast.settings import Settings
@@ -56,7 +56,7 @@ def looked_at(folder: Path, settings: dict[str, str]) -> None:
 def in_lines(folder: Path, bucket) -> list[list[object]]:
     """Return what the lines of JSON say, and have each film's Parquet in *folder* too."""
     by_label: dict[str, list[tuple[str, dict[str, object]]]] = {}
-    with open_store(Settings(data=folder / "data").store_url, ENTITIES) as store:
+    with open_store(Settings(data=folder / "data").store_url, MEDIA_ENTITIES) as store:
         for video in store.repository(Video).find():
             target = folder / "results" / str(video.id)
             target.mkdir(parents=True)

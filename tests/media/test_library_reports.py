@@ -12,11 +12,6 @@ from holdfast.settings import Settings
 from media.films import film
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 def test_a_summary_reads_back_as_what_was_found(tmp_path):
     found = analyse(film(tmp_path / "a.mp4"), tmp_path / "out", MotionDetector())
     assert found.tracks

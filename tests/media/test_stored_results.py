@@ -12,7 +12,7 @@ from holdfast.errors import IntegrityError, InvalidValueError, NotFoundError
 from holdfast.media.geometry import Box, Point
 from holdfast.media.object_keys import ACTIVITY, DETECTIONS, TRACKS, result_key
 from holdfast.media.review.activity import activity_between, open_activity
-from holdfast.media.review.region_search import RegionQuestion, region_moments, search_region
+from holdfast.media.review.region_search import RegionQuestion, search_region
 from holdfast.media.review.result_table import ResultTables
 from holdfast.media.review.stored_detections import detections_between, open_detections
 from holdfast.media.review.stored_tracks import TrackFilter, open_tracks, tracks_page
@@ -42,11 +42,6 @@ def made_up(frames=6000):
 
 
 DETECTED = made_up()
-
-
-@pytest.fixture(scope="module")
-def anyio_backend():
-    return "asyncio"
 
 
 @pytest.fixture(scope="module")
@@ -197,13 +192,19 @@ def brute_force(label, since, until):
     return [(start, end, len(tracks), count) for start, end, tracks, count in moments]
 
 
+async def all_moments(table, question):
+    answer = await search_region(table, question, most=10**9, rows=10**9)
+    assert answer.complete
+    return answer.moments
+
+
 @pytest.mark.parametrize(("label", "since", "until"), [(None, 0, 1e6), ("person", 12.3, 200)])
 async def test_a_region_gives_the_moments_in_which_something_was_inside(
     tables, label, since, until
 ):
     table = await open_detections(tables, VIDEO)
     question = RegionQuestion(CORNERS, label, since, until)
-    found = [each async for each in region_moments(table, question)]
+    found = await all_moments(table, question)
     shown = [(each.start, each.end, each.tracks, each.detections) for each in found]
     assert shown == brute_force(label, since, until)
     assert len(shown) > 5
@@ -211,7 +212,7 @@ async def test_a_region_gives_the_moments_in_which_something_was_inside(
 
 async def test_a_search_in_parts_tells_each_moment_once_and_whole(tables):
     table = await open_detections(tables, VIDEO)
-    whole = [each async for each in region_moments(table, RegionQuestion(CORNERS, "car"))]
+    whole = await all_moments(table, RegionQuestion(CORNERS, "car"))
     for most, rows in ((3, 10**9), (1000, 1)):
         found, since, parts = [], 0.0, 0
         while True:

@@ -16,11 +16,6 @@ from media.waiting_detector import Meanwhile
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 async def platform(tmp_path):
     async with open_platform(Settings(data=tmp_path / "data")) as opened:
         yield opened

@@ -2,7 +2,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from clock import Clock
 from holdfast import open_bucket, open_store
 from holdfast.domain import RoleBucket
 from holdfast.jobs import Job, Jobs
@@ -16,16 +15,6 @@ PLACES = {
     "postgresql": ("postgresql", "minio"),
     "mariadb": ("mariadb", "disk"),
 }
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @asynccontextmanager

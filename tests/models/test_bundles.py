@@ -192,7 +192,7 @@ async def test_trusted_keys_of_both_kinds_stand_in_one_file(registry, version, k
 
 
 async def test_without_the_library_it_is_said_what_to_install(registry, version, keys, monkeypatch):
-    monkeypatch.delitem(sys.modules, "holdfast.models.bundle_library", raising=False)
+    monkeypatch.delitem(sys.modules, "holdfast.models.signatures.bundle_library", raising=False)
     monkeypatch.setitem(sys.modules, "model_signing", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'holdfast\[sigstore\]'"):
         await registry.sign_bundle(version, BundleSigner(key=keys.private))

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from holdfast.errors import ModelFileError
-from holdfast.models.model_contents import file_contents, read_contents
+from holdfast.models.contents.model_contents import file_contents, read_contents
 from holdfast.models.model_tree import read_model
 from models.onnx_writer import CLASSES, Network, message, number, onnx_file
 
@@ -127,7 +127,7 @@ HOSTILE_ONNX = {
 
 @pytest.mark.parametrize("name", [*HOSTILE, *HOSTILE_ONNX])
 def test_a_hostile_file_is_a_named_error_within_little_memory(write, name, monkeypatch):
-    monkeypatch.setattr("holdfast.models.protobuf_fields.MOST_FIELDS", 5_000)
+    monkeypatch.setattr("holdfast.models.contents.protobuf_fields.MOST_FIELDS", 5_000)
     content = HOSTILE.get(name) or HOSTILE_ONNX[name]
     path = write(content, "model.onnx" if name in HOSTILE_ONNX else "model.bin")
     tracemalloc.start()

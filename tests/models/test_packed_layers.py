@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.errors import IntegrityError, ModelFileError
 from holdfast.models import UnpackLimits, import_layout
-from holdfast.models.oci_layout import read_layout, unpack_layout
+from holdfast.models.exchange.oci_layout import read_layout, unpack_layout
 
 pytestmark = pytest.mark.anyio
 WEIGHTS = "application/vnd.cncf.model.weight.v1.tar"

@@ -12,11 +12,6 @@ from servers import database_on, execute, url_of
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def postgresql():
     with database_on("postgresql") as url:

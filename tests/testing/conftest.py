@@ -3,11 +3,6 @@ import pytest
 from named_servers import named_servers
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", autouse=True)
 def servers():
     """Name the real servers as a user's environment does."""

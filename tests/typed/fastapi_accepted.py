@@ -93,7 +93,7 @@ async def find(q: Annotated[VideoQuery, Query()], videos: hf.Repo[Video]) -> Pag
 
 
 @app.get("/videos/{id}")
-async def get(video: hf.One[Video]) -> VideoOut:
+async def get(video: hf.FromPath[Video]) -> VideoOut:
     assert_type(video, Video)
     return VideoOut.of(video)
 

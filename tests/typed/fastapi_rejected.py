@@ -37,7 +37,7 @@ async def a(videos: hf.Repo[Video], tx: hf.Writing, match: hf.IfMatch) -> VideoO
 
 
 @app.get("/b")
-def b(videos: hf.SyncRepo[Video], one: hf.One[Video]) -> str:
+def b(videos: hf.SyncRepo[Video], one: hf.FromPath[Video]) -> str:
     print(videos.get_one(1).name)  # refused
     return one.duration  # refused
 

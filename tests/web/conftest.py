@@ -11,11 +11,6 @@ from holdfast.web.serve_options import ServeOptions
 from http_serving import client_of
 
 
-@pytest.fixture(scope="module")
-def anyio_backend():
-    return "asyncio"
-
-
 def in_memory(folder):
     """Return the settings of a platform that keeps all but its key files in memory."""
     return Settings(data=folder / "data", storage={"type": "memory"}, bucket="memory://")

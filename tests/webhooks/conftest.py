@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from clock import Clock
 from holdfast import open_store
 from holdfast.jobs import Jobs, Worker
 from holdfast.webhooks import ReceiverNetworks, WebhookHook, Webhooks, WebhookSender
@@ -84,16 +83,6 @@ async def receiving(**options):
 
 def status(code, *headers):
     return "\r\n".join([f"HTTP/1.1 {code} It is", *headers, "", ""]).encode()
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

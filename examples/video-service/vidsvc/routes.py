@@ -130,7 +130,7 @@ async def patch_video(
 
 @router.delete("/videos/{id}", status_code=204, dependencies=FORGETS_POPULAR)
 async def delete_video(
-    video: hf.One[Video], store: hf.Store, tx: hf.Writing, version: int | None = None
+    video: hf.FromPath[Video], store: hf.Store, tx: hf.Writing, version: int | None = None
 ) -> None:
     await store.repository(Video).delete(video.id, version=version)
     await Jobs(store).enqueue("erase", {"keys": [video.object_key]})
@@ -160,7 +160,7 @@ async def view(id: UUID, views: hf.Repo[ViewCount]) -> None:
 
 @router.get("/videos/{id}/content")
 async def content(
-    video: hf.One[Video], request: Request, bucket: hf.Bucket, redirect: bool = False
+    video: hf.FromPath[Video], request: Request, bucket: hf.Bucket, redirect: bool = False
 ) -> Response:
     if redirect:
         return await hf.presigned_redirect(bucket, video.object_key)
@@ -168,7 +168,7 @@ async def content(
 
 
 @router.get("/jobs/{id}")
-async def job(job: hf.One[Job]) -> Job:
+async def job(job: hf.FromPath[Job]) -> Job:
     return job
 
 

@@ -27,7 +27,7 @@ class Role(StrEnum):
     """Issues and revokes keys, and empties the cache."""
 
     def includes(self, other: Role) -> bool:
-        """Tell whether this role may do what *other* may."""
+        """Return whether this role may do what *other* may."""
         order = list(Role)
         return order.index(self) >= order.index(other)
 
@@ -82,5 +82,5 @@ class Caller:
             raise ForbiddenError(self.name, self.role, role)
 
     def may_reach(self, project: UUID) -> bool:
-        """Tell whether the caller may know of *project* and what is in it."""
+        """Return whether the caller may know of *project* and what is in it."""
         return self.projects is None or project in self.projects

@@ -130,7 +130,7 @@ class ApiKeys:
         return await self._keys.patch(key_id, ApiKey.revoked_at.to(self.store.now()))
 
     async def has_any(self) -> bool:
-        """Tell whether anybody could come in by a key."""
+        """Return whether anybody could come in by a key."""
         now = self.store.now()
         lasts = ApiKey.expires_at.is_null() | (ApiKey.expires_at > now)
         return await self._keys.exists(ApiKey.revoked_at.is_null(), lasts)

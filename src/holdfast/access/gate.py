@@ -65,7 +65,7 @@ class Admission(Protocol):
         ...
 
     async def still_admits(self, request: HTTPConnection) -> bool:
-        """Tell whether who asked once may have more of the answer."""
+        """Return whether who asked once may have more of the answer."""
         ...
 
 
@@ -115,7 +115,7 @@ class Gate:
         await self._take(caller.login or f"address {_address(request)}", self.requests)
 
     async def still_admits(self, request: HTTPConnection) -> bool:
-        """Tell whether the key that came with *request* is good still."""
+        """Return whether the key that came with *request* is good still."""
         secret = _secret_of(request)
         return self.is_open if secret is None else bool(await self.keys.caller(secret))
 

@@ -42,7 +42,7 @@ class LoginAttempt:
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def has_state(self, given: str) -> bool:
-        """Tell whether an answer with the state *given* is one to this attempt."""
+        """Return whether an answer with the state *given* is one to this attempt."""
         return hmac.compare_digest(given.encode(), self.state.encode())
 
     def _mac(self, purpose: str) -> str:

@@ -212,12 +212,12 @@ class LoginSessions:
 
 
 def is_session_token(token: str) -> bool:
-    """Tell whether *token* looks like that of a session."""
+    """Return whether *token* looks like that of a session."""
     return token.startswith(("hs_", "hp_"))
 
 
 def is_person_token(token: str) -> bool:
-    """Tell whether *token* looks like that of a session by an OpenID provider."""
+    """Return whether *token* looks like that of a session by an OpenID provider."""
     return token.startswith("hp_")
 
 

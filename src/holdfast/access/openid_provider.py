@@ -179,7 +179,7 @@ class OpenIDProvider:
         return token
 
     async def _key(self, found: Discovery, token: str) -> jwt.PyJWK:
-        """Return the key that has to have signed *token*; keys are asked for anew if it is new."""
+        """Return the key that has to have signed *token*; keys are asked for again if it is new."""
         async with self._lock:
             if self._keys_are_older(FRESH):
                 await self._fetch_keys(found)

@@ -64,7 +64,7 @@ async def asked(
 
 
 def is_safe(url: str, *, clear: bool) -> bool:
-    """Tell whether *url* may be asked, or a browser sent there.
+    """Return whether *url* may be asked, or a browser sent there.
 
     It has to be https; where *clear*, http to this machine is fine too.
     """

@@ -11,7 +11,7 @@ from holdfast.audit.log_source import ExportedLog, StoreLog, exported_lines
 from holdfast.audit.redaction import prune, redact
 from holdfast.audit.row_snapshot import RowSnapshot
 from holdfast.audit.sequencer import Sequenced, Sequencer
-from holdfast.audit.verification import FindingKind, LogFinding, Verification, verified
+from holdfast.audit.verification import FindingKind, LogFinding, Verification, verify_log
 
 __all__ = [
     "UNKNOWN",
@@ -42,6 +42,6 @@ __all__ = [
     "inclusion_proof",
     "prune",
     "redact",
-    "verified",
     "verify_inclusion",
+    "verify_log",
 ]

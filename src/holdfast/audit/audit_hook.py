@@ -84,7 +84,7 @@ class AuditHook:
 
 
 def is_recorded(store: Store) -> bool:
-    """Tell whether *store* was opened with the audit's entities."""
+    """Return whether *store* was opened with the audit's entities."""
     return model_of(AuditEntry) in store.models
 
 

@@ -10,7 +10,7 @@ from holdfast.audit.audit_hook import is_recorded
 from holdfast.audit.captured_value import UNKNOWN, key_of, key_text
 from holdfast.audit.row_snapshot import RowSnapshot, row_now, row_snapshot, undone
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 from holdfast.records import everything
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
@@ -194,7 +194,7 @@ class AuditLog:
 
     def _model(self, entity: type[E]) -> Model[E]:
         model = model_of(entity)
-        self.store.require(model)
+        self.store.check_model(model)
         return model
 
     def _named(self, entity: type | str, key: object) -> tuple[str, str]:
@@ -209,6 +209,6 @@ class AuditLog:
 
 
 def _is_marked(model: Model[E], row: Sequence[object]) -> bool:
-    """Tell whether *row* is marked as deleted."""
+    """Return whether *row* is marked as deleted."""
     marked = model.deleted_at
     return marked is not None and row[marked.position] is not None

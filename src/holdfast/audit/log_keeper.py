@@ -15,7 +15,7 @@ from holdfast.audit.checkpoint_note import SignerKey
 from holdfast.audit.log_source import StoreLog
 from holdfast.audit.object_events import EXPORTER
 from holdfast.audit.sequencer import Sequencer
-from holdfast.audit.verification import verified
+from holdfast.audit.verification import verify_log
 from holdfast.domain import RoleBucket
 from holdfast.errors import ConfigurationError, StorageError
 
@@ -103,7 +103,7 @@ class LogKeeper:
         """Verify the log against its key, the copies in the bucket, and the *kept* checkpoints."""
         source = StoreLog(self.store, await self._copies.leaves())
         notes = [*await self._copies.notes(), *kept]
-        return await verified(source, key=self.signer().verifier, kept=notes)
+        return await verify_log(source, key=self.signer().verifier, kept=notes)
 
 
 def _key_at(path: Path, origin: str) -> SignerKey:

@@ -112,7 +112,7 @@ def root_of_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]
 
 
 def is_consistent(old: int, new: int, roots: tuple[bytes, bytes], proof: Sequence[bytes]) -> bool:
-    """Tell whether *proof* shows that the tree of *new* leaves begins with that of *old* ones.
+    """Return whether *proof* shows that the tree of *new* leaves begins with that of *old* ones.
 
     *roots* are those of the two, in turn.
     """

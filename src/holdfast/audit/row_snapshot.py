@@ -96,7 +96,7 @@ def row_snapshot(model: Model[E], row: Row, at: datetime) -> RowSnapshot[E]:
 
 
 def _turned(model: Model[E], entry: AuditEntry, hidden: Mapping[str, str]) -> tuple[bool, bool]:
-    """Tell whether *entry* added the row, and whether it removed it: then its key changed."""
+    """Return whether *entry* added the row, and whether it removed it: then its key changed."""
     for name in model.key_names:
         if f"changes.{name}" in hidden:
             removed = entry.verb in _REMOVING

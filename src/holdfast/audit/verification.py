@@ -127,13 +127,13 @@ class _Seen:
     entries: int = 0
 
 
-async def verified(
+async def verify_log(
     source: LogSource, *, key: VerifierKey | None = None, kept: Iterable[str] = ()
 ) -> Verification:
     """Return what is wrong with the log of *source*.
 
     *kept* are checkpoints that were kept elsewhere: with them alone a log is noticed that was cut
-    or written anew as a whole. With a *key* every checkpoint must be signed by it, or by the one
+    or rewritten as a whole. With a *key* every checkpoint must be signed by it, or by the one
     in its place: from the key on, back and forth, each rotation is followed that both keys signed.
     Every leaf and entry is read once; memory goes with what is wrong, and what was pruned.
     """

@@ -180,7 +180,7 @@ class ResponseParser:
         if self.has_head and not self.done and len(self._pieces) == pieces:
             self.empty += len(data)
             if self.empty > _LONGEST_HEAD:
-                raise ConnectionError("the response goes on for ever without a byte of its body")
+                raise ConnectionError("the response goes on forever without a byte of its body")
 
     def end(self) -> None:
         """Take in the end of the stream. Raises ConnectionError when it comes too early."""

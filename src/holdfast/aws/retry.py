@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from holdfast.clock import utc_now
+from holdfast.errors import UnavailableError
 from holdfast.forks import after_fork
 
 if TYPE_CHECKING:
@@ -45,8 +46,20 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Give a token back for a success."""
-        with self._lock:
-            self.tokens = min(self.tokens + 1, self.most)
+        if self.tokens < self.most:  # else no lock has to be taken
+            with self._lock:
+                self.tokens = min(self.tokens + 1, self.most)
+
+
+def transport_failure(
+    request: str, authority: str, attempt: int, error: OSError
+) -> UnavailableError:
+    """Return what *request* raises that met *error* on its way, in attempt number *attempt*."""
+    failure = UnavailableError(
+        f"{request}: {authority} failed after {attempt} attempts: {type(error).__name__}: {error}"
+    )
+    failure.__cause__ = error
+    return failure
 
 
 def backoff(attempt: int, retry_after: float | None) -> float:

@@ -108,7 +108,7 @@ def _native(kind: object) -> bool:
 
 
 def _has_custom(found: object) -> bool:
-    """Tell whether a type that msgspec does not know stands anywhere in *found*."""
+    """Return whether a type that msgspec does not know stands anywhere in *found*."""
     todo, seen = [found], set[int]()
     while todo:
         item = todo.pop()

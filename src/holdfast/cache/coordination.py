@@ -32,9 +32,9 @@ class Coordination:
     ) -> AsyncIterator[HeldLock]:
         """Hold the lock *name*, which one caller in all processes has at a time, for the block.
 
-        It is held for *ttl* at most, `renew` begins that anew. What it protects must refuse a
+        It is held for *ttl* at most, `renew` begins that time again. What it protects must refuse a
         `number` lower than one that it saw: a caller that was held up may go on when the lock is
-        another's. The numbers begin anew when the store loses its data. Raises LockTimeoutError
+        another's. The numbers begin again when the store loses its data. Raises LockTimeoutError
         after *wait*, UnavailableError while the store is away.
         """
         life, longest = milliseconds("ttl", ttl), milliseconds("wait", wait)

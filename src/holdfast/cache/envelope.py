@@ -37,7 +37,7 @@ class Header(msgspec.Struct, array_like=True, frozen=True):
     tags: dict[str, bytes] = {}
 
     def is_invalidated(self, versions: Mapping[str, bytes | None]) -> bool:
-        """Tell whether a tag has another version in *versions* than it had for this entry."""
+        """Return whether a tag has another version in *versions* than it had for this entry."""
         return any(versions.get(tag) != version for tag, version in self.tags.items())
 
 
@@ -61,12 +61,12 @@ def sealed(payload: bytes, header: Header) -> bytes:
 
 
 def is_plain(raw: bytes) -> bool:
-    """Tell whether *raw* is a value without an envelope."""
+    """Return whether *raw* is a value without an envelope."""
     return raw[:1] != ENVELOPE
 
 
 def is_load_lock(raw: bytes) -> bool:
-    """Tell whether *raw* says that a value is being loaded."""
+    """Return whether *raw* says that a value is being loaded."""
     return raw.startswith(LOAD_LOCK)
 
 

@@ -4,8 +4,9 @@
 Any write or invalidation of the key replaces the lock, and the value is stored only by a swap over
 that very lock; so a value that was loaded before an invalidation is never stored after it. To
 everybody else the lock says that somebody is loading. It lives `load_timeout` seconds, so that one
-whose process died does not stay forever, and is renewed while the load goes on. Who has waited for
-it for `load_timeout` loads too, and shares the lock: whichever load ends first is stored over it.
+whose process died does not stay forever, and is renewed while the load goes on. A caller that has
+waited for it for `load_timeout` loads too, and shares the lock: whichever load ends first is stored
+over it.
 
 **Flights.** Within a process a load runs as a task of its own, a flight. Callers of the same key
 wait for it instead of polling the lock, and it goes on when the caller that began it is cancelled.
@@ -193,7 +194,7 @@ class Loader:
         return value
 
     def _is_due(self, header: envelope.Header) -> bool:
-        """Tell whether to load again: it is stale, or soon will be and chance picks this caller.
+        """Return whether to load again: it is stale, or soon will be and chance picks this caller.
 
         The chance rises with the cost of the load and with nearness to the end (Vattani and
         others, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015).

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from holdfast.errors import ConfigurationError
+from holdfast.option_checks import check_number, check_positive, check_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +48,8 @@ class CacheOptions:
             raise ConfigurationError(
                 f"prefix: expected 1 to 100 printable characters, got {self.prefix!r}"
             )
-        for name in ("load_timeout", "timeout"):
-            _check(name, getattr(self, name), positive=True)
-        for name in ("negative_ttl", "early", "fallback"):
-            _check(name, getattr(self, name), positive=False)
-        if not 0 <= self.near <= 1:
-            raise ConfigurationError(f"near: expected a number from 0 to 1, got {self.near}")
-        for name in ("journal", "max_entries", "max_bytes", *_NEAR_LIMITS):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-
-
-_NEAR_LIMITS = ("near_entries", "near_bytes", "near_largest")
-
-
-def _check(name: str, value: float, *, positive: bool) -> None:
-    if not math.isfinite(value) or value < 0 or (positive and value == 0) or value > 86_400:
-        least = "above 0" if positive else "of 0 or more"
-        raise ConfigurationError(f"{name}: expected a number {least}, at most 86400, got {value}")
+        check_positive(self, "load_timeout", "timeout", most=86_400)
+        check_number(self, "negative_ttl", "early", "fallback", most=86_400)
+        check_number(self, "near", most=1)
+        check_whole(self, "journal", "max_entries", "max_bytes")
+        check_whole(self, "near_entries", "near_bytes", "near_largest")

@@ -25,7 +25,7 @@ class Pattern:
     expression: re.Pattern[str]
 
     def fits(self, name: str) -> bool:
-        """Tell whether *name*, a driver's name with its scope, matches."""
+        """Return whether *name*, a driver's name with its scope, matches."""
         return self.expression.fullmatch(name) is not None
 
 

@@ -48,7 +48,7 @@ def imported_entities(name: str, *, given_by: str = "--entities") -> list[type]:
 
 
 def _leads_to(module: str, missing: str | None) -> bool:
-    """Tell whether *missing* is *module* itself, or a package that it is said to be in."""
+    """Return whether *missing* is *module* itself, or a package that it is said to be in."""
     return missing is not None and f"{module}.".startswith(f"{missing}.")
 
 

@@ -240,7 +240,7 @@ def _time_of(value: object) -> datetime | None:
 
 
 async def _are_many(rows: Repository[E], led: Sequence[tuple[Predicate, Sequence[Order]]]) -> bool:
-    """Tell whether more rows than are looked through fit each of *led*."""
+    """Return whether more rows than are looked through fit each of *led*."""
     for where, order in led:
         if not await _are_more(rows, [where], order):
             return False
@@ -250,7 +250,7 @@ async def _are_many(rows: Repository[E], led: Sequence[tuple[Predicate, Sequence
 async def _are_more(
     rows: Repository[E], where: Sequence[Predicate], order: Sequence[Order]
 ) -> bool:
-    """Tell whether more rows than are looked through fit *where*; an index has them in *order*."""
+    """Return whether more rows fit *where* than a look takes; an index has them in *order*."""
     key = cast("Field[object]", getattr(rows.model.entity, rows.model.keys[0].name))
     beyond = LOOKED_THROUGH
     return bool(await rows.select(key, where=where, order_by=order, limit=1, offset=beyond))

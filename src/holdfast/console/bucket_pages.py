@@ -65,10 +65,12 @@ def bucket_routes(site: ConsoleSite) -> APIRouter:
     add_object_forms(router, site)
     add_removal(router, site)
     add_bucket_settings(router, site)
+    _add_pages(router, site)
+    _add_changes(router, site)
+    return router
 
-    def bucket_called(name: str) -> Bucket:
-        return find_bucket(site, name)
 
+def _add_pages(router: APIRouter, site: ConsoleSite) -> None:
     @router.get("/buckets", dependencies=[allow(Role.VIEWER)])
     async def all_buckets(request: Request) -> Response:
         """List the buckets."""
@@ -84,7 +86,7 @@ def bucket_routes(site: ConsoleSite) -> APIRouter:
         after: Annotated[str, Query(max_length=1024)] = "",
     ) -> Response:
         """List what lies directly below a prefix, folders and objects, by pages."""
-        bucket = bucket_called(name)
+        bucket = find_bucket(site, name)
         entries, more = await _entries(bucket, prefix, after)
         crumbs = bucket_crumbs(site, name, prefix)
         title = crumbs.pop().title if len(crumbs) > 1 else name
@@ -113,14 +115,16 @@ def bucket_routes(site: ConsoleSite) -> APIRouter:
     @router.get("/buckets/{name}/object", dependencies=[allow(Role.VIEWER)])
     async def one(name: str, key: _Key, request: Request, caller: AskedBy) -> Response:
         """Show an object: what is known of it, a preview, its tags and versions."""
-        return await _object_page(site, request, caller, (name, bucket_called(name)), key)
+        return await _object_page(site, request, caller, (name, find_bucket(site, name)), key)
 
     @router.get("/buckets/{name}/raw", dependencies=[allow(Role.VIEWER)])
     async def raw(name: str, key: _Key, request: Request, download: bool = False) -> Response:
         """Send an object as it is: never active, in ranges where they are asked for."""
         saved_as = key.rpartition("/")[2] if download else None
-        return await object_response(request, bucket_called(name), key, download_as=saved_as)
+        return await object_response(request, find_bucket(site, name), key, download_as=saved_as)
 
+
+def _add_changes(router: APIRouter, site: ConsoleSite) -> None:
     @router.post("/buckets/{name}/upload", dependencies=[allow(Role.OPERATOR)])
     async def upload(
         name: str, request: Request, caller: AskedBy, sent: FileSent, prefix: _Prefix = ""
@@ -128,7 +132,7 @@ def bucket_routes(site: ConsoleSite) -> APIRouter:
         """Store the file of the form below *prefix*, under its own name, where nothing is yet."""
         if not sent.head.filename:
             raise HTTPException(400, "no file was chosen")
-        to = FolderUpload(site, name, bucket_called(name), caller)
+        to = FolderUpload(site, name, find_bucket(site, name), caller)
         key = prefix + safe_file_name(sent.head.filename)
         replaces = "replace" in sent.body.fields
         await to.check(key, replaces=replaces)
@@ -144,7 +148,7 @@ def bucket_routes(site: ConsoleSite) -> APIRouter:
         name: str, key: _Key, request: Request, caller: AskedBy, form: FormSent
     ) -> Response:
         """Make a link by which anybody may read the object for some minutes, and show it once."""
-        bucket = bucket_called(name)
+        bucket = find_bucket(site, name)
         minutes = form.text("minutes", "15")
         if minutes not in _SHARES:
             raise HTTPException(400, f"expected one of {', '.join(_SHARES)} minutes")
@@ -165,13 +169,11 @@ def bucket_routes(site: ConsoleSite) -> APIRouter:
         name: str, key: _Key, request: Request, caller: AskedBy, form: FormSent
     ) -> Response:
         """Make an earlier version the newest again."""
-        bucket = bucket_called(name)
+        bucket = find_bucket(site, name)
         check_may_write(site.platform, bucket, caller, key)
         await bucket.restore(key, form.text("version"))
         url = site.url(f"buckets/{name}/object", {"key": key})
         return moved(request, url, Notice("The object is as that version was."))
-
-    return router
 
 
 async def _object_page(

@@ -26,7 +26,7 @@ from holdfast.console.static_files import static_routes
 from holdfast.console.upload_sessions import UploadSessions
 from holdfast.console.usage_counts import UsageCounts
 from holdfast.errors import ConfigurationError
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 from holdfast.settings.backend_options import cursor_secrets, login_provider
 
 if TYPE_CHECKING:

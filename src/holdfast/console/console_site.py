@@ -53,7 +53,7 @@ class ConsoleSite:
         return f"{found}?{urlencode(given, doseq=True)}" if given else found
 
     def has_service(self, kind: type) -> bool:
-        """Tell whether the platform has a service that is a *kind*."""
+        """Return whether the platform has a service that is a *kind*."""
         return any(isinstance(each, kind) for each in self.platform.parts.services.values())
 
     def sections_of(self, caller: Caller) -> list[ConsoleSection]:
@@ -86,7 +86,7 @@ class ConsoleSection:
     listed: bool = True
 
     def fits(self, platform: Platform) -> bool:
-        """Tell whether *platform* has what the section shows."""
+        """Return whether *platform* has what the section shows."""
         services = platform.parts.services.values()
         return all(any(isinstance(each, kind) for each in services) for kind in self.needs)
 

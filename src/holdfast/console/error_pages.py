@@ -87,8 +87,8 @@ async def _answer_bug(request: Request, error: Exception) -> Response:
 async def error_page(request: Request, problem: ProblemError) -> Response:
     """Return the page of *problem*; for a part of a page, the notice that takes its place.
 
-    Who is logged in finds the navigation on it. A script that asks for JSON gets the problem
-    document.
+    For a visitor who is logged in the navigation is on it. A script that asks for JSON gets the
+    problem document.
     """
     if request.headers.get("accept") == "application/json":
         return problem_response(request, problem)
@@ -116,7 +116,7 @@ async def _section_around(request: Request, status: int) -> ConsoleSection | Non
     """Return the section that the address lies in, of those that the visitor may see.
 
     No route has asked who it is where none has such an address, so that is asked now, unless it may
-    be what failed. Who is nobody, or is not known, gets a page that shows nothing of the console.
+    be what failed. A visitor who is not known gets a page that shows nothing of the console.
     """
     if status in _NOT_ASKED and not hasattr(request.state, "caller"):
         return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from holdfast.console.template_filters import short
 from holdfast.errors import ConfigurationError, ModelFileError
 from holdfast.extras import needs_extra
-from holdfast.models.model_contents import file_contents
+from holdfast.models.contents.model_contents import file_contents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ class FileContents:
 
 
 def can_be_looked_into(info: ObjectInfo) -> bool:
-    """Tell whether the name of the object is that of a file whose format is known here."""
+    """Return whether the name of the object is that of a file whose format is known here."""
     return info.key.lower().endswith((".parquet", *_MODELS))
 
 

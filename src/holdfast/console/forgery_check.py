@@ -40,7 +40,7 @@ class SentForm:
         return list(self.fields.get(name, ()))
 
     def has(self, name: str) -> bool:
-        """Tell whether the field *name* was sent at all."""
+        """Return whether the field *name* was sent at all."""
         return name in self.fields
 
 

@@ -117,7 +117,7 @@ def indexed_rows(
 
 
 def _has_order(model: Model[E], indexes: Sequence[tuple[str, ...]], sort: Sequence[Order]) -> bool:
-    """Tell whether an index has all rows in the order *sort*, nulls included."""
+    """Return whether an index has all rows in the order *sort*, nulls included."""
     wanted = [_name(each) for each in sort]
     wanted += [name for name in model.key_names if name not in wanted]
     one_way = len({each.descending for each in sort}) == 1

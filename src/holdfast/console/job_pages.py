@@ -52,6 +52,13 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
     ):
         router.include_router(routes(site))
     jobs = site.platform.service(Jobs)
+    _add_lists(router, site, jobs)
+    _add_queues(router, site, jobs)
+    _add_job(router, site, jobs)
+    return router
+
+
+def _add_lists(router: APIRouter, site: ConsoleSite, jobs: Jobs) -> None:
     feed = JobFeed(jobs)
 
     @router.get("/jobs", dependencies=[allow(Role.VIEWER)])
@@ -85,7 +92,7 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
         asked: JobsAsked,
         seconds: Annotated[float, Query(gt=0, le=3_600)] = 3_600,
     ) -> Response:
-        """Follow the first page of a list: drawn anew once for the changes of each look.
+        """Follow the first page of a list: drawn again once for the changes of each look.
 
         It ends after *seconds*; a browser then comes again.
         """
@@ -111,6 +118,8 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
             request, drawn, client=counted_as(request), authorize=still_allowed(request)
         )
 
+
+def _add_queues(router: APIRouter, site: ConsoleSite, jobs: Jobs) -> None:
     @router.post("/jobs/queues/pause", dependencies=[allow(Role.OPERATOR)])
     async def pause(request: Request, form: FormSent) -> Response:
         """Have no job of a queue claimed until it is resumed."""
@@ -124,6 +133,8 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
         queue = await Queues(jobs.store).resume(form.text("queue"))
         return moved(request, site.url("jobs"), Notice(f"{queue.name} goes on."))
 
+
+def _add_job(router: APIRouter, site: ConsoleSite, jobs: Jobs) -> None:
     @router.get("/jobs/{job_id}", dependencies=[allow(Role.VIEWER)])
     async def one(job_id: UUID, request: Request, caller: AskedBy) -> Response:
         """Show a job; while it is not at its end the page follows it."""
@@ -145,7 +156,7 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
 
     @router.get("/jobs/{job_id}/live", dependencies=[allow(Role.VIEWER)])
     async def live(job_id: UUID, request: Request) -> Response:
-        """Follow a job: its state drawn anew at each change, then `end`."""
+        """Follow a job: its state drawn again at each change, then `end`."""
         await jobs.get_one(job_id)
         follow = job_events(jobs, job_id)
 
@@ -178,8 +189,6 @@ def job_page_routes(site: ConsoleSite) -> APIRouter:
         else:
             notice = Notice("Its worker was asked to stop.")
         return moved(request, site.url(f"jobs/{job_id}"), notice)
-
-    return router
 
 
 @dataclass(slots=True)

@@ -17,8 +17,8 @@ from holdfast.console.page import Crumb, PageHead, moved, page
 from holdfast.console.visit import Notice
 from holdfast.errors import ConfigurationError
 from holdfast.jobs import JobLimit, Jobs, Limit
-from holdfast.jobs.job_limit import limit_name
-from holdfast.jobs.limit_routes import LimitAsked, LimitOut, LimitUseOut
+from holdfast.jobs.limits.job_limit import limit_name
+from holdfast.jobs.limits.limit_routes import LimitAsked, LimitOut, LimitUseOut
 from holdfast.jobs.side_tables import has_table
 
 _MOST = 50  # limits whose use is counted on one page

@@ -36,7 +36,12 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
     """Return the routes of the pages of models."""
     router = APIRouter()
     registry = site.platform.service(ModelRegistry)
+    _add_pages(router, site, registry)
+    _add_changes(router, site, registry)
+    return router
 
+
+def _add_pages(router: APIRouter, site: ConsoleSite, registry: ModelRegistry) -> None:
     @router.get("/models", dependencies=[allow(Role.VIEWER)])
     async def all_models(request: Request, cursor: _Cursor = "") -> Response:
         """List the models, each with its aliases."""
@@ -104,6 +109,8 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
         found = await registry.resolve(f"{name}:{number}")
         return await _version_page(site, request, caller, registry, found)
 
+
+def _add_changes(router: APIRouter, site: ConsoleSite, registry: ModelRegistry) -> None:
     @router.post("/models/{name}/aliases", dependencies=[allow(Role.OPERATOR)])
     async def promote(name: str, request: Request, caller: AskedBy, form: FormSent) -> Response:
         """Point an alias at a version, if its gates let it."""
@@ -145,8 +152,6 @@ def model_page_routes(site: ConsoleSite) -> APIRouter:
         await registry.deprecate(found, form.text("reason"), deprecated=deprecated)
         said = "It is deprecated." if deprecated else "It may be chosen again."
         return moved(request, site.url(f"models/{name}/versions/{number}"), Notice(said))
-
-    return router
 
 
 async def _version_page(

@@ -1,4 +1,4 @@
-"""The first page: how every part is, what was done of late, and what changed last."""
+"""The first page: how every part is, what was done lately, and what changed last."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def overview_routes(site: ConsoleSite) -> APIRouter:
     async def overview(
         request: Request, caller: AskedBy, span: Annotated[str, Query(max_length=8)] = "hour"
     ) -> Response:
-        """Show how the platform is; who is limited to projects is led to them."""
+        """Show how the platform is; a caller limited to projects is led to them."""
         if caller.projects is not None:
             first = next((each for each in site.sections_of(caller) if each.name), None)
             if first is not None:
@@ -110,7 +110,7 @@ async def _latest_entries(site: ConsoleSite, caller: AskedBy) -> list[object]:
 
 
 async def _is_new(site: ConsoleSite) -> bool:
-    """Tell whether nobody has brought anything in yet."""
+    """Return whether nobody has brought anything in yet."""
     store = site.platform.store
     kept = [entity for entity in (Job, Video) if model_of(entity) in store.models]
     return bool(kept) and not any([await store.repository(each).exists() for each in kept])

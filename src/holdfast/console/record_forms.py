@@ -80,7 +80,13 @@ class MergedField:
 def record_form_routes(site: ConsoleSite) -> APIRouter:
     """Return the routes of records that write."""
     router = APIRouter(dependencies=[allow(Role.OPERATOR)])
+    _add_new(router, site)
+    _add_edit(router, site)
+    _add_deletion(router, site)
+    return router
 
+
+def _add_new(router: APIRouter, site: ConsoleSite) -> None:
     @router.get("/records/{path}/new")
     async def new(path: str, request: Request, caller: AskedBy) -> Response:
         """Show the form of a new record."""
@@ -102,6 +108,8 @@ def record_form_routes(site: ConsoleSite) -> APIRouter:
         url = site.url(f"records/{path}/row", key_query(model, stored))
         return moved(request, url, Notice(f"{title_of(kind, stored)} was added."))
 
+
+def _add_edit(router: APIRouter, site: ConsoleSite) -> None:
     @router.get("/records/{path}/edit")
     async def edit(path: str, request: Request, caller: AskedBy, keys: _Keys) -> Response:
         """Show the form of a record."""
@@ -139,6 +147,8 @@ def record_form_routes(site: ConsoleSite) -> APIRouter:
         undo = _undo_of_change(site, kind, {name: sent.base[name] for name in changed}, stored)
         return moved(request, url, Notice(f"{title_of(kind, stored)} was saved.", undo=undo))
 
+
+def _add_deletion(router: APIRouter, site: ConsoleSite) -> None:
     @router.get("/records/{path}/delete")
     async def doomed(path: str, request: Request, caller: AskedBy, keys: _Keys) -> Response:
         """Show what a deletion would remove, before it is done."""
@@ -193,8 +203,6 @@ def record_form_routes(site: ConsoleSite) -> APIRouter:
         await AuditLog(site.platform.store).restore(kind.model.entity, key, at)
         url = site.url(f"records/{path}/row", {"_key": keys})
         return moved(request, url, Notice("The record is as it was then."))
-
-    return router
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def record_kind(site: ConsoleSite, caller: Caller, path: str) -> RecordKind:
 
 
 def is_hidden(spec: FieldSpec) -> bool:
-    """Tell whether the values of *spec* are for nobody to see."""
+    """Return whether the values of *spec* are for nobody to see."""
     return spec.declaration.audit == "redact"
 
 
@@ -213,7 +213,7 @@ def relations_to_many(model: Model[E]) -> Sequence[Many[object]]:
 
 
 def is_number(spec: FieldSpec) -> bool:
-    """Tell whether the values of *spec* are numbers, which stand right-aligned."""
+    """Return whether the values of *spec* are numbers, which stand right-aligned."""
     return spec.type.kind in (Kind.INT, Kind.FLOAT, Kind.DECIMAL)
 
 

@@ -42,7 +42,7 @@ from holdfast.jobs import Jobs
 from holdfast.records import Order, Page, Predicate
 from holdfast.records.record_filters import parse_filters, parse_sort
 from holdfast.records.record_values import json_value, parsed_key, text_value
-from holdfast.records.search_build import finds_words_by_index
+from holdfast.records.search.search_build import finds_words_by_index
 
 if TYPE_CHECKING:
     from holdfast.records import Repository
@@ -59,7 +59,12 @@ _Keys = Annotated[list[str], Query(alias="_key", max_length=8)]
 def record_routes(site: ConsoleSite) -> APIRouter:
     """Return the routes of records that only look."""
     router = APIRouter(dependencies=[allow(Role.VIEWER)])
+    _add_lists(router, site)
+    _add_row(router, site)
+    return router
 
+
+def _add_lists(router: APIRouter, site: ConsoleSite) -> None:
     @router.get("/records")
     async def entities(request: Request, caller: AskedBy) -> Response:
         """List the entities that the caller may see."""
@@ -122,6 +127,8 @@ def record_routes(site: ConsoleSite) -> APIRouter:
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
+
+def _add_row(router: APIRouter, site: ConsoleSite) -> None:
     @router.get("/records/{path}/row")
     async def row(path: str, request: Request, caller: AskedBy, keys: _Keys) -> Response:
         """Show one record: its fields, what points at it, and what happened to it."""
@@ -155,8 +162,6 @@ def record_routes(site: ConsoleSite) -> APIRouter:
             title=title_of(kind, entity), section="records", crumbs=kind_crumbs(site, kind)
         )
         return page(request, "record.html", head, context)
-
-    return router
 
 
 class AskedRows:

@@ -39,7 +39,7 @@ async def undo_of_deletion(
 
 
 def _takes_others_along(store: Store, model: Model[object]) -> bool:
-    """Tell whether the deletion of a row of *model* deletes or changes rows that point at it."""
+    """Return whether the deletion of a row of *model* deletes or changes rows that point at it."""
     return model.deleted_at is None and any(
         spec.reference is not None
         and spec.reference.on_delete != "restrict"

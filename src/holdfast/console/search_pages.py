@@ -23,7 +23,7 @@ from holdfast.console.record_pages import title_of
 from holdfast.errors import ObjectKeyError
 from holdfast.objects import CommonPrefix
 from holdfast.records.record_filters import parse_filters
-from holdfast.records.search_build import finds_words_by_index
+from holdfast.records.search.search_build import finds_words_by_index
 from holdfast.records.value import Kind
 
 _EACH = 5  # of each kind

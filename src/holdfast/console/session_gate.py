@@ -35,7 +35,7 @@ class SessionGate:
         raise UnauthenticatedError("log in to see this")
 
     async def still_admits(self, request: HTTPConnection) -> bool:
-        """Tell whether the session is good still."""
+        """Return whether the session is good still."""
         token = _token_of(request)
         return self._gate.is_open if token is None else bool(await self._sessions.caller(token))
 

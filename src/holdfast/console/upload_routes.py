@@ -72,7 +72,7 @@ def owner_of(caller: Caller) -> str:
 
 
 def takes_parts(bucket: Bucket) -> bool:
-    """Tell whether the server of *bucket* can take parts from a browser itself."""
+    """Return whether the server of *bucket* can take parts from a browser itself."""
     return bucket.capabilities >= _STRAIGHT
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("holdfast.console")
 KEPT = timedelta(minutes=1)
-"""How long what was counted is shown; who asks later has it counted anew."""
+"""How long a count is shown; a later visit has it counted again."""
 _MOST = 20  # counts that are kept
 _PLACES = 10_000  # of one count; objects beside them are counted together
 _OTHERS = ""

@@ -278,7 +278,7 @@ def region_points(text: str) -> tuple[Point, ...]:
 
 
 def is_played(video: Video) -> bool:
-    """Tell whether browsers play the file as it came in."""
+    """Return whether browsers play the file as it came in."""
     container = any(each in video.container for each in _PLAYED_CONTAINERS)
     return container and video.codec.lower() in _PLAYED_CODECS
 

@@ -71,7 +71,7 @@ def visit_of(connection: HTTPConnection) -> str:
 
 
 def is_known(connection: HTTPConnection) -> bool:
-    """Tell whether the browser has the visit's cookie already."""
+    """Return whether the browser has the visit's cookie already."""
     return connection.cookies.get(VISIT_COOKIE) == visit_of(connection)
 
 
@@ -132,7 +132,7 @@ def drop_notice(response: Response, connection: HTTPConnection) -> None:
 
 
 def is_form_token(connection: HTTPConnection, given: str) -> bool:
-    """Tell whether *given* is the token of the visit's forms."""
+    """Return whether *given* is the token of the visit's forms."""
     return is_known(connection) and _is_mac(given, visit_of(connection), "form")
 
 

@@ -9,7 +9,7 @@ from holdfast.fastapi.application import Holdfast
 from holdfast.fastapi.background_jobs import BackgroundJobs
 from holdfast.fastapi.crud_router import crud_router
 from holdfast.fastapi.crud_rules import CrudModels, CrudRules
-from holdfast.fastapi.dependencies import Bucket, Cache, One, Repo, RequestID, Store, entity_at
+from holdfast.fastapi.dependencies import Bucket, Cache, FromPath, Repo, RequestID, Store, entity_at
 from holdfast.fastapi.entity_tag import entity_tag
 from holdfast.fastapi.event_stream import (
     EventStreamOptions,
@@ -57,6 +57,7 @@ __all__ = [
     "CrudRules",
     "DownloadOptions",
     "EventStreamOptions",
+    "FromPath",
     "HTTPOptions",
     "Holdfast",
     "Idempotency",
@@ -65,7 +66,6 @@ __all__ = [
     "IfMatch",
     "ListQuery",
     "Minimal",
-    "One",
     "OutModel",
     "PatchModel",
     "ProblemError",

@@ -19,8 +19,8 @@ from holdfast.fastapi.idempotency import IdempotentRoute
 from holdfast.fastapi.problem_schema import describe_problems
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import Job, Jobs
-from holdfast.mistakes import check_kind
 from holdfast.objects import open_bucket
+from holdfast.option_checks import check_kind
 from holdfast.records import open_store
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ def sniffed_types(head: bytes) -> frozenset[str] | None:
 
 
 def is_of_type(head: bytes, declared: str) -> bool:
-    """Tell whether what begins with *head* may be called *declared*.
+    """Return whether what begins with *head* may be called *declared*.
 
     What is neither of a known kind nor declared to be one may be called anything, and anything
     may be called ``application/octet-stream``.
@@ -91,6 +91,6 @@ def is_of_type(head: bytes, declared: str) -> bool:
 
 
 def fits_type(content_type: str, patterns: Collection[str]) -> bool:
-    """Tell whether *content_type*, parameters aside, fits one of *patterns* such as ``video/*``."""
+    """Return whether *content_type*, without parameters, fits a pattern such as ``video/*``."""
     essence = content_type.partition(";")[0].strip().lower()
     return any(fnmatchcase(essence, pattern) for pattern in patterns)

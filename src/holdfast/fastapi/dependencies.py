@@ -80,7 +80,7 @@ class EntityAt:
 def entity_at(parameter: str | tuple[str, ...], entity: type[Entity]) -> params.Depends:
     """Return the dependency for the *entity* whose key is the path's *parameter*.
 
-    `Annotated[Project, entity_at("project_id", Project)]`, where `One[Project]` looks for the
+    `Annotated[Project, entity_at("project_id", Project)]`, where `FromPath[Project]` looks for the
     name of the key. Of a composite key *parameter* names one for each field. Raises
     ConfigurationError when it names more or fewer than the key has fields.
     """
@@ -128,7 +128,7 @@ RequestID: TypeAlias = Annotated[str, Depends(given_request_id)]
 
 if TYPE_CHECKING:
     Repo: TypeAlias = Annotated[Repository[E], "the application's"]
-    One: TypeAlias = Annotated[E, "under the key in the path"]
+    FromPath: TypeAlias = Annotated[E, "under the key in the path"]
 else:
 
     class Repo:
@@ -138,8 +138,8 @@ else:
             """Return what FastAPI takes for a dependency on the repository of *entity*."""
             return Annotated[Repository[entity], Depends(RepositoryOf(entity))]
 
-    class One:
-        """`One[Video]`: the video whose key stands in the path under the name of its key field.
+    class FromPath:
+        """`FromPath[Video]`: the video whose key is in the path, by the name of its key field.
 
         None there is answered with 404. `entity_at` is for another name in the path.
         """

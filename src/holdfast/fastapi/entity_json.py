@@ -57,7 +57,7 @@ class EntityJSON(Generic[E]):
 
 
 def _is_plain(out: type[OutModel[Any]]) -> bool:
-    """Tell whether the JSON of *out* is that of the entity's values, which msgspec writes alike."""
+    """Return whether the JSON of *out* is that of the entity's values as msgspec writes them."""
     fields = model_of(out.__of__).by_name
     return out.__derived__ and all(_is_written_alike(fields[name]) for name in out.__shown__)
 

@@ -51,7 +51,7 @@ def tags_in(headers: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def any_matches(headers: list[bytes], tag: bytes) -> bool:
-    """Tell whether If-None-Match *headers* name *tag*, by the weak comparison.
+    """Return whether If-None-Match *headers* name *tag*, by the weak comparison.
 
     What is no list of tags names nothing.
     """

@@ -17,9 +17,9 @@ from fastapi import HTTPException
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from holdfast.errors import ConfigurationError, InvalidValueError
+from holdfast.errors import InvalidValueError
 from holdfast.fastapi.client_watch import sent_within, while_connected
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind, check_span, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,11 +90,8 @@ class EventStreamOptions:
     recheck: timedelta = timedelta(seconds=5)
 
     def __post_init__(self) -> None:
-        for name in ("heartbeat", "stall", "retry", "recheck"):
-            if getattr(self, name) <= timedelta(0):
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected a positive time")
-        if self.most_per_client < 1:
-            raise ConfigurationError(f"most_per_client={self.most_per_client}: expected 1 or more")
+        check_span(self, "heartbeat", "stall", "retry", "recheck")
+        check_whole(self, "most_per_client")
 
 
 _DEFAULTS = EventStreamOptions()
@@ -275,7 +272,7 @@ async def _within(coming: asyncio.Queue[ServerSentEvent | None], seconds: float)
 
 
 def _server_stops() -> bool:
-    """Tell whether uvicorn was told to stop: it waits for responses, so they have to end.
+    """Return whether uvicorn was told to stop: it waits for responses, so they have to end.
 
     Its handler of SIGTERM is a method of the server, which knows it.
     """

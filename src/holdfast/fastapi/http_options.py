@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from holdfast.errors import ConfigurationError
+from holdfast.option_checks import check_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +36,7 @@ class HTTPOptions:
     health: bool = True
 
     def __post_init__(self) -> None:
-        for name, value in (("max_body", self.max_body), ("max_json_depth", self.max_json_depth)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{name}={value!r}: expected a whole number from 1 on")
+        check_whole(self, "max_body", "max_json_depth")
         former: object = self.former_secrets  # what it is, whatever it was said to be
         if not isinstance(former, tuple) or not all(isinstance(each, str) for each in former):
             raise ConfigurationError("former_secrets: expected a tuple of texts")

@@ -151,14 +151,14 @@ def _failed_condition(asked: Headers, info: ObjectInfo) -> int | None:
 
 
 def _names(headers: list[str], info: ObjectInfo, *, weak: bool) -> bool:
-    """Tell whether one of *headers* has the etag of *info*, or stands for any."""
+    """Return whether one of *headers* has the etag of *info*, or stands for any."""
     tags = [tag.strip() for header in headers for tag in header.split(",")]
     own = f'"{info.etag}"'
     return "*" in tags or own in tags or (weak and f"W/{own}" in tags)
 
 
 def _if_range(header: str | None, info: ObjectInfo) -> bool:
-    """Tell whether a part is wanted: the client's other parts are of this very object."""
+    """Return whether a part is wanted: the client's other parts are of this very object."""
     if header is None:
         return True
     if header.strip().endswith('"'):

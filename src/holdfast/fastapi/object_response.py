@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import HTTPException
 from starlette.responses import Response
 
-from holdfast.errors import ConfigurationError, ObjectNotFoundError, PreconditionFailedError
+from holdfast.errors import ObjectNotFoundError, PreconditionFailedError
 from holdfast.fastapi.client_watch import sent_within, while_connected
 from holdfast.fastapi.object_headers import answer_to
 from holdfast.fastapi.problem_schema import problem_responses
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind, check_span, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -46,10 +46,8 @@ class DownloadOptions:
     stall: timedelta = timedelta(seconds=60)
 
     def __post_init__(self) -> None:
-        if self.most_ranges < 1:
-            raise ConfigurationError(f"most_ranges={self.most_ranges}: expected 1 or more")
-        if self.stall <= timedelta(0):
-            raise ConfigurationError(f"stall={self.stall}: expected a positive time")
+        check_whole(self, "most_ranges")
+        check_span(self, "stall")
 
 
 _DEFAULTS = DownloadOptions()

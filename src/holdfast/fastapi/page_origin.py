@@ -15,7 +15,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_own_page(headers: Headers, origins: AbstractSet[str]) -> bool:
-    """Tell whether a request comes from no page of another origin, as its browser says.
+    """Return whether a request comes from no page of another origin, as its browser says.
 
     *origins* (`https://console.example`) are taken for one's own.
     """

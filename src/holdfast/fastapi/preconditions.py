@@ -68,7 +68,7 @@ PreferHeader: TypeAlias = Annotated[
 
 
 def is_minimal(prefer: str | None) -> bool:
-    """Tell whether *prefer*, a header, asks for an answer without a body (RFC 7240)."""
+    """Return whether *prefer*, a header, asks for an answer without a body (RFC 7240)."""
     if prefer is None:
         return False
     parts = prefer.replace(",", ";").split(";")
@@ -76,7 +76,7 @@ def is_minimal(prefer: str | None) -> bool:
 
 
 async def prefers_minimal(prefer: PreferHeader = None) -> bool:
-    """Tell whether the client asks for an answer without a body (RFC 7240)."""
+    """Return whether the client asks for an answer without a body (RFC 7240)."""
     return is_minimal(prefer)
 
 

@@ -16,8 +16,8 @@ from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi.content_sniffing import SNIFFED, fits_type, is_of_type
 from holdfast.fastapi.object_headers import described
 from holdfast.fastapi.request_body import UploadLimits
-from holdfast.mistakes import check_kind
 from holdfast.objects import PresignOptions, PresignPostOptions
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from holdfast.objects import Bucket, ObjectInfo

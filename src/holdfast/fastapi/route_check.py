@@ -94,7 +94,7 @@ def _check_dependency(
     for name in call.parameters if isinstance(call, EntityAt) else ():
         if f"{{{name}" not in path:
             raise ConfigurationError(
-                f"{route}: One[{call.entity.__name__}] looks for the key in the path as "
+                f"{route}: FromPath[{call.entity.__name__}] looks for the key in the path as "
                 f"{{{name}}}; for another name there is entity_at(name, entity)"
             )
 

@@ -11,8 +11,8 @@ from fastapi import Request, params
 from holdfast.fastapi.exchange import exchange_of
 from holdfast.fastapi.request_body import UploadLimits
 from holdfast.fastapi.upload_request import ReceivedUpload, receive_upload
-from holdfast.mistakes import check_kind
 from holdfast.objects import PutOptions
+from holdfast.option_checks import check_kind
 
 ChooseKey: TypeAlias = Callable[[Request], str]
 """Makes the key of a new object for a request."""

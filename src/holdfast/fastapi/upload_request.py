@@ -18,8 +18,8 @@ from holdfast.fastapi.file_names import safe_file_name
 from holdfast.fastapi.multipart_body import MultipartBody
 from holdfast.fastapi.request_body import FORM_BYTES, UploadLimits, body_chunks, too_large
 from holdfast.fastapi.request_limits import lift_body_limit
-from holdfast.mistakes import check_kind
 from holdfast.objects import BucketCapability, PutOptions
+from holdfast.option_checks import check_kind
 from holdfast.records.scope import in_transaction
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ class Selection:
     include: tuple[Relation, ...]
 
     def has(self, spec: FieldSpec) -> bool:
-        """Tell whether the field is one of them."""
+        """Return whether the field is one of them."""
         return spec.name not in self.hide and (not self.only or spec.name in self.only)
 
 
@@ -344,7 +344,7 @@ def _own(wire: WireModel, model: Model[Any]) -> list[FieldSpec]:
 
 
 def _left_out(wire: WireModel, spec: FieldSpec) -> bool:
-    """Tell whether the database gives the value, and only it knows which."""
+    """Return whether the database gives the value, and only it knows which."""
     default = spec.server_default
     if default is None or isinstance(default.source, ConstantDefault):
         return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import ConfigurationError
 from holdfast.hosts.host_entities import MachineStatus, RequestKind
 from holdfast.jobs import Job, JobStatus
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind, check_whole
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -43,13 +43,12 @@ class ScalingPolicy:
     calm: int = 3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.least <= self.most:
+        check_whole(self, "least", "most", least=0)
+        check_whole(self, "jobs_each", "calm")
+        if self.least > self.most:
             raise ConfigurationError(
                 f"least={self.least}, most={self.most}: expected 0 <= least <= most"
             )
-        for name in ("jobs_each", "calm"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 1 or more")
 
     def workers_for(self, jobs: int) -> int:
         """Return how many workers *jobs* need."""

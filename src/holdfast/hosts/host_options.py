@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from holdfast.errors import ConfigurationError
 from holdfast.jobs import Backoff
+from holdfast.option_checks import check_span, check_whole
 
 _BACKOFF = Backoff(first=timedelta(seconds=1), limit=timedelta(seconds=30))
 
@@ -34,11 +34,6 @@ class HostPoolOptions:
     window: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("attempts", "concurrency", "window"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 1 or more")
-        if self.failures < 0:
-            raise ConfigurationError(f"failures={self.failures}: expected 0 or more")
-        for name in ("launch_time", "grace", "unseen"):
-            if getattr(self, name) < timedelta(0):
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected no negative time")
+        check_whole(self, "attempts", "concurrency", "window")
+        check_whole(self, "failures", least=0)
+        check_span(self, "launch_time", "grace", "unseen", least=timedelta(0))

@@ -32,7 +32,7 @@ from holdfast.hosts.host_options import HostPoolOptions
 from holdfast.hosts.machine_lifecycle import MachineLifecycle, has_ended
 from holdfast.hosts.reconciler import Reconciled, Reconciler
 from holdfast.hosts.request_fulfilment import RequestFulfilment
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

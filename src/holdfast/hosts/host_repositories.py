@@ -8,7 +8,7 @@ on what the index leads to.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from holdfast.errors import InvalidQueryError, StaleVersionError
 from holdfast.hosts.host_entities import (
@@ -30,35 +30,50 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from holdfast.records import Change, Field, JsonPath, Page, Predicate, Store
+    from holdfast.records import Change, Field, JsonPath, Order, Page, Predicate, Store
 
 _BATCH = 500  # instance ids asked for at once
-_SIZE = 100
 
 E = TypeVar("E", Template, HostRequest, Machine)
 
 
-class TemplateRepository(Repository[Template]):
-    """The templates of one pool."""
+class PoolRepository(Repository[E]):
+    """The templates, requests or machines of one pool."""
+
+    _entity: ClassVar[type]
+    _listed: ClassVar[Order]
+    """In which order `get_all` lists them."""
 
     def __init__(self, store: Store, *, pool: str = DEFAULT_POOL) -> None:
-        super().__init__(Template, store)
+        super().__init__(self._entity, store)
         self.pool = pool
 
     async def get_all(
         self,
         filters: Mapping[str, object] | None = None,
         *,
-        size: int = _SIZE,
+        size: int = 100,
         cursor: str | None = None,
-    ) -> Page[Template]:
-        """Return a page of the templates that fit *filters*, by name.
+    ) -> Page[E]:
+        """Return a page of those that fit *filters*: templates by name, others newest first.
 
         A filter is a field's name, or one with an operator behind it: `{"max_number__gte": 3}`.
         Raises InvalidQueryError for another, InvalidValueError, InvalidCursorError.
         """
-        where = (Template.pool == self.pool, *_conditions(Template, filters))
-        return await self.page(*where, order_by=Template.name.asc(), size=size, cursor=cursor)
+        return await self.page(
+            self.model.entity.pool == self.pool,
+            *_conditions(self.model.entity, filters),
+            order_by=self._listed,
+            size=size,
+            cursor=cursor,
+        )
+
+
+class TemplateRepository(PoolRepository[Template]):
+    """The templates of one pool."""
+
+    _entity = Template
+    _listed = Template.name.asc()
 
     async def get_every(self) -> list[Template]:
         """Return all templates of the pool, by name."""
@@ -89,25 +104,11 @@ class TemplateRepository(Repository[Template]):
         return await self.find(Template.pool == self.pool, *where, order_by=Template.name.asc())
 
 
-class RequestRepository(Repository[HostRequest]):
+class RequestRepository(PoolRepository[HostRequest]):
     """The requests of one pool. Their status is written by `update_status` alone."""
 
-    def __init__(self, store: Store, *, pool: str = DEFAULT_POOL) -> None:
-        super().__init__(HostRequest, store)
-        self.pool = pool
-
-    async def get_all(
-        self,
-        filters: Mapping[str, object] | None = None,
-        *,
-        size: int = _SIZE,
-        cursor: str | None = None,
-    ) -> Page[HostRequest]:
-        """Return a page of the requests that fit *filters*, newest first; see templates."""
-        where = (HostRequest.pool == self.pool, *_conditions(HostRequest, filters))
-        return await self.page(
-            *where, order_by=HostRequest.created_at.desc(), size=size, cursor=cursor
-        )
+    _entity = HostRequest
+    _listed = HostRequest.created_at.desc()
 
     async def get_by_status(
         self, status: RequestStatus, *, limit: int | None = None
@@ -151,23 +152,11 @@ class RequestRepository(Repository[HostRequest]):
         return active if kind is None else (*active, HostRequest.kind == kind)
 
 
-class MachineRepository(Repository[Machine]):
+class MachineRepository(PoolRepository[Machine]):
     """The machines of one pool. Their status is written by `update_status` alone."""
 
-    def __init__(self, store: Store, *, pool: str = DEFAULT_POOL) -> None:
-        super().__init__(Machine, store)
-        self.pool = pool
-
-    async def get_all(
-        self,
-        filters: Mapping[str, object] | None = None,
-        *,
-        size: int = _SIZE,
-        cursor: str | None = None,
-    ) -> Page[Machine]:
-        """Return a page of the machines that fit *filters*, newest first; see templates."""
-        where = (Machine.pool == self.pool, *_conditions(Machine, filters))
-        return await self.page(*where, order_by=Machine.created_at.desc(), size=size, cursor=cursor)
+    _entity = Machine
+    _listed = Machine.created_at.desc()
 
     async def get_live(self) -> list[Machine]:
         """Return the machines that have not ended, the longest unchanged first."""

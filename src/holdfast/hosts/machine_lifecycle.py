@@ -208,7 +208,7 @@ class MachineLifecycle:
 
 
 def has_ended(machine: Machine) -> bool:
-    """Tell whether *machine* is gone."""
+    """Return whether *machine* is gone."""
     return machine.status in ENDED_MACHINES
 
 

@@ -50,7 +50,7 @@ class Provider(Protocol):
 
     @property
     def name(self) -> str:
-        """Which one of its type this is, for ever: machines say whose they are by it."""
+        """Which one of its type this is, forever: machines say whose they are by it."""
         ...
 
     async def launch(self, token: UUID, template: Template) -> Instance:

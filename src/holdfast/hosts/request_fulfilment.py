@@ -58,7 +58,7 @@ class RequestFulfilment:
     async def _observe(self, machines: Iterable[Machine]) -> bool:
         """Give the *machines* that have not ended the status that their providers tell of.
 
-        Tell whether that changed any, or somebody else did meanwhile.
+        Return whether that changed any, or somebody else did meanwhile.
         """
         changed = False
         waiting = {each.id: each for each in machines if not has_ended(each)}
@@ -271,7 +271,7 @@ class RequestFulfilment:
 
 
 def _served(machine: Machine) -> bool:
-    """Tell whether *machine* has been had: it runs, or ran and was given back."""
+    """Return whether *machine* has been had: it runs, or ran and was given back."""
     if machine.status is _M.RUNNING:
         return True
     return machine.return_request_id is not None and machine.launched_at is not None

@@ -27,7 +27,7 @@ class StatusGuard:
         return ()
 
     def watches(self, model: Model[object]) -> bool:
-        """Tell whether *model* is that of requests or of machines."""
+        """Return whether *model* is that of requests or of machines."""
         return model.entity in (HostRequest, Machine)
 
     async def changed(self, store: Store, changes: Sequence[RowChange]) -> None:  # noqa: ARG002

@@ -199,7 +199,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _lives(place: Path) -> bool:
-    """Tell whether a process was started for the token of *place*, and has not ended."""
+    """Return whether a process was started for the token of *place*, and has not ended."""
     with _opened(place / "lock") as lock:
         return _pid(lock) is not None and not _locked(lock)
 
@@ -220,7 +220,7 @@ def _pid(lock: int) -> int | None:
 
 
 def _paused(pid: int | None) -> bool:
-    """Tell whether a process is stopped by a signal, where the system shows it."""
+    """Return whether a process is stopped by a signal, where the system shows it."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:

@@ -23,10 +23,10 @@ from holdfast.jobs.job_changes import BulkChange
 from holdfast.jobs.job_edit import JobEdit
 from holdfast.jobs.job_entities import JOB_ENTITIES
 from holdfast.jobs.job_filter import JobFilter
-from holdfast.jobs.job_limit import JobLimit, JobLimitKey, Limit
-from holdfast.jobs.job_limits import LimitUse
 from holdfast.jobs.job_queue import JobQueue, Queues, QueueStatus
 from holdfast.jobs.jobs import Jobs
+from holdfast.jobs.limits.job_limit import JobLimit, JobLimitKey, Limit
+from holdfast.jobs.limits.job_limits import LimitUse
 from holdfast.jobs.new_job import Enqueued, NewJob
 from holdfast.jobs.options import Backoff, EnqueueOptions
 from holdfast.jobs.schedules.schedule import JobSchedule, Schedule, ScheduleStatus, upcoming

@@ -30,7 +30,7 @@ class HeldKey(Entity, table="job_unique_keys", indexes=[("job_id",)]):
     version: Field[int] = version()
 
     def held_by(self, job: Job | None, now: datetime) -> bool:
-        """Tell whether *job*, the one named here, holds the key at *now*; None: it is gone."""
+        """Return whether *job*, the one named here, holds the key at *now*; None: it is gone."""
         in_time = self.until is None or self.until > now
         return in_time and job is not None and job.status.value in self.states
 

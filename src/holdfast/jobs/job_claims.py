@@ -40,9 +40,9 @@ from holdfast.jobs.job import (
     checked_fraction,
     storable,
 )
-from holdfast.jobs.job_limits import JobLimits
 from holdfast.jobs.job_queue import OpenQueues
-from holdfast.jobs.limited_claims import LimitedClaims
+from holdfast.jobs.limits.job_limits import JobLimits
+from holdfast.jobs.limits.limited_claims import LimitedClaims
 from holdfast.jobs.options import Backoff, check_queues
 from holdfast.jobs.ready_jobs import QUARANTINE_AFTER, ReadyJobs
 from holdfast.jobs.sealing_keys import opened

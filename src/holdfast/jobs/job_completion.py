@@ -113,7 +113,7 @@ class JobCompletion(JobClaims):
             return [job.id for job in found]
         if await self._jobs.update_where(held_still, changes=changes) == len(ids):
             return ids
-        # Some were lost. Who took one over made another attempt at it.
+        # Some were lost: another worker took them over, by another attempt.
         over = (Job.status == JobStatus.SUCCEEDED) & (Job.finished_at == now)
         rows = await self._jobs.select(Job.id, Job.attempts, where=Job.id.in_(ids) & over)
         return [job_id for job_id, tried in rows if tried == claims[job_id].job.attempts]

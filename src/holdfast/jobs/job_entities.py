@@ -7,8 +7,8 @@ from holdfast.jobs.history.job_attempt import JobAttempt
 from holdfast.jobs.history.job_log import JobLogLine
 from holdfast.jobs.history.task_figures import TaskFailure, TaskFigures
 from holdfast.jobs.job import Job
-from holdfast.jobs.job_limit import JobLimit, JobLimitKey
 from holdfast.jobs.job_queue import JobQueue
+from holdfast.jobs.limits.job_limit import JobLimit, JobLimitKey
 from holdfast.jobs.schedules.schedule import JobSchedule
 from holdfast.jobs.workflows.job_dependency import JobDependency
 from holdfast.jobs.workflows.job_signal import JobSignal

@@ -55,7 +55,7 @@ class JobFilter:
         return found
 
     def fits(self, job: Job) -> bool:
-        """Tell whether *job* is meant, as `where` would."""
+        """Return whether *job* is meant, as `where` would."""
         return (
             (not self.statuses or job.status in self.statuses)
             and self.queue in (None, job.queue)

@@ -31,7 +31,7 @@ from holdfast.jobs.job_wire import (
     TaskStatisticsOut,
 )
 from holdfast.jobs.jobs import Jobs
-from holdfast.jobs.limit_routes import limit_routes
+from holdfast.jobs.limits.limit_routes import limit_routes
 from holdfast.jobs.schedules.schedule_routes import schedule_routes
 from holdfast.jobs.workflows.workflow_routes import step_routes, workflow_routes
 from holdfast.records import Page
@@ -96,8 +96,8 @@ def _lists(jobs: Jobs) -> APIRouter:
     async def events(request: Request, asked: Annotated[FollowQuery, Query()]) -> Response:
         """Follow the changes of all jobs that fit: events `job`, and `reset` where some are lost.
 
-        It ends after *seconds*. Who closes it and comes again, as browsers do by themselves, goes
-        on where it was, among the latest 1,000 changes.
+        It ends after *seconds*. A client that comes again, as browsers do by themselves, goes on
+        where it was, among the latest 1,000 changes.
         """
         lasting = timedelta(seconds=asked.seconds)
         source = change_events(feed, asked.filter(), lasting=lasting)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError
+from holdfast.option_checks import check_number, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,8 +54,8 @@ class EnqueueOptions:
         for name, span in (("delay", self.delay), ("retention", self.retention)):
             if span is not None:
                 _check_span(name, span)
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise ConfigurationError(f"max_attempts={self.max_attempts}: expected 1 or more")
+        if self.max_attempts is not None:
+            check_whole(self, "max_attempts")
         if self.queue == "":
             raise ConfigurationError("queue='': a queue has a name")
         if self.unique_key == "":
@@ -96,8 +97,7 @@ class Backoff:
             raise ConfigurationError(
                 f"first={self.first}, limit={self.limit}: expected first <= limit"
             )
-        if not 0 <= self.jitter <= 1:
-            raise ConfigurationError(f"jitter={self.jitter}: expected 0 to 1")
+        check_number(self, "jitter", most=1)
 
     def delay(self, attempts: int, chance: float) -> timedelta:
         """Return the delay after *attempts* failures; *chance* is drawn from [0, 1)."""

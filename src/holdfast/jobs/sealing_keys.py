@@ -152,7 +152,7 @@ def _one_of(keys: Mapping[str, bytes]) -> str:
 
 
 def is_sealed(stored: object) -> bool:
-    """Tell whether *stored* is a value that was sealed."""
+    """Return whether *stored* is a value that was sealed."""
     return (
         isinstance(stored, dict)
         and stored.keys() == {_KEY, _SEALED}

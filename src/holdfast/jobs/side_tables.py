@@ -13,7 +13,7 @@ E = TypeVar("E", bound="Entity")
 
 
 def has_table(store: Store, entity: type[Entity]) -> bool:
-    """Tell whether *store* was opened with *entity*."""
+    """Return whether *store* was opened with *entity*."""
     return any(model.entity is entity for model in store.models)
 
 

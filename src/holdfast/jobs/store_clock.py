@@ -84,6 +84,6 @@ class StoreClock:
         self._looked = _Look(there, at, off)
 
     def _was_set(self) -> bool:
-        """Tell whether *local* went another way than the time that passed since the last look."""
+        """Return whether *local* went another way than the time that passed since the last look."""
         look = self._looked
         return look is not None and abs(self._local() - self.now() - look.off) > _WORTH_TELLING

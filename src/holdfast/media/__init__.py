@@ -11,20 +11,20 @@ from holdfast.late_import import late_names
 
 if TYPE_CHECKING:
     from holdfast.media.decoding_limits import DecoderLimits
-    from holdfast.media.entities import ENTITIES, Clip, Project, Video
+    from holdfast.media.entities import MEDIA_ENTITIES, Clip, Project, Video
     from holdfast.media.library import Ingested, MediaLibrary
 else:
     __getattr__ = late_names(
         __name__,
         {
             "holdfast.media.decoding_limits": ("DecoderLimits",),
-            "holdfast.media.entities": ("ENTITIES", "Clip", "Project", "Video"),
+            "holdfast.media.entities": ("MEDIA_ENTITIES", "Clip", "Project", "Video"),
             "holdfast.media.library": ("Ingested", "MediaLibrary"),
         },
     )
 
 __all__ = [
-    "ENTITIES",
+    "MEDIA_ENTITIES",
     "Clip",
     "DecoderLimits",
     "Ingested",

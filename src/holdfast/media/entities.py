@@ -105,5 +105,5 @@ class Clip(Entity, table="clips", uniques=[("video_id", "number")]):
         return self.end_time - self.start_time
 
 
-ENTITIES: tuple[type[Entity], ...] = (Project, Video, Clip)
+MEDIA_ENTITIES: tuple[type[Entity], ...] = (Project, Video, Clip)
 """The entities that a store of videos is opened with."""

@@ -27,8 +27,8 @@ from holdfast.media.decoding_limits import DecoderLimits
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.object_keys import prefixes, raw_key, thumbnail_key, video_id
 from holdfast.media.review.result_table import ResultTables
-from holdfast.mistakes import check_kind
 from holdfast.objects import PutOptions
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

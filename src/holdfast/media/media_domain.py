@@ -12,7 +12,7 @@ from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.extras import check_extra
 from holdfast.jobs import Jobs
 from holdfast.media.decoding_limits import DecoderLimits
-from holdfast.media.entities import ENTITIES, Project
+from holdfast.media.entities import MEDIA_ENTITIES, Project
 from holdfast.media.library import MediaLibrary
 from holdfast.media.review.review_entities import REVIEW_ENTITIES
 from holdfast.media.review.saved_clips import SavedClips
@@ -104,8 +104,8 @@ async def _upkeep(parts: DomainParts) -> None:
 MEDIA = Domain(
     name="media",
     requires=("jobs",),
-    entities=(*ENTITIES, *REVIEW_ENTITIES),
-    audited=(*ENTITIES, *REVIEW_ENTITIES),
+    entities=(*MEDIA_ENTITIES, *REVIEW_ENTITIES),
+    audited=(*MEDIA_ENTITIES, *REVIEW_ENTITIES),
     editable=(Project,),
     service=_service,
     handlers=_handlers,

@@ -161,7 +161,7 @@ def _jpeg(frame: VideoFrame, width: int, aspect: Fraction) -> bytes:
 
 
 def _check_length(source: VideoFile, duration: float, frames: int, *, stated: int) -> None:
-    """Refuse a length that can't be, or that would take for ever to be shown."""
+    """Refuse a length that can't be, or that would take forever to be shown."""
     if stated > source.size:
         raise MediaError(
             source.path, f"it states {stated} frames, more than its {source.size} bytes can hold"

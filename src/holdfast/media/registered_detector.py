@@ -1,4 +1,4 @@
-"""The detector that is a registered model: resolved, downloaded and noted anew for each job."""
+"""The detector that is a registered model: resolved, downloaded and noted again for each job."""
 
 from __future__ import annotations
 

@@ -6,11 +6,10 @@ from holdfast.late_import import late_names
 
 if TYPE_CHECKING:
     from holdfast.models.alias_history import AnyVersion
-    from holdfast.models.blob_store import Collection
-    from holdfast.models.layout_exchange import export_layout, import_layout
-    from holdfast.models.manifest_signing import DetachedSignature, ManifestSigner, TrustedKeys
-    from holdfast.models.mlflow_import import MlflowImport, import_mlflow
-    from holdfast.models.model_bundle import BundleSigner
+    from holdfast.models.blob_store import Collected
+    from holdfast.models.exchange.layout_exchange import export_layout, import_layout
+    from holdfast.models.exchange.mlflow_import import MlflowImport, import_mlflow
+    from holdfast.models.exchange.packed_layer import UnpackLimits
     from holdfast.models.model_entities import (
         MODEL_ENTITIES,
         AliasMove,
@@ -21,10 +20,15 @@ if TYPE_CHECKING:
         SignatureBundle,
         VersionFile,
     )
-    from holdfast.models.packed_layer import UnpackLimits
     from holdfast.models.registration import Registered
     from holdfast.models.registry import FileDamage, ModelRegistry
-    from holdfast.models.registry_reads import Kin, Lineage, VersionDiff
+    from holdfast.models.registry_reads import Lineage, LineageVersion, VersionDiff
+    from holdfast.models.signatures.manifest_signing import (
+        DetachedSignature,
+        ManifestSigner,
+        TrustedKeys,
+    )
+    from holdfast.models.signatures.model_bundle import BundleSigner
     from holdfast.models.version_details import ModelSignature, TensorSpec, VersionDetails
     from holdfast.models.version_search import VersionSearch
 else:
@@ -32,15 +36,15 @@ else:
         __name__,
         {
             "holdfast.models.alias_history": ("AnyVersion",),
-            "holdfast.models.blob_store": ("Collection",),
-            "holdfast.models.layout_exchange": ("export_layout", "import_layout"),
-            "holdfast.models.manifest_signing": (
+            "holdfast.models.blob_store": ("Collected",),
+            "holdfast.models.exchange.layout_exchange": ("export_layout", "import_layout"),
+            "holdfast.models.signatures.manifest_signing": (
                 "DetachedSignature",
                 "ManifestSigner",
                 "TrustedKeys",
             ),
-            "holdfast.models.mlflow_import": ("MlflowImport", "import_mlflow"),
-            "holdfast.models.model_bundle": ("BundleSigner",),
+            "holdfast.models.exchange.mlflow_import": ("MlflowImport", "import_mlflow"),
+            "holdfast.models.signatures.model_bundle": ("BundleSigner",),
             "holdfast.models.model_entities": (
                 "MODEL_ENTITIES",
                 "AliasMove",
@@ -51,10 +55,10 @@ else:
                 "SignatureBundle",
                 "VersionFile",
             ),
-            "holdfast.models.packed_layer": ("UnpackLimits",),
+            "holdfast.models.exchange.packed_layer": ("UnpackLimits",),
             "holdfast.models.registration": ("Registered",),
             "holdfast.models.registry": ("FileDamage", "ModelRegistry"),
-            "holdfast.models.registry_reads": ("Kin", "Lineage", "VersionDiff"),
+            "holdfast.models.registry_reads": ("LineageVersion", "Lineage", "VersionDiff"),
             "holdfast.models.version_details": ("ModelSignature", "TensorSpec", "VersionDetails"),
             "holdfast.models.version_search": ("VersionSearch",),
         },
@@ -65,11 +69,11 @@ __all__ = [
     "AliasMove",
     "AnyVersion",
     "BundleSigner",
-    "Collection",
+    "Collected",
     "DetachedSignature",
     "FileDamage",
-    "Kin",
     "Lineage",
+    "LineageVersion",
     "LinkKind",
     "ManifestSigner",
     "MlflowImport",

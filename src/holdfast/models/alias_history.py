@@ -18,7 +18,6 @@ from holdfast.errors import (
     SerializationError,
     UnavailableError,
 )
-from holdfast.mistakes import check_kind
 from holdfast.models.model_entities import (
     AliasMove,
     ModelAlias,
@@ -26,6 +25,7 @@ from holdfast.models.model_entities import (
     RegisteredModel,
 )
 from holdfast.models.model_reference import check_alias
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

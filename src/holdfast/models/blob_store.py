@@ -46,8 +46,8 @@ _PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
-    """What a collection removed: *blobs* with their *size* in bytes, and *strays* in the bucket.
+class Collected:
+    """What a garbage collection removed: *blobs*, their *size* in bytes, and *strays*.
 
     A stray is an object without a row: a registration that was killed, or outlived its grace.
     """
@@ -95,7 +95,7 @@ class BlobStore:
         raise UnavailableError(f"the bytes {file.sha256} are collected again and again; try later")
 
     async def confirm(self, blobs: Sequence[ModelBlob]) -> bool:
-        """Tell whether all of *blobs* are live still, and keep them so to the transaction's end."""
+        """Return whether all of *blobs* are live, and keep them so to the transaction's end."""
         ids = sorted({blob.id for blob in blobs})
         live = 0
         for start in range(0, len(ids), _PAGE):
@@ -105,7 +105,7 @@ class BlobStore:
             )
         return live == len(ids)
 
-    async def collect(self, *, grace: timedelta = GRACE) -> Collection:
+    async def collect(self, *, grace: timedelta = GRACE) -> Collected:
         """Remove every blob that no version names and nobody asked for within *grace*.
 
         Safe beside registrations and other collections, whatever the *grace*; a small one makes
@@ -123,7 +123,7 @@ class BlobStore:
                 batch = []
         removed = await self._collect(batch)
         strays = await self._remove_strays()
-        return Collection(count + removed[0], size + removed[1], strays)
+        return Collected(count + removed[0], size + removed[1], strays)
 
     async def damage(self, file: VersionFile) -> str | None:
         """Return what is wrong with the stored bytes of *file*, None when they are good."""

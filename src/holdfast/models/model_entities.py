@@ -209,7 +209,7 @@ class AliasMove(
     indexes=[("alias_id", "moved_at")],
     uniques=[("alias_id", "number")],
 ):
-    """One move of an alias, kept for ever: what it points at from *moved_at* on, and why.
+    """One move of an alias, kept forever: what it points at from *moved_at* on, and why.
 
     Versions are named by number, so that the history outlives them. *falls_back_to* is the move
     whose version a rollback of this one brings back; 0 when there is none.

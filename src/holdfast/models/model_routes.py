@@ -29,7 +29,7 @@ from holdfast.models.model_entities import (
     VersionFile,
 )
 from holdfast.models.registry import ModelRegistry
-from holdfast.models.registry_reads import Kin
+from holdfast.models.registry_reads import LineageVersion
 from holdfast.models.version_details import VersionDetails
 from holdfast.models.version_search import VersionSearch
 from holdfast.records import Page
@@ -130,7 +130,7 @@ class Deprecation(BaseModel):
     reason: str = Field(default="", max_length=1_000)
 
 
-class KinOut(BaseModel):
+class LineageVersionOut(BaseModel):
     """A version in a lineage; without an id when it was deleted."""
 
     steps: int
@@ -141,8 +141,8 @@ class KinOut(BaseModel):
 class LineageOut(BaseModel):
     """Where a version comes from and what came of it."""
 
-    ancestors: list[KinOut]
-    descendants: list[KinOut]
+    ancestors: list[LineageVersionOut]
+    descendants: list[LineageVersionOut]
     datasets: list[str]
     jobs: list[str]
 
@@ -164,7 +164,7 @@ class DamageOut(BaseModel):
     reason: str
 
 
-class CollectionOut(BaseModel):
+class CollectedOut(BaseModel):
     """What a collection removed."""
 
     blobs: int
@@ -246,8 +246,8 @@ def _add_versions(router: APIRouter, registry: ModelRegistry) -> None:
         """Tell where a version comes from and what came of it."""
         found = await registry.lineage(await _version(registry, name, number))
         return LineageOut(
-            ancestors=[_kin(each) for each in found.ancestors],
-            descendants=[_kin(each) for each in found.descendants],
+            ancestors=[_lineage_version(each) for each in found.ancestors],
+            descendants=[_lineage_version(each) for each in found.descendants],
             datasets=list(found.datasets),
             jobs=list(found.jobs),
         )
@@ -356,9 +356,9 @@ def _add_care(router: APIRouter, registry: ModelRegistry) -> None:
         ]
 
     @router.post("/collection", dependencies=_ADMINISTERS)
-    async def collect() -> CollectionOut:
+    async def collect() -> CollectedOut:
         """Remove bytes that no version names, and that came more than a day ago."""
-        return CollectionOut.model_validate(await registry.gc(), from_attributes=True)
+        return CollectedOut.model_validate(await registry.gc(), from_attributes=True)
 
 
 def _details_of(text: str) -> VersionDetails:
@@ -380,7 +380,9 @@ def _page(page: Page[ModelVersion] | Page[RegisteredModel], items: Sequence[obje
     return sealed_page(Page(list(items), page.next, page.previous, page.total))
 
 
-def _kin(kin: Kin) -> KinOut:
-    return KinOut(
-        steps=kin.steps, label=kin.label, id=None if kin.version is None else kin.version.id
+def _lineage_version(found: LineageVersion) -> LineageVersionOut:
+    return LineageVersionOut(
+        steps=found.steps,
+        label=found.label,
+        id=None if found.version is None else found.version.id,
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from holdfast.domain import Domain
 from holdfast.jobs import Jobs
-from holdfast.models.manifest_signing import TrustedKeys
 from holdfast.models.model_entities import MODEL_ENTITIES
 from holdfast.models.registry import ModelRegistry
+from holdfast.models.signatures.manifest_signing import TrustedKeys
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

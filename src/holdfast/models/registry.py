@@ -17,9 +17,9 @@ from holdfast.errors import (
 )
 from holdfast.jobs import Job, JobStatus
 from holdfast.models.alias_history import AnyVersion, Expected, MoveOptions
-from holdfast.models.blob_store import GRACE, BlobStore, Collection
+from holdfast.models.blob_store import GRACE, BlobStore, Collected
+from holdfast.models.contents.model_contents import read_contents
 from holdfast.models.metric_gate import parse_gate
-from holdfast.models.model_contents import read_contents
 from holdfast.models.model_download import FileCache
 from holdfast.models.model_entities import ModelAlias, ModelBlob, ModelUse, ModelVersion
 from holdfast.models.registration import (
@@ -29,7 +29,7 @@ from holdfast.models.registration import (
     checked_request,
     read_local,
 )
-from holdfast.models.signed_versions import SignedVersions
+from holdfast.models.signatures.signed_versions import SignedVersions
 from holdfast.models.version_details import VersionDetails
 from holdfast.objects import PresignOptions
 
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from holdfast.domain import RoleBucket
     from holdfast.jobs import Jobs
-    from holdfast.models.manifest_signing import TrustedKeys
     from holdfast.models.model_entities import AliasMove, VersionFile
     from holdfast.models.model_tree import Progress
+    from holdfast.models.signatures.manifest_signing import TrustedKeys
     from holdfast.objects import PresignedURL
     from holdfast.records import Store
 
@@ -269,7 +269,7 @@ class ModelRegistry(SignedVersions):
                     damages.append(FileDamage(each, file.path, reason))
         return damages
 
-    async def gc(self, *, grace: timedelta = GRACE) -> Collection:
+    async def gc(self, *, grace: timedelta = GRACE) -> Collected:
         """Remove bytes that no version names; return how many. Safe beside registrations.
 
         What came within *grace* is kept, as its registration may be on its way. With a shorter

@@ -44,7 +44,7 @@ class VersionDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class LineageVersion:
     """A version in another's lineage: how many steps away, and its *label*, as `vehicles:3`.
 
     *version* is None for one that was deleted.
@@ -62,8 +62,8 @@ class Lineage:
     *datasets* and *jobs* are its own, by name and id.
     """
 
-    ancestors: tuple[Kin, ...]
-    descendants: tuple[Kin, ...]
+    ancestors: tuple[LineageVersion, ...]
+    descendants: tuple[LineageVersion, ...]
     datasets: tuple[str, ...]
     jobs: tuple[str, ...]
 
@@ -265,8 +265,8 @@ class RegistryReads:
             )
         return found
 
-    async def _ancestors(self, version: ModelVersion) -> tuple[Kin, ...]:
-        found: dict[str, Kin] = {}
+    async def _ancestors(self, version: ModelVersion) -> tuple[LineageVersion, ...]:
+        found: dict[str, LineageVersion] = {}
         waiting = deque([(1, version.id)])
         while waiting and len(found) < _MOST_KIN:
             steps, identity = waiting.popleft()
@@ -276,19 +276,19 @@ class RegistryReads:
             for link in links:
                 if link.target not in found:
                     parent = await self._versions.get(UUID(link.target))
-                    found[link.target] = Kin(steps, link.label, parent)
+                    found[link.target] = LineageVersion(steps, link.label, parent)
                     waiting.append((steps + 1, UUID(link.target)))
         return tuple(found.values())
 
-    async def _descendants(self, version: ModelVersion) -> tuple[Kin, ...]:
-        found: dict[UUID, Kin] = {}
+    async def _descendants(self, version: ModelVersion) -> tuple[LineageVersion, ...]:
+        found: dict[UUID, LineageVersion] = {}
         waiting = deque([(1, version.id)])
         while waiting and len(found) < _MOST_KIN:
             steps, identity = waiting.popleft()
             children = await self.made_from(LinkKind.PARENT, str(identity))
             for child, label in zip(children, await self.labels(children), strict=True):
                 if child.id not in found:
-                    found[child.id] = Kin(steps, label, child)
+                    found[child.id] = LineageVersion(steps, label, child)
                     waiting.append((steps + 1, child.id))
         return tuple(found.values())
 

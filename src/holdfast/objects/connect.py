@@ -13,12 +13,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from holdfast.backend_url import BackendURL, options_for, parse_url, redacted
 from holdfast.errors import ConfigurationError
 from holdfast.extras import needs_extra
-from holdfast.mistakes import check_kind
 from holdfast.objects.bucket import Bucket
 from holdfast.objects.drivers.s3.aws_hosts import access_point_of
 from holdfast.objects.drivers.s3.options import S3Options, address_of, with_environment
 from holdfast.objects.instrumentation import NO_HOOKS, Hooks
 from holdfast.opening import Opening
+from holdfast.option_checks import check_kind, check_positive, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,12 +44,8 @@ class DiskOptions:
     private: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.lock_timeout < float("inf"):
-            raise ConfigurationError(
-                f"lock_timeout: expected a positive number of seconds, got {self.lock_timeout}"
-            )
-        if not 1 <= self.threads <= 64:
-            raise ConfigurationError(f"threads: expected 1 to 64, got {self.threads}")
+        check_positive(self, "lock_timeout")
+        check_whole(self, "threads", most=64)
 
 
 Options = DiskOptions | S3Options

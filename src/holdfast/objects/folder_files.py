@@ -180,7 +180,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _is_text(name: str) -> bool:
-    """Tell whether a file's name is UTF-8, which keys are."""
+    """Return whether a file's name is UTF-8, which keys are."""
     try:
         name.encode()
     except UnicodeEncodeError:

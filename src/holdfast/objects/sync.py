@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from holdfast.blocking import BlockingTwin, blocking, documented_by, iterate, run
-from holdfast.mistakes import check_kind
 from holdfast.objects.administration import Administration as AsyncAdministration
 from holdfast.objects.bucket import Bucket as AsyncBucket
 from holdfast.objects.connect import DiskOptions, Options, connected, plan_of
@@ -16,6 +15,7 @@ from holdfast.objects.reader import ObjectReader as AsyncObjectReader
 from holdfast.objects.upload import PutOptions
 from holdfast.offload import Inline
 from holdfast.opening import BlockingOpening
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

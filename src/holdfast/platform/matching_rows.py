@@ -1,6 +1,6 @@
 """All rows that fit a condition, deleted or changed by a job, under the name of who asked.
 
-The condition stands in the job. Each piece of rows is looked for anew and written in a transaction
+The condition stands in the job. Each piece of rows is looked for again and written in a transaction
 with the step that records it, where the backend has transactions of any size: so a job that is
 taken over goes on behind the last piece, and what no longer fits is left alone.
 """

@@ -144,7 +144,7 @@ class Platform:
         ]
 
     def routers(self) -> list[APIRouter]:
-        """Return the routers of the domains, made anew, in the order of the domains."""
+        """Return the routers of the domains, a new one each time, in the order of the domains."""
         return [domain.routes(self.parts) for domain in self.domains if domain.routes is not None]
 
     async def upkeep(self) -> None:

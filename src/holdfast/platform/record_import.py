@@ -323,7 +323,7 @@ def _refuse(outcome: ImportOutcome, row: ImportedRow, faults: dict[str, str]) ->
 
 
 def _constructor_needs(spec: FieldSpec) -> bool:
-    """Tell whether an entity can't be made without a value for *spec*."""
+    """Return whether an entity can't be made without a value for *spec*."""
     declared = spec.declaration
     return declared.default is MISSING and declared.default_factory is None
 

@@ -29,7 +29,7 @@ from holdfast.records.related_field import RelatedField
 from holdfast.records.relation import Many, One, Relation, many, one
 from holdfast.records.repository import Repository
 from holdfast.records.result_types import BatchResult, LinkChanges, Page, SearchHit, Upserted
-from holdfast.records.search_index import text_matches
+from holdfast.records.search.search_index import text_matches
 from holdfast.records.server_default import (
     ServerDefault,
     server_default,

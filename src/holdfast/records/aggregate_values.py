@@ -77,7 +77,7 @@ def _sum_check(of: ValueType) -> Callable[[object], object]:
 
 
 def is_exact_sum(function: AggregateFunction, of: FieldSpec | None) -> bool:
-    """Tell whether the aggregate is a sum of values whose sums are exact."""
+    """Return whether the aggregate is a sum of values whose sums are exact."""
     return function == "sum" and of is not None and of.type.kind in EXACT_SUMS
 
 

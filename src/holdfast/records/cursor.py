@@ -207,7 +207,7 @@ def _to_json(by: Order, value: object) -> object:
 
 
 def _is_sum(by: Order) -> bool:
-    """Tell whether the place is a sum, for which JSON's numbers may be too small."""
+    """Return whether the place is a sum, for which JSON's numbers may be too small."""
     operand = by.operand
     return (
         isinstance(operand, RelatedAggregate)

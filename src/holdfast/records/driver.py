@@ -330,7 +330,7 @@ class BatchReading(Protocol):
         ...
 
     def walks_table(self, select: Select[E]) -> bool:
-        """Tell whether *select* would read its table from one end to the other."""
+        """Return whether *select* would read its table from one end to the other."""
         ...
 
 

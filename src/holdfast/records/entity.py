@@ -37,7 +37,7 @@ from holdfast.records.model_builder import (
     vocabulary,
 )
 from holdfast.records.relation import Relation, RelationSlot, many, one
-from holdfast.records.search_index import document_members, searched_fields, with_search
+from holdfast.records.search.search_index import document_members, searched_fields, with_search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

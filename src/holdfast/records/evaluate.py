@@ -148,7 +148,7 @@ def fits(predicate: RowFilter, follow: Follow) -> Callable[[Row], bool]:
 
 
 def compares(operand: Operand, how: Operator, found: object, value: object) -> bool:
-    """Tell whether *found*, which is not None, stands to *value* as *how* says."""
+    """Return whether *found*, which is not None, stands to *value* as *how* says."""
     if operand.type.kind is Kind.JSON:
         if how is Operator.EQ:
             return json_equal(found, value)
@@ -157,7 +157,7 @@ def compares(operand: Operand, how: Operator, found: object, value: object) -> b
 
 
 def in_json_order(how: Operator, left: object, right: object) -> bool:
-    """Tell whether *left* stands to *right* as *how* says: numbers or texts, never a mixture."""
+    """Return whether *left* stands to *right* as *how* says: numbers or texts, never a mixture."""
     if isinstance(left, bool) or isinstance(right, bool):
         return False
     alike = (isinstance(left, str) and isinstance(right, str)) or (
@@ -167,14 +167,14 @@ def in_json_order(how: Operator, left: object, right: object) -> bool:
 
 
 def has_item(found: object, value: object) -> bool:
-    """Tell whether *found* is a list and *value* is one of its items."""
+    """Return whether *found* is a list and *value* is one of its items."""
     return isinstance(found, list) and any(
         json_equal(item, value) for item in cast("list[object]", found)
     )
 
 
 def matches(found: object, part: Part, wanted: str, *, ignore_case: bool) -> bool:
-    """Tell whether *found* is text with *wanted*, already folded if need be, in its *part*."""
+    """Return whether *found* is text with *wanted*, already folded if need be, in its *part*."""
     if not isinstance(found, str):
         return False
     text = fold_case(found) if ignore_case else found

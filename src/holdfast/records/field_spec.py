@@ -170,7 +170,7 @@ class FieldSpec:
 
 
 def within(value: object, bounds: Bounds) -> bool:
-    """Tell whether *value*, which is not None, is neither below nor above *bounds*."""
+    """Return whether *value*, which is not None, is neither below nor above *bounds*."""
     found: Any = value
     least, most = bounds.least, bounds.most
     return (least is None or found >= least) and (most is None or found <= most)

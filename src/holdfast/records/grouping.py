@@ -120,7 +120,7 @@ class Results:
 
 
 def aggregate_query(
-    model: Model[E], figures: Sequence[object], where: object, grouping: Grouping
+    model: Model[E], aggregates: Sequence[object], where: object, grouping: Grouping
 ) -> tuple[AggregateQuery[E], int]:
     """Return the query, and how many values of its result rows were asked for.
 
@@ -137,7 +137,7 @@ def aggregate_query(
         }
         for name in (name for name, given in said.items() if given):
             raise InvalidQueryError(f"{name}= without by=: there is one row, and no groups")
-    results = Results(groups, validation.aggregates(model, figures))
+    results = Results(groups, validation.aggregates(model, aggregates))
     wanted = results.predicate(all_of(tuple(validation.predicates(model, having))))
     order = results.order(validation.orders(model, grouping.order_by))
     for aggregate in results.aggregates:

@@ -14,12 +14,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.driver import ChangeRecorder, Select, Update
-from holdfast.records.indexed_session import (
-    indexed_session,
-    indexed_writes,
-    plain_session,
-    whole_write,
-)
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column
 from holdfast.records.query import In, InRows, Predicate
@@ -27,6 +21,12 @@ from holdfast.records.row_key import has_key, has_key_among, key_asked_for, key_
 from holdfast.records.row_lock import lock_of
 from holdfast.records.row_rules import alike, unique_values
 from holdfast.records.scope import scope_of
+from holdfast.records.search.indexed_session import (
+    indexed_session,
+    indexed_writes,
+    plain_session,
+    whole_write,
+)
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class HookedModels:
             self.reached |= found
 
     def touches(self, model: Model[E]) -> bool:
-        """Tell whether a write of *model* has to be looked at."""
+        """Return whether a write of *model* has to be looked at."""
         return model in self.reached
 
     def watched(self, model: Model[E]) -> bool:
-        """Tell whether a hook is told of changes of *model* itself."""
+        """Return whether a hook is told of changes of *model* itself."""
         return bool(self.by_model[_any(model)])
 
 

@@ -168,7 +168,7 @@ def converted(
             made.append(tuple(values))
     except _UNREADABLE as error:
         spec = specs[at]
-        name = "a figure" if spec is None else spec.name
+        name = "an aggregate" if spec is None else spec.name
         raise StoredValueError(model.name, name, value, _reason(error)) from error
     return made
 

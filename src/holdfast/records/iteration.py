@@ -28,12 +28,12 @@ class Iteration:
         self._iterated = iterated
 
     def abandoned(self) -> bool:
-        """Tell whether nobody iterates any more, so that the loop is about to close it."""
+        """Return whether nobody iterates any more, so that the loop is about to close it."""
         generator = self._generator()
         return generator is None or generator not in self._iterated
 
     def runs_here(self) -> bool:
-        """Tell whether the running code is the generator's, or was called by it."""
+        """Return whether the running code is the generator's, or was called by it."""
         generator = self._generator()
         return generator is not None and any(frame is generator.ag_frame for frame in _frames())
 

@@ -34,7 +34,7 @@ class JsonEdit:
         return self.action in (EditAction.REMOVE, EditAction.REMOVE_ITEM)
 
     def makes(self, at: int) -> bool:
-        """Tell whether it makes what is missing after the first *at* of the steps."""
+        """Return whether it makes what is missing after the first *at* of the steps."""
         return not self.removes and not any(isinstance(step, int) for step in self.steps[at:])
 
     def made(self, at: int = 0) -> object:

@@ -83,7 +83,7 @@ def _copied(value: typing.Any, path: _Place, depth: int) -> object:
 
 
 def json_equal(left: object, right: object) -> bool:
-    """Tell whether two JSON values are the same in type and value (1 is 1.0, but is not True)."""
+    """Return whether two JSON values are the same in type and value (1 is 1.0, but is not True)."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from holdfast.errors import ConflictError, DuplicateError, InvalidQueryError, NotFoundError
 from holdfast.records import validation
 from holdfast.records.driver import Select
-from holdfast.records.indexed_session import plain_session
 from holdfast.records.model import Model, model_of
 from holdfast.records.operands import Column
 from holdfast.records.own_transaction import in_own_transaction
@@ -15,6 +14,7 @@ from holdfast.records.query import Compare, In, Operator, Order, Predicate
 from holdfast.records.relation import ALL_ROWS, Many
 from holdfast.records.result_types import LinkChanges
 from holdfast.records.row_key import has_key, key_order
+from holdfast.records.search.indexed_session import plain_session
 from holdfast.records.transaction import current
 from holdfast.records.write_order import at_its_place
 

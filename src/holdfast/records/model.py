@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.query import Predicate
     from holdfast.records.relation import Relation
-    from holdfast.records.search_index import SearchIndex
+    from holdfast.records.search.search_index import SearchIndex
 
 E = TypeVar("E")
 

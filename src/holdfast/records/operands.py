@@ -397,7 +397,7 @@ Start: TypeAlias = Column | RelatedColumn | RelatedAggregate | SearchRank | Aggr
 
 
 def may_be_null(operand: Operand) -> bool:
-    """Tell whether *operand* has no value in some rows."""
+    """Return whether *operand* has no value in some rows."""
     return operand.nullable
 
 

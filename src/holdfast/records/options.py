@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
 from holdfast.errors import ConfigurationError
+from holdfast.option_checks import check_number, check_positive, check_whole
 from holdfast.records.field import Field
 from holdfast.stats import OperationOptions
 
@@ -43,11 +44,6 @@ class RecordOptions(OperationOptions):
     schema: str = ""
 
 
-def _check_wait(seconds: float) -> None:
-    if not (isinstance(seconds, int | float) and seconds >= 0):
-        raise ConfigurationError(f"lock_timeout={seconds!r}: expected seconds, 0 or more")
-
-
 @dataclass(frozen=True, slots=True)
 class MemoryOptions(RecordOptions):
     """What tunes the memory backend. *lock_timeout* is in seconds."""
@@ -55,7 +51,7 @@ class MemoryOptions(RecordOptions):
     lock_timeout: float = 60.0
 
     def __post_init__(self) -> None:
-        _check_wait(self.lock_timeout)
+        check_number(self, "lock_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ class SQLiteOptions(RecordOptions):
     private: bool = True
 
     def __post_init__(self) -> None:
-        _check_wait(self.lock_timeout)
+        check_number(self, "lock_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +119,12 @@ class PoolOptions(RecordOptions):
 
     def check(self) -> None:
         """Raise ConfigurationError for a number that makes no sense."""
-        if self.pool_size < 1:
-            raise ConfigurationError(f"pool_size={self.pool_size}: expected 1 or more")
-        for name in (
-            "max_overflow", "pool_timeout", "idle_timeout", "pool_recycle", "slow_statement",
+        check_whole(self, "pool_size")
+        check_whole(self, "max_overflow", least=0)
+        check_number(
+            self, "pool_timeout", "idle_timeout", "pool_recycle", "slow_statement",
             "connect_timeout", "lock_timeout", "statement_timeout", "replica_delay",
-        ):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 0 or more")
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +215,10 @@ class DynamoDBOptions(RecordOptions):
     credentials: Credentials | Callable[[], Credentials] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout", "read_timeout", "total_timeout", "lock_timeout"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected more than 0")
-        for name, most in (("attempts", 100), ("connections", 1000), ("scan_segments", 64)):
-            if not 1 <= getattr(self, name) <= most:
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected 1 to {most}")
+        check_positive(self, "connect_timeout", "read_timeout", "total_timeout", "lock_timeout")
+        check_whole(self, "attempts", most=100)
+        check_whole(self, "connections", most=1000)
+        check_whole(self, "scan_segments", most=64)
 
 
 StoreOptions: TypeAlias = (

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.json_edit import JsonEdit
     from holdfast.records.operands import Column, Join, Operand, Path, Start, ValueColumn
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
 
     Of = TypeVar("Of", default=Any)
 else:
@@ -346,7 +346,7 @@ def operands_of(
 
 
 def follows_relations(predicate: Predicate) -> bool:
-    """Tell whether *predicate* reads other rows than the one that it is asked of."""
+    """Return whether *predicate* reads other rows than the one that it is asked of."""
     match leaf := node(predicate):
         case Related() | InSubquery():
             return True

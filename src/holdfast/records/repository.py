@@ -25,7 +25,6 @@ from holdfast.records.driver import (
 )
 from holdfast.records.field_spec import LEFT_OUT
 from holdfast.records.hydration import from_own_rows
-from holdfast.records.indexed_session import whole_write
 from holdfast.records.operands import Column
 from holdfast.records.query import Compare, Operator, Predicate, all_of
 from holdfast.records.repository_reads import RepositoryReads
@@ -33,6 +32,7 @@ from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_lock import lock_of
 from holdfast.records.row_rules import check_row
+from holdfast.records.search.indexed_session import whole_write
 from holdfast.records.server_values import filled, numbered
 from holdfast.records.soft_deletion import (
     SoftDeletion,

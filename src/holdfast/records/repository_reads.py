@@ -18,7 +18,6 @@ from holdfast.records.driver import AggregateQuery, BatchReading, Select, StoreC
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.foreign_words import REPOSITORY_WORDS, not_there
 from holdfast.records.hooked_writes import hooked_writes
-from holdfast.records.indexed_session import indexed_writes
 from holdfast.records.model import model_of
 from holdfast.records.operands import Aggregate
 from holdfast.records.placed_rows import find_behind, next_batch
@@ -27,8 +26,9 @@ from holdfast.records.query_plan import Planner
 from holdfast.records.result_types import Page, SearchHit
 from holdfast.records.row_key import has_key, has_key_among
 from holdfast.records.row_lock import check_row_lock
-from holdfast.records.search_index import searched
-from holdfast.records.search_words import search_terms
+from holdfast.records.search.indexed_session import indexed_writes
+from holdfast.records.search.search_index import searched
+from holdfast.records.search.search_words import search_terms
 from holdfast.records.transaction import current, session_of
 from holdfast.records.value_reads import ValueReads
 
@@ -52,7 +52,7 @@ class RepositoryReads(ValueReads[E]):
     def __init__(self, entity: type[E], store: Store) -> None:
         self.store = store
         self.model = model_of(entity)
-        store.require(self.model)
+        store.check_model(self.model)
         self._driver = store.driver
         self._affinity = store.affinity
         self._recorder = store.recorder
@@ -318,7 +318,7 @@ class RepositoryReads(ValueReads[E]):
         return await self._count(self._condition(where))
 
     async def exists(self, *where: Condition[E]) -> bool:
-        """Tell whether any fits."""
+        """Return whether any fits."""
         select = Select(self.model, self._condition(where), (), 1)
         return bool(await self._session.values(select, self.model.key_columns))
 

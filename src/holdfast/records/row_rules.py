@@ -77,7 +77,7 @@ def _membership(unique: Unique) -> Callable[[Row], bool] | None:
 
 
 def takes_part(unique: Unique, row: Row) -> bool:
-    """Tell whether *row* is one of those that *unique* keeps apart, a null left aside."""
+    """Return whether *row* is one of those that *unique* keeps apart, a null left aside."""
     holds = _membership(unique)
     return holds is None or holds(row)
 

@@ -75,10 +75,10 @@ class TransactionScope:
         return found
 
     def forgotten(self) -> bool:
-        """Tell whether the running code is inside by a leftover of its context alone.
+        """Return whether the running code is inside by a leftover of its context alone.
 
-        Who has iterated over an async generator and left it by `break` is outside of its blocks
-        at once, with all tasks that are started then; the event loop closes it later.
+        Code that has left an async generator by `break` is outside of its blocks at once, with
+        all tasks that are started then; the event loop closes the generator later.
         """
         ended = self.over and self.cut_off
         if self._iteration is not None and (ended or self._iteration.abandoned()):
@@ -181,7 +181,7 @@ class Scopes:
 
 
 def in_transaction() -> bool:
-    """Tell whether the running code is inside a transaction, of whatever store."""
+    """Return whether the running code is inside a transaction, of whatever store."""
     return any(not scope.over and not scope.forgotten() for scope in inside.get())
 
 

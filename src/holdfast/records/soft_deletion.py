@@ -215,7 +215,7 @@ def soft_references(model: Model[E]) -> Iterator[tuple[FieldSpec, Model[object]]
 
 
 async def deleted_among(store: Store, target: Model[object], keys: Iterable[object]) -> bool:
-    """Tell whether one of the rows of *target* under *keys* is deleted.
+    """Return whether one of the rows of *target* under *keys* is deleted.
 
     The living ones stay so until the transaction ends.
     """

@@ -34,7 +34,7 @@ from holdfast.records.operands import Column
 from holdfast.records.query import SetTo, everything
 from holdfast.records.repository import Repository
 from holdfast.records.schema_diff import checked_verify, verify_schema
-from holdfast.records.search_build import build_search
+from holdfast.records.search.search_build import build_search
 from holdfast.records.sequences import sequences_of
 from holdfast.records.server_values import check_texts
 from holdfast.records.soft_deletion import SoftDeletion
@@ -216,7 +216,7 @@ class Store:
         else:
             around.after_commit(callback)
 
-    def require(self, model: Model[E]) -> None:
+    def check_model(self, model: Model[E]) -> None:
         """Raise ConfigurationError unless *model* is one of this store's."""
         if id(model) not in self._known:
             names = ", ".join(known.name for known in self.models)

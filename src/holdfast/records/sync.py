@@ -494,7 +494,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @overload
     def aggregate(
         self,
-        *figures: AnyAggregate,
+        *aggregates: AnyAggregate,
         where: Condition[E] | Sequence[Condition[E]] = (),
         by: AnyValue[E] | Sequence[AnyValue[E]] = (),
         having: Condition[E] | Sequence[Condition[E]] = (),
@@ -504,7 +504,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     @documented_by(AsyncRepository.aggregate)
     def aggregate(
         self,
-        *figures: AnyAggregate,
+        *aggregates: AnyAggregate,
         where: Condition[E] | Sequence[Condition[E]] = (),
         by: AnyValue[E] | Sequence[AnyValue[E]] = (),
         having: Condition[E] | Sequence[Condition[E]] = (),
@@ -513,7 +513,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     ) -> Any:
         return self.step(
             self.asynchronous.aggregate(
-                *figures, where=where, by=by, having=having, order_by=order_by, limit=limit
+                *aggregates, where=where, by=by, having=having, order_by=order_by, limit=limit
             )
         )
 

@@ -82,7 +82,7 @@ def orders(model: Model[E], order_by: object) -> tuple[object, ...]:
 
 
 def _is_computed(word: object) -> TypeGuard[Expression[Any] | GroupAggregate[Any]]:
-    """Tell whether *word* is one of Holdfast's own for what is computed of fields."""
+    """Return whether *word* is one of Holdfast's own for what is computed of fields."""
     return isinstance(word, (Expression, GroupAggregate)) and not isinstance(word, Field)
 
 
@@ -193,20 +193,20 @@ def value_columns(model: Model[E], values: Iterable[object]) -> tuple[ValueColum
 
 
 def aggregates(model: Model[E], wanted: Iterable[object]) -> tuple[Aggregate, ...]:
-    """Return *wanted*, which are figures of *model*'s fields, at least one."""
+    """Return *wanted*, which are aggregates over *model*'s fields, at least one."""
     wanted = (each.operand if isinstance(each, GroupAggregate) else each for each in wanted)
     if model.adapter is not None:
         wanted = map(model.adapter.arguments.aggregate, wanted)
     found = tuple(cast("Iterable[Aggregate]", wanted))
-    for figure in found:
-        if not isinstance(figure, Aggregate):
+    for each in found:
+        if not isinstance(each, Aggregate):
             raise InvalidQueryError(
-                f"expected a figure such as Video.duration.sum() or count(), got {figure!r}"
+                f"expected an aggregate such as Video.duration.sum() or count(), got {each!r}"
             )
-        if figure.operand is not None:
-            check_operand(model, figure.operand)
+        if each.operand is not None:
+            check_operand(model, each.operand)
     if not found:
-        raise InvalidQueryError("no figures: expected such as Video.duration.sum() or count()")
+        raise InvalidQueryError("no aggregates: expected such as Video.duration.sum() or count()")
     return found
 
 

@@ -370,7 +370,7 @@ def _adapter(declared: object) -> TypeAdapter[object]:
 
 
 def _holds_plain_values(hint: object) -> bool:
-    """Tell whether *hint* is one of list, dict and tuple that any adapter takes."""
+    """Return whether *hint* is one of list, dict and tuple that any adapter takes."""
     if typing.get_origin(hint) in (list, dict, tuple):
         return all(map(_holds_plain_values, typing.get_args(hint)))
     return hint in (str, int, float, bool, ...)

@@ -322,7 +322,7 @@ class ValueReads(Generic[E]):
     @overload
     async def aggregate(
         self,
-        *figures: AnyAggregate,
+        *aggregates: AnyAggregate,
         where: Condition[E] | Sequence[Condition[E]] = (),
         by: AnyValue[E] | Sequence[AnyValue[E]] = (),
         having: Condition[E] | Sequence[Condition[E]] = (),
@@ -331,7 +331,7 @@ class ValueReads(Generic[E]):
     ) -> list[tuple[object, ...]]: ...
     async def aggregate(
         self,
-        *figures: AnyAggregate,
+        *aggregates: AnyAggregate,
         where: Condition[E] | Sequence[Condition[E]] = (),
         by: AnyValue[E] | Sequence[AnyValue[E]] = (),
         having: Condition[E] | Sequence[Condition[E]] = (),
@@ -349,7 +349,7 @@ class ValueReads(Generic[E]):
         percentile where the backend has none.
         """
         grouping = Grouping(by, having, order_by, limit)
-        query, asked = aggregate_query(self.model, figures, where, grouping)
+        query, asked = aggregate_query(self.model, aggregates, where, grouping)
         rows = await self._session.aggregate(query)
         self._check_finite(rows)
         kinds = [each.spec for each in (*query.by, *query.aggregates)]

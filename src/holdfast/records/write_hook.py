@@ -129,7 +129,7 @@ class WriteHook(Protocol):
         ...
 
     def watches(self, model: Model[object]) -> bool:
-        """Tell whether the hook is told of changes of *model*; asked once, at the opening."""
+        """Return whether the hook is told of changes of *model*; asked once, at the opening."""
         ...
 
     async def changed(self, store: Store, changes: Sequence[RowChange]) -> None:

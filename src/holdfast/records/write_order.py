@@ -53,7 +53,7 @@ def insert_order(model: Model[E], rows: Sequence[Row]) -> list[int]:
 
 
 def points_ahead(model: Model[E], rows: Sequence[Row]) -> bool:
-    """Tell whether one of *rows* points at a later one, as after the above only a circle does."""
+    """Return whether one of *rows* points at a later one, as after the above only a circle does."""
     references = own_references(model)
     if not references:
         return False

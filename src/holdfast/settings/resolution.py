@@ -172,7 +172,7 @@ def _ignore_disabled_endpoints(given: dict[str, Given], environment: Mapping[str
 
 
 def _ignores(values: Mapping[str, str], name: str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") -> bool:
-    """Tell whether *values* say to ignore the servers that AWS's variables and files name."""
+    """Return whether *values* say to ignore the servers that AWS's variables and files name."""
     return values.get(name, "").lower() == "true"
 
 

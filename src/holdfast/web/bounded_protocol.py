@@ -1,6 +1,6 @@
 """The HTTP protocol of uvicorn, with bounds on a request's head: its size and its time.
 
-uvicorn over httptools waits for ever for the rest of a head, and keeps whatever comes of it.
+uvicorn over httptools waits forever for the rest of a head, and keeps whatever comes of it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from holdfast.fastapi import BackgroundJobs, Holdfast, HTTPOptions
 from holdfast.fastapi.background_jobs import working
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import WorkerOptions
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 from holdfast.platform import open_platform
 from holdfast.settings.backend_options import cursor_secrets
 from holdfast.web.cache_routes import cache_routes

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.errors import ConfigurationError
+from holdfast.option_checks import check_whole
 from holdfast.web.shield import LOOPBACK_NAMES, host_name
 
 _VARIABLE = "_HOLDFAST_SERVE"  # not HOLDFAST_: it is nobody's setting
@@ -41,8 +42,7 @@ class ServeOptions:
                 f"others can reach {self.host}:{self.port}, so each has to show an API key: "
                 "give --keys, and issue one with `holdfast keys issue NAME --role admin`"
             )
-        if self.processes < 1:
-            raise ConfigurationError(f"processes={self.processes}: expected 1 or more")
+        check_whole(self, "processes")
         for origin in self.allowed_origins:
             if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
                 raise ConfigurationError(

@@ -103,7 +103,7 @@ class ReceiverNetworks:
             raise ConfigurationError(f"networks of webhooks: {error}") from None
 
     def permits(self, address: Address, *, secure: bool) -> bool:
-        """Tell whether *address* may be connected to, with TLS (*secure*) or without.
+        """Return whether *address* may be connected to, with TLS (*secure*) or without.
 
         Without, it must be a loopback address in a network that is allowed. An address that stands
         for one of IPv4 (mapped, NAT64, 6to4, Teredo) is only as good as that one.

@@ -50,7 +50,7 @@ class WebhookHook:
 
 
 def wants(patterns: Iterable[str], name: str) -> bool:
-    """Tell whether one of *patterns* fits the event *name*: the name, `model.*` or `*`."""
+    """Return whether one of *patterns* fits the event *name*: the name, `model.*` or `*`."""
     return any(
         pattern in (name, "*") or (pattern.endswith(".*") and name.startswith(pattern[:-1]))
         for pattern in patterns

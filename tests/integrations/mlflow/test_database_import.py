@@ -24,11 +24,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 async def registry(tmp_path):
     async with opened("memory", tmp_path) as (store, bucket):
         yield registry_on(store, bucket, tmp_path)

@@ -37,11 +37,6 @@ TABLE = """
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 async def jobs():
     async with open_store("memory://", JOB_ENTITIES) as store:
         await store.create_schema()

@@ -147,7 +147,7 @@ class TwinRepository(Repository):
         return await self.twins.select(*saying.fields(words), **options(given))
 
     async def aggregate(self, *wanted, **given):
-        return await self.twins.aggregate(*saying.figures(wanted), **options(given))
+        return await self.twins.aggregate(*saying.aggregates(wanted), **options(given))
 
     async def count(self, *where):
         return await self.twins.count(*conditions(where))

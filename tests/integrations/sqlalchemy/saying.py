@@ -244,20 +244,20 @@ def fields(words):
     return [fields(word) for word in words] if isinstance(words, several) else words
 
 
-def figures(wanted):
+def aggregates(wanted):
     return [
-        one_figure(each.operand) if isinstance(each, GroupAggregate) else each for each in wanted
+        one_aggregate(each.operand) if isinstance(each, GroupAggregate) else each for each in wanted
     ]
 
 
-def one_figure(figure):
-    if figure.function == "percentile":  # which field_of() says
-        return GroupAggregate(twin_operand(figure))
-    if figure.operand is None:
+def one_aggregate(wanted):
+    if wanted.function == "percentile":  # which field_of() says
+        return GroupAggregate(twin_operand(wanted))
+    if wanted.operand is None:
         return sa.func.count()
-    if figure.function == "count_distinct":
-        return sa.func.count(attribute(figure.operand).distinct())
-    return getattr(sa.func, figure.function)(attribute(figure.operand))
+    if wanted.function == "count_distinct":
+        return sa.func.count(attribute(wanted.operand).distinct())
+    return getattr(sa.func, wanted.function)(attribute(wanted.operand))
 
 
 def changes(wanted):

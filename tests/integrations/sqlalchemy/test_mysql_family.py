@@ -237,8 +237,8 @@ async def test_enums_and_uuids_are_ordered_as_elsewhere(store):
     assert page.next is not None
     rest = await items.page(order_by=[Item.token], size=2, cursor=page.next)
     assert [each.token for each in (*page.items, *rest.items)] == tokens
-    figures = [field_of(Item.token).max(), field_of(Item.token).min(), field_of(Item.size).min()]
-    (found,) = await items.aggregate(*figures)
+    wanted = [field_of(Item.token).max(), field_of(Item.token).min(), field_of(Item.size).min()]
+    (found,) = await items.aggregate(*wanted)
     assert tuple(found)[-3:] == (tokens[2], tokens[0], Size.NARROW)
 
 

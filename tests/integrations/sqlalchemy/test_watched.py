@@ -12,11 +12,6 @@ from holdfast.integrations.sqlalchemy import execute, orm_session
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Base(orm.DeclarativeBase):
     pass
 

@@ -36,11 +36,6 @@ class Frame(Entity, table="frames", indexes=[("camera", "number")]):
     note: Field[str] = field(default="")
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Turns:
     """Counts the turns of an event loop for those who hold answers back on other threads."""
 

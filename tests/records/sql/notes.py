@@ -43,8 +43,9 @@ def sessions(url):
         else:
             # MySQL's table of the same name copies all statements into three-byte UTF-8 first,
             # which fails while any session on the server has an emoji in its own.
+            connection.use_unicode = False  # what others say may have bytes that are no text
             cursor.execute("SHOW PROCESSLIST")
-            own, database = connection.thread_id(), urlsplit(url).path[1:]
+            own, database = connection.thread_id(), urlsplit(url).path[1:].encode()
             return [row[0] for row in cursor.fetchall() if row[3] == database and row[0] != own]
         return [row[0] for row in cursor.fetchall()]
 

@@ -231,8 +231,8 @@ async def test_a_write_on_a_connection_that_is_dead_works_with_pre_ping(store, u
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("pool_size=0", "pool_size=0: expected 1 or more"),
-        ("lock_timeout=-1", "lock_timeout=-1.0: expected 0 or more"),
+        ("pool_size=0", "pool_size=0: expected a whole number, 1 or more"),
+        ("lock_timeout=-1", "lock_timeout=-1.0: expected a number, 0 or more"),
         ("pool_sise=1", "unknown parameter 'pool_sise'"),
     ],
 )

@@ -209,7 +209,7 @@ class NearDriver:
 
 
 def _keeps(name: str, value: bytes | None) -> bool:
-    """Tell whether *value* may be copied: no load lock, and no number that others add to."""
+    """Return whether *value* may be copied: no load lock, and no number that others add to."""
     if not value or envelope.is_load_lock(value):
         return False
     return value[0] not in _DIGITS or not name.startswith(KEYS)

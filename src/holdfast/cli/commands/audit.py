@@ -225,11 +225,11 @@ async def _verify_entry(platform: Platform, entry: int) -> int:
 
 
 async def _verify_export(exported: Path, key: str | None, kept: list[str]) -> Verification:
-    from holdfast.audit import ExportedLog, VerifierKey, verified
+    from holdfast.audit import ExportedLog, VerifierKey, verify_log
 
     verifier = None if key is None else VerifierKey.read(key)
     with exported.open(encoding="utf-8") as lines:
-        return await verified(ExportedLog(lines), key=verifier, kept=kept)
+        return await verify_log(ExportedLog(lines), key=verifier, kept=kept)
 
 
 def _report(found: Verification, *, as_json: bool) -> None:

@@ -199,7 +199,7 @@ def import_records(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Store the records of a file: all of them, or none when one can't be stored.
 
-    Versions, times and numbers that the store sets are set anew.
+    Versions, times and numbers that the store sets are set again.
     """
     from holdfast.cli.record_files import format_of, read_records
     from holdfast.records.record_values import parsed_entity

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import ConfigurationError, ModelFileError
 from holdfast.integrations.mlflow.tracking_database import read_tracking_database
-from holdfast.models.mlflow_import import register_mlflow
+from holdfast.models.exchange.mlflow_import import register_mlflow
 from holdfast.models.model_tree import MOST_FILES, check_path
 from holdfast.objects import S3Options, open_bucket
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from holdfast.models import MlflowImport, ModelRegistry
-    from holdfast.models.mlflow_store import MlflowVersion
+    from holdfast.models.exchange.mlflow_store import MlflowVersion
     from holdfast.objects import Bucket
 
 _PROXIED = "mlflow-artifacts"

@@ -21,7 +21,7 @@ from sqlalchemy import event, exc
 
 from holdfast.errors import ConfigurationError, ModelFileError, UnavailableError
 from holdfast.extras import needs_extra
-from holdfast.models.mlflow_store import (
+from holdfast.models.exchange.mlflow_store import (
     DELETED,
     YEAR_9999,
     MlflowModel,

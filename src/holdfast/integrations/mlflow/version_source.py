@@ -15,7 +15,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
-from holdfast.models.mlflow_store import param_value
+from holdfast.models.exchange.mlflow_store import param_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

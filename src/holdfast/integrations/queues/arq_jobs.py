@@ -61,7 +61,7 @@ def read_job(
             job_id,
             "",
             "is a pickle, and pickles run what they hold. Let the old workers do it, or enqueue it "
-            "anew with a job_serializer of JSON or MessagePack",
+            "again with a job_serializer of JSON or MessagePack",
         )
     try:
         if value.startswith(b"{"):

@@ -92,7 +92,7 @@ def read_message(raw: bytes) -> ForeignJob | RefusedJob:
     if envelope.content_type != "application/json":
         return refused(
             f"its body is {envelope.content_type}, and only JSON is read: pickles run what they "
-            "hold. Let the old workers do it, or send it anew with task_serializer='json'"
+            "hold. Let the old workers do it, or send it again with task_serializer='json'"
         )
     if headers.compression is not None or properties.body_encoding not in (None, "base64"):
         return refused("its body is compressed or encoded in an unknown way")

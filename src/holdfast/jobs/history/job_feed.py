@@ -72,8 +72,8 @@ class JobFeed:
 
         It ends when it has lasted so long; None is without an end.
 
-        None stands for changes that are no longer known: look at the jobs again, and go on. Who
-        takes nothing costs nothing, and finds the latest MOST_KEPT changes when it goes on.
+        None stands for changes that are no longer known: look at the jobs again, and go on. A
+        follower that takes nothing costs nothing, and finds the latest MOST_KEPT changes later.
         """
         watched, position = self._task is not None, self._number
         time = asyncio.get_running_loop().time

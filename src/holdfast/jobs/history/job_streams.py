@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import UnavailableError
 from holdfast.fastapi import ServerSentEvent
 from holdfast.jobs.job_filter import JobFilter
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

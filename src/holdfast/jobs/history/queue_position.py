@@ -1,4 +1,4 @@
-"""When a job that waits may start: its place, and the pace of its queue of late."""
+"""When a job that waits may start: its place, and the pace of its queue lately."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MINUTE = 60.0
 class QueuePosition:
     """A job's *place*, 1 for the next, and between which times it may start.
 
-    Both are None while the queue is paused, and when too little ended in it of late. They take for
+    Both are None while the queue is paused, and when too little ended in it lately. They take for
     granted that as many workers go on at the same pace, and that nothing more urgent comes in.
     """
 

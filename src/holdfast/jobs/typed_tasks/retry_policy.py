@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError, PermanentError, RetryLaterError
 from holdfast.jobs.options import LONGEST_DELAY
+from holdfast.option_checks import check_whole
 
 if TYPE_CHECKING:
     from holdfast.jobs.options import Backoff
@@ -32,8 +33,8 @@ class RetryPolicy:
     permanent: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.attempts is not None and self.attempts < 1:
-            raise ConfigurationError(f"attempts={self.attempts}: expected 1 or more")
+        if self.attempts is not None:
+            check_whole(self, "attempts")
         for each in self.permanent:
             if not (isinstance(each, type) and issubclass(each, BaseException)):
                 raise ConfigurationError(f"permanent: expected classes of errors, got {each!r}")

@@ -13,7 +13,7 @@ from holdfast.jobs.new_job import NewJob
 from holdfast.jobs.options import EnqueueOptions
 from holdfast.jobs.typed_tasks.retry_policy import RetryPolicy
 from holdfast.jobs.workers.handler import HandlerOptions, options_of
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -138,7 +138,7 @@ Outcome: TypeAlias = Returned | Raised
 
 
 def is_async(handler: Handler) -> bool:
-    """Tell whether calling *handler* gives an awaitable."""
+    """Return whether calling *handler* gives an awaitable."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
         getattr(handler, "__call__", None)  # noqa: B004 - an object may have an async one
     )

@@ -26,7 +26,7 @@ from holdfast.jobs.workers.loop_watch import watching
 from holdfast.jobs.workers.main_module import check_not_imported
 from holdfast.jobs.workers.resident_memory import resident_memory
 from holdfast.jobs.workers.worker_options import UNHURRIED, WorkerOptions
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,6 +11,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.jobs.job_claims import LEASE
 from holdfast.jobs.options import check_queues
 from holdfast.jobs.workers.handler import check_timeout
+from holdfast.option_checks import check_span, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +51,7 @@ class WorkerOptions:
 
     def __post_init__(self) -> None:
         check_queues(self.queues)
-        if self.concurrency < 1:
-            raise ConfigurationError(f"concurrency={self.concurrency}: expected 1 or more")
+        check_whole(self, "concurrency")
         for queue, count in self.queue_concurrency.items():
             if queue not in self.queues or count < 1:
                 raise ConfigurationError(
@@ -60,20 +60,14 @@ class WorkerOptions:
                 )
         if self.unknown not in ("leave", "fail"):
             raise ConfigurationError(f'unknown={self.unknown!r}: expected "leave" or "fail"')
-        if self.processes is not None and self.processes < 1:
-            raise ConfigurationError(f"processes={self.processes}: expected 1 or more")
+        if self.processes is not None:
+            check_whole(self, "processes")
         if self.memory is not None and not (self.memory > 0 and sys.platform == "linux"):
             raise ConfigurationError(
                 f"memory={self.memory}: expected None or a number of bytes; Linux alone tells"
             )
         check_timeout(self.timeout)
-        for name, value in (("lease", self.lease), ("poll", self.poll)):
-            if not isinstance(value, timedelta):
-                raise ConfigurationError(
-                    f"{name}={value!r}: expected a timedelta such as timedelta(seconds=1)"
-                )
-            if value <= timedelta(0):
-                raise ConfigurationError(f"{name}={value}: expected a positive time")
+        check_span(self, "lease", "poll")
 
     def idle_pause(self, chance: float, empty: int) -> float:
         """Return the seconds until the next look, after *empty* looks that found nothing."""

@@ -24,7 +24,7 @@ _TOGETHER = 90  # rows that one write deletes; DynamoDB takes 100 items
 
 
 def has_parts(job: Job) -> bool:
-    """Tell whether other tables have rows of *job*."""
+    """Return whether other tables have rows of *job*."""
     return bool(job.steps or job.signals or job.workflow_id or is_gate(job.id))
 
 

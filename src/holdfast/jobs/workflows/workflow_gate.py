@@ -13,5 +13,5 @@ def gate_of(workflow_id: UUID) -> UUID:
 
 
 def is_gate(job_id: UUID) -> bool:
-    """Tell whether a job is the gate of a workflow."""
+    """Return whether a job is the gate of a workflow."""
     return job_id.version == _VERSION

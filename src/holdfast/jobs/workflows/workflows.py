@@ -234,7 +234,7 @@ class Workflows:
         return jobs, flow.links()
 
     def _in_pieces(self, flow: Workflow) -> bool:
-        """Tell whether *flow* is more than one transaction takes, and may be written in several."""
+        """Return whether *flow* is more than a transaction takes, and may be written in several."""
         if StoreCapability.LARGE_WRITES in self._store.capabilities or not flow.is_new:
             return False
         in_transaction = isinstance(self._store.transaction(), Savepoint)

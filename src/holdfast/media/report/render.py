@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import StorageError
 from holdfast.media.report.contents import ReportOptions
 from holdfast.media.report.html import pieces
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from holdfast.media.report.contents import Report

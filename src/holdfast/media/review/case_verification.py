@@ -47,8 +47,8 @@ class CaseVerification:
 def verify_case(path: Path, key: VerifierKey | None = None) -> CaseVerification:
     """Verify the archive at *path*, by *key* or else by the one that is in it.
 
-    A key of the archive's own proves that the parts fit one another; who made it, only a key that
-    was had from elsewhere proves. It reads as a stream; memory is a window. Raises IntegrityError
+    A key of the archive's own proves that the parts fit one another; only a key that was had from
+    elsewhere proves who made it. It reads as a stream; memory is a window. Raises IntegrityError
     for a file that is no such archive.
     """
     found = CaseVerification()

@@ -66,18 +66,6 @@ class RegionAnswer:
     complete: bool
 
 
-async def region_moments(
-    table: ResultTable, question: RegionQuestion
-) -> AsyncGenerator[RegionMoment, None]:
-    """Yield the moments in their order. Memory is a few row groups and the tracks of a moment."""
-    search = _Search(question)
-    async for _time, moments in search.steps(table):
-        for moment in moments:
-            yield moment
-    if search.open is not None:
-        yield search.open.closed()
-
-
 async def search_region(
     table: ResultTable,
     question: RegionQuestion,

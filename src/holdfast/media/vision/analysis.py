@@ -44,7 +44,7 @@ from holdfast.media.vision.sound import add_sound
 from holdfast.media.vision.track_log import TrackLog, middle_line
 from holdfast.media.vision.track_portraits import Portraits
 from holdfast.media.vision.video_writer import VideoWriter
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     import os

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.extras import check_extra
 from holdfast.media.vision.tracker import TrackerOptions
-from holdfast.mistakes import check_kind
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

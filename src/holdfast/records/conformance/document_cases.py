@@ -37,7 +37,7 @@ SCALARS: dict[str, object] = {
 
 
 def _equal(left: object, right: object) -> bool:
-    """Tell whether two JSON values are equal in type and value; numbers are one type."""
+    """Return whether two JSON values are equal in type and value; numbers are one type."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):

@@ -307,10 +307,10 @@ async def rows_are_ordered_paged_and_grouped_by_expressions(lab: Lab) -> None:
         assert streamed == whole
         async with lab.refused(InvalidCursorError):
             await tallies.page(order_by=[Tally.total * 3], cursor=cursor)
-    figures = await tallies.aggregate(
+    totals = await tallies.aggregate(
         count(), (Tally.total * 2).sum(), (Tally.maybe + 1).max(), (Tally.total / 2).avg()
     )
-    assert figures == [(7, 42, 6, 1.5)]
+    assert totals == [(7, 42, 6, 1.5)]
     groups = await tallies.aggregate(
         count(), (Tally.total + 1).min(), by=coalesce(Tally.maybe, 1) * 10, where=Tally.total < 6
     )

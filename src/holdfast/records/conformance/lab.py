@@ -161,7 +161,7 @@ async def _outcome(call: Callable[[], Coroutine[object, None, E]]) -> E | Holdfa
 
 
 def same(left: object, right: object) -> bool:
-    """Tell whether two values are equal and of one type, all the way down."""
+    """Return whether two values are equal and of one type, all the way down."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict) and isinstance(right, dict):

@@ -55,7 +55,7 @@ def predicate_of(condition: Condition) -> Predicate:
 
 
 def holds(condition: Condition, row: Row) -> bool:
-    """Tell whether *row* fits *condition*."""
+    """Return whether *row* fits *condition*."""
     word, *rest = condition
     match word:
         case "&":

@@ -68,7 +68,7 @@ def predicate_of(condition: Condition) -> Predicate:
 
 
 def holds(condition: Condition, member: Member, everybody: list[Member]) -> bool:
-    """Tell whether *member*, one of *everybody*, fits *condition*."""
+    """Return whether *member*, one of *everybody*, fits *condition*."""
     word, *rest = condition
     if word == "alone":
         return member.chief_id is None

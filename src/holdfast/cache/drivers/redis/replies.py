@@ -29,15 +29,15 @@ def error_of(refusal: hiredis.ReplyError) -> Exception:
 
 
 def is_expected(reply: Reply) -> bool:
-    """Tell whether *reply* is a refusal that the driver makes sense of."""
+    """Return whether *reply* is a refusal that the driver makes sense of."""
     return is_unknown_script(reply) or is_foreign(reply)
 
 
 def is_unknown_script(reply: Reply) -> bool:
-    """Tell whether *reply* says that the server does not know the script's digest."""
+    """Return whether *reply* says that the server does not know the script's digest."""
     return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")
 
 
 def is_foreign(reply: Reply) -> bool:
-    """Tell whether *reply* says that what is there is of a type that no cache stores."""
+    """Return whether *reply* says that what is there is of a type that no cache stores."""
     return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE")

@@ -44,7 +44,7 @@ class PageProgress:
         self._empty = self._empty + 1 if empty else 0
         if mark in self._seen or self._empty > _MOST_EMPTY:
             raise ServiceError(
-                self._operation, 200, "NoProgress", "its pages go on for ever without an end"
+                self._operation, 200, "NoProgress", "its pages go on forever without an end"
             )
         self._seen.add(mark)
 

@@ -14,6 +14,7 @@ from holdfast.aws.profile import profile_settings
 from holdfast.backend_url import redacted
 from holdfast.errors import ConfigurationError
 from holdfast.objects.drivers.s3.aws_hosts import access_point_of, aws_host
+from holdfast.option_checks import check_positive, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,24 +95,11 @@ class S3Options:
                     f"{name}: expected one of {', '.join(map(repr, known))}, "
                     f"got {getattr(self, name)!r}"
                 )
-        for name in ("connect_timeout", "read_timeout", "total_timeout"):
-            seconds = getattr(self, name)
-            if not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
-                raise ConfigurationError(
-                    f"{name}: expected a positive number of seconds, got {seconds!r}"
-                )
-        for name, least, most in (
-            ("attempts", 1, 100),
-            ("connections", 1, 1000),
-            ("parallel", 1, 64),
-            ("threads", 1, 64),
-            ("part", 5 * MIB, 5 * 1024 * MIB),
-            ("multipart", 5 * MIB, 5 * 1024 * MIB),
-            ("most_copied", 5 * MIB, 5 * 1024 * MIB),
-        ):
-            number = getattr(self, name)
-            if not isinstance(number, int) or not least <= number <= most:
-                raise ConfigurationError(f"{name}: expected {least} to {most}, got {number!r}")
+        check_positive(self, "connect_timeout", "read_timeout", "total_timeout")
+        check_whole(self, "attempts", most=100)
+        check_whole(self, "connections", most=1000)
+        check_whole(self, "parallel", "threads", most=64)
+        check_whole(self, "part", "multipart", "most_copied", least=5 * MIB, most=5 * 1024 * MIB)
         if not isinstance(self.region, str) or (self.region and not _REGION.fullmatch(self.region)):
             raise ConfigurationError(f"region: {self.region!r} is not one")
         if self.kms_key and self.encryption != "aws:kms":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from holdfast.aws.http import Deadline, HTTPRequest
-from holdfast.aws.retry import RetryBudget, backoff, retry_after
+from holdfast.aws.retry import RetryBudget, backoff, retry_after, transport_failure
 from holdfast.aws.service_clock import ServiceClock
 from holdfast.aws.signature import EMPTY_SHA256, UNSIGNED, query_string
 from holdfast.errors import ConfigurationError, ServiceError, UnavailableError
@@ -273,11 +273,9 @@ class S3Service:
                     f"{at.client.authority} is not trusted: {error.verify_message}"
                 ) from error
             except OSError as error:  # TimeoutError is one too
-                failure = UnavailableError(
-                    f"{self._named(request)}: {at.client.authority} failed after "
-                    f"{attempt} attempts: {type(error).__name__}: {error}"
+                failure = transport_failure(
+                    self._named(request), at.client.authority, attempt, error
                 )
-                failure.__cause__ = error
             except ServiceError as error:
                 if (
                     not moved
@@ -298,8 +296,7 @@ class S3Service:
                     raise meaning(error) from error.__cause__
                 failure = last_word(error)
             else:
-                if self._budget.tokens < self._budget.most:
-                    self._budget.earn()
+                self._budget.earn()
                 return result
             if attempt >= self._limits.attempts or not self._budget.spend():
                 raise failure
@@ -318,7 +315,7 @@ class S3Service:
         return await self._credentials.replaced(self.offload, used, sure=sure)
 
     def _clock_was_off(self, error: ServiceError, date: str | None, signed: datetime) -> bool:
-        """Tell whether *error* may come of the time when it was *signed*; then set the clock."""
+        """Return whether *error* may come of the time when it was *signed*; then set the clock."""
         refused = self._credentials is not None and error.status in _MAYBE_REFUSED
         return refused and self._clock.follow(date, signed)
 

@@ -300,7 +300,7 @@ def _bounding(
 
 
 def _upward(attribute: IndexAttribute, how: Operator) -> bool:
-    """Tell whether the bound would let nulls in, which stand behind all values of a copy."""
+    """Return whether the bound would let nulls in, which stand behind all values of a copy."""
     nullable = attribute.copied and attribute.spec.type.nullable
     return nullable and how in (Operator.GT, Operator.GE)
 
@@ -314,7 +314,7 @@ def _order(
     fixed: dict[FieldSpec, tuple[Predicate, object]],
     order: tuple[Order, ...],
 ) -> tuple[bool, bool]:
-    """Tell whether the index goes along *order* from where it is entered, and whether forward."""
+    """Return whether the index goes along *order* from where it is entered, and whether forward."""
     if not order:
         return False, True
     wanted = [by for by in order if not _is_fixed(by, fixed)]
@@ -369,7 +369,7 @@ def _within(
     at: int,
     bound: tuple[Operator, object] | None,
 ) -> bool:
-    """Tell whether the walk's *start* is within its *bound*, as the service demands."""
+    """Return whether the walk's *start* is within its *bound*, as the service demands."""
     if bound is None:
         return True
     how, value = bound

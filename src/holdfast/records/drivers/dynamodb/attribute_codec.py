@@ -54,7 +54,7 @@ def decoder(spec: FieldSpec) -> Callable[[object], object]:
 
 
 def is_number(value: float) -> bool:
-    """Tell whether *value* is kept as a number, else as bytes."""
+    """Return whether *value* is kept as a number, else as bytes."""
     return value == 0 or _LEAST <= abs(value) < _BEYOND
 
 

@@ -156,7 +156,7 @@ def item_writes(unit: UnitOfWork) -> list[ItemWrite]:
         if (found := {name: by for name, by in each.items() if by})
     }
     writes += [_count_write(unit, place, found) for place, found in counted.items()]
-    # A row that was gone may be added again, and hold its guard anew.
+    # A row that was gone may be added again, and hold its guard again.
     gone = {
         (model, unit.abandoned[guard])
         for guard, (model, _, _) in taken.items()

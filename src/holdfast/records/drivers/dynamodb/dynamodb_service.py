@@ -12,7 +12,7 @@ import orjson
 
 from holdfast.aws.adaptive_rate import AdaptiveRate
 from holdfast.aws.http import Deadline, HTTPRequest
-from holdfast.aws.retry import RetryBudget, backoff
+from holdfast.aws.retry import RetryBudget, backoff, transport_failure
 from holdfast.clock import utc_now
 from holdfast.errors import ConfigurationError, ServiceError, UnavailableError
 from holdfast.records.drivers.dynamodb.service_refusal import (
@@ -186,11 +186,7 @@ class DynamoDBService:
                     f"{self._client.authority} is not trusted: {error.verify_message}"
                 ) from error
             except OSError as error:  # TimeoutError is one too
-                failure = UnavailableError(
-                    f"{sent.operation}: {self._client.authority} failed after {attempt} attempts: "
-                    f"{type(error).__name__}: {error}"
-                )
-                failure.__cause__ = error
+                failure = transport_failure(sent.operation, self._client.authority, attempt, error)
                 if not sent.repeatable:
                     raise failure from error
             except DynamoDBError as refusal:
@@ -210,8 +206,7 @@ class DynamoDBService:
                         raise failure from refusal
                     raise
             else:
-                if self._budget.tokens < self._budget.most:
-                    self._budget.earn()
+                self._budget.earn()
                 return answer
             if attempt >= self._limits.attempts or not self._budget.spend():
                 raise failure

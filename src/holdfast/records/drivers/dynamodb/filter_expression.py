@@ -93,7 +93,7 @@ def compiled(predicate: Predicate, names: ExpressionNames) -> str | None:
 
 
 def is_compiled(predicate: Predicate) -> bool:
-    """Tell whether the service can decide *predicate*."""
+    """Return whether the service can decide *predicate*."""
     return compiled(predicate, ExpressionNames()) is not None
 
 

@@ -46,7 +46,7 @@ async def write_row(
 
 
 def _leaves_open(error: UnavailableError) -> bool:
-    """Tell whether the service may have done what it gave no answer to."""
+    """Return whether the service may have done what it gave no answer to."""
     cause = error.__cause__
     return not isinstance(cause, DynamoDBError) or cause.status >= 500
 

@@ -85,7 +85,7 @@ class DynamoDBError(ServiceError):
 
 
 def may_pass(refusal: DynamoDBError, *, repeatable: bool) -> bool:
-    """Tell whether the same may be asked again; of a failure inside only if it is *repeatable*."""
+    """Return whether to ask the same again; of a failure inside only if it is *repeatable*."""
     if refusal.code in _BUSY:
         return True
     codes = {reason.get("Code", "None") for reason in refusal.reasons} - {"None"}

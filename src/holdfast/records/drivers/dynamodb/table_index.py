@@ -63,7 +63,7 @@ class IndexAttribute:
         return "S" if self.copied else key_letter(self.spec)
 
     def may_be(self, value: object) -> bool:
-        """Tell whether a row can have the value here: an index takes no long text."""
+        """Return whether a row can have the value here: an index takes no long text."""
         return value_size(self.encode(value)) <= LONGEST_SORTED
 
     def encode(self, value: object) -> AttributeValue:
@@ -108,11 +108,11 @@ class TableIndex:
         return letters if self.composed is None else letters | {self.composed: "S"}
 
     def reads(self, names: frozenset[str] | set[str]) -> bool:
-        """Tell whether one of the fields *names* is composed into its attribute."""
+        """Return whether one of the fields *names* is composed into its attribute."""
         return self.composed is not None and any(each.spec.name in names for each in self.sort)
 
     def takes(self, values: Sequence[object]) -> bool:
-        """Tell whether a row can have *values* in the first fields of *sort*."""
+        """Return whether a row can have *values* in the first fields of *sort*."""
         if self.composed is not None:
             return len(_composed(self.sort, values).encode()) <= LONGEST_SORTED
         return all(each.may_be(value) for each, value in zip(self.sort, values, strict=False))

@@ -134,7 +134,7 @@ class TableLayout(Generic[E]):
         return {self.key_name: self.encode_key(key)}
 
     def may_be_key(self, key: object) -> bool:
-        """Tell whether a row can have the key: none is empty, or too long."""
+        """Return whether a row can have the key: none is empty, or too long."""
         return not self._text_key or 1 <= value_size(self.encode_key(key)) <= _LONGEST_KEY
 
     def encode_key(self, key: object) -> AttributeValue:

@@ -229,7 +229,7 @@ async def drop_tables(reader: ItemReader, beginning: str) -> None:
 
 
 async def _is_last(service: DynamoDBService, guards: str, beginning: str) -> bool:
-    """Tell whether no table is left beside those of guards. It asks for the names of all tables."""
+    """Return whether only tables of guards are left. It asks for the names of all tables."""
     request: dict[str, object] = {}
     while True:
         answer = await service.read("ListTables", request)

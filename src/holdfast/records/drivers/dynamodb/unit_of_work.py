@@ -203,7 +203,7 @@ class UnitOfWork:
         return [row for (each, _), row in self.written.items() if each is model and row is not None]
 
     def has_written(self, model: Model[object]) -> bool:
-        """Tell whether the unit has written rows of *model*."""
+        """Return whether the unit has written rows of *model*."""
         return any(each is model for each, _ in self.written)
 
     def hold(self, model: Model[object], rows: Iterable[Row]) -> None:
@@ -254,7 +254,7 @@ def _is_itself(child: Model[object], spec: FieldSpec, row: Row) -> bool:
 
 
 def marks(model: Model[object], old: Row, new: Row) -> bool:
-    """Tell whether the row, which was living, is marked as deleted when *old* becomes *new*."""
+    """Return whether the row, which was living, is marked as deleted when *old* becomes *new*."""
     if model.deleted_at is None:
         return False
     at = model.deleted_at.position

@@ -59,7 +59,7 @@ class AsyncmyConnection(MySQLConnection):
         super().__init__(self.raw.cursor())
 
     def is_open(self) -> bool:
-        """Tell whether asyncmy believes that its connection stands."""
+        """Return whether asyncmy believes that its connection stands."""
         return bool(self.raw.connected)
 
     def stale(self) -> bool:

@@ -1,6 +1,6 @@
 """Aggregates in a form that compares and sorts as their values do.
 
-`Dialect.figure` may give text of which Python makes the value; that is for results alone.
+`Dialect.aggregate` may give text of which Python makes the value; that is for results alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def aggregate_in(operand: Operand) -> Aggregate | None:
 def comparable(dialect: Dialect, aggregate: Aggregate, column: Expression | None) -> Expression:
     """Return *aggregate* over *column*, which is None for a count of rows.
 
-    A mean of exact values that are no ints is as `Dialect.figure` gives it: nothing is compared
+    A mean of exact values that are no ints is as `Dialect.aggregate` gives it: nothing is compared
     with it.
     """
     if column is None or aggregate.operand is None:
@@ -47,7 +47,7 @@ def comparable(dialect: Dialect, aggregate: Aggregate, column: Expression | None
         case _ if is_exact_sum(aggregate.function, spec):
             return dialect.total(spec, column)
         case _:
-            return dialect.figure(aggregate, column)
+            return dialect.aggregate(aggregate, column)
 
 
 def comparable_encoder(dialect: Dialect, aggregate: Aggregate) -> Codec:
@@ -69,6 +69,6 @@ def comparable_decoder(dialect: Dialect, aggregate: Aggregate) -> Codec:
         case "min" | "max":
             return column_decoder(dialect, of.spec)
         case "avg" if of.type.kind is not Kind.INT:
-            return dialect.figure_decoder(aggregate)
+            return dialect.aggregate_decoder(aggregate)
         case _:
             return None

@@ -27,7 +27,7 @@ E = TypeVar("E")
 
 
 def by_key(model: Model[E], where: Predicate) -> bool:
-    """Tell whether *where* names the keys of the rows that it asks for."""
+    """Return whether *where* names the keys of the rows that it asks for."""
     return any(map(partial(_names_key, model), parts_of(where)))
 
 

@@ -322,7 +322,7 @@ class ConditionBuilder:
         return Place(source.column(operand.column), True, operand.steps, path)
 
     def _related(self, source: JoinedTable, related: Related, parameters: Parameters) -> Expression:
-        """Tell whether the relation leads to a row that fits: true or false, never NULL.
+        """Return whether the relation leads to a row that fits: true or false, never NULL.
 
         A database that looks for the row of an EXISTS once for each row is given a list of keys
         where it can't be long to make, which is made once.
@@ -418,7 +418,7 @@ class ConditionBuilder:
         return joined(sa.or_, [*nulls, inverse(found)])
 
     def _is_row_comparison(self, after: After) -> bool:
-        """Tell whether to say it as (a, b) > (x, y), which an index on a and b may serve."""
+        """Return whether to say it as (a, b) > (x, y), which an index on a and b may serve."""
         order = after.order
         if len(order) > 1 and not self.dialect.compares_rows:
             return False

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Operator, Order, Part
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
@@ -120,12 +120,12 @@ class Dialect(Protocol):
         """Return what turns the database's value into a row value; None where they are the same."""
         ...
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
-        """Return the figure over *column*, in the form that `figure_decoder` reads."""
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
+        """Return the aggregate over *column*, in the form that `aggregate_decoder` reads."""
         ...
 
-    def figure_decoder(self, figure: Aggregate) -> Codec:
-        """Return what decodes the values of `figure`; None where they are row values already."""
+    def aggregate_decoder(self, aggregate: Aggregate) -> Codec:
+        """Return what decodes the values of `aggregate`; None where they are row values already."""
         ...
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:
@@ -156,7 +156,7 @@ class Dialect(Protocol):
         ...
 
     def in_list(self, spec: FieldSpec, column: Expression, listed: Expression) -> Expression:
-        """Tell whether *column* has one of the values that *listed* stands for."""
+        """Return whether *column* has one of the values that *listed* stands for."""
         ...
 
     def rows_values(
@@ -171,7 +171,7 @@ class Dialect(Protocol):
     def in_rows(
         self, specs: Sequence[FieldSpec], columns: Sequence[Expression], given: Parameters
     ) -> Expression:
-        """Tell whether the values of *columns* together are one of the rows."""
+        """Return whether the values of *columns* together are one of the rows."""
         ...
 
     def choice_values(
@@ -207,7 +207,7 @@ class Dialect(Protocol):
     def compare_json(
         self, place: Place, how: Operator, value: object, given: Parameters
     ) -> Expression:
-        """Tell whether the JSON in *place* stands to *value* so; both of one type."""
+        """Return whether the JSON in *place* stands to *value* so; both of one type."""
         ...
 
     def json_list_values(
@@ -217,15 +217,15 @@ class Dialect(Protocol):
         ...
 
     def in_json(self, place: Place, wanted: Sequence[object], given: Parameters) -> Expression:
-        """Tell whether the JSON in *place* is one of *wanted*, which is not empty."""
+        """Return whether the JSON in *place* is one of *wanted*, which is not empty."""
         ...
 
     def path_is_null(self, place: Place) -> Expression:
-        """Tell whether the steps lead nowhere, or to a JSON null. Never NULL itself."""
+        """Return whether the steps lead nowhere, or to a JSON null. Never NULL itself."""
         ...
 
     def match(self, place: Place, part: Part, text: tuple[Expression, bool, bool]) -> Expression:
-        """Tell whether the text in *place* has a part; *text* is it, if it is folded, if empty."""
+        """Return whether the text in *place* has a part; *text* is it, if folded, if empty."""
         ...
 
     def folded(self, text: Expression, longest: int) -> Expression:
@@ -258,7 +258,7 @@ class Dialect(Protocol):
         ...
 
     def has_item(self, place: Place, value: object, given: Parameters) -> Expression:
-        """Tell whether the JSON in *place* is a list with *value*; never NULL.
+        """Return whether the JSON in *place* is a list with *value*; never NULL.
 
         Its parameters are those of `item_values`.
         """
@@ -309,7 +309,7 @@ def joined(how: Callable[..., Expression], parts: list[Expression]) -> Expressio
 
 
 def is_false(condition: Expression) -> bool:
-    """Tell whether *condition* holds of no row whatever is in it.
+    """Return whether *condition* holds of no row whatever is in it.
 
     MySQL merges a derived table with such an EXISTS into the statement, and refuses that (1093).
     """
@@ -317,7 +317,7 @@ def is_false(condition: Expression) -> bool:
 
 
 def is_true(condition: Expression) -> bool:
-    """Tell whether *condition* holds of each row whatever is in it."""
+    """Return whether *condition* holds of each row whatever is in it."""
     return isinstance(condition, True_)
 
 
@@ -351,19 +351,19 @@ def nulls_placed(by: Order, column: Expression, *, nullable: bool) -> list[Expre
     return [ordered.nulls_first() if by.first else ordered.nulls_last()]
 
 
-def figure_text_decoder(figure: Aggregate, decoder: Callable[[FieldSpec], Codec]) -> Codec:
-    """Return what turns a server's figure into a row value or sum; None where they are the same.
+def aggregate_text_decoder(aggregate: Aggregate, decoder: Callable[[FieldSpec], Codec]) -> Codec:
+    """Return what turns a server's aggregate into a row value or sum; None where they are the same.
 
     Sums and means of exact numbers come as text: the sum, a blank, and the count.
     """
-    if figure.operand is None or not figure.nullable:
+    if aggregate.operand is None or not aggregate.nullable:
         return None
-    spec = figure.operand.spec
-    if figure.function == "percentile":
+    spec = aggregate.operand.spec
+    if aggregate.function == "percentile":
         return None
-    if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
+    if aggregate.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
         return decoder(spec)
-    is_mean = figure.function == "avg"
+    is_mean = aggregate.function == "avg"
 
     def read(text: object) -> object:
         total_text, count = cast("str", text).split()

@@ -56,7 +56,7 @@ def advised(error: Exception, cause: Exception, encryption: Encryption) -> Excep
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether what is sent to *host* stays on this machine: a loopback address or a socket."""
+    """Return whether what is sent to *host* stays on this machine: a loopback or a socket."""
     if host == "localhost" or host.startswith("/"):
         return True
     try:

@@ -257,7 +257,7 @@ def sqlstate_failure(code: str, constraint: str | None = None, *, closed: bool =
 
 
 def is_refused_sqlstate(code: str) -> bool:
-    """Tell whether a session that ended at its start with *code* was refused, not unavailable."""
+    """Return whether a session that ended at its start with *code* was refused, not unavailable."""
     return code in _REFUSED_SQLSTATES
 
 
@@ -319,12 +319,12 @@ def errno_failure(code: int, *, closed: bool = False) -> Failure:
 
 
 def is_refused_errno(code: object) -> bool:
-    """Tell whether a session that ended at its start with *code* was refused, not unavailable."""
+    """Return whether a session that ended at its start with *code* was refused, not unavailable."""
     return code in _REFUSED_ERRNOS
 
 
 def is_unreached_errno(code: object) -> bool:
-    """Tell whether *code*, of a client's own, says that no server was reached."""
+    """Return whether *code*, of a client's own, says that no server was reached."""
     return code in _UNREACHED_ERRNOS
 
 

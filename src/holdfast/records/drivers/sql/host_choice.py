@@ -17,7 +17,7 @@ C = TypeVar("C")
 
 
 def suits(target: SessionTarget, *, standby: bool, read_only: bool) -> bool:
-    """Tell whether a server is what *target* asks for.
+    """Return whether a server is what *target* asks for.
 
     *standby*: it follows another; *read_only*: its transactions can't write, unless they say so.
     """

@@ -84,7 +84,7 @@ def all_joined(operands: Iterable[Operand], *, least: int) -> JoinedAggregates:
 
 
 def narrows(where: Predicate) -> bool:
-    """Tell whether *where* may leave few rows, so that little has to be aggregated."""
+    """Return whether *where* may leave few rows, so that little has to be aggregated."""
     return any(map(_narrows, parts_of(where)))
 
 

@@ -99,7 +99,7 @@ class JoinedTable:
         return [] if marked is None else [self.table.c[marked.name].is_(None)]
 
     def meets(self, join: Join, target: JoinedTable) -> Expression:
-        """Tell whether *join* leads to the row of *target*."""
+        """Return whether *join* leads to the row of *target*."""
         return _meets(join, self.table, target.table)
 
     def column(self, operand: Column | RelatedColumn) -> Expression:
@@ -159,7 +159,7 @@ class JoinedTable:
         return found.correlate_except(self.table)
 
     def exists(self, join: Join, target: JoinedTable, condition: Expression) -> Expression:
-        """Tell whether *join* leads to a row of *target* for which *condition* holds."""
+        """Return whether *join* leads to a row of *target* for which *condition* holds."""
         one: Expression = sa.literal_column("1")
         found = sa.select(one).select_from(target.table)
         found = found.where(_meets(join, self.table, target.table), condition)

@@ -125,7 +125,7 @@ class MySQLConnection:
         self._cursor = cursor
 
     def is_open(self) -> bool:
-        """Tell whether the driver believes that its connection stands."""
+        """Return whether the driver believes that its connection stands."""
         raise NotImplementedError
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Sequence[object]]:

@@ -89,7 +89,7 @@ class PyMySQLConnection(MySQLConnection):
         self.raw: Any = raw  # without annotations: it has more than can be read off its source
 
     def is_open(self) -> bool:
-        """Tell whether PyMySQL believes that its connection stands."""
+        """Return whether PyMySQL believes that its connection stands."""
         return bool(self.raw.open)
 
     def stale(self) -> bool:

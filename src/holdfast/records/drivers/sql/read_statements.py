@@ -203,11 +203,11 @@ class ReadStatements:
             self._walk_values(query.by, values, related),
             tuple(
                 (
-                    figure.function,
-                    figure.fraction,
-                    figure.operand and conditions.walk_value(figure.operand, values),
+                    aggregate.function,
+                    aggregate.fraction,
+                    aggregate.operand and conditions.walk_value(aggregate.operand, values),
                 )
-                for figure in query.aggregates
+                for aggregate in query.aggregates
             ),
             conditions.walk(query.where, values, related.names),
             conditions.walk(query.having, values),
@@ -223,18 +223,18 @@ class ReadStatements:
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
             source.join(query.by)
-            source.join(figure.operand for figure in query.aggregates if figure.operand)
+            source.join(aggregate.operand for aggregate in query.aggregates if aggregate.operand)
             self._join_aggregates(source, related, parameters)
             by = [conditions.value(source, each, parameters) for each in query.by]
             read = [
                 None
-                if figure.operand is None
-                else conditions.value(source, figure.operand, parameters)
-                for figure in query.aggregates
+                if aggregate.operand is None
+                else conditions.value(source, aggregate.operand, parameters)
+                for aggregate in query.aggregates
             ]
-            figures = list(zip(query.aggregates, read, strict=True))
-            made = [self._figure(figure, column) for figure, column in figures]
-            compared = [comparable(self.dialect, figure, column) for figure, column in figures]
+            pairs = list(zip(query.aggregates, read, strict=True))
+            made = [self._aggregate(aggregate, column) for aggregate, column in pairs]
+            compared = [comparable(self.dialect, aggregate, column) for aggregate, column in pairs]
             source.results = [*by, *compared]
             condition = conditions.condition(source, query.where, parameters)
             built = sa.select(*by, *made).select_from(source.rows).where(condition).group_by(*by)
@@ -304,11 +304,11 @@ class ReadStatements:
             for column in columns
         ]
 
-    def figure_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
+    def aggregate_decoders(self, query: AggregateQuery[E]) -> list[Codec]:
         """Return what decodes the values of `aggregate` for *query*."""
         return [
             *self.column_decoders(query.by),
-            *(self.dialect.figure_decoder(figure) for figure in query.aggregates),
+            *(self.dialect.aggregate_decoder(aggregate) for aggregate in query.aggregates),
         ]
 
     def decoded(
@@ -318,13 +318,13 @@ class ReadStatements:
         specs = [column.spec for column in columns]
         return converted(select.model, rows, specs, self.column_decoders(columns))
 
-    def figures(
+    def decoded_aggregates(
         self, query: AggregateQuery[E], rows: Iterable[Sequence[object]]
     ) -> list[tuple[object, ...]]:
         """Return the row values of `aggregate`'s *rows*. Raises StoredValueError."""
-        operands = [figure.operand for figure in query.aggregates]
+        operands = [aggregate.operand for aggregate in query.aggregates]
         specs = [None if each is None else each.spec for each in (*query.by, *operands)]
-        return converted(query.model, rows, specs, self.figure_decoders(query))
+        return converted(query.model, rows, specs, self.aggregate_decoders(query))
 
     def _order(
         self,
@@ -352,10 +352,10 @@ class ReadStatements:
             found += self.dialect.order(by, column, nullable=nullable)
         return found
 
-    def _figure(self, figure: Aggregate, column: Expression | None) -> Expression:
-        if column is None or figure.function in ("count", "count_distinct"):
-            return comparable(self.dialect, figure, column)
-        return self.dialect.figure(figure, column)
+    def _aggregate(self, aggregate: Aggregate, column: Expression | None) -> Expression:
+        if column is None or aggregate.function in ("count", "count_distinct"):
+            return comparable(self.dialect, aggregate, column)
+        return self.dialect.aggregate(aggregate, column)
 
     def compile(self, built: sa.ClauseElement) -> Statement:
         """Return *built* as this dialect's text."""
@@ -380,5 +380,5 @@ class ReadStatements:
 
 
 def _is_chosen(by: Order, chosen: Sequence[ValueColumn]) -> bool:
-    """Tell whether *by* goes by a rank among *chosen*, which would else be reckoned twice."""
+    """Return whether *by* goes by a rank among *chosen*, which would else be reckoned twice."""
     return isinstance(by.operand, SearchRank) and by.operand in chosen

@@ -219,13 +219,13 @@ def described(found: FoundColumn, expected: str) -> str:
 
 
 def same_type(dialect: str, found: FoundColumn, expected: str) -> bool:
-    """Tell whether *found* is the type *expected*, as `expected_type` spells it."""
+    """Return whether *found* is the type *expected*, as `expected_type` spells it."""
     kind, _, collation = expected.partition(" collate ")
     return canonical(dialect, found.type) == kind and collation in ("", found.collation)
 
 
 def has_room(dialect: str, found: FoundColumn, expected: str) -> bool:
-    """Tell whether *found* holds all that a column of the type *expected* does, the same way."""
+    """Return whether *found* holds all that a column of the type *expected* does, the same way."""
     kind, _, collation = expected.partition(" collate ")
     if collation not in ("", found.collation):
         return False

@@ -186,7 +186,7 @@ class ServerExecutor(ServerReader):
         return result
 
     def _can_go_on(self, error: Exception) -> bool:
-        """Tell whether the transaction is still there after *error*."""
+        """Return whether the transaction is still there after *error*."""
         kind = self.note_failure(error).kind
         gone = kind is FailureKind.SERIALIZATION or isinstance(error, SerializationError)
         return not gone and not self.lost
@@ -282,7 +282,7 @@ class ServerExecutor(ServerReader):
         return await self.written(all_of_them, several=True)
 
     def reads_back(self, model: Model[E]) -> bool:  # noqa: ARG002 - where writes return no rows
-        """Tell whether an insertion of *model* is followed by a look at what was left out."""
+        """Return whether an insertion of *model* is followed by a look at what was left out."""
         return False
 
     async def _insert(

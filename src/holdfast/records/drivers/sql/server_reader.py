@@ -90,7 +90,7 @@ class ServerReader:
     async def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
         found = await self.fetch(query.model, *self.statements.aggregate(query))
-        return self.statements.figures(query, found)
+        return self.statements.decoded_aggregates(query, found)
 
     # --- running ----------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ class SQLiteDriver:
                     raise TransactionError(
                         "the process was forked while SQLite was at work in a transaction, and "
                         "what it has locked can't be told apart in the child: fork outside of "
-                        "transactions, or start the child anew (multiprocessing's 'spawn')"
+                        "transactions, or start a new child (multiprocessing's 'spawn')"
                     )
                 made = [self._unopened(role) for role in ("writer", "reader")]
                 for connection, read_only in zip(made, (False, True), strict=True):

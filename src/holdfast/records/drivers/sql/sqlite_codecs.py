@@ -177,21 +177,21 @@ def total_decoder(decode: Callable[[object], object] | None) -> Callable[[object
     return read
 
 
-def figure_decoder(figure: Aggregate) -> Callable[[object], object] | None:
-    """Return what turns SQLite's figure into a row value or sum; None where they are the same.
+def aggregate_decoder(aggregate: Aggregate) -> Callable[[object], object] | None:
+    """Return what turns SQLite's aggregate into a row value or sum; None where they are the same.
 
     Sums and means of whole numbers come as text: the sum of the values' upper 32 bits, that of
     their lower 32 bits, and the count.
     """
-    if figure.operand is None or not figure.nullable:
+    if aggregate.operand is None or not aggregate.nullable:
         return None
-    spec = figure.operand.spec
+    spec = aggregate.operand.spec
     decode = decoder(spec)
-    if figure.function == "percentile":
+    if aggregate.function == "percentile":
         return None
-    if figure.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
+    if aggregate.function in ("min", "max") or spec.type.kind is Kind.FLOAT:
         return decode
-    is_mean = figure.function == "avg"
+    is_mean = aggregate.function == "avg"
 
     def read(text: object) -> object:
         upper, lower, count = map(int, cast("str", text).split())

@@ -32,10 +32,10 @@ P = ParamSpec("P")
 _OWNER_ALONE = 0o600
 _OPENING_PAUSE = 0.01  # seconds between attempts to switch a busy new file to WAL
 _BUSY_LOOKS = 5
-"""Milliseconds after which a writer begins to wait anew for one of another process.
+"""Milliseconds after which a writer begins to wait again for one of another process.
 
 SQLite looks after 1, 2, 2, 5, 10 ... up to 100 ms, and between two looks a busy writer frees the
-lock and takes it many times: who waited for some time gets it last of all. Begun anew each time,
+lock and takes it many times: who waited for some time gets it last of all. Begun again each time,
 the looks stay 2 ms apart at the most.
 """
 

@@ -93,7 +93,7 @@ class SQLiteExecutor:
     def aggregate(self, query: AggregateQuery[E]) -> list[Values]:
         """See `Reader`."""
         found = self._fetch(query.model, self._statements.aggregate(query))
-        return self._statements.figures(query, found)
+        return self._statements.decoded_aggregates(query, found)
 
     def _fetch(self, model: Model[E], statement: tuple[str, Sequence[object]]) -> list[Values]:
         try:

@@ -44,7 +44,7 @@ def watch(connection: Watched) -> None:
 
 
 def inherited_open() -> bool:
-    """Tell whether this process is a child that still has a connection of its parent's."""
+    """Return whether this process is a child that still has a connection of its parent's."""
     return bool(_left)
 
 
@@ -71,7 +71,7 @@ def _in_child() -> None:
 
 
 def _changing(raw: sqlite3.Connection) -> bool:
-    """Tell whether *raw* is in a transaction that may have changed something."""
+    """Return whether *raw* is in a transaction that may have changed something."""
     return raw.in_transaction and not raw.execute("PRAGMA query_only").fetchone()[0]
 
 

@@ -24,7 +24,7 @@ class ValueList(tuple[object, ...]):
     """The values of one parameter, which the text has as often as there are values.
 
     For databases that take no list as a value. SQLAlchemy compiles the text once, with a single
-    mark, and not anew for each length, at some 60 µs a value.
+    mark, and not again for each length, at some 60 µs a value.
     """
 
     __slots__ = ()

@@ -249,7 +249,7 @@ def _in_few_numbers(takings: list[Taking[E]]) -> list[Taking[E]]:
 def _is_picked(
     keys: Sequence[sa.Column[Any]], picked: Sequence[sa.Select[Any]], *, locks: bool
 ) -> Expression:
-    """Tell whether *keys* are among those that one of *picked* finds, each of which is asked once.
+    """Return whether *keys* are among those that one of *picked* finds, each asked once.
 
     PostgreSQL would else ask a search that *locks* and has a limit once for each row, and so find
     more than that. Of an array it knows that few rows have to be looked up.

@@ -72,7 +72,7 @@ class JSONSearch(Protocol):
         ...
 
     def is_escaped(self, steps: Steps) -> bool:
-        """Tell whether the database follows *steps* in an escaped document alone."""
+        """Return whether the database follows *steps* in an escaped document alone."""
         ...
 
     def escaped(self, steps: Steps, text: str) -> str:

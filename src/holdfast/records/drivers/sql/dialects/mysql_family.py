@@ -13,9 +13,9 @@ from sqlalchemy.dialects import mysql
 from holdfast.errors import UnsupportedError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.dialect import (
+    aggregate_text_decoder,
     aware,
     divided,
-    figure_text_decoder,
     naive,
     total_decoder,
 )
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
@@ -160,20 +160,20 @@ class MySQLFamilyDialect:
             _check_depth(self.name, most, value, 0)
         return text.decode()
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
-        assert figure.operand is not None
-        if figure.function == "percentile":
+        assert aggregate.operand is not None
+        if aggregate.function == "percentile":
             raise UnsupportedError(StoreCapability.PERCENTILES.value, self.name)
-        function = getattr(sa.func, figure.function)
-        if figure.function in ("min", "max") or figure.operand.spec.type.kind is Kind.FLOAT:
+        function = getattr(sa.func, aggregate.function)
+        if aggregate.function in ("min", "max") or aggregate.operand.spec.type.kind is Kind.FLOAT:
             found: Expression = function(column)
             return found
         return sa.func.concat(sa.func.sum(column), literal(" "), sa.func.count(column))
 
-    def figure_decoder(self, figure: Aggregate) -> Codec:
+    def aggregate_decoder(self, aggregate: Aggregate) -> Codec:
         """See `Dialect`."""
-        return figure_text_decoder(figure, self.decoder)
+        return aggregate_text_decoder(aggregate, self.decoder)
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""

@@ -13,8 +13,8 @@ from sqlalchemy.sql import elements
 
 from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
 from holdfast.records.drivers.sql.dialect import (
+    aggregate_text_decoder,
     divided,
-    figure_text_decoder,
     nulls_placed,
     number,
     total_decoder,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
@@ -145,30 +145,30 @@ class PostgreSQLDialect:
             return lambda value: cast("int", value) * _MICROSECOND
         return None
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
-        assert figure.operand is not None
-        kind = figure.operand.spec.type.kind
-        if figure.function == "percentile":
-            place: Expression = sa.literal_column(repr(figure.fraction))
+        assert aggregate.operand is not None
+        kind = aggregate.operand.spec.type.kind
+        if aggregate.function == "percentile":
+            place: Expression = sa.literal_column(repr(aggregate.fraction))
             return sa.func.percentile_cont(place).within_group(sa.cast(column, sa.Double()))
-        if figure.function in ("min", "max"):
+        if aggregate.function in ("min", "max"):
             if kind in _UNAGGREGATED:
-                ordered = column.asc() if figure.function == "min" else column.desc()
+                ordered = column.asc() if aggregate.function == "min" else column.desc()
                 values = sa.func.array_agg(postgresql.aggregate_order_by(column, ordered))
                 present = values.filter(column.is_not(None))
                 return sa.type_coerce(present, sa.ARRAY(sa.Text()))[sa.literal_column("1")]
-            function = getattr(sa.func, figure.function)
+            function = getattr(sa.func, aggregate.function)
             found: Expression = function(column)
             return found
         if kind is Kind.FLOAT:
-            return sa.func.sum(column) if figure.function == "sum" else sa.func.avg(column)
+            return sa.func.sum(column) if aggregate.function == "sum" else sa.func.avg(column)
         joined: Expression = sa.cast(sa.func.sum(column), sa.Text()).op("||")(literal(" "))
         return joined.op("||")(sa.cast(sa.func.count(column), sa.Text()))
 
-    def figure_decoder(self, figure: Aggregate) -> Codec:
+    def aggregate_decoder(self, aggregate: Aggregate) -> Codec:
         """Sums and means of exact numbers come as text: the sum, a blank, and the count."""
-        return figure_text_decoder(figure, self.decoder)
+        return aggregate_text_decoder(aggregate, self.decoder)
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model
     from holdfast.records.operands import Aggregate, Computed
     from holdfast.records.query import Order
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
     from holdfast.records.truncated_times import Unit
 
 E = TypeVar("E")
@@ -84,13 +84,16 @@ class SQLiteDialect:
         """See `Dialect`."""
         return sqlite_codecs.decoder(spec)
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
-        assert figure.operand is not None
-        if figure.function == "percentile":
-            return sa.func.holdfast_percentile(column, sa.literal_column(repr(figure.fraction)))
-        if figure.function not in ("sum", "avg") or figure.operand.spec.type.kind is Kind.FLOAT:
-            function = getattr(sa.func, figure.function)
+        assert aggregate.operand is not None
+        if aggregate.function == "percentile":
+            return sa.func.holdfast_percentile(column, sa.literal_column(repr(aggregate.fraction)))
+        if (
+            aggregate.function not in ("sum", "avg")
+            or aggregate.operand.spec.type.kind is Kind.FLOAT
+        ):
+            function = getattr(sa.func, aggregate.function)
             found: Expression = function(column)
             return found
         halves = _sums_of_halves(column)
@@ -98,9 +101,9 @@ class SQLiteDialect:
         joined: Expression = halves[0].op("||")(space).op("||")(halves[1])
         return joined.op("||")(space).op("||")(halves[2])
 
-    def figure_decoder(self, figure: Aggregate) -> Codec:
+    def aggregate_decoder(self, aggregate: Aggregate) -> Codec:
         """See `Dialect`."""
-        return sqlite_codecs.figure_decoder(figure)
+        return sqlite_codecs.aggregate_decoder(aggregate)
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:  # noqa: ARG002
         """See `Dialect`. The form is text: the sum's upper bits, moved up from 0, and the lower."""

@@ -74,7 +74,7 @@ class MappedMySQLFamily(MySQLFamilyDialect):
         return found
 
     def has_native_uuid(self, spec: FieldSpec) -> bool:
-        """Tell whether the mapped column of *spec* is to be of the database's own UUID type."""
+        """Return whether the mapped column of *spec* is to be of the database's own UUID type."""
         column = column_of(spec)
         assert column is not None
         kind: Any = column.type
@@ -128,13 +128,13 @@ class MappedMySQLFamily(MySQLFamilyDialect):
         """See `Dialect`."""
         return super().order(by, _ordered(column), nullable=nullable)
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
-        if figure.function in ("min", "max"):
-            return super().figure(figure, _ordered(column))
-        if figure.operand is not None:
-            column = _counted(figure.operand.spec, column)
-        return super().figure(figure, column)
+        if aggregate.function in ("min", "max"):
+            return super().aggregate(aggregate, _ordered(column))
+        if aggregate.operand is not None:
+            column = _counted(aggregate.operand.spec, column)
+        return super().aggregate(aggregate, column)
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:
         """See `Dialect`."""

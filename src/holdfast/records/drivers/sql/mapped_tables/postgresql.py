@@ -158,13 +158,13 @@ class MappedPostgreSQL(PostgreSQLDialect):
         """See `Dialect`."""
         return super().order(by, _ordered(column), nullable=nullable)
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
-        if figure.function in ("min", "max"):
-            return super().figure(figure, _ordered(column))
-        if figure.operand is not None:
-            column = _counted(figure.operand.spec, column)
-        return super().figure(figure, column)
+        if aggregate.function in ("min", "max"):
+            return super().aggregate(aggregate, _ordered(column))
+        if aggregate.operand is not None:
+            column = _counted(aggregate.operand.spec, column)
+        return super().aggregate(aggregate, column)
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:
         """See `Dialect`."""

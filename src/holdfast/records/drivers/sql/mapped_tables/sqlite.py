@@ -120,11 +120,11 @@ class MappedSQLite(SQLiteDialect):
             return column.in_(sa.select(sa.func.holdfast_real(value)))
         return super().in_list(spec, column, listed)
 
-    def figure(self, figure: Aggregate, column: Expression) -> Expression:
+    def aggregate(self, aggregate: Aggregate, column: Expression) -> Expression:
         """See `Dialect`."""
-        if figure.operand is not None and _is_sum(figure):
-            column = _units(figure.operand.spec, column)
-        return super().figure(figure, column)
+        if aggregate.operand is not None and _is_sum(aggregate):
+            column = _units(aggregate.operand.spec, column)
+        return super().aggregate(aggregate, column)
 
     def total(self, spec: FieldSpec, column: Expression) -> Expression:
         """See `Dialect`."""
@@ -138,13 +138,17 @@ class MappedSQLite(SQLiteDialect):
         """See `Dialect`."""
         return sqlite_codecs.total_decoder(sqlite_codecs.decoder(spec))
 
-    def figure_decoder(self, figure: Aggregate) -> Codec:
+    def aggregate_decoder(self, aggregate: Aggregate) -> Codec:
         """See `Dialect`."""
-        operand = figure.operand
-        if operand is not None and operand.spec.native_column is not None and not _is_sum(figure):
-            has_own = figure.nullable and figure.function != "percentile"
+        operand = aggregate.operand
+        if (
+            operand is not None
+            and operand.spec.native_column is not None
+            and not _is_sum(aggregate)
+        ):
+            has_own = aggregate.nullable and aggregate.function != "percentile"
             return None if not has_own else self.decoder(operand.spec)
-        return super().figure_decoder(figure)
+        return super().aggregate_decoder(aggregate)
 
     def increased(self, spec: FieldSpec, column: Expression, amount: Expression) -> Expression:
         """Return the sum, exact and within the field's bounds; else the statement fails.
@@ -180,13 +184,13 @@ def _of_type(kind: Kind) -> Callable[[object], object]:
     return decode
 
 
-def _is_sum(figure: Aggregate) -> bool:
-    operand = figure.operand
+def _is_sum(aggregate: Aggregate) -> bool:
+    operand = aggregate.operand
     return (
         operand is not None
         and operand.spec.native_column is not None
         and operand.spec.type.kind in (Kind.INT, Kind.DECIMAL, Kind.TIMEDELTA)
-        and figure.function in ("sum", "avg")
+        and aggregate.function in ("sum", "avg")
     )
 
 

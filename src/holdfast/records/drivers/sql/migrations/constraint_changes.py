@@ -52,7 +52,7 @@ Of the schema that such a name means, and of those named.
 
 
 def is_ours(name: object) -> bool:
-    """Tell whether *name* is one that a database has a constraint of `__constraints__` under."""
+    """Return whether *name* is one that a database has a constraint of `__constraints__` under."""
     return isinstance(name, str) and _OURS.fullmatch(without_schema(name)) is not None
 
 

@@ -56,7 +56,7 @@ def server_default_of(spec: FieldSpec, table: str) -> Initial | None:
 
 
 def counts(source: str | None) -> bool:
-    """Tell whether the words of a default are those of a sequence."""
+    """Return whether the words of a default are those of a sequence."""
     return source is not None and source.startswith("operations.server_sequence(")
 
 

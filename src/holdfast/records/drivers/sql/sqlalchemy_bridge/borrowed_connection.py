@@ -43,7 +43,7 @@ class BorrowedConnection:
 
     @property
     def awaited(self) -> bool:
-        """Tell whether its driver is awaited, so that SQLAlchemy needs greenlets."""
+        """Return whether its driver is awaited, so that SQLAlchemy needs greenlets."""
         return bool(self._engine.dialect.is_async)
 
     async def open(self) -> None:

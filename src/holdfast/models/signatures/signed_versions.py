@@ -7,17 +7,17 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from holdfast.errors import IntegrityError, SignatureError
-from holdfast.models.manifest_signing import DetachedSignature, is_valid, key_id
 from holdfast.models.model_entities import ManifestSignature, SignatureBundle
 from holdfast.models.model_tree import ModelFile, digest_of
 from holdfast.models.registry_reads import RegistryReads
+from holdfast.models.signatures.manifest_signing import DetachedSignature, is_valid, key_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.models.manifest_signing import ManifestSigner, TrustedKeys
-    from holdfast.models.model_bundle import BundleSigner
     from holdfast.models.model_entities import ModelVersion, VersionFile
+    from holdfast.models.signatures.manifest_signing import ManifestSigner, TrustedKeys
+    from holdfast.models.signatures.model_bundle import BundleSigner
     from holdfast.records import Store
 
 

@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from holdfast.models.protobuf_fields import ProtobufField, ProtobufFile
+from holdfast.models.contents.protobuf_fields import ProtobufField, ProtobufFile
 
 if TYPE_CHECKING:
     from pathlib import Path

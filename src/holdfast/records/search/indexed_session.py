@@ -14,7 +14,7 @@ from holdfast.records.operands import Column
 from holdfast.records.own_transaction import in_own_transaction
 from holdfast.records.query import In, Order, SetTo
 from holdfast.records.row_lock import lock_of
-from holdfast.records.search_words import document_of
+from holdfast.records.search.search_words import document_of
 from holdfast.records.transaction import current, session_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.records.model import Model, Row
     from holdfast.records.operands import ValueColumn
     from holdfast.records.query import Change, Predicate
-    from holdfast.records.search_index import SearchIndex
+    from holdfast.records.search.search_index import SearchIndex
     from holdfast.records.store import Store
 
 E = TypeVar("E")
@@ -198,7 +198,7 @@ def indexed_writes(store: Store, model: Model[E]) -> IndexedWrites | None:
 
 
 def changes_words(update: Update[E]) -> bool:
-    """Tell whether *update* changes a field whose words are searched."""
+    """Return whether *update* changes a field whose words are searched."""
     return update.model.search is not None and bool(_words_set(update))
 
 

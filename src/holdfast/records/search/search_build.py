@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.records.driver import Select, StoreCapability, WordIndexer
-from holdfast.records.indexed_session import document_rows, plain_session
 from holdfast.records.operands import Column
 from holdfast.records.query import (
     Compare,
@@ -19,6 +18,7 @@ from holdfast.records.query import (
     everything,
 )
 from holdfast.records.row_lock import lock_of
+from holdfast.records.search.indexed_session import document_rows, plain_session
 
 if TYPE_CHECKING:
     from holdfast.records.model import Model
@@ -30,7 +30,7 @@ _SMALL_BATCH = 25  # rows, each with its documents and what goes with these
 
 
 def finds_words_by_index(store: Store) -> bool:
-    """Tell whether an index leads to the rows of *store* that have certain words."""
+    """Return whether an index leads to the rows of *store* that have certain words."""
     return isinstance(store.driver, WordIndexer) and store.driver.indexes_words
 
 

@@ -18,8 +18,8 @@ from holdfast.models.model_tree import is_single
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from holdfast.models.model_bundle import BundleSigner
     from holdfast.models.model_tree import ModelFile
+    from holdfast.models.signatures.model_bundle import BundleSigner
 
 _FILE_ITSELF = "."
 """How the library names the file where a model is one file and not a folder."""

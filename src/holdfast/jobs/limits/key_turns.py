@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.jobs.job import Job
-from holdfast.jobs.job_limits import KNOWN_FOR
+from holdfast.jobs.limits.job_limits import KNOWN_FOR
 from holdfast.records import StoreCapability
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from holdfast.jobs.held_limit import HeldLimit
+    from holdfast.jobs.limits.held_limit import HeldLimit
     from holdfast.records import Store
 
 _TURNS = 4  # into which a claim divides what it may take, among keys

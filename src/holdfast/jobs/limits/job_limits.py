@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.jobs.atomic import atomically
 from holdfast.jobs.claim import leased
 from holdfast.jobs.job import Job, JobStatus
-from holdfast.jobs.job_limit import (
+from holdfast.jobs.limits.job_limit import (
     JobLimit,
     JobLimitKey,
     Limit,
@@ -83,8 +83,8 @@ class JobLimits:
         """Limit the jobs of a queue or a task, from their next claim on; elsewhere by KNOWN_FOR.
 
         It takes the place of the limit that was there. What runs goes on, and is counted; so is
-        what has started by the *rate* before, while a *key_rate* that differs counts anew. Raises
-        ConfigurationError for a store that was opened without JobLimit.
+        what has started by the *rate* before; a *key_rate* that differs starts from nothing.
+        Raises ConfigurationError for a store that was opened without JobLimit.
         """
         name = limit_name(queue=limit.queue, task=limit.task)
         locks = StoreCapability.ROW_LOCKS in self.store.capabilities

@@ -16,13 +16,13 @@ from holdfast.records.field_spec import Declaration
 from holdfast.records.model import model_of
 from holdfast.records.operands import Column, Join, RelatedColumn, SearchRank
 from holdfast.records.query import HasWords, In, Predicate, Related
-from holdfast.records.search_words import document_of, search_terms
+from holdfast.records.search.search_words import document_of, search_terms
 from holdfast.records.value import Kind
 
 if TYPE_CHECKING:
     from holdfast.records.field_spec import FieldSpec
     from holdfast.records.model import Model, Row
-    from holdfast.records.search_words import SearchTerms
+    from holdfast.records.search.search_words import SearchTerms
 
 E = TypeVar("E")
 

@@ -10,9 +10,9 @@ from holdfast.access import Role
 from holdfast.access.gate import allow
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
 from holdfast.fastapi import problem_responses
-from holdfast.jobs.job_limit import TASK_LENGTH, Limit, LimitScope, limit_name
-from holdfast.jobs.job_limits import LimitUse
 from holdfast.jobs.jobs import Jobs
+from holdfast.jobs.limits.job_limit import TASK_LENGTH, Limit, LimitScope, limit_name
+from holdfast.jobs.limits.job_limits import LimitUse
 
 Name = Annotated[str, Path(min_length=1, max_length=TASK_LENGTH)]
 Number = Annotated[StrictInt, Field(ge=1, le=10**9)]

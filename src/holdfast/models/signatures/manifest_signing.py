@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Self
 
 from holdfast.errors import ConfigurationError, SignatureError
 from holdfast.extras import check_extra, needs_extra
-from holdfast.models.model_bundle import refusal_of_bundle
 from holdfast.models.model_tree import manifest_of
+from holdfast.models.signatures.model_bundle import refusal_of_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidValueError, NotFoundError, PreconditionFailedError
-from holdfast.models.mlflow_store import MlflowVersion, read_mlflow_store
+from holdfast.models.exchange.mlflow_store import MlflowVersion, read_mlflow_store
 from holdfast.models.model_entities import RegisteredModel
 from holdfast.models.model_reference import check_alias, check_model_name
 from holdfast.models.version_details import VersionDetails
@@ -20,7 +20,7 @@ from holdfast.models.version_search import VersionSearch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.models.mlflow_store import MlflowModel
+    from holdfast.models.exchange.mlflow_store import MlflowModel
     from holdfast.models.model_entities import ModelVersion
     from holdfast.models.registry import ModelRegistry
 

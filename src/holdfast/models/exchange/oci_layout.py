@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 
 from holdfast.errors import IntegrityError, ModelFileError, StorageError
+from holdfast.models.exchange.packed_layer import PackedLayer, Packing, Unpacking, UnpackLimits
 from holdfast.models.model_tree import MOST_FILES, ModelFile, check_path
-from holdfast.models.packed_layer import PackedLayer, Packing, Unpacking, UnpackLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from holdfast.jobs.job_limit import JobLimit, JobLimitKey, still_used
+from holdfast.jobs.limits.job_limit import JobLimit, JobLimitKey, still_used
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -42,7 +42,7 @@ class BundleSigner:
         is not installed.
         """
         with needs_extra("sigstore", "signing in the format of model-signing"):
-            from holdfast.models.bundle_library import signed  # noqa: PLC0415 - an extra
+            from holdfast.models.signatures.bundle_library import signed  # noqa: PLC0415 - an extra
         try:
             return signed(self, name, files)
         except (OSError, ValueError, TypeError) as error:
@@ -62,7 +62,7 @@ def refusal_of_bundle(
     ConfigurationError where the library is not installed.
     """
     with needs_extra("sigstore", "checking signatures in the format of model-signing"):
-        from holdfast.models.bundle_library import refusals  # noqa: PLC0415 - an extra
+        from holdfast.models.signatures.bundle_library import refusals  # noqa: PLC0415 - an extra
     if len(bundle) > BUNDLE_BYTES:
         return f"the bundle has more than {BUNDLE_BYTES} bytes"
     reasons = []

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.errors import ModelFileError
-from holdfast.mistakes import check_kind
+from holdfast.models.exchange.oci_layout import (
+    LayoutDetails,
+    read_layout,
+    unpack_layout,
+    write_layout,
+)
+from holdfast.models.exchange.packed_layer import UnpackLimits
 from holdfast.models.model_tree import is_single
-from holdfast.models.oci_layout import LayoutDetails, read_layout, unpack_layout, write_layout
-from holdfast.models.packed_layer import UnpackLimits
 from holdfast.models.version_details import VersionDetails
+from holdfast.option_checks import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

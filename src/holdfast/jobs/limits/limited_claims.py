@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from holdfast.errors import LockTimeoutError, SerializationError
 from holdfast.jobs.claim import leased, ready
 from holdfast.jobs.claim_batch import CLAIM_ORDER
-from holdfast.jobs.held_limit import ANY_NUMBER, HeldLimit
 from holdfast.jobs.job import Job
-from holdfast.jobs.job_limit import JobLimit, JobLimitKey, limit_name
-from holdfast.jobs.key_turns import KeyRing, KeyTurns
+from holdfast.jobs.limits.held_limit import ANY_NUMBER, HeldLimit
+from holdfast.jobs.limits.job_limit import JobLimit, JobLimitKey, limit_name
+from holdfast.jobs.limits.key_turns import KeyRing, KeyTurns
 from holdfast.records import Savepoint, StoreCapability, coalesce, count
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.jobs.claim_batch import ClaimBatch
     from holdfast.jobs.claim_floors import ClaimFloors
-    from holdfast.jobs.job_limits import JobLimits, LimitedNames
+    from holdfast.jobs.limits.job_limits import JobLimits, LimitedNames
     from holdfast.records import Predicate
 
 Search: TypeAlias = Callable[[int], Awaitable[list[Job]]]

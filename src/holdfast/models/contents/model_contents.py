@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from holdfast.errors import ModelFileError
-from holdfast.models.onnx_contents import onnx_contents
+from holdfast.models.contents.onnx_contents import onnx_contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
