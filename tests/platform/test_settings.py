@@ -212,8 +212,8 @@ def test_secrets_come_from_files(monkeypatch, tmp_path):
     [
         ("holdfast.toml", b"lease = [", r"holdfast\.toml can't be read"),
         ("holdfast.toml", b"\xff\xfe", r"holdfast\.toml' can't be read"),
-        ("holdfast.toml", b"leese = 3", r"leese=.* in holdfast\.toml: .*did you mean lease\?"),
-        ("holdfast.toml", b"[s3]\nregoin = 'x'", r"s3\.regoin=.*did you mean s3\.region\?"),
+        ("holdfast.toml", b"leese = 3", r"leese=.* in holdfast\.toml: .*did you mean 'lease'\?"),
+        ("holdfast.toml", b"[s3]\nregoin = 'x'", r"s3\.regoin=.*did you mean 's3\.region'\?"),
         (
             "holdfast.toml",
             b"store = 'memory://'\n[storage.sql]\nurl = 'sqlite:///a.db'",

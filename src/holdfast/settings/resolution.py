@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic import ValidationError
 
 from holdfast.errors import ConfigurationError, InvalidSettingsError, SettingFault
+from holdfast.mistakes import did_you_mean
 from holdfast.settings.backend_options import s3_options
 from holdfast.settings.environment import nested
 from holdfast.settings.origins import (
@@ -150,9 +150,8 @@ def _twice(
 def _known_names(place: str, path: str | None) -> str:
     if path is not None:
         return f"{SPECS[path].about.expected}, not a section"
-    close = difflib.get_close_matches(place, _PLACES, n=1)
+    hint = did_you_mean(place, _PLACES)
     known = ", ".join(sorted({each.partition(".")[0] for each in _PLACES}))
-    hint = f"; did you mean {close[0]}?" if close else ""
     return f"a known setting{hint} Known are {known}" if hint else f"one of {known}"
 
 
