@@ -92,6 +92,8 @@ class Dialect(Protocol):
     """UPDATE and DELETE look into tables as they were before they changed a row of their own."""
     least_joined: int
     """How many aggregates of the same rows are worth a table of them all, not a look for each."""
+    reads_skipped: bool
+    """What OFFSET leaves out is read all the same, whole rows; or the whole table is sorted."""
     flattens_exists: bool
     """EXISTS (...) is planned as a join, from whichever side is smaller."""
     assigns_in_turn: bool

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 _ALL = Everything()
+FAR = 1_000  # rows from which on it is worth a join to look for keys first
 _SHAPES = 2_000  # compiled statements kept; past that all are forgotten at once
 
 
@@ -105,6 +106,9 @@ class ReadStatements:
             return self._of_groups(select, select.groups, columns)
         values: list[object] = []
         related = joined_aggregates(select, columns or (), least=self.dialect.least_joined)
+        far = self.dialect.reads_skipped and select.offset >= FAR
+        if far and select.lock is None and not related.groups and not columns:
+            return self._from_far(select)
         shape = (
             "select",
             select.model.table,
@@ -142,6 +146,38 @@ class ReadStatements:
             return built
 
         return self._statement(shape, select.model, build, values)
+
+    def _from_far(self, select: Select[E]) -> tuple[str, Sequence[object]]:
+        """Return SQL and values for rows behind many, which are skipped by their keys alone.
+
+        So an index is enough for those, where the database else reads the whole rows or sorts them.
+        """
+        values: list[object] = []
+        none, model = JoinedAggregates(), select.model
+        where = self._conditions.walk(select.where, values)
+        order = self._walk_order(select.order, values, none)
+        values += (self.dialect.no_limit if select.limit is None else select.limit, select.offset)
+        shape = ("far", model.table, where, order, self._walk_order(select.order, values, none))
+
+        def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
+            source = JoinedTable(self.tables, table)
+            inside = source.again()
+            orders = [by.operand for by in select.order]
+            inside.join(orders)
+            condition = self._conditions.condition(inside, select.where, parameters)
+            order = self._order(inside, select.order, parameters, where=select.where)
+            keys = sa.select(*(inside.table.c[name] for name in model.key_names))
+            keys = keys.select_from(inside.rows).where(condition).order_by(*order)
+            limited = keys.limit(parameters.next()).offset(parameters.next())
+            found = limited.subquery("holdfast found")
+            source.join(orders)
+            same = sa.and_(*(source.table.c[name] == found.c[name] for name in model.key_names))
+            along = self._order(source, select.order, parameters, where=select.where)
+            fields = [Column(model.name, spec) for spec in model.fields]
+            wanted = [self._conditions.value(source, each, parameters) for each in fields]
+            return sa.select(*wanted).select_from(found.join(source.rows, same)).order_by(*along)
+
+        return self._statement(shape, model, build, values)
 
     def _of_groups(
         self, select: Select[E], groups: Groups, columns: tuple[ValueColumn, ...] | None

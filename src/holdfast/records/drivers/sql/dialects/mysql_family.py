@@ -93,6 +93,7 @@ class MySQLFamilyDialect:
     compares_rows = False
     writes_see_one_state = False
     least_joined = 1
+    reads_skipped = True
     flattens_exists = True
     assigns_in_turn = True
     repeats_lists = True

@@ -109,6 +109,7 @@ class PostgreSQLDialect:
     compares_rows = True
     writes_see_one_state = True
     least_joined = 1
+    reads_skipped = False
     flattens_exists = True
     assigns_in_turn = False
     repeats_lists = False

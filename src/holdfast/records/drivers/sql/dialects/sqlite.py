@@ -67,6 +67,7 @@ class SQLiteDialect:
     compares_rows = True
     writes_see_one_state = False
     least_joined = 2
+    reads_skipped = False
     flattens_exists = False
     assigns_in_turn = False
     repeats_lists = False
