@@ -1,7 +1,7 @@
 """What the service does that emulators can't, injected by a proxy of ours; and what is sent."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,6 +20,8 @@ from holdfast import (
     uuid7,
     version,
 )
+from holdfast.aws.service_clock import ServiceClock
+from holdfast.clock import utc_now
 from holdfast.errors import (
     ConfigurationError,
     DuplicateError,
@@ -103,6 +105,35 @@ CONFLICT = refuse(
     "TransactionCanceledException",
     CancellationReasons=[{"Code": "TransactionConflict"}, {"Code": "None"}],
 )
+
+
+def sign_in_time(handler, _request):
+    """Refuse what was not signed within a quarter of an hour, as AWS does."""
+    signed = datetime.strptime(handler.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    if abs(signed - utc_now()) < timedelta(minutes=15):
+        handler.answer(*handler.unread())
+    else:
+        refuse("InvalidSignatureException")(handler, _request)
+
+
+@pytest.mark.parametrize("hours", [-30, 2])
+def test_a_clock_that_is_off_follows_the_services(store, proxy, hours):
+    service = store.asynchronous.driver.reader.service
+    service._clock = ServiceClock(lambda: utc_now() + timedelta(hours=hours))
+    before, proxy.always = service.retries, sign_in_time
+    try:
+        camera = named(store)
+        assert service.retries == before + 1, "the first that is refused sets the clock for all"
+        assert store.repository(Camera).get(camera.id) == camera
+        assert service.retries == before + 1
+    finally:
+        proxy.always, service._clock = None, ServiceClock()
+
+
+def test_a_signature_that_is_refused_in_time_is_no_matter_of_clocks(store, proxy):
+    proxy.inject("GetItem", refuse("InvalidSignatureException"))
+    with pytest.raises(ConfigurationError, match="InvalidSignatureException"):
+        store.repository(Camera).get(uuid4())
 
 
 def test_what_is_throttled_is_asked_again_and_counted(store, proxy):

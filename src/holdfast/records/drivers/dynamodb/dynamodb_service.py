@@ -13,7 +13,7 @@ import orjson
 from holdfast.aws.adaptive_rate import AdaptiveRate
 from holdfast.aws.http import Deadline, HTTPRequest
 from holdfast.aws.retry import RetryBudget, backoff, transport_failure
-from holdfast.clock import utc_now
+from holdfast.aws.service_clock import ServiceClock
 from holdfast.errors import ConfigurationError, ServiceError, UnavailableError
 from holdfast.records.drivers.dynamodb.service_refusal import (
     KEY_REFUSED,
@@ -25,6 +25,7 @@ from holdfast.records.drivers.dynamodb.service_refusal import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from holdfast.aws.client import HTTPClient, HTTPResponse
     from holdfast.aws.credential_provider import CredentialProvider
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _LONGEST_ANSWER = 32 * 1024 * 1024
 _MOST_RENEWALS = 2  # of the credentials, for one request
+_MOST_TURNS = 2  # of the clock, for one request
 _READS = frozenset({"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"})
 
 
@@ -106,6 +108,7 @@ class DynamoDBService:
         self._credentials = credentials
         self._offload = offload
         self._budget = RetryBudget()
+        self._clock = ServiceClock()
         self._rates: dict[tuple[str, bool], AdaptiveRate] = {}
         """By the table, '' for several, and whether it is read: so the service limits them."""
         self.network = client.network
@@ -164,11 +167,12 @@ class DynamoDBService:
 
     async def _repeat(self, sent: _Sent) -> DynamoDBAnswer:
         deadline = Deadline(self._limits)
-        attempt = renewals = 0
+        attempt = renewals = turns = 0
         while True:
             attempt += 1
             failure: Exception
             keys: Credentials | None = None
+            signed: datetime | None = None
             asked = time.monotonic()
             seconds = sent.rate.reserve()
             if seconds > 0:
@@ -180,7 +184,8 @@ class DynamoDBService:
                 await self.network.sleep(seconds)
             try:
                 keys = await self._credentials.current(self._offload)
-                answer = await self._answered(sent, keys, deadline)
+                signed = self._clock.now()
+                answer = await self._answered(sent, keys, signed, deadline)
             except ssl.SSLCertVerificationError as error:
                 raise UnavailableError(
                     f"{self._client.authority} is not trusted: {error.verify_message}"
@@ -193,6 +198,10 @@ class DynamoDBService:
                 if refusal.code in THROTTLED:
                     self.throttled += 1
                     sent.rate.refused(asked)
+                if turns < _MOST_TURNS and self._clock_was_off(refusal, signed):
+                    turns += 1
+                    self.retries += 1
+                    continue
                 if renewals < _MOST_RENEWALS and await self._renewed(refusal, keys):
                     renewals += 1
                     self.retries += 1
@@ -222,8 +231,14 @@ class DynamoDBService:
             return False
         return await self._credentials.replaced(self._offload, used, sure=True)
 
+    def _clock_was_off(self, refusal: DynamoDBError, signed: datetime | None) -> bool:
+        """Return whether *refusal* may come of when it was *signed*; then set the clock."""
+        if signed is None or refusal.code not in KEY_REFUSED:
+            return False
+        return self._clock.follow(refusal.date, signed)
+
     async def _answered(
-        self, sent: _Sent, credentials: Credentials, deadline: Deadline
+        self, sent: _Sent, credentials: Credentials, now: datetime, deadline: Deadline
     ) -> DynamoDBAnswer:
         body = sent.body
         headers = {
@@ -232,7 +247,7 @@ class DynamoDBService:
             "x-amz-content-sha256": hashlib.sha256(body).hexdigest(),
             "x-amz-target": f"DynamoDB_20120810.{sent.operation}",
         }
-        self._signer.sign("POST", "/", "", headers=headers, credentials=credentials, now=utc_now())
+        self._signer.sign("POST", "/", "", headers=headers, credentials=credentials, now=now)
         headers["content-length"] = str(len(body))
         request = HTTPRequest("POST", "/", headers, body, sent.repeatable)
         self.requests += 1
@@ -241,7 +256,11 @@ class DynamoDBService:
             content = await response.read(_LONGEST_ANSWER)
         finally:
             response.close()
-        answer = _parsed(sent.operation, response, content)
+        try:
+            answer = _parsed(sent.operation, response, content)
+        except DynamoDBError as refusal:
+            refusal.date = response.headers.get("date")
+            raise
         self._count(sent.operation, answer)
         return answer
 

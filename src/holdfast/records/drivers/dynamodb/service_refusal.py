@@ -47,9 +47,10 @@ class DynamoDBError(ServiceError):
     """A refusal of DynamoDB's own, with what it says of the items.
 
     *item* is the one that was there when a condition failed. *reasons* are those of a transaction
-    that was cancelled, by the positions of its writes.
+    that was cancelled, by the positions of its writes. *date* is when the service says that it was.
     """
 
+    date: str | None = None
     item: Item | None = None
     reasons: tuple[CancellationReason, ...] = ()
 
