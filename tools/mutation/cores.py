@@ -89,7 +89,7 @@ CORES = {
             "tests/cache/test_conformance.py::TestMemory",
             *(
                 f"tests/cache/test_{name}.py"
-                for name in ("crowds", "slow_loads", "refreshed_values")
+                for name in ("crowds", "misuse", "slow_loads", "refreshed_values")
             ),
             "tests/cache/test_coordination.py",
         ),
