@@ -78,7 +78,8 @@ CORES = {
     "versions": Core(
         ("records/repository", "records/checked_row"),
         (_ON_MEMORY,),
-        f"{_CASES} and (version or stale or patch or update or upsert or delete or add)",
+        f"{_CASES} and (version or stale or patch or update or upsert or delete or add or batch"
+        " or take or purge)",
     ),
     "locks": Core(
         ("cache/cache_lock", "cache/coordination"), ("tests/cache/test_coordination.py",), "memory"
