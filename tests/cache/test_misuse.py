@@ -16,9 +16,10 @@ async def loads(value):
 
 
 @pytest.fixture(params=["memory", "redis", "near"])
-def url(request, shared_redis):
+def url(request):
     if request.param == "memory":
         return "memory://"
+    shared_redis = request.getfixturevalue("shared_redis")
     shared_redis.say("FLUSHALL")
     return shared_redis.url + ("?near=0.01" if request.param == "near" else "")
 

@@ -78,7 +78,8 @@ CORES = {
     "versions": Core(
         ("records/repository", "records/checked_row"),
         (_ON_MEMORY,),
-        f"{_CASES} and (version or stale or patch or update or upsert or delete or add)",
+        f"{_CASES} and (version or stale or patch or update or upsert or delete or add or batch"
+        " or take or purge)",
     ),
     "locks": Core(
         ("cache/cache_lock", "cache/coordination"), ("tests/cache/test_coordination.py",), "memory"
@@ -89,7 +90,7 @@ CORES = {
             "tests/cache/test_conformance.py::TestMemory",
             *(
                 f"tests/cache/test_{name}.py"
-                for name in ("crowds", "slow_loads", "refreshed_values")
+                for name in ("crowds", "misuse", "slow_loads", "refreshed_values")
             ),
             "tests/cache/test_coordination.py",
         ),

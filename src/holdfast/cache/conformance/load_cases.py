@@ -43,6 +43,18 @@ class LoadCases:
         assert await cache.ttl("k") == math.inf
         assert cache.stats().counters["loads"] == 2
 
+    async def test_what_is_there_however_it_came_is_not_loaded(self, cache: Cache[object]) -> None:
+        source = Source()
+        await cache.set("plain", "set")
+        await cache.set("tagged", "set", tags=["a"])
+        await cache.increment("number")
+        for key, value in (("plain", "set"), ("tagged", "set"), ("number", 1)):
+            for tags in ((), ("a",), ("b",)):
+                assert await cache.get_or_set(key, source.load, tags=tags) == value
+        assert source.loads == 0
+        counters = cache.stats().counters
+        assert (counters["hits"], counters["misses"]) == (9, 0)
+
     async def test_a_loaded_none_is_a_hit(self, cache: Cache[object]) -> None:
         loads = 0
 

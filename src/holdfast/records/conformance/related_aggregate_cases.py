@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidCursorError, InvalidQueryError, InvalidValueError
@@ -89,6 +91,8 @@ async def a_condition_can_be_on_an_aggregate_of_a_relation(lab: Lab) -> None:
     assert await _keys(lab, Member.reports.max(Member.name) == "b") == [2]
     either = (Member.reports.where(Member.name == "c").count() == 1) | (Member.name == "c")
     assert await _keys(lab, either) == [1, 6]
+    many = reduce(or_, (ranks == each for each in (*range(-30, 2), 3 * _LARGE + 3)))
+    assert await _keys(lab, many | (number == 1)) == [1, 2, 3]
     assert await _keys(lab, Member.chief.has(number > 3)) == [4, 5, 6, 7]
     assert await _keys(lab, Member.reports.any(number == 0, Member.rank < 0)) == [2]
     members = lab.repository(Member)

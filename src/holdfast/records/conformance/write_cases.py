@@ -391,7 +391,7 @@ async def a_delete_holds_to_its_version(lab: Lab) -> None:
 @case("WRITE-7", "WRITE-5", "ERR-1")
 async def a_patch_holds_to_its_version(lab: Lab) -> None:
     repository = lab.repository(Tally)
-    await repository.add(Tally(id="a"))
+    await repository.add_many([Tally(id=key) for key in ("0", "a", "z")])
     assert (await repository.patch("a", Tally.total.to(1), version=1)).total == 1
     async with lab.refused(StaleVersionError) as caught:
         await repository.patch("a", Tally.total.to(2), version=1)
@@ -403,6 +403,7 @@ async def a_patch_holds_to_its_version(lab: Lab) -> None:
     assert (await repository.get_one("a")).total == 1
     async with lab.refused(NotFoundError):
         await repository.patch("b", Tally.total.to(2), version=1)
+    assert [each.total for each in await repository.find()] == [0, 1, 0], "of the same version"
 
 
 @case("KEY-1", needs=(StoreCapability.GENERATED_KEYS,))
