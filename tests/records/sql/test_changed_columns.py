@@ -29,7 +29,7 @@ OFTEN = 8  # after which psycopg prepares a statement
 @pytest.fixture
 def url(postgresql_url):
     yield postgresql_url + ONE_CONNECTION
-    execute(postgresql_url, "DROP TABLE changed_crates")
+    execute(postgresql_url, "DROP TABLE IF EXISTS changed_crates")
 
 
 def change_column(url, length):
