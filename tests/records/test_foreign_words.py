@@ -2,12 +2,13 @@
 
 import copy
 import re
+from unittest.mock import create_autospec
 
 import pytest
 
 import holdfast.sync
 from holdfast import Entity, Field, Many, One, field, generated_key, many, one, ref
-from holdfast.errors import InvalidQueryError
+from holdfast.errors import ConfigurationError, InvalidQueryError
 from holdfast.records import Repository, foreign_words, length
 from holdfast.records.query import Order
 from holdfast.sync import open_store
@@ -80,6 +81,34 @@ def test_an_attribute_error_inside_a_property_of_a_subclass_is_not_hidden():
 
     with pytest.raises(AttributeError, match="its very own"):
         Broken.__new__(Broken).titles  # noqa: B018
+    with pytest.raises(AttributeError, match="of its own"):
+        Broken.__new__(Broken).all  # noqa: B018
+
+
+def test_a_relation_to_what_a_module_lacks_is_told_so():
+    class Loan(Entity, table="loans"):
+        id: Field[int] = generated_key()
+        book_id: Field[int | None] = field(default=None)
+        book: "One[copy.Book]" = one(via="book_id")
+
+    with pytest.raises(ConfigurationError, match=r"Loan\.book: module 'copy' has no attribute"):
+        Loan.book.has()
+    with pytest.raises(AttributeError, match="'One' object has no attribute 'title'"):
+        Loan.book.title  # noqa: B018
+    with pytest.raises(ConfigurationError, match=r"Broken\.book: module 'copy' has no attribute"):
+
+        class Broken(Entity, table="broken"):
+            id: Field[int] = generated_key()
+            book: "Field[copy.Book]"
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_repository_can_be_stood_in_for(books, blocking):
+    subject = books if blocking else books.asynchronous
+    mocked = create_autospec(subject)
+    with pytest.raises(AttributeError):
+        mocked.save  # noqa: B018
+    assert mocked.find is not None
 
 
 def words_of(*kinds):

@@ -80,6 +80,16 @@ def test_a_name_near_to_no_field_says_how_it_is_declared(shelves):
         shelves.update(shelf)
 
 
+def test_of_several_the_first_that_was_set_is_named(shelves):
+    for names in (("rom", "titel", "colour"), ("colour", "rom", "titel")):
+        shelf = Shelf(title="a")
+        for name in names:
+            setattr(shelf, name, "x")
+        with pytest.raises(InvalidValueError) as error:
+            shelves.add(shelf)
+        assert error.value.field == names[0]
+
+
 def test_what_the_class_has_or_declares_and_private_names_are_left_alone(shelves):
     shelf = Shelf(title="a", color="red")
     shelf.heading = "TWO"

@@ -174,9 +174,10 @@ REPOSITORY_WORDS: Mapping[str, str] = {
 def not_there(subject: object, called: str, name: str, words: Mapping[str, str]) -> NoReturn:
     """Raise the AttributeError for *name* of *subject*, which is *called* so.
 
-    It says what is written instead for one of *words*, else what Python says.
+    It says what is written instead for one of *words*, else what Python says. What the class of the
+    *subject* has is there: what was raised inside of it is raised again.
     """
     ours = words.get(name)
-    if ours is None:
+    if ours is None or hasattr(type(subject), name):
         object.__getattribute__(subject, name)
     raise AttributeError(f"{called} has no {name!r}; write {ours}", name=name)

@@ -267,7 +267,9 @@ class Model(Generic[E]):
         """
         if values.keys() <= self._known_names:
             return
-        for name in values.keys() - self._known_names:
+        for name in values:
+            if name in self._known_names:
+                continue
             bases = self.entity.__mro__
             own = any(name in vars(base) or name in annotations_of(base) for base in bases)
             if not own and not name.startswith("_"):

@@ -80,7 +80,7 @@ class Scope:
         """Return the entity that *hint* names. Raises ConfigurationError, which names *of*."""
         try:
             resolved = self.resolve(hint)
-        except NameError as error:
+        except (NameError, AttributeError) as error:
             raise ConfigurationError(f"{of}: {error}; is it imported at run time?") from None
         if not isinstance(resolved, type) or not hasattr(resolved, "__holdfast__"):
             raise ConfigurationError(f"{of}: {resolved!r} is not an entity")
@@ -255,7 +255,7 @@ def _field_spec(
     of = f"{cls.__name__}.{name}"
     try:
         resolved = scope.resolve(hint)
-    except NameError as error:
+    except (NameError, AttributeError) as error:
         raise ConfigurationError(
             f"{of}: {error}; the types of fields are needed at run time, "
             "so import them outside `if TYPE_CHECKING`"
@@ -344,7 +344,7 @@ def _target(scope: Scope, hint: object, of: str) -> Callable[[], type]:
     def resolve() -> type:
         try:
             found = _entity_named(scope, hint)
-        except (SyntaxError, NameError) as error:
+        except (SyntaxError, NameError, AttributeError) as error:
             raise ConfigurationError(f"{of}: {error}; is it imported at run time?") from None
         return scope.resolve_type(found, of)
 
@@ -358,7 +358,8 @@ def _entity_named(scope: Scope, hint: object) -> object:
     """Return what *hint* leads to: an entity, One or Many of it, or one of these or None.
 
     All of it, or any part, may be text, which is read and not evaluated as a whole: there need be
-    no future import, and a name in it may come later. Raises SyntaxError and NameError.
+    no future import, and a name in it may come later. Raises SyntaxError, NameError and, for a
+    name that a module lacks, AttributeError.
     """
     if isinstance(hint, typing.ForwardRef):
         hint = hint.__forward_arg__

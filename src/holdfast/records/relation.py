@@ -77,7 +77,8 @@ class Relation:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
-            of_target = {} if name.startswith("_") else self._ways_to_fields()
+            own = name.startswith("_") or hasattr(type(self), name)
+            of_target = {} if own else self._ways_to_fields()
             not_there(self, "a relation", name, {**RELATION_WORDS, **of_target})
 
     def _ways_to_fields(self) -> dict[str, str]:

@@ -350,6 +350,7 @@ class Repository(RepositoryReads[E]):
         DuplicateError where a unique value was taken meanwhile, ForeignKeyError while what it
         belongs to is deleted.
         """
+        validation.check_deletable(self.model)
         if not await self._soft_deletion.restore(self._key(key)):
             raise NotFoundError(self.model.name, key, hint="nothing deleted is there")
         return await self.get_one(key)
@@ -362,6 +363,7 @@ class Repository(RepositoryReads[E]):
         """
         if not isinstance(older_than, timedelta) or older_than < timedelta(0):
             raise InvalidQueryError(f"older_than={older_than!r}: expected a timedelta from 0 on")
+        validation.check_deletable(self.model)
         return await self._soft_deletion.purge(self.store.now() - older_than)
 
     async def _delete(self, where: Predicate) -> int:
@@ -371,7 +373,6 @@ class Repository(RepositoryReads[E]):
 
     @cached_property
     def _soft_deletion(self) -> SoftDeletion[E]:
-        validation.check_deletable(self.model)
         return SoftDeletion(self.store, self.model)
 
     @cached_property

@@ -9,7 +9,7 @@ from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.store_statements import StoreStatements
 from holdfast.records.model import model_of
-from servers import connected
+from servers import connected, execute
 
 pytestmark = pytest.mark.anyio
 
@@ -100,3 +100,23 @@ async def test_an_index_is_enough_for_what_is_skipped(stored):
     assert skipping["key"] == "ix_far_books_place"
     assert "Using index" in skipping["Extra"]
     assert "filesort" not in skipping["Extra"]
+
+
+class Shown(Entity, table="far_shown", view=True):
+    number: Field[int] = key()
+    rank: Field[int | None] = field(default=None)
+
+
+async def test_a_view_may_have_a_key_twice(stored, monkeypatch):
+    url, _ = stored
+    rows = "SELECT number, `rank` FROM far_books"
+    execute(url, f"CREATE VIEW far_shown AS {rows} UNION ALL {rows}")
+    try:
+        async with open_store(url, [Shown]) as store:
+            shown = store.repository(Shown)
+            order = Shown.rank.asc(), Shown.number.asc()
+            whole = await shown.find(order_by=order)
+            monkeypatch.setattr(read_statements, "FAR", 1)
+            assert await shown.find(order_by=order, offset=3, limit=4) == whole[3:7]
+    finally:
+        execute(url, "DROP VIEW far_shown")

@@ -5,9 +5,11 @@ import random
 
 import pytest
 
-from holdfast import Entity, Field, field, key, open_store, version
-from holdfast.errors import DuplicateError, StaleVersionError
+from holdfast import Entity, Field, field, key, open_store, ref, unique, version
+from holdfast.errors import DuplicateError, ForeignKeyError, StaleVersionError
+from holdfast.records.drivers.sql.constraint_ddl import database_name
 from holdfast.records.migrations import Migrations
+from holdfast.records.model import model_of
 from servers import execute
 
 pytestmark = pytest.mark.anyio
@@ -81,8 +83,9 @@ async def test_every_verb(opened):
     await readings.add_many(rows)
     assert await readings.count() == 700
     assert shown(await readings.get((rows[3].camera, rows[3].day))) == shown(rows[3])
-    with pytest.raises(DuplicateError):
+    with pytest.raises(DuplicateError) as taken:
         await readings.add(Reading(camera=rows[3].camera, day=rows[3].day))
+    assert taken.value.fields == ("camera", "day")
 
     changed = await readings.patch((rows[9].camera, rows[9].day), Reading.note.to("x"), version=1)
     assert changed.version == 2
@@ -141,6 +144,63 @@ async def test_partitions_are_found_out_by_upserts_that_run_at_once(postgresql_u
         created = await asyncio.gather(*map(upsert_in_a_transaction, range(8)))
         assert sum(created) == 2
         assert await visits.count() == 10, "what the transactions had written before is kept"
+        await store.drop_schema()
+
+
+async def test_what_a_partition_refuses_is_told_by_the_fields(postgresql_url):
+    class Site(Entity, table="partitioned_sites"):
+        id: Field[int] = key()
+
+    class Stay(Entity, table="partitioned_stays", uniques=[("site_id", "code")]):
+        site_id: Field[int] = key()
+        id: Field[int] = key()
+        code: Field[str] = field(max_length=10)
+        best: Field[bool] = field(default=False)
+        other_id: Field[int | None] = ref(Site, default=None)
+
+        @classmethod
+        def __constraints__(cls):
+            return [unique(cls.site_id, where=cls.best == True, name="one_best")]  # noqa: E712
+
+    async with open_store(postgresql_url, [Site, Stay]) as store:
+        await store.create_schema()
+        name = database_name("partitioned_stays", model_of(Stay).further_uniques[0])
+        execute(
+            postgresql_url,
+            "ALTER TABLE partitioned_stays RENAME TO plain_stays",
+            "ALTER TABLE plain_stays DROP CONSTRAINT fk_partitioned_stays_other_id",
+            f"DROP INDEX {name}",
+            "DROP TABLE partitioned_sites",
+            "CREATE TABLE partitioned_sites (id bigint PRIMARY KEY) PARTITION BY RANGE (id)",
+            "CREATE TABLE sites_all PARTITION OF partitioned_sites DEFAULT",
+            "CREATE TABLE partitioned_stays (LIKE plain_stays INCLUDING ALL,"
+            " CONSTRAINT fk_partitioned_stays_other_id FOREIGN KEY (other_id)"
+            " REFERENCES partitioned_sites) PARTITION BY RANGE (site_id)",
+            f"CREATE UNIQUE INDEX {name} ON partitioned_stays (site_id) WHERE best",
+            "CREATE TABLE stays_all PARTITION OF partitioned_stays DEFAULT"
+            " PARTITION BY RANGE (site_id)",
+            "CREATE TABLE stays_all_all PARTITION OF stays_all DEFAULT",
+            "DROP TABLE plain_stays",
+        )
+        stays, sites = store.repository(Stay), store.repository(Site)
+        await sites.add(Site(id=1))
+        await stays.add(Stay(site_id=1, id=1, code="a", best=True, other_id=1))
+        for stay, fields in [
+            (Stay(site_id=1, id=1, code="b"), ("site_id", "id")),
+            (Stay(site_id=1, id=2, code="a"), ("site_id", "code")),
+            (Stay(site_id=1, id=2, code="b", best=True), ("site_id",)),
+        ]:
+            with pytest.raises(DuplicateError) as taken:
+                await stays.add(stay)
+            assert taken.value.fields == fields
+            with pytest.raises(DuplicateError) as taken:
+                async with store.transaction():
+                    await stays.add_many([Stay(site_id=2, id=1, code="c"), stay])
+            assert (taken.value.fields, taken.value.index) == (fields, 1)
+        with pytest.raises(ForeignKeyError) as held:
+            await sites.delete(1)
+        assert held.value.fields == ("other_id",)
+        assert await stays.count() == 1
         await store.drop_schema()
 
 

@@ -128,7 +128,7 @@ def _types(task: str, function: Callable[..., object], names: list[str]) -> dict
     places = getattr(inspect.unwrap(function), "__globals__", {})
     try:
         return get_type_hints(holder, globalns=places, include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError) as error:
         raise ConfigurationError(
             f"the task {task!r}: {error}; the types of a task are imported where it runs"
         ) from None

@@ -15,6 +15,8 @@ from holdfast.records.drivers.sql.cleartext import CleartextRefusedError, cleart
 from holdfast.records.drivers.sql.connecting_loop import ConnectingLoop
 from holdfast.records.drivers.sql.failure import (
     LOST,
+    Failure,
+    FailureKind,
     connect_error,
     is_refused_sqlstate,
     sqlstate_failure,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.records.drivers.sql.encryption import Encryption
-    from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 
@@ -99,6 +100,8 @@ class AsyncpgConnection:
 
     def failure(self, error: Exception) -> Failure | None:
         """Return what *error* was; None when neither the server nor the network said it."""
+        if isinstance(error, asyncpg.InvalidCachedStatementError):
+            return Failure(FailureKind.STALE_PLAN)
         if isinstance(error, asyncpg.PostgresError):
             code = str(getattr(error, "sqlstate", ""))
             constraint = getattr(error, "constraint_name", None)

@@ -49,6 +49,8 @@ class FailureKind(StrEnum):
     """MariaDB and MySQL: a column can't hold a value; *detail* is its name."""
     NOT_POSSIBLE = "not possible"
     """PostgreSQL: it has no way to do this, as where a row of a partition is asked for its xmax."""
+    STALE_PLAN = "stale plan"
+    """PostgreSQL: a column was changed since the statement was prepared on this connection."""
     INDEX_EXISTS = "index exists"
     NO_TABLE = "no table"
     NO_COLUMN = "no column"
@@ -96,6 +98,10 @@ _ERRORS: dict[FailureKind, tuple[Callable[[str], HoldfastError], str]] = {
     FailureKind.SERIALIZATION: (
         SerializationError,
         "the transaction clashed with another one and was undone",
+    ),
+    FailureKind.STALE_PLAN: (
+        SerializationError,
+        "a column of the table was changed meanwhile; the transaction was undone",
     ),
     FailureKind.LOCK_TIMEOUT: (LockTimeoutError, "a lock was not granted in time"),
     FailureKind.STOPPED: (

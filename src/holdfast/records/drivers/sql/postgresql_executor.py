@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy.dialects import postgresql
 
 from holdfast.errors import ConflictError, DuplicateError, TransactionError
 from holdfast.records.drivers.sql.dialects.postgresql_insertions import (
+    IS_PARTITIONED,
     PARTITIONED,
     unnested,
     upsert_of,
@@ -17,7 +19,12 @@ from holdfast.records.drivers.sql.dialects.postgresql_recording import (
     recorded_update,
 )
 from holdfast.records.drivers.sql.failure import FailureKind
-from holdfast.records.drivers.sql.postgresql_refusal import CONFLICT_ERRORS, refused_by
+from holdfast.records.drivers.sql.postgresql_refusal import (
+    CONFLICT_ERRORS,
+    DECLARED,
+    declared_names,
+    refused_by_any,
+)
 from holdfast.records.drivers.sql.postgresql_upsert import as_given, encoded_columns, rounds_of
 from holdfast.records.drivers.sql.returned_defaults import returned_columns
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
@@ -81,8 +88,12 @@ class PostgreSQLExecutor(ServerExecutor):
         except Exception as error:
             if known or self.note_failure(error).kind is not FailureKind.NOT_POSSIBLE:
                 raise
-        info[PARTITIONED] = True  # as its first upsert finds out, and others that run beside it
-        self.statements.forget(model.table)
+        # As its first upsert finds out, and others that run beside it; or a column has changed, and
+        # what was prepared before is no more.
+        ((partitioned,),) = await self.asked(IS_PARTITIONED, self.table_name(model))
+        if partitioned:
+            info[PARTITIONED] = True
+            self.statements.forget(model.table)
         return await self._numbering_on(model, rows, work)
 
     async def _numbering_on(
@@ -163,7 +174,7 @@ class PostgreSQLExecutor(ServerExecutor):
             try:
                 return await self.written(work, several=False)
             except Exception as error:
-                refused = refused_by(model, self.note_failure(error), None)
+                refused = await self._refused(error, model, None)
                 if not isinstance(refused, DuplicateError) or refused.fields != (model.key.name,):
                     raise
         return await self.written(work, several=False)
@@ -389,11 +400,11 @@ class PostgreSQLExecutor(ServerExecutor):
         index: int | None,
     ) -> Exception:
         """See `ServerExecutor`."""
-        return self._refused(error, model, index)
+        return await self._refused(error, model, index)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
         """See `ServerExecutor`."""
-        return self._refused(error, update.model, None)
+        return await self._refused(error, update.model, None)
 
     async def refused_deletion(
         self,
@@ -402,17 +413,21 @@ class PostgreSQLExecutor(ServerExecutor):
         error: Exception,
     ) -> Exception:
         """See `ServerExecutor`."""
-        return self._refused(error, model, None)
+        return await self._refused(error, model, None)
 
-    def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
+    async def _refused(self, error: Exception, model: Model[E], index: int | None) -> Exception:
         failure = self.note_failure(error)
         kind = failure.kind
         if kind not in self.conflicts:
             return self.error_of(error, model)
-        for known in self.statements.models:
-            refused = refused_by(known, failure, index)
-            if refused is not None:
-                return refused
+        models = self.statements.models
+        refused = refused_by_any(models, failure, index)
+        if refused is None and kind is not FailureKind.CHECK:  # whose names partitions share
+            for name in declared_names(await self.asked(DECLARED, failure.constraint)):
+                declared = replace(failure, constraint=name)
+                refused = refused or refused_by_any(models, declared, index)
+        if refused is not None:
+            return refused
         if kind is FailureKind.CHECK:
             return error
         return CONFLICT_ERRORS[kind](model.name, (), index)

@@ -18,6 +18,8 @@ from holdfast.errors import ConfigurationError
 from holdfast.records.drivers.sql.cleartext import CLEARTEXT_METHOD, cleartext_error
 from holdfast.records.drivers.sql.failure import (
     LOST,
+    Failure,
+    FailureKind,
     connect_error,
     is_refused_sqlstate,
     sqlstate_failure,
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.records.drivers.sql.encryption import Encryption
-    from holdfast.records.drivers.sql.failure import Failure
     from holdfast.records.drivers.sql.server_address import ServerAddress
 
 _PATIENCE = 5  # seconds to find out why a connection was refused
@@ -84,6 +85,9 @@ class PsycopgConnection:
             return None
         if error.sqlstate is None:
             return LOST if self.raw.closed else None
+        # The SQLSTATE of this is that of much else, and its text is in the server's language.
+        if error.diag.source_function == "RevalidateCachedQuery":
+            return Failure(FailureKind.STALE_PLAN)
         return sqlstate_failure(error.sqlstate, error.diag.constraint_name, closed=self.raw.closed)
 
     def stale(self) -> bool:

@@ -107,6 +107,7 @@ class ReadStatements:
         values: list[object] = []
         related = joined_aggregates(select, columns or (), least=self.dialect.least_joined)
         far = self.dialect.reads_skipped and select.offset >= FAR
+        far = far and not select.model.view  # of which nothing keeps the keys apart
         if far and select.lock is None and not related.groups and not columns:
             return self._from_far(select)
         shape = (

@@ -311,7 +311,7 @@ class PooledSession(VerbSession[ServerExecutor]):
             result = await pool.use(executor, verb(executor, *args, **kwargs))
         except BaseException as error:
             pool.failed(executor, error)
-            if not executor.lost or not isinstance(error, UnavailableError):
+            if not executor.lost or not isinstance(error, (UnavailableError, SerializationError)):
                 raise
         else:
             pool.release(executor)

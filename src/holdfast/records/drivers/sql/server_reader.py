@@ -176,8 +176,9 @@ class ServerReader:
         The kind is UNKNOWN for a bug's error and for Holdfast's own.
         """
         found = self.connection.failure(error) or _UNCLASSIFIED
-        # The server hangs up after a statement that is too large.
-        if found.kind in (FailureKind.LOST, FailureKind.TOO_LARGE):
+        # The server hangs up after a statement that is too large; what is prepared on a connection
+        # stays stale.
+        if found.kind in (FailureKind.LOST, FailureKind.TOO_LARGE, FailureKind.STALE_PLAN):
             self.lost = True
         return found
 

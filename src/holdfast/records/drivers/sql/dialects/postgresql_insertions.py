@@ -22,6 +22,11 @@ E = TypeVar("E")
 PARTITIONED = "holdfast partitioned"
 """What the `info` of a table has whose rows are in partitions, as is found out at an upsert."""
 
+IS_PARTITIONED = (
+    "SELECT exists(SELECT FROM pg_class WHERE oid = to_regclass($1::text) AND relkind = 'p')"
+)
+"""Asks whether the table called $1, as SQL spells it, is kept in partitions."""
+
 # An update of what was there sets the setting, and the return of the same row takes it back.
 _MET = "set_config('holdfast.met', '1', true) <> ''"
 _CREATED = (
