@@ -674,3 +674,25 @@ async def test_jobs_side_by_side_have_each_their_own_transaction_actor_and_job_i
         inside: (True, f"job {inside}", inside),
         outside: (False, f"job {outside}", outside),
     }
+
+
+async def test_the_last_failure_of_a_job_is_a_warning(live, caplog):
+    caplog.set_level("INFO", "holdfast.jobs")
+
+    async def fail(_context):
+        raise ValueError("no")
+
+    async def fail_for_good(_context):
+        raise PermanentError("never")
+
+    twice = (await live.enqueue("twice", options=EnqueueOptions(max_attempts=2))).job
+    once = (await live.enqueue("once")).job
+    await worker_for(live, {"twice": fail, "once": fail_for_good}).run(until="idle")
+    told = [(each.levelname, each.getMessage()) for each in caplog.records if each.exc_info]
+    assert sorted(told) == sorted(
+        [
+            ("INFO", f"job {twice.id} (twice) failed"),
+            ("WARNING", f"job {twice.id} (twice) failed for good"),
+            ("WARNING", f"job {once.id} (once) failed for good"),
+        ]
+    )

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     _Call: TypeAlias = Callable[[Context], Awaitable[Outcome]]
 
 _log = logging.getLogger("holdfast.jobs")
+_FOR_GOOD = (logging.WARNING, "failed for good")
 _UNLIMITED = HandlerOptions()
 _POLICY = RetryPolicy()
 _KEY_ELSEWHERE = timedelta(seconds=30)  # until a job that another key sealed is offered again
@@ -244,9 +245,12 @@ class JobRunner:
             case Raised(JobCancelledError()):
                 await jobs.stopped(claim)
             case Raised(error):
-                _log.info("job %s (%s) failed", context.job.id, context.job.task, exc_info=error)
                 policy = self._policies.get(claim.job.task, _POLICY)
                 verdict = policy.verdict(error, claim.job.attempts, jobs.chance())
+                job = claim.job
+                again = verdict.retry and job.attempts < job.max_attempts
+                level, what = (logging.INFO, "failed") if again else _FOR_GOOD
+                _log.log(level, "job %s (%s) %s", job.id, job.task, what, exc_info=error)
                 await jobs.fail(claim, described(error), retry=verdict.retry, after=verdict.after)
 
 
