@@ -489,8 +489,8 @@ def test_of_many_who_read_a_name_at_once_the_first_keeps_it():
     [
         ("memory://?near=0.1", "near copies"),
         ("redis+cluster://h?near=0.1", "near copies"),
-        ("redis://h?near=1.5", "from 0 to 1"),
-        ("redis://h?near=-1", "from 0 to 1"),
+        ("redis://h?near=1.5", "0 to 1"),
+        ("redis://h?near=-1", "0 to 1"),
         ("redis://h?near_largest=0", "1 or more"),
     ],
 )

@@ -85,7 +85,7 @@ class A10(Entity, table="annotated_10"):
 class A11(Entity, table="annotated_11"):
     id: Field[int] = generated_key()
     up_id: "hf.Field[int | None]" = ref("A11", default=None)
-    up: 'hf.FromPath["A11"]' = one(via="up_id")
+    up: 'hf.One["A11"]' = one(via="up_id")
     below: "holdfast.Many[A11]" = many(via="up_id")
 
 

@@ -20,7 +20,7 @@ def public(cls):
 @pytest.mark.parametrize(("asynchronous", "blocking"), PAIRS, ids=lambda each: each.__module__)
 def test_no_name_is_missing(asynchronous, blocking):
     scope = {"check", "check_life", "ending", "enter_context", "leave_context", "forgotten"}
-    internal = {"require", "lend_to", "listening", *scope}  # one listens in an event loop
+    internal = {"check_model", "lend_to", "listening", *scope}  # one listens in an event loop
     assert set(public(asynchronous)) - internal <= set(public(blocking))
 
 
