@@ -43,9 +43,8 @@ def test_further_fields_of_presign_options_are_checked_too():
 
 async def test_options_are_of_their_class_and_stand_behind_the_key():
     async with open_bucket("memory://") as bucket:
-        with pytest.raises(
-            InvalidValueError, match=r"options: expected PresignOptions\(...\), got 'key'"
-        ):
+        refused = r"options: expected PresignOptions\(...\), got 'key'"
+        with pytest.raises(InvalidValueError, match=refused):
             await bucket.presign("GET", "key")
         with pytest.raises(InvalidValueError, match="options: expected PresignPostOptions"):
             await bucket.presign_post("key", {"expires": 5})
