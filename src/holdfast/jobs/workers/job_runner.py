@@ -20,7 +20,7 @@ from holdfast.errors import (
     PermanentError,
     UnavailableError,
 )
-from holdfast.jobs.job import JobStatus
+from holdfast.jobs.job import ERROR_LENGTH, JobStatus, storable
 from holdfast.jobs.job_spans import doing
 from holdfast.jobs.typed_tasks.retry_policy import RetryPolicy, policy_of
 from holdfast.jobs.workers.end_writer import EndWriter
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     _Call: TypeAlias = Callable[[Context], Awaitable[Outcome]]
 
 _log = logging.getLogger("holdfast.jobs")
-_FOR_GOOD = (logging.WARNING, "failed for good")
 _UNLIMITED = HandlerOptions()
 _POLICY = RetryPolicy()
 _KEY_ELSEWHERE = timedelta(seconds=30)  # until a job that another key sealed is offered again
@@ -247,11 +246,12 @@ class JobRunner:
             case Raised(error):
                 policy = self._policies.get(claim.job.task, _POLICY)
                 verdict = policy.verdict(error, claim.job.attempts, jobs.chance())
-                job = claim.job
-                again = verdict.retry and job.attempts < job.max_attempts
-                level, what = (logging.INFO, "failed") if again else _FOR_GOOD
-                _log.log(level, "job %s (%s) %s", job.id, job.task, what, exc_info=error)
-                await jobs.fail(claim, described(error), retry=verdict.retry, after=verdict.after)
+                job, told = claim.job, described(error)
+                _log.info("job %s (%s) failed", job.id, job.task, exc_info=error)
+                if not verdict.retry or job.attempts >= job.max_attempts:
+                    text = storable(told, ERROR_LENGTH)
+                    _log.warning("job %s (%s) failed for good: %s", job.id, job.task, text)
+                await jobs.fail(claim, told, retry=verdict.retry, after=verdict.after)
 
 
 async def _called(call: _Call, context: Context) -> Outcome:
