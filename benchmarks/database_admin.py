@@ -23,11 +23,12 @@ def admin(url):
 
 @contextmanager
 def new_database(server):
-    """Yield the URL of a new database on *server*, a PostgreSQL, and drop it afterwards."""
+    """Yield the URL of a new database on *server*, and drop it afterwards."""
     name = f"bench_{uuid4().hex[:12]}"
-    with admin(server) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    force = " WITH (FORCE)" if server.startswith("postgresql") else ""
+    with admin(server) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
         try:
             yield f"{server.rpartition('/')[0]}/{name}"
         finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            cursor.execute(f"DROP DATABASE {name}{force}")

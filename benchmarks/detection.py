@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ import av
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
+from timing import peak_memory
 
 from holdfast.media.vision.analysis import analyse
 from holdfast.media.vision.detector import Box
@@ -75,7 +75,7 @@ def side(name, path, folder):
     wall, cpu = time.perf_counter(), time.process_time()
     result = plain(path) if name == "plain" else holdfast(path, folder)
     took = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory()
     print(json.dumps({**took, "peak": peak, "result": result}))
 
 
@@ -189,9 +189,9 @@ def hour():
         def note(done, _total):
             for minute in (5, 30, 60):
                 if minute not in marks and done >= minute * 600:
-                    marks[minute] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                    marks[minute] = peak_memory()
 
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        before = peak_memory()
         found = analyse(path, Path(folder, "out"), MotionDetector(), progress=note)
         took = time.perf_counter() - start
     print("## Memory: a made video of one hour, 36,000 frames of 320x180\n")

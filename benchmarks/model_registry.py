@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import resource
 import statistics
 import sys
 import time
@@ -22,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
+
+from timing import peak_memory
 
 from holdfast import open_bucket, open_store
 from holdfast.domain import RoleBucket
@@ -194,18 +195,16 @@ async def large(folder: Path) -> None:
     ):
         await store.create_schema()
         registry = ModelRegistry(store, RoleBucket(bucket), folder / "cache")
-        before = peak()
+        before = peak_memory()
         version = (await registry.register("large", path)).version
-        print(f"registered {version.size / MIB:.0f} MiB: peak memory +{peak() - before:.0f} MiB")
+        more = peak_memory() - before
+        print(f"registered {version.size / MIB:.0f} MiB: peak memory +{more:.0f} MiB")
         path.unlink()
         local = await registry.local_file(version)
-        print(f"downloaded {local.stat().st_size / MIB:.0f} MiB: +{peak() - before:.0f} MiB")
+        print(f"downloaded {local.stat().st_size / MIB:.0f} MiB: +{peak_memory() - before:.0f} MiB")
         assert await registry.verify() == []
-        print(f"verified: peak memory +{peak() - before:.0f} MiB, {peak():.0f} MiB in all")
-
-
-def peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        most = peak_memory()
+        print(f"verified: peak memory +{most - before:.0f} MiB, {most:.0f} MiB in all")
 
 
 if __name__ == "__main__":

@@ -47,4 +47,4 @@ async def measure(counts):
                 history = await cost(lambda: log.history(Kept, a_key), 50)  # noqa: B023
                 disk = size_of(Path(folder))
                 figures = f"{added:,.0f}", f"{sequenced:,.0f}", f"{history[0]:,.0f}"
-                yield [f"{count:,}", *figures, f"{peak_memory()}", f"{disk >> 20}"]
+                yield [f"{count:,}", *figures, f"{peak_memory():.0f}", f"{disk >> 20}"]

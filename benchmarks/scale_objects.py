@@ -90,7 +90,7 @@ async def measure(bucket, sizes, disk):
         ]:  # fmt: skip
             figures.append(await cost(call, times))
         yield [f"{size:,}", *(f"{cpu:,.0f} ({wall:,.0f})" for cpu, wall in figures),
-               f"{peak_memory()}", f"{disk() >> 20}"]  # fmt: skip
+               f"{peak_memory():.0f}", f"{disk() >> 20}"]  # fmt: skip
 
 
 def used(folder):

@@ -9,9 +9,8 @@ import uuid
 from contextlib import asynccontextmanager
 from datetime import datetime  # noqa: TC003, the entity reads it
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from database_admin import admin
+from database_admin import admin, new_database
 from timing import cost, peak_memory
 
 from holdfast import Entity, Field, created_at, everything, field, key, open_store, version
@@ -112,7 +111,7 @@ async def measure(growing, sizes, disk):
         figures.append(await cost(growing.offset, 1))
         await growing.things.delete_where(Thing.owner == -1)
         yield [f"{size:,}", *(f"{cpu:,.0f} ({wall:,.0f})" for cpu, wall in figures),
-               f"{peak_memory()}", f"{disk() >> 20}"]  # fmt: skip
+               f"{peak_memory():.0f}", f"{disk() >> 20}"]  # fmt: skip
 
 
 def size_of(folder):
@@ -132,9 +131,8 @@ async def on_sqlite():
 
 @asynccontextmanager
 async def on_server(url):
-    name = f"scale_{uuid.uuid4().hex}"
-    with admin(url) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
+    with new_database(url) as own, admin(url) as connection, connection.cursor() as cursor:
+        name = own.rpartition("/")[2]
         sizes = (
             f"SELECT pg_database_size('{name}')"
             if url.startswith("postgresql")
@@ -146,8 +144,5 @@ async def on_server(url):
             cursor.execute(sizes)
             return int(cursor.fetchone()[0])
 
-        try:
-            async with open_store(urlsplit(url)._replace(path=name).geturl(), [Thing]) as store:
-                yield store, disk
-        finally:
-            cursor.execute(f"DROP DATABASE {name}")
+        async with open_store(own, [Thing]) as store:
+            yield store, disk

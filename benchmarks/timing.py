@@ -67,9 +67,9 @@ async def cost(call: Callable[[], Awaitable[object]], times: int) -> tuple[float
     return (time.process_time() - cpu) / times * 1e6, min(walls) * 1e6
 
 
-def peak_memory() -> int:
+def peak_memory() -> float:
     """Return the MiB that this process had at the most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def median(of: list[float]) -> float:

@@ -20,26 +20,15 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+from own_environment import environment_of
 from servers import free_port
 
 HERE = Path(__file__).parent
-ENVIRONMENT = Path(__file__).parents[2] / ".orb"
 TEMPLATE = "RunInstances-OnDemand"
 WORDS = {
     "status": {"running", "complete", "complete_with_error"},
     "result": {"executing", "fail", "succeed"},
 }
-
-
-def installed() -> Path:
-    """Return the folder of programs of an environment with orb-py and moto."""
-    uv = Path(sys.executable).with_name("uv")
-    if not (ENVIRONMENT / "bin" / "orb").exists():
-        subprocess.run([uv, "venv", "--quiet", ENVIRONMENT], check=True)
-        command = [uv, "pip", "install", "--quiet", "--require-hashes", "-r", HERE / "orb.lock"]
-        environment = {**os.environ, "VIRTUAL_ENV": str(ENVIRONMENT)}
-        subprocess.run(command, check=True, env=environment)
-    return ENVIRONMENT / "bin"
 
 
 class Broker:
@@ -153,7 +142,7 @@ def differences(ours: object, theirs: object, place: str) -> list[str]:
 
 
 def main() -> None:
-    programs, port = installed(), free_port()
+    programs, port = environment_of(".orb", HERE / "orb.lock"), free_port()
     server = subprocess.Popen(
         [programs / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,

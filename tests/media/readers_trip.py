@@ -28,19 +28,9 @@ from holdfast.settings import Settings
 from holdfast.sync import open_bucket, open_store
 from media.films import film
 from objects.s3_servers import new_name, options_of, remove
+from own_environment import environment_of
 
 HERE = Path(__file__).parent
-ENVIRONMENT = HERE.parents[1] / ".readers"
-
-
-def python() -> Path:
-    """Return the interpreter of an environment with the three."""
-    uv = Path(sys.executable).with_name("uv")
-    if not (ENVIRONMENT / "lib").exists():
-        subprocess.run([uv, "venv", "--quiet", ENVIRONMENT], check=True)
-        command = [uv, "pip", "install", "--quiet", "--require-hashes", "-r", HERE / "readers.lock"]
-        subprocess.run(command, check=True, env={**os.environ, "VIRTUAL_ENV": str(ENVIRONMENT)})
-    return ENVIRONMENT / "bin" / "python"
 
 
 def looked_at(folder: Path, settings: dict[str, str]) -> None:
@@ -92,7 +82,8 @@ def main() -> int:
         looked_at(folder, settings)
         with open_bucket(url, options=options) as bucket:
             expected = in_lines(folder, bucket)
-        asked = [python(), HERE / "readers_questions.py", folder / "results", url]
+        python = environment_of(".readers", HERE / "readers.lock") / "python"
+        asked = [python, HERE / "readers_questions.py", folder / "results", url]
         said = subprocess.run(
             [*asked, options.endpoint_url], check=True, stdout=subprocess.PIPE, text=True,
             env={**os.environ, **settings},

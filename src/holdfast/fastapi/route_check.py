@@ -136,7 +136,7 @@ def _begin_first(dependant: Dependant, found: list[Dependant]) -> None:
 
 
 def _begins(dependant: Dependant) -> bool:
-    """Tell whether *dependant* is a transaction of the request, or asks for one."""
+    """Return whether *dependant* is a transaction of the request, or asks for one."""
     return any(each.call in _SCOPED for each in (dependant, *_inside(dependant)))
 
 

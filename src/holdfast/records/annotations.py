@@ -17,7 +17,7 @@ def annotations_of(cls: type) -> dict[str, object]:
 
 
 def spells_class_variable(hint: object) -> bool:
-    """Tell whether the annotation *hint* is that of an attribute of the class alone."""
+    """Return whether the annotation *hint* is that of an attribute of the class alone."""
     if isinstance(hint, typing.ForwardRef):
         hint = hint.__forward_arg__
     if isinstance(hint, str):

@@ -92,7 +92,7 @@ Members: TypeAlias = "dict[str, tuple[Field[object] | Relation, object, Scope]]"
 
 
 def spells_field(hint: object) -> bool:
-    """Tell whether the annotation *hint* is that of a field."""
+    """Return whether the annotation *hint* is that of a field."""
     if isinstance(hint, str):
         return hint.partition("[")[0].rpartition(".")[2] == "Field"
     return typing.get_origin(hint) is Field

@@ -9,9 +9,7 @@ They come from the package index into an environment of their own, `.queues` her
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,23 +24,17 @@ from holdfast.integrations.queues import (
     redis_source,
 )
 from holdfast.jobs import JOB_ENTITIES, Jobs
+from own_environment import environment_of
 from servers import database_on
 
 HERE = Path(__file__).parent
-ENVIRONMENT = Path(__file__).parents[3] / ".queues"
 WHEN = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
 def filled(postgresql, redis):
     """Have the programs fill their queues."""
-    uv = Path(sys.executable).with_name("uv")
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        subprocess.run([uv, "venv", "--quiet", ENVIRONMENT], check=True)
-        command = [uv, "pip", "install", "--quiet", "--require-hashes"]
-        environment = {**os.environ, "VIRTUAL_ENV": str(ENVIRONMENT)}
-        subprocess.run([*command, "-r", HERE / "real_queues.lock"], env=environment, check=True)
+    python = environment_of(".queues", HERE / "real_queues.lock") / "python"
     subprocess.run([python, HERE / "real_queues.py", postgresql, redis], check=True)
 
 

@@ -122,10 +122,7 @@ class ReadStatements:
             select.skip_locked,
         )
         if windowed:
-            values += (
-                self.dialect.no_limit if select.limit is None else select.limit,
-                select.offset,
-            )
+            values += self._window(select)
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table, by_key=by_key(select.model, select.where))
@@ -157,21 +154,17 @@ class ReadStatements:
         none, model = JoinedAggregates(), select.model
         where = self._conditions.walk(select.where, values)
         order = self._walk_order(select.order, values, none)
-        values += (self.dialect.no_limit if select.limit is None else select.limit, select.offset)
+        values += self._window(select)
         shape = ("far", model.table, where, order, self._walk_order(select.order, values, none))
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
-            inside = source.again()
-            orders = [by.operand for by in select.order]
-            inside.join(orders)
-            condition = self._conditions.condition(inside, select.where, parameters)
-            order = self._order(inside, select.order, parameters, where=select.where)
+            inside, condition, order = self._again(source, select, parameters)
             keys = sa.select(*(inside.table.c[name] for name in model.key_names))
             keys = keys.select_from(inside.rows).where(condition).order_by(*order)
             limited = keys.limit(parameters.next()).offset(parameters.next())
             found = limited.subquery("holdfast found")
-            source.join(orders)
+            source.join(by.operand for by in select.order)
             same = sa.and_(*(source.table.c[name] == found.c[name] for name in model.key_names))
             along = self._order(source, select.order, parameters, where=select.where)
             fields = [Column(model.name, spec) for spec in model.fields]
@@ -200,13 +193,9 @@ class ReadStatements:
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
-            inside = source.again()
-            orders = [by.operand for by in select.order]
-            inside.join(orders)
-            condition = self._conditions.condition(inside, select.where, parameters)
-            order = self._order(inside, select.order, parameters, where=select.where)
+            inside, condition, order = self._again(source, select, parameters)
             wanted = columns or [Column(select.model.name, each) for each in select.model.fields]
-            source.join((*wanted, *orders))
+            source.join((*wanted, *(by.operand for by in select.order)))
             built = sa.select(
                 *(self._conditions.value(source, each, parameters) for each in wanted)
             )
@@ -252,10 +241,7 @@ class ReadStatements:
             windowed := query.limit is not None or query.offset > 0,
         )
         if windowed:
-            values += (
-                self.dialect.no_limit if query.limit is None else query.limit,
-                query.offset,
-            )
+            values += self._window(query)
 
         def build(table: sa.Table, parameters: Parameters) -> sa.ClauseElement:
             source = JoinedTable(self.tables, table)
@@ -283,6 +269,20 @@ class ReadStatements:
             return built
 
         return self._statement(shape, query.model, build, values)
+
+    def _window(self, query: Select[E] | AggregateQuery[E]) -> tuple[object, int]:
+        """Return the values of LIMIT and OFFSET."""
+        return self.dialect.no_limit if query.limit is None else query.limit, query.offset
+
+    def _again(
+        self, source: JoinedTable, select: Select[E], parameters: Parameters
+    ) -> tuple[JoinedTable, Expression, list[Expression]]:
+        """Return the rows of *source* once more, to look for keys among: which, in what order."""
+        inside = source.again()
+        inside.join(by.operand for by in select.order)
+        condition = self._conditions.condition(inside, select.where, parameters)
+        order = self._order(inside, select.order, parameters, where=select.where)
+        return inside, condition, order
 
     def _walk_joined(self, related: JoinedAggregates, values: list[object]) -> Shape:
         return tuple(
